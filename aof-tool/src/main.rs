@@ -1,0 +1,3 @@
+//! Cairn.
+
+fn main() {}
