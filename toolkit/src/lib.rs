@@ -1,1 +1,33 @@
-//! Cairn.
+//! Talking to a person at a terminal: what the three tools say, read and leave behind.
+//!
+//! | module | question it answers |
+//! |---|---|
+//! | [`outcome`] | how a tool ends: exit code, error line, hints; a closed pipe is no error |
+//! | [`arguments`] | clap's complaints in the words of the house |
+//! | [`input`], [`map`] | a path or `-`: mapped when it is a regular file, streamed otherwise |
+//! | [`output`] | a file that appears whole or not at all |
+//! | [`progress`], [`table`], [`human`], [`escape`] | what numbers, keys and waiting look like |
+//! | [`json`] | the same for programs that read us |
+//!
+//! A tool's `main` is one line: `cairn_toolkit::run("rdb-tool", || { ... })`. Data goes to stdout
+//! through [`output::Output::stdout`], talk goes to stderr through [`note`] and [`hint`].
+#![deny(unsafe_code)]
+
+pub mod arguments;
+pub mod escape;
+pub mod human;
+pub mod input;
+pub mod json;
+pub mod map;
+pub mod outcome;
+pub mod output;
+pub mod progress;
+pub mod table;
+
+pub use arguments::arguments;
+pub use escape::quoted;
+pub use input::Input;
+pub use outcome::{Failure, Outcome, Verdict, hint, note, run};
+pub use output::Output;
+pub use progress::Progress;
+pub use table::Table;

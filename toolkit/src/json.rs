@@ -1,0 +1,110 @@
+//! JSON for programs that read the tools: strings of any bytes, pretty documents, lines.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use clap::ValueEnum;
+use serde_json::Value;
+use std::io::{self, Write};
+
+/// How bytes stand in JSON, whose strings hold only Unicode text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Bytes {
+    /// Every string is base64: exact for all bytes.
+    Base64,
+    /// UTF-8 stands as text; what is not UTF-8 becomes `{"base64": "..."}`.
+    Text,
+}
+
+impl Bytes {
+    /// Appends the JSON form of `bytes`.
+    pub fn append(self, out: &mut String, bytes: &[u8]) {
+        match (self, std::str::from_utf8(bytes)) {
+            (Bytes::Text, Ok(text)) => append_text(out, text),
+            (Bytes::Text, Err(_)) => {
+                out.push_str("{\"base64\":");
+                append_base64(out, bytes);
+                out.push('}');
+            }
+            (Bytes::Base64, _) => append_base64(out, bytes),
+        }
+    }
+
+    /// The same as a value.
+    pub fn value(self, bytes: &[u8]) -> Value {
+        match (self, std::str::from_utf8(bytes)) {
+            (Bytes::Text, Ok(text)) => Value::from(text),
+            (Bytes::Text, Err(_)) => serde_json::json!({ "base64": STANDARD.encode(bytes) }),
+            (Bytes::Base64, _) => Value::from(STANDARD.encode(bytes)),
+        }
+    }
+}
+
+fn append_base64(out: &mut String, bytes: &[u8]) {
+    out.push('"');
+    STANDARD.encode_string(bytes, out);
+    out.push('"');
+}
+
+/// Appends `text` as a JSON string: `"`, `\` and control characters escaped.
+pub fn append_text(out: &mut String, text: &str) {
+    out.push('"');
+    let mut plain = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        let short = match byte {
+            b'"' => "\\\"",
+            b'\\' => "\\\\",
+            b'\n' => "\\n",
+            b'\r' => "\\r",
+            b'\t' => "\\t",
+            0..0x20 | 0x7f => "",
+            _ => continue,
+        };
+        out.push_str(&text[plain..at]);
+        plain = at + 1;
+        match short {
+            "" => out.push_str(&format!("\\u{byte:04x}")),
+            short => out.push_str(short),
+        }
+    }
+    out.push_str(&text[plain..]);
+    out.push('"');
+}
+
+/// Writes an indented document with a line end.
+pub fn write_pretty(out: &mut dyn Write, value: &Value) -> io::Result<()> {
+    writeln!(out, "{value:#}")
+}
+
+/// Writes one line of JSON.
+pub fn write_line(out: &mut dyn Write, value: &Value) -> io::Result<()> {
+    writeln!(out, "{value}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_read_back_to_the_same_bytes() {
+        for bytes in [
+            &b"plain"[..],
+            b"q\"b\\n\n\x00\x1f\x7f",
+            "h\u{e9}".as_bytes(),
+            b"\xff\x00",
+            b"",
+        ] {
+            for form in [Bytes::Base64, Bytes::Text] {
+                let mut text = String::new();
+                form.append(&mut text, bytes);
+                let value: Value = serde_json::from_str(&text).unwrap();
+                assert_eq!(value, form.value(bytes));
+                let back = match (&value, form) {
+                    (Value::String(s), Bytes::Text) => s.clone().into_bytes(),
+                    (Value::String(s), Bytes::Base64) => STANDARD.decode(s).unwrap(),
+                    (other, _) => STANDARD.decode(other["base64"].as_str().unwrap()).unwrap(),
+                };
+                assert_eq!(back, bytes);
+            }
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Memory maps of input files, and the signals that can end a tool between two instructions.
+//!
+//! Reading a map beyond the end of a file that has shrunk since raises SIGBUS. The handler here turns
+//! that into an error line and exit 2. For the same reason it lives here that SIGINT, SIGTERM and SIGHUP
+//! take unfinished outputs with them: a handler runs anywhere, so it may use nothing but atomics,
+//! `write`, `unlink`, `sigaction`, `raise` and `_exit` (the list of POSIX for signal handlers).
+//!
+//! ```text
+//!   MAPS       [ start | end | line ]  x 16    which file owns the address that faulted, and what to say
+//!   LITTER     [ path ]                x 16    unfinished outputs, removed by every handler
+//! ```
+//!
+//! Invariants:
+//! - this is the only file of the tools with `unsafe`;
+//! - a slot is filled from back to front (line, end, then start or path last), so a handler that finds
+//!   the last part set sees the others; what a slot points to is never freed.
+#![allow(unsafe_code)]
+
+use memmap2::{Advice, Mmap};
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::ops::Deref;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::ptr::null_mut;
+use std::sync::Once;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::SeqCst};
+
+const SLOTS: usize = 16;
+static MAPS: [MapSlot; SLOTS] = [const { MapSlot::new() }; SLOTS];
+static LITTER: [AtomicPtr<libc::c_char>; SLOTS] = [const { AtomicPtr::new(null_mut()) }; SLOTS];
+static HANDLERS: Once = Once::new();
+
+struct MapSlot {
+    taken: AtomicUsize,
+    start: AtomicUsize,
+    end: AtomicUsize,
+    line: AtomicPtr<libc::c_char>,
+}
+
+impl MapSlot {
+    const fn new() -> MapSlot {
+        MapSlot {
+            taken: AtomicUsize::new(0),
+            start: AtomicUsize::new(0),
+            end: AtomicUsize::new(0),
+            line: AtomicPtr::new(null_mut()),
+        }
+    }
+}
+
+/// The bytes of a regular file, read through a private map.
+#[derive(Debug)]
+pub struct Map {
+    bytes: Mmap,
+    slot: usize,
+}
+
+impl Map {
+    /// Maps `file`, which error lines call `name`, from its start to its present end.
+    ///
+    /// Errors: the system refuses the map, or 16 maps exist already.
+    pub fn new(file: &File, name: &str) -> io::Result<Map> {
+        install_handlers();
+        let slot = MAPS
+            .iter()
+            .position(|slot| slot.taken.compare_exchange(0, 1, SeqCst, SeqCst).is_ok())
+            .ok_or_else(|| io::Error::other("too many files are mapped at once"))?;
+        // SAFETY: the bytes of a map can change under the program when another process writes the file.
+        // Readers in `format` take every byte as untrusted at each read and hold no invariant across reads,
+        // so a change gives a wrong value or an error; a shrunken file gives SIGBUS, which is handled below.
+        let bytes = match unsafe { Mmap::map(file) } {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                MAPS[slot].taken.store(0, SeqCst);
+                return Err(error);
+            }
+        };
+        // Advice is a favour: a system that cannot take it still reads correctly.
+        let _ = bytes.advise(Advice::Sequential);
+        let line = format!(
+            "{}: {name}: the file shrank while it was read; {} bytes were there at the start\n",
+            crate::outcome::tool_name(),
+            bytes.len()
+        );
+        let start = bytes.as_ptr() as usize;
+        MAPS[slot].line.store(leaked(line.into_bytes()), SeqCst);
+        MAPS[slot].end.store(start + bytes.len(), SeqCst);
+        MAPS[slot].start.store(start, SeqCst);
+        Ok(Map { bytes, slot })
+    }
+}
+
+impl Deref for Map {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Map {
+    fn drop(&mut self) {
+        MAPS[self.slot].start.store(0, SeqCst);
+        MAPS[self.slot].taken.store(0, SeqCst);
+    }
+}
+
+/// Remembers an unfinished output until it is dropped, so that a signal removes it.
+#[derive(Debug)]
+pub struct Litter {
+    slot: Option<usize>,
+}
+
+impl Litter {
+    /// Watches over `path`. With all slots taken, or a path no system call can take, a signal would leave the file.
+    pub fn watch(path: &Path) -> Litter {
+        install_handlers();
+        // The handler may run in another folder's process image only in theory, but a relative path costs nothing to make whole.
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let name = leaked(path.as_os_str().as_bytes().to_vec());
+        let slot = LITTER.iter().position(|slot| {
+            slot.compare_exchange(null_mut(), name, SeqCst, SeqCst)
+                .is_ok()
+        });
+        Litter { slot }
+    }
+}
+
+impl Drop for Litter {
+    fn drop(&mut self) {
+        if let Some(slot) = self.slot {
+            LITTER[slot].store(null_mut(), SeqCst);
+        }
+    }
+}
+
+/// A C string that lives to the end of the process, since a handler may be reading it at any time.
+/// A tool makes one for each map and output, so what is never freed is a few hundred bytes.
+fn leaked(bytes: Vec<u8>) -> *mut libc::c_char {
+    CString::new(bytes).map_or(null_mut(), CString::into_raw)
+}
+
+fn install_handlers() {
+    HANDLERS.call_once(|| {
+        install(libc::SIGBUS, on_bus as *const () as usize);
+        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+            if !is_ignored(signal) {
+                install(signal, on_end as *const () as usize);
+            }
+        }
+    });
+}
+
+/// `nohup` starts a program with SIGHUP ignored, and it must stay so.
+fn is_ignored(signal: libc::c_int) -> bool {
+    // SAFETY: zeroed is a valid `sigaction` (no flags, default handler), and the call only fills it in.
+    unsafe {
+        let mut old: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, std::ptr::null(), &mut old) == 0
+            && old.sa_sigaction == libc::SIG_IGN
+    }
+}
+
+fn install(signal: libc::c_int, handler: usize) {
+    // SAFETY: zeroed is a valid `sigaction`; `handler` is a function of this file with the signature that
+    // SA_SIGINFO asks for, or SIG_DFL, and uses only what a handler may. Failure leaves the default action, which is to die.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler;
+        action.sa_flags = libc::SA_SIGINFO;
+        libc::sigemptyset(&mut action.sa_mask);
+        libc::sigaction(signal, &action, null_mut());
+    }
+}
+
+extern "C" fn on_bus(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    // SAFETY: the kernel passes a valid `siginfo_t` to a handler installed with SA_SIGINFO.
+    let address = unsafe { (*info).si_addr() } as usize;
+    for slot in &MAPS {
+        let start = slot.start.load(SeqCst);
+        if start != 0 && address >= start && address < slot.end.load(SeqCst) {
+            let line = slot.line.load(SeqCst);
+            if !line.is_null() {
+                // SAFETY: `line` came from `leaked`: a C string that is never freed.
+                unsafe { libc::write(2, line.cast(), libc::strlen(line)) };
+            }
+            remove_litter();
+            // SAFETY: `_exit` ends the process at once and is allowed in a handler.
+            unsafe { libc::_exit(2) };
+        }
+    }
+    // Not one of our maps: a fault of our own, which must look like one. Returning repeats the instruction.
+    remove_litter();
+    install(signal, libc::SIG_DFL);
+}
+
+extern "C" fn on_end(signal: libc::c_int, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    remove_litter();
+    install(signal, libc::SIG_DFL);
+    // SAFETY: `raise` is allowed in a handler; the signal is delivered with its default action when this one returns,
+    // so the shell sees a process that died of it.
+    unsafe { libc::raise(signal) };
+}
+
+fn remove_litter() {
+    for slot in &LITTER {
+        let path = slot.swap(null_mut(), SeqCst);
+        if !path.is_null() {
+            // SAFETY: `path` came from `leaked`: a C string that is never freed.
+            unsafe { libc::unlink(path) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn a_map_shows_the_file_and_gives_its_slot_back() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"bytes").unwrap();
+        for _ in 0..SLOTS * 3 {
+            assert_eq!(&Map::new(&file, "x").unwrap()[..], b"bytes");
+        }
+    }
+}

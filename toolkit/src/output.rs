@@ -1,0 +1,272 @@
+//! What a tool writes: a file that appears whole or not at all, or standard output.
+//!
+//! ```text
+//!   create   a temporary file beside the target   .target.Xa81bc
+//!   write    buffered
+//!   finish   flush, fsync the file, rename it over the target, fsync the folder
+//!   drop     without finish: the temporary file is removed, the target was never touched
+//! ```
+//!
+//! A target that is a link is followed, so the file behind it is replaced and the link stays. A target
+//! that is no regular file (`/dev/null`, a pipe) is written to directly: there is nothing to rename.
+
+use crate::input::{FileId, Input};
+use crate::map::Litter;
+use crate::outcome::{Failure, ReaderGone, plain};
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, BufWriter, ErrorKind, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use tempfile::{Builder, NamedTempFile};
+
+const BUFFER: usize = 1 << 16;
+
+/// A place for a tool's data. Errors of writes carry the name of the place.
+#[derive(Debug)]
+pub struct Output {
+    name: String,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    Stdout(BufWriter<io::Stdout>),
+    Direct(BufWriter<File>),
+    Replace {
+        file: BufWriter<NamedTempFile>,
+        target: PathBuf,
+        litter: Litter,
+    },
+}
+
+impl Output {
+    /// Opens `path` for writing; `-` is standard output. `inputs` are what the tool reads: an output that is one of
+    /// them, under whatever name, is refused, because writing would destroy what is being read.
+    pub fn create(path: &Path, inputs: &[&Input]) -> Result<Output, Failure> {
+        if path == Path::new("-") {
+            let output = Output::stdout();
+            let id = stdout_id();
+            return refuse_same(id, inputs, &output.name).map(|()| output);
+        }
+        let name = path.display().to_string();
+        let existing = match fs::metadata(path) {
+            Ok(metadata) => Some(metadata),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(Failure::io(&name, &error)),
+        };
+        if let Some(metadata) = &existing {
+            refuse_same(Some(FileId::of(metadata)), inputs, &name)?;
+        }
+        let place = match &existing {
+            Some(metadata) if metadata.is_dir() => Err(io::Error::from_raw_os_error(libc::EISDIR)),
+            Some(metadata) if !metadata.is_file() => OpenOptions::new()
+                .write(true)
+                .open(path)
+                .map(|file| Place::Direct(BufWriter::with_capacity(BUFFER, file))),
+            Some(metadata) => {
+                fs::canonicalize(path).and_then(|real| replace(real, metadata.permissions().mode()))
+            }
+            None => replace(path.to_owned(), 0o666),
+        };
+        place
+            .map(|place| Output {
+                name: name.clone(),
+                place,
+            })
+            .map_err(|error| Failure::io(&name, &error))
+    }
+
+    /// Standard output, buffered. A reader that has gone ends the tool quietly.
+    pub fn stdout() -> Output {
+        Output {
+            name: "stdout".to_owned(),
+            place: Place::Stdout(BufWriter::with_capacity(BUFFER, io::stdout())),
+        }
+    }
+
+    /// The name for error lines: the path as it was typed, or `stdout`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether the data goes to standard output.
+    pub fn is_stdout(&self) -> bool {
+        matches!(self.place, Place::Stdout(_))
+    }
+
+    /// Makes the output lasting: only now does a file stand under its name. Standard output is flushed.
+    pub fn finish(mut self) -> Result<(), Failure> {
+        self.flush()?;
+        let name = self.name;
+        match self.place {
+            Place::Stdout(_) | Place::Direct(_) => Ok(()),
+            Place::Replace {
+                file,
+                target,
+                litter,
+            } => {
+                let result = persist(file, &target);
+                drop(litter);
+                result.map_err(|error| Failure::io(&name, &error))
+            }
+        }
+    }
+
+    fn named(&self, error: io::Error) -> io::Error {
+        if error.kind() == ErrorKind::BrokenPipe && self.is_stdout() {
+            return io::Error::new(ErrorKind::BrokenPipe, ReaderGone);
+        }
+        io::Error::new(error.kind(), format!("{}: {}", self.name, plain(&error)))
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let result = match &mut self.place {
+            Place::Stdout(out) => out.write(bytes),
+            Place::Direct(out) => out.write(bytes),
+            Place::Replace { file, .. } => file.write(bytes),
+        };
+        result.map_err(|error| self.named(error))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let result = match &mut self.place {
+            Place::Stdout(out) => out.flush(),
+            Place::Direct(out) => out.flush(),
+            Place::Replace { file, .. } => file.flush(),
+        };
+        result.map_err(|error| self.named(error))
+    }
+}
+
+fn replace(target: PathBuf, mode: u32) -> io::Result<Place> {
+    let name = target
+        .file_name()
+        .ok_or_else(|| io::Error::from_raw_os_error(libc::EISDIR))?;
+    let mut prefix = std::ffi::OsString::from(".");
+    prefix.push(name);
+    prefix.push(".");
+    let file = Builder::new()
+        .prefix(&prefix)
+        .permissions(Permissions::from_mode(mode & 0o7777))
+        .tempfile_in(folder_of(&target))?;
+    let litter = Litter::watch(file.path());
+    Ok(Place::Replace {
+        file: BufWriter::with_capacity(BUFFER, file),
+        target,
+        litter,
+    })
+}
+
+fn persist(file: BufWriter<NamedTempFile>, target: &Path) -> io::Result<()> {
+    let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.as_file().sync_all()?;
+    file.persist(target).map_err(|error| error.error)?;
+    // The rename is lasting only once the folder is; some file systems cannot sync one and say EINVAL.
+    match File::open(folder_of(target)).and_then(|folder| folder.sync_all()) {
+        Err(error) if error.raw_os_error() != Some(libc::EINVAL) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn refuse_same(id: Option<FileId>, inputs: &[&Input], name: &str) -> Result<(), Failure> {
+    match inputs
+        .iter()
+        .find(|input| id.is_some() && input.bytes().is_some() && input.id() == id)
+    {
+        None => Ok(()),
+        Some(input) => Err(Failure::new(format!(
+            "{name}: output is the same file as the input {}",
+            input.name()
+        ))
+        .hint("write to another name; nothing was changed")),
+    }
+}
+
+fn stdout_id() -> Option<FileId> {
+    let file = File::from(io::stdout().as_fd().try_clone_to_owned().ok()?);
+    file.metadata().ok().map(|metadata| FileId::of(&metadata))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_appears_with_finish_and_never_without() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        let mut output = Output::create(&path, &[]).unwrap();
+        output.write_all(b"half").unwrap();
+        assert!(!path.exists());
+        drop(output);
+        assert!(names(folder.path()).is_empty());
+        let mut output = Output::create(&path, &[]).unwrap();
+        output.write_all(b"whole").unwrap();
+        output.finish().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
+        assert_eq!(names(folder.path()), ["out"]);
+    }
+
+    #[test]
+    fn an_input_is_refused_under_every_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("in");
+        fs::write(&path, b"data").unwrap();
+        std::os::unix::fs::symlink(&path, folder.path().join("soft")).unwrap();
+        fs::hard_link(&path, folder.path().join("hard")).unwrap();
+        let input = Input::open(&path).unwrap();
+        for name in ["in", "soft", "hard", "./in"] {
+            let failure = Output::create(&folder.path().join(name), &[&input]).unwrap_err();
+            assert!(
+                failure.line().unwrap().contains("same file as the input"),
+                "{failure:?}"
+            );
+        }
+        assert_eq!(fs::read(&path).unwrap(), b"data");
+    }
+
+    #[test]
+    fn a_link_stays_and_the_file_behind_it_is_replaced_with_its_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&path, b"old").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        std::os::unix::fs::symlink("file", &link).unwrap();
+        let mut output = Output::create(&link, &[]).unwrap();
+        output.write_all(b"new").unwrap();
+        output.finish().unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o640
+        );
+    }
+
+    #[test]
+    fn devices_are_written_to_and_stay_devices() {
+        let mut output = Output::create(Path::new("/dev/null"), &[]).unwrap();
+        output.write_all(b"gone").unwrap();
+        output.finish().unwrap();
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    }
+}
