@@ -1,1 +1,3 @@
 //! Cairn server.
+pub mod host;
+pub mod os;

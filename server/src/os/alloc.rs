@@ -1,0 +1,329 @@
+//! jemalloc as the allocator of the server, with size classes that step by 8 bytes.
+//!
+//! With `lg-quantum=3` a block of 24 or 40 bytes is aligned to 8 only, while an allocator for Rust has to keep
+//! the alignment that the layout names. So every request above [`QUANTUM`] passes it on explicitly
+//! (`MALLOCX_ALIGN`), and a release names the same alignment and size, since both pick the size class.
+//!
+//! Invariants:
+//! - `dealloc` and `realloc` compute their flags from the layout exactly as `alloc` did.
+//! - a slot of [`SLOTS`] that is not null points at the two counters of a thread that is still alive;
+//!   [`Registration`] takes it out and waits until no reader is inside before its thread may end.
+//!
+//! Only a program that names [`Jemalloc`] as `#[global_allocator]` uses it; the library works without.
+
+use std::alloc::{GlobalAlloc, Layout};
+use std::ffi::{CStr, c_int, c_void};
+use std::marker::PhantomData;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+
+use tikv_jemalloc_sys as je;
+
+/// Alignment in bytes that every block has without asking for it.
+pub const QUANTUM: usize = 8;
+
+/// Most threads whose allocations are counted at the same time; the server has fewer than ten.
+const SLOT_COUNT: usize = 64;
+
+/// The allocator type; `#[global_allocator] static A: Jemalloc = Jemalloc;` in a binary puts it to work.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Jemalloc;
+
+/// The flags that ask for the alignment of `layout`; 0 where the quantum is enough.
+#[inline(always)]
+fn flags_of(align: usize) -> c_int {
+    if align <= QUANTUM {
+        0
+    } else {
+        align.trailing_zeros() as c_int
+    }
+}
+
+// SAFETY: blocks come from jemalloc with at least the size and, through `flags_of`, the alignment of the layout;
+// none of the functions unwinds; a release uses the layout of the allocation, as the trait promises us.
+unsafe impl GlobalAlloc for Jemalloc {
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let flags = flags_of(layout.align());
+        // SAFETY: the size is not zero (promised by the caller of `alloc`), the flags are a valid alignment.
+        unsafe {
+            if flags == 0 {
+                je::malloc(layout.size()).cast()
+            } else {
+                je::mallocx(layout.size(), flags).cast()
+            }
+        }
+    }
+
+    #[inline]
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        let flags = flags_of(layout.align());
+        // SAFETY: as in `alloc`.
+        unsafe {
+            if flags == 0 {
+                je::calloc(1, layout.size()).cast()
+            } else {
+                je::mallocx(layout.size(), flags | je::MALLOCX_ZERO).cast()
+            }
+        }
+    }
+
+    #[inline]
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: `ptr` came from `alloc` with this layout, so size and flags name its size class.
+        unsafe { je::sdallocx(ptr.cast(), layout.size(), flags_of(layout.align())) }
+    }
+
+    #[inline]
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        let flags = flags_of(layout.align());
+        // SAFETY: `ptr` came from `alloc` with this layout; the new size is not zero (promised by the caller).
+        unsafe {
+            if flags == 0 {
+                je::realloc(ptr.cast(), new_size).cast()
+            } else {
+                je::rallocx(ptr.cast(), new_size, flags).cast()
+            }
+        }
+    }
+}
+
+/// The bytes that a block of `size` bytes really takes: its size class.
+#[inline]
+pub fn size_class(size: usize) -> usize {
+    if size == 0 {
+        return 0;
+    }
+    // SAFETY: a pure computation; the size is not zero.
+    unsafe { je::nallocx(size, 0) }
+}
+
+/// The two running counters that jemalloc keeps for one thread.
+struct Counters {
+    allocated: AtomicPtr<u64>,
+    deallocated: AtomicPtr<u64>,
+}
+
+static SLOTS: [Counters; SLOT_COUNT] = [const {
+    Counters {
+        allocated: AtomicPtr::new(ptr::null_mut()),
+        deallocated: AtomicPtr::new(ptr::null_mut()),
+    }
+}; SLOT_COUNT];
+/// What threads that have ended left behind: bytes allocated less bytes released.
+static RETIRED: AtomicI64 = AtomicI64::new(0);
+/// Readers inside [`used_memory`] now.
+static READERS: AtomicU32 = AtomicU32::new(0);
+
+/// Keeps the current thread counted in [`used_memory`]; hold it for as long as the thread works.
+#[derive(Debug)]
+#[must_use = "the thread is counted only as long as this is held"]
+pub struct Registration {
+    slot: usize,
+    // The counters are those of the thread that registered: it must also be the one that takes them out.
+    _not_send: PhantomData<*const ()>,
+}
+
+/// Counts the allocations of the calling thread from its beginning. `None` when jemalloc does not keep the
+/// counters or all slots are taken; the thread then works uncounted.
+pub fn register_thread() -> Option<Registration> {
+    let allocated = read_control::<*mut u64>(c"thread.allocatedp")?;
+    let deallocated = read_control::<*mut u64>(c"thread.deallocatedp")?;
+    let (allocated, deallocated) = (NonNull::new(allocated)?, NonNull::new(deallocated)?);
+    for (slot, counters) in SLOTS.iter().enumerate() {
+        let taken = counters.allocated.compare_exchange(
+            ptr::null_mut(),
+            allocated.as_ptr(),
+            Ordering::SeqCst,
+            Ordering::SeqCst,
+        );
+        if taken.is_ok() {
+            counters
+                .deallocated
+                .store(deallocated.as_ptr(), Ordering::SeqCst);
+            return Some(Registration {
+                slot,
+                _not_send: PhantomData,
+            });
+        }
+    }
+    None
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let counters = &SLOTS[self.slot];
+        let allocated = load(counters.allocated.load(Ordering::SeqCst));
+        let deallocated = load(counters.deallocated.load(Ordering::SeqCst));
+        RETIRED.fetch_add(allocated.wrapping_sub(deallocated) as i64, Ordering::SeqCst);
+        counters
+            .deallocated
+            .store(ptr::null_mut(), Ordering::SeqCst);
+        counters.allocated.store(ptr::null_mut(), Ordering::SeqCst);
+        while READERS.load(Ordering::SeqCst) != 0 {
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// The counter behind `counter`, or 0 for an empty slot.
+fn load(counter: *mut u64) -> u64 {
+    if counter.is_null() {
+        return 0;
+    }
+    // SAFETY: a pointer in a slot is a counter of a thread that is alive (see the invariants on top); jemalloc's
+    // thread writes it with plain 8-byte stores, which an atomic load sees whole.
+    unsafe { AtomicU64::from_ptr(counter) }.load(Ordering::Relaxed)
+}
+
+/// Bytes allocated and not yet released by all registered threads, size classes counted: `used_memory` of INFO.
+/// 0 as long as no thread is registered.
+pub fn used_memory() -> u64 {
+    READERS.fetch_add(1, Ordering::SeqCst);
+    let mut sum = RETIRED.load(Ordering::Relaxed);
+    for counters in &SLOTS {
+        let deallocated = counters.deallocated.load(Ordering::SeqCst);
+        // An empty slot does not end the walk: a later thread may still live. Half-registered ones are left out.
+        if deallocated.is_null() {
+            continue;
+        }
+        let allocated = counters.allocated.load(Ordering::SeqCst);
+        sum = sum.wrapping_add(load(allocated).wrapping_sub(load(deallocated)) as i64);
+    }
+    READERS.fetch_sub(1, Ordering::SeqCst);
+    // A block may be released by another thread than the one that allocated it, and the two counters are read one
+    // after the other: for an instant the sum can dip below zero.
+    sum.max(0) as u64
+}
+
+/// What the allocator says of itself, in bytes: the `allocator_*` fields of INFO.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AllocatorStats {
+    /// Bytes in blocks handed out.
+    pub allocated: u64,
+    /// Bytes in pages that hold at least one such block.
+    pub active: u64,
+    /// Bytes that the allocator keeps mapped in memory.
+    pub resident: u64,
+    /// Bytes of address space held back for later.
+    pub retained: u64,
+    /// Bytes the allocator needs for itself.
+    pub metadata: u64,
+}
+
+/// A fresh snapshot of the statistics; slow (all arenas are merged), so only for INFO and MEMORY.
+/// `None` when jemalloc was built without them.
+pub fn stats() -> Option<AllocatorStats> {
+    refresh_epoch();
+    Some(AllocatorStats {
+        allocated: read_control::<usize>(c"stats.allocated")? as u64,
+        active: read_control::<usize>(c"stats.active")? as u64,
+        resident: read_control::<usize>(c"stats.resident")? as u64,
+        retained: read_control::<usize>(c"stats.retained")? as u64,
+        metadata: read_control::<usize>(c"stats.metadata")? as u64,
+    })
+}
+
+/// Name and version as INFO's `mem_allocator` prints it: `jemalloc-5.3.0`.
+pub fn name() -> String {
+    let version = read_control::<*const std::ffi::c_char>(c"version")
+        .filter(|text| !text.is_null())
+        .map(|text| {
+            // SAFETY: jemalloc answers with a static text that ends in a zero byte.
+            unsafe { CStr::from_ptr(text) }
+                .to_string_lossy()
+                .into_owned()
+        });
+    match version {
+        Some(text) => format!("jemalloc-{}", text.split('-').next().unwrap_or(&text)),
+        None => "libc".to_string(),
+    }
+}
+
+/// Smallest step between size classes, in bytes, of the jemalloc that is linked.
+pub fn quantum() -> Option<usize> {
+    read_control::<usize>(c"arenas.quantum")
+}
+
+/// Number of arenas that threads are spread over.
+pub fn arenas() -> Option<u32> {
+    read_control::<u32>(c"opt.narenas")
+}
+
+/// Starts or stops jemalloc's own thread that hands unused pages back. Call it after daemonize: threads do not
+/// survive a fork. Returns whether jemalloc took it.
+pub fn set_background_thread(on: bool) -> bool {
+    write_control::<bool>(c"background_thread", on)
+}
+
+/// Whether jemalloc's own thread runs.
+pub fn background_thread() -> bool {
+    read_control::<bool>(c"background_thread").unwrap_or(false)
+}
+
+/// Hands every unused page back to the system at once (MEMORY PURGE). Returns whether jemalloc took it.
+pub fn purge() -> bool {
+    // 4096 is MALLCTL_ARENAS_ALL of jemalloc 5: one name for all arenas.
+    call_control(c"arena.4096.purge")
+}
+
+/// Makes the statistics current: jemalloc computes them when its epoch is written.
+fn refresh_epoch() {
+    write_control::<u64>(c"epoch", 1);
+}
+
+/// Values that a control may have: plain data for which any bytes of jemalloc's are a value.
+trait Control: Copy {}
+impl Control for usize {}
+impl Control for u32 {}
+impl Control for u64 {}
+impl Control for bool {}
+impl Control for *mut u64 {}
+impl Control for *const std::ffi::c_char {}
+
+fn read_control<T: Control>(name: &CStr) -> Option<T> {
+    let mut value = std::mem::MaybeUninit::<T>::zeroed();
+    let mut size = size_of::<T>();
+    // SAFETY: the name ends in zero; value and size describe a buffer of ours that lives through the call.
+    let answer = unsafe {
+        je::mallctl(
+            name.as_ptr(),
+            value.as_mut_ptr().cast::<c_void>(),
+            &mut size,
+            ptr::null_mut(),
+            0,
+        )
+    };
+    if answer != 0 || size != size_of::<T>() {
+        return None;
+    }
+    // SAFETY: the call succeeded and filled all the bytes; a control of this type holds a valid value.
+    Some(unsafe { value.assume_init() })
+}
+
+fn write_control<T: Control>(name: &CStr, mut value: T) -> bool {
+    // SAFETY: the name ends in zero; the new value is a local that lives through the call.
+    let answer = unsafe {
+        je::mallctl(
+            name.as_ptr(),
+            ptr::null_mut(),
+            ptr::null_mut(),
+            (&raw mut value).cast::<c_void>(),
+            size_of::<T>(),
+        )
+    };
+    answer == 0
+}
+
+fn call_control(name: &CStr) -> bool {
+    // SAFETY: the name ends in zero; nothing is read and nothing is handed in.
+    unsafe {
+        je::mallctl(
+            name.as_ptr(),
+            ptr::null_mut(),
+            ptr::null_mut(),
+            ptr::null_mut(),
+            0,
+        ) == 0
+    }
+}

@@ -1,0 +1,60 @@
+//! The two clocks of the system.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::host::Clock;
+
+/// The real clocks. The monotonic one starts near zero when the value is made; a reading takes about 20 ns and
+/// no system call on Linux.
+#[derive(Debug, Clone, Copy)]
+pub struct SystemClock {
+    start: Instant,
+}
+
+impl SystemClock {
+    /// Starts the monotonic clock.
+    pub fn new() -> SystemClock {
+        SystemClock {
+            start: Instant::now(),
+        }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        SystemClock::new()
+    }
+}
+
+impl Clock for SystemClock {
+    #[inline]
+    fn monotonic_us(&self) -> u64 {
+        self.start.elapsed().as_micros() as u64
+    }
+
+    #[inline]
+    fn wall_us(&self) -> i64 {
+        match SystemTime::now().duration_since(UNIX_EPOCH) {
+            Ok(since) => since.as_micros() as i64,
+            Err(before) => -(before.duration().as_micros() as i64),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn monotonic_time_rises_and_wall_time_is_of_this_century() {
+        let clock = SystemClock::new();
+        let first = clock.monotonic_us();
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        assert!(clock.monotonic_us() >= first + 2000);
+        assert!(clock.wall_ms() > 1_600_000_000_000);
+        assert_eq!(
+            clock.wall_us() / 1_000_000_000_000,
+            clock.wall_ms() / 1_000_000_000
+        );
+    }
+}
