@@ -1,1 +1,7 @@
-//! See the crate's map.
+//! The texts that Redis reads and prints: numbers, patterns, quoted words.
+
+pub mod double;
+pub mod glob;
+mod grisu;
+pub mod number;
+pub mod words;

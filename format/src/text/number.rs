@@ -1,0 +1,168 @@
+//! Integers as Redis accepts and prints them. Doubles stand in [`super::double`] and are offered here too.
+
+pub use super::double::{parse_f64, write_f64, write_f64_17};
+
+/// The longest text of an `i64`: a sign and nineteen digits.
+const TEXT_MAX: usize = 20;
+
+/// The integer that `text` is the canonical decimal of, as Redis's `string2ll` accepts it: an optional minus, no plus, no
+/// leading zero, no blanks, no `-0`, within 64 bits.
+#[inline]
+pub fn parse_i64(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    match digits {
+        [b'0'] if !negative => return Some(0),
+        [b'1'..=b'9', ..] if digits.len() < TEXT_MAX => {}
+        _ => return None,
+    }
+    let mut value: u64 = 0;
+    for &byte in digits {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        // Nineteen digits stay below 10^19, which is below 2^64.
+        value = value * 10 + u64::from(digit);
+    }
+    match negative {
+        false => i64::try_from(value).ok(),
+        true if value <= 1 << 63 => Some((value as i64).wrapping_neg()),
+        true => None,
+    }
+}
+
+/// Appends the decimal text of `value`.
+#[inline]
+pub fn write_i64(out: &mut Vec<u8>, value: i64) {
+    out.extend_from_slice(I64Text::new().format(value));
+}
+
+/// Room on the stack for the decimal text of one integer.
+#[derive(Clone, Debug)]
+pub struct I64Text {
+    bytes: [u8; TEXT_MAX],
+}
+
+/// The texts `00` to `99`, one after the other.
+const PAIRS: [u8; 200] = {
+    let mut pairs = [0; 200];
+    let mut at = 0;
+    while at < 100 {
+        pairs[2 * at] = b'0' + (at / 10) as u8;
+        pairs[2 * at + 1] = b'0' + (at % 10) as u8;
+        at += 1;
+    }
+    pairs
+};
+
+impl I64Text {
+    /// Empty room.
+    #[inline]
+    pub fn new() -> Self {
+        I64Text {
+            bytes: [0; TEXT_MAX],
+        }
+    }
+
+    /// The decimal text of `value`.
+    #[inline]
+    pub fn format(&mut self, value: i64) -> &[u8] {
+        let mut at = self.put_digits(value.unsigned_abs());
+        if value < 0 {
+            at -= 1;
+            self.bytes[at] = b'-';
+        }
+        &self.bytes[at..]
+    }
+
+    /// The decimal text of `value`, which may lie beyond the signed range.
+    #[inline]
+    pub fn format_u64(&mut self, value: u64) -> &[u8] {
+        let at = self.put_digits(value);
+        &self.bytes[at..]
+    }
+
+    /// Puts the digits at the end of the room, two a step, and gives the place of the first.
+    #[inline]
+    fn put_digits(&mut self, value: u64) -> usize {
+        let (mut left, mut at) = (value, TEXT_MAX);
+        while left >= 100 {
+            let pair = 2 * (left % 100) as usize;
+            left /= 100;
+            at -= 2;
+            self.bytes[at..at + 2].copy_from_slice(&PAIRS[pair..pair + 2]);
+        }
+        if left >= 10 {
+            let pair = 2 * left as usize;
+            at -= 2;
+            self.bytes[at..at + 2].copy_from_slice(&PAIRS[pair..pair + 2]);
+        } else {
+            at -= 1;
+            self.bytes[at] = b'0' + left as u8;
+        }
+        at
+    }
+}
+
+impl Default for I64Text {
+    fn default() -> Self {
+        I64Text::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepts_only_the_canonical_text() {
+        for good in [
+            "0",
+            "1",
+            "-1",
+            "10",
+            "9223372036854775807",
+            "-9223372036854775808",
+        ] {
+            assert_eq!(parse_i64(good.as_bytes()), good.parse().ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "-",
+            "-0",
+            "+1",
+            "01",
+            "00",
+            " 1",
+            "1 ",
+            "1a",
+            "a",
+            "0x1",
+            "1.0",
+            "9223372036854775808",
+            "-9223372036854775809",
+            "18446744073709551616",
+            "99999999999999999999",
+            "-99999999999999999999",
+            "-01",
+            "1\0",
+        ] {
+            assert_eq!(parse_i64(bad.as_bytes()), None, "{bad:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn text_and_back(value in proptest::num::i64::ANY, shift in 0u32..64) {
+            let value = value >> shift;
+            let mut room = I64Text::new();
+            let text = room.format(value);
+            proptest::prop_assert_eq!(text, value.to_string().as_bytes());
+            proptest::prop_assert_eq!(parse_i64(text), Some(value));
+            proptest::prop_assert_eq!(I64Text::new().format_u64(value as u64), (value as u64).to_string().as_bytes());
+        }
+    }
+}
