@@ -6,3 +6,14 @@
 pub mod alloc;
 pub mod clock;
 pub mod disk;
+
+use std::io;
+
+/// The system's words for an error, without Rust's `(os error 98)` behind them, as Redis's log lines have them.
+pub fn error_text(error: &io::Error) -> String {
+    let text = error.to_string();
+    match (error.raw_os_error(), text.rfind(" (os error ")) {
+        (Some(_), Some(end)) => text[..end].to_string(),
+        _ => text,
+    }
+}

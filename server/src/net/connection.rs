@@ -1,0 +1,171 @@
+//! One client's connection: socket, input, output, and how it is going to end.
+
+use std::io::{self, Read};
+
+use mio::{Interest, Registry, Token};
+
+use super::{Input, LimitWatch, Output, Stream};
+
+/// Bytes that one client may send in one turn before the others get theirs.
+pub const TURN_MAX: usize = 1 << 20;
+
+/// Whether and how a connection ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Closing {
+    /// It stays.
+    #[default]
+    No,
+    /// Nothing is read any more; it ends when its replies are sent.
+    AfterReply,
+    /// It ends at the end of the turn, replies or not.
+    Asap,
+}
+
+/// What a read brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Received {
+    /// So many bytes, and there may be more: understand these, then read again.
+    More(usize),
+    /// So many bytes, and the socket is empty for now (0: it was empty before).
+    Drained(usize),
+    /// The peer has closed its side.
+    End,
+}
+
+/// What a flush achieved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flush {
+    /// All replies are with the system.
+    Done,
+    /// The socket is full; the poll tells when it takes more.
+    Blocked,
+}
+
+/// A client's connection. `input` and `output` are open to the node, which moves the input out for a batch
+/// (`std::mem::take`) and puts it back.
+#[derive(Debug)]
+pub struct Connection {
+    /// The client's id: counts connections, never used twice.
+    pub id: u64,
+    /// Bytes received.
+    pub input: Input,
+    /// Replies that wait.
+    pub output: Output,
+    /// Whether and how it ends.
+    pub closing: Closing,
+    /// Since when the output is beyond its soft limit.
+    pub limit_watch: LimitWatch,
+    /// Milliseconds, monotonic, of the last bytes received or sent.
+    pub last_io_ms: u64,
+    stream: Stream,
+    token: Token,
+    /// The last event said that the peer closed or the socket failed: a short read is then not the end.
+    hangup: bool,
+    /// Bytes received in this turn.
+    turn_bytes: usize,
+    /// The poll watches for room in the socket.
+    blocked: bool,
+    pub(super) on_ready_list: bool,
+    pub(super) on_touched_list: bool,
+}
+
+impl Connection {
+    pub(super) fn new(id: u64, stream: Stream, token: Token, now_ms: u64) -> Connection {
+        Connection {
+            id,
+            input: Input::new(),
+            output: Output::new(),
+            closing: Closing::No,
+            limit_watch: LimitWatch::default(),
+            last_io_ms: now_ms,
+            stream,
+            token,
+            hangup: false,
+            turn_bytes: 0,
+            blocked: false,
+            on_ready_list: false,
+            on_touched_list: false,
+        }
+    }
+
+    /// The socket, for names and options.
+    pub fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
+    pub(super) fn stream_mut(&mut self) -> &mut Stream {
+        &mut self.stream
+    }
+
+    /// Begins a turn: the budget of bytes is whole again. `hangup`: the event carried read-closed or an error.
+    pub fn begin_turn(&mut self, hangup: bool) {
+        self.turn_bytes = 0;
+        self.hangup |= hangup;
+    }
+
+    /// Whether this turn's budget is used up; then the connection goes on the ready list.
+    pub fn turn_is_over(&self) -> bool {
+        self.turn_bytes >= TURN_MAX
+    }
+
+    /// One read into `input`. A read that brings less than there was room for ends the drain without asking again,
+    /// unless the event carried read-closed or an error.
+    pub fn receive(&mut self) -> io::Result<Received> {
+        loop {
+            let room = self.input.room();
+            let offered = room.len();
+            match self.stream.read(room) {
+                Ok(0) => return Ok(Received::End),
+                Ok(count) => {
+                    self.input.received(count);
+                    self.turn_bytes += count;
+                    let drained = count < offered && !self.hangup;
+                    return Ok(if drained {
+                        Received::Drained(count)
+                    } else {
+                        Received::More(count)
+                    });
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(Received::Drained(0));
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Writes what waits, once; asks the poll for room only when the socket is full. Returns the bytes written too.
+    pub fn flush(&mut self, registry: &Registry) -> io::Result<(usize, Flush)> {
+        let (written, done) = self.output.write_to(&mut self.stream)?;
+        if done {
+            if self.blocked {
+                self.blocked = false;
+                self.stream_watch(registry, Interest::READABLE)?;
+            }
+            return Ok((written, Flush::Done));
+        }
+        // Also when it was asked for before: asking again rearms the edge, which matters when the turn's budget
+        // ended the write and not the socket.
+        self.blocked = true;
+        self.stream_watch(registry, Interest::READABLE | Interest::WRITABLE)?;
+        Ok((written, Flush::Blocked))
+    }
+
+    fn stream_watch(&mut self, registry: &Registry, interest: Interest) -> io::Result<()> {
+        registry.reregister(&mut self.stream, self.token, interest)
+    }
+
+    /// Whether the poll watches for room in the socket (`events=rw` of CLIENT LIST instead of `r`).
+    pub fn is_blocked(&self) -> bool {
+        self.blocked
+    }
+
+    /// Gives memory back when nothing came or went for `idle_ms`.
+    pub fn trim(&mut self, now_ms: u64, idle_ms: u64) {
+        if now_ms.saturating_sub(self.last_io_ms) >= idle_ms {
+            self.input.shrink();
+            self.output.shrink();
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! All connections: a slab whose slot numbers are the poll's tokens, and two lists of who needs a visit.
+//!
+//! A slot is used again at once. An event of the old connection that is still in the batch then reaches the new one,
+//! which is harmless: a read finds nothing, a write was going to be tried anyway.
+
+use std::io;
+
+use mio::{Interest, Registry, Token};
+
+use super::{Connection, Stream};
+
+/// The slab. Tokens below `first_token` belong to others (listeners, signals, children).
+#[derive(Debug)]
+pub struct Connections {
+    slots: Vec<Option<Connection>>,
+    free: Vec<usize>,
+    ready: Vec<usize>,
+    touched: Vec<usize>,
+    first_token: usize,
+    next_id: u64,
+}
+
+impl Connections {
+    /// No connections; their tokens will start at `first_token`.
+    pub fn new(first_token: usize) -> Connections {
+        Connections {
+            slots: Vec::new(),
+            free: Vec::new(),
+            ready: Vec::new(),
+            touched: Vec::new(),
+            first_token,
+            next_id: 1,
+        }
+    }
+
+    /// Number of connections.
+    pub fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The slot that a poll token names, if it is one of ours.
+    #[inline]
+    pub fn slot_of(&self, token: Token) -> Option<usize> {
+        token.0.checked_sub(self.first_token)
+    }
+
+    /// Takes a stream in: it is watched for reading and has the next id. Returns its slot.
+    pub fn add(
+        &mut self,
+        registry: &Registry,
+        mut stream: Stream,
+        now_ms: u64,
+    ) -> io::Result<usize> {
+        let slot = self.free.last().copied().unwrap_or(self.slots.len());
+        let token = Token(self.first_token + slot);
+        registry.register(&mut stream, token, Interest::READABLE)?;
+        let connection = Connection::new(self.next_id, stream, token, now_ms);
+        self.next_id += 1;
+        if slot == self.slots.len() {
+            self.slots.push(Some(connection));
+        } else {
+            self.free.pop();
+            self.slots[slot] = Some(connection);
+        }
+        Ok(slot)
+    }
+
+    /// The connection in a slot.
+    #[inline]
+    pub fn get(&self, slot: usize) -> Option<&Connection> {
+        self.slots.get(slot)?.as_ref()
+    }
+
+    /// The connection in a slot.
+    #[inline]
+    pub fn get_mut(&mut self, slot: usize) -> Option<&mut Connection> {
+        self.slots.get_mut(slot)?.as_mut()
+    }
+
+    /// Ends a connection and frees its slot. A child that was forked meanwhile may hold a copy of the socket: the
+    /// shutdown reaches the peer all the same.
+    pub fn remove(&mut self, registry: &Registry, slot: usize) -> Option<Connection> {
+        let mut connection = self.slots.get_mut(slot)?.take()?;
+        self.free.push(slot);
+        // A socket that failed may be unknown to the poll already.
+        let _ = registry.deregister(connection.stream_mut());
+        connection.stream().shutdown();
+        Some(connection)
+    }
+
+    /// All connections with their slots.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, &Connection)> {
+        self.slots
+            .iter()
+            .enumerate()
+            .filter_map(|(slot, connection)| Some((slot, connection.as_ref()?)))
+    }
+
+    /// All connections with their slots.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut Connection)> {
+        self.slots
+            .iter_mut()
+            .enumerate()
+            .filter_map(|(slot, connection)| Some((slot, connection.as_mut()?)))
+    }
+
+    /// Number of slots, used or not: for walks that change connections on their way.
+    pub fn slot_count(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Notes that a connection was cut short (bytes unread or commands undone): it is visited again next turn.
+    pub fn mark_ready(&mut self, slot: usize) {
+        if let Some(connection) = self.slots.get_mut(slot).and_then(Option::as_mut)
+            && !std::mem::replace(&mut connection.on_ready_list, true)
+        {
+            self.ready.push(slot);
+        }
+    }
+
+    /// Whether the poll must not wait.
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Moves the noted slots into `into`, which is cleared first, and starts a new list.
+    pub fn take_ready(&mut self, into: &mut Vec<usize>) {
+        into.clear();
+        std::mem::swap(into, &mut self.ready);
+        for slot in into.iter() {
+            if let Some(connection) = self.slots[*slot].as_mut() {
+                connection.on_ready_list = false;
+            }
+        }
+    }
+
+    /// Notes that a connection has replies to send or is closing: it is flushed at the end of the turn.
+    #[inline]
+    pub fn mark_touched(&mut self, slot: usize) {
+        if let Some(connection) = self.slots.get_mut(slot).and_then(Option::as_mut)
+            && !std::mem::replace(&mut connection.on_touched_list, true)
+        {
+            self.touched.push(slot);
+        }
+    }
+
+    /// Moves the noted slots into `into`, which is cleared first, and starts a new list.
+    pub fn take_touched(&mut self, into: &mut Vec<usize>) {
+        into.clear();
+        std::mem::swap(into, &mut self.touched);
+        for slot in into.iter() {
+            if let Some(connection) = self.slots[*slot].as_mut() {
+                connection.on_touched_list = false;
+            }
+        }
+    }
+}

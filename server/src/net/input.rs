@@ -1,0 +1,194 @@
+//! The bytes that came from a client and are not yet understood.
+//!
+//! ```text
+//!   0        start           end            bytes.len()
+//!   +--------+---------------+--------------+
+//!   | done   | filled        | room         |
+//!   +--------+---------------+--------------+
+//! ```
+//!
+//! Invariant: `start <= end <= bytes.len()`, and all of `bytes` is initialised: a socket reads into `room` without
+//! clearing it first. Moving `filled` to the front happens only in [`Input::room`], so offsets relative to
+//! `filled()` stay valid from one read to the next.
+
+/// Bytes asked of the system at once at first; grows while reads fill it.
+const CHUNK: usize = 16 * 1024;
+/// Largest room that is made for a client that merely sends fast.
+const CHUNK_MAX: usize = 64 * 1024;
+
+/// A buffer that is read into at its end and consumed from its front.
+#[derive(Debug, Default)]
+pub struct Input {
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// Bytes that the parser said are still missing of the command at hand; claimed by the client, so only a hint.
+    missing: usize,
+    /// The last read filled all the room it got.
+    filled_all: bool,
+}
+
+impl Input {
+    /// An empty buffer that holds no memory.
+    pub fn new() -> Input {
+        Input::default()
+    }
+
+    /// The bytes received and not consumed.
+    #[inline]
+    pub fn filled(&self) -> &[u8] {
+        &self.bytes[self.start..self.end]
+    }
+
+    /// Number of bytes received and not consumed.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// Whether all bytes are consumed.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Bytes of memory held.
+    pub fn capacity(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Drops the first `count` bytes of `filled`.
+    #[inline]
+    pub fn consume(&mut self, count: usize) {
+        assert!(
+            count <= self.len(),
+            "consumed {count} of {} bytes",
+            self.len()
+        );
+        self.start += count;
+        self.missing = 0;
+        if self.start == self.end {
+            self.start = 0;
+            self.end = 0;
+        }
+    }
+
+    /// Says that the command at hand needs at least `missing` bytes more, so that the next reads make room for them.
+    /// The room grows with what has really come, not with what was claimed: at most twice the bytes at hand.
+    pub fn expect(&mut self, missing: usize) {
+        self.missing = missing;
+    }
+
+    /// Room for the next read, at least a few kilobytes.
+    pub fn room(&mut self) -> &mut [u8] {
+        let mut wanted = self.missing.min(self.len().max(CHUNK_MAX)).max(CHUNK);
+        if self.filled_all {
+            wanted = wanted.max((self.bytes.len() * 2).min(CHUNK_MAX));
+        }
+        if self.bytes.len() - self.end < wanted.min(CHUNK) || self.bytes.len() - self.start < wanted
+        {
+            if self.start > 0 {
+                self.bytes.copy_within(self.start..self.end, 0);
+                self.end -= self.start;
+                self.start = 0;
+            }
+            if self.bytes.len() - self.end < wanted {
+                self.bytes.resize(self.end + wanted, 0);
+            }
+        }
+        &mut self.bytes[self.end..]
+    }
+
+    /// Says that `count` bytes were read into the room.
+    #[inline]
+    pub fn received(&mut self, count: usize) {
+        assert!(
+            count <= self.bytes.len() - self.end,
+            "received {count} bytes into a smaller room"
+        );
+        self.end += count;
+        self.filled_all = self.end == self.bytes.len();
+    }
+
+    /// Adds bytes from elsewhere: a script, a test.
+    pub fn push(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let room = self.room();
+            let count = room.len().min(rest.len());
+            room[..count].copy_from_slice(&rest[..count]);
+            self.received(count);
+            rest = &rest[count..];
+        }
+    }
+
+    /// Gives memory back that an idle client does not need: all of it when nothing is pending, else what is beyond
+    /// the pending bytes. Returns whether anything was given back.
+    pub fn shrink(&mut self) -> bool {
+        let before = self.bytes.capacity();
+        if self.is_empty() {
+            self.bytes = Vec::new();
+            self.start = 0;
+            self.end = 0;
+        } else if self.bytes.len() > self.len() + CHUNK_MAX {
+            self.bytes = self.filled().to_vec();
+            self.start = 0;
+            self.end = self.bytes.len();
+        }
+        self.filled_all = false;
+        self.bytes.capacity() < before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_come_out_as_they_came_in() {
+        let mut input = Input::new();
+        let mut seen = Vec::new();
+        let mut sent = Vec::new();
+        for round in 0..2000usize {
+            let piece: Vec<u8> = (0..round % 97).map(|at| (round + at) as u8).collect();
+            sent.extend_from_slice(&piece);
+            input.push(&piece);
+            let take = input.len() * (round % 3) / 2;
+            seen.extend_from_slice(&input.filled()[..take]);
+            input.consume(take);
+        }
+        seen.extend_from_slice(input.filled());
+        assert_eq!(seen, sent);
+    }
+
+    #[test]
+    fn a_claimed_length_costs_no_memory() {
+        let mut input = Input::new();
+        input.push(b"$536870912\r\n");
+        input.expect(512 << 20);
+        assert!(input.room().len() <= 2 * CHUNK_MAX);
+        // As the bytes come, the room doubles, so that a large value needs few reads.
+        let mut rounds = 0;
+        while input.len() < 64 << 20 {
+            input.expect(512 << 20);
+            let count = input.room().len();
+            input.received(count);
+            rounds += 1;
+        }
+        assert!(rounds < 20, "{rounds} reads");
+        assert!(input.capacity() < 3 * (64 << 20));
+    }
+
+    #[test]
+    fn idle_buffers_hold_nothing() {
+        let mut input = Input::new();
+        input.push(&vec![1; 1 << 20]);
+        input.consume((1 << 20) - 3);
+        assert!(input.shrink());
+        assert_eq!(input.filled(), [1, 1, 1]);
+        input.consume(3);
+        assert!(input.shrink());
+        assert_eq!(input.capacity(), 0);
+        assert!(!input.shrink());
+    }
+}

@@ -1,0 +1,25 @@
+//! Sockets: what listens, what is connected, what goes in and what goes out. Knows bytes and limits, no commands.
+//!
+//! ```text
+//!   Listeners --accept--> Stream --add--> Connections (slab; the slot is the poll token)
+//!                                            Connection { Input, Output, closing, ... }
+//! ```
+//!
+//! The poll is edge-triggered: who stops reading or accepting before the system says "would block" must come back
+//! by itself. `Connections` keeps a list of such connections, the node polls without waiting while it is not empty.
+
+pub mod connection;
+pub mod connections;
+pub mod input;
+pub mod limit;
+pub mod listener;
+pub mod output;
+pub mod stream;
+
+pub use connection::{Closing, Connection, Flush, Received};
+pub use connections::Connections;
+pub use input::Input;
+pub use limit::{BufferLimit, ClientClass, LimitWatch};
+pub use listener::{Accepting, ListenPlan, Listeners};
+pub use output::{Output, SHARED_MIN};
+pub use stream::{Address, Stream};

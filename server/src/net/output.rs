@@ -1,0 +1,320 @@
+//! The bytes that go to a client: what commands append, and large values that are shared instead of copied.
+//!
+//! ```text
+//!   chain: [Owned][Shared][Owned]...   tail: Vec<u8>, where replies are appended
+//!    ^ sent bytes of the first piece (of the tail when the chain is empty)
+//! ```
+//!
+//! Invariants: no piece of the chain is empty; `pending` is the sum of all lengths less `sent`; `sent` is less than
+//! the length of the first piece, or 0 when nothing is pending.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice, Write};
+
+use bytes::Bytes;
+
+/// Values of at least so many bytes are worth sharing instead of copying.
+pub const SHARED_MIN: usize = 16 * 1024;
+/// A tail that grew beyond this is made a piece of the chain when the socket is full, so that it is neither copied
+/// as it grows nor moved as it is sent.
+const TAIL_MAX: usize = 64 * 1024;
+/// Pieces in one vectored write.
+const PIECES_MAX: usize = 64;
+/// Bytes written to one client in one turn; the others wait meanwhile.
+const TURN_MAX: usize = 1 << 20;
+/// The reply buffer that Redis gives each client; CLIENT LIST counts it apart from the list of further blocks.
+const REPLY_BUFFER: usize = 16 * 1024;
+
+#[derive(Debug)]
+enum Piece {
+    Owned(Vec<u8>),
+    Shared(Bytes),
+}
+
+impl Piece {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Piece::Owned(bytes) => bytes,
+            Piece::Shared(bytes) => bytes,
+        }
+    }
+}
+
+/// The replies that wait for the socket.
+#[derive(Debug, Default)]
+pub struct Output {
+    tail: Vec<u8>,
+    chain: VecDeque<Piece>,
+    chain_bytes: usize,
+    sent: usize,
+}
+
+impl Output {
+    /// An empty output that holds no memory.
+    pub fn new() -> Output {
+        Output::default()
+    }
+
+    /// Where replies are appended. Only append: what is in front may be partly sent already.
+    #[inline]
+    pub fn tail(&mut self) -> &mut Vec<u8> {
+        &mut self.tail
+    }
+
+    /// Appends a value without copying it.
+    pub fn push_shared(&mut self, value: Bytes) {
+        if value.is_empty() {
+            return;
+        }
+        self.seal();
+        self.chain_bytes += value.len();
+        self.chain.push_back(Piece::Shared(value));
+    }
+
+    /// Appends a block of its own, for instance replies that were made apart.
+    pub fn push_owned(&mut self, block: Vec<u8>) {
+        if block.is_empty() {
+            return;
+        }
+        self.seal();
+        self.chain_bytes += block.len();
+        self.chain.push_back(Piece::Owned(block));
+    }
+
+    /// Makes the tail a piece of the chain, so that something else can follow it.
+    fn seal(&mut self) {
+        if self.tail.is_empty() {
+            return;
+        }
+        let block = std::mem::take(&mut self.tail);
+        self.chain_bytes += block.len();
+        self.chain.push_back(Piece::Owned(block));
+    }
+
+    /// Bytes that wait.
+    #[inline]
+    pub fn pending(&self) -> usize {
+        self.chain_bytes + self.tail.len() - self.sent
+    }
+
+    /// Whether nothing waits.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.pending() == 0
+    }
+
+    /// `obl` of CLIENT LIST: bytes that would be in Redis's fixed reply buffer.
+    pub fn buffer_len(&self) -> usize {
+        self.pending().min(REPLY_BUFFER)
+    }
+
+    /// `oll` of CLIENT LIST: blocks beyond the fixed buffer.
+    pub fn list_len(&self) -> usize {
+        let beyond = self.pending().saturating_sub(REPLY_BUFFER);
+        if beyond == 0 {
+            0
+        } else {
+            (self.chain.len()).max(1)
+        }
+    }
+
+    /// `omem` of CLIENT LIST: bytes beyond the fixed buffer; shared values count with their length.
+    pub fn list_bytes(&self) -> usize {
+        self.pending().saturating_sub(REPLY_BUFFER)
+    }
+
+    /// Bytes of memory held, shared values counted in full.
+    pub fn memory(&self) -> usize {
+        self.tail.capacity() + self.chain_bytes + self.chain.capacity() * size_of::<Piece>()
+    }
+
+    /// Forgets everything that waits.
+    pub fn clear(&mut self) {
+        *self = Output::default();
+    }
+
+    /// Gives memory back that an idle client does not need.
+    pub fn shrink(&mut self) {
+        if self.is_empty() {
+            self.clear();
+        }
+    }
+
+    /// Writes until everything is sent, the socket takes no more, or the turn is over. Returns the bytes written and
+    /// whether all is sent. A socket that takes less than offered is full: it is not asked again.
+    pub fn write_to(&mut self, stream: &mut dyn Write) -> io::Result<(usize, bool)> {
+        let mut written = 0;
+        while !self.is_empty() && written < TURN_MAX {
+            let (offered, answer) = self.write_once(stream);
+            match answer {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    self.advance(count);
+                    written += count;
+                    if count < offered {
+                        break;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if self.tail.len() > TAIL_MAX {
+            self.seal();
+        }
+        Ok((written, self.is_empty()))
+    }
+
+    /// One system call; returns the bytes offered and what became of them.
+    fn write_once(&self, stream: &mut dyn Write) -> (usize, io::Result<usize>) {
+        if self.chain.is_empty() {
+            let bytes = &self.tail[self.sent..];
+            return (bytes.len(), stream.write(bytes));
+        }
+        let mut slices = [IoSlice::new(&[]); PIECES_MAX];
+        let mut count = 0;
+        let mut offered = 0;
+        let tail = (!self.tail.is_empty()).then_some(&self.tail[..]);
+        let pieces = self.chain.iter().map(Piece::bytes).chain(tail);
+        for (slice, piece) in slices.iter_mut().zip(pieces) {
+            let bytes = if count == 0 {
+                &piece[self.sent..]
+            } else {
+                piece
+            };
+            *slice = IoSlice::new(bytes);
+            offered += bytes.len();
+            count += 1;
+        }
+        (offered, stream.write_vectored(&slices[..count]))
+    }
+
+    /// Drops the first `count` bytes that wait.
+    fn advance(&mut self, count: usize) {
+        self.sent += count;
+        while let Some(first) = self.chain.front() {
+            let len = first.bytes().len();
+            if self.sent < len {
+                return;
+            }
+            self.sent -= len;
+            self.chain_bytes -= len;
+            self.chain.pop_front();
+        }
+        if self.sent == self.tail.len() {
+            self.tail.clear();
+            self.sent = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes so many bytes per call, then blocks; remembers what it took.
+    struct Socket {
+        taken: Vec<u8>,
+        room: usize,
+        per_call: usize,
+    }
+
+    impl Write for Socket {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let count = bytes.len().min(self.room).min(self.per_call);
+            if count == 0 {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            self.room -= count;
+            self.taken.extend_from_slice(&bytes[..count]);
+            Ok(count)
+        }
+
+        fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+            let all: Vec<u8> = slices
+                .iter()
+                .flat_map(|slice| slice.iter().copied())
+                .collect();
+            self.write(&all)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn order_is_kept_whatever_the_socket_takes() {
+        for per_call in [1, 7, 100, 4096, usize::MAX] {
+            let mut output = Output::new();
+            let mut expected = Vec::new();
+            for round in 0u8..40 {
+                output.tail().extend_from_slice(&[round; 10]);
+                expected.extend_from_slice(&[round; 10]);
+                if round % 3 == 0 {
+                    output.push_shared(Bytes::from(vec![round; 500]));
+                    expected.extend_from_slice(&[round; 500]);
+                }
+                if round % 5 == 0 {
+                    output.push_owned(vec![round; 3]);
+                    expected.extend_from_slice(&[round; 3]);
+                }
+            }
+            assert_eq!(output.pending(), expected.len());
+            let mut socket = Socket {
+                taken: Vec::new(),
+                room: usize::MAX,
+                per_call,
+            };
+            while !output.write_to(&mut socket).unwrap().1 {
+                assert_eq!(output.pending(), expected.len() - socket.taken.len());
+            }
+            assert_eq!(socket.taken, expected);
+            assert_eq!(
+                (output.pending(), output.list_len(), output.list_bytes()),
+                (0, 0, 0)
+            );
+        }
+    }
+
+    #[test]
+    fn replies_appended_after_a_partial_write_follow_it() {
+        let mut output = Output::new();
+        output.tail().extend_from_slice(&vec![b'a'; 100_000]);
+        let mut socket = Socket {
+            taken: Vec::new(),
+            room: 1000,
+            per_call: usize::MAX,
+        };
+        assert_eq!(output.write_to(&mut socket).unwrap(), (1000, false));
+        assert_eq!(output.pending(), 99_000);
+        output.tail().extend_from_slice(b"b");
+        assert_eq!(
+            (output.buffer_len(), output.list_bytes()),
+            (16 * 1024, 99_001 - 16 * 1024)
+        );
+        assert_eq!(output.write_to(&mut socket).unwrap(), (0, false));
+        socket.room = usize::MAX;
+        assert_eq!(output.write_to(&mut socket).unwrap(), (99_001, true));
+        assert_eq!(socket.taken.len(), 100_001);
+        assert_eq!(socket.taken.last(), Some(&b'b'));
+        output.shrink();
+        assert_eq!(output.memory(), 0);
+    }
+
+    #[test]
+    fn one_client_cannot_take_the_whole_turn() {
+        let mut output = Output::new();
+        for _ in 0..300 {
+            output.push_shared(Bytes::from(vec![0; 100_000]));
+        }
+        let mut socket = Socket {
+            taken: Vec::new(),
+            room: usize::MAX,
+            per_call: usize::MAX,
+        };
+        let (written, done) = output.write_to(&mut socket).unwrap();
+        assert!(!done && written < 8 << 20, "{written}");
+    }
+}

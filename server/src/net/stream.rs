@@ -1,0 +1,184 @@
+//! A connected socket, TCP or unix, and the names of its two ends.
+
+use std::fmt;
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsRawFd, RawFd};
+use std::time::Duration;
+
+use mio::event::Source;
+use mio::net::{TcpStream, UnixStream};
+use mio::{Interest, Registry, Token};
+use socket2::{SockRef, TcpKeepalive};
+
+/// One end of a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// An internet address.
+    Tcp(SocketAddr),
+    /// The path of the unix socket that the server listens on: clients of it have no name.
+    Unix(String),
+}
+
+impl Address {
+    /// Whether the other end is on this machine; protected mode lets only these in.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Address::Tcp(address) => match address.ip() {
+                IpAddr::V4(ip) => ip.is_loopback(),
+                IpAddr::V6(ip) => {
+                    ip.is_loopback() || ip.to_ipv4_mapped().is_some_and(|ip| ip.is_loopback())
+                }
+            },
+            Address::Unix(_) => true,
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    /// As CLIENT LIST prints it: `127.0.0.1:5000`, `[::1]:5000`, `/run/redis.sock:0`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Tcp(address) => match address.ip() {
+                IpAddr::V4(ip) => write!(f, "{ip}:{}", address.port()),
+                // Without the scope, which Redis does not print either.
+                IpAddr::V6(ip) => write!(f, "[{ip}]:{}", address.port()),
+            },
+            Address::Unix(path) => write!(f, "{path}:0"),
+        }
+    }
+}
+
+/// A socket that does not block.
+#[derive(Debug)]
+pub enum Stream {
+    /// Over the network or loopback.
+    Tcp(TcpStream),
+    /// Over the unix socket of this path.
+    Unix(UnixStream, String),
+}
+
+impl Stream {
+    /// The other end's name. The socket may be closed by now: then an unspecified address.
+    pub fn peer(&self) -> Address {
+        match self {
+            Stream::Tcp(stream) => Address::Tcp(stream.peer_addr().unwrap_or_else(|_| nowhere())),
+            Stream::Unix(_, path) => Address::Unix(path.clone()),
+        }
+    }
+
+    /// This end's name.
+    pub fn local(&self) -> Address {
+        match self {
+            Stream::Tcp(stream) => Address::Tcp(stream.local_addr().unwrap_or_else(|_| nowhere())),
+            Stream::Unix(_, path) => Address::Unix(path.clone()),
+        }
+    }
+
+    /// Sends small replies at once instead of waiting for more (TCP only).
+    pub fn set_nodelay(&self) -> io::Result<()> {
+        match self {
+            Stream::Tcp(stream) => stream.set_nodelay(true),
+            Stream::Unix(..) => Ok(()),
+        }
+    }
+
+    /// Probes a silent peer after `seconds` (`tcp-keepalive`), then every third of it, three times; 0 turns it off.
+    pub fn set_keepalive(&self, seconds: u64) -> io::Result<()> {
+        let Stream::Tcp(stream) = self else {
+            return Ok(());
+        };
+        let socket = SockRef::from(stream);
+        if seconds == 0 {
+            return socket.set_keepalive(false);
+        }
+        let probes = TcpKeepalive::new()
+            .with_time(Duration::from_secs(seconds))
+            .with_interval(Duration::from_secs((seconds / 3).max(1)))
+            .with_retries(3);
+        socket.set_tcp_keepalive(&probes)
+    }
+
+    /// Ends the connection for both sides, also where a child process still holds a copy of the socket.
+    pub fn shutdown(&self) {
+        // The peer may be gone already; then there is nothing to end.
+        let _ = match self {
+            Stream::Tcp(stream) => stream.shutdown(std::net::Shutdown::Both),
+            Stream::Unix(stream, _) => stream.shutdown(std::net::Shutdown::Both),
+        };
+    }
+
+    /// The number of the file descriptor, as CLIENT LIST prints it.
+    pub fn fd(&self) -> RawFd {
+        match self {
+            Stream::Tcp(stream) => stream.as_raw_fd(),
+            Stream::Unix(stream, _) => stream.as_raw_fd(),
+        }
+    }
+
+    fn source(&mut self) -> &mut dyn Source {
+        match self {
+            Stream::Tcp(stream) => stream,
+            Stream::Unix(stream, _) => stream,
+        }
+    }
+}
+
+fn nowhere() -> SocketAddr {
+    SocketAddr::from(([0, 0, 0, 0], 0))
+}
+
+impl Source for Stream {
+    fn register(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        interests: Interest,
+    ) -> io::Result<()> {
+        self.source().register(registry, token, interests)
+    }
+
+    fn reregister(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        interests: Interest,
+    ) -> io::Result<()> {
+        self.source().reregister(registry, token, interests)
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        self.source().deregister(registry)
+    }
+}
+
+impl Read for Stream {
+    #[inline]
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => stream.read(into),
+            Stream::Unix(stream, _) => stream.read(into),
+        }
+    }
+}
+
+impl Write for Stream {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => stream.write(bytes),
+            Stream::Unix(stream, _) => stream.write(bytes),
+        }
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => stream.write_vectored(slices),
+            Stream::Unix(stream, _) => stream.write_vectored(slices),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

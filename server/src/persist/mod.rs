@@ -1,0 +1,2 @@
+//! Files that outlive the process: the snapshot and the append log, written so that a power cut at any moment
+//! leaves a state that was true. What is in them is made by the engine; here is when and how it reaches the disk.
