@@ -1,0 +1,325 @@
+//! How far a log is valid: what a server may load, and where to cut when the end was torn.
+//!
+//! ```text
+//!   SET a 1 | SET b 2 | MULTI | SET c 3 | SET d        the last command is cut
+//!                     ^ valid end: the transaction is not whole either
+//! ```
+//!
+//! The valid part ends after the last whole record that belongs to no open transaction. Redis 7.2
+//! cuts a log that ends within a command inside MULTI only back to that command, which leaves the
+//! open MULTI in the file to swallow what is appended later; here it ends before MULTI.
+
+use super::reader::Item;
+use super::record::{self, Kind};
+use super::vocabulary::{Objection, judge};
+use crate::error::{Damage, FormatError, Result};
+use crate::text::number::parse_i64;
+use crate::text::words::quote;
+use std::ops::Range;
+
+/// What is known about the server that a log is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// SELECT of this number or above is damage (`databases`).
+    pub databases: u64,
+    /// Whether commands must be known and have a fitting count of arguments.
+    pub vocabulary: bool,
+}
+
+impl Default for Rules {
+    /// 16 databases, as servers have by default, and known commands only.
+    fn default() -> Self {
+        Rules {
+            databases: 16,
+            vocabulary: true,
+        }
+    }
+}
+
+/// What a damage means for someone who wants to go on with the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cure {
+    /// The log was cut while it was written: cutting it at the valid end loses nothing more.
+    Cut,
+    /// The form is broken at one place: cutting at the valid end loses what follows.
+    CutLoses,
+    /// The form is whole, but a command is one that no server can take: cutting is the wrong cure.
+    Edit,
+}
+
+/// The outcome of a check. Offsets are absolute.
+#[derive(Clone, Debug, Default)]
+pub struct Extent {
+    /// Offset behind the last record that counts.
+    pub valid_end: u64,
+    /// Whole commands before the valid end, MULTI and EXEC included.
+    pub commands: u64,
+    /// Whole transactions before the valid end.
+    pub transactions: u64,
+    /// Annotations before the valid end.
+    pub annotations: u64,
+    /// The first and the last timestamp annotation, in Unix seconds.
+    pub timestamps: Option<(i64, i64)>,
+    /// What is wrong at or behind the valid end.
+    pub damage: Option<Box<FormatError>>,
+    /// What to do about the damage.
+    pub cure: Option<Cure>,
+}
+
+/// Checks records one by one, in order.
+#[derive(Debug)]
+pub struct Checker {
+    rules: Rules,
+    /// What was counted up to the valid end, and with the open transaction.
+    valid: Counts,
+    seen: Counts,
+    /// Start of the open transaction.
+    multi: Option<u64>,
+    timestamps: Option<(i64, i64)>,
+    /// The name that was last found in order with this count of arguments: logs repeat themselves.
+    last_name: Vec<u8>,
+    last_argc: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    end: u64,
+    commands: u64,
+    transactions: u64,
+    annotations: u64,
+}
+
+/// What a command means for the check.
+enum Role {
+    Plain,
+    Multi,
+    Exec,
+}
+
+impl Checker {
+    /// A checker for the commands that begin at the absolute offset `start`.
+    pub fn new(rules: Rules, start: u64) -> Self {
+        let counts = Counts {
+            end: start,
+            ..Counts::default()
+        };
+        Checker {
+            rules,
+            valid: counts,
+            seen: counts,
+            multi: None,
+            timestamps: None,
+            last_name: Vec::new(),
+            last_argc: 0,
+        }
+    }
+
+    /// Take the next record. After an error only [`Checker::finish`] makes sense.
+    pub fn item(&mut self, item: &Item<'_>) -> std::result::Result<(), (Box<FormatError>, Cure)> {
+        match item.kind() {
+            Kind::Annotation => self.annotation(item.annotation().unwrap_or_default(), item.end()),
+            Kind::Command => {
+                let name = item.arg(0).unwrap_or_default();
+                self.command(name, item.arg(1), item.argc(), item.offset, item.end())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn annotation(&mut self, text: &[u8], end: u64) {
+        self.seen.annotations += 1;
+        if let Some(second) = record::timestamp(text) {
+            let first = self.timestamps.map_or(second, |(first, _)| first);
+            self.timestamps = Some((first, second));
+        }
+        self.advance(end);
+    }
+
+    #[inline]
+    fn command(
+        &mut self,
+        name: &[u8],
+        arg: Option<&[u8]>,
+        argc: usize,
+        offset: u64,
+        end: u64,
+    ) -> std::result::Result<(), (Box<FormatError>, Cure)> {
+        // The name that came last is in order and has no role beside being a command.
+        if name != self.last_name || argc != self.last_argc {
+            match self.role(name, arg, argc, offset)? {
+                Role::Plain => {}
+                Role::Multi => self.multi = Some(offset),
+                Role::Exec => {
+                    self.multi = None;
+                    self.seen.transactions += 1;
+                }
+            }
+        }
+        self.seen.commands += 1;
+        self.advance(end);
+        Ok(())
+    }
+
+    fn advance(&mut self, end: u64) {
+        self.seen.end = end;
+        if self.multi.is_none() {
+            self.valid = self.seen;
+        }
+    }
+
+    fn role(
+        &mut self,
+        name: &[u8],
+        arg: Option<&[u8]>,
+        argc: usize,
+        offset: u64,
+    ) -> std::result::Result<Role, (Box<FormatError>, Cure)> {
+        let fail =
+            |what: String, cure| Err((FormatError::new(Damage::AofFormat, offset, what), cure));
+        if name.eq_ignore_ascii_case(b"multi") {
+            return match self.multi {
+                None => Ok(Role::Multi),
+                Some(outer) => fail(
+                    format!("MULTI inside the transaction that began at offset {outer}"),
+                    Cure::CutLoses,
+                ),
+            };
+        }
+        if name.eq_ignore_ascii_case(b"exec") {
+            return match self.multi {
+                Some(_) => Ok(Role::Exec),
+                None => fail("EXEC without MULTI".to_string(), Cure::CutLoses),
+            };
+        }
+        if self.rules.vocabulary {
+            if let Some(objection) = judge(name, argc) {
+                return fail(objection_text(name, argc, objection), Cure::Edit);
+            }
+        }
+        if name.eq_ignore_ascii_case(b"select") {
+            let db = arg
+                .and_then(parse_i64)
+                .and_then(|db| u64::try_from(db).ok());
+            if db.is_none_or(|db| db >= self.rules.databases) {
+                let found = quote(&arg.unwrap_or_default()[..arg.map_or(0, |a| a.len().min(24))]);
+                let what = format!(
+                    "SELECT {found}: a database from 0 to {} was expected",
+                    self.rules.databases.saturating_sub(1)
+                );
+                return fail(what, Cure::Edit);
+            }
+            return Ok(Role::Plain);
+        }
+        self.last_name.clear();
+        self.last_name.extend_from_slice(name);
+        self.last_argc = argc;
+        Ok(Role::Plain)
+    }
+
+    /// The outcome. `failure` is the error that ended the reading, if one did.
+    pub fn finish(self, failure: Option<(Box<FormatError>, Cure)>) -> Extent {
+        let (mut damage, mut cure) = match failure {
+            Some((damage, cure)) => (Some(damage), Some(cure)),
+            None => (None, None),
+        };
+        if let (None, Some(multi)) = (&damage, self.multi) {
+            let what = format!(
+                "the log ends inside a transaction: {} commands follow MULTI, no EXEC",
+                self.seen.commands - self.valid.commands - 1
+            );
+            damage = Some(FormatError::new(Damage::AofTruncated, multi, what));
+            cure = Some(Cure::Cut);
+        }
+        Extent {
+            valid_end: self.valid.end,
+            commands: self.valid.commands,
+            transactions: self.valid.transactions,
+            annotations: self.valid.annotations,
+            timestamps: self.timestamps,
+            damage,
+            cure,
+        }
+    }
+}
+
+/// The cure for an error of the reader.
+pub fn cure_of(error: &FormatError) -> Option<Cure> {
+    match error.kind {
+        Damage::AofTruncated => Some(Cure::Cut),
+        Damage::AofFormat => Some(Cure::CutLoses),
+        _ => None,
+    }
+}
+
+fn objection_text(name: &[u8], argc: usize, objection: Objection) -> String {
+    let name = quote(&name[..name.len().min(64)]);
+    match objection {
+        Objection::Unknown => format!("unknown command {name}"),
+        Objection::Arity(arity) => {
+            let least = if arity < 0 { "at least " } else { "" };
+            format!(
+                "command {name} has {argc} arguments with its name, {least}{} were expected",
+                arity.unsigned_abs()
+            )
+        }
+    }
+}
+
+/// Check the commands of a log that lies in memory. `base` is the absolute offset of its first byte:
+/// 0, or the end of the preamble.
+pub fn check(log: &[u8], base: u64, rules: Rules) -> Extent {
+    let mut checker = Checker::new(rules, base);
+    let mut args: Vec<Range<usize>> = Vec::new();
+    let mut at = 0;
+    let failure = loop {
+        if at == log.len() {
+            break None;
+        }
+        let found = match record::read_whole(log, at, base, &mut args) {
+            Ok(found) => found,
+            Err(error) => {
+                let cure = cure_of(&error).unwrap_or(Cure::CutLoses);
+                break Some((error, cure));
+            }
+        };
+        let (offset, end) = (base + at as u64, base + found.end as u64);
+        let outcome = match found.kind {
+            Kind::Annotation => {
+                checker.annotation(log[at..found.end].trim_ascii_end(), end);
+                Ok(())
+            }
+            Kind::Command => {
+                let arg = |index: usize| args.get(index).map(|range| &log[range.clone()]);
+                checker.command(arg(0).unwrap_or_default(), arg(1), args.len(), offset, end)
+            }
+        };
+        if let Err(failure) = outcome {
+            break Some(failure);
+        }
+        at = found.end;
+    };
+    checker.finish(failure)
+}
+
+/// Check the commands that a stream reader gives. Fails only if reading fails.
+pub fn check_stream<R: std::io::Read>(
+    reader: &mut super::reader::StreamReader<R>,
+    rules: Rules,
+) -> Result<Extent> {
+    let mut checker = Checker::new(rules, reader.offset());
+    let failure = loop {
+        match reader.next_item() {
+            Ok(Some(item)) => {
+                if let Err(failure) = checker.item(&item) {
+                    break Some(failure);
+                }
+            }
+            Ok(None) => break None,
+            Err(error) => match cure_of(&error) {
+                Some(cure) => break Some((error, cure)),
+                None => return Err(error),
+            },
+        }
+    };
+    Ok(checker.finish(failure))
+}

@@ -1,0 +1,213 @@
+//! The records of a log, one after the other, from a slice or from a stream.
+//!
+//! Both readers begin behind a snapshot preamble, if there is one: the caller reads that with the
+//! snapshot reader, which tells where it ended, and hands over the rest with its absolute offset.
+
+use super::record::{self, Failure, Kind};
+use crate::error::{Damage, FormatError, Result};
+use std::io::Read;
+use std::ops::Range;
+
+/// One record and its place.
+#[derive(Clone, Copy, Debug)]
+pub struct Item<'a> {
+    /// Absolute offset of the record's first byte.
+    pub offset: u64,
+    /// All bytes of the record with its line ends.
+    pub raw: &'a [u8],
+    /// Argument ranges within `raw`; empty for an annotation, never empty for a command.
+    ranges: &'a [Range<usize>],
+    shift: usize,
+}
+
+impl<'a> Item<'a> {
+    /// Command or annotation.
+    pub fn kind(&self) -> Kind {
+        match self.ranges.is_empty() {
+            true => Kind::Annotation,
+            false => Kind::Command,
+        }
+    }
+
+    /// Absolute offset just behind the record.
+    pub fn end(&self) -> u64 {
+        self.offset + self.raw.len() as u64
+    }
+
+    /// How many arguments the command has, its name included.
+    pub fn argc(&self) -> usize {
+        self.ranges.len()
+    }
+
+    /// Argument `index`; the name of the command is 0.
+    pub fn arg(&self, index: usize) -> Option<&'a [u8]> {
+        let range = self.ranges.get(index)?;
+        self.raw
+            .get(range.start - self.shift..range.end - self.shift)
+    }
+
+    /// All arguments in order.
+    pub fn args(&self) -> impl Iterator<Item = &'a [u8]> + '_ {
+        (0..self.ranges.len()).filter_map(|index| self.arg(index))
+    }
+
+    /// The text of an annotation with its `#`, without its line end.
+    pub fn annotation(&self) -> Option<&'a [u8]> {
+        self.ranges.is_empty().then(|| self.raw.trim_ascii_end())
+    }
+}
+
+/// Reads a log that lies in memory.
+#[derive(Debug)]
+pub struct SliceReader<'a> {
+    log: &'a [u8],
+    at: usize,
+    base: u64,
+    args: Vec<Range<usize>>,
+}
+
+impl<'a> SliceReader<'a> {
+    /// A reader of `log`, whose first byte has the absolute offset `base`.
+    pub fn new(log: &'a [u8], base: u64) -> Self {
+        SliceReader {
+            log,
+            at: 0,
+            base,
+            args: Vec::new(),
+        }
+    }
+
+    /// Absolute offset of the next record.
+    pub fn offset(&self) -> u64 {
+        self.base + self.at as u64
+    }
+
+    /// The next record, or nothing at the end. After an error the reader stays where it is.
+    #[inline]
+    pub fn next_item(&mut self) -> Result<Option<Item<'_>>> {
+        if self.at == self.log.len() {
+            return Ok(None);
+        }
+        let start = self.at;
+        let found = record::read_whole(self.log, start, self.base, &mut self.args)?;
+        self.at = found.end;
+        Ok(Some(Item {
+            offset: self.base + start as u64,
+            raw: &self.log[start..found.end],
+            ranges: &self.args,
+            shift: start,
+        }))
+    }
+}
+
+/// Bytes asked of a stream at once.
+const CHUNK: usize = 64 * 1024;
+
+/// Reads a log that comes from a stream, and holds no more than the largest record and one chunk.
+#[derive(Debug)]
+pub struct StreamReader<R> {
+    source: R,
+    buffer: Vec<u8>,
+    /// Next record within the buffer.
+    at: usize,
+    /// Absolute offset of the buffer's first byte.
+    base: u64,
+    ended: bool,
+    args: Vec<Range<usize>>,
+}
+
+impl<R: Read> StreamReader<R> {
+    /// A reader of `source`, whose next byte has the absolute offset `base`.
+    pub fn new(source: R, base: u64) -> Self {
+        StreamReader {
+            source,
+            buffer: Vec::new(),
+            at: 0,
+            base,
+            ended: false,
+            args: Vec::new(),
+        }
+    }
+
+    /// Absolute offset of the next record.
+    pub fn offset(&self) -> u64 {
+        self.base + self.at as u64
+    }
+
+    /// The next record, or nothing at the end. After an error the reader stays where it is.
+    pub fn next_item(&mut self) -> Result<Option<Item<'_>>> {
+        let start = self.at;
+        let found = record::read(&self.buffer, start, self.base, &mut self.args);
+        let (start, end) = match found {
+            Ok(found) => (start, found.end),
+            Err(Failure::Damaged(error)) => return Err(self.damaged(error)?),
+            Err(Failure::Short(_)) => match self.read_on()? {
+                Some(end) => (self.at, end),
+                None => return Ok(None),
+            },
+        };
+        self.at = end;
+        Ok(Some(Item {
+            offset: self.base + start as u64,
+            raw: &self.buffer[start..end],
+            ranges: &self.args,
+            shift: start,
+        }))
+    }
+
+    /// The buffer ends within a record: get more until it does not. Gives the record's end, or
+    /// nothing when the log ends before it.
+    fn read_on(&mut self) -> Result<Option<usize>> {
+        self.buffer.drain(..self.at);
+        self.base += self.at as u64;
+        self.at = 0;
+        loop {
+            // What is there is parsed again after each fill. Filling at least as much as is there
+            // keeps the sum of all those passes below three times the record.
+            let wanted = self.buffer.len().max(CHUNK);
+            self.fill(wanted)?;
+            match record::read(&self.buffer, 0, self.base, &mut self.args) {
+                Ok(found) => return Ok(Some(found.end)),
+                Err(Failure::Damaged(error)) => return Err(error),
+                Err(Failure::Short(missing)) if self.ended => match self.buffer.is_empty() {
+                    true => return Ok(None),
+                    false => return Err(missing.at_end(self.base)),
+                },
+                Err(Failure::Short(_)) => {}
+            }
+        }
+    }
+
+    /// A message may show what follows the damage, so have some bytes behind it before it is made.
+    fn damaged(&mut self, error: Box<FormatError>) -> Result<Box<FormatError>> {
+        if self.ended || self.buffer.len() - self.at >= CHUNK {
+            return Ok(error);
+        }
+        self.fill(CHUNK)?;
+        match record::read(&self.buffer, self.at, self.base, &mut self.args) {
+            Err(Failure::Damaged(error)) => Ok(error),
+            _ => Ok(error),
+        }
+    }
+
+    /// Append up to `wanted` bytes; fewer mean the end of the stream.
+    fn fill(&mut self, wanted: usize) -> Result<()> {
+        let before = self.buffer.len();
+        let read = self
+            .source
+            .by_ref()
+            .take(wanted as u64)
+            .read_to_end(&mut self.buffer);
+        let after = self.buffer.len();
+        match read {
+            Ok(_) => {
+                self.ended = after - before < wanted;
+                Ok(())
+            }
+            Err(error) => {
+                let what = format!("reading the log: {error}");
+                Err(FormatError::new(Damage::Io, self.base + after as u64, what))
+            }
+        }
+    }
+}

@@ -1,0 +1,387 @@
+//! One record of a log: a command, or an annotation between commands.
+//!
+//! ```text
+//!   *3\r\n              three arguments follow
+//!   $3\r\nSET\r\n       each with its length in bytes
+//!   $1\r\nk\r\n
+//!   $0\r\n\r\n
+//!
+//!   #TS:1700000000\r\n  an annotation: no command, skipped when loading (7.0 and later)
+//! ```
+//!
+//! A log is written by programs, so the form is taken strictly: numbers are canonical and positive,
+//! lines and arguments end with CRLF, nothing stands between the parts. What servers accept as well
+//! (LF in the place of CRLF at some places, numbers with blanks) no server writes.
+
+use crate::error::{Damage, FormatError, Result};
+use std::ops::Range;
+
+/// Longest annotation line in bytes with its end, as `AOF_ANNOTATION_LINE_MAX_LEN` of Redis 7.
+pub const ANNOTATION_MAX: usize = 1024;
+/// Most arguments of a command; servers count them in a signed 32-bit number.
+pub const ARGS_MAX: u64 = i32::MAX as u64;
+/// An argument longer than this that also goes beyond the end of the log has a wrong length; a
+/// shorter one is a log that was cut. 512 MB, the default limit of servers.
+pub const BULK_PLAUSIBLE: u64 = 512 * 1024 * 1024;
+
+/// What a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A command; its argument ranges were appended.
+    Command,
+    /// A line beginning with `#`.
+    Annotation,
+}
+
+/// A record that is all there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Command or annotation.
+    pub kind: Kind,
+    /// Offset in the slice just behind the record.
+    pub end: usize,
+}
+
+/// Why a record could not be read.
+#[derive(Debug)]
+pub enum Failure {
+    /// The slice ends within the record: a cut log, or a piece of a stream that goes on.
+    Short(Missing),
+    /// No bytes that follow could make it a record.
+    Damaged(Box<FormatError>),
+}
+
+/// How far a record goes beyond the bytes at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// Bytes that are missing at least.
+    pub need: u64,
+    /// What is cut.
+    pub part: Part,
+}
+
+/// The part of a record in which the bytes end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The line with the count of arguments.
+    Count,
+    /// The length line of this argument (from 0) of so many.
+    Length(u64, u64),
+    /// The bytes of this argument (from 0) of so many, which claims this length and has so many bytes.
+    Argument {
+        /// Number of the argument, from 0.
+        index: u64,
+        /// How many arguments the command claims.
+        count: u64,
+        /// Bytes that the argument claims.
+        length: u64,
+        /// Bytes that are there, perhaps with a part of the line end.
+        present: u64,
+    },
+    /// An annotation line.
+    Annotation,
+}
+
+impl Missing {
+    /// The finding for a log that ends here; the record begins at the absolute `offset`.
+    pub fn at_end(&self, offset: u64) -> Box<FormatError> {
+        let mut kind = Damage::AofTruncated;
+        let what = match self.part {
+            Part::Count => {
+                "command: the log ends in the line with its count of arguments".to_string()
+            }
+            Part::Length(index, count) => {
+                format!(
+                    "command: argument {} of {count}: the log ends in or before its length line",
+                    index + 1
+                )
+            }
+            Part::Argument {
+                index,
+                count,
+                length,
+                present,
+            } => {
+                if length > BULK_PLAUSIBLE {
+                    kind = Damage::AofFormat;
+                }
+                let remain = present.min(length);
+                let claim = format!(
+                    "command: argument {} of {count} claims {length} bytes",
+                    index + 1
+                );
+                match remain == length {
+                    true => format!("{claim}, the log ends before its line end"),
+                    false => format!("{claim}, {remain} remain"),
+                }
+            }
+            Part::Annotation => "annotation: the log ends before its line end".to_string(),
+        };
+        FormatError::new(kind, offset, what)
+    }
+}
+
+/// Read the record at `at` of `log`, whose first byte has the absolute offset `base`. The ranges of
+/// a command's arguments (offsets in `log`) replace what is in `args`.
+///
+/// Nothing is allocated but room in `args`, and that only for arguments that are really there.
+#[inline]
+pub fn read(
+    log: &[u8],
+    at: usize,
+    base: u64,
+    args: &mut Vec<Range<usize>>,
+) -> std::result::Result<Record, Failure> {
+    args.clear();
+    match log.get(at) {
+        Some(b'*') => command(log, at, base, args),
+        Some(b'#') => annotation(log, at, base),
+        Some(_) => Err(Failure::Damaged(no_record(log, at, base))),
+        None => Err(Failure::Short(Missing {
+            need: 1,
+            part: Part::Count,
+        })),
+    }
+}
+
+#[inline]
+fn command(
+    log: &[u8],
+    start: usize,
+    base: u64,
+    args: &mut Vec<Range<usize>>,
+) -> std::result::Result<Record, Failure> {
+    let Some((count, mut at)) = short_number(log, start + 1).or_else(|| number(log, start + 1))
+    else {
+        return Err(bad_count(log, start, base));
+    };
+    if count == 0 || count > ARGS_MAX {
+        return Err(bad_count(log, start, base));
+    }
+    for index in 0..count {
+        let length = match log.get(at) {
+            Some(b'$') => short_number(log, at + 1).or_else(|| number(log, at + 1)),
+            _ => None,
+        };
+        let Some((length, begin)) = length else {
+            return Err(bad_length(log, at, base, index, count));
+        };
+        let end = usize::try_from(length)
+            .ok()
+            .and_then(|l| begin.checked_add(l));
+        let tail = end
+            .and_then(|end| log.get(end..))
+            .and_then(|tail| tail.first_chunk::<2>());
+        let (Some(end), Some(tail)) = (end, tail) else {
+            return Err(bad_argument(log, begin, base, index, count, length));
+        };
+        if tail != b"\r\n" {
+            let what = format!(
+                "command: argument {} of {count} of {length} bytes does not end with CRLF",
+                index + 1
+            );
+            return Err(Failure::Damaged(FormatError::new(
+                Damage::AofFormat,
+                base + at as u64,
+                what,
+            )));
+        }
+        args.push(begin..end);
+        at = end + 2;
+    }
+    Ok(Record {
+        kind: Kind::Command,
+        end: at,
+    })
+}
+
+fn annotation(log: &[u8], at: usize, base: u64) -> std::result::Result<Record, Failure> {
+    let rest = &log[at..log.len().min(at + ANNOTATION_MAX)];
+    let fail = |what: &str| {
+        Err(Failure::Damaged(FormatError::new(
+            Damage::AofFormat,
+            base + at as u64,
+            what,
+        )))
+    };
+    match rest.iter().position(|b| *b == b'\n') {
+        Some(lf) if rest[lf - 1] == b'\r' => Ok(Record {
+            kind: Kind::Annotation,
+            end: at + lf + 1,
+        }),
+        Some(_) => fail("annotation: the line ends with LF alone, CRLF was expected"),
+        None if rest.len() == ANNOTATION_MAX => {
+            fail("annotation: the line is longer than 1024 bytes")
+        }
+        None => Err(Failure::Short(Missing {
+            need: 1,
+            part: Part::Annotation,
+        })),
+    }
+}
+
+/// A number of one or two digits and its CRLF at `at`: the number and the offset behind the line.
+#[inline(always)]
+fn short_number(log: &[u8], at: usize) -> Option<(u64, usize)> {
+    let [first, second, third, fourth] = *log.get(at..)?.first_chunk::<4>()?;
+    let first = first.wrapping_sub(b'0');
+    if first > 9 {
+        return None;
+    }
+    if second == b'\r' && third == b'\n' {
+        return Some((first as u64, at + 3));
+    }
+    let ones = second.wrapping_sub(b'0');
+    if ones > 9 || first == 0 || third != b'\r' || fourth != b'\n' {
+        return None;
+    }
+    Some((first as u64 * 10 + ones as u64, at + 4))
+}
+
+/// Most digits of a number: those of 2^63.
+const DIGITS_MAX: usize = 19;
+
+/// Any canonical number below 10^19 and its CRLF.
+#[cold]
+fn number(log: &[u8], at: usize) -> Option<(u64, usize)> {
+    let line = log.get(at..)?;
+    let digits = line
+        .iter()
+        .take(DIGITS_MAX + 1)
+        .take_while(|b| b.is_ascii_digit())
+        .count();
+    let canonical = digits == 1 || (digits > 1 && digits <= DIGITS_MAX && line[0] != b'0');
+    if !canonical || line.get(digits..digits + 2)? != b"\r\n" {
+        return None;
+    }
+    let value = line[..digits]
+        .iter()
+        .fold(0, |value, digit| value * 10 + u64::from(digit - b'0'));
+    Some((value, at + digits + 2))
+}
+
+/// Whether the log ends in what could become prefix, number and CRLF.
+fn line_is_cut(log: &[u8], at: usize, prefix: u8) -> bool {
+    let line = &log[at.min(log.len())..];
+    let Some((first, rest)) = line.split_first() else {
+        return true;
+    };
+    let digits = rest
+        .iter()
+        .take(DIGITS_MAX + 1)
+        .take_while(|b| b.is_ascii_digit())
+        .count();
+    let canonical = digits <= 1 || (digits <= DIGITS_MAX && rest[0] != b'0');
+    let tail = &rest[digits..];
+    *first == prefix && canonical && (tail.is_empty() || (digits > 0 && tail == b"\r"))
+}
+
+/// What stands at `at`, for a message: the line without its end, at most 24 bytes.
+fn shown(log: &[u8], at: usize) -> String {
+    let line = &log[at.min(log.len())..];
+    let length = line
+        .iter()
+        .take(24)
+        .take_while(|b| !matches!(b, b'\r' | b'\n'))
+        .count();
+    crate::text::words::quote(&line[..length])
+}
+
+#[cold]
+fn bad_count(log: &[u8], at: usize, base: u64) -> Failure {
+    if line_is_cut(log, at, b'*') {
+        return Failure::Short(Missing {
+            need: 1,
+            part: Part::Count,
+        });
+    }
+    let what = format!(
+        "command: the count of arguments is {}, a number from 1 and CRLF were expected",
+        shown(log, at)
+    );
+    Failure::Damaged(FormatError::new(Damage::AofFormat, base + at as u64, what))
+}
+
+#[cold]
+fn bad_length(log: &[u8], at: usize, base: u64, index: u64, count: u64) -> Failure {
+    if line_is_cut(log, at, b'$') {
+        // Every argument still to come takes at least `$0` and two line ends.
+        let need = 1 + (count - index - 1) * 6;
+        return Failure::Short(Missing {
+            need,
+            part: Part::Length(index, count),
+        });
+    }
+    let found = shown(log, at);
+    let what = format!(
+        "command: argument {} of {count}: `$`, a length and CRLF were expected, found {found}",
+        index + 1
+    );
+    Failure::Damaged(FormatError::new(Damage::AofFormat, base + at as u64, what))
+}
+
+/// The argument goes beyond the slice, or ends right there and its line end is cut.
+#[cold]
+fn bad_argument(
+    log: &[u8],
+    begin: usize,
+    base: u64,
+    index: u64,
+    count: u64,
+    length: u64,
+) -> Failure {
+    let present = (log.len() - begin) as u64;
+    if present == length.saturating_add(1) && log.last() != Some(&b'\r') {
+        let what = format!(
+            "command: argument {} of {count} of {length} bytes does not end with CRLF",
+            index + 1
+        );
+        return Failure::Damaged(FormatError::new(
+            Damage::AofFormat,
+            base + begin as u64,
+            what,
+        ));
+    }
+    let need = length.saturating_add(2).saturating_sub(present).max(1);
+    Failure::Short(Missing {
+        need,
+        part: Part::Argument {
+            index,
+            count,
+            length,
+            present,
+        },
+    })
+}
+
+#[cold]
+fn no_record(log: &[u8], at: usize, base: u64) -> Box<FormatError> {
+    let rest = &log[at..];
+    let what = match rest.iter().position(|b| *b != 0) {
+        None => format!("{} zero bytes where a command was expected", rest.len()),
+        Some(zeros) if zeros > 0 => format!("{zeros} zero bytes where a command was expected"),
+        _ => format!(
+            "a command (`*`) or annotation (`#`) was expected, found {}",
+            shown(log, at)
+        ),
+    };
+    FormatError::new(Damage::AofFormat, base + at as u64, what)
+}
+
+/// The result of a whole-slice read: a record, or the damage if `log` ends within it.
+pub fn read_whole(
+    log: &[u8],
+    at: usize,
+    base: u64,
+    args: &mut Vec<Range<usize>>,
+) -> Result<Record> {
+    read(log, at, base, args).map_err(|failure| match failure {
+        Failure::Short(missing) => missing.at_end(base + at as u64),
+        Failure::Damaged(error) => error,
+    })
+}
+
+/// The Unix time in seconds of a timestamp annotation (`#TS:1700000000`), given without its line end.
+pub fn timestamp(annotation: &[u8]) -> Option<i64> {
+    crate::text::number::parse_i64(annotation.strip_prefix(b"#TS:")?)
+}

@@ -1,0 +1,65 @@
+//! Commands as bytes of a log.
+//!
+//! A log has no field for the database: SELECT comes first, and again whenever it changes. With
+//! timestamps a line `#TS:<seconds>` comes before the first command of each new second.
+
+use crate::resp::value::{write_argument, write_command_header};
+use crate::text::number::{I64Text, write_i64};
+
+/// Append SELECT of database `db`.
+pub fn write_select(out: &mut Vec<u8>, db: u64) {
+    let mut text = I64Text::new();
+    write_command_header(out, 2);
+    write_argument(out, b"SELECT");
+    write_argument(out, text.format_u64(db));
+}
+
+/// Append PEXPIREAT of `key` at `at_ms`, Unix time in milliseconds: the form in which every expiry is
+/// logged from Redis 2.6 on.
+pub fn write_pexpireat(out: &mut Vec<u8>, key: &[u8], at_ms: i64) {
+    let mut text = I64Text::new();
+    write_command_header(out, 3);
+    write_argument(out, b"PEXPIREAT");
+    write_argument(out, key);
+    write_argument(out, text.format(at_ms));
+}
+
+/// Append a timestamp annotation of this Unix time in seconds.
+pub fn write_timestamp(out: &mut Vec<u8>, seconds: i64) {
+    out.extend_from_slice(b"#TS:");
+    write_i64(out, seconds);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Knows what the log already says, and adds SELECT and timestamps where they are due.
+#[derive(Clone, Debug, Default)]
+pub struct LogState {
+    db: Option<u64>,
+    second: Option<i64>,
+}
+
+impl LogState {
+    /// The state at the start of a file, where no database is selected.
+    pub fn new() -> Self {
+        LogState::default()
+    }
+
+    /// The database that commands appended now would go to.
+    pub fn db(&self) -> Option<u64> {
+        self.db
+    }
+
+    /// Call before a command for `db` is appended. `second` is the present Unix time if timestamps
+    /// are wanted. Inside MULTI leave `second` out, as the place of an annotation is between commands.
+    #[inline]
+    pub fn before_command(&mut self, out: &mut Vec<u8>, db: u64, second: Option<i64>) {
+        if second.is_some() && second != self.second {
+            self.second = second;
+            write_timestamp(out, second.unwrap_or_default());
+        }
+        if self.db != Some(db) {
+            self.db = Some(db);
+            write_select(out, db);
+        }
+    }
+}
