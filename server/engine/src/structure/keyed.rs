@@ -1,0 +1,238 @@
+//! The keys of one database: records in a table, and which of them expire.
+//!
+//! A record with an expiry carries the mark in its handle, and the table counts and finds marked entries by itself (see
+//! [`super::table`]). So there is one pointer to each record and no second index to keep in step. Every change that can
+//! move a record goes through [`Keyed::change`], which is [`Table::update`]: the slot's handle is the record's owner, and
+//! it is changed in place.
+
+use super::record::{Payload, PayloadMut, Record, Tag};
+use super::table::{Hasher, Iter, Slot, Table};
+use crate::base::random::Random;
+
+/// A record that was taken out of its database. Dropping it frees all; [`Record::into_heap`] hands out the object.
+pub type Removed<O> = Record<O>;
+
+/// All keys of a database that was emptied; dropping it frees them, which takes long if they are many.
+#[derive(Debug)]
+pub struct Garbage<O> {
+    table: Table<Record<O>>,
+}
+
+impl<O> Garbage<O> {
+    /// Number of keys.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// No keys.
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+}
+
+/// The keys of one database.
+#[derive(Debug)]
+pub struct Keyed<O> {
+    table: Table<Record<O>>,
+}
+
+impl<O> Keyed<O> {
+    /// No keys yet; allocates nothing.
+    pub const fn new(hasher: Hasher) -> Keyed<O> {
+        Keyed {
+            table: Table::new(hasher),
+        }
+    }
+
+    /// Number of keys.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// No keys.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// Number of keys with an expiry.
+    #[inline]
+    pub fn expiring_len(&self) -> usize {
+        self.table.marked()
+    }
+
+    /// Number of hash buckets, for DEBUG HTSTATS and INFO.
+    pub fn buckets(&self) -> usize {
+        self.table.buckets()
+    }
+
+    /// The hash function of the keys.
+    #[inline]
+    pub fn hasher(&self) -> Hasher {
+        self.table.hasher()
+    }
+
+    /// Bytes of the table, without the records.
+    pub fn mem_bytes(&self) -> usize {
+        self.table.mem_bytes()
+    }
+
+    /// The key whose hash is `hash`.
+    #[inline]
+    pub fn find(&self, hash: u64, key: &[u8]) -> Option<Slot> {
+        self.table.find(hash, key)
+    }
+
+    /// The record in a slot.
+    #[inline]
+    pub fn get(&self, slot: Slot) -> &Record<O> {
+        self.table.get(slot)
+    }
+
+    /// Hints the processor to fetch the bucket of a hash.
+    #[inline]
+    pub fn prefetch(&self, hash: u64) {
+        self.table.prefetch(hash);
+    }
+
+    /// Hints the processor to fetch the record of a hash; its bucket should be there by now.
+    #[inline]
+    pub fn prefetch_entry(&self, hash: u64) {
+        self.table.prefetch_entry(hash);
+    }
+
+    /// Adds a key that does not exist yet. Slots from before are out of date.
+    #[inline]
+    pub fn insert(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        tag: Tag,
+        payload: Payload<'_, O>,
+        expire: Option<i64>,
+    ) -> Slot {
+        self.table
+            .insert(hash, Record::new(key, tag, payload, expire))
+    }
+
+    /// Adds a whole record (RENAME, MOVE) whose key does not exist yet.
+    pub fn insert_record(&mut self, hash: u64, record: Record<O>) -> Slot {
+        self.table.insert(hash, record)
+    }
+
+    /// The one door for whatever may move a record. It must keep the record's key.
+    #[inline]
+    fn change<R>(&mut self, slot: Slot, change: impl FnOnce(&mut Record<O>) -> R) -> R {
+        self.table.update(slot, change)
+    }
+
+    /// Replaces tag and value, keeps expiry, access clock and flags. Answers the slot and the old object, if it was one.
+    #[inline]
+    pub fn set_payload(
+        &mut self,
+        slot: Slot,
+        tag: Tag,
+        payload: Payload<'_, O>,
+    ) -> (Slot, Option<Box<O>>) {
+        (
+            slot,
+            self.change(slot, |record| record.set_payload(tag, payload)),
+        )
+    }
+
+    /// Replaces tag, value and expiry.
+    #[inline]
+    pub fn store(
+        &mut self,
+        slot: Slot,
+        tag: Tag,
+        payload: Payload<'_, O>,
+        expire: Option<i64>,
+    ) -> (Slot, Option<Box<O>>) {
+        let old = self.change(slot, |record| {
+            let old = record.set_payload(tag, payload);
+            record.set_expire(expire);
+            old
+        });
+        (slot, old)
+    }
+
+    /// The value, to change where it lies.
+    #[inline]
+    pub fn payload_mut(&mut self, slot: Slot) -> PayloadMut<'_, O> {
+        self.table.get_mut(slot).payload_mut()
+    }
+
+    /// Names another type or encoding for the same value.
+    #[inline]
+    pub fn set_tag(&mut self, slot: Slot, tag: Tag) {
+        self.table.get(slot).set_tag(tag);
+    }
+
+    /// Gives the key an expiry (milliseconds since 1970) or takes it away.
+    #[inline]
+    pub fn set_expire(&mut self, slot: Slot, expire: Option<i64>) -> Slot {
+        self.change(slot, |record| record.set_expire(expire));
+        slot
+    }
+
+    /// Takes a key out. Slots from before are out of date.
+    #[inline]
+    pub fn remove(&mut self, slot: Slot) -> Removed<O> {
+        self.table.remove(slot)
+    }
+
+    /// One step of SCAN: see [`Table::scan`].
+    pub fn scan(&self, cursor: u64, visit: &mut dyn FnMut(&Record<O>)) -> u64 {
+        self.table.scan(cursor, visit)
+    }
+
+    /// A random key, each with the same chance.
+    pub fn random(&self, random: &mut Random) -> Option<Slot> {
+        self.table.random(random)
+    }
+
+    /// A random key among those with an expiry, each with the same chance.
+    pub fn random_expiring(&self, random: &mut Random) -> Option<Slot> {
+        self.table.random_marked(random)
+    }
+
+    /// Calls back for `n` random keys (all, if there are no more); one may come twice.
+    pub fn sample(&self, n: usize, random: &mut Random, visit: &mut dyn FnMut(&Record<O>)) {
+        self.table.sample(n, random, visit);
+    }
+
+    /// Calls back for `n` random keys with an expiry (all, if there are no more); one may come twice.
+    pub fn sample_expiring(
+        &self,
+        n: usize,
+        random: &mut Random,
+        visit: &mut dyn FnMut(&Record<O>),
+    ) {
+        self.table.sample_marked(n, random, visit);
+    }
+
+    /// All records, in no order.
+    pub fn iter(&self) -> Iter<'_, Record<O>> {
+        self.table.iter()
+    }
+
+    /// Up to `steps` splits or merges that are due; answers whether more are.
+    pub fn rehash_step(&mut self, steps: usize) -> bool {
+        self.table.rehash_step(steps)
+    }
+
+    /// Growing and shrinking are put off while false (a child shares the memory).
+    pub fn set_resize_allowed(&mut self, allowed: bool) {
+        self.table.set_resize_allowed(allowed);
+    }
+
+    /// Empties the database; the keys are handed out to be dropped elsewhere.
+    pub fn clear(&mut self) -> Garbage<O> {
+        let hasher = self.table.hasher();
+        Garbage {
+            table: std::mem::replace(&mut self.table, Table::new(hasher)),
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! Memory layouts: one key in one allocation, hash tables of cache lines, orders. They know bytes and keys, and nothing
+//! of commands or types.
+//!
+//! | file | what |
+//! |---|---|
+//! | `record` | one key with flags, expiry and a small value in one allocation; fields and members of collections |
+//! | `table` | the hash table of such allocations |
+//! | `keyed` | the keys of one database and which of them expire |
+//! | `btree`, `ranked` | a counted B+tree, and the sorted set made of table and tree |
+
+pub mod btree;
+pub mod keyed;
+pub mod record;
+pub mod table;
