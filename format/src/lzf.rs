@@ -1,1 +1,432 @@
-//! See the crate's map.
+//! LZF, the compression of long strings in snapshots.
+//!
+//! ```text
+//!   000LLLLL                     copy the next L+1 bytes from here (1 to 32)
+//!   LLLooooo oooooooo            copy L+2 bytes (3 to 8) from o+1 bytes back in the output
+//!   111ooooo LLLLLLLL oooooooo   copy L+9 bytes (9 to 264) from o+1 bytes back
+//!
+//!   00 61 E0 02 00               is `aaaaaaaaaaaa`: one literal `a`, then 11 bytes from 1 back
+//! ```
+//!
+//! Offsets reach 8,192 bytes back; a copy may overlap what it writes, which repeats it. No lengths and no end mark: the reader
+//! is told both sizes.
+//!
+//! The compressor keeps its table of places between calls. Places count on from call to call, so that what an earlier input left
+//! is older than the present input's first byte and needs no clearing; this is what makes short strings cheap. Its output is
+//! readable by any LZF decompressor; the crate `lzf` is the reference in tests.
+
+use crate::error::{Damage, FormatError, Result};
+
+/// Fewest bytes that compression must save; below that a string is better stored plainly (Redis's own limit).
+pub const SAVING_MIN: usize = 4;
+
+const LITERAL_MAX: usize = 32;
+const COPY_MIN: usize = 3;
+const COPY_MAX: usize = 264;
+const OFFSET_MAX: usize = 8192;
+/// At most 264 bytes come out of the three bytes of a long copy.
+const EXPANSION_MAX: usize = COPY_MAX / 3;
+
+const TABLE_BITS: u32 = 14;
+
+/// Where three bytes were last seen. 64 KiB; make one and keep it.
+#[derive(Clone)]
+pub struct Table {
+    /// Place plus `base` of the call that stored it, so that a number below the present `base` is none.
+    places: Box<[u32]>,
+    base: u32,
+}
+
+impl Table {
+    /// A table that has seen nothing.
+    pub fn new() -> Self {
+        Table {
+            places: vec![0; 1 << TABLE_BITS].into_boxed_slice(),
+            base: 1,
+        }
+    }
+
+    /// The base for an input of `len` bytes; forgets everything when the count would run over.
+    fn begin(&mut self, len: usize) -> u32 {
+        let len = u32::try_from(len).expect("an input to compress is below 4 GiB");
+        if self.base.checked_add(len).is_none() {
+            self.places.fill(0);
+            self.base = 1;
+        }
+        let base = self.base;
+        // Saturates only for an input of nearly 4 GiB; the next call then starts over.
+        self.base = base.saturating_add(len);
+        base
+    }
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Table::new()
+    }
+}
+
+impl std::fmt::Debug for Table {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Table({} places)", self.places.len())
+    }
+}
+
+/// Fewer slots for short inputs, so that they touch fewer cache lines.
+fn slot_shift(len: usize) -> u32 {
+    let bits = (usize::BITS - len.leading_zeros() + 1).clamp(8, TABLE_BITS);
+    32 - bits
+}
+
+#[inline]
+fn slot(three: u32, shift: u32) -> usize {
+    (three.wrapping_mul(0x9e37_79b1) >> shift) as usize
+}
+
+#[inline]
+fn three_at(input: &[u8], at: usize) -> u32 {
+    u32::from(input[at]) | u32::from(input[at + 1]) << 8 | u32::from(input[at + 2]) << 16
+}
+
+/// Appends the compressed form of `input` to `out` if that saves at least [`SAVING_MIN`] bytes; otherwise leaves `out` as it was
+/// and says false. Inputs of 4 GiB and more are not compressed.
+pub fn compress(input: &[u8], out: &mut Vec<u8>, table: &mut Table) -> bool {
+    if input.len() <= SAVING_MIN || u32::try_from(input.len()).is_err() {
+        return false;
+    }
+    let start = out.len();
+    let limit = start + input.len() - SAVING_MIN;
+    out.reserve(input.len());
+    if compress_into(input, out, limit, table) {
+        return true;
+    }
+    out.truncate(start);
+    false
+}
+
+fn compress_into(input: &[u8], out: &mut Vec<u8>, limit: usize, table: &mut Table) -> bool {
+    let base = table.begin(input.len());
+    let shift = slot_shift(input.len());
+    // The first byte that is neither copied nor put out as a literal yet.
+    let (mut literal, mut at) = (0, 0);
+    while at + COPY_MIN <= input.len() {
+        let three = three_at(input, at);
+        let place = &mut table.places[slot(three, shift)];
+        let seen = *place;
+        *place = base + at as u32;
+        let from = match seen.checked_sub(base) {
+            Some(from)
+                if at - from as usize <= OFFSET_MAX && three_at(input, from as usize) == three =>
+            {
+                from as usize
+            }
+            _ => {
+                at += 1;
+                continue;
+            }
+        };
+        let len = match_len(input, from, at);
+        put_literals(out, &input[literal..at]);
+        put_copy(out, at - from, len);
+        if out.len() > limit {
+            return false;
+        }
+        let end = at + len;
+        // The last two places of what was copied are the likeliest starts of the next copy.
+        for inner in end.saturating_sub(2)..end {
+            if inner + COPY_MIN <= input.len() {
+                table.places[slot(three_at(input, inner), shift)] = base + inner as u32;
+            }
+        }
+        (literal, at) = (end, end);
+    }
+    put_literals(out, &input[literal..]);
+    out.len() <= limit
+}
+
+/// How many bytes from `from` on equal those from `at` on; at least the three that were compared already.
+#[inline]
+fn match_len(input: &[u8], from: usize, at: usize) -> usize {
+    let longest = (input.len() - at).min(COPY_MAX);
+    let (old, new) = (&input[from..from + longest], &input[at..at + longest]);
+    let mut len = COPY_MIN;
+    while let (Some(a), Some(b)) = (old[len..].first_chunk::<8>(), new[len..].first_chunk::<8>()) {
+        let differ = u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
+        if differ != 0 {
+            return len + (differ.trailing_zeros() / 8) as usize;
+        }
+        len += 8;
+    }
+    while len < longest && old[len] == new[len] {
+        len += 1;
+    }
+    len
+}
+
+#[inline]
+fn put_literals(out: &mut Vec<u8>, literals: &[u8]) {
+    for run in literals.chunks(LITERAL_MAX) {
+        out.push(run.len() as u8 - 1);
+        out.extend_from_slice(run);
+    }
+}
+
+#[inline]
+fn put_copy(out: &mut Vec<u8>, back: usize, len: usize) {
+    let (offset, len) = (back - 1, len - 2);
+    if len < 7 {
+        out.extend_from_slice(&[(len as u8) << 5 | (offset >> 8) as u8, offset as u8]);
+    } else {
+        out.extend_from_slice(&[0xe0 | (offset >> 8) as u8, (len - 7) as u8, offset as u8]);
+    }
+}
+
+fn damage<T>(at: usize, what: String) -> Result<T> {
+    Err(FormatError::new(Damage::Lzf, at as u64, what))
+}
+
+/// Appends the `len` bytes that `packed` stands for to `out`.
+///
+/// # Errors
+/// [`Damage::Lzf`] with the offset within `packed`: a token is cut off, a copy reaches before the start, the output is not
+/// exactly `len` bytes. `out` is then as it was. Memory is taken only for what `packed` can really hold.
+pub fn decompress(packed: &[u8], len: usize, out: &mut Vec<u8>) -> Result<()> {
+    if len > packed.len().saturating_mul(EXPANSION_MAX) {
+        return damage(
+            0,
+            format!(
+                "lzf: {len} bytes claimed, {} compressed bytes cannot hold them",
+                packed.len()
+            ),
+        );
+    }
+    let start = out.len();
+    out.reserve_exact(len);
+    let result = decompress_into(packed, start, start + len, out);
+    if result.is_err() {
+        out.truncate(start);
+    }
+    result
+}
+
+fn decompress_into(packed: &[u8], start: usize, end: usize, out: &mut Vec<u8>) -> Result<()> {
+    let mut at = 0;
+    while let Some(&control) = packed.get(at) {
+        let token = at;
+        at += 1;
+        if control < 32 {
+            let run = usize::from(control) + 1;
+            let Some(bytes) = packed.get(at..at + run) else {
+                return damage(
+                    token,
+                    format!(
+                        "lzf: {run} literal bytes claimed, {} remain",
+                        packed.len() - at
+                    ),
+                );
+            };
+            at += run;
+            out.extend_from_slice(bytes);
+        } else {
+            let Some((len, back, size)) = read_copy(control, &packed[at..]) else {
+                return damage(token, "lzf: back reference is cut off".into());
+            };
+            at += size;
+            if back > out.len() - start {
+                return damage(
+                    token,
+                    format!(
+                        "lzf: back reference {back} bytes back, {} were written",
+                        out.len() - start
+                    ),
+                );
+            }
+            if len > end - out.len() {
+                return damage(token, too_much(end - start));
+            }
+            copy_back(out, back, len);
+        }
+        if out.len() > end {
+            return damage(token, too_much(end - start));
+        }
+    }
+    match out.len() == end {
+        true => Ok(()),
+        false => damage(
+            at,
+            format!(
+                "lzf: {} bytes claimed, the data ends after {}",
+                end - start,
+                out.len() - start
+            ),
+        ),
+    }
+}
+
+#[cold]
+fn too_much(claimed: usize) -> String {
+    format!("lzf: {claimed} bytes claimed, the data holds more")
+}
+
+/// Length, distance back and bytes taken after the control byte.
+#[inline]
+fn read_copy(control: u8, rest: &[u8]) -> Option<(usize, usize, usize)> {
+    let high = usize::from(control & 31) << 8;
+    match (control >> 5, rest) {
+        (7, [len, low, ..]) => Some((usize::from(*len) + 9, (high | usize::from(*low)) + 1, 2)),
+        (7, _) | (_, []) => None,
+        (len, [low, ..]) => Some((usize::from(len) + 2, (high | usize::from(*low)) + 1, 1)),
+    }
+}
+
+/// Repeats what stands `back` bytes before the end for `len` bytes. The repeated piece doubles, so an overlap is not copied byte by byte.
+#[inline]
+fn copy_back(out: &mut Vec<u8>, back: usize, len: usize) {
+    let from = out.len() - back;
+    if back >= len {
+        out.extend_from_within(from..from + len);
+        return;
+    }
+    let mut left = len;
+    while left > 0 {
+        let piece = left.min(out.len() - from);
+        out.extend_from_within(from..from + piece);
+        left -= piece;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unpack(packed: &[u8], len: usize) -> Result<Vec<u8>> {
+        let mut out = b"kept".to_vec();
+        let result = decompress(packed, len, &mut out);
+        assert!(out.starts_with(b"kept"));
+        assert!(result.is_ok() || out.len() == 4);
+        result.map(|()| out.split_off(4))
+    }
+
+    #[test]
+    fn the_example_of_the_head_reads() {
+        let packed = [0x00, 0x61, 0xe0, 0x02, 0x00];
+        assert_eq!(unpack(&packed, 12).unwrap(), b"aaaaaaaaaaaa");
+        let mut out = Vec::new();
+        assert!(compress(b"aaaaaaaaaaaa", &mut out, &mut Table::new()));
+        assert_eq!(out, packed);
+    }
+
+    #[test]
+    fn refuses_what_does_not_fit_exactly() {
+        let packed = [0x02, b'a', b'b', b'c', 0x20, 0x02];
+        assert_eq!(unpack(&packed, 6).unwrap(), b"abcabc");
+        for (packed, len) in [
+            (&packed[..], 5),
+            (&packed, 7),
+            (&packed, 0),
+            (&packed, usize::MAX),
+            (&packed[..5], 6),
+            (&packed[..3], 3),
+            (&[], 1),
+            (&[0x20, 0x00], 3),
+            (&[0x00, b'a', 0x20, 0x01], 4),
+            (&[0x00, b'a', 0xe0, 0x00], 10),
+            (&[0x00, b'a', 0xe0], 10),
+            (&[0x1f, b'a'], 32),
+        ] {
+            let error = unpack(packed, len).unwrap_err();
+            assert_eq!(error.kind, Damage::Lzf, "{packed:?} as {len}");
+        }
+        assert_eq!(unpack(&[], 0).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_table_forgets_when_its_count_runs_over() {
+        let mut table = Table::new();
+        table.base = u32::MAX - 10;
+        for _ in 0..3 {
+            let mut out = Vec::new();
+            assert!(compress(b"abcabcabcabcabcabc", &mut out, &mut table));
+            assert_eq!(unpack(&out, 18).unwrap(), b"abcabcabcabcabcabc");
+        }
+    }
+
+    #[test]
+    fn what_does_not_shrink_is_left_alone() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        let mut out = vec![7];
+        let mut table = Table::new();
+        assert!(
+            !compress(&bytes, &mut out, &mut table)
+                && !compress(b"", &mut out, &mut table)
+                && !compress(b"aaaa", &mut out, &mut table)
+        );
+        assert_eq!(out, [7]);
+    }
+
+    fn wordy() -> impl proptest::strategy::Strategy<Value = Vec<u8>> {
+        use proptest::strategy::Strategy;
+        proptest::collection::vec((0usize..6, 0usize..9), 0..400).prop_map(|picks| {
+            let words = ["alpha", "beta", "gamma ", "\"id\":", "00000000", "x"];
+            picks
+                .iter()
+                .flat_map(|&(word, times)| words[word].repeat(times).into_bytes())
+                .collect()
+        })
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn ours_reads_back_by_us_and_by_the_reference(inputs in proptest::collection::vec(wordy(), 1..4)) {
+            let mut table = Table::new();
+            for input in inputs {
+                let mut packed = Vec::new();
+                if compress(&input, &mut packed, &mut table) {
+                    proptest::prop_assert!(packed.len() + SAVING_MIN <= input.len());
+                    proptest::prop_assert_eq!(&unpack(&packed, input.len()).unwrap(), &input);
+                    proptest::prop_assert_eq!(&::lzf::decompress(&packed, input.len()).unwrap(), &input);
+                }
+            }
+        }
+
+        #[test]
+        fn the_reference_reads_back_by_us(input in wordy()) {
+            if let Ok(packed) = ::lzf::compress(&input) {
+                proptest::prop_assert_eq!(unpack(&packed, input.len()).unwrap(), input);
+            }
+        }
+
+        #[test]
+        fn any_bytes_give_a_value_or_an_error(packed in proptest::collection::vec(proptest::num::u8::ANY, 0..200), len in 0usize..3000) {
+            if let Ok(bytes) = unpack(&packed, len) {
+                proptest::prop_assert_eq!(bytes.len(), len);
+            }
+        }
+    }
+
+    #[test]
+    fn packs_about_as_well_as_the_reference() {
+        let text: Vec<u8> = (0..4000u32)
+            .flat_map(|n| {
+                format!(
+                    "{{\"id\":{n},\"name\":\"user {}\",\"mail\":\"u{}@example.org\"}}",
+                    n * 7919 % 997,
+                    n * 31
+                )
+                .into_bytes()
+            })
+            .collect();
+        let mut table = Table::new();
+        for size in [100, 300, 1000, 10_000, 100_000] {
+            let mut ours = Vec::new();
+            assert!(compress(&text[..size], &mut ours, &mut table));
+            let reference = ::lzf::compress(&text[..size]).unwrap();
+            assert!(
+                ours.len() * 100 <= reference.len() * 105,
+                "{size}: {} against {}",
+                ours.len(),
+                reference.len()
+            );
+        }
+    }
+}

@@ -5,3 +5,5 @@
 
 pub mod intset;
 pub mod listpack;
+pub mod ziplist;
+pub mod zipmap;
