@@ -5,9 +5,17 @@
 
 pub mod alloc;
 pub mod clock;
+pub mod crash;
 pub mod disk;
+pub mod fork;
+pub mod localtime;
+pub mod process;
+pub mod signals;
 
 use std::io;
+use std::sync::Arc;
+
+use crate::host::{Child, ChildJob, Clock, Disk, Host};
 
 /// The system's words for an error, without Rust's `(os error 98)` behind them, as Redis's log lines have them.
 pub fn error_text(error: &io::Error) -> String {
@@ -15,5 +23,49 @@ pub fn error_text(error: &io::Error) -> String {
     match (error.raw_os_error(), text.rfind(" (os error ")) {
         (Some(_), Some(end)) => text[..end].to_string(),
         _ => text,
+    }
+}
+
+/// The world as it is: the system's clocks and disk, and children by fork.
+pub struct SystemHost {
+    clock: clock::SystemClock,
+    disk: Arc<disk::SystemDisk>,
+}
+
+impl SystemHost {
+    /// Starts the monotonic clock.
+    pub fn new() -> SystemHost {
+        SystemHost {
+            clock: clock::SystemClock::new(),
+            disk: Arc::new(disk::SystemDisk),
+        }
+    }
+}
+
+impl Default for SystemHost {
+    fn default() -> Self {
+        SystemHost::new()
+    }
+}
+
+impl Host for SystemHost {
+    fn clock(&self) -> &dyn Clock {
+        &self.clock
+    }
+
+    fn disk(&self) -> Arc<dyn Disk> {
+        self.disk.clone()
+    }
+
+    fn fork(&self, job: ChildJob<'_>) -> io::Result<Box<dyn Child>> {
+        Ok(Box::new(fork::spawn_child(&[], job)?))
+    }
+
+    fn random(&self, bytes: &mut [u8]) {
+        process::random(bytes);
+    }
+
+    fn pid(&self) -> u32 {
+        process::pid()
     }
 }

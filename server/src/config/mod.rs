@@ -1,0 +1,197 @@
+//! Configuration: the values of all directives, how they are read, asked for, changed and written back.
+//!
+//! ```text
+//!   table/       one row per directive: name, bounds, default, flags, effect
+//!   directive    what a row can say; Key<T>, the typed handle of a row
+//!   value        kinds of values: parse and print (limits, rules, choice: the larger kinds)
+//!   file         redis.conf syntax, include, refusals and warnings at start
+//!   args         the command line, --help, --version
+//!   command      CONFIG GET and CONFIG SET
+//!   rewrite      CONFIG REWRITE
+//! ```
+//!
+//! This room holds values only: it listens on nothing and changes no folder. Who gives a directive its effect reads
+//! it with `Config::get`, and takes part in CONFIG SET through the hook of `Config::set_many`.
+//!
+//! Invariants: there is one value per row of the table, of the kind that the row says; `generation` grows whenever a
+//! value changes, so that hot readers may keep copies; `dir` is absolute.
+
+pub mod args;
+pub mod choice;
+pub mod command;
+pub mod directive;
+pub mod file;
+pub mod limits;
+pub mod rewrite;
+mod rules;
+pub mod table;
+pub mod value;
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use cairn_format::rdb::dialect::Dialect;
+
+pub use args::{Invocation, Start, start};
+pub use command::{Caller, Change, Rejected, SetError};
+pub use directive::{Directive, Effect, Key, Kind};
+pub use file::StartError;
+pub use limits::{OutputLimit, OutputLimits};
+pub use rewrite::RewriteError;
+pub use value::{SavePoint, Setting, ShutdownFlags, Value};
+
+use file::Origin;
+
+/// The version of Redis whose directives and texts these are.
+pub const REDIS_VERSION: &str = "7.2.4";
+
+/// The values of all directives.
+#[derive(Clone, Debug)]
+pub struct Config {
+    values: Vec<Value>,
+    /// Where each value was set at start, for errors that come up when it is applied.
+    origins: HashMap<usize, Origin>,
+    file: Option<PathBuf>,
+    generation: u64,
+}
+
+impl Config {
+    /// All defaults. `cwd` is the absolute working folder, the value of `dir` until it is set.
+    ///
+    /// # Panics
+    /// If a row's default is not a value of its kind, which a test of the table rules out.
+    pub fn new(cwd: &Path) -> Config {
+        let values = table::all()
+            .map(|directive| {
+                default_value(directive, cwd)
+                    .unwrap_or_else(|reason| panic!("default of {}: {reason}", directive.name))
+            })
+            .collect();
+        Config {
+            values,
+            origins: HashMap::new(),
+            file: None,
+            generation: 1,
+        }
+    }
+
+    /// The value of a directive: an index and a match.
+    ///
+    /// # Panics
+    /// If the key's type is not that of its row, which a test of the table rules out.
+    pub fn get<T: Setting>(&self, key: Key<T>) -> T::View<'_> {
+        T::view(&self.values[key.place()]).expect("the key has the type of its row")
+    }
+
+    /// A text value as a path, as it was written; relative ones are meant from `dir`.
+    pub fn path(&self, key: Key<value::Text>) -> PathBuf {
+        PathBuf::from(OsString::from_vec(self.get(key).to_vec()))
+    }
+
+    /// The folder to work in, absolute.
+    pub fn dir(&self) -> &Path {
+        self.get(table::DIR)
+    }
+
+    /// Notes the folder that the process really works in, after a change of folder resolved links and `..`.
+    pub fn note_dir(&mut self, dir: PathBuf) {
+        self.replace(table::DIR.place(), Value::Dir(dir));
+    }
+
+    /// The version that snapshots are written in; `None` is auto.
+    pub fn rdb_save_version(&self) -> Option<Dialect> {
+        rules::rdb_version(self.get(table::RDB_SAVE_VERSION)).flatten()
+    }
+
+    /// The file that the server was started with, absolute.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// A number that grows with every change.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Whether a directive holds something else than its default.
+    pub fn is_changed(&self, directive: &'static Directive) -> bool {
+        lookup(directive.name.as_bytes()).is_some_and(|found| !self.is_default(found.place))
+    }
+
+    /// The error of a start that a directive could not be applied at: told with the line that set it.
+    pub fn start_error(
+        &self,
+        directive: &'static Directive,
+        reason: impl Into<String>,
+    ) -> StartError {
+        let origin =
+            lookup(directive.name.as_bytes()).and_then(|found| self.origins.get(&found.place));
+        StartError::of(origin.cloned(), directive.name, reason)
+    }
+
+    /// The value at a place of the table.
+    pub(crate) fn value_at(&self, place: usize) -> &Value {
+        &self.values[place]
+    }
+
+    /// Whether the value at a place is the default of its row.
+    fn is_default(&self, place: usize) -> bool {
+        is_default_value(table::at(place), &self.values[place])
+    }
+
+    /// Puts a value in and hands the old one out.
+    fn replace(&mut self, place: usize, value: Value) -> Value {
+        self.generation += 1;
+        std::mem::replace(&mut self.values[place], value)
+    }
+}
+
+fn default_value(directive: &'static Directive, cwd: &Path) -> Result<Value, String> {
+    let args = if directive.kind.is_multi_argument() {
+        value::split_blanks(directive.default.as_bytes())
+    } else {
+        vec![directive.default.as_bytes()]
+    };
+    value::parse(directive, &args, &value::blank(&directive.kind, cwd))
+}
+
+/// Whether a value is the default of its row. The folder has none that a file could leave out.
+fn is_default_value(directive: &'static Directive, value: &Value) -> bool {
+    !matches!(value, Value::Dir(_))
+        && default_value(directive, Path::new("/")).is_ok_and(|default| default == *value)
+}
+
+/// A directive found by one of its names.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    place: usize,
+    /// The name that was meant, in the table's spelling.
+    name: &'static str,
+}
+
+impl Found {
+    fn directive(self) -> &'static Directive {
+        table::at(self.place)
+    }
+}
+
+/// Finds a directive by name or alias, letters of either case.
+fn lookup(name: &[u8]) -> Option<Found> {
+    static NAMES: OnceLock<HashMap<&'static [u8], Found>> = OnceLock::new();
+    let names = NAMES.get_or_init(|| {
+        table::all()
+            .enumerate()
+            .flat_map(|(place, row)| {
+                [Some(row.name), row.alias]
+                    .into_iter()
+                    .flatten()
+                    .map(move |name| (place, name))
+            })
+            .map(|(place, name)| (name.as_bytes(), Found { place, name }))
+            .collect()
+    });
+    names.get(name.to_ascii_lowercase().as_slice()).copied()
+}

@@ -1,0 +1,51 @@
+//! Network, connections and their limits.
+
+use crate::config::directive::{
+    Directive, Key, Kind, bytes, count, flag, int, octal, shaped, size, text,
+};
+use crate::config::limits::OutputLimits;
+#[cfg(test)]
+use crate::config::value::{Setting, Value};
+use crate::config::value::{Text, Words};
+
+const INT_MAX: i64 = i32::MAX as i64;
+const UINT_MAX: i64 = u32::MAX as i64;
+
+directives! {
+    after 0;
+
+    /// Addresses to listen on; `*` and `::*` are all of a family, a leading `-` forgives an address that is not there.
+    BIND: Words = shaped("bind", "* -::*", Kind::Words);
+    /// TCP port; 0 listens on none.
+    PORT: i64 = int("port", "6379", 0, 65535);
+    /// Address that connections to a primary are made from.
+    BIND_SOURCE_ADDR: Text = text("bind-source-addr", "").no_effect();
+    /// Refuse connections from other machines while there is neither a password nor an explicit `bind`.
+    PROTECTED_MODE: bool = flag("protected-mode", "yes");
+    /// Length of the queue of connections that wait to be accepted.
+    TCP_BACKLOG: i64 = int("tcp-backlog", "511", 0, INT_MAX).immutable();
+    /// Seconds between TCP keep-alive probes; 0 sends none.
+    TCP_KEEPALIVE: i64 = int("tcp-keepalive", "300", 0, INT_MAX);
+    /// Seconds after which an idle client is disconnected; 0 never.
+    TIMEOUT: i64 = int("timeout", "0", 0, INT_MAX);
+    /// Path of a Unix socket to listen on.
+    UNIXSOCKET: Text = text("unixsocket", "").immutable();
+    /// File mode of the Unix socket, octal; 0 leaves what the umask gives.
+    UNIXSOCKETPERM: u64 = octal("unixsocketperm", "0", 0o777).immutable();
+    /// Mark set on listening sockets, for packet filters.
+    SOCKET_MARK_ID: u64 = count("socket-mark-id", "0", 0, UINT_MAX).immutable().no_effect();
+    /// Clients that may be connected at the same time.
+    MAXCLIENTS: u64 = count("maxclients", "10000", 1, UINT_MAX);
+    /// Bytes of the largest argument of a command.
+    PROTO_MAX_BULK_LEN: i64 = bytes("proto-max-bulk-len", "512mb", 1 << 20, i64::MAX);
+    /// Bytes that a client's unread request may take.
+    CLIENT_QUERY_BUFFER_LIMIT: u64 = size("client-query-buffer-limit", "1gb", 1 << 20, i64::MAX);
+    /// Bytes that may wait to be sent, by class of clients: hard limit, soft limit, seconds above the soft limit.
+    CLIENT_OUTPUT_BUFFER_LIMIT: OutputLimits = shaped("client-output-buffer-limit", "normal 0 0 0 slave 256mb 64mb 60 pubsub 32mb 8mb 60", Kind::Limits);
+    /// Threads for reading and writing sockets.
+    IO_THREADS: i64 = int("io-threads", "1", 1, 128).immutable().no_effect();
+    /// Whether those threads read as well.
+    IO_THREADS_DO_READS: bool = flag("io-threads-do-reads", "no").immutable().no_effect();
+    /// Password that clients must give; empty asks for none.
+    REQUIREPASS: Text = text("requirepass", "").secret();
+}

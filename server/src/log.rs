@@ -1,0 +1,276 @@
+//! The server's log: one line per event, in the form that Redis 7.2 writes and that programs look for.
+//!
+//! ```text
+//! 4711:M 23 Nov 2026 01:00:39.042 * Ready to accept connections tcp
+//! |    | |                        | message
+//! |    | local time               level: . debug  - verbose  * notice  # warning
+//! |    role: M primary  S replica  C child  X sentinel
+//! process
+//! ```
+//!
+//! Each line leaves in one write: nothing is buffered, so that who polls the file sees the line at once, and lines of
+//! threads and children do not mix. A log file is opened, in append mode, for each line: it may be moved away or
+//! cut off meanwhile. Standard output is used through a descriptor of its own, as the one of the standard library
+//! has a lock that a forked child may find taken; for the same reason the child does not ask for the time zone.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU8, Ordering::Relaxed};
+
+use crate::config::choice::LogLevel;
+use crate::host::Clock;
+use crate::os::clock::SystemClock;
+use crate::os::localtime::utc_offset;
+
+/// What this process is, as the log shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A primary.
+    Master,
+    /// A replica.
+    Replica,
+    /// A sentinel.
+    Sentinel,
+}
+
+/// The log. Clones write to the same place.
+#[derive(Clone, Debug)]
+pub struct Log {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    target: Target,
+    clock: SystemClock,
+    /// The process that made the log; another one is its child.
+    process: u32,
+    level: AtomicU8,
+    role: AtomicU8,
+    /// The quarter hour that `offset` is of: zones change their offset at no other moments.
+    quarter: AtomicI64,
+    /// Seconds that local time is ahead of UTC.
+    offset: AtomicI64,
+}
+
+#[derive(Debug)]
+enum Target {
+    File(PathBuf),
+    Stdout(File),
+}
+
+impl Log {
+    /// A log to `file`, which should be absolute as the working folder may change, or to standard output.
+    ///
+    /// # Errors
+    /// The file cannot be opened or made, or standard output is closed.
+    pub fn new(level: LogLevel, file: Option<PathBuf>) -> io::Result<Log> {
+        let target = match file {
+            Some(path) => {
+                open(&path)?;
+                Target::File(path)
+            }
+            None => Target::Stdout(File::from(io::stdout().as_fd().try_clone_to_owned()?)),
+        };
+        let shared = Shared {
+            target,
+            clock: SystemClock::new(),
+            process: std::process::id(),
+            level: AtomicU8::new(level as u8),
+            role: AtomicU8::new(b'M'),
+            quarter: AtomicI64::new(i64::MIN),
+            offset: AtomicI64::new(0),
+        };
+        Ok(Log {
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// Sets the least important level that is written.
+    pub fn set_level(&self, level: LogLevel) {
+        self.shared.level.store(level as u8, Relaxed);
+    }
+
+    /// Sets what the lines show this process as.
+    pub fn set_role(&self, role: Role) {
+        let letter = match role {
+            Role::Master => b'M',
+            Role::Replica => b'S',
+            Role::Sentinel => b'X',
+        };
+        self.shared.role.store(letter, Relaxed);
+    }
+
+    /// Whether lines of a level are written: to save the work of making one that is not.
+    pub fn is_on(&self, level: LogLevel) -> bool {
+        level as u8 >= self.shared.level.load(Relaxed)
+    }
+
+    /// Writes a line for who looks for a fault.
+    pub fn debug(&self, message: fmt::Arguments<'_>) {
+        self.line(LogLevel::Debug, '.', message);
+    }
+
+    /// Writes a line that is seldom wanted.
+    pub fn verbose(&self, message: fmt::Arguments<'_>) {
+        self.line(LogLevel::Verbose, '-', message);
+    }
+
+    /// Writes a line that matters in production.
+    pub fn notice(&self, message: fmt::Arguments<'_>) {
+        self.line(LogLevel::Notice, '*', message);
+    }
+
+    /// Writes a line that needs attention.
+    pub fn warning(&self, message: fmt::Arguments<'_>) {
+        self.line(LogLevel::Warning, '#', message);
+    }
+
+    /// Writes text as it is, at level notice: the logo.
+    pub fn raw(&self, text: &str) {
+        if self.is_on(LogLevel::Notice) {
+            self.write(text.as_bytes());
+        }
+    }
+
+    fn line(&self, level: LogLevel, mark: char, message: fmt::Arguments<'_>) {
+        if !self.is_on(level) {
+            return;
+        }
+        let process = std::process::id();
+        let is_child = process != self.shared.process;
+        let role = if is_child {
+            'C'
+        } else {
+            char::from(self.shared.role.load(Relaxed))
+        };
+        let wall_us = self.shared.clock.wall_us();
+        let seconds = wall_us.div_euclid(1_000_000);
+        let millis = wall_us.rem_euclid(1_000_000) / 1000;
+        let time = Stamp(seconds + self.offset(seconds, is_child), millis);
+        self.write(format!("{process}:{role} {time} {mark} {message}\n").as_bytes());
+    }
+
+    fn offset(&self, seconds: i64, is_child: bool) -> i64 {
+        let quarter = seconds.div_euclid(900);
+        if !is_child && self.shared.quarter.load(Relaxed) != quarter {
+            self.shared.offset.store(utc_offset(seconds), Relaxed);
+            self.shared.quarter.store(quarter, Relaxed);
+        }
+        self.shared.offset.load(Relaxed)
+    }
+
+    /// A line that cannot be written is lost: there is nowhere to tell it.
+    fn write(&self, bytes: &[u8]) {
+        let _ = match &self.shared.target {
+            Target::Stdout(file) => (&*file).write_all(bytes),
+            Target::File(path) => open(path).and_then(|mut file| file.write_all(bytes)),
+        };
+    }
+}
+
+fn open(path: &PathBuf) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).open(path)
+}
+
+/// Seconds since 1970 in local time, and milliseconds, printed as `23 Nov 2026 01:00:39.042`.
+struct Stamp(i64, i64);
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MONTHS: [&str; 12] = [
+            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+        ];
+        let (year, month, day) = civil(self.0.div_euclid(86_400));
+        let second = self.0.rem_euclid(86_400);
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        let month = MONTHS[month];
+        write!(
+            f,
+            "{day:02} {month} {year} {hour:02}:{minute:02}:{second:02}.{:03}",
+            self.1
+        )
+    }
+}
+
+/// Year, month (0 is January) and day of a day counted from 1 January 1970, in the Gregorian calendar.
+///
+/// Counted in eras of 400 years that begin on 1 March, so that the leap day is the last of its year.
+fn civil(day: i64) -> (i64, usize, i64) {
+    let day = day + 719_468;
+    let era = day.div_euclid(146_097);
+    let in_era = day.rem_euclid(146_097);
+    let year = (in_era - in_era / 1_460 + in_era / 36_524 - in_era / 146_096) / 365;
+    let in_year = in_era - (365 * year + year / 4 - year / 100);
+    let from_march = (5 * in_year + 2) / 153;
+    let day = in_year - (153 * from_march + 2) / 5 + 1;
+    let month = (from_march + 2) % 12;
+    (era * 400 + year + i64::from(month < 2), month as usize, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stamps_are_those_of_the_calendar() {
+        for (seconds, text) in [
+            (0, "01 Jan 1970 00:00:00.007"),
+            (951_782_399, "28 Feb 2000 23:59:59.007"),
+            (951_782_400, "29 Feb 2000 00:00:00.007"),
+            (1_795_395_639, "23 Nov 2026 01:00:39.007"),
+            (-1, "31 Dec 1969 23:59:59.007"),
+        ] {
+            assert_eq!(Stamp(seconds, 7).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn lines_are_appended_by_level_and_role() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        std::fs::write(&path, "### by someone else\n").unwrap();
+        let log = Log::new(LogLevel::Notice, Some(path.clone())).unwrap();
+        log.verbose(format_args!("not seen"));
+        log.notice(format_args!("Server {}", "initialized"));
+        log.set_role(Role::Replica);
+        log.set_level(LogLevel::Debug);
+        log.debug(format_args!("d"));
+        log.set_level(LogLevel::Nothing);
+        log.warning(format_args!("not seen"));
+        log.raw("not seen");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        let process = std::process::id();
+        assert_eq!(lines.len(), 3);
+        assert_eq!(lines[0], "### by someone else");
+        assert!(
+            lines[1].starts_with(&format!("{process}:M ")),
+            "{}",
+            lines[1]
+        );
+        assert!(lines[1].ends_with(" * Server initialized"));
+        assert!(lines[2].starts_with(&format!("{process}:S ")));
+        assert!(lines[2].ends_with(" . d"));
+        assert_eq!(
+            lines[1].len(),
+            format!("{process}:M 23 Nov 2026 01:00:39.042 * Server initialized").len()
+        );
+    }
+
+    #[test]
+    fn a_log_file_that_was_moved_away_is_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let log = Log::new(LogLevel::Notice, Some(path.clone())).unwrap();
+        log.notice(format_args!("one"));
+        std::fs::rename(&path, folder.path().join("log.1")).unwrap();
+        log.notice(format_args!("two"));
+        assert!(std::fs::read_to_string(&path).unwrap().ends_with("* two\n"));
+        assert!(Log::new(LogLevel::Notice, Some(folder.path().join("no/log"))).is_err());
+    }
+}
