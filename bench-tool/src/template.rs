@@ -1,0 +1,317 @@
+//! Commands with places to fill in, compiled once and then only copied.
+//!
+//! ```text
+//!   SET key:{rand:1000} {data:8}
+//!
+//!   Raw  "*3\r\n$3\r\nSET\r\n"      everything whose bytes or length never change
+//!   Arg  "key:" Rand(1000)          an argument whose length is known only when it is filled in
+//!   Raw  "$8\r\n"  Data(8)  "\r\n"
+//! ```
+//!
+//! Other braces stay as they are, because hash tags (`{user}:1`) are written with them.
+
+use crate::random::Random;
+use cairn_format::resp::value::write_command_header;
+use cairn_format::text::number::I64Text;
+use cairn_format::text::words::split_words;
+
+/// Largest `{data:N}`, in bytes: the limit that servers set on one argument by default.
+const DATA_MAX: usize = 512 << 20;
+/// Bytes of the pool beyond the longest value, so that values begin at many places.
+const POOL_SLACK: usize = 1 << 16;
+
+/// A command that can be written again and again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    text: String,
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Raw(Vec<u8>),
+    Data(usize),
+    Arg(Vec<Piece>),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Piece {
+    Text(Vec<u8>),
+    Rand(u64),
+    Seq,
+    Data(usize),
+}
+
+/// Where the changing parts come from: one for each thread.
+#[derive(Debug)]
+pub struct Filler {
+    pub(crate) random: Random,
+    pool: std::sync::Arc<[u8]>,
+    arg: Vec<u8>,
+}
+
+impl Filler {
+    /// A filler over a shared pool of data.
+    pub fn new(random: Random, pool: std::sync::Arc<[u8]>) -> Filler {
+        Filler {
+            random,
+            pool,
+            arg: Vec::new(),
+        }
+    }
+
+    fn data(&mut self, len: usize) -> std::ops::Range<usize> {
+        let start = self.random.below((self.pool.len() - len) as u64 + 1) as usize;
+        start..start + len
+    }
+}
+
+/// Letters and digits for `{data:N}`: long enough for the longest value of `templates`.
+pub fn data_pool(templates: &[Template], random: &mut Random) -> std::sync::Arc<[u8]> {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let longest = templates
+        .iter()
+        .map(Template::longest_data)
+        .max()
+        .unwrap_or(0);
+    let mut pool = Vec::with_capacity(longest + POOL_SLACK);
+    while pool.len() < longest + POOL_SLACK {
+        let bits = random.next();
+        pool.extend((0..10).map(|i| LETTERS[(bits >> (6 * i)) as usize & 63]));
+    }
+    pool.into()
+}
+
+impl Template {
+    /// Reads a command as it is typed: words, quotes as in `redis-cli`, and `{rand:N}`, `{seq}`, `{data:N}`.
+    pub fn parse(text: &str) -> Result<Template, String> {
+        let words = split_words(text.as_bytes())
+            .map_err(|_| format!("command {text:?}: unbalanced quotes"))?;
+        if words.is_empty() {
+            return Err("a command is empty".to_owned());
+        }
+        let mut parts = Vec::new();
+        write_command_header(raw(&mut parts), words.len());
+        for word in &words {
+            let pieces = pieces(word).map_err(|what| format!("command {text:?}: {what}"))?;
+            push_argument(&mut parts, pieces);
+        }
+        Ok(Template {
+            text: text.to_owned(),
+            parts,
+        })
+    }
+
+    /// The command as it was typed.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether requests of this command carry a sequence number.
+    pub fn uses_seq(&self) -> bool {
+        self.parts
+            .iter()
+            .any(|part| matches!(part, Part::Arg(pieces) if pieces.contains(&Piece::Seq)))
+    }
+
+    /// Appends the next request. `seq` is the number for `{seq}`.
+    pub fn write(&self, out: &mut Vec<u8>, filler: &mut Filler, seq: u64) {
+        for part in &self.parts {
+            match part {
+                Part::Raw(bytes) => out.extend_from_slice(bytes),
+                Part::Data(len) => {
+                    let range = filler.data(*len);
+                    out.extend_from_slice(&filler.pool[range]);
+                }
+                Part::Arg(pieces) => {
+                    let mut arg = std::mem::take(&mut filler.arg);
+                    arg.clear();
+                    pieces
+                        .iter()
+                        .for_each(|piece| piece.write(&mut arg, filler, seq));
+                    cairn_format::resp::value::write_argument(out, &arg);
+                    filler.arg = arg;
+                }
+            }
+        }
+    }
+
+    fn longest_data(&self) -> usize {
+        let in_args = self.parts.iter().flat_map(|part| match part {
+            Part::Arg(pieces) => pieces.as_slice(),
+            _ => &[],
+        });
+        let in_args = in_args.map(|piece| {
+            if let Piece::Data(len) = piece {
+                *len
+            } else {
+                0
+            }
+        });
+        let alone = self
+            .parts
+            .iter()
+            .map(|part| if let Part::Data(len) = part { *len } else { 0 });
+        in_args.chain(alone).max().unwrap_or(0)
+    }
+}
+
+impl Piece {
+    fn fixed_len(&self) -> Option<usize> {
+        match self {
+            Piece::Text(text) => Some(text.len()),
+            Piece::Data(len) => Some(*len),
+            Piece::Rand(_) | Piece::Seq => None,
+        }
+    }
+
+    fn write(&self, arg: &mut Vec<u8>, filler: &mut Filler, seq: u64) {
+        let number = match self {
+            Piece::Text(text) => return arg.extend_from_slice(text),
+            Piece::Data(len) => {
+                let range = filler.data(*len);
+                return arg.extend_from_slice(&filler.pool[range]);
+            }
+            Piece::Rand(bound) => filler.random.below(*bound),
+            Piece::Seq => seq,
+        };
+        let mut text = I64Text::new();
+        arg.extend_from_slice(text.format(number as i64));
+    }
+}
+
+/// The bytes at the end of `parts` that fixed text is appended to.
+fn raw(parts: &mut Vec<Part>) -> &mut Vec<u8> {
+    if !matches!(parts.last(), Some(Part::Raw(_))) {
+        parts.push(Part::Raw(Vec::new()));
+    }
+    match parts.last_mut() {
+        Some(Part::Raw(bytes)) => bytes,
+        _ => unreachable!("a raw part was just pushed"),
+    }
+}
+
+fn push_argument(parts: &mut Vec<Part>, pieces: Vec<Piece>) {
+    let Some(len) = pieces.iter().map(Piece::fixed_len).sum::<Option<usize>>() else {
+        return parts.push(Part::Arg(pieces));
+    };
+    raw(parts).extend_from_slice(format!("${len}\r\n").as_bytes());
+    for piece in pieces {
+        match piece {
+            Piece::Data(len) => parts.push(Part::Data(len)),
+            Piece::Text(text) => raw(parts).extend_from_slice(&text),
+            Piece::Rand(_) | Piece::Seq => unreachable!("these have no fixed length"),
+        }
+    }
+    raw(parts).extend_from_slice(b"\r\n");
+}
+
+fn pieces(word: &[u8]) -> Result<Vec<Piece>, String> {
+    let mut pieces = Vec::new();
+    let (mut plain, mut at) = (0, 0);
+    while at < word.len() {
+        let place = match (word[at], word[at..].iter().position(|&byte| byte == b'}')) {
+            (b'{', Some(len)) => place(&word[at + 1..at + len])?.map(|piece| (piece, at + len + 1)),
+            _ => None,
+        };
+        match place {
+            None => at += 1,
+            Some((piece, end)) => {
+                if plain < at {
+                    pieces.push(Piece::Text(word[plain..at].to_vec()));
+                }
+                pieces.push(piece);
+                (plain, at) = (end, end);
+            }
+        }
+    }
+    if plain < word.len() {
+        pieces.push(Piece::Text(word[plain..].to_vec()));
+    }
+    Ok(pieces)
+}
+
+/// What stands between braces, if it is one of our places.
+fn place(inner: &[u8]) -> Result<Option<Piece>, String> {
+    let Ok(inner) = std::str::from_utf8(inner) else {
+        return Ok(None);
+    };
+    let (name, number) = inner
+        .split_once(':')
+        .map_or((inner, None), |(name, number)| (name, Some(number)));
+    let positive = |largest: u64| match number.and_then(|n| n.parse::<u64>().ok()) {
+        Some(n) if (1..=largest).contains(&n) => Ok(n),
+        _ => Err(format!(
+            "{{{inner}}} needs a number from 1 to {largest}, as in {{{name}:100}}"
+        )),
+    };
+    match (name, number) {
+        ("rand", _) => positive(i64::MAX as u64).map(|n| Some(Piece::Rand(n))),
+        ("data", _) => positive(DATA_MAX as u64).map(|n| Some(Piece::Data(n as usize))),
+        ("seq", None) => Ok(Some(Piece::Seq)),
+        ("seq", Some(_)) => Err(format!("{{{inner}}}: {{seq}} takes no number")),
+        _ => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(text: &str, seq: u64) -> String {
+        let template = Template::parse(text).unwrap();
+        let mut random = Random::new(1);
+        let pool = data_pool(std::slice::from_ref(&template), &mut random);
+        let mut out = Vec::new();
+        template.write(&mut out, &mut Filler::new(random, pool), seq);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn fixed_commands_are_one_piece() {
+        let template = Template::parse("SET \"a b\" x").unwrap();
+        assert_eq!(
+            template.parts,
+            [Part::Raw(
+                b"*3\r\n$3\r\nSET\r\n$3\r\na b\r\n$1\r\nx\r\n".to_vec()
+            )]
+        );
+    }
+
+    #[test]
+    fn places_are_filled_in_and_lengths_agree() {
+        assert_eq!(
+            written("GET k{seq}", 12),
+            "*2\r\n$3\r\nGET\r\n$3\r\nk12\r\n"
+        );
+        let text = written("SET x{data:5}y {data:3}", 0);
+        assert!(
+            text.starts_with("*3\r\n$3\r\nSET\r\n$7\r\nx") && text.contains("y\r\n$3\r\n"),
+            "{text}"
+        );
+        let text = written("GET {rand:1000000}{seq}", 1_000_000);
+        let mut lines = text.split("\r\n").skip(3);
+        let len: usize = lines.next().unwrap()[1..].parse().unwrap();
+        assert_eq!(lines.next().unwrap().len(), len);
+    }
+
+    #[test]
+    fn hash_tags_stay_and_mistakes_are_told() {
+        assert_eq!(
+            written("GET {user}:{seq}", 1),
+            "*2\r\n$3\r\nGET\r\n$8\r\n{user}:1\r\n"
+        );
+        assert_eq!(written("GET {a", 1), "*2\r\n$3\r\nGET\r\n$2\r\n{a\r\n");
+        for wrong in [
+            "",
+            "GET {rand}",
+            "GET {rand:0}",
+            "GET {rand:x}",
+            "SET k {data:999999999999}",
+            "GET {seq:4}",
+            "GET \"x",
+        ] {
+            assert!(Template::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}
