@@ -115,6 +115,20 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// [`Manifest::parse`], and besides refuse what servers load but never write: line ends with CR,
+    /// the trace of an editor.
+    pub fn parse_strict(text: &[u8]) -> Result<Manifest> {
+        let manifest = Manifest::parse(text)?;
+        let mut at = 0;
+        for (index, line) in text.split_inclusive(|b| *b == b'\n').enumerate() {
+            if line.ends_with(b"\r\n") {
+                return Err(error_at(at, index + 1, line, CR_LF));
+            }
+            at += line.len();
+        }
+        Ok(manifest)
+    }
+
     fn add_line(&mut self, line: &[u8]) -> std::result::Result<(), &'static str> {
         let (part, letter) = parse_line(line)?;
         match letter {
@@ -169,6 +183,7 @@ const TOO_LONG: &str = "The AOF manifest file contains too long line";
 const IS_PATH: &str = "File can't be a path, just a filename";
 const TWO_BASES: &str = "Found duplicate base file information";
 const NOT_RISING: &str = "Found a non-monotonic sequence number";
+const CR_LF: &str = "the line ends with CRLF, LF was expected";
 const UNKNOWN_TYPE: &str = "Unknown AOF file type";
 
 fn error_at(at: usize, number: usize, piece: &[u8], what: &'static str) -> Box<FormatError> {
