@@ -10,5 +10,6 @@
 
 pub mod btree;
 pub mod keyed;
+pub mod ranked;
 pub mod record;
 pub mod table;
