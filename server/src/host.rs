@@ -185,6 +185,12 @@ pub trait Child {
     fn kill(&mut self);
     /// Waits for its end.
     fn wait(&mut self) -> ChildExit;
+    /// Microseconds that starting it took (`latest_fork_usec`).
+    fn fork_us(&self) -> u64;
+    /// A descriptor that becomes readable when a report came or the child has ended, where there is one.
+    fn news_fd(&self) -> Option<i32> {
+        None
+    }
 }
 
 /// The world of one running instance.
