@@ -410,43 +410,55 @@ fn short_command(input: &[u8], start: usize, args: &mut Vec<Range<u32>>) -> Opti
     if count == 0 {
         return None;
     }
-    for _ in 0..count {
+    match count {
+        1 => at = short_arguments::<1>(input, at, args)?,
+        2 => at = short_arguments::<2>(input, at, args)?,
+        3 => at = short_arguments::<3>(input, at, args)?,
+        _ => {
+            for _ in 0..count {
+                at = short_arguments::<1>(input, at, args)?;
+            }
+        }
+    }
+    (at <= input.len()).then_some(at)
+}
+
+/// So many arguments in a row, appended at once: looking for room at each push is a fifth of the work.
+#[inline(always)]
+fn short_arguments<const N: usize>(
+    input: &[u8],
+    mut at: usize,
+    args: &mut Vec<Range<u32>>,
+) -> Option<usize> {
+    let mut found = [const { 0..0 }; N];
+    for slot in &mut found {
         let (length, begin) = short_line(input, at, b'$')?;
         let end = begin + length;
-        if end + 2 > input.len() {
-            return None;
-        }
-        args.push(begin as u32..end as u32);
+        *slot = begin as u32..end as u32;
         at = end + 2;
     }
+    args.extend_from_slice(&found);
     Some(at)
 }
 
 /// A line of `prefix` and one to three digits; gives the number and the offset behind the line. Reads
-/// eight bytes at once, so it declines in the last bytes of the input.
+/// eight bytes at once, so it declines in the last bytes of the input, and behind its end.
 #[inline(always)]
 fn short_line(input: &[u8], at: usize, prefix: u8) -> Option<(usize, usize)> {
-    let word: &[u8; 8] = input.get(at..)?.first_chunk()?;
-    let word = u64::from_le_bytes(*word);
-    let byte = |i: u32| (word >> (8 * i)) as u8;
-    let first = byte(1).wrapping_sub(b'0');
-    if byte(0) != prefix || first > 9 {
-        return None;
+    let word = u64::from_le_bytes(*input.get(at..)?.first_chunk::<8>()?);
+    let digit = |i: u32| ((word >> (8 * i)) as u8).wrapping_sub(b'0') as usize;
+    // Prefix and CR are compared at once; what lies between must then be digits.
+    let framed = |cr: u32| {
+        let mask = 0xff | 0xff << (8 * cr);
+        word & mask == u64::from(prefix) | u64::from(b'\r') << (8 * cr)
+    };
+    if framed(2) {
+        return (digit(1) <= 9).then(|| (digit(1), at + 4));
     }
-    if byte(2) == b'\r' {
-        return Some((first as usize, at + 4));
+    let leading = (1..=9).contains(&digit(1)) && digit(2) <= 9;
+    let two = digit(1) * 10 + digit(2);
+    if framed(3) {
+        return leading.then_some((two, at + 5));
     }
-    let second = byte(2).wrapping_sub(b'0');
-    if second > 9 || first == 0 {
-        return None;
-    }
-    let two = first as usize * 10 + second as usize;
-    if byte(3) == b'\r' {
-        return Some((two, at + 5));
-    }
-    let third = byte(3).wrapping_sub(b'0');
-    if third > 9 || byte(4) != b'\r' {
-        return None;
-    }
-    Some((two * 10 + third as usize, at + 6))
+    (framed(4) && leading && digit(3) <= 9).then(|| (two * 10 + digit(3), at + 6))
 }
