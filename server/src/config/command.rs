@@ -57,6 +57,9 @@ impl Rejected {
     }
 }
 
+/// What makes changes take effect: see `Config::set_many`.
+pub type Apply<'a> = dyn FnMut(&Config, &[Change]) -> Result<(), Rejected> + 'a;
+
 /// Why CONFIG SET changed nothing. Its text is the error reply without the leading `-`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SetError {
@@ -174,7 +177,7 @@ impl Config {
         &mut self,
         args: &[&[u8]],
         caller: Caller,
-        apply: &mut dyn FnMut(&Config, &[Change]) -> Result<(), Rejected>,
+        apply: &mut Apply<'_>,
     ) -> Result<Vec<String>, SetError> {
         let pairs = self.checked_pairs(args, caller)?;
         let mut changes = Vec::new();
@@ -220,7 +223,7 @@ impl Config {
         args: &[&'a [u8]],
         caller: Caller,
     ) -> Result<Vec<(Found, &'a [u8])>, SetError> {
-        if args.len() % 2 != 0 {
+        if !args.len().is_multiple_of(2) {
             return Err(SetError::Syntax);
         }
         let mut pairs: Vec<(Found, &[u8])> = Vec::with_capacity(args.len() / 2);

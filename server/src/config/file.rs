@@ -208,18 +208,25 @@ impl Loader {
             }
             _ => args,
         };
-        let mut value = value::parse(directive, args, current)?;
-        if let (Kind::Save, Value::Save(points), Value::Save(before)) =
-            (&directive.kind, &mut value, current)
-        {
-            // The first line replaces the default, later ones add, and an empty one begins again.
-            if self.has_save && !points.is_empty() {
-                points.splice(0..0, before.iter().copied());
-            }
-            self.has_save = true;
+        let value = value::parse(directive, args, current)?;
+        let is_save = matches!(directive.kind, Kind::Save);
+        let before = self.config.replace(found.place, value);
+        if is_save {
+            self.add_save_points(found.place, before);
         }
-        self.config.replace(found.place, value);
         Ok(())
+    }
+
+    /// The first `save` line replaces the default, later ones add, and an empty one begins again.
+    fn add_save_points(&mut self, place: usize, before: Value) {
+        let is_first = !std::mem::replace(&mut self.has_save, true);
+        if let (Value::Save(mut all), Value::Save(new)) = (before, self.config.value_at(place))
+            && !is_first
+            && !new.is_empty()
+        {
+            all.extend(new);
+            self.config.replace(place, Value::Save(all));
+        }
     }
 
     /// A name that is not in the table.

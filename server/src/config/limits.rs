@@ -81,7 +81,7 @@ pub(super) fn parse(args: &[&[u8]], current: &Value) -> Result<OutputLimits, Str
         Value::Limits(limits) => *limits,
         _ => OutputLimits::default(),
     };
-    if args.len() % 4 != 0 {
+    if !args.len().is_multiple_of(4) {
         return Err("Wrong number of arguments in buffer limit configuration.".into());
     }
     for group in args.chunks_exact(4) {

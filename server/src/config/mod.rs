@@ -36,7 +36,7 @@ use std::sync::OnceLock;
 use cairn_format::rdb::dialect::Dialect;
 
 pub use args::{Invocation, Start, start};
-pub use command::{Caller, Change, Rejected, SetError};
+pub use command::{Apply, Caller, Change, Rejected, SetError};
 pub use directive::{Directive, Effect, Key, Kind};
 pub use file::StartError;
 pub use limits::{OutputLimit, OutputLimits};

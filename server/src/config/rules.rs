@@ -158,7 +158,7 @@ pub(super) fn memory(text: &[u8]) -> Option<u64> {
 /// A size as a configuration file says it: with the largest unit that divides it.
 pub(super) fn memory_text(bytes: u64) -> String {
     for (shift, unit) in [(30, "gb"), (20, "mb"), (10, "kb")] {
-        if bytes != 0 && bytes % (1 << shift) == 0 {
+        if bytes != 0 && bytes.trailing_zeros() >= shift {
             return format!("{}{unit}", bytes >> shift);
         }
     }

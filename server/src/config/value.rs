@@ -207,7 +207,7 @@ pub(super) fn split_blanks(value: &[u8]) -> Vec<&[u8]> {
 
 fn without_empty<'a, 'b>(args: &'a [&'b [u8]]) -> &'a [&'b [u8]] {
     match args {
-        [one] if one.is_empty() => &[],
+        [[]] => &[],
         _ => args,
     }
 }
@@ -344,7 +344,7 @@ fn print_words(kind: &Kind, value: &Value) -> String {
 
 fn parse_save(args: &[&[u8]]) -> Result<Vec<SavePoint>, String> {
     let invalid = || "Invalid save parameters".to_string();
-    if args.len() % 2 != 0 {
+    if !args.len().is_multiple_of(2) {
         return Err(invalid());
     }
     args.chunks_exact(2)
@@ -391,8 +391,7 @@ fn parse_oom_values(args: &[&[u8]]) -> Result<[i64; 3], String> {
 
 fn parse_primary(args: &[&[u8]]) -> Result<Option<(Vec<u8>, u16)>, String> {
     match args {
-        [] => Ok(None),
-        [one] if one.is_empty() => Ok(None),
+        [] | [[]] => Ok(None),
         [host, port] if host.eq_ignore_ascii_case(b"no") && port.eq_ignore_ascii_case(b"one") => {
             Ok(None)
         }

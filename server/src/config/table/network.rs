@@ -20,7 +20,7 @@ directives! {
     PORT: i64 = int("port", "6379", 0, 65535);
     /// Address that connections to a primary are made from.
     BIND_SOURCE_ADDR: Text = text("bind-source-addr", "").no_effect();
-    /// Refuse connections from other machines while there is neither a password nor an explicit `bind`.
+    /// Refuse connections from other machines while no password is set.
     PROTECTED_MODE: bool = flag("protected-mode", "yes");
     /// Length of the queue of connections that wait to be accepted.
     TCP_BACKLOG: i64 = int("tcp-backlog", "511", 0, INT_MAX).immutable();

@@ -1,0 +1,62 @@
+//! `docs/configuration.md` lists what the table of directives says.
+
+use cairn_server::config::{Effect, Kind, table};
+
+const START: &str = "<!-- directives: begin -->\n";
+const END: &str = "<!-- directives: end -->\n";
+
+fn expected() -> String {
+    let mut text = String::from("| directive | default | today | meaning |\n|---|---|---|---|\n");
+    for directive in table::all() {
+        let alias = directive
+            .alias
+            .map_or(String::new(), |alias| format!(" (`{alias}`)"));
+        let default = match directive.default {
+            "" => String::new(),
+            text => format!("`{text}`"),
+        };
+        let today = match directive.effect {
+            Effect::Works => "works",
+            Effect::NotYet => "no effect yet",
+            Effect::Refused { .. } => "refused",
+        };
+        let words = match directive.kind {
+            Kind::Choice(words) => {
+                let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+                format!(" ({})", words.join(", "))
+            }
+            _ => String::new(),
+        };
+        let fixed = if directive.is_immutable() {
+            " Only at start."
+        } else {
+            ""
+        };
+        let row = format!(
+            "| `{}`{alias} | {default} | {today} | {}{words}{fixed} |\n",
+            directive.name,
+            directive.summary()
+        );
+        text.push_str(&row);
+    }
+    text
+}
+
+/// With CAIRN_WRITE_DOCS=1 the test writes the list into the document instead of comparing it.
+#[test]
+fn the_document_lists_every_directive_as_the_table_has_it() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md");
+    let document = std::fs::read_to_string(path).unwrap();
+    let begin = document.find(START).expect("the list's begin") + START.len();
+    let end = document.find(END).expect("the list's end");
+    if std::env::var_os("CAIRN_WRITE_DOCS").is_some() {
+        let new = [&document[..begin], &expected(), &document[end..]].concat();
+        std::fs::write(path, new).unwrap();
+        return;
+    }
+    assert_eq!(
+        document[begin..end],
+        expected(),
+        "run this test with CAIRN_WRITE_DOCS=1 to bring the document up to date"
+    );
+}
