@@ -1,0 +1,261 @@
+//! Which family and which version a snapshot speaks, and what each can express.
+//!
+//! Redis counts its versions 1, 2, 3 ... and writes `REDIS` with four digits; Valkey continued that
+//! count up to 11 and then started again at 80 with `VALKEY` and three digits. From there on the
+//! families give the same type and opcode numbers (22, 23, 242, 243) different meanings, so no byte
+//! after the ninth can be understood without a dialect.
+
+use std::fmt;
+
+/// The two lines of descent; they agree up to version 11.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// Versions 1 to 15, magic `REDIS`.
+    Redis,
+    /// Versions 80 and up, magic `VALKEY`.
+    Valkey,
+}
+
+/// Family and version of a snapshot, as its first nine bytes tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Dialect {
+    family: Family,
+    version: u16,
+}
+
+/// Servers by name and the version that they write.
+const SERVERS: [(&str, Dialect); 22] = [
+    ("redis-2.2", Dialect::redis(1)),
+    ("redis-2.4", Dialect::redis(2)),
+    ("redis-2.6", Dialect::redis(6)),
+    ("redis-2.8", Dialect::redis(6)),
+    ("redis-3.0", Dialect::redis(6)),
+    ("redis-3.2", Dialect::redis(7)),
+    ("redis-4.0", Dialect::redis(8)),
+    ("redis-5.0", Dialect::redis(9)),
+    ("redis-6.0", Dialect::redis(9)),
+    ("redis-6.2", Dialect::redis(9)),
+    ("redis-7.0", Dialect::redis(10)),
+    ("redis-7.2", Dialect::redis(11)),
+    ("redis-7.4", Dialect::redis(12)),
+    ("redis-8.0", Dialect::redis(12)),
+    ("redis-8.2", Dialect::redis(12)),
+    ("redis-8.4", Dialect::redis(12)),
+    ("redis-8.6", Dialect::redis(13)),
+    ("redis-8.8", Dialect::redis(14)),
+    ("redis-8.10", Dialect::redis(15)),
+    ("valkey-7.2", Dialect::redis(11)),
+    ("valkey-8.0", Dialect::redis(11)),
+    ("valkey-8.1", Dialect::redis(11)),
+];
+
+impl Dialect {
+    /// The newest version of Redis whose layout is known.
+    pub const NEWEST_REDIS: Dialect = Dialect::redis(15);
+    /// The newest version of Valkey whose layout is known.
+    pub const NEWEST_VALKEY: Dialect = Dialect::valkey(80);
+    /// What Redis 7.2 writes.
+    pub const REDIS_7_2: Dialect = Dialect::redis(11);
+
+    /// A version of the Redis family.
+    pub const fn redis(version: u16) -> Dialect {
+        Dialect {
+            family: Family::Redis,
+            version,
+        }
+    }
+
+    /// A version of the Valkey family (80 and up).
+    pub const fn valkey(version: u16) -> Dialect {
+        Dialect {
+            family: Family::Valkey,
+            version,
+        }
+    }
+
+    /// Reads a dialect as people write it: a server (`redis-7.2`, `redis-7.2.4`, `valkey-9.0`) or a
+    /// version number (`10`; 80 and up is Valkey).
+    pub fn parse(name: &str) -> Option<Dialect> {
+        if let Ok(number) = name.parse::<u16>() {
+            return Dialect::from_number(number);
+        }
+        if let Some((_, dialect)) = SERVERS.iter().find(|(server, _)| names(server, name)) {
+            return Some(*dialect);
+        }
+        names("valkey-9.0", name).then_some(Dialect::valkey(80))
+    }
+
+    /// The dialect of a bare version number.
+    pub fn from_number(version: u16) -> Option<Dialect> {
+        match version {
+            1..=15 => Some(Dialect::redis(version)),
+            80 => Some(Dialect::valkey(80)),
+            _ => None,
+        }
+    }
+
+    /// The family.
+    pub const fn family(self) -> Family {
+        self.family
+    }
+
+    /// The version number as it stands in the file.
+    pub const fn version(self) -> u16 {
+        self.version
+    }
+
+    /// Whether a reader made for `self` understands a file of `file`: older versions of the own
+    /// family, and up to 11 those of the other, which are the common past.
+    pub const fn reads(self, file: Dialect) -> bool {
+        match (self.family, file.family) {
+            (Family::Redis, Family::Redis) | (Family::Valkey, Family::Valkey) => {
+                file.version <= self.version
+            }
+            (Family::Valkey, Family::Redis) => file.version <= 11,
+            (Family::Redis, Family::Valkey) => false,
+        }
+    }
+
+    /// Whether the writer can produce this dialect (versions 6 to 13 and Valkey 80).
+    pub const fn is_writable(self) -> bool {
+        match self.family {
+            Family::Redis => self.version >= 6 && self.version <= 13,
+            Family::Valkey => self.version == 80,
+        }
+    }
+
+    /// The first nine bytes of a file.
+    pub fn magic(self) -> [u8; 9] {
+        let text = match self.family {
+            Family::Redis => format!("REDIS{:04}", self.version % 10_000),
+            Family::Valkey => format!("VALKEY{:03}", self.version % 1_000),
+        };
+        let mut magic = [0; 9];
+        magic.copy_from_slice(text.as_bytes());
+        magic
+    }
+
+    /// At least this version of Redis, or any Valkey, which has everything of version 11.
+    const fn from(self, version: u16) -> bool {
+        match self.family {
+            Family::Redis => self.version >= version,
+            Family::Valkey => version <= 11,
+        }
+    }
+
+    /// A checksum follows the EOF opcode (5).
+    pub const fn has_checksum(self) -> bool {
+        self.from(5)
+    }
+    /// Aux fields and size hints (7).
+    pub const fn has_aux(self) -> bool {
+        self.from(7)
+    }
+    /// Quicklists of ziplists, type 14 (7).
+    pub const fn has_quicklist(self) -> bool {
+        self.from(7)
+    }
+    /// Scores as eight bytes, type 5, 64-bit lengths and module values (8).
+    pub const fn has_binary_scores(self) -> bool {
+        self.from(8)
+    }
+    /// Module values, type 7 (8).
+    pub const fn has_modules(self) -> bool {
+        self.from(8)
+    }
+    /// Streams, idle times, frequencies and module aux fields (9).
+    pub const fn has_streams(self) -> bool {
+        self.from(9)
+    }
+    /// Listpacks of hashes, sorted sets and lists, and function libraries (10).
+    pub const fn has_listpacks(self) -> bool {
+        self.from(10)
+    }
+    /// Sets as listpacks, type 20 (11).
+    pub const fn has_set_listpack(self) -> bool {
+        self.from(11)
+    }
+    /// Redis's field expiry: types 24 and 25 (12).
+    pub const fn has_redis_field_expiry(self) -> bool {
+        matches!(self.family, Family::Redis) && self.version >= 12
+    }
+    /// Valkey's field expiry: its type 22 (80).
+    pub const fn has_valkey_field_expiry(self) -> bool {
+        matches!(self.family, Family::Valkey)
+    }
+    /// Field expiry in either form.
+    pub const fn has_field_expiry(self) -> bool {
+        self.has_redis_field_expiry() || self.has_valkey_field_expiry()
+    }
+    /// Slot sizes as an opcode (Redis 12; Valkey reads it, too).
+    pub const fn has_slot_info(self) -> bool {
+        self.has_redis_field_expiry() || self.has_valkey_field_expiry()
+    }
+    /// Key metadata, opcode 243 of Redis (13).
+    pub const fn has_key_meta(self) -> bool {
+        matches!(self.family, Family::Redis) && self.version >= 13
+    }
+
+    /// The newest form of stream: 0 (none) to 5.
+    pub const fn stream_form(self) -> u8 {
+        match (self.family, self.version) {
+            (Family::Valkey, _) | (_, 11 | 12) => 3,
+            (_, 0..=8) => 0,
+            (_, 9) => 1,
+            (_, 10) => 2,
+            (_, 13) => 4,
+            (_, 14..) => 5,
+        }
+    }
+}
+
+/// `redis-7.2` is also meant by `redis-7.2.4`, but not by `redis-7.20`.
+fn names(server: &str, given: &str) -> bool {
+    given
+        .strip_prefix(server)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.family {
+            Family::Redis => write!(f, "Redis version {}", self.version),
+            Family::Valkey => write!(f, "Valkey version {}", self.version),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_numbers() {
+        assert_eq!(Dialect::parse("redis-7.2"), Some(Dialect::redis(11)));
+        assert_eq!(Dialect::parse("redis-7.2.4"), Some(Dialect::redis(11)));
+        assert_eq!(Dialect::parse("redis-7.20"), None);
+        assert_eq!(Dialect::parse("redis-8.10"), Some(Dialect::redis(15)));
+        assert_eq!(Dialect::parse("valkey-8.0.1"), Some(Dialect::redis(11)));
+        assert_eq!(Dialect::parse("valkey-9.0"), Some(Dialect::valkey(80)));
+        assert_eq!(Dialect::parse("10"), Some(Dialect::redis(10)));
+        assert_eq!(Dialect::parse("80"), Some(Dialect::valkey(80)));
+        for wrong in ["", "0", "16", "79", "81", "redis", "7.2", "Redis-7.2"] {
+            assert_eq!(Dialect::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn magic_bytes() {
+        assert_eq!(&Dialect::redis(9).magic(), b"REDIS0009");
+        assert_eq!(&Dialect::valkey(80).magic(), b"VALKEY080");
+    }
+
+    #[test]
+    fn who_reads_whom() {
+        assert!(Dialect::valkey(80).reads(Dialect::redis(11)));
+        assert!(!Dialect::valkey(80).reads(Dialect::redis(12)));
+        assert!(!Dialect::NEWEST_REDIS.reads(Dialect::valkey(80)));
+        assert!(Dialect::redis(10).reads(Dialect::redis(1)));
+        assert!(!Dialect::redis(10).reads(Dialect::redis(11)));
+    }
+}

@@ -1,0 +1,258 @@
+//! The deep check of a value: every entry, counts, order, duplicates.
+//!
+//! It finds what `redis-check-rdb` 7.2 finds and what both it and the server let pass: scores that are
+//! no numbers or out of order, empty nodes, stream lengths that do not agree with the entries.
+
+use std::collections::HashSet;
+
+use super::blob::Blob;
+use super::list::NodeKind;
+use super::stream::{Group, StreamId, walk_node};
+use super::{Hash, List, Object, Set, Stream, Text, Zset};
+use crate::encoding::intset::Intset;
+use crate::encoding::listpack::Listpack;
+use crate::encoding::ziplist::Ziplist;
+use crate::encoding::zipmap::Zipmap;
+use crate::error::{Damage, FormatError, Result};
+use crate::text::number::I64Text;
+use crate::text::words::quote;
+
+/// Work space of the check, kept from value to value so that it allocates rarely.
+#[derive(Debug, Default)]
+pub(crate) struct Checker {
+    hashes: Vec<u64>,
+}
+
+/// A fast hash for finding candidates; equality is always confirmed on the bytes where it matters.
+#[inline]
+pub(crate) fn hash_bytes(bytes: &[u8], seed: u64) -> u64 {
+    const K: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mix = |a: u64, b: u64| {
+        let wide = u128::from(a ^ K) * u128::from(b ^ 0xc2b2_ae3d_27d4_eb4f);
+        (wide as u64) ^ ((wide >> 64) as u64)
+    };
+    let mut state = seed ^ (bytes.len() as u64).wrapping_mul(K);
+    let mut rest = bytes;
+    while let Some((chunk, tail)) = rest.split_first_chunk::<8>() {
+        state = mix(state, u64::from_le_bytes(*chunk));
+        rest = tail;
+    }
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    mix(mix(state, u64::from_le_bytes(last)), K)
+}
+
+fn damage(at: u64, what: impl Into<String>) -> Box<FormatError> {
+    FormatError::new(Damage::Encoding, at, what)
+}
+
+impl Checker {
+    /// Checks a value whose first byte stands at `at`, and marks packed blocks as checked.
+    pub fn check(&mut self, object: &mut Object<'_>, at: u64) -> Result<()> {
+        match object {
+            Object::String(_) => Ok(()),
+            Object::List(list) => check_list(list, at),
+            Object::Set(set) => self.check_set(set, at),
+            Object::Zset(zset) => self.check_zset(zset, at),
+            Object::Hash(hash) => self.check_hash(hash, at),
+            Object::Stream(stream) => check_stream(stream, at),
+            Object::Module(module) => module.decoded().try_for_each(|value| value.map(|_| ())),
+            Object::Array(array) => array.items().try_for_each(|item| item.map(|_| ())),
+        }
+    }
+
+    fn check_set(&mut self, set: &mut Set<'_>, at: u64) -> Result<()> {
+        match set {
+            Set::Plain(_) => {}
+            Set::Intset(blob) => {
+                let view = Intset::check(blob.bytes()).map_err(|error| blob.place(error))?;
+                not_empty(view.is_empty(), at)?;
+                blob.mark_checked();
+                return Ok(());
+            }
+            Set::Listpack(blob) => check_listpack(blob)?,
+        }
+        self.unique(at, "member", || set.members())
+    }
+
+    fn check_zset(&mut self, zset: &mut Zset<'_>, at: u64) -> Result<()> {
+        let packed = match zset {
+            Zset::Plain(_) => false,
+            Zset::Ziplist(blob) => check_ziplist(blob).map(|()| true)?,
+            Zset::Listpack(blob) => check_listpack(blob).map(|()| true)?,
+        };
+        let mut last = f64::NEG_INFINITY;
+        for pair in zset.pairs() {
+            let (member, score) = pair?;
+            if packed && score < last {
+                let member = quote(&member.to_vec());
+                return Err(damage(at, format!("member {member} with score {score} stands after score {last}")));
+            }
+            last = score;
+        }
+        self.unique(at, "member", || zset.pairs().map(|pair| pair.map(|(member, _)| member)))
+    }
+
+    fn check_hash(&mut self, hash: &mut Hash<'_>, at: u64) -> Result<()> {
+        match hash {
+            Hash::Plain(_) | Hash::Expiring(_) => {}
+            Hash::Zipmap(blob) => {
+                Zipmap::check(blob.bytes()).map_err(|error| blob.place(error))?;
+                blob.mark_checked();
+            }
+            Hash::Ziplist(blob) => check_ziplist(blob)?,
+            Hash::Listpack(blob) | Hash::ExpiringListpack(blob) => check_listpack(blob)?,
+        }
+        // The names are walked for duplicates; the iterator looks at values and expiries on its way.
+        self.unique(at, "field", || hash.fields().map(|field| field.map(|field| field.name)))
+    }
+
+    /// Finds a name that occurs twice, and a value without any.
+    fn unique<'a, I: Iterator<Item = Result<Text<'a>>>>(&mut self, at: u64, what: &str, names: impl Fn() -> I) -> Result<()> {
+        self.hashes.clear();
+        let mut scratch = I64Text::new();
+        for name in names() {
+            self.hashes.push(hash_bytes(name?.bytes(&mut scratch), 0));
+        }
+        not_empty(self.hashes.is_empty(), at)?;
+        if !has_repeats(&mut self.hashes) {
+            return Ok(());
+        }
+        let mut seen = HashSet::new();
+        for name in names() {
+            let name = name?.to_vec();
+            if seen.contains(&name) {
+                return Err(damage(at, format!("{what} {} occurs twice", quote(&name))));
+            }
+            seen.insert(name);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a number occurs twice; small slices are compared as they are, larger ones sorted.
+fn has_repeats(hashes: &mut [u64]) -> bool {
+    if hashes.len() <= 16 {
+        return hashes.iter().enumerate().any(|(place, hash)| hashes[..place].contains(hash));
+    }
+    hashes.sort_unstable();
+    hashes.windows(2).any(|pair| pair[0] == pair[1])
+}
+
+fn not_empty(is_empty: bool, at: u64) -> Result<()> {
+    if is_empty { Err(damage(at, "empty, which no server writes")) } else { Ok(()) }
+}
+
+fn check_listpack(blob: &mut Blob<'_>) -> Result<()> {
+    let view = Listpack::check(blob.bytes()).map_err(|error| blob.place(error))?;
+    not_empty(view.is_empty(), blob.offset())?;
+    blob.mark_checked();
+    Ok(())
+}
+
+fn check_ziplist(blob: &mut Blob<'_>) -> Result<()> {
+    let view = Ziplist::check(blob.bytes()).map_err(|error| blob.place(error))?;
+    not_empty(view.is_empty(), blob.offset())?;
+    blob.mark_checked();
+    Ok(())
+}
+
+fn check_list(list: &mut List<'_>, at: u64) -> Result<()> {
+    match list {
+        List::Plain(texts) => {
+            not_empty(texts.left() == 0, at)?;
+            texts.clone().try_for_each(|text| text.map(|_| ()))
+        }
+        List::Ziplist(blob) => check_ziplist(blob),
+        List::Quicklist(nodes) => {
+            not_empty(nodes.left() == 0, at)?;
+            for node in nodes.clone() {
+                let node = node?;
+                let offset = node.offset;
+                if node.kind != NodeKind::Plain && check_node(&node.blob_of(&node.bytes), node.kind)? {
+                    return Err(damage(offset, "list node without elements"));
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Walks a packed node; true if it is empty.
+fn check_node(blob: &Blob<'_>, kind: NodeKind) -> Result<bool> {
+    let is_empty = match kind {
+        NodeKind::Ziplist => Ziplist::check(blob.bytes()).map(|view| view.is_empty()),
+        _ => Listpack::check(blob.bytes()).map(|view| view.is_empty()),
+    };
+    is_empty.map_err(|error| blob.place(error).inside("list node"))
+}
+
+fn check_stream(stream: &Stream<'_>, at: u64) -> Result<()> {
+    let mut last_node = None;
+    let mut last_id = None;
+    let mut live = 0_u64;
+    for node in stream.nodes() {
+        let node = node?;
+        if last_node.is_some_and(|last| last >= node.id) {
+            return Err(damage(node.offset, format!("stream node {} does not come after the one before it", node.id)));
+        }
+        last_node = Some(node.id);
+        let mut entries = 0_u64;
+        walk_node(node.id, node.blob(), false, &mut |entry, deleted| {
+            if last_id.is_some_and(|last| last >= entry.id) {
+                return Err(damage(node.offset, format!("stream entry {} does not come after the one before it", entry.id)));
+            }
+            last_id = Some(entry.id);
+            entries += 1;
+            live += u64::from(!deleted);
+            Ok(())
+        })?;
+        if entries == 0 {
+            return Err(damage(node.offset, "stream node without entries"));
+        }
+    }
+    if live != stream.length {
+        return Err(damage(at, format!("stream length {} stated, {live} entries found", stream.length)));
+    }
+    if last_id.is_some_and(|last| last > stream.last_id) {
+        return Err(damage(at, format!("last id {} is below that of an entry", stream.last_id)));
+    }
+    let mut names = HashSet::new();
+    for group in &stream.groups {
+        if !names.insert(group.name.to_vec()) {
+            return Err(damage(at, format!("group {} occurs twice", quote(&group.name.to_vec()))));
+        }
+        check_group(group).map_err(|what| damage(at, format!("group {}: {what}", quote(&group.name.to_vec()))))?;
+    }
+    Ok(())
+}
+
+/// Every pending entry has one owner, and every owned one is pending.
+fn check_group(group: &Group<'_>) -> std::result::Result<(), String> {
+    let mut unowned: HashSet<StreamId> = HashSet::new();
+    for pending in &group.pending {
+        if !unowned.insert(pending.id) {
+            return Err(format!("pending entry {} occurs twice", pending.id));
+        }
+    }
+    let mut names = HashSet::new();
+    for consumer in &group.consumers {
+        if !names.insert(consumer.name.to_vec()) {
+            return Err(format!("consumer {} occurs twice", quote(&consumer.name.to_vec())));
+        }
+        for id in &consumer.pending {
+            if !unowned.remove(id) {
+                return Err(format!("entry {id} of a consumer is not pending, or has two owners"));
+            }
+        }
+    }
+    for id in &group.nacked {
+        if !unowned.remove(id) {
+            return Err(format!("nacked entry {id} is not pending, or has an owner"));
+        }
+    }
+    match unowned.iter().min() {
+        Some(id) => Err(format!("pending entry {id} has no owner")),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,538 @@
+//! Finding where a record ends without decoding it.
+//!
+//! A [`Source`] shows the bytes from the current record on: all the rest of a slice, or as much of a
+//! pipe as was asked for so far. [`Scan`] walks a record over it, asking for bytes before it looks at
+//! them. So a pipe is read only as far as the record goes, one record is in memory at a time, and a
+//! claimed length costs nothing until its bytes have arrived.
+
+use std::io::Read;
+use std::ops::Range;
+
+use super::length::{Prefix, assemble, extra_bytes, not_a_length};
+use super::opcode::{Layout, TypeInfo};
+use super::string::{Stored, check_lzf_lengths, read_string, unknown_form};
+use crate::cursor::Cursor;
+use crate::crc64::Crc64;
+use crate::error::{Damage, FormatError, Result};
+
+/// Bytes are added to the checksum in steps of this size, while they are still in the cache.
+const CRC_STEP: usize = 64 * 1024;
+/// A pipe is read in steps of at least this size.
+const READ_STEP: usize = 128 * 1024;
+
+/// Bytes that come one after the other.
+pub trait Source {
+    /// Whether `count` bytes are there from the current record on; reads them if need be. False: the end comes before.
+    fn have(&mut self, count: usize) -> Result<bool>;
+    /// What is there from the current record on.
+    fn window(&self) -> &[u8];
+    /// Ends the current record after `count` bytes; `window` then begins there.
+    fn consume(&mut self, count: usize);
+    /// Absolute offset of the window.
+    fn offset(&self) -> u64;
+    /// Bytes from the window to the end, if that is known.
+    fn known_rest(&self) -> Option<u64>;
+    /// The checksum of everything consumed so far.
+    fn checksum(&mut self) -> u64;
+    /// Whether bytes that were consumed can be looked at again.
+    fn can_reread(&self) -> bool;
+    /// The bytes from an absolute offset on; empty if they are gone.
+    fn reread(&self, offset: u64) -> &[u8];
+    /// Adds all but the last `tail` bytes of the window to the checksum; only for reporting damage.
+    fn checksum_before(&mut self, tail: usize) -> u64;
+}
+
+/// A whole file in memory.
+#[derive(Debug)]
+pub struct SliceSource<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    summed: usize,
+    crc: Option<Crc64>,
+}
+
+impl<'a> SliceSource<'a> {
+    pub(crate) fn new(bytes: &'a [u8], checksum: bool) -> Self {
+        SliceSource { bytes, at: 0, summed: 0, crc: checksum.then(Crc64::new) }
+    }
+
+}
+
+impl Source for SliceSource<'_> {
+    #[inline]
+    fn have(&mut self, count: usize) -> Result<bool> {
+        Ok(count <= self.bytes.len() - self.at)
+    }
+
+    #[inline]
+    fn window(&self) -> &[u8] {
+        &self.bytes[self.at..]
+    }
+
+    #[inline]
+    fn consume(&mut self, count: usize) {
+        self.at += count;
+        if self.at - self.summed >= CRC_STEP {
+            self.checksum();
+        }
+    }
+
+    fn offset(&self) -> u64 {
+        self.at as u64
+    }
+
+    fn known_rest(&self) -> Option<u64> {
+        Some((self.bytes.len() - self.at) as u64)
+    }
+
+    fn checksum(&mut self) -> u64 {
+        let fresh = &self.bytes[self.summed..self.at];
+        self.summed = self.at;
+        self.crc.as_mut().map_or(0, |crc| {
+            crc.update(fresh);
+            crc.value()
+        })
+    }
+
+    fn can_reread(&self) -> bool {
+        true
+    }
+
+    fn reread(&self, offset: u64) -> &[u8] {
+        usize::try_from(offset).ok().and_then(|offset| self.bytes.get(offset..)).unwrap_or_default()
+    }
+
+    fn checksum_before(&mut self, tail: usize) -> u64 {
+        self.at = self.bytes.len().saturating_sub(tail).max(self.at);
+        self.checksum()
+    }
+}
+
+/// Bytes that arrive through a pipe.
+#[derive(Debug)]
+pub struct StreamSource<R> {
+    input: R,
+    buffer: Vec<u8>,
+    /// Where the current record begins in the buffer.
+    start: usize,
+    summed: usize,
+    /// Absolute offset of the buffer.
+    base: u64,
+    ended: bool,
+    crc: Option<Crc64>,
+}
+
+impl<R: Read> StreamSource<R> {
+    pub(crate) fn new(input: R, checksum: bool) -> Self {
+        let crc = checksum.then(Crc64::new);
+        StreamSource { input, buffer: Vec::new(), start: 0, summed: 0, base: 0, ended: false, crc }
+    }
+
+    /// Bytes read from the input and not consumed, and the input itself.
+    pub(crate) fn into_parts(self) -> (Vec<u8>, R) {
+        let StreamSource { input, mut buffer, start, .. } = self;
+        buffer.drain(..start);
+        (buffer, input)
+    }
+
+    fn sum(&mut self, end: usize) -> u64 {
+        let fresh = &self.buffer[self.summed..end];
+        self.summed = end;
+        self.crc.as_mut().map_or(0, |crc| {
+            crc.update(fresh);
+            crc.value()
+        })
+    }
+
+    /// Throws away what was consumed.
+    fn compact(&mut self) {
+        self.sum(self.start);
+        self.buffer.drain(..self.start);
+        self.base += self.start as u64;
+        self.summed = 0;
+        self.start = 0;
+    }
+
+    /// Reads until `count` bytes follow `start`, or the end. Room grows with what has arrived, not with what was claimed.
+    #[cold]
+    fn fill(&mut self, count: usize) -> Result<bool> {
+        self.compact();
+        while self.buffer.len() < count && !self.ended {
+            let old = self.buffer.len();
+            let step = READ_STEP.max(old.min(count - old));
+            self.buffer.resize(old + step, 0);
+            let read = self.input.read(&mut self.buffer[old..]);
+            let got = *read.as_ref().unwrap_or(&0);
+            self.buffer.truncate(old + got);
+            match read {
+                Ok(0) => self.ended = true,
+                Ok(_) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(FormatError::io(self.base + old as u64, "reading", &error)),
+            }
+        }
+        Ok(self.buffer.len() >= count)
+    }
+}
+
+impl<R: Read> Source for StreamSource<R> {
+    #[inline]
+    fn have(&mut self, count: usize) -> Result<bool> {
+        if count <= self.buffer.len() - self.start {
+            return Ok(true);
+        }
+        self.fill(count)
+    }
+
+    #[inline]
+    fn window(&self) -> &[u8] {
+        &self.buffer[self.start..]
+    }
+
+    #[inline]
+    fn consume(&mut self, count: usize) {
+        self.start += count;
+        if self.start - self.summed >= CRC_STEP {
+            self.sum(self.start);
+        }
+    }
+
+    fn offset(&self) -> u64 {
+        self.base + self.start as u64
+    }
+
+    fn known_rest(&self) -> Option<u64> {
+        self.ended.then(|| (self.buffer.len() - self.start) as u64)
+    }
+
+    fn checksum(&mut self) -> u64 {
+        self.sum(self.start)
+    }
+
+    fn can_reread(&self) -> bool {
+        false
+    }
+
+    fn reread(&self, _offset: u64) -> &[u8] {
+        &[]
+    }
+
+    fn checksum_before(&mut self, tail: usize) -> u64 {
+        let end = self.buffer.len().saturating_sub(tail).max(self.start);
+        self.sum(end)
+    }
+}
+
+/// A walk over the current record.
+pub(crate) struct Scan<'s, S> {
+    source: &'s mut S,
+    /// Bytes walked since the window's begin.
+    pub at: usize,
+    /// Whether the file has a checksum at its end, for telling a cut file from a wrong length.
+    has_checksum: bool,
+}
+
+impl<'s, S: Source> Scan<'s, S> {
+    pub fn new(source: &'s mut S, at: usize, has_checksum: bool) -> Self {
+        Scan { source, at, has_checksum }
+    }
+
+    pub fn offset(&self) -> u64 {
+        self.source.offset() + self.at as u64
+    }
+
+    pub fn error(&self, kind: Damage, what: impl Into<String>) -> Box<FormatError> {
+        FormatError::new(kind, self.offset(), what)
+    }
+
+    pub fn error_at(&self, at: usize, kind: Damage, what: impl Into<String>) -> Box<FormatError> {
+        FormatError::new(kind, self.source.offset() + at as u64, what)
+    }
+
+    /// Adds the key to an error, decoded as far as it can be.
+    #[cold]
+    pub fn name_key(&self, error: Box<FormatError>, key: &Range<usize>) -> Box<FormatError> {
+        let bytes = &self.source.window()[key.clone()];
+        match read_string(&mut Cursor::new(bytes), "key").and_then(Stored::text) {
+            Ok(key) => error.at_key(&key.to_vec()),
+            Err(_) => error,
+        }
+    }
+
+    /// The end comes before something that needs `wanted` bytes. If the file has a proper end, it was not cut: the length is wrong.
+    #[cold]
+    fn short(&mut self, wanted: u64, what: &str) -> Box<FormatError> {
+        let at = self.offset();
+        let remain = self.source.window().len().saturating_sub(self.at);
+        let kind = if wanted > 1 << 48 || self.ends_properly() { Damage::Length } else { Damage::Truncated };
+        FormatError::new(kind, at, format!("{what}: {wanted} bytes needed, {remain} remain"))
+    }
+
+    /// Whether the bytes end as a whole file does: EOF and a checksum that is right or switched off.
+    fn ends_properly(&mut self) -> bool {
+        let window = self.source.window();
+        if !self.has_checksum {
+            return window.last() == Some(&super::opcode::EOF);
+        }
+        let Some((body, tail)) = window.split_last_chunk::<8>() else {
+            return false;
+        };
+        let stored = u64::from_le_bytes(*tail);
+        let is_eof = body.last() == Some(&super::opcode::EOF) && body.len() > self.at;
+        is_eof && (stored == 0 || self.source.checksum_before(8) == stored)
+    }
+
+    #[inline]
+    fn need(&mut self, count: usize, what: &str) -> Result<()> {
+        match self.at.checked_add(count) {
+            Some(end) if self.source.have(end)? => Ok(()),
+            _ => Err(self.short(count as u64, what)),
+        }
+    }
+
+    #[inline]
+    pub fn byte(&mut self, what: &str) -> Result<u8> {
+        self.need(1, what)?;
+        let byte = self.source.window()[self.at];
+        self.at += 1;
+        Ok(byte)
+    }
+
+    /// The next bytes, copied: for numbers of fixed width.
+    #[inline]
+    pub fn array<const N: usize>(&mut self, what: &str) -> Result<[u8; N]> {
+        self.need(N, what)?;
+        let mut array = [0; N];
+        array.copy_from_slice(&self.source.window()[self.at..self.at + N]);
+        self.at += N;
+        Ok(array)
+    }
+
+    #[inline]
+    pub fn skip(&mut self, count: u64, what: &str) -> Result<()> {
+        let Ok(count) = usize::try_from(count) else {
+            return Err(self.short(count, what));
+        };
+        self.need(count, what)?;
+        self.at += count;
+        Ok(())
+    }
+
+    #[inline]
+    fn prefix(&mut self, what: &str) -> Result<Prefix> {
+        let first = self.byte(what)?;
+        let Some(extra) = extra_bytes(first) else {
+            self.at -= 1;
+            return Err(self.error(Damage::Length, format!("{what}: length byte {first:#04x}")));
+        };
+        if extra == 0 {
+            return Ok(assemble(first, &[]));
+        }
+        self.need(extra, what)?;
+        let prefix = assemble(first, &self.source.window()[self.at..self.at + extra]);
+        self.at += extra;
+        Ok(prefix)
+    }
+
+    #[inline]
+    pub fn len(&mut self, what: &str) -> Result<u64> {
+        let start = self.at;
+        match self.prefix(what)? {
+            Prefix::Plain(len) => Ok(len),
+            Prefix::Special(form) => {
+                self.at = start;
+                Err(self.error(Damage::Length, not_a_length(what, form)))
+            }
+        }
+    }
+
+    /// A number of things that take at least `each` bytes; refused at once if the end is known to come before.
+    fn count(&mut self, each: u64, what: &str) -> Result<u64> {
+        let start = self.at;
+        let count = self.len(what)?;
+        let rest = self.source.known_rest().map(|rest| rest.saturating_sub(self.at as u64));
+        if rest.is_some_and(|rest| count.saturating_mul(each) > rest) {
+            self.at = start;
+            return Err(self.short(count.saturating_mul(each), what));
+        }
+        Ok(count)
+    }
+
+    #[inline]
+    pub fn string(&mut self, what: &str) -> Result<()> {
+        let start = self.at;
+        match self.prefix(what)? {
+            Prefix::Plain(len) => self.sized(len, start, what),
+            Prefix::Special(form @ 0..=2) => self.skip(1 << form, what),
+            Prefix::Special(3) => {
+                let packed = self.len(what)?;
+                let len = self.len(what)?;
+                if let Err(text) = check_lzf_lengths(packed, len) {
+                    self.at = start;
+                    return Err(self.error(Damage::Lzf, format!("{what}: {text}")));
+                }
+                self.sized(packed, start, what)
+            }
+            Prefix::Special(form) => {
+                self.at = start;
+                Err(self.error(Damage::Length, unknown_form(what, form)))
+            }
+        }
+    }
+
+    /// Skips a string's bytes; if they are not there, the error points at its length.
+    #[inline]
+    fn sized(&mut self, len: u64, start: usize, what: &str) -> Result<()> {
+        self.skip(len, what).map_err(|mut error| {
+            if error.kind == Damage::Length {
+                error.offset -= (self.at - start) as u64;
+            }
+            error
+        })
+    }
+
+    /// Walks over a value.
+    pub fn value(&mut self, info: &TypeInfo) -> Result<()> {
+        match info.layout {
+            Layout::String => self.string(info.name),
+            Layout::Strings(each) => {
+                let count = self.count(u64::from(each), "count")?;
+                for _ in 0..count.saturating_mul(u64::from(each)) {
+                    self.string("element")?;
+                }
+                Ok(())
+            }
+            Layout::TextScores => self.repeat(2, |scan| {
+                scan.string("member")?;
+                let len = scan.byte("score")?;
+                scan.skip(if len >= 253 { 0 } else { u64::from(len) }, "score")
+            }),
+            Layout::BinaryScores => self.repeat(9, |scan| {
+                scan.string("member")?;
+                scan.skip(8, "score")
+            }),
+            Layout::Nodes => self.repeat(2, |scan| {
+                scan.len("container of a list node")?;
+                scan.string("list node")
+            }),
+            Layout::Expiring { base } => {
+                self.skip(if base { 8 } else { 0 }, "lowest expiry")?;
+                self.repeat(3, |scan| {
+                    scan.len("field expiry")?;
+                    scan.string("field")?;
+                    scan.string("value")
+                })
+            }
+            Layout::ValkeyExpiring => self.repeat(10, |scan| {
+                scan.string("field")?;
+                scan.string("value")?;
+                scan.skip(8, "field expiry")
+            }),
+            Layout::ExpiringPack { base } => {
+                self.skip(if base { 8 } else { 0 }, "lowest expiry")?;
+                self.string(info.name)
+            }
+            Layout::Stream(form) => self.stream(form),
+            Layout::Module => {
+                self.len("module id")?;
+                self.module_values()
+            }
+            Layout::Array => self.sparse_array(),
+        }
+    }
+
+    fn repeat(&mut self, each: u64, mut step: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
+        for _ in 0..self.count(each, "count")? {
+            step(self)?;
+        }
+        Ok(())
+    }
+
+    fn lens(&mut self, count: u32, what: &str) -> Result<()> {
+        (0..count).try_for_each(|_| self.len(what).map(|_| ()))
+    }
+
+    fn stream(&mut self, form: u8) -> Result<()> {
+        self.repeat(2, |scan| {
+            scan.string("stream node key")?;
+            scan.string("stream node")
+        })?;
+        self.lens(if form >= 2 { 8 } else { 3 }, "stream counters")?;
+        self.repeat(3, |scan| scan.group(form))?;
+        if form >= 4 {
+            self.lens(2, "token limits")?;
+            self.repeat(2, |scan| {
+                scan.string("producer")?;
+                scan.repeat(3, |scan| {
+                    scan.string("token")?;
+                    scan.lens(2, "token id")
+                })
+            })?;
+            self.lens(2, "token counters")?;
+        }
+        Ok(())
+    }
+
+    fn group(&mut self, form: u8) -> Result<()> {
+        self.string("group name")?;
+        self.lens(if form >= 2 { 3 } else { 2 }, "group counters")?;
+        self.repeat(25, |scan| {
+            scan.skip(24, "pending entry")?;
+            scan.lens(1, "delivery count")
+        })?;
+        self.repeat(10, |scan| {
+            scan.string("consumer name")?;
+            scan.skip(if form >= 3 { 16 } else { 8 }, "consumer times")?;
+            scan.repeat(16, |scan| scan.skip(16, "owned id"))
+        })?;
+        if form >= 5 {
+            self.repeat(16, |scan| scan.skip(16, "nacked id"))?;
+        }
+        Ok(())
+    }
+
+    /// Module values up to and with their EOF.
+    pub fn module_values(&mut self) -> Result<()> {
+        loop {
+            let start = self.at;
+            match self.len("module opcode")? {
+                0 => return Ok(()),
+                1 | 2 => self.lens(1, "module integer")?,
+                3 => self.skip(4, "module float")?,
+                4 => self.skip(8, "module double")?,
+                5 => self.string("module string")?,
+                other => {
+                    self.at = start;
+                    return Err(self.error(Damage::Encoding, format!("unknown module opcode {other}")));
+                }
+            }
+        }
+    }
+
+    fn sparse_array(&mut self) -> Result<()> {
+        let count = self.count(3, "count")?;
+        if self.len("array flag")? == 1 {
+            self.len("array insert index")?;
+        }
+        for _ in 0..count {
+            self.len("array index")?;
+            match self.len("array tag")? {
+                0 | 3 => self.string("array element")?,
+                1 | 2 => self.skip(8, "array element")?,
+                other => return Err(self.error(Damage::Encoding, format!("array element with unknown tag {other}"))),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Attributes of a record, and where its parts stand relative to its first byte.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Parts {
+    pub expire_ms: Option<i64>,
+    pub idle_s: Option<u64>,
+    pub freq: Option<u8>,
+    pub meta: Option<Range<usize>>,
+    pub key: Range<usize>,
+    pub value: Range<usize>,
+}

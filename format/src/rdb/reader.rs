@@ -1,0 +1,423 @@
+//! Reading a snapshot, over a slice or a pipe.
+//!
+//! [`Reader::next`] gives one event at a time; what it borrows, it borrows from the slice or from the
+//! reader's own buffers, which the next call reuses. Nothing is allocated per key. The checksum is
+//! computed on the way and compared at the end.
+//!
+//! ```text
+//!   next ── next_raw ── scan ── opcode, attributes, key, value: only their extents
+//!     └─ decode ── key, value in its encoding ── deep check, if asked for
+//! ```
+//!
+//! Invariants: `taken` bytes of the source belong to the event given out last and are consumed by the
+//! next call; after an error every call gives that error again.
+
+use std::io::Read;
+
+use super::dialect::{Dialect, Family};
+use super::event::{Checksum, Event, Located};
+use super::opcode::{self, TypeInfo};
+use super::raw::{Parts, Scan};
+pub use super::raw::{SliceSource, Source, StreamSource};
+use super::{decode, object};
+use crate::cursor::Cursor;
+use crate::error::{Damage, FormatError, Result};
+
+mod header;
+mod keys;
+
+use header::read_header;
+use keys::KeyIndex;
+
+/// What a reader looks at, besides the structure, which it always checks.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Look into every packed value and string: entries, counts, order, duplicates, expiries without a key.
+    pub deep: bool,
+    /// Compute and compare the checksum.
+    pub checksum: bool,
+    /// Bytes after the end are damage. Servers ignore them; the head of a command log has commands there.
+    pub trailing: bool,
+    /// A key that occurs twice in a database is damage. Takes 16 bytes of memory per key.
+    pub duplicate_keys: bool,
+    /// Database numbers from this on are damage.
+    pub databases: Option<u64>,
+    /// Files that this dialect cannot read are refused.
+    pub newest: Option<Dialect>,
+    /// Values of modules are accepted; without, they are refused as a server without modules does.
+    pub modules: bool,
+}
+
+impl Options {
+    /// Structure and checksum: what a server checks when it loads.
+    pub const fn shallow() -> Self {
+        Options { deep: false, checksum: true, trailing: false, duplicate_keys: false, databases: None, newest: None, modules: true }
+    }
+
+    /// Everything that can be known without knowing the server.
+    pub const fn deep() -> Self {
+        Options { deep: true, trailing: true, duplicate_keys: true, ..Options::shallow() }
+    }
+
+    /// Everything, for a server of this dialect with its default configuration and no modules.
+    pub const fn for_server(newest: Dialect) -> Self {
+        Options { databases: Some(16), newest: Some(newest), modules: false, ..Options::deep() }
+    }
+}
+
+/// A reader of a snapshot. See [`SliceReader`] and [`StreamReader`].
+#[derive(Debug)]
+pub struct Reader<S> {
+    source: S,
+    options: Options,
+    state: State,
+    dialect: Dialect,
+    db: u64,
+    /// Bytes of the source that belong to the last event.
+    taken: usize,
+    /// Attributes that a later key gets, because another opcode stood between.
+    carried: Parts,
+    key_buffer: Vec<u8>,
+    value_buffer: Vec<u8>,
+    checker: object::Checker,
+    keys: KeyIndex,
+}
+
+/// A reader over a file in memory.
+pub type SliceReader<'a> = Reader<SliceSource<'a>>;
+/// A reader over anything that can be read, holding one record at a time.
+pub type StreamReader<R> = Reader<StreamSource<R>>;
+
+#[derive(Debug)]
+enum State {
+    Body,
+    Done,
+    Failed(Box<FormatError>),
+}
+
+/// What the byte at the head of a record says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RawKind {
+    /// A key with a value of this type byte.
+    Value(u8),
+    /// Anything else, by its opcode.
+    Opcode(u8),
+}
+
+/// A record by its extent: attributes, opcode or type, key, value.
+#[derive(Clone, Copy, Debug)]
+pub struct RawRecord<'a> {
+    /// Absolute offset of its first byte.
+    pub offset: u64,
+    /// What it is.
+    pub kind: RawKind,
+    /// The database it belongs to.
+    pub db: u64,
+    /// All its bytes; a reader of the same dialect takes them as they are.
+    pub bytes: &'a [u8],
+}
+
+pub(super) struct Shape {
+    kind: Kind,
+    parts: Parts,
+    /// Where the payload of an opcode begins.
+    body: usize,
+    len: usize,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    Value(&'static TypeInfo),
+    Opcode(u8),
+    End(Checksum),
+}
+
+impl<'a> SliceReader<'a> {
+    /// A reader over a whole file; reads the header.
+    ///
+    /// # Errors
+    /// [`Damage::Magic`], [`Damage::Version`], [`Damage::Truncated`].
+    pub fn from_slice(bytes: &'a [u8], options: Options) -> Result<Self> {
+        Reader::open(SliceSource::new(bytes, options.checksum), options)
+    }
+}
+
+impl<R: Read> StreamReader<R> {
+    /// A reader over a pipe or an open file; reads the header.
+    ///
+    /// # Errors
+    /// As [`SliceReader::from_slice`], and [`Damage::Io`].
+    pub fn from_read(input: R, options: Options) -> Result<Self> {
+        Reader::open(StreamSource::new(input, options.checksum), options)
+    }
+
+    /// After the end: the bytes that were read beyond it, and the input. A command log goes on there.
+    pub fn into_rest(mut self) -> (Vec<u8>, R) {
+        self.source.consume(std::mem::take(&mut self.taken));
+        self.source.into_parts()
+    }
+}
+
+impl<S: Source> Reader<S> {
+    fn open(mut source: S, options: Options) -> Result<Self> {
+        let dialect = read_header(&mut source, options.newest)?;
+        Ok(Reader {
+            source,
+            options,
+            state: State::Body,
+            dialect,
+            db: 0,
+            taken: header::SIZE,
+            carried: Parts::default(),
+            key_buffer: Vec::new(),
+            value_buffer: Vec::new(),
+            checker: object::Checker::default(),
+            keys: KeyIndex::default(),
+        })
+    }
+
+    /// Family and version of the file.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Absolute offset after the last event.
+    pub fn offset(&self) -> u64 {
+        self.source.offset() + self.taken as u64
+    }
+
+    /// The next event; `None` after the end.
+    ///
+    /// # Errors
+    /// The first damage, with offset, database and key. Later calls give the same error again.
+    #[allow(clippy::should_implement_trait)] // events borrow from the reader, which an Iterator cannot say
+    pub fn next(&mut self) -> Result<Option<Located<'_>>> {
+        let Some(shape) = self.advance()? else {
+            return Ok(None);
+        };
+        let Reader { source, options, state, key_buffer, value_buffer, checker, keys, .. } = self;
+        let mut context = decode::Context { options, dialect: self.dialect, db: &mut self.db, checker };
+        match decode::event(&mut context, &*source, &shape, key_buffer, value_buffer, keys) {
+            Ok(located) => Ok(Some(located)),
+            Err(error) => {
+                *state = State::Failed(error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    /// The next record by its extent, nothing decoded. Database numbers are followed.
+    ///
+    /// # Errors
+    /// As [`Reader::next`], for damage of the structure.
+    pub fn next_raw(&mut self) -> Result<Option<RawRecord<'_>>> {
+        let Some(shape) = self.advance()? else {
+            return Ok(None);
+        };
+        let offset = self.source.offset();
+        let bytes = &self.source.window()[..shape.len];
+        let kind = match shape.kind {
+            Kind::Value(info) => RawKind::Value(info.byte),
+            Kind::Opcode(byte) => RawKind::Opcode(byte),
+            Kind::End(_) => RawKind::Opcode(opcode::EOF),
+        };
+        if let Kind::Opcode(opcode::SELECTDB) = shape.kind {
+            let mut cursor = Cursor::new(&bytes[shape.body..]);
+            self.db = super::length::read_len(&mut cursor, "database")?;
+        }
+        Ok(Some(RawRecord { offset, kind, db: self.db, bytes }))
+    }
+
+    /// Consumes the last record and finds the extent of the next.
+    fn advance(&mut self) -> Result<Option<Shape>> {
+        match &self.state {
+            State::Done => return Ok(None),
+            State::Failed(error) => return Err(error.clone()),
+            State::Body => {}
+        }
+        self.source.consume(std::mem::take(&mut self.taken));
+        match self.scan() {
+            Ok(shape) => {
+                self.taken = shape.len;
+                Ok(Some(shape))
+            }
+            Err(error) => {
+                let error = error.in_db(self.db);
+                self.state = State::Failed(error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    fn scan(&mut self) -> Result<Shape> {
+        let mut parts = std::mem::take(&mut self.carried);
+        let mut scan = Scan::new(&mut self.source, 0, self.dialect.has_checksum());
+        loop {
+            let start = scan.at;
+            let byte = scan.byte("opcode or type")?;
+            if attribute(&mut scan, &mut parts, byte, self.dialect, self.options.deep)? {
+                continue;
+            }
+            if self.options.deep && start > 0 && opcode::is_opcode(byte) {
+                return Err(scan.error_at(start, Damage::Opcode, format!("opcode {byte} where a key should follow its attributes")));
+            }
+            if byte == opcode::EOF {
+                let at = scan.at;
+                return self.finish(at);
+            }
+            if opcode::is_opcode(byte) {
+                skip_opcode(&mut scan, byte, self.dialect, start)?;
+                let len = scan.at;
+                self.carried = Parts { meta: None, ..parts.clone() };
+                return Ok(Shape { kind: Kind::Opcode(byte), parts, body: start + 1, len });
+            }
+            return scan_value(scan, parts, byte, self.dialect, self.options.modules, start);
+        }
+    }
+
+    /// After the EOF opcode: checksum and what may follow it.
+    fn finish(&mut self, at: usize) -> Result<Shape> {
+        self.source.consume(at);
+        let computed = self.source.checksum();
+        let (checksum, len) = self.end_of_file(computed)?;
+        if self.options.trailing && self.source.have(len + 1)? {
+            let at = self.source.offset() + len as u64;
+            return Err(FormatError::new(Damage::Length, at, "bytes after the end of the snapshot"));
+        }
+        self.state = State::Done;
+        Ok(Shape { kind: Kind::End(checksum), parts: Parts::default(), body: 0, len })
+    }
+
+    fn end_of_file(&mut self, computed: u64) -> Result<(Checksum, usize)> {
+        if !self.dialect.has_checksum() {
+            return Ok((Checksum::None, 0));
+        }
+        let offset = self.source.offset();
+        if !self.source.have(8)? {
+            let remain = self.source.window().len();
+            return Err(FormatError::new(Damage::Truncated, offset, format!("checksum: 8 bytes needed, {remain} remain")));
+        }
+        let stored = self.source.window().first_chunk::<8>().map_or(0, |chunk| u64::from_le_bytes(*chunk));
+        let checksum = match stored {
+            0 => Checksum::Off,
+            _ if !self.options.checksum => Checksum::Unchecked(stored),
+            _ if stored == computed => Checksum::Verified(stored),
+            _ => {
+                let what = format!("checksum {stored:016x} stored, {computed:016x} computed");
+                return Err(FormatError::new(Damage::Checksum, offset, what));
+            }
+        };
+        Ok((checksum, 8))
+    }
+}
+
+/// Reads an attribute of the next key; false if the byte is something else.
+fn attribute<S: Source>(scan: &mut Scan<'_, S>, parts: &mut Parts, byte: u8, dialect: Dialect, deep: bool) -> Result<bool> {
+    let start = scan.at - 1;
+    let repeated = match byte {
+        opcode::EXPIRETIME_MS => parts.expire_ms.replace(i64::from_le_bytes(scan.array("expiry")?)).is_some(),
+        opcode::EXPIRETIME => {
+            let seconds = i32::from_le_bytes(scan.array("expiry")?);
+            parts.expire_ms.replace(i64::from(seconds) * 1000).is_some()
+        }
+        opcode::IDLE => parts.idle_s.replace(scan.len("idle time")?).is_some(),
+        opcode::FREQ => parts.freq.replace(scan.byte("frequency")?).is_some(),
+        opcode::KEY_META if dialect.has_key_meta() => {
+            let meta_start = scan.at;
+            for _ in 0..scan.len("number of metadata classes")? {
+                scan.skip(4, "metadata class")?;
+                scan.module_values()?;
+            }
+            parts.meta.replace(meta_start..scan.at).is_some()
+        }
+        _ => return Ok(false),
+    };
+    if deep && repeated {
+        return Err(scan.error_at(start, Damage::Opcode, format!("opcode {byte} twice before one key")));
+    }
+    Ok(true)
+}
+
+/// Walks over an opcode that is no attribute.
+fn skip_opcode<S: Source>(scan: &mut Scan<'_, S>, byte: u8, dialect: Dialect, start: usize) -> Result<()> {
+    let is_valkey = dialect.family() == Family::Valkey;
+    match byte {
+        opcode::SELECTDB => scan.len("database").map(|_| ()),
+        opcode::RESIZEDB => scan.len("number of keys").and_then(|_| scan.len("number of expiring keys")).map(|_| ()),
+        opcode::AUX => scan.string("aux name").and_then(|()| scan.string("aux value")),
+        opcode::MODULE_AUX => {
+            scan.len("module id")?;
+            scan.len("module opcode")?;
+            scan.len("module aux place")?;
+            scan.module_values()
+        }
+        opcode::FUNCTION if dialect.has_listpacks() => scan.string("function library"),
+        opcode::SLOT_INFO if dialect.has_slot_info() => {
+            scan.len("slot")?;
+            scan.len("number of keys")?;
+            scan.len("number of expiring keys").map(|_| ())
+        }
+        opcode::SLOT_IMPORT if is_valkey => {
+            scan.string("slot import job")?;
+            for _ in 0..scan.len("number of slot ranges")? {
+                scan.len("first slot")?;
+                scan.len("last slot")?;
+            }
+            Ok(())
+        }
+        _ => Err(scan.error_at(start, Damage::Opcode, opcode::opcode_refusal(dialect, byte))),
+    }
+}
+
+fn scan_value<S: Source>(mut scan: Scan<'_, S>, mut parts: Parts, byte: u8, dialect: Dialect, modules: bool, start: usize) -> Result<Shape> {
+    let info = opcode::type_info(dialect.family(), byte).filter(|info| info.since <= dialect.version());
+    let Some(info) = info else {
+        return Err(scan.error_at(start, Damage::Type, opcode::type_refusal(dialect, byte)));
+    };
+    let key_start = scan.at;
+    scan.string("key")?;
+    parts.key = key_start..scan.at;
+    let value_start = scan.at;
+    let walked = if info.layout == opcode::Layout::Module && !modules {
+        Err(scan.error_at(start, Damage::Type, "a module value, and its module is not loaded"))
+    } else {
+        scan.value(info)
+    };
+    if let Err(error) = walked {
+        return Err(scan.name_key(error.inside(info.name), &parts.key));
+    }
+    parts.value = value_start..scan.at;
+    let len = scan.at;
+    Ok(Shape { kind: Kind::Value(info), parts, body: start + 1, len })
+}
+
+impl Shape {
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+    pub(super) fn parts(&self) -> &Parts {
+        &self.parts
+    }
+    pub(super) fn body(&self) -> usize {
+        self.body
+    }
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+}
+
+pub(super) use keys::KeyIndex as Keys;
+
+/// A result without its event, for callers who only want to know whether a file is sound.
+///
+/// # Errors
+/// The first damage.
+pub fn verify<S: Source>(reader: &mut Reader<S>) -> Result<Checksum> {
+    loop {
+        match reader.next()? {
+            Some(Located { event: Event::End(checksum), .. }) => return Ok(checksum),
+            Some(_) => {}
+            None => return Ok(Checksum::None),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Streams, in the form that the file had or the newest that the target reads.
+
+use std::io::Write;
+
+use super::super::event::Head;
+use super::super::length::write_len;
+use super::super::object::{Group, Producers, Stream, StreamId};
+use super::{Unsupported, WriteError, WriteResult, Writer, Written};
+
+/// Type bytes of the forms 1 to 4.
+const TYPES: [u8; 4] = [15, 19, 21, 26];
+
+impl<W: Write> Writer<W> {
+    pub(super) fn stream(&mut self, head: &Head<'_>, stream: &Stream<'_>) -> WriteResult<Written> {
+        let newest = self.dialect().stream_form();
+        if newest == 0 {
+            return Err(self.unsupported("a stream", "Redis 5.0 (version 9)", head.key, false));
+        }
+        let form = stream.form.min(newest);
+        let lost = self.lost_parts(head, stream, form)?;
+        self.start(head, TYPES[usize::from(form.clamp(1, 4)) - 1])?;
+        write_len(&mut self.buffer, stream.node_count());
+        for node in stream.nodes() {
+            let node = node?;
+            self.put_string(&node.id.to_bytes())?;
+            self.put_string(&node.listpack)?;
+        }
+        write_len(&mut self.buffer, stream.length);
+        self.put_id(stream.last_id);
+        if form >= 2 {
+            self.put_id(stream.first_id.unwrap_or_default());
+            self.put_id(stream.max_deleted_id.unwrap_or_default());
+            write_len(&mut self.buffer, stream.entries_added.unwrap_or(stream.length));
+        }
+        write_len(&mut self.buffer, stream.groups.len() as u64);
+        for group in &stream.groups {
+            self.put_group(group, form)?;
+        }
+        if let Some(producers) = stream.producers.as_ref().filter(|_| form >= 4) {
+            self.put_producers(producers)?;
+        }
+        Ok(lost.map_or(Written::Whole, Written::Partly))
+    }
+
+    /// What of the stream has no place in this form: refused, or named if the options allow to leave it out.
+    fn lost_parts(&self, head: &Head<'_>, stream: &Stream<'_>, form: u8) -> WriteResult<Option<Unsupported>> {
+        let nacked = form < 5 && stream.groups.iter().any(|group| !group.nacked.is_empty());
+        let tracked = form < 4 && stream.producers.as_ref().is_some_and(|producers| !producers.producers.is_empty());
+        let refused = if nacked {
+            self.unsupported("stream entries without an owner", "Redis 8.8 (version 14)", head.key, true)
+        } else if tracked {
+            self.unsupported("idempotent producers of a stream", "Redis 8.6 (version 13)", head.key, true)
+        } else {
+            return Ok(None);
+        };
+        match refused {
+            WriteError::Unsupported(what) if self.options.lossy_at_ms.is_some() => Ok(Some(what)),
+            refused => Err(refused),
+        }
+    }
+
+    fn put_id(&mut self, id: StreamId) {
+        write_len(&mut self.buffer, id.ms);
+        write_len(&mut self.buffer, id.seq);
+    }
+
+    fn put_group(&mut self, group: &Group<'_>, form: u8) -> WriteResult<()> {
+        self.put_text(&group.name)?;
+        self.put_id(group.last_id);
+        if form >= 2 {
+            write_len(&mut self.buffer, group.entries_read.unwrap_or(u64::MAX));
+        }
+        // Entries without an owner exist from form 5 on, which is not written.
+        let owned = group.pending.iter().filter(|pending| !group.nacked.contains(&pending.id));
+        write_len(&mut self.buffer, owned.clone().count() as u64);
+        for pending in owned {
+            self.buffer.extend_from_slice(&pending.id.to_bytes());
+            self.buffer.extend_from_slice(&pending.delivery_ms.to_le_bytes());
+            write_len(&mut self.buffer, pending.count);
+            self.flush_full()?;
+        }
+        write_len(&mut self.buffer, group.consumers.len() as u64);
+        for consumer in &group.consumers {
+            self.put_text(&consumer.name)?;
+            self.buffer.extend_from_slice(&consumer.seen_ms.to_le_bytes());
+            if form >= 3 {
+                self.buffer.extend_from_slice(&consumer.active_ms.unwrap_or(consumer.seen_ms).to_le_bytes());
+            }
+            write_len(&mut self.buffer, consumer.pending.len() as u64);
+            for id in &consumer.pending {
+                self.buffer.extend_from_slice(&id.to_bytes());
+            }
+            self.flush_full()?;
+        }
+        Ok(())
+    }
+
+    fn put_producers(&mut self, all: &Producers<'_>) -> WriteResult<()> {
+        write_len(&mut self.buffer, all.duration_s);
+        write_len(&mut self.buffer, all.entries_max);
+        write_len(&mut self.buffer, all.producers.len() as u64);
+        for producer in &all.producers {
+            self.put_text(&producer.name)?;
+            write_len(&mut self.buffer, producer.tokens.len() as u64);
+            for (token, id) in &producer.tokens {
+                self.put_text(token)?;
+                self.put_id(*id);
+            }
+        }
+        write_len(&mut self.buffer, all.added);
+        write_len(&mut self.buffer, all.duplicates);
+        self.flush_full()
+    }
+}
