@@ -13,7 +13,7 @@
 //!   01xxxxxx xxxxxxxx   string, 14 bits big-endian      F0 + 3, FE + 1           number, 24, 8 bits LE
 //!   10000000 + 4        string, 32 bits big-endian      F1..FD                   number 0..12
 //!
-//!   11000000 0F000000 0200 00 03616263 05 F8 FF          holds abc 7
+//!   12000000 0F000000 0200 00 03616263 05 F8 FF          holds abc 7
 //! ```
 //!
 //! `tail` is the offset of the last entry, 10 in an empty list. A count of 65535 means "unknown, walk". The long form of a

@@ -8,7 +8,7 @@
 //!
 //!   length: one byte below 254, or FE and 4 bytes LE
 //!
-//!   02 03666F6F 0300626172 05 68656C6C6F 05 01776F726C6400 FF   foo bar hello world, one byte unused after world
+//!   02 03666F6F 0300626172 05 68656C6C6F 05 01776F726C6400 FF   holds foo bar hello world
 //! ```
 //!
 //! A count of 254 or more means "unknown, walk".

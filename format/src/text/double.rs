@@ -85,55 +85,58 @@ fn parse_decimal(body: &[u8]) -> Option<f64> {
     (value.is_finite() && (value != 0.0 || !nonzero)).then_some(value)
 }
 
-fn hex_value(byte: u8) -> u64 {
-    (byte as char).to_digit(16).map_or(0, u64::from)
+fn hex_value(byte: u8) -> u128 {
+    (byte as char).to_digit(16).map_or(0, u128::from)
 }
 
-/// What follows `0x`: digits, a point among them, and an optional binary exponent. Rounded to even once, below the normal range too.
-fn parse_hex(body: &[u8]) -> Option<f64> {
-    let (end, nonzero) = scan_mantissa(body, |byte| byte.is_ascii_hexdigit())?;
+/// What follows `0x`: digits, a point among them, and an optional binary exponent, as a significand and its power of two. Digits
+/// beyond 120 bits only leave a mark in the lowest one, which is all that rounding can still want to know.
+pub(super) fn read_hex(body: &[u8]) -> Option<(u128, i64)> {
+    let (end, _) = scan_mantissa(body, |byte| byte.is_ascii_hexdigit())?;
     let exponent = match body.get(end) {
         None => 0,
         Some(b'p' | b'P') => parse_exponent(&body[end + 1..])?,
         Some(_) => return None,
     };
-    if !nonzero {
-        return Some(0.0);
-    }
-    let (mut mantissa, mut scale, mut after_point) = (0u64, i64::from(exponent), false);
+    let (mut mantissa, mut scale, mut after_point) = (0u128, i64::from(exponent), false);
     for &byte in &body[..end] {
         if byte == b'.' {
             after_point = true;
-        } else if mantissa < 1 << 59 {
+        } else if mantissa < 1 << 116 {
             mantissa = (mantissa << 4) | hex_value(byte);
             scale -= if after_point { 4 } else { 0 };
         } else {
-            // No room left: only whether something was there can still matter, for the rounding.
-            mantissa |= u64::from(byte != b'0');
+            mantissa |= u128::from(byte != b'0');
             scale += if after_point { 0 } else { 4 };
         }
     }
-    compose(mantissa, scale)
+    Some((mantissa, scale))
+}
+
+fn parse_hex(body: &[u8]) -> Option<f64> {
+    match read_hex(body)? {
+        (0, _) => Some(0.0),
+        (mantissa, scale) => compose(mantissa, scale),
+    }
 }
 
 /// The double nearest to `mantissa` times 2^`scale`; `None` if that is too large, or zero.
-fn compose(mantissa: u64, scale: i64) -> Option<f64> {
-    let bits = 64 - i64::from(mantissa.leading_zeros());
+fn compose(mantissa: u128, scale: i64) -> Option<f64> {
+    let bits = 128 - i64::from(mantissa.leading_zeros());
     // The exponent of the lowest bit that is kept: 53 bits in all, or what the smallest double leaves.
     let lowest = (scale + bits - 53).max(-1074);
     let shift = lowest - scale;
-    let kept = if shift <= 0 {
-        u128::from(mantissa) << (-shift).min(64)
-    } else if shift > 64 {
-        0
-    } else {
-        let wide = u128::from(mantissa);
-        let (floor, rest, half) = (
-            wide >> shift,
-            wide & ((1 << shift) - 1),
-            1u128 << (shift - 1),
-        );
-        floor + u128::from(rest > half || (rest == half && floor & 1 == 1))
+    let kept = match shift {
+        ..=0 => mantissa << -shift,
+        1..=127 => {
+            let (floor, rest, half) = (
+                mantissa >> shift,
+                mantissa & ((1 << shift) - 1),
+                1u128 << (shift - 1),
+            );
+            floor + u128::from(rest > half || (rest == half && floor & 1 == 1))
+        }
+        _ => 0,
     };
     // Powers of two within range are exact, and so is each product here, but for the overflow that is asked about.
     let value = kept as f64

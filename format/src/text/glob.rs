@@ -4,7 +4,13 @@
 //! pattern times text, whatever the pattern, where plain recursion takes exponential time on `a*a*a*b`.
 
 /// Whether all of `text` matches `pattern`, letters of either case being equal if `nocase`.
+///
+/// An empty text matches only the empty pattern and `*`: in Redis, too, `**` does not match it (seen with 7.0.15), and `*` is
+/// taken as "all" by the commands before they compare.
 pub fn glob_match(pattern: &[u8], text: &[u8], nocase: bool) -> bool {
+    if text.is_empty() {
+        return pattern.is_empty() || pattern == b"*";
+    }
     let (mut p, mut t) = (0, 0);
     // Where to go on after a mismatch: the pattern behind the last star, and the text that the star has not swallowed yet.
     let mut retry: Option<(usize, usize)> = None;
@@ -106,6 +112,7 @@ mod tests {
         for (pattern, text, hit) in [
             ("", "", true),
             ("*", "", true),
+            ("**", "", false),
             ("*", "abc", true),
             ("a*c", "abbc", true),
             ("a*c", "abcd", false),

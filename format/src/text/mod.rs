@@ -3,5 +3,6 @@
 pub mod double;
 pub mod glob;
 mod grisu;
+pub mod long_double;
 pub mod number;
 pub mod words;
