@@ -1,0 +1,83 @@
+//! Trimming a stream from its oldest end.
+
+use super::node::{self, Node};
+use super::{Stream, StreamId};
+
+/// What XTRIM, and XADD with MAXLEN or MINID, ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trim {
+    /// What may stay.
+    pub keep: Keep,
+    /// `~`: only whole nodes are removed, so that more than asked may stay.
+    pub approximate: bool,
+    /// LIMIT: stop before more entries than this are removed; 0 sets no limit. The default for `~` is
+    /// 100 times `stream-node-max-entries`, which the caller fills in.
+    pub limit: u64,
+}
+
+/// The two strategies of trimming.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// MAXLEN: so many of the newest entries.
+    Newest(u64),
+    /// MINID: entries from this id on.
+    From(StreamId),
+}
+
+impl Stream {
+    /// Removes the oldest entries; returns how many. As Redis 7.2 does: whole nodes first, then, if exact, entries at
+    /// the beginning of the next node are marked. A node is not begun if its live entries would exceed the limit.
+    pub fn trim(&mut self, trim: &Trim) -> u64 {
+        let mut removed = 0;
+        while let Some(first) = self.nodes.first_entry() {
+            if matches!(trim.keep, Keep::Newest(count) if self.len <= count) {
+                break;
+            }
+            let base = *first.key();
+            let view =
+                Node::new(base, first.get()).expect("nodes are checked before they are adopted");
+            let live = view.live();
+            if trim.limit > 0 && removed + live > trim.limit {
+                break;
+            }
+            let whole = match trim.keep {
+                Keep::Newest(count) => self.len - live >= count,
+                Keep::From(id) => view.last().is_some_and(|last| last.id < id),
+            };
+            if !whole {
+                if !trim.approximate {
+                    removed += self.trim_node(base, trim.keep);
+                }
+                break;
+            }
+            first.remove();
+            self.len -= live;
+            removed += live;
+        }
+        if removed > 0 {
+            self.first_id = self.edge_id(true).unwrap_or(StreamId::MIN);
+        }
+        removed
+    }
+
+    /// Marks entries at the beginning of a node that keeps at least one.
+    fn trim_node(&mut self, base: StreamId, keep: Keep) -> u64 {
+        let Some(blob) = self.nodes.get_mut(&base) else {
+            return 0;
+        };
+        let mut surplus = match keep {
+            Keep::Newest(count) => self.len.saturating_sub(count),
+            Keep::From(_) => u64::MAX,
+        };
+        let removed = node::delete_while(base, blob, |id, deleted| match keep {
+            Keep::From(min) => id < min,
+            Keep::Newest(_) if surplus == 0 => false,
+            Keep::Newest(_) => {
+                surplus -= u64::from(!deleted);
+                true
+            }
+        });
+        self.len -= removed;
+        removed
+    }
+}

@@ -1,0 +1,359 @@
+//! Consumer groups of a stream: who was given which entry, and when.
+//!
+//! ```text
+//!   group     last id | entries read | pending: id -> (when, how often, whose)
+//!   consumer  name | seen | active | pending ids
+//! ```
+//!
+//! A pending entry stands in two indexes, that of the group and that of its consumer; only the group changes them.
+//! Consumers are numbered, so that a pending entry names its owner in 4 bytes; numbers of removed consumers are used
+//! again. A pending id may name an entry that was deleted from the stream.
+//!
+//! Invariant ([`Group::check`] tests it): the ids pending at consumers are those pending in the group, each at the
+//! consumer that the group names.
+
+use super::stream::{Stream, StreamId};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
+
+/// A consumer's number in its group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ConsumerId(u32);
+
+/// A delivery that was not acknowledged yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// Time of the last delivery, Unix milliseconds.
+    pub delivery_ms: i64,
+    /// Number of deliveries.
+    pub deliveries: u64,
+    /// Whose it is.
+    pub consumer: ConsumerId,
+}
+
+/// A member of a group.
+#[derive(Debug)]
+pub struct Consumer {
+    name: Box<[u8]>,
+    /// When it last tried to read or claim, Unix milliseconds.
+    pub seen_ms: i64,
+    /// When it last was given an entry, Unix milliseconds; `None` if never (-1 in snapshots).
+    pub active_ms: Option<i64>,
+    pending: BTreeSet<StreamId>,
+}
+
+impl Consumer {
+    /// Its name.
+    pub fn name(&self) -> &[u8] {
+        &self.name
+    }
+
+    /// Number of entries pending at it.
+    pub fn pending_len(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Ids pending at it from `start` to `end`, both included, rising.
+    pub fn pending(
+        &self,
+        start: StreamId,
+        end: StreamId,
+    ) -> impl DoubleEndedIterator<Item = StreamId> {
+        // A BTreeSet refuses a range whose start is behind its end.
+        self.pending
+            .range(start..=end.max(start))
+            .copied()
+            .filter(move |_| start <= end)
+    }
+}
+
+/// A consumer group.
+#[derive(Debug, Default)]
+pub struct Group {
+    /// The last id that was delivered to anyone.
+    pub last_id: StreamId,
+    /// How many entries of the stream lie up to `last_id`, deleted ones included; `None` if unknown.
+    pub entries_read: Option<u64>,
+    pending: BTreeMap<StreamId, Pending>,
+    names: BTreeMap<Box<[u8]>, ConsumerId>,
+    consumers: Vec<Option<Consumer>>,
+    /// Numbers of removed consumers.
+    free: Vec<ConsumerId>,
+}
+
+impl Group {
+    /// A group without consumers.
+    pub fn new(last_id: StreamId, entries_read: Option<u64>) -> Self {
+        Self {
+            last_id,
+            entries_read,
+            ..Self::default()
+        }
+    }
+
+    /// Number of pending entries.
+    pub fn pending_len(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// The pending entry of this id.
+    pub fn pending(&self, id: StreamId) -> Option<&Pending> {
+        self.pending.get(&id)
+    }
+
+    /// Pending entries from `start` to `end`, both included, with rising ids.
+    pub fn pending_range(
+        &self,
+        start: StreamId,
+        end: StreamId,
+    ) -> impl DoubleEndedIterator<Item = (StreamId, &Pending)> {
+        self.pending
+            .range(start..=end.max(start))
+            .map(|(id, p)| (*id, p))
+            .filter(move |_| start <= end)
+    }
+
+    /// Number of consumers.
+    pub fn consumer_count(&self) -> usize {
+        self.names.len()
+    }
+
+    /// The number of the consumer of this name.
+    pub fn find_consumer(&self, name: &[u8]) -> Option<ConsumerId> {
+        self.names.get(name).copied()
+    }
+
+    /// The consumer of a number that this group gave out and that was not removed since.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn consumer(&self, id: ConsumerId) -> &Consumer {
+        self.consumers[id.0 as usize]
+            .as_ref()
+            .expect("the consumer was removed")
+    }
+
+    /// As [`Group::consumer`], to set its times.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn consumer_mut(&mut self, id: ConsumerId) -> &mut Consumer {
+        self.consumers[id.0 as usize]
+            .as_mut()
+            .expect("the consumer was removed")
+    }
+
+    /// Consumers in the order of their names.
+    pub fn consumers(&self) -> impl ExactSizeIterator<Item = (ConsumerId, &Consumer)> {
+        self.names.values().map(|id| (*id, self.consumer(*id)))
+    }
+
+    /// Makes a consumer seen at `now_ms` and never active; `None` if the name is taken.
+    pub fn create_consumer(&mut self, name: &[u8], now_ms: i64) -> Option<ConsumerId> {
+        let btree_map::Entry::Vacant(vacant) = self.names.entry(name.into()) else {
+            return None;
+        };
+        let consumer = Consumer {
+            name: name.into(),
+            seen_ms: now_ms,
+            active_ms: None,
+            pending: BTreeSet::new(),
+        };
+        let id = self.free.pop().unwrap_or_else(|| {
+            self.consumers.push(None);
+            ConsumerId(
+                u32::try_from(self.consumers.len() - 1)
+                    .expect("fewer than 2^32 consumers fit in memory"),
+            )
+        });
+        self.consumers[id.0 as usize] = Some(consumer);
+        vacant.insert(id);
+        Some(id)
+    }
+
+    /// Removes a consumer and everything pending at it; returns how many entries that were.
+    pub fn remove_consumer(&mut self, name: &[u8]) -> Option<usize> {
+        let id = self.names.remove(name)?;
+        let consumer = self.consumers[id.0 as usize].take()?;
+        for entry in &consumer.pending {
+            self.pending.remove(entry);
+        }
+        self.free.push(id);
+        Some(consumer.pending.len())
+    }
+
+    /// Makes an entry pending, or changes its owner, time and count.
+    pub fn assign(&mut self, id: StreamId, pending: Pending) {
+        let old = self.pending.insert(id, pending);
+        if let Some(old) = old.filter(|old| old.consumer != pending.consumer) {
+            self.consumer_mut(old.consumer).pending.remove(&id);
+        }
+        if old.is_none_or(|old| old.consumer != pending.consumer) {
+            self.consumer_mut(pending.consumer).pending.insert(id);
+        }
+    }
+
+    /// A first delivery to a consumer at `now_ms`, as XREADGROUP with `>` makes. An entry that was pending (after XGROUP
+    /// SETID went back) counts as delivered once again from now on.
+    pub fn deliver(&mut self, id: StreamId, consumer: ConsumerId, now_ms: i64) {
+        self.assign(
+            id,
+            Pending {
+                delivery_ms: now_ms,
+                deliveries: 1,
+                consumer,
+            },
+        );
+    }
+
+    /// Takes an entry off the pending ones (XACK, or a claim of a deleted entry); false if it was not pending.
+    pub fn acknowledge(&mut self, id: StreamId) -> bool {
+        let Some(pending) = self.pending.remove(&id) else {
+            return false;
+        };
+        self.consumer_mut(pending.consumer).pending.remove(&id)
+    }
+
+    /// Heap bytes, estimated from the number of pending entries and consumers.
+    pub fn mem_bytes(&self) -> usize {
+        // Map entries, and about half as much again in nodes that are not full.
+        let entry = (size_of::<StreamId>() * 2 + size_of::<Pending>()) * 3 / 2;
+        let consumer = size_of::<Consumer>() + size_of::<(Box<[u8]>, ConsumerId)>() * 3 / 2;
+        let names: usize = self.names.keys().map(|name| name.len() * 2).sum();
+        self.pending.len() * entry + self.consumers.len() * consumer + names
+    }
+
+    /// Tests the invariant of the head of this file.
+    ///
+    /// # Errors
+    /// Says where it does not hold.
+    pub fn check(&self) -> Result<(), String> {
+        let mut owned = 0;
+        for (at, consumer) in self.consumers() {
+            owned += consumer.pending.len();
+            if self.names.get(consumer.name()) != Some(&at) {
+                return Err("a consumer is not found by its name".into());
+            }
+            let stray = consumer
+                .pending
+                .iter()
+                .find(|id| self.pending(**id).is_none_or(|p| p.consumer != at));
+            if let Some(id) = stray {
+                return Err(format!(
+                    "{id} is pending at a consumer that the group does not name"
+                ));
+            }
+        }
+        if owned != self.pending.len() {
+            return Err(format!(
+                "{owned} pending at consumers, {} in the group",
+                self.pending.len()
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Stream {
+    /// Number of groups.
+    pub fn group_count(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// The groups in the order of their names.
+    pub fn groups(&self) -> impl ExactSizeIterator<Item = (&[u8], &Group)> {
+        self.groups.iter().map(|(name, group)| (&**name, group))
+    }
+
+    /// The group of this name.
+    pub fn group(&self, name: &[u8]) -> Option<&Group> {
+        self.groups.get(name)
+    }
+
+    /// The group of this name, to change it.
+    pub fn group_mut(&mut self, name: &[u8]) -> Option<&mut Group> {
+        self.groups.get_mut(name)
+    }
+
+    /// Adds a group; false if the name is taken.
+    pub fn add_group(&mut self, name: &[u8], group: Group) -> bool {
+        match self.groups.entry(name.into()) {
+            btree_map::Entry::Occupied(_) => false,
+            btree_map::Entry::Vacant(vacant) => {
+                vacant.insert(group);
+                true
+            }
+        }
+    }
+
+    /// Removes a group with all that is pending in it.
+    pub fn remove_group(&mut self, name: &[u8]) -> Option<Group> {
+        self.groups.remove(name)
+    }
+
+    /// Moves a group on to an entry that was just delivered, and its counter with it if the counter can be known.
+    /// Nothing changes if the group is at that id or beyond. Returns whether it moved.
+    pub fn advance_group(&mut self, name: &[u8], id: StreamId) -> bool {
+        let Some((last, read)) = self
+            .group(name)
+            .map(|group| (group.last_id, group.entries_read))
+        else {
+            return false;
+        };
+        if id <= last {
+            return false;
+        }
+        let read = match read {
+            Some(read) if !self.has_deleted_from(id) => Some(read.saturating_add(1)),
+            read if self.marks().entries_added == 0 => read,
+            _ => self.entries_up_to(id),
+        };
+        if let Some(group) = self.group_mut(name) {
+            group.last_id = id;
+            group.entries_read = read;
+        }
+        true
+    }
+
+    /// How many entries a group has not read yet; `None` if deletions make it unknowable (XINFO GROUPS `lag`). Negative
+    /// if XGROUP SETID gave the group a count above that of the stream.
+    pub fn lag(&self, group: &Group) -> Option<i64> {
+        let added = self.marks().entries_added;
+        if added == 0 {
+            return Some(0);
+        }
+        let read = match group.entries_read {
+            Some(read) if !self.has_deleted_from(group.last_id) => read,
+            _ => self.entries_up_to(group.last_id)?,
+        };
+        Some(added.wrapping_sub(read) as i64)
+    }
+
+    /// The number of entries ever added with ids up to this one, where it can be told: for the last id and beyond the
+    /// last deletion for the first entry and what lies before it. As Redis 7.2 estimates it, `None` otherwise.
+    pub fn entries_up_to(&self, id: StreamId) -> Option<u64> {
+        let marks = self.marks();
+        if marks.entries_added == 0 {
+            return Some(0);
+        }
+        if self.is_empty() && id <= marks.last_id {
+            return Some(marks.entries_added);
+        }
+        if id != StreamId::MIN && id < marks.max_deleted_id {
+            return None;
+        }
+        if id >= marks.last_id {
+            return (id == marks.last_id).then_some(marks.entries_added);
+        }
+        let whole = marks.max_deleted_id == StreamId::MIN || marks.max_deleted_id < marks.first_id;
+        if !whole || id > marks.first_id {
+            return None;
+        }
+        Some(marks.entries_added.saturating_sub(self.len()) + u64::from(id == marks.first_id))
+    }
+
+    /// Whether the greatest deleted id lies at `id` or behind it, so that entries from there on may be missing.
+    fn has_deleted_from(&self, id: StreamId) -> bool {
+        let deleted = self.marks().max_deleted_id;
+        !self.is_empty() && deleted != StreamId::MIN && id <= deleted
+    }
+}
