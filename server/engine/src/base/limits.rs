@@ -1,0 +1,70 @@
+//! The configured numbers that shape values and commands. The server copies them here from its configuration.
+
+/// Limits and switches of the data set, with the defaults of Redis 7.2.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Longest string, bytes (`proto-max-bulk-len`).
+    pub string_bytes_max: usize,
+    /// `hash-max-listpack-entries`: field and value pairs in a packed hash.
+    pub hash_listpack_entries: usize,
+    /// `hash-max-listpack-value`: bytes of the longest field or value in a packed hash.
+    pub hash_listpack_value: usize,
+    /// `set-max-intset-entries`.
+    pub set_intset_entries: usize,
+    /// `set-max-listpack-entries`.
+    pub set_listpack_entries: usize,
+    /// `set-max-listpack-value`, bytes.
+    pub set_listpack_value: usize,
+    /// `zset-max-listpack-entries`.
+    pub zset_listpack_entries: usize,
+    /// `zset-max-listpack-value`, bytes.
+    pub zset_listpack_value: usize,
+    /// `list-max-listpack-size`: positive counts elements, -1 to -5 mean 4 KB to 64 KB.
+    pub list_listpack_size: i32,
+    /// `list-compress-depth`.
+    pub list_compress_depth: u32,
+    /// `stream-node-max-bytes`.
+    pub stream_node_bytes: usize,
+    /// `stream-node-max-entries`.
+    pub stream_node_entries: usize,
+    /// `hll-sparse-max-bytes`.
+    pub hll_sparse_bytes: usize,
+    /// Event classes of `notify-keyspace-events` as a bit set (see [`super::effect::EventClass`]); 0 is off.
+    pub notify: u32,
+    /// `lazyfree-lazy-expire`: expired keys are propagated as UNLINK.
+    pub lazy_expire: bool,
+    /// `lazyfree-lazy-user-del`: DEL behaves as UNLINK.
+    pub lazy_user_del: bool,
+    /// `active-expire-effort`, 1 to 10.
+    pub expire_effort: u32,
+    /// `sanitize-dump-payload`: deep check of RESTORE payloads by every client.
+    pub sanitize_dump: bool,
+    /// An LFU policy is in force: the access field of a record counts instead of telling the time.
+    pub lfu: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            string_bytes_max: 512 << 20,
+            hash_listpack_entries: 128,
+            hash_listpack_value: 64,
+            set_intset_entries: 512,
+            set_listpack_entries: 128,
+            set_listpack_value: 64,
+            zset_listpack_entries: 128,
+            zset_listpack_value: 64,
+            list_listpack_size: -2,
+            list_compress_depth: 0,
+            stream_node_bytes: 4096,
+            stream_node_entries: 100,
+            hll_sparse_bytes: 3000,
+            notify: 0,
+            lazy_expire: false,
+            lazy_user_del: false,
+            expire_effort: 1,
+            sanitize_dump: false,
+            lfu: false,
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Arguments of one command: ranges into the bytes in which the request arrived.
+
+use std::ops::Range;
+
+use cairn_format::text::number::{parse_f64, parse_i64};
+
+use super::error::{self, Error};
+
+/// The arguments of one command, name first. Copying it copies two slices.
+#[derive(Clone, Copy, Debug)]
+pub struct Args<'a> {
+    bytes: &'a [u8],
+    ranges: &'a [Range<u32>],
+    /// Where the whole request lies in `bytes`, if it is a multibulk that can be propagated as it is.
+    encoded: Option<(u32, u32)>,
+}
+
+impl<'a> Args<'a> {
+    /// `ranges` lie within `bytes`; `encoded` is the whole request if it came as multibulk.
+    pub fn new(bytes: &'a [u8], ranges: &'a [Range<u32>], encoded: Option<Range<u32>>) -> Args<'a> {
+        debug_assert!(
+            !ranges.is_empty()
+                && ranges
+                    .iter()
+                    .all(|r| r.start <= r.end && r.end as usize <= bytes.len())
+        );
+        Args {
+            bytes,
+            ranges,
+            encoded: encoded.map(|r| (r.start, r.end)),
+        }
+    }
+
+    /// Number of arguments, the name included.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.ranges.len()
+    }
+
+    /// Never true for a command that was dispatched.
+    pub fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
+    /// Argument `i`; the arity in the command's constant promises that it is there.
+    #[inline]
+    pub fn at(&self, i: usize) -> &'a [u8] {
+        let r = &self.ranges[i];
+        &self.bytes[r.start as usize..r.end as usize]
+    }
+
+    /// Argument `i` if there is one.
+    #[inline]
+    pub fn get(&self, i: usize) -> Option<&'a [u8]> {
+        self.ranges
+            .get(i)
+            .map(|r| &self.bytes[r.start as usize..r.end as usize])
+    }
+
+    /// All arguments from `from` on.
+    pub fn iter_from(&self, from: usize) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let bytes = self.bytes;
+        self.ranges
+            .get(from..)
+            .unwrap_or(&[])
+            .iter()
+            .map(move |r| &bytes[r.start as usize..r.end as usize])
+    }
+
+    /// Whether argument `i` is this word, in any case. `word` is lower case.
+    pub fn is(&self, i: usize, word: &str) -> bool {
+        self.get(i)
+            .is_some_and(|a| a.eq_ignore_ascii_case(word.as_bytes()))
+    }
+
+    /// Argument `i` as an integer, or "value is not an integer or out of range".
+    pub fn int(&self, i: usize) -> Result<i64, Error> {
+        self.get(i).and_then(parse_i64).ok_or(error::NOT_INTEGER)
+    }
+
+    /// Argument `i` as a floating point number, or "value is not a valid float".
+    pub fn float(&self, i: usize) -> Result<f64, Error> {
+        self.get(i).and_then(parse_f64).ok_or(error::NOT_FLOAT)
+    }
+
+    /// The whole request as it came, if it was a multibulk.
+    pub fn encoded(&self) -> Option<&'a [u8]> {
+        self.encoded
+            .map(|(start, end)| &self.bytes[start as usize..end as usize])
+    }
+
+    /// One block with bytes and ranges of its own, for MULTI and for waiting commands.
+    pub fn to_owned_block(&self) -> (Box<[u8]>, Box<[Range<u32>]>) {
+        let (from, to) = self.encoded.unwrap_or_else(|| {
+            let from = self.ranges.iter().map(|r| r.start).min().unwrap_or(0);
+            (
+                from,
+                self.ranges.iter().map(|r| r.end).max().unwrap_or(from),
+            )
+        });
+        let bytes = self.bytes[from as usize..to as usize].into();
+        (
+            bytes,
+            self.ranges
+                .iter()
+                .map(|r| r.start - from..r.end - from)
+                .collect(),
+        )
+    }
+}
+
+/// A command made of separate byte strings, such as a rewritten or replayed one.
+#[derive(Debug, Default)]
+pub struct ArgsBuf {
+    bytes: Vec<u8>,
+    ranges: Vec<Range<u32>>,
+}
+
+impl ArgsBuf {
+    /// Copies the arguments.
+    pub fn from_slices<T: AsRef<[u8]>>(args: &[T]) -> ArgsBuf {
+        let mut buf = ArgsBuf::default();
+        for arg in args {
+            buf.push(arg.as_ref());
+        }
+        buf
+    }
+
+    /// Appends one argument.
+    pub fn push(&mut self, arg: &[u8]) {
+        let start = self.bytes.len() as u32;
+        self.bytes.extend_from_slice(arg);
+        self.ranges.push(start..self.bytes.len() as u32);
+    }
+
+    /// Forgets the arguments.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.ranges.clear();
+    }
+
+    /// A view of them.
+    pub fn args(&self) -> Args<'_> {
+        Args::new(&self.bytes, &self.ranges, None)
+    }
+}

@@ -1,0 +1,149 @@
+//! What a handler works with: the keyspace, its session, its reply, the rest of the engine, and the world.
+
+use std::any::Any;
+
+use super::error::Error;
+use super::reply::Reply;
+use super::table::CommandTable;
+use crate::base::effect::{Feed, Propagate};
+use crate::base::time::Now;
+use crate::keyspace::Keyspace;
+use crate::pubsub::PubSub;
+use crate::session::{Session, SessionId, Sessions};
+
+/// What a long run learns when it lets the world in for a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pause {
+    /// Go on.
+    Continue,
+    /// Stop this run (SCRIPT KILL).
+    Kill,
+    /// The process is to end.
+    Shutdown,
+}
+
+/// The running server as commands see it. The engine's tests supply a small one; `cairn-server` the real one.
+pub trait Instance {
+    /// Both clocks, read now.
+    fn now(&mut self) -> Now;
+    /// The monotonic clock alone, microseconds.
+    fn mono_us(&mut self) -> u64;
+    /// Appends bytes to the output of another session.
+    fn deliver(&mut self, to: SessionId, bytes: &[u8]);
+    /// Closes the connection of a session as soon as the current command is over.
+    fn close(&mut self, session: SessionId);
+    /// Takes the changes of one unit, in order; `transaction` asks for MULTI and EXEC around them.
+    fn feed(&mut self, changes: &Feed, transaction: bool);
+    /// Lets the world in during a long run; never touches the keyspace.
+    fn pause(&mut self) -> Pause;
+    /// The concrete server, for the handlers of instance commands.
+    fn as_any(&mut self) -> &mut dyn Any;
+}
+
+/// Figures of one command.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CommandStats {
+    /// Times it ran.
+    pub calls: u64,
+    /// Time it took, microseconds.
+    pub usec: u64,
+    /// Times it was refused before it ran.
+    pub rejected: u64,
+    /// Times it ran and answered with an error.
+    pub failed: u64,
+}
+
+/// Counters of INFO stats, errorstats and commandstats.
+#[derive(Debug, Default)]
+pub struct Stats {
+    /// Per command number.
+    pub commands: Vec<CommandStats>,
+    /// Per first word of the error.
+    pub errors: std::collections::BTreeMap<String, u64>,
+    /// Commands run.
+    pub processed: u64,
+    /// Error replies.
+    pub error_replies: u64,
+    /// Refused for want of a password.
+    pub auth_denied: u64,
+}
+
+impl Stats {
+    /// Forgets all figures (CONFIG RESETSTAT).
+    pub fn reset(&mut self) {
+        let commands = self.commands.len();
+        *self = Stats {
+            commands: vec![CommandStats::default(); commands],
+            ..Stats::default()
+        };
+    }
+}
+
+/// What all sessions share beside the keyspace.
+#[derive(Debug)]
+pub struct Shared {
+    /// All sessions but the running one.
+    pub sessions: Sessions,
+    /// Who listens to which channel.
+    pub pubsub: PubSub,
+    /// Names to commands.
+    pub table: CommandTable,
+    /// Counters.
+    pub stats: Stats,
+    /// Reasons to refuse commands right now.
+    pub gate: Gate,
+}
+
+/// Reasons to refuse commands, set by the server when they arise.
+#[derive(Debug, Default)]
+pub struct Gate {
+    /// The data set is being loaded.
+    pub loading: bool,
+    /// Writes are refused with this error (MISCONF of a failed save or log).
+    pub refuse_writes: Option<Error>,
+    /// SHA-256 of the default user's password; none: no password is needed.
+    pub password: Option<[u8; 32]>,
+}
+
+/// The context of one running command.
+pub struct Ctx<'e> {
+    /// Databases, clock, limits, effects.
+    pub ks: &'e mut Keyspace,
+    /// The client that runs the command.
+    pub session: &'e mut Session,
+    /// Where the answer goes.
+    pub reply: &'e mut Reply,
+    /// Sessions, channels, table, counters.
+    pub shared: &'e mut Shared,
+    /// The server around the engine.
+    pub inst: &'e mut dyn Instance,
+    /// The command that runs.
+    pub command: (&'static super::spec::Command, u16),
+}
+
+impl Ctx<'_> {
+    /// Propagates this form instead of what the client sent. May be called several times.
+    pub fn propagate(&mut self, args: &[&[u8]]) {
+        self.ks.fx.own = Propagate::Rewritten;
+        self.ks.propagate(args);
+    }
+
+    /// Propagates nothing for this command itself.
+    pub fn propagate_nothing(&mut self) {
+        self.ks.fx.own = Propagate::Nothing;
+    }
+
+    /// A session by its address, the running one included.
+    pub fn session_of(&self, slot: SessionId) -> Option<&Session> {
+        if self.session.slot == slot {
+            Some(self.session)
+        } else {
+            self.shared.sessions.get(slot)
+        }
+    }
+
+    /// Sends bytes to a session; the running one gets them behind its own reply so far.
+    pub fn deliver(&mut self, to: SessionId, bytes: &[u8]) {
+        self.inst.deliver(to, bytes);
+    }
+}

@@ -1,0 +1,77 @@
+//! Error replies: the texts of Redis 7.2, the first word above all, because clients match on it.
+
+use std::borrow::Cow;
+
+/// An error reply without its leading `-`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error(pub Cow<'static, str>);
+
+/// What a handler returns; a reply was written if it is `Ok`.
+pub type Outcome = Result<(), Error>;
+
+impl Error {
+    /// A constant text.
+    pub const fn new(text: &'static str) -> Error {
+        Error(Cow::Borrowed(text))
+    }
+
+    /// A text made on the spot; line breaks become blanks, as Redis does.
+    pub fn text(text: impl Into<String>) -> Error {
+        let text: String = text.into();
+        Error(Cow::Owned(if text.contains(['\r', '\n']) {
+            text.replace(['\r', '\n'], " ")
+        } else {
+            text
+        }))
+    }
+
+    /// The first word, by which errorstats counts.
+    pub fn prefix(&self) -> &str {
+        self.0.split(' ').next().unwrap_or("")
+    }
+}
+
+#[allow(missing_docs)]
+mod texts {
+    use super::Error;
+    pub const WRONG_TYPE: Error =
+        Error::new("WRONGTYPE Operation against a key holding the wrong kind of value");
+    pub const SYNTAX: Error = Error::new("ERR syntax error");
+    pub const NOT_INTEGER: Error = Error::new("ERR value is not an integer or out of range");
+    pub const NOT_FLOAT: Error = Error::new("ERR value is not a valid float");
+    pub const OUT_OF_RANGE: Error = Error::new("ERR value is out of range");
+    pub const MUST_BE_POSITIVE: Error = Error::new("ERR value is out of range, must be positive");
+    pub const NO_SUCH_KEY: Error = Error::new("ERR no such key");
+    pub const INDEX_OUT_OF_RANGE: Error = Error::new("ERR index out of range");
+    pub const OVERFLOW: Error = Error::new("ERR increment or decrement would overflow");
+    pub const STRING_TOO_LONG: Error =
+        Error::new("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+    pub const NO_AUTH: Error = Error::new("NOAUTH Authentication required.");
+    pub const LOADING: Error = Error::new("LOADING Redis is loading the dataset in memory");
+    pub const EXEC_ABORT: Error =
+        Error::new("EXECABORT Transaction discarded because of previous errors.");
+    pub const DB_INDEX: Error = Error::new("ERR DB index is out of range");
+    pub const INVALID_DB: Error = Error::new("ERR invalid DB index");
+}
+pub use texts::*;
+
+/// `ERR wrong number of arguments for 'x' command`; `x` may be `config|get`.
+pub fn wrong_arity(name: &str) -> Error {
+    Error::text(format!(
+        "ERR wrong number of arguments for '{name}' command"
+    ))
+}
+
+/// `ERR invalid expire time in 'x' command`.
+pub fn invalid_expire(name: &str) -> Error {
+    Error::text(format!("ERR invalid expire time in '{name}' command"))
+}
+
+/// The error for a subcommand that a container does not have.
+pub fn unknown_subcommand(container: &str, sub: &[u8]) -> Error {
+    let sub = String::from_utf8_lossy(&sub[..sub.len().min(128)]).into_owned();
+    Error::text(format!(
+        "ERR unknown subcommand '{sub}'. Try {} HELP.",
+        container.to_ascii_uppercase()
+    ))
+}

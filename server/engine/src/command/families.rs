@@ -1,0 +1,17 @@
+//! The families whose commands need nothing but the engine.
+
+use super::spec::Command;
+use super::{connection, generic, hash, list, pubsub, set, string, transaction, zset};
+
+/// All lists, in the order in which COMMAND answers.
+pub const ALL: &[&[&Command]] = &[
+    connection::COMMANDS,
+    generic::COMMANDS,
+    hash::COMMANDS,
+    list::COMMANDS,
+    pubsub::COMMANDS,
+    set::COMMANDS,
+    string::COMMANDS,
+    transaction::COMMANDS,
+    zset::COMMANDS,
+];

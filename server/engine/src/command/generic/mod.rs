@@ -1,0 +1,42 @@
+//! Keys of any type: their existence, names, expiry, and how to walk over them.
+
+mod database;
+mod delete;
+mod expire;
+mod name;
+mod object;
+mod scan;
+
+pub use scan::{ScanOptions, parse_cursor, reply_scan};
+
+use super::spec::Command;
+
+/// This family.
+pub const COMMANDS: &[&Command] = &[
+    &delete::DEL,
+    &delete::UNLINK,
+    &delete::EXISTS,
+    &delete::TOUCH,
+    &name::TYPE,
+    &name::RENAME,
+    &name::RENAMENX,
+    &name::MOVE,
+    &name::RANDOMKEY,
+    &scan::KEYS,
+    &scan::SCAN,
+    &object::OBJECT,
+    &expire::EXPIRE,
+    &expire::PEXPIRE,
+    &expire::EXPIREAT,
+    &expire::PEXPIREAT,
+    &expire::TTL,
+    &expire::PTTL,
+    &expire::EXPIRETIME,
+    &expire::PEXPIRETIME,
+    &expire::PERSIST,
+    &database::DBSIZE,
+    &database::FLUSHDB,
+    &database::FLUSHALL,
+    &database::SWAPDB,
+    &database::TIME,
+];

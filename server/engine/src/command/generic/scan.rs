@@ -1,0 +1,167 @@
+//! Walking over keys: KEYS and SCAN.
+
+use cairn_format::text::glob::glob_match;
+use cairn_format::text::number::parse_i64;
+
+use crate::command::Args;
+use crate::command::ctx::Ctx;
+use crate::command::error::{self, Error, Outcome};
+use crate::command::reply::Reply;
+use crate::command::spec::{Command, Flags, Group};
+use crate::value::{Kind, kind_of};
+
+pub(super) const KEYS: Command = Command {
+    name: "keys",
+    group: Group::Generic,
+    arity: 2,
+    flags: Flags::READ.and(Flags::DANGEROUS),
+    tips: &["request_policy:all_shards", "nondeterministic_output_order"],
+    complexity: "O(N) with N being the number of keys in the database, under the assumption that the key names in the database and the given pattern have limited length.",
+    summary: "List all keys that match a pattern",
+    run: keys,
+    ..Command::BASE
+};
+
+fn keys(cx: &mut Ctx, args: &Args) -> Outcome {
+    let pattern = args.at(1);
+    let now = cx.ks.now_ms;
+    let mark = cx.reply.mark();
+    let mut count = 0;
+    for record in cx.ks.here().iter() {
+        // Expired keys are left out here and removed by whoever looks for them next.
+        if record.expire().is_none_or(|at| at >= now)
+            && (pattern == b"*" || glob_match(pattern, record.key(), false))
+        {
+            cx.reply.bulk(record.key());
+            count += 1;
+        }
+    }
+    cx.reply.array_at(mark, count);
+    Ok(())
+}
+
+pub(super) const SCAN: Command = Command {
+    name: "scan",
+    group: Group::Generic,
+    since: "2.8.0",
+    arity: -2,
+    flags: Flags::READ,
+    tips: &[
+        "nondeterministic_output",
+        "request_policy:special",
+        "response_policy:special",
+    ],
+    complexity: "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection.",
+    summary: "Walk over all keys, some at a time",
+    run: scan,
+    ..Command::BASE
+};
+
+/// MATCH, COUNT, TYPE and NOVALUES of the whole SCAN family.
+#[derive(Debug, Clone, Copy)]
+pub struct ScanOptions<'a> {
+    /// Only names that match.
+    pub pattern: Option<&'a [u8]>,
+    /// About how many to visit.
+    pub count: usize,
+    /// Only keys of this type (SCAN).
+    pub kind: Option<&'a [u8]>,
+    /// Only fields, no values (HSCAN).
+    pub no_values: bool,
+}
+
+impl<'a> ScanOptions<'a> {
+    /// Parses what follows the cursor; `keys` allows TYPE, `fields` NOVALUES.
+    pub fn parse(
+        args: &Args<'a>,
+        from: usize,
+        keys: bool,
+        fields: bool,
+    ) -> Result<ScanOptions<'a>, Error> {
+        let mut options = ScanOptions {
+            pattern: None,
+            count: 10,
+            kind: None,
+            no_values: false,
+        };
+        let mut i = from;
+        while i < args.len() {
+            if args.is(i, "count") && i + 1 < args.len() {
+                let count = args.int(i + 1)?;
+                options.count = usize::try_from(count)
+                    .ok()
+                    .filter(|n| *n > 0)
+                    .ok_or(error::SYNTAX)?;
+                i += 2;
+            } else if args.is(i, "match") && i + 1 < args.len() {
+                options.pattern = Some(args.at(i + 1)).filter(|p| *p != b"*");
+                i += 2;
+            } else if args.is(i, "type") && keys && i + 1 < args.len() {
+                options.kind = Some(args.at(i + 1));
+                i += 2;
+            } else if args.is(i, "novalues") && fields {
+                options.no_values = true;
+                i += 1;
+            } else {
+                return Err(error::SYNTAX);
+            }
+        }
+        Ok(options)
+    }
+
+    /// Whether a name is wanted.
+    pub fn wants(&self, name: &[u8]) -> bool {
+        self.pattern
+            .is_none_or(|pattern| glob_match(pattern, name, false))
+    }
+}
+
+/// A cursor as clients send it: an unsigned number.
+pub fn parse_cursor(text: &[u8]) -> Result<u64, Error> {
+    let invalid = Error::new("ERR invalid cursor");
+    if let Some(i) = parse_i64(text).and_then(|i| u64::try_from(i).ok()) {
+        return Ok(i);
+    }
+    std::str::from_utf8(text)
+        .ok()
+        .and_then(|t| t.parse().ok())
+        .ok_or(invalid)
+}
+
+/// Writes the answer of a scan: the next cursor and `n` elements that `write` appends.
+pub fn reply_scan(reply: &mut Reply, cursor: u64, n: usize, write: impl FnOnce(&mut Reply)) {
+    reply.array(2);
+    reply.bulk(cursor.to_string().as_bytes());
+    reply.array(n);
+    write(reply);
+}
+
+fn scan(cx: &mut Ctx, args: &Args) -> Outcome {
+    let mut cursor = parse_cursor(args.at(1))?;
+    let options = ScanOptions::parse(args, 2, true, false)?;
+    let mut found: Vec<Box<[u8]>> = Vec::new();
+    let mut visited = 0;
+    // As Redis: at most ten steps for each element asked for, so that a sparse table does not hold the loop up.
+    let mut steps = options.count.saturating_mul(10);
+    loop {
+        cursor = cx.ks.here().scan(cursor, &mut |record| {
+            visited += 1;
+            if options.wants(record.key()) && has_type(kind_of(record.tag()), options.kind) {
+                found.push(record.key().into());
+            }
+        });
+        steps = steps.saturating_sub(1);
+        if cursor == 0 || visited >= options.count || steps == 0 {
+            break;
+        }
+    }
+    found.retain(|key| cx.ks.find(key).is_some());
+    reply_scan(cx.reply, cursor, found.len(), |reply| {
+        found.iter().for_each(|key| reply.bulk(key))
+    });
+    Ok(())
+}
+
+fn has_type(kind: Kind, wanted: Option<&[u8]>) -> bool {
+    wanted.is_none_or(|name| name.eq_ignore_ascii_case(kind.name().as_bytes()))
+}

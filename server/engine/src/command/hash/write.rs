@@ -1,0 +1,199 @@
+//! Changing hashes: HSET, HMSET, HSETNX, HDEL, HINCRBY.
+
+use crate::base::effect::EventClass;
+use crate::command::Args;
+use crate::command::ctx::Ctx;
+use crate::command::error::{self, Error, Outcome};
+use crate::command::spec::{Command, Flags, Group, KeySpec};
+use crate::keyspace::Keyspace;
+use crate::structure::table::Slot;
+use crate::value::{Encoding, Kind, NewValue, Object, ValueRef, encoding_of, hash};
+use cairn_format::encoding::listpack;
+use cairn_format::text::number::I64Text;
+
+const WRITE_FAST: Flags = Flags::WRITE.and(Flags::DENY_OOM).and(Flags::FAST);
+
+pub(super) const HSET: Command = Command {
+    name: "hset",
+    group: Group::Hash,
+    since: "2.0.0",
+    arity: -4,
+    flags: WRITE_FAST,
+    keys: &[KeySpec::one(&["RW", "update"])],
+    complexity: "O(1) for each field/value pair added, so O(N) to add N field/value pairs when the command is called with multiple field/value pairs.",
+    summary: "Set fields",
+    run: |cx, args| {
+        let created = set_pairs(cx, args)?;
+        cx.reply.int(created as i64);
+        Ok(())
+    },
+    ..Command::BASE
+};
+
+pub(super) const HMSET: Command = Command {
+    name: "hmset",
+    complexity: "O(N) where N is the number of fields being set.",
+    run: |cx, args| {
+        set_pairs(cx, args)?;
+        cx.reply.ok();
+        Ok(())
+    },
+    ..HSET
+};
+
+fn set_pairs(cx: &mut Ctx, args: &Args) -> Result<usize, Error> {
+    if !args.len().is_multiple_of(2) {
+        return Err(error::wrong_arity(cx.command.0.name));
+    }
+    let key = args.at(1);
+    let mut slot = open(cx.ks, key)?;
+    let mut created = 0;
+    for i in (2..args.len()).step_by(2) {
+        let new;
+        (slot, new) = set_field(cx.ks, slot, args.at(i), args.at(i + 1));
+        created += usize::from(new);
+    }
+    cx.ks
+        .modified(EventClass::HASH, "hset", key, (args.len() as u64 - 2) / 2);
+    Ok(created)
+}
+
+/// The hash at a key, made empty if there is none.
+fn open(ks: &mut Keyspace, key: &[u8]) -> Result<Slot, Error> {
+    Ok(match ks.write_kind(key, Kind::Hash)? {
+        Some(slot) => slot,
+        None => ks.add(
+            key,
+            NewValue::packed(Kind::Hash, Encoding::Listpack, &listpack::empty()),
+            None,
+        ),
+    })
+}
+
+/// Sets one field, in the encoding that the limits ask for; whether it is new.
+fn set_field(ks: &mut Keyspace, slot: Slot, field: &[u8], value: &[u8]) -> (Slot, bool) {
+    let mut slot = slot;
+    if matches!(ks.view(slot), ValueRef::Packed(..)) {
+        if hash::fits(&ks.limits, field, value) {
+            let (moved, new) = ks
+                .change(slot)
+                .edit_packed(|blob| hash::packed_set(blob, field, value));
+            let full = new && ks.view(moved).count() > ks.limits.hash_listpack_entries;
+            return (if full { unpack(ks, moved) } else { moved }, new);
+        }
+        slot = unpack(ks, slot);
+    }
+    let new = match ks.change(slot).object() {
+        Some(Object::Hash(table)) => hash::table_set(table, field, value),
+        _ => unreachable!("a hash that is not packed is a table"),
+    };
+    (slot, new)
+}
+
+fn unpack(ks: &mut Keyspace, slot: Slot) -> Slot {
+    let table = hash::to_table(ks.view(slot), ks.hasher);
+    ks.change(slot).replace(table)
+}
+
+pub(super) const HSETNX: Command = Command {
+    name: "hsetnx",
+    arity: 4,
+    keys: &[KeySpec::one(&["RW", "insert"])],
+    complexity: "O(1)",
+    summary: "Set a field if it does not exist",
+    run: hsetnx,
+    ..HSET
+};
+
+fn hsetnx(cx: &mut Ctx, args: &Args) -> Outcome {
+    let (key, field) = (args.at(1), args.at(2));
+    let slot = cx.ks.write_kind(key, Kind::Hash)?;
+    let absent = slot.is_none_or(|slot| hash::get(cx.ks.view(slot), field).is_none());
+    if absent {
+        let slot = open(cx.ks, key)?;
+        set_field(cx.ks, slot, field, args.at(3));
+        cx.ks.modified(EventClass::HASH, "hset", key, 1);
+    }
+    cx.reply.int(i64::from(absent));
+    Ok(())
+}
+
+pub(super) const HDEL: Command = Command {
+    name: "hdel",
+    arity: -3,
+    flags: Flags::WRITE.and(Flags::FAST),
+    keys: &[KeySpec::one(&["RW", "delete"])],
+    complexity: "O(N) where N is the number of fields to be removed.",
+    summary: "Remove fields",
+    run: hdel,
+    ..HSET
+};
+
+fn hdel(cx: &mut Ctx, args: &Args) -> Outcome {
+    let key = args.at(1);
+    let Some(mut slot) = cx.ks.write_kind(key, Kind::Hash)? else {
+        cx.reply.int(0);
+        return Ok(());
+    };
+    let mut removed = 0;
+    let mut emptied = false;
+    for field in args.iter_from(2) {
+        let was_there;
+        (slot, was_there) = remove_field(cx.ks, slot, field);
+        removed += u64::from(was_there);
+        if was_there && cx.ks.view(slot).count() == 0 {
+            cx.ks.remove(slot);
+            emptied = true;
+            break;
+        }
+    }
+    if removed > 0 {
+        cx.ks.modified(EventClass::HASH, "hdel", key, removed);
+        if emptied {
+            cx.ks.notify(EventClass::GENERIC, "del", key);
+        }
+    }
+    cx.reply.int(removed as i64);
+    Ok(())
+}
+
+fn remove_field(ks: &mut Keyspace, slot: Slot, field: &[u8]) -> (Slot, bool) {
+    if matches!(ks.view(slot), ValueRef::Packed(..)) {
+        let stride = hash::stride(encoding_of(ks.record(slot).tag()));
+        return ks
+            .change(slot)
+            .edit_packed(|blob| hash::packed_remove(blob, field, stride));
+    }
+    let removed = match ks.change(slot).object() {
+        Some(Object::Hash(table)) => hash::table_remove(table, field),
+        _ => unreachable!("a hash that is not packed is a table"),
+    };
+    (slot, removed)
+}
+
+pub(super) const HINCRBY: Command = Command {
+    name: "hincrby",
+    arity: 4,
+    keys: &[KeySpec::one(&["RW", "access", "update"])],
+    complexity: "O(1)",
+    summary: "Add to the integer in a field",
+    run: hincrby,
+    ..HSET
+};
+
+fn hincrby(cx: &mut Ctx, args: &Args) -> Outcome {
+    let (key, field, by) = (args.at(1), args.at(2), args.int(3)?);
+    let slot = cx.ks.write_kind(key, Kind::Hash)?;
+    let old = match slot.and_then(|slot| hash::get(cx.ks.view(slot), field)) {
+        Some(value) => value
+            .as_int()
+            .ok_or(Error::new("ERR hash value is not an integer"))?,
+        None => 0,
+    };
+    let new = old.checked_add(by).ok_or(error::OVERFLOW)?;
+    let slot = open(cx.ks, key)?;
+    set_field(cx.ks, slot, field, I64Text::new().format(new));
+    cx.ks.modified(EventClass::HASH, "hincrby", key, 1);
+    cx.reply.int(new);
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! Lists in either encoding: pushing, popping, and changing between listpack and chain.
+
+use crate::keyspace::Keyspace;
+use crate::structure::table::Slot;
+use crate::value::list::{List, ListLimits};
+use crate::value::{Encoding, Kind, NewValue, Object, ValueRef, list_pack};
+use cairn_format::encoding::listpack::{self, Entry};
+
+/// An end of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Where LPUSH and LPOP work.
+    Head,
+    /// Where RPUSH and RPOP work.
+    Tail,
+}
+
+pub(super) fn limits(ks: &Keyspace) -> ListLimits {
+    ListLimits::new(ks.limits.list_listpack_size, ks.limits.list_compress_depth)
+}
+
+/// A new, empty list.
+pub(super) fn create(ks: &mut Keyspace, key: &[u8]) -> Slot {
+    ks.add(
+        key,
+        NewValue::packed(Kind::List, Encoding::Listpack, &listpack::empty()),
+        None,
+    )
+}
+
+/// Makes room for values: a listpack that they would outgrow becomes a chain first, as Redis 7.2 does before a push.
+pub(super) fn prepare<'a>(
+    ks: &mut Keyspace,
+    slot: Slot,
+    values: impl Iterator<Item = &'a [u8]>,
+) -> Slot {
+    let ValueRef::Packed(_, _, blob) = ks.view(slot) else {
+        return slot;
+    };
+    let (mut count, mut bytes) = (0, 0);
+    values.for_each(|v| (count, bytes) = (count + 1, bytes + v.len()));
+    if !limits(ks).outgrows(blob, count, bytes) {
+        return slot;
+    }
+    let chain = NewValue::object(Object::List(List::from_pack(blob.to_vec())));
+    ks.change(slot).replace(chain)
+}
+
+/// Adds at an end. [`prepare`] came before.
+pub(super) fn push(ks: &mut Keyspace, slot: Slot, end: End, value: &[u8]) -> Slot {
+    if matches!(ks.view(slot), ValueRef::Packed(..)) {
+        let (slot, ()) = ks.change(slot).edit_packed(|blob| match end {
+            End::Head => listpack::push_front(blob, value),
+            End::Tail => listpack::push_back(blob, value),
+        });
+        return slot;
+    }
+    let limits = limits(ks);
+    let list = chain(ks, slot);
+    match end {
+        End::Head => list.push_front(value, &limits),
+        End::Tail => list.push_back(value, &limits),
+    }
+    slot
+}
+
+/// Takes from an end; nothing if the list is empty.
+pub(super) fn pop(ks: &mut Keyspace, slot: Slot, end: End, take: impl FnOnce(Entry)) -> Slot {
+    if matches!(ks.view(slot), ValueRef::Packed(..)) {
+        let (slot, _) = ks.change(slot).edit_packed(|blob| match end {
+            End::Head => list_pack::pop_front(blob, take),
+            End::Tail => list_pack::pop_back(blob, take),
+        });
+        return slot;
+    }
+    let limits = limits(ks);
+    let list = chain(ks, slot);
+    match end {
+        End::Head => list.pop_front(take, &limits),
+        End::Tail => list.pop_back(take, &limits),
+    };
+    slot
+}
+
+/// After removals: a chain that has become short is a listpack again.
+pub(super) fn shrink(ks: &mut Keyspace, slot: Slot) -> Slot {
+    let limits = limits(ks);
+    match ks.view(slot) {
+        ValueRef::List(list) if list.fits_pack(&limits, true) => {}
+        _ => return slot,
+    }
+    match chain(ks, slot).take_pack() {
+        Some(blob) => {
+            ks.change(slot)
+                .replace(NewValue::packed(Kind::List, Encoding::Listpack, &blob))
+        }
+        None => slot,
+    }
+}
+
+fn chain(ks: &mut Keyspace, slot: Slot) -> &mut List {
+    match ks.change(slot).object() {
+        Some(Object::List(list)) => list,
+        _ => unreachable!("a list that is not packed is a chain"),
+    }
+}

@@ -1,0 +1,155 @@
+//! Changing sets: SADD, SREM, SPOP.
+
+use super::store;
+use crate::base::effect::EventClass;
+use crate::command::Args;
+use crate::command::ctx::Ctx;
+use crate::command::error::{self, Outcome};
+use crate::command::spec::{Command, Flags, Group, KeySpec};
+use crate::structure::table::Slot;
+use crate::value::Kind;
+
+pub(super) const SADD: Command = Command {
+    name: "sadd",
+    group: Group::Set,
+    arity: -3,
+    flags: Flags::WRITE.and(Flags::DENY_OOM).and(Flags::FAST),
+    keys: &[KeySpec::one(&["RW", "insert"])],
+    complexity: "O(1) for each element added, so O(N) to add N elements when the command is called with multiple arguments.",
+    summary: "Add members",
+    run: sadd,
+    ..Command::BASE
+};
+
+fn sadd(cx: &mut Ctx, args: &Args) -> Outcome {
+    let key = args.at(1);
+    let mut slot = store::open(cx.ks, key, args.at(2))?;
+    let mut added = 0;
+    for member in args.iter_from(2) {
+        let new;
+        (slot, new) = store::add(cx.ks, slot, member);
+        added += u64::from(new);
+    }
+    if added > 0 {
+        cx.ks.modified(EventClass::SET, "sadd", key, added);
+    }
+    cx.reply.int(added as i64);
+    Ok(())
+}
+
+pub(super) const SREM: Command = Command {
+    name: "srem",
+    flags: Flags::WRITE.and(Flags::FAST),
+    keys: &[KeySpec::one(&["RW", "delete"])],
+    complexity: "O(N) where N is the number of members to be removed.",
+    summary: "Remove members",
+    run: srem,
+    ..SADD
+};
+
+fn srem(cx: &mut Ctx, args: &Args) -> Outcome {
+    let key = args.at(1);
+    let Some(mut slot) = cx.ks.write_kind(key, Kind::Set)? else {
+        cx.reply.int(0);
+        return Ok(());
+    };
+    let (mut removed, mut emptied) = (0, false);
+    for member in args.iter_from(2) {
+        let was_there;
+        (slot, was_there) = store::remove(cx.ks, slot, member);
+        removed += u64::from(was_there);
+        if was_there && cx.ks.view(slot).count() == 0 {
+            cx.ks.remove(slot);
+            emptied = true;
+            break;
+        }
+    }
+    if removed > 0 {
+        cx.ks.modified(EventClass::SET, "srem", key, removed);
+        if emptied {
+            cx.ks.notify(EventClass::GENERIC, "del", key);
+        }
+    }
+    cx.reply.int(removed as i64);
+    Ok(())
+}
+
+pub(super) const SPOP: Command = Command {
+    name: "spop",
+    group: Group::Set,
+    arity: -2,
+    flags: Flags::WRITE.and(Flags::FAST),
+    keys: &[KeySpec::one(&["RW", "access", "delete"])],
+    tips: &["nondeterministic_output"],
+    complexity: "Without the count argument O(1), otherwise O(N) where N is the value of the passed count.",
+    summary: "Remove random members and answer them",
+    run: spop,
+    ..Command::BASE
+};
+
+fn spop(cx: &mut Ctx, args: &Args) -> Outcome {
+    match args.len() {
+        2 => spop_one(cx, args.at(1)),
+        3 => spop_count(cx, args),
+        _ => Err(error::SYNTAX),
+    }
+}
+
+fn spop_one(cx: &mut Ctx, key: &[u8]) -> Outcome {
+    let Some(slot) = cx.ks.write_kind(key, Kind::Set)? else {
+        cx.reply.null();
+        return Ok(());
+    };
+    let member = store::random(cx.ks, slot);
+    let (slot, _) = store::remove(cx.ks, slot, &member);
+    cx.ks.modified(EventClass::SET, "spop", key, 1);
+    cx.propagate(&[b"SREM", key, &member]);
+    cx.reply.bulk(&member);
+    remove_if_empty(cx, slot, key);
+    Ok(())
+}
+
+fn remove_if_empty(cx: &mut Ctx, slot: Slot, key: &[u8]) {
+    if cx.ks.view(slot).count() == 0 {
+        cx.ks.remove(slot);
+        cx.ks.notify(EventClass::GENERIC, "del", key);
+    }
+}
+
+fn spop_count(cx: &mut Ctx, args: &Args) -> Outcome {
+    let key = args.at(1);
+    let count = usize::try_from(args.int(2)?).map_err(|_| error::MUST_BE_POSITIVE)?;
+    let Some(mut slot) = cx.ks.write_kind(key, Kind::Set)? else {
+        cx.reply.set(0);
+        return Ok(());
+    };
+    let size = cx.ks.view(slot).count();
+    if count >= size {
+        let value = cx.ks.view(slot);
+        cx.reply.set(size);
+        value.each(&mut |member| cx.reply.entry(member));
+        cx.ks.remove(slot);
+        cx.ks.modified(EventClass::SET, "spop", key, size as u64);
+        cx.ks.notify(EventClass::GENERIC, "del", key);
+        cx.propagate(&[b"DEL", key]);
+        return Ok(());
+    }
+    cx.reply.set(count);
+    if count == 0 {
+        return Ok(());
+    }
+    let mut popped: Vec<Vec<u8>> = Vec::with_capacity(count.min(1024));
+    for _ in 0..count {
+        let member = store::random(cx.ks, slot);
+        (slot, _) = store::remove(cx.ks, slot, &member);
+        cx.reply.bulk(&member);
+        popped.push(member);
+    }
+    cx.ks.modified(EventClass::SET, "spop", key, count as u64);
+    for chunk in popped.chunks(1024) {
+        let mut command: Vec<&[u8]> = vec![b"SREM", key];
+        command.extend(chunk.iter().map(Vec::as_slice));
+        cx.propagate(&command);
+    }
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! Taking members out: ZREM, ZPOPMIN, ZPOPMAX, ZREMRANGEBY*.
+
+use super::bound::{By, Ends};
+use super::store;
+use crate::base::effect::EventClass;
+use crate::command::Args;
+use crate::command::ctx::Ctx;
+use crate::command::error::{self, Outcome};
+use crate::command::reply::Protocol;
+use crate::command::spec::{Command, Flags, Group, KeySpec};
+use crate::structure::table::Slot;
+use crate::value::{Kind, zset};
+
+pub(super) const ZREM: Command = Command {
+    name: "zrem",
+    group: Group::SortedSet,
+    since: "1.2.0",
+    arity: -3,
+    flags: Flags::WRITE.and(Flags::FAST),
+    keys: &[KeySpec::one(&["RW", "delete"])],
+    complexity: "O(M*log(N)) with N being the number of elements in the sorted set and M the number of elements to be removed.",
+    summary: "Remove members",
+    run: zrem,
+    ..Command::BASE
+};
+
+fn zrem(cx: &mut Ctx, args: &Args) -> Outcome {
+    let key = args.at(1);
+    let Some(mut slot) = cx.ks.write_kind(key, Kind::Zset)? else {
+        cx.reply.int(0);
+        return Ok(());
+    };
+    let (mut removed, mut emptied) = (0, false);
+    for member in args.iter_from(2) {
+        let was_there;
+        (slot, was_there) = store::remove(cx.ks, slot, member);
+        removed += u64::from(was_there);
+        if was_there && cx.ks.view(slot).count() == 0 {
+            cx.ks.remove(slot);
+            emptied = true;
+            break;
+        }
+    }
+    if removed > 0 {
+        cx.ks.modified(EventClass::ZSET, "zrem", key, removed);
+        if emptied {
+            cx.ks.notify(EventClass::GENERIC, "del", key);
+        }
+    }
+    cx.reply.int(removed as i64);
+    Ok(())
+}
+
+fn remove_if_empty(cx: &mut Ctx, slot: Slot, key: &[u8]) {
+    if cx.ks.view(slot).count() == 0 {
+        cx.ks.remove(slot);
+        cx.ks.notify(EventClass::GENERIC, "del", key);
+    }
+}
+
+pub(super) const ZREMRANGEBYRANK: Command = Command {
+    name: "zremrangebyrank",
+    group: Group::SortedSet,
+    since: "2.0.0",
+    arity: 4,
+    flags: Flags::WRITE,
+    keys: &[KeySpec::one(&["RW", "delete"])],
+    complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements removed by the operation.",
+    summary: "Remove the members in a range of positions",
+    run: |cx, args| remove_range(cx, args, By::Rank, "zremrangebyrank"),
+    ..Command::BASE
+};
+
+pub(super) const ZREMRANGEBYSCORE: Command = Command {
+    name: "zremrangebyscore",
+    since: "1.2.0",
+    summary: "Remove the members whose scores are in a range",
+    run: |cx, args| remove_range(cx, args, By::Score, "zremrangebyscore"),
+    ..ZREMRANGEBYRANK
+};
+
+pub(super) const ZREMRANGEBYLEX: Command = Command {
+    name: "zremrangebylex",
+    since: "2.8.9",
+    summary: "Remove the members whose bytes are in a range",
+    run: |cx, args| remove_range(cx, args, By::Lex, "zremrangebylex"),
+    ..ZREMRANGEBYRANK
+};
+
+fn remove_range(cx: &mut Ctx, args: &Args, by: By, event: &'static str) -> Outcome {
+    let key = args.at(1);
+    let ends = Ends::parse(args, by, 2, 3)?;
+    let Some(slot) = cx.ks.write_kind(key, Kind::Zset)? else {
+        cx.reply.int(0);
+        return Ok(());
+    };
+    let ranks = ends.ranks(cx.ks.view(slot), false);
+    let removed = ranks.len();
+    if removed > 0 {
+        let slot = store::remove_range(cx.ks, slot, ranks);
+        cx.ks.modified(EventClass::ZSET, event, key, removed as u64);
+        remove_if_empty(cx, slot, key);
+    }
+    cx.reply.int(removed as i64);
+    Ok(())
+}
+
+pub(super) const ZPOPMIN: Command = Command {
+    name: "zpopmin",
+    group: Group::SortedSet,
+    since: "5.0.0",
+    arity: -2,
+    flags: Flags::WRITE.and(Flags::FAST),
+    keys: &[KeySpec::one(&["RW", "access", "delete"])],
+    complexity: "O(log(N)*M) with N being the number of elements in the sorted set, and M being the number of elements popped.",
+    summary: "Take the members of the lowest scores",
+    run: |cx, args| pop(cx, args, false),
+    ..Command::BASE
+};
+
+pub(super) const ZPOPMAX: Command = Command {
+    name: "zpopmax",
+    summary: "Take the members of the highest scores",
+    run: |cx, args| pop(cx, args, true),
+    ..ZPOPMIN
+};
+
+fn pop(cx: &mut Ctx, args: &Args, highest: bool) -> Outcome {
+    if args.len() > 3 {
+        return Err(error::SYNTAX);
+    }
+    let key = args.at(1);
+    let count = match args.get(2) {
+        Some(_) => {
+            let count = args.int(2).map_err(|_| error::MUST_BE_POSITIVE)?;
+            Some(usize::try_from(count).map_err(|_| error::MUST_BE_POSITIVE)?)
+        }
+        None => None,
+    };
+    let Some(slot) = cx.ks.write_kind(key, Kind::Zset)? else {
+        cx.reply.array(0);
+        return Ok(());
+    };
+    let view = cx.ks.view(slot);
+    let len = view.count();
+    let taken = count.unwrap_or(1).min(len);
+    let ranks = if highest { len - taken..len } else { 0..taken };
+    // Without a count the pair stands alone; with one RESP3 nests pairs.
+    let nested = count.is_some() && cx.reply.protocol == Protocol::Resp3;
+    cx.reply.array(if nested { taken } else { 2 * taken });
+    zset::each_ranked(view, ranks.clone(), highest, &mut |member, score| {
+        if nested {
+            cx.reply.array(2);
+        }
+        cx.reply.entry(member);
+        cx.reply.double(score);
+    });
+    if taken > 0 {
+        let slot = store::remove_range(cx.ks, slot, ranks);
+        cx.ks.modified(
+            EventClass::ZSET,
+            if highest { "zpopmax" } else { "zpopmin" },
+            key,
+            taken as u64,
+        );
+        remove_if_empty(cx, slot, key);
+    }
+    Ok(())
+}

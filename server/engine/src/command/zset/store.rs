@@ -1,0 +1,86 @@
+//! One member in, one member out, in the encoding that the limits ask for.
+
+use crate::command::error::Error;
+use crate::keyspace::Keyspace;
+use crate::structure::ranked::Ranked;
+use crate::structure::table::Slot;
+use crate::value::{Encoding, Kind, NewValue, Object, ValueRef, zset};
+use cairn_format::encoding::listpack;
+
+/// The sorted set at a key, made empty if there is none. As in Redis 7.2 the length of the first member decides
+/// the first encoding.
+pub(super) fn open(ks: &mut Keyspace, key: &[u8], first: &[u8]) -> Result<Slot, Error> {
+    if let Some(slot) = ks.write_kind(key, Kind::Zset)? {
+        return Ok(slot);
+    }
+    let packed =
+        ks.limits.zset_listpack_entries > 0 && first.len() <= ks.limits.zset_listpack_value;
+    Ok(if packed {
+        ks.add(
+            key,
+            NewValue::packed(Kind::Zset, Encoding::Listpack, &listpack::empty()),
+            None,
+        )
+    } else {
+        let empty = Ranked::new(ks.hasher);
+        ks.add(key, NewValue::object(Object::Zset(empty)), None)
+    })
+}
+
+/// Gives a member its score; the caller knows whether it is there (`replaces`).
+pub(super) fn put(
+    ks: &mut Keyspace,
+    slot: Slot,
+    member: &[u8],
+    score: f64,
+    replaces: bool,
+) -> Slot {
+    let mut slot = slot;
+    if let ValueRef::Packed(..) = ks.view(slot) {
+        let fits = replaces
+            || ks.view(slot).count() < ks.limits.zset_listpack_entries
+                && member.len() <= ks.limits.zset_listpack_value;
+        if fits {
+            let (slot, ()) = ks.change(slot).edit_packed(|blob| {
+                if replaces {
+                    zset::packed_remove(blob, member);
+                }
+                zset::packed_insert(blob, member, score);
+            });
+            return slot;
+        }
+        let ranked = zset::to_ranked(ks.view(slot), ks.hasher);
+        slot = ks.change(slot).replace(ranked);
+    }
+    ranked(ks, slot).insert(member, score);
+    slot
+}
+
+/// Removes a member; whether it was there.
+pub(super) fn remove(ks: &mut Keyspace, slot: Slot, member: &[u8]) -> (Slot, bool) {
+    if matches!(ks.view(slot), ValueRef::Packed(..)) {
+        return ks
+            .change(slot)
+            .edit_packed(|blob| zset::packed_remove(blob, member));
+    }
+    (slot, ranked(ks, slot).remove(member).is_some())
+}
+
+/// Removes a range of ranks.
+pub(super) fn remove_range(ks: &mut Keyspace, slot: Slot, ranks: std::ops::Range<usize>) -> Slot {
+    if matches!(ks.view(slot), ValueRef::Packed(..)) {
+        return ks
+            .change(slot)
+            .edit_packed(|blob| zset::packed_remove_range(blob, ranks))
+            .0;
+    }
+    ranked(ks, slot).remove_range(ranks, |_, _| {});
+    slot
+}
+
+fn ranked(ks: &mut Keyspace, slot: Slot) -> &mut Ranked {
+    match ks.change(slot).object() {
+        Some(Object::Zset(ranked)) => ranked,
+        _ => unreachable!("a sorted set that is not packed has both indexes"),
+    }
+}

@@ -1,0 +1,227 @@
+//! The engine: it owns the keyspace and the sessions, runs commands, and gets a slice of time in each turn.
+
+use crate::base::time::Now;
+use crate::command::ctx::{Gate, Instance, Shared, Stats};
+use crate::command::table::CommandTable;
+use crate::command::{Args, Command, Reply, dispatch, families};
+use crate::keyspace::Keyspace;
+use crate::pubsub::PubSub;
+use crate::session::{Session, SessionId, Sessions};
+
+/// Keys below which looking ahead costs more than it saves: the buckets are in the cache anyway.
+const PREFETCH_FROM_KEYS: usize = 100_000;
+
+/// A data set with its clients. See the crate's map.
+#[derive(Debug)]
+pub struct Engine {
+    /// The data.
+    pub ks: Keyspace,
+    /// Sessions, channels, command table, counters.
+    pub shared: Shared,
+    /// Next database and budget share of the expiry cycle.
+    expire_db: usize,
+    rehash_db: usize,
+    /// The clocks at the start of the turn.
+    turn: Now,
+    /// Monotonic microseconds at the end of the last command.
+    mono_us: u64,
+}
+
+impl Engine {
+    /// An empty engine. `seed` makes hash tables and random choices; `instance_commands` are those of the server around it.
+    pub fn new(
+        databases: usize,
+        seed: [u64; 4],
+        instance_commands: &[&[&'static Command]],
+    ) -> Engine {
+        let mut lists: Vec<&[&'static Command]> = families::ALL.to_vec();
+        lists.extend_from_slice(instance_commands);
+        let table = CommandTable::new(&lists);
+        let mut stats = Stats::default();
+        stats
+            .commands
+            .resize(table.entries().len(), Default::default());
+        Engine {
+            ks: Keyspace::new(databases, seed),
+            shared: Shared {
+                sessions: Sessions::default(),
+                pubsub: PubSub::default(),
+                table,
+                stats,
+                gate: Gate::default(),
+            },
+            expire_db: 0,
+            rehash_db: 0,
+            turn: Now::default(),
+            mono_us: 0,
+        }
+    }
+
+    /// A new client; it is authenticated already if no password is set.
+    pub fn open_session(&mut self, now: Now) -> SessionId {
+        let free = self.shared.gate.password.is_none();
+        self.shared.sessions.open(now.wall_ms(), free)
+    }
+
+    /// The client is gone: forgets its subscriptions, watched keys and transaction.
+    pub fn close_session(&mut self, slot: SessionId) {
+        if let Some(mut session) = self.shared.sessions.remove(slot) {
+            forget_interests(&mut self.ks, &mut self.shared.pubsub, &mut session);
+        }
+    }
+
+    /// Sets both clocks, at the start of a turn. Between commands they go on by themselves.
+    pub fn set_now(&mut self, now: Now) {
+        self.turn = now;
+        self.mono_us = now.mono_us;
+        self.ks.now_ms = now.wall_ms();
+    }
+
+    /// The monotonic clock at the end of the last command, microseconds.
+    pub fn mono_us(&self) -> u64 {
+        self.mono_us
+    }
+
+    /// One reading of the clock ends a command and begins the next.
+    #[inline]
+    fn clock_command(&mut self, last: Option<(&'static Command, u16)>, inst: &mut dyn Instance) {
+        let now = inst.mono_us();
+        if let Some((_, number)) = last {
+            self.shared.stats.commands[number as usize].usec += now.saturating_sub(self.mono_us);
+        }
+        self.mono_us = now;
+        self.ks.now_ms = (self.turn.wall_us + now.saturating_sub(self.turn.mono_us) as i64) / 1000;
+    }
+
+    /// Runs one request. The reply is appended; the session's flags say what became of the client.
+    #[inline]
+    pub fn call(
+        &mut self,
+        slot: SessionId,
+        args: &Args,
+        reply: &mut Reply,
+        inst: &mut dyn Instance,
+    ) {
+        let Some(mut session) = self.shared.sessions.take(slot) else {
+            return;
+        };
+        reply.protocol = session.protocol;
+        session.active_ms = self.ks.now_ms;
+        self.ks.no_touch = session.no_touch;
+        dispatch::dispatch(
+            &mut self.ks,
+            &mut self.shared,
+            &mut session,
+            args,
+            reply,
+            inst,
+        );
+        self.ks.forget_hint();
+        self.clock_command(session.last, inst);
+        self.shared.sessions.put_back(session);
+    }
+
+    /// Whether looking ahead at the keys of a batch pays.
+    #[inline]
+    pub fn wants_lookahead(&self, db: usize) -> bool {
+        self.ks.db(db).len() >= PREFETCH_FROM_KEYS
+    }
+
+    /// First look ahead: computes the hash of a key and fetches its bucket.
+    #[inline]
+    pub fn look_ahead_bucket(&self, db: usize, key: &[u8]) -> u64 {
+        let hash = self.ks.hasher.hash(key);
+        self.ks.db(db).keys.prefetch(hash);
+        hash
+    }
+
+    /// Second look ahead: fetches the record behind the bucket.
+    #[inline]
+    pub fn look_ahead_record(&self, db: usize, hash: u64) {
+        self.ks.db(db).keys.prefetch_entry(hash);
+    }
+
+    /// Hands the hash of the coming command's key in.
+    #[inline]
+    pub fn hint(&mut self, key: &[u8], hash: u64) {
+        self.ks.hint(key, hash);
+    }
+
+    /// A slice of background work: moves buckets of growing tables. Answers whether more is waiting.
+    pub fn rehash(&mut self, go_on: &mut dyn FnMut() -> bool) -> bool {
+        let databases = self.ks.databases();
+        for _ in 0..databases {
+            while self.ks.dbs[self.rehash_db].keys.rehash_step(100) {
+                if !go_on() {
+                    return true;
+                }
+            }
+            self.rehash_db = (self.rehash_db + 1) % databases;
+        }
+        false
+    }
+
+    /// Removes expired keys database by database while `go_on` allows, and propagates the removals.
+    /// Answers how many keys went.
+    pub fn expire(&mut self, inst: &mut dyn Instance, go_on: &mut dyn FnMut() -> bool) -> usize {
+        if !self.ks.active_expire || self.shared.gate.loading {
+            return 0;
+        }
+        let effort = self.ks.limits.expire_effort.clamp(1, 10) as usize - 1;
+        let (per_loop, stale_percent) = (20 + 5 * effort, 10 - effort.min(9));
+        let (selected, databases) = (self.ks.selected(), self.ks.databases());
+        let mut removed = 0;
+        for _ in 0..databases {
+            self.ks.select(self.expire_db);
+            removed += self.ks.expire_cycle(per_loop, stale_percent, go_on);
+            self.flush_effects_one_by_one(inst);
+            if !go_on() {
+                break;
+            }
+            self.expire_db = (self.expire_db + 1) % databases;
+        }
+        self.ks.select(selected);
+        removed
+    }
+
+    /// Removals of the cycle are independent of each other: no transaction around them.
+    fn flush_effects_one_by_one(&mut self, inst: &mut dyn Instance) {
+        if !self.ks.fx.feed.is_empty() {
+            inst.feed(&self.ks.fx.feed, false);
+            self.ks.fx.feed.clear();
+        }
+        dispatch::apply(&mut self.ks, &mut self.shared, None, inst);
+    }
+
+    /// Applies effects that were left outside of any command (a load, a cron job).
+    pub fn apply_effects(&mut self, inst: &mut dyn Instance) {
+        if self.ks.fx.pending() {
+            dispatch::apply(&mut self.ks, &mut self.shared, None, inst);
+        }
+    }
+}
+
+/// Ends everything that reaches beyond the session itself. Also what RESET and DISCARD build on.
+pub fn forget_interests(ks: &mut Keyspace, pubsub: &mut PubSub, session: &mut Session) {
+    session.multi = None;
+    unwatch_all(ks, session);
+    if let Some(subscriptions) = session.subscriptions.take() {
+        for channel in &subscriptions.channels {
+            pubsub.channels.remove(channel, session.slot);
+        }
+        for pattern in &subscriptions.patterns {
+            pubsub.patterns.remove(pattern, session.slot);
+        }
+        for channel in &subscriptions.shard_channels {
+            pubsub.shard_channels.remove(channel, session.slot);
+        }
+    }
+}
+
+/// Forgets all watched keys of a session.
+pub fn unwatch_all(ks: &mut Keyspace, session: &mut Session) {
+    session.watch_touched = false;
+    for (db, key) in session.watched.drain(..) {
+        ks.unwatch(session.slot, db, &key);
+    }
+}

@@ -1,0 +1,101 @@
+//! The one door to a value that is about to change.
+
+use super::Keyspace;
+use crate::structure::record::{INLINE_MAX, Payload, PayloadMut};
+use crate::structure::table::Slot;
+use crate::value::{Encoding, Kind, NewValue, Object, ValueRef, encoding_of, kind_of, tag};
+
+/// A key of the selected database whose value may be changed. The guard follows the record when it moves.
+#[derive(Debug)]
+pub struct Change<'k> {
+    ks: &'k mut Keyspace,
+    slot: Slot,
+}
+
+impl<'k> Change<'k> {
+    #[inline]
+    pub(super) fn new(ks: &'k mut Keyspace, slot: Slot) -> Change<'k> {
+        Change { ks, slot }
+    }
+
+    /// Where the record is now.
+    pub fn slot(&self) -> Slot {
+        self.slot
+    }
+
+    /// The value as it is.
+    pub fn view(&self) -> ValueRef<'_> {
+        self.ks.view(self.slot)
+    }
+
+    /// The value behind the pointer, if there is one. A packed blob must keep fitting its encoding;
+    /// see [`Self::edit_packed`].
+    pub fn object(self) -> Option<&'k mut Object> {
+        match self.ks.keys().payload_mut(self.slot) {
+            PayloadMut::Heap(object) => Some(object),
+            _ => None,
+        }
+    }
+
+    /// Replaces the value, keeps key and expiry. Answers the record's new place.
+    pub fn replace(self, value: NewValue) -> Slot {
+        self.ks.forget_ttl_hash(self.slot);
+        let (slot, old) = self
+            .ks
+            .keys()
+            .set_payload(self.slot, value.tag, value.payload);
+        if let Some(object) = old {
+            self.ks.discard(object);
+        }
+        slot
+    }
+
+    /// Overwrites an integer string.
+    #[inline]
+    pub fn set_int(self, i: i64) -> Slot {
+        self.replace(NewValue::int(i))
+    }
+
+    /// Edits a packed blob (listpack, intset) or a string's bytes as a vector, and stores the result in the same
+    /// encoding: in the record while it is short, behind a pointer from then on.
+    pub fn edit_packed<R>(self, edit: impl FnOnce(&mut Vec<u8>) -> R) -> (Slot, R) {
+        let record_tag = self.ks.record(self.slot).tag();
+        if let PayloadMut::Heap(Object::Packed(blob)) = self.ks.keys().payload_mut(self.slot) {
+            let result = edit(blob);
+            if blob.capacity() > 2 * blob.len() + 64 {
+                blob.shrink_to(blob.len() + blob.len() / 8);
+            }
+            return (self.slot, result);
+        }
+        let mut scratch = std::mem::take(&mut self.ks.scratch);
+        scratch.clear();
+        if let ValueRef::Packed(_, _, blob) | ValueRef::Str(blob) = self.ks.view(self.slot) {
+            scratch.extend_from_slice(blob);
+        }
+        let result = edit(&mut scratch);
+        let payload = if scratch.len() <= INLINE_MAX {
+            Payload::Bytes(&scratch)
+        } else if kind_of(record_tag) == Kind::String {
+            Payload::Heap(Box::new(Object::Str(bytes::Bytes::copy_from_slice(
+                &scratch,
+            ))))
+        } else {
+            Payload::Heap(Box::new(Object::Packed(scratch.clone())))
+        };
+        let (slot, _) = self.ks.keys().set_payload(self.slot, record_tag, payload);
+        scratch.clear();
+        self.ks.scratch = scratch;
+        (slot, result)
+    }
+
+    /// Names another encoding for the same payload (listpack to listpackex and the like).
+    pub fn set_encoding(self, encoding: Encoding) -> Slot {
+        let record = self.ks.record(self.slot);
+        let kind = kind_of(record.tag());
+        if encoding_of(record.tag()) == encoding {
+            return self.slot;
+        }
+        self.ks.keys().set_tag(self.slot, tag(kind, encoding));
+        self.slot
+    }
+}

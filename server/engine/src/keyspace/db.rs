@@ -1,0 +1,61 @@
+//! One database: its keys and who watches them.
+
+use std::collections::HashMap;
+
+use crate::session::SessionId;
+use crate::structure::keyed::Keyed;
+use crate::structure::record::Record;
+use crate::structure::table::Hasher;
+use crate::value::Object;
+
+/// One numbered database.
+#[derive(Debug)]
+pub struct Db {
+    pub(crate) keys: Keyed<Object>,
+    pub(crate) watchers: HashMap<Box<[u8]>, Vec<SessionId>>,
+    /// Mean time to live of the keys that active expiry sampled, milliseconds.
+    pub(crate) avg_ttl_ms: i64,
+    /// Hashes with field expiry.
+    pub(crate) ttl_hashes: usize,
+}
+
+impl Db {
+    pub(crate) fn new(hasher: Hasher) -> Db {
+        Db {
+            keys: Keyed::new(hasher),
+            watchers: HashMap::new(),
+            avg_ttl_ms: 0,
+            ttl_hashes: 0,
+        }
+    }
+
+    /// Number of keys.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// No keys.
+    pub fn is_empty(&self) -> bool {
+        self.keys.len() == 0
+    }
+
+    /// Number of keys with an expiry.
+    pub fn expiring(&self) -> usize {
+        self.keys.expiring_len()
+    }
+
+    /// Mean time to live, milliseconds, as INFO keyspace shows it.
+    pub fn avg_ttl_ms(&self) -> i64 {
+        self.avg_ttl_ms
+    }
+
+    /// All records, in no order. Nothing may change meanwhile.
+    pub fn iter(&self) -> impl Iterator<Item = &Record<Object>> {
+        self.keys.iter()
+    }
+
+    /// One step of SCAN: calls back for every record of the cursor's chain and answers the next cursor.
+    pub fn scan(&self, cursor: u64, visit: &mut dyn FnMut(&Record<Object>)) -> u64 {
+        self.keys.scan(cursor, visit)
+    }
+}

@@ -1,0 +1,86 @@
+//! Expiry: keys that are found expired, and the cycle that looks for them.
+
+use super::Keyspace;
+use crate::base::effect::EventClass;
+use crate::structure::table::Slot;
+use crate::value::{Encoding, encoding_of};
+
+impl Keyspace {
+    /// Removes a key whose time has come, as a change of its own.
+    pub(super) fn expire_key(&mut self, slot: Slot, key: &[u8]) {
+        self.remove(slot);
+        self.stats.expired += 1;
+        let del: &[u8] = if self.limits.lazy_expire {
+            b"UNLINK"
+        } else {
+            b"DEL"
+        };
+        self.propagate(&[del, key]);
+        let db = self.current;
+        self.touch_watchers(db, key);
+        self.notify(EventClass::EXPIRED, "expired", key);
+    }
+
+    /// Keeps the count of hashes with field expiry right when one leaves.
+    pub(super) fn forget_ttl_hash(&mut self, slot: Slot) {
+        let tag = self.record(slot).tag();
+        if encoding_of(tag) == Encoding::ListpackEx {
+            self.ttl_hashes -= 1;
+            self.dbs[self.current].ttl_hashes -= 1;
+        }
+    }
+
+    /// Looks for expired keys in the selected database: samples of `per_loop` keys with an expiry, again while more
+    /// than `stale_percent` of a sample had expired and `go_on` allows. Answers how many were removed.
+    pub fn expire_cycle(
+        &mut self,
+        per_loop: usize,
+        stale_percent: usize,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> usize {
+        let mut removed = 0;
+        loop {
+            let sampled = per_loop.min(self.here().expiring());
+            if sampled == 0 {
+                self.dbs[self.current].avg_ttl_ms = 0;
+                return removed;
+            }
+            let (expired, ttl_sum) = self.sample_expired(sampled);
+            let found = expired.len();
+            self.note_ttl(ttl_sum, sampled - found.min(sampled));
+            for key in expired {
+                removed += usize::from(self.find(&key).is_none());
+            }
+            if found * 100 <= sampled * stale_percent || !go_on() {
+                return removed;
+            }
+        }
+    }
+
+    fn sample_expired(&mut self, n: usize) -> (Vec<Box<[u8]>>, i64) {
+        let now = self.now_ms;
+        let mut expired = Vec::new();
+        let mut ttl_sum = 0;
+        let db = &mut self.dbs[self.current];
+        db.keys
+            .sample_expiring(n, &mut self.random, &mut |record| match record.expire() {
+                Some(at) if at < now => expired.push(record.key().into()),
+                Some(at) => ttl_sum += at - now,
+                None => {}
+            });
+        (expired, ttl_sum)
+    }
+
+    fn note_ttl(&mut self, sum: i64, count: usize) {
+        if count == 0 {
+            return;
+        }
+        let mean = sum / count as i64;
+        let db = &mut self.dbs[self.current];
+        db.avg_ttl_ms = if db.avg_ttl_ms == 0 {
+            mean
+        } else {
+            db.avg_ttl_ms / 50 * 49 + mean / 50
+        };
+    }
+}

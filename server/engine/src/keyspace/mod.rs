@@ -1,0 +1,477 @@
+//! The databases and everything that is true of all of them: the clock of the running unit, the configured
+//! limits, what changed, what is to be freed.
+//!
+//! Invariants:
+//! - An expired key is never seen: every look-up removes it first and leaves a DEL in the effects. While a log or
+//!   snapshot is loaded (`keep_expired`) nothing expires.
+//! - A value is changed only through [`Keyspace::change`] and its relatives, so that there is one place
+//!   where a snapshot without fork could hook in.
+//! - A [`Slot`] is good until the next insertion, removal or replacement in its database.
+
+pub mod change;
+pub mod db;
+pub mod expire;
+pub mod garbage;
+pub mod relocate;
+pub mod weigh;
+
+use std::collections::HashMap;
+
+pub use change::Change;
+pub use db::Db;
+pub use garbage::Garbage;
+
+use crate::base::effect::{Effects, Event};
+use crate::base::limits::Limits;
+use crate::base::random::Random;
+use crate::command::error::{Error, WRONG_TYPE};
+use crate::session::SessionId;
+use crate::structure::keyed::Keyed;
+use crate::structure::record::Record;
+use crate::structure::table::{Hasher, Slot};
+use crate::value::{Kind, NewValue, Object, ValueRef, kind_of};
+
+/// Counters of look-ups and removals.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KeyStats {
+    /// Reads that found their key.
+    pub hits: u64,
+    /// Reads that did not.
+    pub misses: u64,
+    /// Keys removed because their time had come.
+    pub expired: u64,
+    /// Hash fields removed because their time had come.
+    pub expired_fields: u64,
+    /// Keys removed for want of memory.
+    pub evicted: u64,
+}
+
+/// All databases and the state that their changes share.
+#[derive(Debug)]
+pub struct Keyspace {
+    pub(crate) dbs: Vec<Db>,
+    /// Database of the running command.
+    pub(crate) current: usize,
+    /// Wall clock of the running unit, milliseconds: it stands still within a command, script or EXEC.
+    pub now_ms: i64,
+    /// Configured numbers.
+    pub limits: Limits,
+    /// What the running unit leaves behind.
+    pub fx: Effects,
+    /// Changes since the last save, as `rdb_changes_since_last_save` counts them.
+    pub dirty: u64,
+    /// Counters.
+    pub stats: KeyStats,
+    /// Randomness for SPOP, RANDOMKEY, sampling.
+    pub random: Random,
+    /// Seeds of all hash tables.
+    pub hasher: Hasher,
+    /// Values that wait to be freed elsewhere.
+    pub(crate) garbage: Vec<Garbage>,
+    /// Expired keys stay (a load is under way).
+    pub keep_expired: bool,
+    /// Reads do not refresh the access clock (CLIENT NO-TOUCH, or a child shares the memory).
+    pub no_touch: bool,
+    /// DEBUG SET-ACTIVE-EXPIRE.
+    pub active_expire: bool,
+    /// Hashes with field expiry, which decide the version of a snapshot.
+    pub ttl_hashes: usize,
+    /// Hash of a key that was computed ahead: (address, length, hash).
+    hint: (usize, usize, u64),
+    pub(crate) scratch: Vec<u8>,
+}
+
+impl Keyspace {
+    /// `databases` empty databases.
+    pub fn new(databases: usize, seed: [u64; 4]) -> Keyspace {
+        let hasher = Hasher::new(seed);
+        Keyspace {
+            dbs: (0..databases.max(1)).map(|_| Db::new(hasher)).collect(),
+            current: 0,
+            now_ms: 0,
+            limits: Limits::default(),
+            fx: Effects::default(),
+            dirty: 0,
+            stats: KeyStats::default(),
+            random: Random::new(seed[0] ^ seed[2].rotate_left(17)),
+            hasher,
+            garbage: Vec::new(),
+            keep_expired: false,
+            no_touch: false,
+            active_expire: true,
+            ttl_hashes: 0,
+            hint: (0, 0, 0),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Number of databases.
+    pub fn databases(&self) -> usize {
+        self.dbs.len()
+    }
+
+    /// Selects the database that the following calls mean. It must exist.
+    #[inline]
+    pub fn select(&mut self, db: usize) {
+        debug_assert!(db < self.dbs.len());
+        self.current = db;
+    }
+
+    /// Number of the selected database.
+    pub fn selected(&self) -> usize {
+        self.current
+    }
+
+    /// A database, to read.
+    pub fn db(&self, index: usize) -> &Db {
+        &self.dbs[index]
+    }
+
+    /// The selected database, to read.
+    #[inline]
+    pub fn here(&self) -> &Db {
+        &self.dbs[self.current]
+    }
+
+    #[inline]
+    pub(crate) fn keys(&mut self) -> &mut Keyed<Object> {
+        &mut self.dbs[self.current].keys
+    }
+
+    /// Remembers a hash that was computed while looking ahead.
+    #[inline]
+    pub fn hint(&mut self, key: &[u8], hash: u64) {
+        self.hint = (key.as_ptr().addr(), key.len(), hash);
+    }
+
+    #[inline]
+    pub(crate) fn hash(&self, key: &[u8]) -> u64 {
+        let (addr, len, hash) = self.hint;
+        if key.as_ptr().addr() == addr && key.len() == len {
+            hash
+        } else {
+            self.hasher.hash(key)
+        }
+    }
+
+    /// Forgets the hint: the bytes it pointed at may change now.
+    #[inline]
+    pub(crate) fn forget_hint(&mut self) {
+        self.hint = (0, 0, 0);
+    }
+
+    // ---- look-ups ----
+
+    /// The key if it exists, without counting a hit or refreshing its clock. An expired key is removed.
+    #[inline]
+    pub fn find(&mut self, key: &[u8]) -> Option<Slot> {
+        let hash = self.hash(key);
+        let keys = &self.dbs[self.current].keys;
+        let slot = keys.find(hash, key)?;
+        match keys.get(slot).expire() {
+            Some(at) if at < self.now_ms && !self.keep_expired => {
+                self.expire_key(slot, key);
+                None
+            }
+            _ => Some(slot),
+        }
+    }
+
+    /// The key for reading: counts hit or miss, refreshes its clock.
+    #[inline]
+    pub fn read(&mut self, key: &[u8]) -> Option<Slot> {
+        match self.find(key) {
+            Some(slot) => {
+                self.stats.hits += 1;
+                self.touch(slot);
+                Some(slot)
+            }
+            None => {
+                self.stats.misses += 1;
+                self.notify(crate::base::effect::EventClass::KEY_MISS, "keymiss", key);
+                None
+            }
+        }
+    }
+
+    /// The key for writing: refreshes its clock.
+    #[inline]
+    pub fn write(&mut self, key: &[u8]) -> Option<Slot> {
+        let slot = self.find(key)?;
+        self.touch(slot);
+        Some(slot)
+    }
+
+    /// As [`Self::read`], if the key holds this type; WRONGTYPE otherwise.
+    #[inline]
+    pub fn read_kind(&mut self, key: &[u8], kind: Kind) -> Result<Option<Slot>, Error> {
+        let slot = self.read(key);
+        self.must_be(slot, kind)
+    }
+
+    /// As [`Self::write`], if the key holds this type; WRONGTYPE otherwise.
+    #[inline]
+    pub fn write_kind(&mut self, key: &[u8], kind: Kind) -> Result<Option<Slot>, Error> {
+        let slot = self.write(key);
+        self.must_be(slot, kind)
+    }
+
+    #[inline]
+    fn must_be(&self, slot: Option<Slot>, kind: Kind) -> Result<Option<Slot>, Error> {
+        match slot {
+            Some(s) if self.kind(s) != kind => Err(WRONG_TYPE),
+            other => Ok(other),
+        }
+    }
+
+    /// The record of a key.
+    #[inline]
+    pub fn record(&self, slot: Slot) -> &Record<Object> {
+        self.dbs[self.current].keys.get(slot)
+    }
+
+    /// The type at a key.
+    #[inline]
+    pub fn kind(&self, slot: Slot) -> Kind {
+        kind_of(self.record(slot).tag())
+    }
+
+    /// The value at a key.
+    #[inline]
+    pub fn view(&self, slot: Slot) -> ValueRef<'_> {
+        let record = self.record(slot);
+        ValueRef::of(record.tag(), record.payload())
+    }
+
+    /// When the key expires, wall milliseconds.
+    #[inline]
+    pub fn expire_at(&self, slot: Slot) -> Option<i64> {
+        self.record(slot).expire()
+    }
+
+    #[inline]
+    fn touch(&self, slot: Slot) {
+        if !self.no_touch {
+            let record = self.record(slot);
+            let access = if self.limits.lfu {
+                record.access()
+            } else {
+                lru_clock(self.now_ms)
+            };
+            record.set_access(access);
+        }
+    }
+
+    // ---- changes ----
+
+    /// Stores a value under a key that does not exist yet.
+    pub fn add(&mut self, key: &[u8], value: NewValue, expire: Option<i64>) -> Slot {
+        let hash = self.hash(key);
+        let access = lru_clock(self.now_ms);
+        let keys = self.keys();
+        let slot = keys.insert(hash, key, value.tag, value.payload, expire);
+        keys.get(slot).set_access(access);
+        if self.limits.notify & crate::base::effect::EventClass::NEW != 0 {
+            self.notify(crate::base::effect::EventClass::NEW, "new", key);
+        }
+        slot
+    }
+
+    /// Stores a value whether or not the key exists, and sets its expiry. The old value is freed.
+    pub fn set(&mut self, key: &[u8], value: NewValue, expire: Option<i64>) -> Slot {
+        match self.find(key) {
+            None => self.add(key, value, expire),
+            Some(slot) => self.overwrite(slot, value, expire),
+        }
+    }
+
+    /// Replaces the value at a key and sets its expiry.
+    pub fn overwrite(&mut self, slot: Slot, value: NewValue, expire: Option<i64>) -> Slot {
+        self.forget_ttl_hash(slot);
+        let (slot, old) = self.keys().store(slot, value.tag, value.payload, expire);
+        if let Some(object) = old {
+            self.discard(object);
+        }
+        self.touch(slot);
+        slot
+    }
+
+    /// Gives a key an expiry, or takes it away.
+    pub fn set_expire(&mut self, slot: Slot, expire: Option<i64>) -> Slot {
+        self.keys().set_expire(slot, expire)
+    }
+
+    /// The door to a value: see [`Change`].
+    #[inline]
+    pub fn change(&mut self, slot: Slot) -> Change<'_> {
+        Change::new(self, slot)
+    }
+
+    /// Removes a key; a large value is freed elsewhere.
+    pub fn remove(&mut self, slot: Slot) {
+        self.forget_ttl_hash(slot);
+        let removed = self.keys().remove(slot);
+        if let Some(object) = removed.into_heap() {
+            self.discard(object);
+        }
+    }
+
+    /// Removes a key by name; whether it existed.
+    pub fn delete(&mut self, key: &[u8]) -> bool {
+        match self.find(key) {
+            Some(slot) => {
+                self.remove(slot);
+                true
+            }
+            None => false,
+        }
+    }
+
+    // ---- what a change leaves behind ----
+
+    /// A key changed: `changes` more for the save points, its watchers' transactions fail, an event is published.
+    #[inline]
+    pub fn modified(&mut self, class: u32, event: &'static str, key: &[u8], changes: u64) {
+        self.changed(key, changes);
+        self.notify(class, event, key);
+    }
+
+    /// As [`Self::modified`] without an event.
+    #[inline]
+    pub fn changed(&mut self, key: &[u8], changes: u64) {
+        self.dirty += changes;
+        let db = self.current;
+        self.touch_watchers(db, key);
+    }
+
+    /// Publishes an event if its class is asked for.
+    #[inline]
+    pub fn notify(&mut self, class: u32, event: &'static str, key: &[u8]) {
+        if self.limits.notify & class != 0 {
+            self.notify_in(self.current, class, event, key);
+        }
+    }
+
+    /// As [`Self::notify`] for a key of another database.
+    pub fn notify_in(&mut self, db: usize, class: u32, event: &'static str, key: &[u8]) {
+        if self.limits.notify & class == 0 {
+            return;
+        }
+        let start = self.fx.event_keys.len();
+        self.fx.event_keys.extend_from_slice(key);
+        self.fx.events.push(Event {
+            db,
+            name: event,
+            class,
+            key: start..self.fx.event_keys.len(),
+        });
+    }
+
+    /// Appends a command for log and replicas, in the selected database.
+    pub fn propagate(&mut self, args: &[&[u8]]) {
+        if self.fx.feed_on {
+            self.fx.feed.push(self.current, args);
+        }
+    }
+
+    /// Marks the transactions of those who watch this key.
+    #[inline]
+    pub fn touch_watchers(&mut self, db: usize, key: &[u8]) {
+        let watchers = &self.dbs[db].watchers;
+        if !watchers.is_empty()
+            && let Some(sessions) = watchers.get(key)
+        {
+            self.fx.touched.extend_from_slice(sessions);
+        }
+    }
+
+    /// Puts a value aside to be freed: at once if it is small, by whoever calls [`Self::take_garbage`] if not.
+    pub fn discard(&mut self, object: Box<Object>) {
+        if object.weight() > garbage::LARGE {
+            self.garbage.push(Garbage::Object(object));
+        }
+    }
+
+    /// Values that wait to be freed; dropping them may take long.
+    pub fn take_garbage(&mut self) -> Vec<Garbage> {
+        std::mem::take(&mut self.garbage)
+    }
+
+    // ---- watching ----
+
+    /// A session watches a key of the selected database. Answers whether it was new.
+    pub fn watch(&mut self, session: SessionId, key: &[u8]) -> bool {
+        let watchers: &mut HashMap<Box<[u8]>, Vec<SessionId>> =
+            &mut self.dbs[self.current].watchers;
+        let sessions = watchers.entry(key.into()).or_default();
+        let new = !sessions.contains(&session);
+        if new {
+            sessions.push(session);
+        }
+        new
+    }
+
+    /// It does not watch it any more.
+    pub fn unwatch(&mut self, session: SessionId, db: usize, key: &[u8]) {
+        if let Some(sessions) = self.dbs[db].watchers.get_mut(key) {
+            sessions.retain(|s| *s != session);
+            if sessions.is_empty() {
+                self.dbs[db].watchers.remove(key);
+            }
+        }
+    }
+
+    // ---- whole databases ----
+
+    /// Empties one database; answers how many keys it had.
+    pub fn flush(&mut self, db: usize) -> usize {
+        let watched: Vec<Box<[u8]>> = self.dbs[db].watchers.keys().cloned().collect();
+        for key in watched {
+            let hash = self.hasher.hash(&key);
+            if self.dbs[db].keys.find(hash, &key).is_some() {
+                self.touch_watchers(db, &key);
+            }
+        }
+        let removed = self.dbs[db].keys.len();
+        self.ttl_hashes -= std::mem::take(&mut self.dbs[db].ttl_hashes);
+        if removed > 0 {
+            self.garbage
+                .push(Garbage::Keys(Box::new(self.dbs[db].keys.clear())));
+        }
+        removed
+    }
+
+    /// Exchanges two databases; watched keys that exist in either are touched.
+    pub fn swap(&mut self, a: usize, b: usize) {
+        self.touch_swapped(a, b);
+        self.touch_swapped(b, a);
+        self.dbs.swap(a, b);
+        // Watchers belong to the number, not to the data.
+        let watchers = std::mem::take(&mut self.dbs[a].watchers);
+        self.dbs[a].watchers = std::mem::replace(&mut self.dbs[b].watchers, watchers);
+    }
+
+    fn touch_swapped(&mut self, watched: usize, other: usize) {
+        let keys: Vec<Box<[u8]>> = self.dbs[watched].watchers.keys().cloned().collect();
+        for key in keys {
+            let hash = self.hasher.hash(&key);
+            let exists = |db: usize| self.dbs[db].keys.find(hash, &key).is_some();
+            if exists(watched) || exists(other) {
+                self.touch_watchers(watched, &key);
+            }
+        }
+    }
+
+    /// While a child shares the memory, tables grow only when they must.
+    pub fn set_resize_allowed(&mut self, allowed: bool) {
+        for db in &mut self.dbs {
+            db.keys.set_resize_allowed(allowed);
+        }
+    }
+}
+
+/// The 24-bit access clock: seconds, as Redis counts LRU time.
+#[inline]
+pub fn lru_clock(wall_ms: i64) -> u32 {
+    (wall_ms / 1000) as u32 & 0xff_ffff
+}

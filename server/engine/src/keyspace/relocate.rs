@@ -1,0 +1,56 @@
+//! Keys that change their name or database: the record moves, with its value and expiry.
+
+use super::Keyspace;
+use crate::structure::record::Record;
+use crate::value::{Encoding, Object, encoding_of};
+
+impl Keyspace {
+    /// Gives the value of `from` the name `to`, which must be free. Without `from` nothing happens.
+    pub fn rename(&mut self, from: &[u8], to: &[u8]) {
+        if let Some(mut record) = self.detach(from) {
+            record.set_key(to);
+            self.attach(record);
+        }
+    }
+
+    /// Moves a key of the selected database to another one; false if the name is taken there.
+    pub fn move_to(&mut self, key: &[u8], db: usize) -> bool {
+        let from = std::mem::replace(&mut self.current, db);
+        let free = self.find(key).is_none();
+        self.current = from;
+        let Some(record) = free.then(|| self.detach(key)).flatten() else {
+            return false;
+        };
+        self.current = db;
+        self.attach(record);
+        self.current = from;
+        true
+    }
+
+    fn detach(&mut self, key: &[u8]) -> Option<Record<Object>> {
+        let slot = self.find(key)?;
+        self.forget_ttl_hash(slot);
+        Some(self.keys().remove(slot))
+    }
+
+    fn attach(&mut self, record: Record<Object>) {
+        if encoding_of(record.tag()) == Encoding::ListpackEx {
+            self.ttl_hashes += 1;
+            self.dbs[self.current].ttl_hashes += 1;
+        }
+        let hash = self.hasher.hash(record.key());
+        self.keys().insert_record(hash, record);
+    }
+
+    /// Any key of the selected database that is not expired; each is as likely as any other.
+    pub fn random_key(&mut self) -> Option<Box<[u8]>> {
+        loop {
+            let db = &self.dbs[self.current];
+            let slot = db.keys.random(&mut self.random)?;
+            let key: Box<[u8]> = db.keys.get(slot).key().into();
+            if self.find(&key).is_some() {
+                return Some(key);
+            }
+        }
+    }
+}

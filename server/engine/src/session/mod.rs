@@ -1,0 +1,205 @@
+//! What the engine knows of one client: its database, protocol, transaction, watched keys, subscriptions.
+//!
+//! Sessions live in a slab and are addressed by [`SessionId`]; the socket, buffers and addresses belong to the server.
+//! The session of the running command is taken out of the slab for that time, so that a handler can hold it
+//! mutably beside everything else.
+
+pub mod transaction;
+
+use std::collections::HashSet;
+
+use cairn_format::resp::reply::Protocol;
+
+use crate::command::spec::Command;
+pub use transaction::Multi;
+
+/// Address of a session in the slab. Ids of closed sessions are reused, so the server removes a session before
+/// it forgets the id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(pub u32);
+
+/// Which replies a client wants (CLIENT REPLY).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReplyMode {
+    /// All of them.
+    #[default]
+    On,
+    /// None.
+    Off,
+    /// Not the next one.
+    SkipNext,
+    /// Not the one of the running command.
+    Skip,
+}
+
+/// Channel and pattern subscriptions of a session.
+#[derive(Debug, Default)]
+pub struct Subscriptions {
+    /// SUBSCRIBE.
+    pub channels: HashSet<Box<[u8]>>,
+    /// PSUBSCRIBE.
+    pub patterns: HashSet<Box<[u8]>>,
+    /// SSUBSCRIBE.
+    pub shard_channels: HashSet<Box<[u8]>>,
+}
+
+impl Subscriptions {
+    /// Channels and patterns together, the number that (un)subscribe replies carry.
+    pub fn count(&self) -> usize {
+        self.channels.len() + self.patterns.len()
+    }
+
+    /// Nothing at all is subscribed.
+    pub fn is_empty(&self) -> bool {
+        self.channels.is_empty() && self.patterns.is_empty() && self.shard_channels.is_empty()
+    }
+}
+
+/// One client.
+#[derive(Debug)]
+pub struct Session {
+    /// Address in the slab.
+    pub slot: SessionId,
+    /// The number that CLIENT ID answers; never reused.
+    pub id: u64,
+    /// Selected database.
+    pub db: usize,
+    /// RESP2 or RESP3.
+    pub protocol: Protocol,
+    /// Whether the client may run commands.
+    pub authenticated: bool,
+    /// CLIENT SETNAME.
+    pub name: Box<[u8]>,
+    /// CLIENT SETINFO lib-name.
+    pub lib_name: Box<[u8]>,
+    /// CLIENT SETINFO lib-ver.
+    pub lib_ver: Box<[u8]>,
+    /// The queue between MULTI and EXEC.
+    pub multi: Option<Box<Multi>>,
+    /// Watched keys with their databases.
+    pub watched: Vec<(usize, Box<[u8]>)>,
+    /// A watched key changed: EXEC answers nil.
+    pub watch_touched: bool,
+    /// Subscriptions, made at the first one.
+    pub subscriptions: Option<Box<Subscriptions>>,
+    /// CLIENT REPLY.
+    pub reply_mode: ReplyMode,
+    /// CLIENT NO-EVICT.
+    pub no_evict: bool,
+    /// CLIENT NO-TOUCH.
+    pub no_touch: bool,
+    /// The command last run, with its place in the table.
+    pub last: Option<(&'static Command, u16)>,
+    /// Connection time, wall milliseconds.
+    pub created_ms: i64,
+    /// Last command, wall milliseconds.
+    pub active_ms: i64,
+    /// The connection is to be closed once what was replied has been sent.
+    pub closing: bool,
+    /// The pipeline must stop before its next command, because the session waits for something.
+    pub blocked: bool,
+    /// Replays the log: nothing is propagated, replies are dropped.
+    pub replay: bool,
+}
+
+impl Session {
+    /// A new client of database 0.
+    pub fn new(slot: SessionId, id: u64, wall_ms: i64, authenticated: bool) -> Session {
+        Session {
+            slot,
+            id,
+            db: 0,
+            protocol: Protocol::Resp2,
+            authenticated,
+            name: Box::default(),
+            lib_name: Box::default(),
+            lib_ver: Box::default(),
+            multi: None,
+            watched: Vec::new(),
+            watch_touched: false,
+            subscriptions: None,
+            reply_mode: ReplyMode::On,
+            no_evict: false,
+            no_touch: false,
+            last: None,
+            created_ms: wall_ms,
+            active_ms: wall_ms,
+            closing: false,
+            blocked: false,
+            replay: false,
+        }
+    }
+
+    /// Number of channels and patterns.
+    pub fn subscription_count(&self) -> usize {
+        self.subscriptions.as_ref().map_or(0, |s| s.count())
+    }
+
+    /// In RESP2 a subscribed client may only run the commands of publish and subscribe.
+    pub fn in_subscribe_mode(&self) -> bool {
+        self.protocol == Protocol::Resp2
+            && self.subscriptions.as_ref().is_some_and(|s| !s.is_empty())
+    }
+}
+
+/// All sessions.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    slots: Vec<Option<Box<Session>>>,
+    free: Vec<u32>,
+    next_id: u64,
+}
+
+impl Sessions {
+    /// Makes a session; its id is the next number.
+    pub fn open(&mut self, wall_ms: i64, authenticated: bool) -> SessionId {
+        self.next_id += 1;
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            self.slots.len() as u32 - 1
+        });
+        let session = Session::new(SessionId(slot), self.next_id, wall_ms, authenticated);
+        self.slots[slot as usize] = Some(Box::new(session));
+        SessionId(slot)
+    }
+
+    /// Removes a session and frees its address.
+    pub fn remove(&mut self, slot: SessionId) -> Option<Box<Session>> {
+        let session = self.slots.get_mut(slot.0 as usize)?.take();
+        if session.is_some() {
+            self.free.push(slot.0);
+        }
+        session
+    }
+
+    /// The session at an address, unless it is the one that runs right now.
+    pub fn get(&self, slot: SessionId) -> Option<&Session> {
+        self.slots.get(slot.0 as usize)?.as_deref()
+    }
+
+    /// As [`Self::get`].
+    pub fn get_mut(&mut self, slot: SessionId) -> Option<&mut Session> {
+        self.slots.get_mut(slot.0 as usize)?.as_deref_mut()
+    }
+
+    /// Takes the session out for the time of its command.
+    pub fn take(&mut self, slot: SessionId) -> Option<Box<Session>> {
+        self.slots.get_mut(slot.0 as usize)?.take()
+    }
+
+    /// Puts it back.
+    pub fn put_back(&mut self, session: Box<Session>) {
+        let slot = session.slot.0 as usize;
+        self.slots[slot] = Some(session);
+    }
+
+    /// All sessions but the running one.
+    pub fn iter(&self) -> impl Iterator<Item = &Session> {
+        self.slots.iter().flatten().map(|s| &**s)
+    }
+
+    /// As [`Self::iter`], to change them.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Session> {
+        self.slots.iter_mut().flatten().map(|s| &mut **s)
+    }
+}

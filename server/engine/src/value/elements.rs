@@ -1,0 +1,101 @@
+//! The elements of any collection, whatever its encoding: what digests, savers and whole-value replies walk over.
+
+use std::ops::ControlFlow;
+
+use cairn_format::encoding::intset::Intset;
+use cairn_format::encoding::listpack::{Entry, Listpack};
+
+use super::{Encoding, ValueRef};
+
+/// A packed blob of our own making as a listpack. One that is none reads as empty.
+#[inline]
+pub fn pack(blob: &[u8]) -> Listpack<'_> {
+    const EMPTY: &[u8] = &[7, 0, 0, 0, 0, 0, 0xff];
+    Listpack::new(blob).unwrap_or_else(|_| Listpack::new(EMPTY).expect("an empty listpack is one"))
+}
+
+/// A packed blob of our own making as an intset. One that is none reads as empty.
+#[inline]
+pub fn ints(blob: &[u8]) -> Intset<'_> {
+    const EMPTY: &[u8] = &[2, 0, 0, 0, 0, 0, 0, 0];
+    Intset::new(blob).unwrap_or_else(|_| Intset::new(EMPTY).expect("an empty intset is one"))
+}
+
+impl<'a> ValueRef<'a> {
+    /// Number of elements of a collection; fields, not words, of a hash. A string counts 1.
+    pub fn count(&self) -> usize {
+        match *self {
+            ValueRef::Int(_) | ValueRef::Str(_) | ValueRef::Big(_) => 1,
+            ValueRef::Packed(kind, encoding, blob) => match (kind, encoding) {
+                (_, Encoding::Intset) => ints(blob).len(),
+                (super::Kind::Hash, Encoding::ListpackEx) => pack(blob).len() / 3,
+                (super::Kind::Hash | super::Kind::Zset, _) => pack(blob).len() / 2,
+                _ => pack(blob).len(),
+            },
+            ValueRef::List(list) => list.len(),
+            ValueRef::Set(set) => set.len(),
+            ValueRef::Hash(hash) => hash.len(),
+            ValueRef::Zset(zset) => zset.len(),
+            ValueRef::Stream(stream) => stream.len() as usize,
+        }
+    }
+
+    /// The elements of a list or set, in order of the encoding.
+    pub fn each(&self, visit: &mut dyn FnMut(Entry<'_>)) {
+        match *self {
+            ValueRef::Packed(_, Encoding::Intset, blob) => {
+                ints(blob).iter().for_each(|i| visit(Entry::Int(i)))
+            }
+            ValueRef::Packed(_, _, blob) => pack(blob).iter().for_each(|(_, entry)| visit(entry)),
+            ValueRef::List(list) => list.visit(0, list.len(), |entry| {
+                visit(entry);
+                ControlFlow::Continue(())
+            }),
+            ValueRef::Set(set) => set
+                .iter()
+                .for_each(|member| visit(Entry::Str(member.key()))),
+            _ => {}
+        }
+    }
+
+    /// Field, value and expiry of a hash.
+    pub fn each_field(&self, visit: &mut dyn FnMut(Entry<'a>, Entry<'a>, Option<i64>)) {
+        match *self {
+            ValueRef::Packed(_, Encoding::ListpackEx, blob) => {
+                let mut entries = pack(blob).iter().map(|(_, entry)| entry);
+                while let (Some(field), Some(value), Some(at)) =
+                    (entries.next(), entries.next(), entries.next())
+                {
+                    visit(field, value, at.as_int().filter(|ms| *ms != 0));
+                }
+            }
+            ValueRef::Packed(_, _, blob) => {
+                let mut entries = pack(blob).iter().map(|(_, entry)| entry);
+                while let (Some(field), Some(value)) = (entries.next(), entries.next()) {
+                    visit(field, value, None);
+                }
+            }
+            ValueRef::Hash(hash) => {
+                hash.iter()
+                    .for_each(|f| visit(Entry::Str(f.key()), Entry::Str(f.value()), f.expire()));
+            }
+            _ => {}
+        }
+    }
+
+    /// Member and score of a sorted set, in rising order.
+    pub fn each_scored(&self, visit: &mut dyn FnMut(Entry<'a>, f64)) {
+        match *self {
+            ValueRef::Packed(_, _, blob) => {
+                let mut entries = pack(blob).iter().map(|(_, entry)| entry);
+                while let (Some(member), Some(score)) = (entries.next(), entries.next()) {
+                    visit(member, score.as_f64().unwrap_or(0.0));
+                }
+            }
+            ValueRef::Zset(zset) => zset
+                .iter()
+                .for_each(|(member, score)| visit(Entry::Str(member), score)),
+            _ => {}
+        }
+    }
+}

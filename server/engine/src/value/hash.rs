@@ -1,0 +1,106 @@
+//! Hashes in either encoding: look-ups, and the edits of a packed one.
+
+use cairn_format::encoding::listpack::{self, Entry};
+
+use super::elements::pack;
+use super::{Encoding, HashTable, NewValue, Object, ValueRef};
+use crate::base::limits::Limits;
+use crate::structure::record::Field;
+use crate::structure::table::Hasher;
+
+/// Words per field of a packed hash: name and value, and in `listpackex` the expiry.
+pub fn stride(encoding: Encoding) -> usize {
+    if encoding == Encoding::ListpackEx {
+        3
+    } else {
+        2
+    }
+}
+
+/// The value of a field. Expired fields are the caller's business.
+pub fn get<'a>(hash: ValueRef<'a>, field: &[u8]) -> Option<Entry<'a>> {
+    match hash {
+        ValueRef::Packed(_, encoding, blob) => {
+            let entries = pack(blob);
+            let at = entries.find(field, stride(encoding) - 1)?;
+            entries.at(entries.next_pos(at)?)
+        }
+        ValueRef::Hash(table) => {
+            let slot = table.find(table.hasher().hash(field), field)?;
+            Some(Entry::Str(table.get(slot).value()))
+        }
+        _ => None,
+    }
+}
+
+/// Whether a pair of these lengths may be packed.
+pub fn fits(limits: &Limits, field: &[u8], value: &[u8]) -> bool {
+    field.len() <= limits.hash_listpack_value && value.len() <= limits.hash_listpack_value
+}
+
+/// Sets a field of a packed hash; whether it is new.
+pub fn packed_set(blob: &mut Vec<u8>, field: &[u8], value: &[u8]) -> bool {
+    let entries = pack(blob);
+    match entries.find(field, 1).and_then(|at| entries.next_pos(at)) {
+        Some(at) => {
+            listpack::replace(blob, at, value);
+            false
+        }
+        None => {
+            listpack::push_back(blob, field);
+            listpack::push_back(blob, value);
+            true
+        }
+    }
+}
+
+/// Removes a field of a packed hash; whether it was there.
+pub fn packed_remove(blob: &mut Vec<u8>, field: &[u8], stride: usize) -> bool {
+    match pack(blob).find(field, stride - 1) {
+        Some(at) => {
+            listpack::remove(blob, at, stride);
+            true
+        }
+        None => false,
+    }
+}
+
+/// Sets a field of a table; whether it is new. A field's expiry, if it has one, stays.
+pub fn table_set(table: &mut HashTable, field: &[u8], value: &[u8]) -> bool {
+    let hash = table.hasher().hash(field);
+    match table.find(hash, field) {
+        Some(slot) => {
+            table.update(slot, |f| f.set_value(value));
+            false
+        }
+        None => {
+            table.insert(hash, Field::new(field, value, None));
+            true
+        }
+    }
+}
+
+/// Removes a field of a table; whether it was there.
+pub fn table_remove(table: &mut HashTable, field: &[u8]) -> bool {
+    match table.find(table.hasher().hash(field), field) {
+        Some(slot) => {
+            drop(table.remove(slot));
+            true
+        }
+        None => false,
+    }
+}
+
+/// The same fields as a table.
+pub fn to_table(hash: ValueRef, hasher: Hasher) -> NewValue<'static> {
+    let mut table = HashTable::new(hasher);
+    hash.each_field(&mut |field, value, expire| {
+        let (field, value) = (field.to_bytes(), value.to_bytes());
+        let h = hasher.hash(&field);
+        // A file may name a field twice in a packed hash; the first one counts.
+        if table.find(h, &field).is_none() {
+            table.insert(h, Field::new(&field, &value, expire));
+        }
+    });
+    NewValue::object(Object::Hash(table))
+}
