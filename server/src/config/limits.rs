@@ -15,7 +15,7 @@ pub struct OutputLimit {
     /// Bytes at which it is disconnected after `soft_seconds`.
     pub soft: u64,
     /// Seconds above the soft limit.
-    pub soft_seconds: i64,
+    pub soft_seconds: u64,
 }
 
 /// The limits of the three classes.
@@ -98,7 +98,7 @@ fn parse_limit(args: &[&[u8]]) -> Option<OutputLimit> {
     let [hard, soft, seconds] = args else {
         return None;
     };
-    let soft_seconds = parse_i64(seconds).filter(|n| *n >= 0)?;
+    let soft_seconds = parse_i64(seconds).and_then(|n| u64::try_from(n).ok())?;
     Some(OutputLimit {
         hard: rules::memory(hard)?,
         soft: rules::memory(soft)?,
