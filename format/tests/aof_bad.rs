@@ -22,7 +22,8 @@ fn expectations() -> Vec<Value> {
 /// The extent over the slice, after the stream has given the same.
 fn extent_of(log: &[u8], base: u64) -> Extent {
     let extent = check(log, base, Rules::default());
-    let streamed = check_stream(&mut StreamReader::new(log, base), Rules::default()).unwrap();
+    let streamed =
+        check_stream(&mut StreamReader::new(log, base), Rules::default(), |_| ()).unwrap();
     assert_eq!(format!("{extent:?}"), format!("{streamed:?}"));
     extent
 }

@@ -58,6 +58,7 @@ fn logs_of_real_servers_are_valid_to_their_end() {
         let streamed = check_stream(
             &mut StreamReader::new(Drops(&log, 777), 0),
             Rules::default(),
+            |_| (),
         );
         assert_eq!(format!("{:?}", streamed.unwrap()), format!("{extent:?}"));
         seen += 1;
@@ -182,7 +183,7 @@ fn false_claims_reserve_nothing() {
         "*1\r\n$9223372036854775807\r\n",
     ] {
         let mut reader = StreamReader::new(log.as_bytes(), 0);
-        let extent = check_stream(&mut reader, Rules::default()).unwrap();
+        let extent = check_stream(&mut reader, Rules::default(), |_| ()).unwrap();
         assert_eq!(extent.valid_end, 0);
         assert!(extent.damage.unwrap().kind.name().starts_with("aof-"));
     }

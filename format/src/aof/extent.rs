@@ -9,13 +9,12 @@
 //! cuts a log that ends within a command inside MULTI only back to that command, which leaves the
 //! open MULTI in the file to swallow what is appended later; here it ends before MULTI.
 
-use super::reader::Item;
+use super::reader::{Item, SliceReader, StreamReader};
 use super::record::{self, Kind};
 use super::vocabulary::{Objection, judge};
 use crate::error::{Damage, FormatError, Result};
 use crate::text::number::parse_i64;
 use crate::text::words::quote;
-use std::ops::Range;
 
 /// What is known about the server that a log is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +114,7 @@ impl Checker {
     }
 
     /// Take the next record. After an error only [`Checker::finish`] makes sense.
+    #[inline]
     pub fn item(&mut self, item: &Item<'_>) -> std::result::Result<(), (Box<FormatError>, Cure)> {
         match item.kind() {
             Kind::Annotation => self.annotation(item.annotation().unwrap_or_default(), item.end()),
@@ -268,46 +268,41 @@ fn objection_text(name: &[u8], argc: usize, objection: Objection) -> String {
 /// Check the commands of a log that lies in memory. `base` is the absolute offset of its first byte:
 /// 0, or the end of the preamble.
 pub fn check(log: &[u8], base: u64, rules: Rules) -> Extent {
+    check_with(log, base, rules, |_| ())
+}
+
+/// [`check`], telling `progress` the absolute offset of each record.
+pub fn check_with(log: &[u8], base: u64, rules: Rules, mut progress: impl FnMut(u64)) -> Extent {
     let mut checker = Checker::new(rules, base);
-    let mut args: Vec<Range<usize>> = Vec::new();
-    let mut at = 0;
+    let mut reader = SliceReader::new(log, base);
     let failure = loop {
-        if at == log.len() {
-            break None;
-        }
-        let found = match record::read_whole(log, at, base, &mut args) {
-            Ok(found) => found,
+        progress(reader.offset());
+        match reader.next_item() {
+            Ok(Some(item)) => {
+                if let Err(failure) = checker.item(&item) {
+                    break Some(failure);
+                }
+            }
+            Ok(None) => break None,
             Err(error) => {
                 let cure = cure_of(&error).unwrap_or(Cure::CutLoses);
                 break Some((error, cure));
             }
-        };
-        let (offset, end) = (base + at as u64, base + found.end as u64);
-        let outcome = match found.kind {
-            Kind::Annotation => {
-                checker.annotation(log[at..found.end].trim_ascii_end(), end);
-                Ok(())
-            }
-            Kind::Command => {
-                let arg = |index: usize| args.get(index).map(|range| &log[range.clone()]);
-                checker.command(arg(0).unwrap_or_default(), arg(1), args.len(), offset, end)
-            }
-        };
-        if let Err(failure) = outcome {
-            break Some(failure);
         }
-        at = found.end;
     };
     checker.finish(failure)
 }
 
-/// Check the commands that a stream reader gives. Fails only if reading fails.
+/// Check the commands that a stream reader gives, telling `progress` the absolute offset of each
+/// record. Fails only if reading fails.
 pub fn check_stream<R: std::io::Read>(
-    reader: &mut super::reader::StreamReader<R>,
+    reader: &mut StreamReader<R>,
     rules: Rules,
+    mut progress: impl FnMut(u64),
 ) -> Result<Extent> {
     let mut checker = Checker::new(rules, reader.offset());
     let failure = loop {
+        progress(reader.offset());
         match reader.next_item() {
             Ok(Some(item)) => {
                 if let Err(failure) = checker.item(&item) {
