@@ -7,10 +7,10 @@
 //!
 //! The nodes are the listpacks that a snapshot stores, cut at the same limits as in Redis (`stream-node-max-bytes`,
 //! `stream-node-max-entries`), keyed by the id of the entry that began them. A deleted entry is only marked; a node
-//! goes when its last live entry goes. Fields that are the same as those of a node's first entry are not stored again.
+//! goes when its last live entry is deleted or the node is trimmed as a whole. Fields that are the same as those of a node's first entry are not stored again.
 //!
-//! Invariants ([`Stream::check`] tests them): nodes have the shape that `stream/node.rs` draws, with at least one live
-//! entry each; all ids of a node are below the next node's id and none is above `last_id`; `len` is the number of live
+//! Invariants ([`Stream::check`] tests them): nodes have the shape that `stream/node.rs` draws, with at least one
+//! entry each, live or not; all ids of a node are below the next node's id and none is above `last_id`; `len` is the number of live
 //! entries; `first_id` is the lowest live id, 0-0 if there is none.
 
 mod id;

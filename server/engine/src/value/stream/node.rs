@@ -329,8 +329,8 @@ fn replace_head(blob: &mut Vec<u8>, index: i64, value: i64) {
     listpack::replace_int(blob, pos.expect("a node has a head"), value);
 }
 
-/// Walks a whole node: every entry has the right shape, ids rise, counts are right, live entries exist. Returns the
-/// number of live entries and the id of the last entry.
+/// Walks a whole node: every entry has the right shape, ids rise, counts are right, there is an entry. Returns the
+/// number of live entries, which can be 0 (see [`Stream::trim`](super::Stream::trim)), and the id of the last entry.
 pub(super) fn check(base: StreamId, blob: &[u8]) -> Result<(u64, StreamId), String> {
     Listpack::check(blob).map_err(|error| error.to_string())?;
     let node = Node::new(base, blob).ok_or("stream node: wrong head")?;
@@ -366,9 +366,7 @@ pub(super) fn check(base: StreamId, blob: &[u8]) -> Result<(u64, StreamId), Stri
         pos = place.next;
     }
     match last {
-        Some(last) if (node.live, node.deleted) == (live, deleted) && live > 0 => {
-            Ok((live as u64, last))
-        }
+        Some(last) if (node.live, node.deleted) == (live, deleted) => Ok((live as u64, last)),
         _ => Err(format!(
             "stream node: {} live and {} deleted entries claimed, it has {live} and {deleted}",
             node.live, node.deleted

@@ -60,7 +60,8 @@ impl Stream {
         removed
     }
 
-    /// Marks entries at the beginning of a node that keeps at least one.
+    /// Marks entries at the beginning of a node. A node whose last entry was deleted before can be left without live
+    /// entries by MINID; it stays, as in Redis.
     fn trim_node(&mut self, base: StreamId, keep: Keep) -> u64 {
         let Some(blob) = self.nodes.get_mut(&base) else {
             return 0;
