@@ -5,5 +5,6 @@
 
 pub mod intset;
 pub mod listpack;
+pub mod stream_node;
 pub mod ziplist;
 pub mod zipmap;
