@@ -1,3 +1,10 @@
-//! The data set as bytes: saved as a snapshot or log, loaded from one, summed up in a digest.
+//! The data set as bytes: saved as a snapshot, loaded from one, summed up in a digest.
 
 pub mod digest;
+pub mod load;
+pub mod save;
+pub mod value;
+
+/// Where a value that the engine cannot hold yet stands in a snapshot, and what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unheld(pub &'static str);

@@ -94,13 +94,24 @@ pub fn table_remove(table: &mut HashTable, field: &[u8]) -> bool {
 /// The same fields as a table.
 pub fn to_table(hash: ValueRef, hasher: Hasher) -> NewValue<'static> {
     let mut table = HashTable::new(hasher);
+    fill(&mut table, hash);
+    NewValue::object(Object::Hash(table))
+}
+
+/// The fields of a listpack as a table.
+pub fn table_of(blob: &[u8], hasher: Hasher) -> HashTable {
+    let mut table = HashTable::new(hasher);
+    fill(&mut table, ValueRef::Packed(super::Kind::Hash, Encoding::Listpack, blob));
+    table
+}
+
+fn fill(table: &mut HashTable, hash: ValueRef) {
     hash.each_field(&mut |field, value, expire| {
         let (field, value) = (field.to_bytes(), value.to_bytes());
-        let h = hasher.hash(&field);
+        let h = table.hasher().hash(&field);
         // A file may name a field twice in a packed hash; the first one counts.
         if table.find(h, &field).is_none() {
             table.insert(h, Field::new(&field, &value, expire));
         }
     });
-    NewValue::object(Object::Hash(table))
 }

@@ -1,0 +1,207 @@
+//! A snapshot as the data set. Loading goes key by key, so that the server can answer in between.
+
+use std::fmt;
+use std::io::Read;
+
+use cairn_format::error::{Damage, FormatError};
+use cairn_format::rdb::reader::{Options, StreamReader};
+use cairn_format::rdb::{Dialect, Event, Record as SavedRecord};
+
+use super::Unheld;
+use super::value::{Builder, Loaded};
+use crate::keyspace::{Keyspace, lru_clock};
+use crate::value::{Kind, NewValue};
+
+/// What loading brought.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoadReport {
+    /// Keys stored.
+    pub keys: u64,
+    /// Keys left out because their time had come.
+    pub expired: u64,
+    /// Keys left out because they had no elements.
+    pub empty: u64,
+    /// Names of some of the empty ones.
+    pub empty_names: Vec<Vec<u8>>,
+    /// The snapshot is the base of a log.
+    pub aof_base: bool,
+    /// Version text of the program that wrote it, its age and memory, as the file tells.
+    pub written_by: Option<String>,
+    /// When it was written, Unix seconds.
+    pub ctime: Option<i64>,
+    /// Memory that the writer used, bytes.
+    pub used_mem: Option<u64>,
+}
+
+/// Why a snapshot cannot be loaded.
+#[derive(Debug)]
+pub enum LoadError {
+    /// The bytes are damaged, or of a version nobody here knows.
+    Damaged(Box<FormatError>),
+    /// It holds something that the engine cannot hold.
+    Unheld {
+        /// Database.
+        db: u64,
+        /// The key.
+        key: Vec<u8>,
+        /// What is there.
+        what: Unheld,
+        /// Where it stands in the file.
+        offset: u64,
+    },
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LoadError::Damaged(error) => write!(f, "{error}"),
+            LoadError::Unheld { db, key, what, offset } => write!(
+                f,
+                "offset {offset} (0x{offset:x}): db {db}, key {}: {} cannot be held yet",
+                cairn_format::text::words::quote(key),
+                what.0
+            ),
+        }
+    }
+}
+
+impl From<Box<FormatError>> for LoadError {
+    fn from(error: Box<FormatError>) -> Self {
+        LoadError::Damaged(error)
+    }
+}
+
+/// A snapshot on its way into a keyspace, which should be empty.
+pub struct Loader<R: Read> {
+    reader: StreamReader<R>,
+    /// Keys past their time are dropped (as a primary does) instead of kept (as for the base of a log).
+    drop_expired: bool,
+    /// A repeated key replaces instead of being damage (DEBUG RELOAD MERGE).
+    pub replace: bool,
+    report: LoadReport,
+}
+
+impl<R: Read> Loader<R> {
+    /// Reads the header. `deep` checks every packed entry; without, sizes only.
+    ///
+    /// # Errors
+    /// Damage or an unknown version.
+    pub fn new(input: R, databases: usize, drop_expired: bool, checksum: bool) -> Result<Self, LoadError> {
+        let options = Options {
+            checksum,
+            databases: Some(databases as u64),
+            duplicate_keys: false,
+            trailing: false,
+            ..Options::deep()
+        };
+        let reader = StreamReader::from_read(input, options)?;
+        Ok(Loader { reader, drop_expired, replace: false, report: LoadReport::default() })
+    }
+
+    /// The version of the file.
+    pub fn dialect(&self) -> Dialect {
+        self.reader.dialect()
+    }
+
+    /// Bytes of the file that are understood.
+    pub fn offset(&self) -> u64 {
+        self.reader.offset()
+    }
+
+    /// Stores up to `keys` keys. Answers whether there may be more.
+    ///
+    /// # Errors
+    /// The first damage or unholdable value; the keyspace then holds a part and is to be thrown away.
+    pub fn step(&mut self, ks: &mut Keyspace, keys: usize) -> Result<bool, LoadError> {
+        let mut left = keys;
+        while left > 0 {
+            let Some(found) = self.reader.next()? else { return Ok(false) };
+            match found.event {
+                Event::Record(record) => {
+                    left -= 1;
+                    store(ks, &record, found.offset, self.drop_expired, self.replace, &mut self.report)?;
+                }
+                Event::Aux { name, value } => self.report.note_aux(&name.to_vec(), &value.to_vec()),
+                Event::Function(_) => {
+                    let what = Unheld("a function library");
+                    return Err(LoadError::Unheld { db: 0, key: Vec::new(), what, offset: found.offset });
+                }
+                Event::ModuleAux(_) => {
+                    let what = Unheld("a module's own data");
+                    return Err(LoadError::Unheld { db: 0, key: Vec::new(), what, offset: found.offset });
+                }
+                _ => {}
+            }
+        }
+        Ok(true)
+    }
+
+    /// What was brought, and what follows the snapshot: bytes read ahead, and the rest of the input.
+    pub fn finish(self) -> (LoadReport, Vec<u8>, R) {
+        let (ahead, input) = self.reader.into_rest();
+        (self.report, ahead, input)
+    }
+
+    /// What was brought so far.
+    pub fn report(&self) -> &LoadReport {
+        &self.report
+    }
+}
+
+impl LoadReport {
+    fn note_aux(&mut self, name: &[u8], value: &[u8]) {
+        let text = || String::from_utf8_lossy(value).into_owned();
+        match name {
+            b"aof-base" | b"aof-preamble" => self.aof_base = value == b"1",
+            b"redis-ver" | b"valkey-ver" => self.written_by = Some(text()),
+            b"ctime" => self.ctime = text().parse().ok(),
+            b"used-mem" => self.used_mem = text().parse().ok(),
+            _ => {}
+        }
+    }
+}
+
+fn store(
+    ks: &mut Keyspace,
+    record: &SavedRecord,
+    offset: u64,
+    drop_expired: bool,
+    replace: bool,
+    report: &mut LoadReport,
+) -> Result<(), LoadError> {
+    let head = &record.head;
+    ks.select(record.db as usize);
+    if drop_expired && head.expire_ms.is_some_and(|at| at < ks.now_ms) {
+        report.expired += 1;
+        return Ok(());
+    }
+    let builder = Builder { limits: &ks.limits, hasher: ks.hasher };
+    let loaded = builder.build(&record.value).map_err(|error| error.in_db(record.db).at_key(head.key))?;
+    if !replace && ks.find(head.key).is_some() {
+        let twice = FormatError::new(Damage::Encoding, offset, "the key occurs twice in this database");
+        return Err(twice.in_db(record.db).at_key(head.key).into());
+    }
+    let slot = match loaded {
+        Loaded::Value(value) => ks.set(head.key, value, head.expire_ms),
+        Loaded::Packed(Kind::String, _, bytes) => ks.set(head.key, NewValue::string(&bytes), head.expire_ms),
+        Loaded::Packed(kind, encoding, blob) => {
+            ks.set(head.key, NewValue::packed(kind, encoding, &blob), head.expire_ms)
+        }
+        Loaded::Empty => {
+            report.empty += 1;
+            if report.empty_names.len() < 10 {
+                report.empty_names.push(head.key.to_vec());
+            }
+            return Ok(());
+        }
+        Loaded::Unheld(what) => {
+            return Err(LoadError::Unheld { db: record.db, key: head.key.to_vec(), what, offset });
+        }
+    };
+    if let Some(idle) = head.idle_s {
+        let access = lru_clock(ks.now_ms - (idle as i64).saturating_mul(1000));
+        ks.record(slot).set_access(access);
+    }
+    report.keys += 1;
+    Ok(())
+}

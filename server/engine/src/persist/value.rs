@@ -1,0 +1,227 @@
+//! Values of a snapshot or DUMP payload as values of the keyspace: packed blobs that are within the configured
+//! limits are adopted as they are, anything else is built element by element in the encoding that a command
+//! would have chosen (as Redis 7.2 `rdb.c` does).
+
+use cairn_format::encoding::{intset, listpack};
+use cairn_format::error::Result as Read;
+use cairn_format::rdb::object::{Hash, List as SavedList, NodeKind, Set, Zset};
+use cairn_format::rdb::{Object as Saved, Text};
+use cairn_format::text::number::I64Text;
+
+use super::Unheld;
+use crate::base::limits::Limits;
+use crate::structure::ranked::Ranked;
+use crate::structure::table::Hasher;
+use crate::value::elements::{ints, pack};
+use crate::value::list::{List, ListLimits};
+use crate::value::{Encoding, HashTable, Kind, NewValue, Object, SetTable, hash, set, zset};
+
+/// What a saved value became.
+pub enum Loaded {
+    /// A value, owned.
+    Value(NewValue<'static>),
+    /// A packed value or string to be stored from these bytes: type, encoding, bytes.
+    Packed(Kind, Encoding, Vec<u8>),
+    /// A collection without elements: the key is skipped.
+    Empty,
+    /// Something that the engine cannot hold.
+    Unheld(Unheld),
+}
+
+/// Limits and seeds that values are built with.
+#[derive(Clone, Copy, Debug)]
+pub struct Builder<'l> {
+    /// Configured limits.
+    pub limits: &'l Limits,
+    /// Of all tables.
+    pub hasher: Hasher,
+}
+
+impl Builder<'_> {
+    /// Builds a value.
+    ///
+    /// # Errors
+    /// Damage found while reading elements.
+    pub fn build(&self, saved: &Saved) -> Read<Loaded> {
+        Ok(match saved {
+            Saved::String(text) => string(text),
+            Saved::List(list) => self.list(list)?,
+            Saved::Set(set) => self.set(set)?,
+            Saved::Zset(zset) => self.zset(zset)?,
+            Saved::Hash(hash) => self.hash(hash)?,
+            Saved::Stream(_) => Loaded::Unheld(Unheld("a stream")),
+            Saved::Module(_) => Loaded::Unheld(Unheld("a module's value")),
+            Saved::Array(_) => Loaded::Unheld(Unheld("an array")),
+        })
+    }
+
+    fn list(&self, saved: &SavedList) -> Read<Loaded> {
+        let limits = ListLimits::new(self.limits.list_listpack_size, self.limits.list_compress_depth);
+        let mut list = List::new();
+        match saved {
+            SavedList::Quicklist(nodes) if nodes.has_containers() => {
+                for node in nodes.clone() {
+                    let node = node?;
+                    match node.kind {
+                        NodeKind::Plain => list.push_plain(node.bytes.into_owned()),
+                        // An empty node holds nothing to keep.
+                        _ if pack(&node.bytes).is_empty() => {}
+                        _ => list.push_pack(node.bytes.into_owned()),
+                    }
+                }
+            }
+            other => {
+                let mut text = I64Text::new();
+                for element in other.elements() {
+                    list.push_back(element?.bytes(&mut text), &limits);
+                }
+            }
+        }
+        if list.is_empty() {
+            return Ok(Loaded::Empty);
+        }
+        if list.fits_pack(&limits, false)
+            && let Some(blob) = list.take_pack()
+        {
+            return Ok(Loaded::Packed(Kind::List, Encoding::Listpack, blob));
+        }
+        list.settle_all(&limits);
+        Ok(Loaded::Value(NewValue::object(Object::List(list))))
+    }
+
+    fn set(&self, saved: &Set) -> Read<Loaded> {
+        match saved {
+            Set::Intset(blob) => {
+                let numbers = ints(blob.bytes());
+                if numbers.is_empty() {
+                    return Ok(Loaded::Empty);
+                }
+                if numbers.len() <= self.limits.set_intset_entries {
+                    return Ok(Loaded::Packed(Kind::Set, Encoding::Intset, blob.bytes().to_vec()));
+                }
+            }
+            Set::Listpack(blob) => {
+                let members = pack(blob.bytes());
+                if members.is_empty() {
+                    return Ok(Loaded::Empty);
+                }
+                if members.len() <= self.limits.set_listpack_entries {
+                    return Ok(Loaded::Packed(Kind::Set, Encoding::Listpack, blob.bytes().to_vec()));
+                }
+            }
+            Set::Plain(texts) if texts.left() <= self.limits.set_intset_entries as u64 => return self.small_set(saved),
+            Set::Plain(_) => {}
+        }
+        let mut table = SetTable::new(self.hasher);
+        let mut text = I64Text::new();
+        for member in saved.members() {
+            set::table_add(&mut table, member?.bytes(&mut text));
+        }
+        Ok(Loaded::Value(NewValue::object(Object::Set(table))))
+    }
+
+    /// A set saved member by member that may still be an intset or a listpack.
+    fn small_set(&self, saved: &Set) -> Read<Loaded> {
+        let mut numbers = intset::empty();
+        let mut members: Vec<Vec<u8>> = Vec::new();
+        let mut all_numbers = true;
+        let mut longest = 0;
+        let mut text = I64Text::new();
+        for member in saved.members() {
+            let member = member?;
+            let bytes = member.bytes(&mut text);
+            all_numbers &= set::ints_add(&mut numbers, bytes);
+            longest = longest.max(bytes.len());
+            members.push(bytes.to_vec());
+        }
+        if members.is_empty() {
+            return Ok(Loaded::Empty);
+        }
+        if all_numbers {
+            return Ok(Loaded::Packed(Kind::Set, Encoding::Intset, numbers));
+        }
+        if members.len() <= self.limits.set_listpack_entries && longest <= self.limits.set_listpack_value {
+            let mut blob = listpack::empty();
+            members.iter().for_each(|member| listpack::push_back(&mut blob, member));
+            return Ok(Loaded::Packed(Kind::Set, Encoding::Listpack, blob));
+        }
+        let mut table = SetTable::new(self.hasher);
+        for member in &members {
+            set::table_add(&mut table, member);
+        }
+        Ok(Loaded::Value(NewValue::object(Object::Set(table))))
+    }
+
+    fn zset(&self, saved: &Zset) -> Read<Loaded> {
+        if let Zset::Listpack(blob) = saved {
+            let members = pack(blob.bytes()).len() / 2;
+            if members > 0 && members <= self.limits.zset_listpack_entries {
+                return Ok(Loaded::Packed(Kind::Zset, Encoding::Listpack, blob.bytes().to_vec()));
+            }
+        }
+        let mut ranked = Ranked::new(self.hasher);
+        let mut longest = 0;
+        let mut text = I64Text::new();
+        for pair in saved.pairs() {
+            let (member, score) = pair?;
+            let member = member.bytes(&mut text);
+            longest = longest.max(member.len());
+            ranked.insert(member, score);
+        }
+        if ranked.is_empty() {
+            return Ok(Loaded::Empty);
+        }
+        if ranked.len() <= self.limits.zset_listpack_entries && longest <= self.limits.zset_listpack_value {
+            let mut blob = listpack::empty();
+            ranked.iter().for_each(|(member, score)| zset::packed_insert(&mut blob, member, score));
+            return Ok(Loaded::Packed(Kind::Zset, Encoding::Listpack, blob));
+        }
+        Ok(Loaded::Value(NewValue::object(Object::Zset(ranked))))
+    }
+
+    fn hash(&self, saved: &Hash) -> Read<Loaded> {
+        if let Hash::Listpack(blob) = saved {
+            let fields = pack(blob.bytes()).len() / 2;
+            if fields > 0 && fields <= self.limits.hash_listpack_entries {
+                return Ok(Loaded::Packed(Kind::Hash, Encoding::Listpack, blob.bytes().to_vec()));
+            }
+        }
+        let mut packed = Some(listpack::empty());
+        let mut table = HashTable::new(self.hasher);
+        let mut count = 0;
+        let (mut a, mut b) = (I64Text::new(), I64Text::new());
+        for field in saved.fields() {
+            let field = field?;
+            if field.expire_ms.is_some() {
+                return Ok(Loaded::Unheld(Unheld("a hash with field expiry")));
+            }
+            let (name, value) = (field.name.bytes(&mut a), field.value.bytes(&mut b));
+            count += 1;
+            let fits = count <= self.limits.hash_listpack_entries && hash::fits(self.limits, name, value);
+            if !fits && let Some(blob) = packed.take() {
+                table = hash::table_of(&blob, self.hasher);
+            }
+            match &mut packed {
+                Some(blob) => {
+                    listpack::push_back(blob, name);
+                    listpack::push_back(blob, value);
+                }
+                None => {
+                    hash::table_set(&mut table, name, value);
+                }
+            }
+        }
+        Ok(match packed {
+            _ if count == 0 => Loaded::Empty,
+            Some(blob) => Loaded::Packed(Kind::Hash, Encoding::Listpack, blob),
+            None => Loaded::Value(NewValue::object(Object::Hash(table))),
+        })
+    }
+}
+
+fn string(text: &Text) -> Loaded {
+    match text {
+        Text::Int(i) => Loaded::Value(NewValue::int(*i)),
+        other => Loaded::Packed(Kind::String, Encoding::Raw, other.to_vec()),
+    }
+}
