@@ -236,12 +236,18 @@ impl Ranked {
         let mut batch = Vec::with_capacity(left.min(REMOVE_BATCH));
         while left > 0 {
             let count = left.min(REMOVE_BATCH);
+            let (table, hasher) = (&self.table, self.table.hasher());
             self.tree
-                .remove_range(ranks.start..ranks.start + count, |item| batch.push(item));
+                .remove_range(ranks.start..ranks.start + count, |item| {
+                    // SAFETY: the table owns the member until the loop below.
+                    let hash = hasher.hash(unsafe { item.key() });
+                    table.prefetch(hash);
+                    batch.push((item, hash));
+                });
             left -= count;
-            for item in batch.drain(..) {
-                // SAFETY: the item left the tree, and its member leaves the table only below.
-                let slot = self.find(unsafe { item.key() });
+            for (item, hash) in batch.drain(..) {
+                // SAFETY: the item left the tree, and its member leaves the table only after the search.
+                let slot = self.table.find(hash, unsafe { item.key() });
                 let entry = self
                     .table
                     .remove(slot.expect("a member of the tree is in the table"));
