@@ -9,12 +9,15 @@
 //!
 //! A target that is a link is followed, so the file behind it is replaced and the link stays. A target
 //! that is no regular file (`/dev/null`, a pipe) is written to directly: there is nothing to rename.
+//!
+//! Some work finds out only at its end whether it can be done. [`Output::create_whole`] keeps even standard output
+//! back until then, in an unnamed temporary file.
 
 use crate::input::{FileId, Input};
 use crate::map::Litter;
 use crate::outcome::{Failure, ReaderGone, plain};
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -33,6 +36,7 @@ pub struct Output {
 enum Place {
     Stdout(BufWriter<io::Stdout>),
     Direct(BufWriter<File>),
+    Spool(BufWriter<File>),
     Replace {
         file: BufWriter<NamedTempFile>,
         target: PathBuf,
@@ -77,6 +81,18 @@ impl Output {
             .map_err(|error| Failure::io(&name, &error))
     }
 
+    /// As [`Output::create`], but standard output too gets all or nothing: its bytes are kept in an unnamed temporary
+    /// file until [`Output::finish`].
+    pub fn create_whole(path: &Path, inputs: &[&Input]) -> Result<Output, Failure> {
+        let mut output = Output::create(path, inputs)?;
+        if output.is_stdout() {
+            let file =
+                tempfile::tempfile().map_err(|error| Failure::io("temporary file", &error))?;
+            output.place = Place::Spool(BufWriter::with_capacity(BUFFER, file));
+        }
+        Ok(output)
+    }
+
     /// Standard output, buffered. A reader that has gone ends the tool quietly.
     pub fn stdout() -> Output {
         Output {
@@ -101,6 +117,10 @@ impl Output {
         let name = self.name;
         match self.place {
             Place::Stdout(_) | Place::Direct(_) => Ok(()),
+            Place::Spool(file) => hand_over(
+                file.into_inner()
+                    .map_err(|error| Failure::io(&name, error.error()))?,
+            ),
             Place::Replace {
                 file,
                 target,
@@ -125,7 +145,7 @@ impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let result = match &mut self.place {
             Place::Stdout(out) => out.write(bytes),
-            Place::Direct(out) => out.write(bytes),
+            Place::Direct(out) | Place::Spool(out) => out.write(bytes),
             Place::Replace { file, .. } => file.write(bytes),
         };
         result.map_err(|error| self.named(error))
@@ -134,11 +154,19 @@ impl Write for Output {
     fn flush(&mut self) -> io::Result<()> {
         let result = match &mut self.place {
             Place::Stdout(out) => out.flush(),
-            Place::Direct(out) => out.flush(),
+            Place::Direct(out) | Place::Spool(out) => out.flush(),
             Place::Replace { file, .. } => file.flush(),
         };
         result.map_err(|error| self.named(error))
     }
+}
+
+fn hand_over(mut file: File) -> Result<(), Failure> {
+    let mut stdout = Output::stdout();
+    file.seek(SeekFrom::Start(0))
+        .map_err(|error| Failure::io("temporary file", &error))?;
+    io::copy(&mut file, &mut stdout)?;
+    stdout.finish()
 }
 
 fn replace(target: PathBuf, mode: u32) -> io::Result<Place> {

@@ -1,0 +1,72 @@
+//! `rdb-tool dump`: every key as a line of JSON.
+
+use crate::line::Lines;
+use crate::snapshot::{Stop, inside, walk};
+use cairn_format::rdb::Event;
+use cairn_format::rdb::reader::Options;
+use cairn_format::text::number::I64Text;
+use cairn_toolkit::json::Bytes;
+use cairn_toolkit::{Failure, Input, Outcome, Output, Verdict};
+use clap::{Args, ValueEnum};
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Shown below the help of `dump`.
+const EXAMPLES: &str = "\
+Examples:
+  rdb-tool dump dump.rdb
+  rdb-tool dump --bytes text dump.rdb | grep '\"user:17\"'
+  ssh host cat /var/lib/redis/dump.rdb | rdb-tool dump - -o keys.jsonl
+
+Each line has db, key, type, expire_ms, encoding (the form in the file) and value; hashes with field
+expiry also field_expire_ms, keys of an LRU or LFU server idle_s or freq. Function libraries have db null.";
+
+/// The options of `rdb-tool dump`.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct DumpArguments {
+    /// Form of the output
+    #[arg(long, value_enum, default_value = "jsonl")]
+    format: Form,
+    /// How bytes stand in JSON: base64 is exact for all bytes; text leaves UTF-8 readable and marks the rest
+    #[arg(long, value_enum, default_value = "base64")]
+    bytes: Bytes,
+    /// Where the lines go; - is stdout
+    #[arg(short, long, default_value = "-")]
+    output: PathBuf,
+    /// Snapshot to read; - is stdin
+    file: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// One JSON object a line
+    Jsonl,
+}
+
+/// Writes the lines.
+pub fn dump(arguments: &DumpArguments) -> Outcome {
+    let Form::Jsonl = arguments.format;
+    let input = Input::open(&arguments.file)?;
+    let mut output = Output::create(&arguments.output, &[&input])?;
+    write_lines(&input, &mut output, arguments.bytes)?;
+    output.finish()?;
+    Ok(Verdict::Fine)
+}
+
+/// Writes all keys and function libraries of `input` as lines.
+pub fn write_lines(input: &Input, output: &mut Output, bytes: Bytes) -> Result<(), Failure> {
+    let mut lines = Lines::new(bytes);
+    walk(input, Options::shallow(), "dumping", &mut |_, located| {
+        let line = match &located.event {
+            Event::Record(record) => inside(lines.record(record), record.db, record.head.key)?,
+            Event::Function(code) => lines.function(code.bytes(&mut I64Text::new())),
+            _ => return Ok(()),
+        };
+        output
+            .write_all(line.as_bytes())
+            .map_err(|error| Stop::Failed(error.into()))
+    })
+    .map(|_| ())
+    .map_err(|stop| stop.into_failure(input.name()))
+}
