@@ -66,7 +66,7 @@ fn hex_line(line: &str) -> Option<(Vec<u8>, String)> {
     let mut bytes = Vec::new();
     let mut words = line.split_whitespace().peekable();
     let is_hex = |word: &str| {
-        word.len() % 2 == 0
+        word.len().is_multiple_of(2)
             && word
                 .bytes()
                 .all(|byte| matches!(byte, b'0'..=b'9' | b'A'..=b'F'))

@@ -10,6 +10,7 @@
 //!
 //! Rounding is to nearest, ties to even, once per operation. The exponent ranges from -16445 to 16320, as in the hardware format.
 
+use super::big::Big;
 use super::double::{parse_exponent, read_hex, scan_mantissa};
 use super::number::I64Text;
 
@@ -21,7 +22,6 @@ const TEXT_MAX: usize = 5 * 1024 - 1;
 const DECIMALS: u128 = 100_000_000_000_000_000;
 /// A number of this many decimal digits before the point is infinite, one with so many zeros behind it is zero.
 const MAGNITUDE_MAX: i64 = 4_960;
-const TEN_TO_9: u32 = 1_000_000_000;
 
 /// An 80-bit extended number: finite, or one of the two infinities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +104,7 @@ impl LongDouble {
     }
 
     /// The sum. `None` for infinities of opposite sign, whose sum is not a number; an overflow gives an infinity.
-    pub fn add(self, other: LongDouble) -> Option<LongDouble> {
+    pub fn checked_add(self, other: LongDouble) -> Option<LongDouble> {
         match (self.infinite, other.infinite) {
             (true, true) => return (self.negative == other.negative).then_some(self),
             (true, false) => return Some(self),
@@ -132,7 +132,7 @@ impl LongDouble {
             out.push(b'-');
         }
         let digits = out.len();
-        write_big(out, whole);
+        whole.write(out);
         if decimals > 0 {
             out.push(b'.');
             let mut room = I64Text::new();
@@ -359,142 +359,6 @@ fn divide(mut left: Big, mut divisor: Big) -> LongDouble {
     round(false, quotient, -lift, !left.is_zero())
 }
 
-/// A whole number of any size: limbs of 32 bits, lowest first, no zero limb on top.
-struct Big {
-    limbs: Vec<u32>,
-}
-
-impl From<u128> for Big {
-    fn from(value: u128) -> Self {
-        let mut big = Big {
-            limbs: (0..4).map(|at| (value >> (32 * at)) as u32).collect(),
-        };
-        big.trim();
-        big
-    }
-}
-
-impl Big {
-    fn trim(&mut self) {
-        while self.limbs.last() == Some(&0) {
-            self.limbs.pop();
-        }
-    }
-
-    fn is_zero(&self) -> bool {
-        self.limbs.is_empty()
-    }
-
-    fn bits(&self) -> usize {
-        self.limbs.last().map_or(0, |top| {
-            32 * self.limbs.len() - top.leading_zeros() as usize
-        })
-    }
-
-    fn times_add(&mut self, factor: u32, add: u32) {
-        let mut carry = u64::from(add);
-        for limb in &mut self.limbs {
-            carry += u64::from(*limb) * u64::from(factor);
-            *limb = carry as u32;
-            carry >>= 32;
-        }
-        if carry > 0 {
-            self.limbs.push(carry as u32);
-        }
-    }
-
-    fn times_ten_to(&mut self, power: usize) {
-        (0..power / 9).for_each(|_| self.times_add(TEN_TO_9, 0));
-        self.times_add(10u32.pow((power % 9) as u32), 0);
-    }
-
-    fn shift_left(&mut self, bits: usize) {
-        if self.is_zero() {
-            return;
-        }
-        self.times_add(1 << (bits % 32), 0);
-        self.limbs.splice(0..0, std::iter::repeat_n(0, bits / 32));
-    }
-
-    fn halve(&mut self) {
-        let mut carry = 0;
-        for limb in self.limbs.iter_mut().rev() {
-            let low = *limb & 1;
-            *limb = *limb >> 1 | carry << 31;
-            carry = low;
-        }
-        self.trim();
-    }
-
-    /// The number without its lowest `drop` bits (at most 128 are left), and whether one of those was set.
-    fn top(&self, drop: usize) -> (u128, bool) {
-        let (whole, part) = (drop / 32, drop % 32);
-        let lost = self.limbs[..whole].iter().any(|&limb| limb != 0)
-            || self
-                .limbs
-                .get(whole)
-                .is_some_and(|limb| limb & ((1u32 << part) - 1) != 0);
-        let mut value = 0u128;
-        for (at, &limb) in self.limbs[whole..].iter().enumerate() {
-            let place = 32 * at as i32 - part as i32;
-            value |= if place >= 0 {
-                u128::from(limb) << place
-            } else {
-                u128::from(limb) >> -place
-            };
-        }
-        (value, lost)
-    }
-
-    /// Takes `other` away if that leaves no less than zero; says whether it did.
-    fn subtract_if_not_less(&mut self, other: &Big) -> bool {
-        let order = self
-            .limbs
-            .len()
-            .cmp(&other.limbs.len())
-            .then_with(|| self.limbs.iter().rev().cmp(other.limbs.iter().rev()));
-        if order.is_lt() {
-            return false;
-        }
-        let mut borrow = 0i64;
-        for (at, limb) in self.limbs.iter_mut().enumerate() {
-            let rest =
-                i64::from(*limb) - i64::from(other.limbs.get(at).copied().unwrap_or(0)) + borrow;
-            *limb = rest as u32;
-            borrow = rest >> 32;
-        }
-        self.trim();
-        true
-    }
-
-    /// Divides by ten to the ninth and gives the remainder.
-    fn take_nine_digits(&mut self) -> u32 {
-        let mut rest = 0u64;
-        for limb in self.limbs.iter_mut().rev() {
-            let value = rest << 32 | u64::from(*limb);
-            *limb = (value / u64::from(TEN_TO_9)) as u32;
-            rest = value % u64::from(TEN_TO_9);
-        }
-        self.trim();
-        rest as u32
-    }
-}
-
-fn write_big(out: &mut Vec<u8>, mut value: Big) {
-    let mut groups = vec![value.take_nine_digits()];
-    while !value.is_zero() {
-        groups.push(value.take_nine_digits());
-    }
-    let mut room = I64Text::new();
-    for (index, &group) in groups.iter().rev().enumerate() {
-        if index == 0 {
-            out.extend_from_slice(room.format(i64::from(group)));
-        } else {
-            out.extend_from_slice(&room.format(i64::from(TEN_TO_9 + group))[1..]);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -503,7 +367,7 @@ mod tests {
         let mut out = Vec::new();
         LongDouble::parse(a.as_bytes())
             .unwrap()
-            .add(LongDouble::parse(b.as_bytes()).unwrap())
+            .checked_add(LongDouble::parse(b.as_bytes()).unwrap())
             .unwrap()
             .write_human(&mut out);
         String::from_utf8(out).unwrap()
@@ -535,18 +399,21 @@ mod tests {
     #[test]
     fn infinities_and_overflow() {
         let parse = |text: &str| LongDouble::parse(text.as_bytes());
-        assert_eq!(parse("inf").unwrap().add(parse("-inf").unwrap()), None);
+        assert_eq!(
+            parse("inf").unwrap().checked_add(parse("-inf").unwrap()),
+            None
+        );
         assert!(
             !parse("inf")
                 .unwrap()
-                .add(parse("1").unwrap())
+                .checked_add(parse("1").unwrap())
                 .unwrap()
                 .is_finite()
         );
         assert!(
             !parse("1e4932")
                 .unwrap()
-                .add(parse("1e4932").unwrap())
+                .checked_add(parse("1e4932").unwrap())
                 .unwrap()
                 .is_finite()
         );
@@ -600,7 +467,7 @@ mod tests {
             let text = format!("{value:e}");
             let read = LongDouble::parse(text.as_bytes()).unwrap();
             let back = LongDouble::from_f64(value);
-            let apart = read.add(LongDouble { negative: !back.negative, ..back }).unwrap();
+            let apart = read.checked_add(LongDouble { negative: !back.negative, ..back }).unwrap();
             // Shortest digits lie within half a unit of the double's last place, which is 2^11 units of ours.
             proptest::prop_assert!(apart.significand == 0 || apart.exponent + 64 - (apart.significand.leading_zeros() as i32) <= back.exponent + 11 || value.abs() < f64::MIN_POSITIVE);
         }

@@ -1,5 +1,6 @@
 //! The texts that Redis reads and prints: numbers, patterns, quoted words.
 
+mod big;
 pub mod double;
 pub mod glob;
 mod grisu;
