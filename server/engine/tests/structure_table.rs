@@ -41,7 +41,7 @@ fn fields_in_a_table_are_those_of_a_map() {
         let mut names: Vec<Vec<u8>> = Vec::new();
         for step in 0..scaled(60_000) {
             // Phases of growth and decline, and times when resizing is not allowed.
-            let growing = step / scaled(7_000) % 2 == 0;
+            let growing = (step / scaled(7_000)).is_multiple_of(2);
             if step % scaled(5_000) == 0 {
                 table.set_resize_allowed(random.below(2) == 0);
             }

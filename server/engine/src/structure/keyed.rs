@@ -84,6 +84,12 @@ impl<O> Keyed<O> {
         self.table.find(hash, key)
     }
 
+    /// As [`Self::find`], and the record itself, which saves the way from the slot to it.
+    #[inline]
+    pub fn lookup(&self, hash: u64, key: &[u8]) -> Option<(Slot, &Record<O>)> {
+        self.table.lookup(hash, key)
+    }
+
     /// The record in a slot.
     #[inline]
     pub fn get(&self, slot: Slot) -> &Record<O> {

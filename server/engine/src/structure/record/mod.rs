@@ -35,7 +35,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
-use super::table::Entry;
+use super::table::{Entry, same_bytes};
 
 /// The longest value in bytes that belongs inside a record; longer ones go behind a pointer.
 pub const INLINE_MAX: usize = 512;
@@ -243,6 +243,21 @@ unsafe impl<O> Entry for Record<O> {
     #[inline]
     fn key(&self) -> &[u8] {
         Record::key(self)
+    }
+
+    #[inline]
+    fn key_is(&self, key: &[u8]) -> bool {
+        let header = self.header();
+        let short = (header.0 >> 40) as usize & 0xff;
+        if short == LONG_KEY {
+            return Record::key(self) == key;
+        }
+        let at = if header.expires() { HEADER + 8 } else { HEADER };
+        // SAFETY: a key of this length begins after header and expiry.
+        same_bytes(
+            unsafe { std::slice::from_raw_parts(self.at(at), short) },
+            key,
+        )
     }
 }
 

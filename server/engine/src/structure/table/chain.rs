@@ -69,11 +69,9 @@ impl Block {
     }
 
     #[inline]
-    fn word(self, i: usize) -> NonNull<NonNull<u8>> {
-        // `wrapping_add` keeps this safe; callers read only words that the block has. It cannot wrap to null.
-        NonNull::new(self.0.as_ptr().wrapping_add(1 + i))
-            .unwrap_or(self.0)
-            .cast()
+    unsafe fn word(self, i: usize) -> NonNull<NonNull<u8>> {
+        // SAFETY: callers pass an index below the places of the block, so the address is inside it.
+        unsafe { self.0.add(1 + i).cast() }
     }
 
     #[inline]
@@ -281,23 +279,24 @@ pub(super) unsafe fn remove(bucket: Block, k: usize, spill: &mut usize) -> Optio
     }
 }
 
-/// Index of the entry with this fingerprint that `is` recognises.
+/// The entry with this fingerprint that `is` recognises: its index in the chain, and its word.
 #[inline]
 pub(super) unsafe fn find(
     bucket: Block,
     fingerprint: u8,
-    is: impl Fn(NonNull<u8>) -> bool,
-) -> Option<usize> {
+    is: impl Fn(NonNull<NonNull<u8>>) -> bool,
+) -> Option<(usize, NonNull<NonNull<u8>>)> {
+    let pattern = LOW_BITS * u64::from(fingerprint);
     let (mut block, mut before) = (bucket, 0);
     // SAFETY: `matches` yields indices below the count; links lead to live blocks.
     unsafe {
         loop {
             let head = block.head();
-            let mut found = matches(head, fingerprint);
+            let mut found = matches(head, pattern);
             while found != 0 {
                 let i = found.trailing_zeros() as usize / 8;
-                if is(block.word(i).read()) {
-                    return Some(before + i);
+                if is(block.word(i)) {
+                    return Some((before + i, block.word(i)));
                 }
                 found &= found - 1;
             }
@@ -310,11 +309,11 @@ pub(super) unsafe fn find(
     }
 }
 
-/// Bit 7 of byte `i` is set for each entry `i` whose fingerprint is this one (and rarely for one above such, which the
-/// comparison of keys sorts out).
+/// Bit 7 of byte `i` is set for each entry `i` whose fingerprint is repeated in the pattern (and rarely for one above such,
+/// which the comparison of keys sorts out).
 #[inline]
-fn matches(head: u64, fingerprint: u8) -> u64 {
-    let differ = (head >> 8) ^ (LOW_BITS * u64::from(fingerprint));
+fn matches(head: u64, pattern: u64) -> u64 {
+    let differ = (head >> 8) ^ pattern;
     let zero = differ.wrapping_sub(LOW_BITS) & !differ & (LOW_BITS << 7);
     zero & ((1 << (8 * (head & COUNT))) - 1)
 }
@@ -325,7 +324,7 @@ pub(super) unsafe fn candidate(bucket: Block, fingerprint: u8) -> Option<NonNull
     // SAFETY: `matches` yields indices below the count; the link bit says that there is a link.
     unsafe {
         let head = bucket.head();
-        let found = matches(head, fingerprint);
+        let found = matches(head, LOW_BITS * u64::from(fingerprint));
         if found != 0 {
             return Some(bucket.word(found.trailing_zeros() as usize / 8).read());
         }

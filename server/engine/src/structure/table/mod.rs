@@ -92,6 +92,12 @@ pub unsafe trait Entry: Sized {
     /// The key's bytes.
     fn key(&self) -> &[u8];
 
+    /// Whether the key is this one.
+    #[inline]
+    fn key_is(&self, key: &[u8]) -> bool {
+        same_bytes(self.key(), key)
+    }
+
     /// Gives up ownership of the handle.
     #[inline]
     fn into_raw(self) -> NonNull<u8> {
@@ -146,9 +152,11 @@ impl<E: Entry> Ref<E> {
     /// The reference that means this entry.
     #[inline]
     pub fn of(entry: &E) -> Ref<E> {
+        let word = NonNull::from(entry).cast::<NonNull<u8>>();
         // SAFETY: implementors of `Entry` are transparent over the handle.
+        let raw = unsafe { word.read() };
         Ref {
-            raw: unsafe { NonNull::from(entry).cast::<NonNull<u8>>().read() },
+            raw,
             of: PhantomData,
         }
     }
@@ -198,6 +206,35 @@ impl Slot {
             bucket: bucket as u32,
             index: index as u32,
         }
+    }
+}
+
+/// Whether two byte strings are equal, word by word: keys are short, and calling `memcmp` costs more than comparing.
+#[inline]
+pub(super) fn same_bytes(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    match (a.last_chunk::<8>(), b.last_chunk::<8>()) {
+        (Some(x), Some(y)) if a.len() <= 64 => {
+            // The last eight bytes first, since keys differ there most often; they may overlap the last whole word.
+            x == y
+                && a.as_chunks::<8>()
+                    .0
+                    .iter()
+                    .zip(b.as_chunks::<8>().0)
+                    .all(|(x, y)| x == y)
+        }
+        (Some(_), Some(_)) => a == b,
+        _ => match (
+            a.first_chunk::<4>(),
+            b.first_chunk::<4>(),
+            a.last_chunk::<4>(),
+            b.last_chunk::<4>(),
+        ) {
+            (Some(x), Some(y), Some(v), Some(w)) => x == y && v == w,
+            _ => a.iter().zip(b).all(|(x, y)| x == y),
+        },
     }
 }
 
@@ -276,7 +313,7 @@ impl<E: Entry> Table<E> {
         self.segments.mem_bytes() + self.spill
     }
 
-    /// Number of the bucket that a hash names. There must be one.
+    /// Number of the bucket that a hash names, below N if N is not 0.
     #[inline]
     fn bucket_of(&self, hash: u64) -> usize {
         let wide = hash as usize & (2 * self.mask + 1);
@@ -301,17 +338,23 @@ impl<E: Entry> Table<E> {
     /// The entry with this key, whose hash is `hash`.
     #[inline]
     pub fn find(&self, hash: u64, key: &[u8]) -> Option<Slot> {
+        self.lookup(hash, key).map(|(slot, _)| slot)
+    }
+
+    /// As [`Self::find`], and the entry itself, which saves the way from the slot to it.
+    #[inline]
+    pub fn lookup(&self, hash: u64, key: &[u8]) -> Option<(Slot, &E)> {
         if self.len == 0 {
             return None;
         }
         let bucket = self.bucket_of(hash);
         // SAFETY: a bucket below N is live; its words hold handles of `E`, which is transparent over them.
-        let found = unsafe {
-            chain::find(self.block(bucket), Self::fingerprint(hash), |raw| {
-                NonNull::from(&raw).cast::<E>().as_ref().key() == key
-            })
-        };
-        found.map(|index| Slot::new(bucket, index))
+        unsafe {
+            let is = |word: NonNull<NonNull<u8>>| word.cast::<E>().as_ref().key_is(key);
+            let (index, word) =
+                chain::find(self.segments.block(bucket), Self::fingerprint(hash), is)?;
+            Some((Slot::new(bucket, index), word.cast::<E>().as_ref()))
+        }
     }
 
     /// The entry in a slot.
