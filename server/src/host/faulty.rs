@@ -57,6 +57,10 @@ struct State {
     syncs_to_fail: usize,
     /// Largest single write; larger ones are cut short, as the system call may.
     write_max: Option<usize>,
+    /// How many more steps are taken before the disk stops; `None` is no limit.
+    steps_left: Option<usize>,
+    /// Syncs through a second handle wait.
+    held: bool,
     /// Counts crashes: handles from before one are dead.
     life: u64,
 }
@@ -94,6 +98,16 @@ impl FaultyDisk {
         self.lock().write_max = bytes;
     }
 
+    /// Lets `count` more steps happen, then fails every one with EIO: the moment before a power cut.
+    pub fn stop_after(&self, count: usize) {
+        self.lock().steps_left = Some(count);
+    }
+
+    /// Lets syncs through a second handle wait until this is taken back: a busy disk.
+    pub fn hold_syncs(&self, hold: bool) {
+        self.lock().held = hold;
+    }
+
     /// What was asked so far; the record starts anew.
     pub fn take_steps(&self) -> Vec<Step> {
         std::mem::take(&mut self.lock().steps)
@@ -114,6 +128,7 @@ impl FaultyDisk {
         state.names = state.names_durable.clone();
         state.space = None;
         state.syncs_to_fail = 0;
+        state.steps_left = None;
         for inode in &mut state.inodes {
             let synced = inode.durable.len();
             let appended = inode.seen.len() > synced && inode.seen[..synced] == inode.durable[..];
@@ -141,6 +156,7 @@ impl FaultyDisk {
     fn sync(&self, path: &Path, inode: usize, life: u64) -> io::Result<()> {
         let mut state = self.lock();
         state.alive(life)?;
+        state.step()?;
         if state.syncs_to_fail > 0 {
             state.syncs_to_fail -= 1;
             state.steps.push(Step::SyncFailed(path.to_path_buf()));
@@ -159,6 +175,18 @@ impl State {
             Ok(())
         } else {
             Err(io::Error::from_raw_os_error(libc::EIO))
+        }
+    }
+
+    /// Counts a step that changes something.
+    fn step(&mut self) -> io::Result<()> {
+        match &mut self.steps_left {
+            Some(0) => Err(io::Error::from_raw_os_error(libc::EIO)),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
         }
     }
 
@@ -200,6 +228,7 @@ impl Disk for FaultyDisk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let inode = {
             let mut state = self.lock();
+            state.step()?;
             let inode = state.find_or_make(path)?;
             state.inodes[inode].seen.clear();
             inode
@@ -228,6 +257,7 @@ impl Disk for FaultyDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.lock();
+        state.step()?;
         let inode = state.find(from)?;
         state.folder_must_exist(to)?;
         state.names.remove(from);
@@ -240,6 +270,7 @@ impl Disk for FaultyDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.lock();
+        state.step()?;
         state.find(path)?;
         state.names.remove(path);
         state.steps.push(Step::Remove(path.to_path_buf()));
@@ -268,6 +299,7 @@ impl Disk for FaultyDisk {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let mut state = self.lock();
+        state.step()?;
         state.steps.push(Step::SyncDir(path.to_path_buf()));
         let inside = |name: &Path| folder_of(name) == path;
         let State {
@@ -313,6 +345,7 @@ impl io::Write for FaultyFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut state = self.disk.lock();
         state.alive(self.life)?;
+        state.step()?;
         let mut count = bytes.len().min(state.write_max.unwrap_or(usize::MAX));
         if let Some(space) = &mut state.space {
             count = count.min(*space);
@@ -353,6 +386,7 @@ impl DiskFile for FaultyFile {
     fn truncate(&mut self, size: u64) -> io::Result<()> {
         let mut state = self.disk.lock();
         state.alive(self.life)?;
+        state.step()?;
         state.steps.push(Step::Truncate(self.path.clone(), size));
         state.inodes[self.inode].seen.resize(size as usize, 0);
         if let Some(position) = &mut self.position {
@@ -387,6 +421,9 @@ struct FaultySync {
 
 impl SyncHandle for FaultySync {
     fn sync_data(&self) -> io::Result<()> {
+        while self.disk.lock().held {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
         self.disk.sync(&self.path, self.inode, self.life)
     }
 }

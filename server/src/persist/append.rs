@@ -1,0 +1,426 @@
+//! The append log: the commands that changed the data, on their way to the end of one file.
+//!
+//! ```text
+//!   feed --> buffer --flush: write--> file --sync--> disk
+//!                                      ^size: always the end of a whole record
+//! ```
+//!
+//! When it is safe, by `appendfsync`:
+//!
+//! | policy | flush does | a reply may leave |
+//! |---|---|---|
+//! | always | write, then sync, both here | after flush |
+//! | everysec | write; once a second a sync on another thread | after flush; two seconds may be lost |
+//! | no | write | after flush; the system decides |
+//!
+//! Under everysec a write into a file that is being synced would block, so it waits for the sync to end, at most two
+//! seconds.
+//!
+//! Invariants: `size` never lies inside a record, nor does the file's end, unless cutting failed, in which case the
+//! rest of the torn record is still at the front of `buffer`; nothing leaves `buffer` before it is in the file.
+//!
+//! A failed write or sync under `always` is the end of the process ([`Flushed::Fatal`]): the change is in memory and
+//! cannot be taken back, so nothing may be acknowledged. Otherwise the file is cut back to the last whole record, the
+//! buffer stays, commands that write are refused ([`AppendLog::refusal`]), and every flush tries again.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cairn_format::aof::writer::LogState;
+
+use super::worker::Worker;
+use crate::host::{Disk, DiskFile, Journal, Level, SyncHandle};
+use crate::os::error_text;
+
+/// Milliseconds between two syncs under everysec.
+const SYNC_EVERY_MS: u64 = 1000;
+/// Milliseconds that a write waits for a running sync.
+const POSTPONE_MAX_MS: u64 = 2000;
+/// Milliseconds between two log lines about the same trouble.
+const COMPLAIN_EVERY_MS: u64 = 30_000;
+/// A buffer that grew beyond this is not kept for the next turn.
+const BUFFER_KEPT: usize = 1 << 20;
+
+/// `appendfsync`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyncPolicy {
+    /// Before any reply.
+    Always,
+    /// Once a second, in the background.
+    EverySecond,
+    /// When the system likes.
+    Never,
+}
+
+/// What a flush came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "under `always` replies may leave only after a flush that did not fail"]
+pub enum Flushed {
+    /// All of the buffer is in the file, and synced if the policy says so.
+    Done,
+    /// A sync is running; the buffer waits for it.
+    Postponed,
+    /// The disk failed; commands that write are refused until a flush succeeds.
+    Failed,
+    /// The disk failed under `always`: log this line, send nothing, exit with 1.
+    Fatal(String),
+}
+
+/// How a flush is to be done.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FlushMode {
+    /// Do not wait for a running sync: the server is about to end, or to change files.
+    pub force: bool,
+    /// No syncs now: a child writes, and `no-appendfsync-on-rewrite` is set.
+    pub hold_syncs: bool,
+}
+
+/// The log with its one open file.
+pub struct AppendLog {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    file: Box<dyn DiskFile>,
+    policy: SyncPolicy,
+    buffer: Vec<u8>,
+    state: LogState,
+    /// Bytes in the file.
+    size: u64,
+    /// Bytes in the file that a finished or running sync covers.
+    sync_asked: u64,
+    last_sync_ms: u64,
+    postponed_since_ms: Option<u64>,
+    delayed: u64,
+    write_failure: Option<String>,
+    complained_ms: Option<u64>,
+    syncs: Worker,
+    sync_failure: Arc<Mutex<Option<String>>>,
+}
+
+impl AppendLog {
+    /// Opens the file at `path` for appending; what is in it already must end with a whole record.
+    pub fn open(disk: Arc<dyn Disk>, path: &Path, policy: SyncPolicy) -> io::Result<AppendLog> {
+        let file = disk.append(path)?;
+        let size = file.size()?;
+        Ok(AppendLog {
+            disk,
+            path: path.to_path_buf(),
+            file,
+            policy,
+            buffer: Vec::new(),
+            state: LogState::new(),
+            size,
+            sync_asked: size,
+            last_sync_ms: 0,
+            postponed_since_ms: None,
+            delayed: 0,
+            write_failure: None,
+            complained_ms: None,
+            syncs: Worker::new(),
+            sync_failure: Arc::default(),
+        })
+    }
+
+    /// Goes on in another file (a rewrite begins). Everything so far is written to the old one, which is then synced
+    /// unless the policy leaves that to the system: here under `always`, in the background otherwise. After an error
+    /// the old file stays in use.
+    pub fn switch_to(&mut self, path: &Path, now_ms: u64, journal: &dyn Journal) -> io::Result<()> {
+        let file = self.disk.append(path)?;
+        let size = file.size()?;
+        let mode = FlushMode {
+            force: true,
+            hold_syncs: false,
+        };
+        match self.flush(now_ms, mode, journal) {
+            Flushed::Done => {}
+            Flushed::Fatal(line) => return Err(io::Error::other(line)),
+            Flushed::Postponed | Flushed::Failed => {
+                return Err(io::Error::other(self.refusal().unwrap_or_default()));
+            }
+        }
+        if self.policy == SyncPolicy::EverySecond && self.sync_asked < self.size {
+            self.sync_in_background()?;
+        }
+        self.file = file;
+        self.path = path.to_path_buf();
+        self.size = size;
+        self.sync_asked = size;
+        self.state = LogState::new();
+        Ok(())
+    }
+
+    /// Says that the open file has another name now.
+    pub fn renamed(&mut self, path: &Path) {
+        self.path = path.to_path_buf();
+    }
+
+    /// Sets `appendfsync`. What was written before is synced by the next flush if the new policy wants it.
+    pub fn set_policy(&mut self, policy: SyncPolicy) {
+        self.policy = policy;
+    }
+
+    /// The policy.
+    pub fn policy(&self) -> SyncPolicy {
+        self.policy
+    }
+
+    /// The file appended to.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Appends one command (its bytes in protocol form) for database `db`. `second`: Unix time for the annotation
+    /// when `aof-timestamp-enabled`, and `None` inside a transaction.
+    #[inline]
+    pub fn feed(&mut self, db: u64, command: &[u8], second: Option<i64>) {
+        self.state.before_command(&mut self.buffer, db, second);
+        self.buffer.extend_from_slice(command);
+    }
+
+    /// Bytes that wait to be written (`aof_buffer_length`).
+    pub fn buffered(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Bytes in the file and before it.
+    pub fn size(&self) -> u64 {
+        self.size + self.buffer.len() as u64
+    }
+
+    /// Syncs not finished (`aof_pending_bio_fsync`).
+    pub fn pending_syncs(&self) -> usize {
+        self.syncs.waiting()
+    }
+
+    /// Writes that did not wait any longer for a sync (`aof_delayed_fsync`).
+    pub fn delayed(&self) -> u64 {
+        self.delayed
+    }
+
+    /// Why commands that write must be refused: the reply's words after the `-`. `None` while all is well.
+    pub fn refusal(&self) -> Option<String> {
+        let failure = self.write_failure.clone().or_else(|| self.sync_failure());
+        Some(format!(
+            "MISCONF Errors writing to the AOF file: {}",
+            failure?
+        ))
+    }
+
+    /// Writes what waits and syncs as the policy says. Call it at the end of each turn before replies leave, and in
+    /// each tick. `now_ms` is monotonic.
+    pub fn flush(&mut self, now_ms: u64, mode: FlushMode, journal: &dyn Journal) -> Flushed {
+        if self.buffer.is_empty() && self.sync_asked == self.size && self.sync_failure().is_none() {
+            return Flushed::Done;
+        }
+        if !self.buffer.is_empty() {
+            if self.must_wait(now_ms, mode, journal) {
+                return Flushed::Postponed;
+            }
+            if let Err(failed) = self.write_buffer(now_ms, journal) {
+                return failed;
+            }
+        }
+        if mode.hold_syncs {
+            Flushed::Done
+        } else {
+            self.sync(now_ms, journal)
+        }
+    }
+
+    /// Whether a write has to wait for the sync that runs. Starts and ends the waiting time.
+    fn must_wait(&mut self, now_ms: u64, mode: FlushMode, journal: &dyn Journal) -> bool {
+        if self.policy != SyncPolicy::EverySecond || self.syncs.waiting() == 0 || mode.force {
+            self.postponed_since_ms = None;
+            return false;
+        }
+        let since = *self.postponed_since_ms.get_or_insert(now_ms);
+        if now_ms.saturating_sub(since) < POSTPONE_MAX_MS {
+            return true;
+        }
+        self.postponed_since_ms = None;
+        self.delayed += 1;
+        journal.log(
+            Level::Notice,
+            "Asynchronous AOF fsync is taking too long (disk is busy?). Writing the AOF buffer without waiting for fsync to complete, this may slow down Redis.",
+        );
+        false
+    }
+
+    fn write_buffer(&mut self, now_ms: u64, journal: &dyn Journal) -> Result<(), Flushed> {
+        let (written, error) = write_fully(&mut *self.file, &self.buffer);
+        let Some(error) = error else {
+            self.size += written as u64;
+            self.buffer.clear();
+            if self.buffer.capacity() > BUFFER_KEPT {
+                self.buffer = Vec::new();
+            }
+            if self.write_failure.take().is_some() {
+                self.complained_ms = None;
+                journal.log(
+                    Level::Warning,
+                    "AOF write error looks solved. The server can write again.",
+                );
+            }
+            return Ok(());
+        };
+        let text = error_text(&error);
+        let complain = self.may_complain(now_ms);
+        if complain {
+            journal.log(
+                Level::Warning,
+                &format!("Error writing to the AOF file: {text}"),
+            );
+        }
+        self.cut_back(written, complain, journal);
+        if self.policy == SyncPolicy::Always {
+            return Err(Flushed::Fatal(
+                "Can't recover from AOF write error when the AOF fsync policy is 'always'. Exiting...".to_string(),
+            ));
+        }
+        self.write_failure = Some(text);
+        Err(Flushed::Failed)
+    }
+
+    /// Takes the torn piece of a failed write away again.
+    fn cut_back(&mut self, written: usize, complain: bool, journal: &dyn Journal) {
+        if written == 0 {
+            return;
+        }
+        if let Err(error) = self.file.truncate(self.size) {
+            if complain {
+                let line = format!(
+                    "Could not remove short write from the append-only file. Redis may refuse to load the AOF the next time it starts. ftruncate: {}",
+                    error_text(&error)
+                );
+                journal.log(Level::Warning, &line);
+            }
+            // It stays, so the next write must go on right behind it.
+            self.buffer.drain(..written);
+            self.size += written as u64;
+        }
+    }
+
+    fn sync(&mut self, now_ms: u64, journal: &dyn Journal) -> Flushed {
+        match self.policy {
+            SyncPolicy::Never => Flushed::Done,
+            SyncPolicy::Always => self.sync_here(now_ms),
+            SyncPolicy::EverySecond => self.sync_by_second(now_ms, journal),
+        }
+    }
+
+    fn sync_here(&mut self, now_ms: u64) -> Flushed {
+        if let Err(error) = self.file.sync_data() {
+            return Flushed::Fatal(format!(
+                "Can't persist AOF for fsync error when the AOF fsync policy is 'always': {}. Exiting...",
+                error_text(&error)
+            ));
+        }
+        // Bytes that a failed background sync of this file left are on the disk now, or were reported as lost.
+        *self
+            .sync_failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = None;
+        self.sync_asked = self.size;
+        self.last_sync_ms = now_ms;
+        Flushed::Done
+    }
+
+    fn sync_by_second(&mut self, now_ms: u64, journal: &dyn Journal) -> Flushed {
+        let failure = self.sync_failure();
+        let due = now_ms.saturating_sub(self.last_sync_ms) >= SYNC_EVERY_MS;
+        let wanted = self.sync_asked < self.size || failure.is_some();
+        if wanted && due && self.syncs.waiting() == 0 {
+            self.last_sync_ms = now_ms;
+            if let Err(error) = self.sync_in_background() {
+                self.note_sync_failure(&error);
+            }
+        }
+        match self.sync_failure() {
+            None => Flushed::Done,
+            Some(text) => {
+                if self.may_complain(now_ms) {
+                    journal.log(
+                        Level::Warning,
+                        &format!("Fail to fsync the AOF file: {text}"),
+                    );
+                }
+                Flushed::Failed
+            }
+        }
+    }
+
+    fn sync_in_background(&mut self) -> io::Result<()> {
+        let handle: Box<dyn SyncHandle> = self.file.sync_handle()?;
+        let failure = Arc::clone(&self.sync_failure);
+        self.sync_asked = self.size;
+        self.syncs.send("aof-sync", move || {
+            let outcome = handle.sync_data().err().map(|error| error_text(&error));
+            *failure.lock().unwrap_or_else(PoisonError::into_inner) = outcome;
+        });
+        Ok(())
+    }
+
+    fn note_sync_failure(&self, error: &io::Error) {
+        *self
+            .sync_failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(error_text(error));
+    }
+
+    fn sync_failure(&self) -> Option<String> {
+        self.sync_failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Whether trouble may be logged again; every tick meets it anew.
+    fn may_complain(&mut self, now_ms: u64) -> bool {
+        let may = self
+            .complained_ms
+            .is_none_or(|last| now_ms.saturating_sub(last) >= COMPLAIN_EVERY_MS);
+        if may {
+            self.complained_ms = Some(now_ms);
+        }
+        may
+    }
+
+    /// Writes and syncs everything and waits for it: for an orderly end, for SHUTDOWN, for `CONFIG SET appendonly no`.
+    pub fn finish(&mut self, now_ms: u64, journal: &dyn Journal) -> io::Result<()> {
+        let written = self.flush(
+            now_ms,
+            FlushMode {
+                force: true,
+                hold_syncs: true,
+            },
+            journal,
+        );
+        self.syncs.drain();
+        match written {
+            Flushed::Done => self.file.sync_data(),
+            Flushed::Fatal(line) => Err(io::Error::other(line)),
+            Flushed::Postponed | Flushed::Failed => {
+                Err(io::Error::other(self.refusal().unwrap_or_default()))
+            }
+        }
+    }
+
+    /// Waits for the syncs that are running; for tests and for the end.
+    pub fn wait_for_syncs(&mut self) {
+        self.syncs.drain();
+    }
+}
+
+/// Writes all of `bytes`, or as much as the disk takes; returns how much and why not more.
+fn write_fully(file: &mut dyn DiskFile, bytes: &[u8]) -> (usize, Option<io::Error>) {
+    let mut written = 0;
+    while written < bytes.len() {
+        match file.write(&bytes[written..]) {
+            Ok(0) => return (written, Some(io::ErrorKind::WriteZero.into())),
+            Ok(count) => written += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return (written, Some(error)),
+        }
+    }
+    (written, None)
+}

@@ -1,0 +1,508 @@
+//! The files of the append log: one base, the increments after it, and the manifest that lists them.
+//!
+//! ```text
+//!   appendonlydir/appendonly.aof.manifest      the truth: what is not listed does not exist
+//!   appendonlydir/appendonly.aof.2.base.rdb    the data when the log was last rewritten
+//!   appendonlydir/appendonly.aof.2.incr.aof    what changed since
+//! ```
+//!
+//! A rewrite in order, each step safe to lose power after:
+//! 1. a new, empty increment is made and listed; the server appends there from now on
+//! 2. a child writes the data to `temp-rewriteaof-bg-<pid>.aof`
+//! 3. that file becomes the next base; folder synced; a manifest with it alone and the last increment replaces the old
+//! 4. the files that are history now are removed, then dropped from the manifest
+//!
+//! The manifest is always replaced whole (temporary file, sync, rename, sync of the folder), so it never lists a file
+//! that is not there. Words of the log lines and limits of retries are those of Redis 7.2 (`aof.c`).
+
+use std::ffi::OsStr;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cairn_format::aof::manifest::{
+    Manifest, Part, PartType, base_name, incr_name, manifest_name, manifest_temp_name,
+};
+
+use super::snapshot::{self, SnapshotError};
+use super::worker::Worker;
+use crate::host::{self, Disk, Journal, Level};
+use crate::os::error_text;
+
+/// Largest manifest that is read: thousands of failed rewrites.
+const MANIFEST_MAX: usize = 16 << 20;
+/// Failures in a row after which rewrites are delayed.
+const FAILURES_FREE: u32 = 3;
+/// Longest delay in minutes.
+const DELAY_MAX_MINUTES: u64 = 60;
+
+/// Where the log is and how its files are named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppendNames {
+    /// `appenddirname`, relative to the data folder.
+    pub folder: PathBuf,
+    /// `appendfilename`: what all names begin with, and the name of a log of the time before 7.0.
+    pub prefix: String,
+}
+
+impl AppendNames {
+    fn inside(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn part(&self, part: &Part) -> PathBuf {
+        self.folder.join(OsStr::from_bytes(&part.name))
+    }
+
+    fn manifest(&self) -> PathBuf {
+        self.inside(&manifest_name(&self.prefix))
+    }
+
+    /// The increment used while appending is switched on and no base exists yet; not listed anywhere.
+    fn temporary_incr(&self) -> PathBuf {
+        self.inside(&format!("temp-{}.incr", self.prefix))
+    }
+}
+
+/// The files of the log.
+pub struct AppendFiles {
+    disk: Arc<dyn Disk>,
+    names: AppendNames,
+    manifest: Manifest,
+    cleanup: Worker,
+    keep_history: bool,
+    failures: u32,
+    delay_minutes: u64,
+    retry_at_ms: Option<u64>,
+}
+
+impl AppendFiles {
+    /// Reads the manifest; first moves a single-file log of the time before 7.0 into the folder. A folder or manifest
+    /// that does not exist is an empty log. The error is the line to end with.
+    pub fn load(
+        disk: Arc<dyn Disk>,
+        names: AppendNames,
+        journal: &dyn Journal,
+    ) -> Result<AppendFiles, String> {
+        let mut files = AppendFiles {
+            disk,
+            names,
+            manifest: Manifest::default(),
+            cleanup: Worker::new(),
+            keep_history: false,
+            failures: 0,
+            delay_minutes: 0,
+            retry_at_ms: None,
+        };
+        files.read_manifest()?;
+        files.upgrade(journal).map_err(|error| {
+            format!(
+                "Failed to migrate {} into the AOF directory: {}",
+                files.names.prefix,
+                error_text(&error)
+            )
+        })?;
+        Ok(files)
+    }
+
+    fn read_manifest(&mut self) -> Result<(), String> {
+        let path = self.names.manifest();
+        let told = |text: &dyn std::fmt::Display| format!("{}: {text}", path.display());
+        match self.disk.size(&path) {
+            Ok(None) => return Ok(()),
+            Ok(Some(_)) => {}
+            // No folder: no log.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(told(&error_text(&error))),
+        }
+        let text = host::read_all(&*self.disk, &path, MANIFEST_MAX)
+            .map_err(|error| told(&error_text(&error)))?;
+        self.manifest = Manifest::parse(&text).map_err(|error| told(&error))?;
+        Ok(())
+    }
+
+    /// Moves `appendonly.aof` of the data folder in as the base, when there is one and no multi-part log yet. A power
+    /// cut between manifest and rename leaves a manifest whose base is still outside: then only the rename is left.
+    fn upgrade(&mut self, journal: &dyn Journal) -> io::Result<()> {
+        let old = PathBuf::from(&self.names.prefix);
+        if self.disk.size(&old)?.is_none() {
+            return Ok(());
+        }
+        let inside = self.names.inside(&self.names.prefix);
+        if self.manifest.is_empty() {
+            self.disk.create_dir(&self.names.folder)?;
+            self.disk.sync_dir(host::folder_of(&self.names.folder))?;
+            let base = Part::new(self.names.prefix.as_bytes(), 1, PartType::Base);
+            let manifest = Manifest {
+                base: Some(base),
+                ..Manifest::default()
+            };
+            self.replace_manifest(manifest)?;
+        } else if !self.upgrade_was_interrupted(&inside)? {
+            return Ok(());
+        }
+        self.disk.rename(&old, &inside)?;
+        self.disk.sync_dir(&self.names.folder)?;
+        self.disk.sync_dir(host::folder_of(&old))?;
+        let line = format!(
+            "Successfully migrated an old-style AOF configuration ({}) into the AOF directory ({}).",
+            self.names.prefix,
+            self.names.folder.display()
+        );
+        journal.log(Level::Notice, &line);
+        Ok(())
+    }
+
+    fn upgrade_was_interrupted(&self, inside: &Path) -> io::Result<bool> {
+        let Manifest {
+            base: Some(base),
+            incr,
+            history,
+        } = &self.manifest
+        else {
+            return Ok(false);
+        };
+        let alone =
+            incr.is_empty() && history.is_empty() && base.name == self.names.prefix.as_bytes();
+        Ok(alone && self.disk.size(inside)?.is_none())
+    }
+
+    /// What the manifest says.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The files to load in order; the last one may be cut when its tail is torn. Empty: there is no log.
+    pub fn to_load(&self) -> Vec<PathBuf> {
+        self.manifest
+            .to_load()
+            .map(|part| self.names.part(part))
+            .collect()
+    }
+
+    /// Bytes of the base and of everything to load (`aof_base_size`, `aof_current_size` at start).
+    pub fn sizes(&self) -> io::Result<(u64, u64)> {
+        let size = |part: &Part| {
+            Ok::<u64, io::Error>(self.disk.size(&self.names.part(part))?.unwrap_or(0))
+        };
+        let base = self.manifest.base.as_ref().map_or(Ok(0), size)?;
+        let incr = self
+            .manifest
+            .incr
+            .iter()
+            .map(size)
+            .sum::<io::Result<u64>>()?;
+        Ok((base, base + incr))
+    }
+
+    /// Keeps files of the past instead of removing them (`aof-disable-auto-gc`).
+    pub fn set_keep_history(&mut self, keep: bool) {
+        self.keep_history = keep;
+    }
+
+    /// Makes the log ready to be appended to after the load: a log without any file gets a base with the data as it is
+    /// (`save` writes it, in the form that `rdb` names), and there is an increment. Returns the increment's path.
+    pub fn open_at_start<E: std::fmt::Display>(
+        &mut self,
+        pid: u32,
+        rdb: bool,
+        save: impl FnOnce(&mut dyn Write) -> Result<(), E>,
+        journal: &dyn Journal,
+    ) -> io::Result<PathBuf> {
+        self.disk.create_dir(&self.names.folder)?;
+        self.disk.sync_dir(host::folder_of(&self.names.folder))?;
+        let mut manifest = self.manifest.clone();
+        if manifest.base.is_none() && manifest.incr.is_empty() {
+            let name = base_name(&self.names.prefix, 1, rdb);
+            journal.log(
+                Level::Notice,
+                &format!("Creating AOF base file {name} on server start"),
+            );
+            let temporary = rewrite_partial_name(pid);
+            snapshot::write(
+                &*self.disk,
+                &self.names.inside(&name),
+                &temporary,
+                true,
+                save,
+            )
+            .map_err(flatten)?;
+            manifest.base = Some(Part::new(name, 1, PartType::Base));
+        }
+        if manifest.incr.is_empty() {
+            let part = self.add_incr(&mut manifest)?;
+            let name = String::from_utf8_lossy(&part.name).into_owned();
+            journal.log(
+                Level::Notice,
+                &format!("Creating AOF incr file {name} on server start"),
+            );
+        }
+        if manifest != self.manifest {
+            self.replace_manifest(manifest)?;
+        }
+        self.remove_history(journal)?;
+        self.last_incr()
+            .ok_or_else(|| io::Error::other("the manifest lists no increment"))
+    }
+
+    /// Step 1 of a rewrite: makes and lists the next increment, to which the log switches before the fork.
+    pub fn begin_rewrite(&mut self, journal: &dyn Journal) -> io::Result<PathBuf> {
+        let mut manifest = self.manifest.clone();
+        let part = self.add_incr(&mut manifest)?;
+        let path = self.names.part(&part);
+        if let Err(error) = self.replace_manifest(manifest) {
+            // Not listed, so of no use.
+            let _ = self.disk.remove(&path);
+            return Err(error);
+        }
+        let name = String::from_utf8_lossy(&part.name).into_owned();
+        journal.log(
+            Level::Notice,
+            &format!("Creating AOF incr file {name} on background rewrite"),
+        );
+        Ok(path)
+    }
+
+    /// Step 1 when appending is switched on while the server runs: the first base is yet to be written, so the
+    /// increment is a temporary file that [`AppendFiles::finish_rewrite`] lists together with the base.
+    pub fn begin_first_rewrite(&mut self, journal: &dyn Journal) -> io::Result<PathBuf> {
+        self.disk.create_dir(&self.names.folder)?;
+        self.disk.sync_dir(host::folder_of(&self.names.folder))?;
+        let path = self.names.temporary_incr();
+        self.disk.create(&path)?;
+        let line = format!(
+            "Creating AOF incr file {} on background rewrite",
+            file_name(&path)
+        );
+        journal.log(Level::Notice, &line);
+        Ok(path)
+    }
+
+    /// Steps 3 and 4: what the child `pid` wrote becomes the base. `first`: the rewrite began with
+    /// [`AppendFiles::begin_first_rewrite`]. Returns the path of the increment in use. After an error the old
+    /// files are still the log.
+    pub fn finish_rewrite(
+        &mut self,
+        pid: u32,
+        rdb: bool,
+        first: bool,
+        journal: &dyn Journal,
+    ) -> io::Result<PathBuf> {
+        let mut manifest = self.manifest.clone();
+        let seq = manifest.base_seq() + 1;
+        let name = base_name(&self.names.prefix, seq, rdb);
+        let path = self.names.inside(&name);
+        let temporary = rewrite_name(pid);
+        self.disk.rename(&temporary, &path)?;
+        let line = format!(
+            "Successfully renamed the temporary AOF base file {} into {name}",
+            temporary.display()
+        );
+        journal.log(Level::Notice, &line);
+        let installed = self.install(
+            &mut manifest,
+            Part::new(name, seq, PartType::Base),
+            first,
+            journal,
+        );
+        if let Err(error) = installed.and_then(|()| self.replace_manifest(manifest)) {
+            // Not listed, so of no use.
+            let _ = self.disk.remove(&path);
+            return Err(error);
+        }
+        self.failures = 0;
+        self.delay_minutes = 0;
+        self.retry_at_ms = None;
+        self.remove_history(journal)?;
+        self.last_incr()
+            .ok_or_else(|| io::Error::other("the manifest lists no increment"))
+    }
+
+    /// Puts the new base into `manifest`; everything before it becomes history.
+    fn install(
+        &self,
+        manifest: &mut Manifest,
+        base: Part,
+        first: bool,
+        journal: &dyn Journal,
+    ) -> io::Result<()> {
+        let mut past: Vec<Part> = manifest.base.replace(base).into_iter().collect();
+        if first {
+            let seq = manifest.last_incr_seq() + 1;
+            past.append(&mut manifest.incr);
+            let name = incr_name(&self.names.prefix, seq);
+            let temporary = self.names.temporary_incr();
+            self.disk.rename(&temporary, &self.names.inside(&name))?;
+            let line = format!(
+                "Successfully renamed the temporary AOF incr file {} into {name}",
+                file_name(&temporary)
+            );
+            journal.log(Level::Notice, &line);
+            manifest.incr.push(Part::new(name, seq, PartType::Incr));
+        } else {
+            let last = manifest.incr.len().saturating_sub(1);
+            past.extend(manifest.incr.drain(..last));
+        }
+        manifest.history.extend(past.into_iter().map(|part| Part {
+            part_type: PartType::History,
+            ..part
+        }));
+        // The names must be on the disk before the manifest that speaks of them.
+        self.disk.sync_dir(&self.names.folder)
+    }
+
+    /// Notes that a rewrite failed or was killed and removes what the child `pid` left.
+    pub fn fail_rewrite(&mut self, pid: u32, killed_on_purpose: bool) {
+        for name in [rewrite_name(pid), rewrite_partial_name(pid)] {
+            // Either may not exist.
+            let _ = self.disk.remove(&name);
+        }
+        if !killed_on_purpose {
+            self.failures += 1;
+        }
+    }
+
+    /// Gives up switching on: removes the temporary increment.
+    pub fn abandon_first_rewrite(&mut self, journal: &dyn Journal) {
+        let path = self.names.temporary_incr();
+        let line = format!(
+            "Removing the temp incr aof file {} in the background",
+            file_name(&path)
+        );
+        journal.log(Level::Notice, &line);
+        self.remove_in_background(path);
+    }
+
+    /// Rewrites that failed in a row (`aof_rewrites_consecutive_failures`).
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// Whether an automatic rewrite may start. After three failures in a row it has to wait: one minute, then twice
+    /// as long each time, up to an hour. `now_ms` is monotonic.
+    pub fn rewrite_allowed(&mut self, now_ms: u64, journal: &dyn Journal) -> bool {
+        if self.failures < FAILURES_FREE {
+            self.delay_minutes = 0;
+            self.retry_at_ms = None;
+            return true;
+        }
+        if let Some(at) = self.retry_at_ms {
+            if now_ms >= at {
+                self.retry_at_ms = None;
+            }
+            return now_ms >= at;
+        }
+        self.delay_minutes = if self.delay_minutes == 0 {
+            1
+        } else {
+            self.delay_minutes * 2
+        }
+        .min(DELAY_MAX_MINUTES);
+        self.retry_at_ms = Some(now_ms + self.delay_minutes * 60_000);
+        let line = format!(
+            "Background AOF rewrite has repeatedly failed and triggered the limit, will retry in {} minutes",
+            self.delay_minutes
+        );
+        journal.log(Level::Warning, &line);
+        false
+    }
+
+    /// Waits for removals that are running; for tests and for the end.
+    pub fn wait_for_cleanup(&mut self) {
+        self.cleanup.drain();
+    }
+
+    fn add_incr(&self, manifest: &mut Manifest) -> io::Result<Part> {
+        let seq = manifest.last_incr_seq() + 1;
+        let part = Part::new(incr_name(&self.names.prefix, seq), seq, PartType::Incr);
+        // A file of this name that nobody lists is left from a crash: emptied.
+        self.disk.create(&self.names.part(&part))?;
+        manifest.incr.push(part.clone());
+        Ok(part)
+    }
+
+    fn last_incr(&self) -> Option<PathBuf> {
+        self.manifest.incr.last().map(|part| self.names.part(part))
+    }
+
+    fn replace_manifest(&mut self, manifest: Manifest) -> io::Result<()> {
+        let temporary = self.names.inside(&manifest_temp_name(&self.names.prefix));
+        host::replace_file(
+            &*self.disk,
+            &self.names.manifest(),
+            &temporary,
+            &manifest.to_text(),
+        )?;
+        self.manifest = manifest;
+        Ok(())
+    }
+
+    fn remove_history(&mut self, journal: &dyn Journal) -> io::Result<()> {
+        if self.keep_history || self.manifest.history.is_empty() {
+            return Ok(());
+        }
+        for part in self.manifest.history.clone() {
+            let path = self.names.part(&part);
+            let line = format!(
+                "Removing the history file {} in the background",
+                file_name(&path)
+            );
+            journal.log(Level::Notice, &line);
+            self.remove_in_background(path);
+        }
+        let manifest = Manifest {
+            history: Vec::new(),
+            ..self.manifest.clone()
+        };
+        self.replace_manifest(manifest)
+    }
+
+    /// The last name of a large file is freed on another thread: that can take the file system long.
+    fn remove_in_background(&mut self, path: PathBuf) {
+        let disk = Arc::clone(&self.disk);
+        self.cleanup.send("aof-cleanup", move || {
+            // It may be gone already; what stays is a file that nothing lists.
+            let _ = disk.remove(&path);
+        });
+    }
+}
+
+/// The name of a finished base that a child wrote, in the data folder.
+pub fn rewrite_name(pid: u32) -> PathBuf {
+    PathBuf::from(format!("temp-rewriteaof-bg-{pid}.aof"))
+}
+
+/// The name of a base while it is being written, in the data folder.
+pub fn rewrite_partial_name(pid: u32) -> PathBuf {
+    PathBuf::from(format!("temp-rewriteaof-{pid}.aof"))
+}
+
+/// Step 2, in the child: writes the new base. Returns its size in bytes.
+pub fn write_rewrite<E>(
+    disk: &dyn Disk,
+    pid: u32,
+    incremental_sync: bool,
+    fill: impl FnOnce(&mut dyn Write) -> Result<(), E>,
+) -> Result<u64, SnapshotError<E>> {
+    snapshot::write(
+        disk,
+        &rewrite_name(pid),
+        &rewrite_partial_name(pid),
+        incremental_sync,
+        fill,
+    )
+}
+
+fn flatten<E: std::fmt::Display>(error: SnapshotError<E>) -> io::Error {
+    match error {
+        SnapshotError::Disk(error) => error,
+        SnapshotError::Content(error) => io::Error::other(error.to_string()),
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}

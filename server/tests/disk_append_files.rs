@@ -1,0 +1,398 @@
+//! The files of the append log: start, rewrite, upgrade, and a power cut at every step of them.
+
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cairn_server::host::faulty::FaultyDisk;
+use cairn_server::host::{Disk, Journal, Level, read_all};
+use cairn_server::persist::append::{AppendLog, FlushMode, Flushed, SyncPolicy};
+use cairn_server::persist::append_files::{AppendFiles, AppendNames, write_rewrite};
+use cairn_server::persist::snapshot::{self, SnapshotError};
+
+#[derive(Default)]
+struct Lines(RefCell<Vec<String>>);
+
+impl Journal for Lines {
+    fn log(&self, _level: Level, line: &str) {
+        self.0.borrow_mut().push(line.to_string());
+    }
+}
+
+const PID: u32 = 77;
+
+fn names() -> AppendNames {
+    AppendNames {
+        folder: PathBuf::from("appendonlydir"),
+        prefix: "appendonly.aof".to_string(),
+    }
+}
+
+fn load(disk: &FaultyDisk, lines: &Lines) -> AppendFiles {
+    AppendFiles::load(Arc::new(disk.clone()), names(), lines).unwrap()
+}
+
+fn write(bytes: &'static [u8]) -> impl FnOnce(&mut dyn Write) -> std::io::Result<()> {
+    move |out| out.write_all(bytes)
+}
+
+fn manifest(disk: &FaultyDisk) -> String {
+    String::from_utf8(disk.seen("appendonlydir/appendonly.aof.manifest").unwrap()).unwrap()
+}
+
+#[test]
+fn a_new_log_gets_a_base_an_increment_and_a_manifest() {
+    let (disk, lines) = (FaultyDisk::new(), Lines::default());
+    let mut files = load(&disk, &lines);
+    assert!(files.to_load().is_empty());
+    let path = files
+        .open_at_start(PID, true, write(b"REDIS"), &lines)
+        .unwrap();
+    assert_eq!(path, Path::new("appendonlydir/appendonly.aof.1.incr.aof"));
+    disk.crash(0);
+    let expected = "file appendonly.aof.1.base.rdb seq 1 type b\nfile appendonly.aof.1.incr.aof seq 1 type i\n";
+    assert_eq!(manifest(&disk), expected);
+    assert_eq!(
+        disk.seen("appendonlydir/appendonly.aof.1.base.rdb")
+            .unwrap(),
+        b"REDIS"
+    );
+    assert_eq!(
+        lines.0.into_inner(),
+        [
+            "Creating AOF base file appendonly.aof.1.base.rdb on server start",
+            "Creating AOF incr file appendonly.aof.1.incr.aof on server start"
+        ]
+    );
+    // The second start finds what the first one left, and makes nothing.
+    let lines = Lines::default();
+    let mut files = load(&disk, &lines);
+    assert_eq!(files.to_load().len(), 2);
+    assert_eq!(files.sizes().unwrap(), (5, 5));
+    let again = files
+        .open_at_start(PID, true, |_| Err("must not be asked"), &lines)
+        .unwrap();
+    assert_eq!(again, path);
+    assert!(lines.0.borrow().is_empty());
+}
+
+#[test]
+fn a_rewrite_replaces_base_and_increments() {
+    let (disk, lines) = (FaultyDisk::new(), Lines::default());
+    let mut files = load(&disk, &lines);
+    files
+        .open_at_start(PID, true, write(b"one"), &lines)
+        .unwrap();
+    lines.0.borrow_mut().clear();
+    let incr = files.begin_rewrite(&lines).unwrap();
+    assert_eq!(incr, Path::new("appendonlydir/appendonly.aof.2.incr.aof"));
+    assert_eq!(write_rewrite(&disk, PID, true, write(b"two")).unwrap(), 3);
+    assert_eq!(
+        files.finish_rewrite(PID, true, false, &lines).unwrap(),
+        incr
+    );
+    files.wait_for_cleanup();
+    disk.sync_dir(Path::new("appendonlydir")).unwrap();
+    disk.crash(0);
+    let expected = "file appendonly.aof.2.base.rdb seq 2 type b\nfile appendonly.aof.2.incr.aof seq 2 type i\n";
+    assert_eq!(manifest(&disk), expected);
+    let mut left = disk.list(Path::new("appendonlydir")).unwrap();
+    left.sort();
+    assert_eq!(
+        left,
+        [
+            "appendonly.aof.2.base.rdb",
+            "appendonly.aof.2.incr.aof",
+            "appendonly.aof.manifest"
+        ]
+    );
+    assert_eq!(
+        lines.0.into_inner(),
+        [
+            "Creating AOF incr file appendonly.aof.2.incr.aof on background rewrite",
+            "Successfully renamed the temporary AOF base file temp-rewriteaof-bg-77.aof into appendonly.aof.2.base.rdb",
+            "Removing the history file appendonly.aof.1.base.rdb in the background",
+            "Removing the history file appendonly.aof.1.incr.aof in the background",
+        ]
+    );
+}
+
+#[test]
+fn failed_rewrites_keep_their_increments_and_are_delayed() {
+    let (disk, lines) = (FaultyDisk::new(), Lines::default());
+    let mut files = load(&disk, &lines);
+    files
+        .open_at_start(PID, false, write(b"one"), &lines)
+        .unwrap();
+    for round in 0..3 {
+        assert!(files.rewrite_allowed(0, &lines), "round {round}");
+        files.begin_rewrite(&lines).unwrap();
+        disk.create(Path::new("temp-rewriteaof-77.aof")).unwrap();
+        files.fail_rewrite(PID, false);
+        assert_eq!(disk.seen("temp-rewriteaof-77.aof"), None);
+    }
+    assert_eq!(files.to_load().len(), 5);
+    assert!(!files.rewrite_allowed(0, &lines));
+    assert!(
+        lines
+            .0
+            .borrow()
+            .last()
+            .unwrap()
+            .ends_with("triggered the limit, will retry in 1 minutes")
+    );
+    assert!(!files.rewrite_allowed(59_999, &lines));
+    assert!(files.rewrite_allowed(60_000, &lines));
+    files.fail_rewrite(PID, false);
+    assert!(!files.rewrite_allowed(60_001, &lines));
+    assert!(
+        lines
+            .0
+            .borrow()
+            .last()
+            .unwrap()
+            .ends_with("will retry in 2 minutes")
+    );
+    assert!(files.rewrite_allowed(60_001 + 120_000, &lines));
+    // A success ends the delays; a kill on purpose is no failure.
+    files.begin_rewrite(&lines).unwrap();
+    write_rewrite(&disk, PID, true, write(b"two")).unwrap();
+    files.finish_rewrite(PID, false, false, &lines).unwrap();
+    files.fail_rewrite(PID, true);
+    assert_eq!(files.failures(), 0);
+    assert_eq!(files.to_load().len(), 2);
+    // The data of a failed switch is untouched when the disk has no room for the next manifest.
+    let before = manifest(&disk);
+    disk.set_space(Some(3));
+    assert!(files.begin_rewrite(&lines).is_err());
+    disk.set_space(None);
+    assert_eq!(manifest(&disk), before);
+    assert!(files.begin_rewrite(&lines).is_ok());
+}
+
+#[test]
+fn switching_on_lists_nothing_before_the_base_is_there() {
+    let (disk, lines) = (FaultyDisk::new(), Lines::default());
+    let mut files = load(&disk, &lines);
+    let temporary = files.begin_first_rewrite(&lines).unwrap();
+    assert_eq!(
+        temporary,
+        Path::new("appendonlydir/temp-appendonly.aof.incr")
+    );
+    assert!(load(&disk, &lines).to_load().is_empty());
+    files.abandon_first_rewrite(&lines);
+    files.wait_for_cleanup();
+    assert_eq!(disk.seen(&temporary), None);
+    assert!(
+        lines
+            .0
+            .borrow()
+            .last()
+            .unwrap()
+            .starts_with("Removing the temp incr aof file temp-appendonly.aof.incr")
+    );
+    let temporary = files.begin_first_rewrite(&lines).unwrap();
+    disk.append(&temporary)
+        .unwrap()
+        .write_all(b"changes")
+        .unwrap();
+    write_rewrite(&disk, PID, true, write(b"data")).unwrap();
+    let incr = files.finish_rewrite(PID, true, true, &lines).unwrap();
+    assert_eq!(disk.seen(&incr).unwrap(), b"changes");
+    let to_load = load(&disk, &lines).to_load();
+    assert_eq!(
+        to_load,
+        [Path::new("appendonlydir/appendonly.aof.1.base.rdb"), &incr]
+    );
+}
+
+#[test]
+fn a_single_file_log_is_moved_in_wherever_the_power_fails() {
+    for stop in 0..40 {
+        let (disk, lines) = (FaultyDisk::new(), Lines::default());
+        let mut file = disk.create(Path::new("appendonly.aof")).unwrap();
+        file.write_all(b"old log").unwrap();
+        file.sync_data().unwrap();
+        disk.sync_dir(Path::new(".")).unwrap();
+        disk.stop_after(stop);
+        let first = AppendFiles::load(Arc::new(disk.clone()), names(), &lines);
+        disk.crash(0);
+        let files = load(&disk, &lines);
+        let to_load = files.to_load();
+        assert_eq!(
+            to_load,
+            [Path::new("appendonlydir/appendonly.aof")],
+            "stop {stop}"
+        );
+        assert_eq!(
+            read_all(&disk, &to_load[0], 100).unwrap(),
+            b"old log",
+            "stop {stop}"
+        );
+        assert_eq!(manifest(&disk), "file appendonly.aof seq 1 type b\n");
+        // A rename between two folders of which only the target was synced may show both names: the same file.
+        assert!(
+            disk.seen("appendonly.aof")
+                .is_none_or(|left| left == b"old log"),
+            "stop {stop}"
+        );
+        if first.is_ok() && stop > 20 {
+            assert_eq!(
+                lines.0.borrow()[0],
+                "Successfully migrated an old-style AOF configuration (appendonly.aof) into the AOF directory (appendonlydir)."
+            );
+        }
+    }
+}
+
+#[test]
+fn a_damaged_manifest_ends_the_start() {
+    let disk = FaultyDisk::new();
+    disk.create_dir(Path::new("appendonlydir")).unwrap();
+    let mut file = disk
+        .create(Path::new("appendonlydir/appendonly.aof.manifest"))
+        .unwrap();
+    file.write_all(b"file a seq 1 type i\nfile b seq 1 type i\n")
+        .unwrap();
+    let error = AppendFiles::load(Arc::new(disk), names(), &Lines::default())
+        .err()
+        .unwrap();
+    assert!(
+        error.starts_with("appendonlydir/appendonly.aof.manifest: "),
+        "{error}"
+    );
+    assert!(
+        error.contains("Found a non-monotonic sequence number"),
+        "{error}"
+    );
+}
+
+/// What a start would find: the bytes of all files to load, one after the other.
+fn recovered(disk: &FaultyDisk) -> Vec<u8> {
+    let files = load(disk, &Lines::default());
+    let parts = files
+        .to_load()
+        .into_iter()
+        .map(|path| read_all(disk, &path, 1 << 20).unwrap());
+    parts.collect::<Vec<_>>().concat()
+}
+
+/// A life of the log under `always` in which each command is one letter: starts, appends, rewrites, appends. A base
+/// holds the letters it stands for. Returns the letters acknowledged.
+fn live(disk: &FaultyDisk) -> Result<(), (Vec<u8>, std::io::Error)> {
+    let lines = Lines::default();
+    let mut acknowledged = Vec::new();
+    let mut run = || -> std::io::Result<()> {
+        let mut files = AppendFiles::load(Arc::new(disk.clone()), names(), &lines)
+            .map_err(std::io::Error::other)?;
+        let path = files.open_at_start(PID, false, |_| Ok::<(), Infallible>(()), &lines)?;
+        let mut log = AppendLog::open(Arc::new(disk.clone()), &path, SyncPolicy::Always)?;
+        let mut append = |log: &mut AppendLog, letter: u8| {
+            log.feed(0, &[letter], None);
+            match log.flush(0, FlushMode::default(), &lines) {
+                Flushed::Done => {
+                    acknowledged.push(letter);
+                    Ok(())
+                }
+                other => Err(std::io::Error::other(format!("{other:?}"))),
+            }
+        };
+        append(&mut log, b'a')?;
+        append(&mut log, b'b')?;
+        let path = files.begin_rewrite(&lines)?;
+        log.switch_to(&path, 0, &lines)?;
+        append(&mut log, b'c')?;
+        write_rewrite(disk, PID, true, write(b"ab")).map_err(std::io::Error::other)?;
+        append(&mut log, b'd')?;
+        files.finish_rewrite(PID, false, false, &lines)?;
+        files.wait_for_cleanup();
+        append(&mut log, b'e')
+    };
+    run().map_err(|error| (acknowledged, error))
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_wherever_the_power_fails_in_a_rewrite() {
+    let mut failures = 0;
+    for stop in 0..200 {
+        let disk = FaultyDisk::new();
+        disk.stop_after(stop);
+        let outcome = live(&disk);
+        disk.crash(0);
+        let found: Vec<u8> = recovered(&disk)
+            .into_iter()
+            .filter(u8::is_ascii_lowercase)
+            .collect();
+        match outcome {
+            Ok(()) => assert_eq!(found, b"abcde", "stop {stop}"),
+            Err((acknowledged, _)) => {
+                failures += 1;
+                assert!(
+                    found.starts_with(&acknowledged),
+                    "stop {stop}: {found:?} of {acknowledged:?}"
+                );
+                assert!(b"abcde".starts_with(&found[..]), "stop {stop}: {found:?}");
+            }
+        }
+        // Whatever is there can be gone on with.
+        live(&disk).unwrap();
+    }
+    assert!(failures > 30, "only {failures} power cuts hit");
+}
+
+#[test]
+fn a_snapshot_is_whole_or_not_there() {
+    let (target, temporary) = (Path::new("dump.rdb"), snapshot::temporary_name(PID));
+    assert_eq!(temporary, Path::new("temp-77.rdb"));
+    for stop in 0..20 {
+        let disk = FaultyDisk::new();
+        snapshot::write(&disk, target, &temporary, true, write(b"old")).unwrap();
+        disk.stop_after(stop);
+        let outcome = snapshot::write(&disk, target, &temporary, true, write(b"the new one"));
+        disk.crash(1);
+        let found = disk.seen(target).unwrap();
+        match outcome {
+            Ok(bytes) => assert_eq!((bytes, &found[..]), (11, &b"the new one"[..])),
+            Err(_) => assert!(
+                found == b"old" || found == b"the new one",
+                "stop {stop}: {found:?}"
+            ),
+        }
+    }
+    let disk = FaultyDisk::new();
+    snapshot::write(&disk, target, &temporary, true, write(b"old")).unwrap();
+    // A full disk is told as such, also when the content's error hides it, and leaves no temporary file.
+    disk.set_space(Some(100_000));
+    let full = snapshot::write(&disk, target, &temporary, true, |out| {
+        (0..100)
+            .try_for_each(|_| out.write_all(&[0; 10_000]))
+            .map_err(|_| "hidden")
+    });
+    assert!(matches!(full, Err(SnapshotError::Disk(_))));
+    assert_eq!(full.unwrap_err().to_string(), "No space left on device");
+    let refused = snapshot::write(&disk, target, &temporary, true, |_| Err("module value"));
+    assert_eq!(refused.unwrap_err().to_string(), "module value");
+    assert_eq!(disk.seen(&temporary), None);
+    assert_eq!(disk.seen(target).unwrap(), b"old");
+}
+
+#[test]
+fn a_growing_snapshot_is_synced_on_its_way() {
+    use cairn_server::host::faulty::Step;
+    let syncs = |incremental| {
+        let disk = FaultyDisk::new();
+        let block = vec![7u8; 1 << 20];
+        snapshot::write(&disk, Path::new("d"), Path::new("t"), incremental, |out| {
+            (0..20).try_for_each(|_| out.write_all(&block))
+        })
+        .unwrap();
+        disk.take_steps()
+            .iter()
+            .filter(|step| matches!(step, Step::Sync(_)))
+            .count()
+    };
+    assert_eq!(syncs(true), 6);
+    assert_eq!(syncs(false), 1);
+}
