@@ -4,7 +4,7 @@
 //!
 //! 1. `inf`, `-inf`, `nan`, `0` and `-0` are words of their own.
 //! 2. What is a whole number of at most half the 64-bit range is printed as an integer: 1e17 is `100000000000000000`.
-//! 3. All else is printed from the few digits that Grisu2 finds (see [`super::grisu`]), value = digits times 10^k, n digits:
+//! 3. All else is printed from the few digits that Grisu2 finds (`text/grisu.rs`), value = digits times 10^k, n digits:
 //!    - k >= 0 and the decimal exponent below n + 7: digits and k zeros;
 //!    - k < 0 and (k > -7 or the decimal exponent is within 3 of zero): with a point, `0.` and zeros in front if needed;
 //!    - otherwise `d.ddde+x`, exponent always with a sign and never padded: `1e+21`, `1e-7`, `5e-324`.
