@@ -1,13 +1,14 @@
 //! The families whose commands need nothing but the engine.
 
 use super::spec::Command;
-use super::{connection, generic, hash, list, pubsub, set, string, transaction, zset};
+use super::{connection, generic, hash, introspect, list, pubsub, set, string, transaction, zset};
 
 /// All lists, in the order in which COMMAND answers.
 pub const ALL: &[&[&Command]] = &[
     connection::COMMANDS,
     generic::COMMANDS,
     hash::COMMANDS,
+    introspect::COMMANDS,
     list::COMMANDS,
     pubsub::COMMANDS,
     set::COMMANDS,

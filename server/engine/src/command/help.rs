@@ -15,3 +15,17 @@ pub fn write(reply: &mut Reply, container: &Command) {
         reply.simple(&format!("    {}.", sub.summary));
     }
 }
+
+/// Writes help in the words of Redis 7.2, where clients and tests compare them: each line is a form or, after four
+/// blanks, what it does.
+pub fn write_lines(reply: &mut Reply, name: &str, lines: &[&str]) {
+    reply.array(lines.len() + 3);
+    reply.simple(&format!(
+        "{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"
+    ));
+    for line in lines {
+        reply.simple(line);
+    }
+    reply.simple("HELP");
+    reply.simple("    Print this help.");
+}

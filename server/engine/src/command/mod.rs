@@ -4,6 +4,7 @@
 //! in that family's list. COMMAND, ACL categories, key extraction and documentation are read from the constant.
 
 pub mod args;
+pub mod categories;
 pub mod connection;
 pub mod ctx;
 pub mod dispatch;
@@ -12,6 +13,8 @@ pub mod families;
 pub mod generic;
 pub mod hash;
 pub mod help;
+pub mod introspect;
+pub mod keys;
 pub mod list;
 pub mod pubsub;
 pub mod reply;

@@ -23,6 +23,8 @@ pub struct Command {
     pub flags: Flags,
     /// Where its keys are.
     pub keys: &'static [KeySpec],
+    /// ACL categories in place of that of the group, for commands that belong elsewhere or to several.
+    pub categories: Option<&'static [&'static str]>,
     /// Tips for clients and proxies, as COMMAND INFO lists them.
     pub tips: &'static [&'static str],
     /// Cost, in the usual notation.
@@ -44,6 +46,7 @@ impl Command {
         arity: -1,
         flags: Flags::NONE,
         keys: &[],
+        categories: None,
         tips: &[],
         complexity: "O(1)",
         summary: "",
