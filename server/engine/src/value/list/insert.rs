@@ -125,7 +125,8 @@ impl List {
         let (Some(a), Some(b)) = (self.nodes.get(left), self.nodes.get(left + 1)) else {
             return false;
         };
-        // A merged listpack has one header of six bytes and one end byte less.
+        // A merged listpack has one header of six bytes and one end byte less. (7.0 still takes off the 11 of a ziplist,
+        // so that a few chains are cut differently there.)
         let bytes = (a.raw_len() + b.raw_len()).saturating_sub(7);
         if a.is_plain() || b.is_plain() || limits.exceeded(bytes, a.len() + b.len()) {
             return false;
