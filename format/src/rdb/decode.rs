@@ -34,16 +34,32 @@ pub(super) fn event<'s, S: Source>(
     let end = offset + shape.len() as u64;
     let event = match shape.kind() {
         Kind::End(checksum) => {
-            if let Some(twice) = context.options.duplicate_keys.then(|| repeated_key(source, keys)).flatten() {
+            if let Some(twice) = context
+                .options
+                .duplicate_keys
+                .then(|| repeated_key(source, keys))
+                .flatten()
+            {
                 return Err(twice);
             }
             Event::End(checksum)
         }
         Kind::Opcode(byte) => {
             let body = offset + shape.body() as u64;
-            opcode_event(context, byte, Cursor::at_base(&bytes[shape.body()..], body)).map_err(|error| error.in_db(*context.db))?
+            opcode_event(context, byte, Cursor::at_base(&bytes[shape.body()..], body))
+                .map_err(|error| error.in_db(*context.db))?
         }
-        Kind::Value(info) => Event::Record(record(context, source, info, bytes, offset, shape, key_buffer, value_buffer, keys)?),
+        Kind::Value(info) => Event::Record(record(
+            context,
+            source,
+            info,
+            bytes,
+            offset,
+            shape,
+            key_buffer,
+            value_buffer,
+            keys,
+        )?),
     };
     Ok(Located { offset, end, event })
 }
@@ -63,8 +79,13 @@ fn record<'s, S: Source>(
     let parts = shape.parts();
     let db = *context.db;
     let key_offset = offset + parts.key.start as u64;
-    let stored = read_string(&mut Cursor::at_base(&bytes[parts.key.clone()], key_offset), "key");
-    let key: &'s [u8] = stored.and_then(|stored| stored.bytes_in(key_buffer)).map_err(|error| error.in_db(db))?;
+    let stored = read_string(
+        &mut Cursor::at_base(&bytes[parts.key.clone()], key_offset),
+        "key",
+    );
+    let key: &'s [u8] = stored
+        .and_then(|stored| stored.bytes_in(key_buffer))
+        .map_err(|error| error.in_db(db))?;
     if context.options.duplicate_keys {
         keys.note(db, key, source.can_reread().then_some(key_offset));
     }
@@ -85,24 +106,44 @@ fn record<'s, S: Source>(
         meta: parts.meta.clone().map(|range| &bytes[range]),
     };
     let value_len = parts.value.len() as u64;
-    Ok(Record { db, head, type_byte: info.byte, value, value_offset, value_len })
+    Ok(Record {
+        db,
+        head,
+        type_byte: info.byte,
+        value,
+        value_offset,
+        value_len,
+    })
 }
 
-fn opcode_event<'s>(context: &mut Context<'_>, byte: u8, mut cursor: Cursor<'s>) -> Result<Event<'s>> {
+fn opcode_event<'s>(
+    context: &mut Context<'_>,
+    byte: u8,
+    mut cursor: Cursor<'s>,
+) -> Result<Event<'s>> {
     let cursor = &mut cursor;
     let offset = cursor.offset();
     Ok(match byte {
         opcode::SELECTDB => {
             let db = read_len(cursor, "database")?;
             if let Some(limit) = context.options.databases.filter(|limit| db >= *limit) {
-                let what = format!("database {db}, and a server has {limit} (0 to {}) by default", limit - 1);
+                let what = format!(
+                    "database {db}, and a server has {limit} (0 to {}) by default",
+                    limit - 1
+                );
                 return Err(FormatError::new(Damage::Opcode, offset, what));
             }
             *context.db = db;
             Event::SelectDb(db)
         }
-        opcode::RESIZEDB => Event::Resize { keys: read_len(cursor, "keys")?, expires: read_len(cursor, "keys")? },
-        opcode::AUX => Event::Aux { name: text(cursor, "aux name")?, value: text(cursor, "aux value")? },
+        opcode::RESIZEDB => Event::Resize {
+            keys: read_len(cursor, "keys")?,
+            expires: read_len(cursor, "keys")?,
+        },
+        opcode::AUX => Event::Aux {
+            name: text(cursor, "aux name")?,
+            value: text(cursor, "aux value")?,
+        },
         opcode::FUNCTION => Event::Function(function(context, cursor)?),
         opcode::SLOT_INFO => Event::SlotInfo {
             slot: read_len(cursor, "slot")?,
@@ -114,11 +155,20 @@ fn opcode_event<'s>(context: &mut Context<'_>, byte: u8, mut cursor: Cursor<'s>)
             let job = text(cursor, "slot import job")?;
             let mut ranges = Vec::new();
             for _ in 0..read_len(cursor, "ranges")? {
-                ranges.push((read_len(cursor, "first slot")?, read_len(cursor, "last slot")?));
+                ranges.push((
+                    read_len(cursor, "first slot")?,
+                    read_len(cursor, "last slot")?,
+                ));
             }
             Event::SlotImport(SlotImport { job, ranges })
         }
-        _ => return Err(FormatError::new(Damage::Opcode, offset, opcode::opcode_refusal(context.dialect, byte))),
+        _ => {
+            return Err(FormatError::new(
+                Damage::Opcode,
+                offset,
+                opcode::opcode_refusal(context.dialect, byte),
+            ));
+        }
     })
 }
 
@@ -130,15 +180,29 @@ fn module_aux<'s>(context: &Context<'_>, cursor: &mut Cursor<'s>) -> Result<Modu
     let offset = cursor.offset();
     let id = read_len(cursor, "module id")?;
     if !context.options.modules {
-        let what = format!("aux data of module type {}, and its module is not loaded", object::module_name(id));
+        let what = format!(
+            "aux data of module type {}, and its module is not loaded",
+            object::module_name(id)
+        );
         return Err(FormatError::new(Damage::Encoding, offset, what));
     }
     let tag = read_len(cursor, "module opcode")?;
     let when = read_len(cursor, "module aux place")?;
     if tag != 2 || !(1..=2).contains(&when) {
-        return Err(FormatError::new(Damage::Encoding, offset, format!("module aux: opcode {tag}, place {when}")));
+        return Err(FormatError::new(
+            Damage::Encoding,
+            offset,
+            format!("module aux: opcode {tag}, place {when}"),
+        ));
     }
-    Ok(ModuleAux { when, module: Module { id, values: cursor.rest(), offset: cursor.offset() } })
+    Ok(ModuleAux {
+        when,
+        module: Module {
+            id,
+            values: cursor.rest(),
+            offset: cursor.offset(),
+        },
+    })
 }
 
 /// A function library; its first line must name engine and library, or no server can load it.
@@ -146,18 +210,29 @@ fn function<'s>(context: &Context<'_>, cursor: &mut Cursor<'s>) -> Result<Text<'
     let offset = cursor.offset();
     let code = text(cursor, "function library")?;
     if context.options.deep && library_name(&code.to_vec()).is_none() {
-        return Err(FormatError::new(Damage::Encoding, offset, "function library without its line `#!engine name=library`"));
+        return Err(FormatError::new(
+            Damage::Encoding,
+            offset,
+            "function library without its line `#!engine name=library`",
+        ));
     }
     Ok(code)
 }
 
 /// Engine and name in a library's first line, `#!lua name=mylib`.
 pub fn library_name(code: &[u8]) -> Option<(String, String)> {
-    let line = code.split(|byte| *byte == b'\n').next()?.strip_prefix(b"#!")?;
+    let line = code
+        .split(|byte| *byte == b'\n')
+        .next()?
+        .strip_prefix(b"#!")?;
     let line = String::from_utf8_lossy(line);
     let mut words = line.split_whitespace();
     let engine = words.next()?.to_string();
-    let name = words.find_map(|word| word.get(..5).filter(|head| head.eq_ignore_ascii_case("name=")).map(|_| word[5..].to_string()))?;
+    let name = words.find_map(|word| {
+        word.get(..5)
+            .filter(|head| head.eq_ignore_ascii_case("name="))
+            .map(|_| word[5..].to_string())
+    })?;
     (!name.is_empty()).then_some((engine, name))
 }
 
@@ -171,7 +246,11 @@ fn repeated_key<S: Source>(source: &S, keys: &mut Keys) -> Option<Box<FormatErro
     };
     let mut found: Option<(u64, Option<Vec<u8>>)> = None;
     for (first, second) in keys.suspects() {
-        let twice = if can_reread { key_at(first) == key_at(second) } else { first == second };
+        let twice = if can_reread {
+            key_at(first) == key_at(second)
+        } else {
+            first == second
+        };
         let place = if can_reread { second } else { source.offset() };
         if twice && found.as_ref().is_none_or(|(earlier, _)| place < *earlier) {
             found = Some((place, can_reread.then(|| key_at(second)).flatten()));
@@ -179,7 +258,13 @@ fn repeated_key<S: Source>(source: &S, keys: &mut Keys) -> Option<Box<FormatErro
     }
     let (place, key) = found?;
     let name = key.as_deref().map(quote).unwrap_or_default();
-    let error = FormatError::new(Damage::Encoding, place, format!("a key occurs twice in its database {name}").trim_end().to_string());
+    let error = FormatError::new(
+        Damage::Encoding,
+        place,
+        format!("a key occurs twice in its database {name}")
+            .trim_end()
+            .to_string(),
+    );
     Some(match key {
         Some(key) => error.at_key(&key),
         None => error,

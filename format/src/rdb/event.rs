@@ -75,12 +75,19 @@ pub struct Head<'a> {
 impl<'a> Head<'a> {
     /// A key without attributes.
     pub fn new(key: &'a [u8]) -> Self {
-        Head { key, ..Head::default() }
+        Head {
+            key,
+            ..Head::default()
+        }
     }
 
     /// A key with an expiry in Unix milliseconds, if any.
     pub fn expiring(key: &'a [u8], expire_ms: Option<i64>) -> Self {
-        Head { key, expire_ms, ..Head::default() }
+        Head {
+            key,
+            expire_ms,
+            ..Head::default()
+        }
     }
 }
 

@@ -33,12 +33,24 @@ pub(crate) const fn extra_bytes(first: u8) -> Option<usize> {
     }
 }
 
+/// Bytes that follow the first one in the shortest form of a length.
+pub(crate) const fn shortest_extra(len: u64) -> usize {
+    match len {
+        0..0x40 => 0,
+        0x40..0x4000 => 1,
+        0x4000..=0xffff_ffff => 4,
+        _ => 8,
+    }
+}
+
 /// Puts a length together from its first byte and those that follow.
 pub(crate) fn assemble(first: u8, rest: &[u8]) -> Prefix {
     match first {
         0xc0..=0xff => Prefix::Special(first & 0x3f),
         0x80.. => Prefix::Plain(rest.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte))),
-        _ => Prefix::Plain(rest.iter().fold(u64::from(first & 0x3f), |sum, byte| sum << 8 | u64::from(*byte))),
+        _ => Prefix::Plain(rest.iter().fold(u64::from(first & 0x3f), |sum, byte| {
+            sum << 8 | u64::from(*byte)
+        })),
     }
 }
 
@@ -48,7 +60,9 @@ pub(crate) fn read_prefix(cursor: &mut Cursor<'_>, what: &str) -> Result<Prefix>
     let first = cursor.u8(what)?;
     match first {
         0x00..=0x3f => Ok(Prefix::Plain(u64::from(first))),
-        0x40..=0x7f => Ok(Prefix::Plain(u64::from(first & 0x3f) << 8 | u64::from(cursor.u8(what)?))),
+        0x40..=0x7f => Ok(Prefix::Plain(
+            u64::from(first & 0x3f) << 8 | u64::from(cursor.u8(what)?),
+        )),
         0xc0.. => Ok(Prefix::Special(first & 0x3f)),
         0x80 => Ok(Prefix::Plain(u64::from(cursor.u32be(what)?))),
         0x81 => Ok(Prefix::Plain(cursor.u64be(what)?)),
@@ -95,7 +109,16 @@ mod tests {
 
     #[test]
     fn shortest_forms_come_back() {
-        for (len, size) in [(0, 1), (63, 1), (64, 2), (16383, 2), (16384, 5), (u64::from(u32::MAX), 5), (1 << 32, 9), (u64::MAX, 9)] {
+        for (len, size) in [
+            (0, 1),
+            (63, 1),
+            (64, 2),
+            (16383, 2),
+            (16384, 5),
+            (u64::from(u32::MAX), 5),
+            (1 << 32, 9),
+            (u64::MAX, 9),
+        ] {
             let mut out = Vec::new();
             write_len(&mut out, len);
             assert_eq!(out.len(), size, "{len}");
@@ -107,7 +130,11 @@ mod tests {
 
     #[test]
     fn the_examples_of_the_head() {
-        for (bytes, len) in [(&[0x05][..], 5), (&[0x40, 0x01], 1), (&[0x80, 0, 1, 0, 0], 65536)] {
+        for (bytes, len) in [
+            (&[0x05][..], 5),
+            (&[0x40, 0x01], 1),
+            (&[0x80, 0, 1, 0, 0], 65536),
+        ] {
             assert_eq!(read_len(&mut Cursor::new(bytes), "n").unwrap(), len);
         }
     }
@@ -116,8 +143,17 @@ mod tests {
     fn wrong_first_bytes() {
         for first in [0x82_u8, 0xbf, 0xc0, 0xff] {
             let bytes = [first, 0, 0, 0, 0, 0, 0, 0, 0];
-            assert_eq!(read_len(&mut Cursor::new(&bytes), "n").unwrap_err().kind, Damage::Length, "{first}");
+            assert_eq!(
+                read_len(&mut Cursor::new(&bytes), "n").unwrap_err().kind,
+                Damage::Length,
+                "{first}"
+            );
         }
-        assert_eq!(read_len(&mut Cursor::new(&[0x80, 1]), "n").unwrap_err().kind, Damage::Truncated);
+        assert_eq!(
+            read_len(&mut Cursor::new(&[0x80, 1]), "n")
+                .unwrap_err()
+                .kind,
+            Damage::Truncated
+        );
     }
 }

@@ -16,6 +16,7 @@
 
 mod decode;
 pub mod dialect;
+pub mod dump;
 pub mod event;
 mod length;
 pub mod object;
@@ -25,10 +26,10 @@ pub mod reader;
 mod string;
 pub mod writer;
 
+pub use decode::library_name;
 pub use dialect::{Dialect, Family};
 pub use event::{Checksum, Event, Head, Located, ModuleAux, Record, SlotImport};
 pub use length::write_len;
-pub use decode::library_name;
 pub use object::Object;
 pub use reader::{Options, Reader, SliceReader, StreamReader, verify};
 pub use string::Text;

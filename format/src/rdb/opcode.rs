@@ -109,10 +109,25 @@ const TYPES: [TypeInfo; 27] = [
     info(19, "stream 2", Layout::Stream(2), 10),
     info(20, "set as listpack", Layout::String, 11),
     info(21, "stream 3", Layout::Stream(3), 11),
-    info(22, "hash with expiry, early form", Layout::Expiring { base: false }, 12),
-    info(23, "hash with expiry as listpack, early form", Layout::ExpiringPack { base: false }, 12),
+    info(
+        22,
+        "hash with expiry, early form",
+        Layout::Expiring { base: false },
+        12,
+    ),
+    info(
+        23,
+        "hash with expiry as listpack, early form",
+        Layout::ExpiringPack { base: false },
+        12,
+    ),
     info(24, "hash with expiry", Layout::Expiring { base: true }, 12),
-    info(25, "hash with expiry as listpack", Layout::ExpiringPack { base: true }, 12),
+    info(
+        25,
+        "hash with expiry as listpack",
+        Layout::ExpiringPack { base: true },
+        12,
+    ),
     info(26, "stream 4", Layout::Stream(4), 13),
     info(27, "stream 5", Layout::Stream(5), 14),
     info(28, "array", Layout::Array, 14),
@@ -134,7 +149,9 @@ pub(crate) fn type_info(family: Family, byte: u8) -> Option<&'static TypeInfo> {
 pub(crate) fn type_refusal(dialect: Dialect, byte: u8) -> String {
     let reason = match (dialect.family(), byte) {
         (_, 6) => "a module value as release candidates of 4.0 wrote it",
-        (Family::Redis, 29..=32) => "a hash on a template (Redis 8.10), whose layout is not documented",
+        (Family::Redis, 29..=32) => {
+            "a hash on a template (Redis 8.10), whose layout is not documented"
+        }
         (Family::Redis, 33) => "a rate limiter, whose layout is not documented",
         (Family::Valkey, 23) => "a path hash, whose layout is not documented",
         _ => return format!("unknown type {byte} (0x{byte:02x})"),

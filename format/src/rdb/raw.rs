@@ -8,11 +8,11 @@
 use std::io::Read;
 use std::ops::Range;
 
-use super::length::{Prefix, assemble, extra_bytes, not_a_length};
+use super::length::{Prefix, assemble, extra_bytes, not_a_length, shortest_extra};
 use super::opcode::{Layout, TypeInfo};
 use super::string::{Stored, check_lzf_lengths, read_string, unknown_form};
-use crate::cursor::Cursor;
 use crate::crc64::Crc64;
+use crate::cursor::Cursor;
 use crate::error::{Damage, FormatError, Result};
 
 /// Bytes are added to the checksum in steps of this size, while they are still in the cache.
@@ -38,7 +38,7 @@ pub trait Source {
     fn can_reread(&self) -> bool;
     /// The bytes from an absolute offset on; empty if they are gone.
     fn reread(&self, offset: u64) -> &[u8];
-    /// Adds all but the last `tail` bytes of the window to the checksum; only for reporting damage.
+    /// Adds all but the last `tail` bytes of the window to the checksum; only for reporting damage, as the sum is then spent.
     fn checksum_before(&mut self, tail: usize) -> u64;
 }
 
@@ -53,9 +53,13 @@ pub struct SliceSource<'a> {
 
 impl<'a> SliceSource<'a> {
     pub(crate) fn new(bytes: &'a [u8], checksum: bool) -> Self {
-        SliceSource { bytes, at: 0, summed: 0, crc: checksum.then(Crc64::new) }
+        SliceSource {
+            bytes,
+            at: 0,
+            summed: 0,
+            crc: checksum.then(Crc64::new),
+        }
     }
-
 }
 
 impl Source for SliceSource<'_> {
@@ -99,12 +103,20 @@ impl Source for SliceSource<'_> {
     }
 
     fn reread(&self, offset: u64) -> &[u8] {
-        usize::try_from(offset).ok().and_then(|offset| self.bytes.get(offset..)).unwrap_or_default()
+        usize::try_from(offset)
+            .ok()
+            .and_then(|offset| self.bytes.get(offset..))
+            .unwrap_or_default()
     }
 
     fn checksum_before(&mut self, tail: usize) -> u64 {
-        self.at = self.bytes.len().saturating_sub(tail).max(self.at);
-        self.checksum()
+        let end = self.bytes.len().saturating_sub(tail).max(self.at);
+        let fresh = &self.bytes[self.summed..end];
+        self.summed = self.at;
+        self.crc.take().map_or(0, |mut crc| {
+            crc.update(fresh);
+            crc.value()
+        })
     }
 }
 
@@ -125,12 +137,25 @@ pub struct StreamSource<R> {
 impl<R: Read> StreamSource<R> {
     pub(crate) fn new(input: R, checksum: bool) -> Self {
         let crc = checksum.then(Crc64::new);
-        StreamSource { input, buffer: Vec::new(), start: 0, summed: 0, base: 0, ended: false, crc }
+        StreamSource {
+            input,
+            buffer: Vec::new(),
+            start: 0,
+            summed: 0,
+            base: 0,
+            ended: false,
+            crc,
+        }
     }
 
     /// Bytes read from the input and not consumed, and the input itself.
     pub(crate) fn into_parts(self) -> (Vec<u8>, R) {
-        let StreamSource { input, mut buffer, start, .. } = self;
+        let StreamSource {
+            input,
+            mut buffer,
+            start,
+            ..
+        } = self;
         buffer.drain(..start);
         (buffer, input)
     }
@@ -168,7 +193,9 @@ impl<R: Read> StreamSource<R> {
                 Ok(0) => self.ended = true,
                 Ok(_) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(FormatError::io(self.base + old as u64, "reading", &error)),
+                Err(error) => {
+                    return Err(FormatError::io(self.base + old as u64, "reading", &error));
+                }
             }
         }
         Ok(self.buffer.len() >= count)
@@ -219,7 +246,12 @@ impl<R: Read> Source for StreamSource<R> {
 
     fn checksum_before(&mut self, tail: usize) -> u64 {
         let end = self.buffer.len().saturating_sub(tail).max(self.start);
-        self.sum(end)
+        let fresh = &self.buffer[self.summed..end];
+        self.summed = self.start;
+        self.crc.take().map_or(0, |mut crc| {
+            crc.update(fresh);
+            crc.value()
+        })
     }
 }
 
@@ -230,11 +262,24 @@ pub(crate) struct Scan<'s, S> {
     pub at: usize,
     /// Whether the file has a checksum at its end, for telling a cut file from a wrong length.
     has_checksum: bool,
+    /// Whether a length in a longer form than it needs is damage. It can be read, but no server writes it.
+    strict: bool,
 }
 
 impl<'s, S: Source> Scan<'s, S> {
     pub fn new(source: &'s mut S, at: usize, has_checksum: bool) -> Self {
-        Scan { source, at, has_checksum }
+        Scan {
+            source,
+            at,
+            has_checksum,
+            strict: false,
+        }
+    }
+
+    /// Lengths must have their shortest form.
+    pub fn strict(mut self, strict: bool) -> Self {
+        self.strict = strict;
+        self
     }
 
     pub fn offset(&self) -> u64 {
@@ -264,8 +309,16 @@ impl<'s, S: Source> Scan<'s, S> {
     fn short(&mut self, wanted: u64, what: &str) -> Box<FormatError> {
         let at = self.offset();
         let remain = self.source.window().len().saturating_sub(self.at);
-        let kind = if wanted > 1 << 48 || self.ends_properly() { Damage::Length } else { Damage::Truncated };
-        FormatError::new(kind, at, format!("{what}: {wanted} bytes needed, {remain} remain"))
+        let kind = if wanted > 1 << 48 || self.ends_properly() {
+            Damage::Length
+        } else {
+            Damage::Truncated
+        };
+        FormatError::new(
+            kind,
+            at,
+            format!("{what}: {wanted} bytes needed, {remain} remain"),
+        )
     }
 
     /// Whether the bytes end as a whole file does: EOF and a checksum that is right or switched off.
@@ -330,6 +383,20 @@ impl<'s, S: Source> Scan<'s, S> {
         }
         self.need(extra, what)?;
         let prefix = assemble(first, &self.source.window()[self.at..self.at + extra]);
+        if let Prefix::Plain(len) = prefix
+            && self.strict
+            && shortest_extra(len) < extra
+        {
+            let at = self.at - 1;
+            return Err(self.error_at(
+                at,
+                Damage::Length,
+                format!(
+                    "{what}: length {len} takes {} bytes, which no server writes",
+                    extra + 1
+                ),
+            ));
+        }
         self.at += extra;
         Ok(prefix)
     }
@@ -350,7 +417,10 @@ impl<'s, S: Source> Scan<'s, S> {
     fn count(&mut self, each: u64, what: &str) -> Result<u64> {
         let start = self.at;
         let count = self.len(what)?;
-        let rest = self.source.known_rest().map(|rest| rest.saturating_sub(self.at as u64));
+        let rest = self
+            .source
+            .known_rest()
+            .map(|rest| rest.saturating_sub(self.at as u64));
         if rest.is_some_and(|rest| count.saturating_mul(each) > rest) {
             self.at = start;
             return Err(self.short(count.saturating_mul(each), what));
@@ -503,7 +573,9 @@ impl<'s, S: Source> Scan<'s, S> {
                 5 => self.string("module string")?,
                 other => {
                     self.at = start;
-                    return Err(self.error(Damage::Encoding, format!("unknown module opcode {other}")));
+                    return Err(
+                        self.error(Damage::Encoding, format!("unknown module opcode {other}"))
+                    );
                 }
             }
         }
@@ -519,7 +591,12 @@ impl<'s, S: Source> Scan<'s, S> {
             match self.len("array tag")? {
                 0 | 3 => self.string("array element")?,
                 1 | 2 => self.skip(8, "array element")?,
-                other => return Err(self.error(Damage::Encoding, format!("array element with unknown tag {other}"))),
+                other => {
+                    return Err(self.error(
+                        Damage::Encoding,
+                        format!("array element with unknown tag {other}"),
+                    ));
+                }
             }
         }
         Ok(())

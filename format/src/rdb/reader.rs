@@ -23,9 +23,11 @@ use super::{decode, object};
 use crate::cursor::Cursor;
 use crate::error::{Damage, FormatError, Result};
 
+mod blame;
 mod header;
 mod keys;
 
+use blame::blame_key_length;
 use header::read_header;
 use keys::KeyIndex;
 
@@ -51,17 +53,35 @@ pub struct Options {
 impl Options {
     /// Structure and checksum: what a server checks when it loads.
     pub const fn shallow() -> Self {
-        Options { deep: false, checksum: true, trailing: false, duplicate_keys: false, databases: None, newest: None, modules: true }
+        Options {
+            deep: false,
+            checksum: true,
+            trailing: false,
+            duplicate_keys: false,
+            databases: None,
+            newest: None,
+            modules: true,
+        }
     }
 
     /// Everything that can be known without knowing the server.
     pub const fn deep() -> Self {
-        Options { deep: true, trailing: true, duplicate_keys: true, ..Options::shallow() }
+        Options {
+            deep: true,
+            trailing: true,
+            duplicate_keys: true,
+            ..Options::shallow()
+        }
     }
 
     /// Everything, for a server of this dialect with its default configuration and no modules.
     pub const fn for_server(newest: Dialect) -> Self {
-        Options { databases: Some(16), newest: Some(newest), modules: false, ..Options::deep() }
+        Options {
+            databases: Some(16),
+            newest: Some(newest),
+            modules: false,
+            ..Options::deep()
+        }
     }
 }
 
@@ -77,6 +97,8 @@ pub struct Reader<S> {
     taken: usize,
     /// Attributes that a later key gets, because another opcode stood between.
     carried: Parts,
+    /// Where the last record's key stands, and its type.
+    last_value: Option<(u64, &'static TypeInfo)>,
     key_buffer: Vec<u8>,
     value_buffer: Vec<u8>,
     checker: object::Checker,
@@ -169,6 +191,7 @@ impl<S: Source> Reader<S> {
             db: 0,
             taken: header::SIZE,
             carried: Parts::default(),
+            last_value: None,
             key_buffer: Vec::new(),
             value_buffer: Vec::new(),
             checker: object::Checker::default(),
@@ -195,9 +218,30 @@ impl<S: Source> Reader<S> {
         let Some(shape) = self.advance()? else {
             return Ok(None);
         };
-        let Reader { source, options, state, key_buffer, value_buffer, checker, keys, .. } = self;
-        let mut context = decode::Context { options, dialect: self.dialect, db: &mut self.db, checker };
-        match decode::event(&mut context, &*source, &shape, key_buffer, value_buffer, keys) {
+        let Reader {
+            source,
+            options,
+            state,
+            key_buffer,
+            value_buffer,
+            checker,
+            keys,
+            ..
+        } = self;
+        let mut context = decode::Context {
+            options,
+            dialect: self.dialect,
+            db: &mut self.db,
+            checker,
+        };
+        match decode::event(
+            &mut context,
+            &*source,
+            &shape,
+            key_buffer,
+            value_buffer,
+            keys,
+        ) {
             Ok(located) => Ok(Some(located)),
             Err(error) => {
                 *state = State::Failed(error.clone());
@@ -225,7 +269,12 @@ impl<S: Source> Reader<S> {
             let mut cursor = Cursor::new(&bytes[shape.body..]);
             self.db = super::length::read_len(&mut cursor, "database")?;
         }
-        Ok(Some(RawRecord { offset, kind, db: self.db, bytes }))
+        Ok(Some(RawRecord {
+            offset,
+            kind,
+            db: self.db,
+            bytes,
+        }))
     }
 
     /// Consumes the last record and finds the extent of the next.
@@ -239,10 +288,17 @@ impl<S: Source> Reader<S> {
         match self.scan() {
             Ok(shape) => {
                 self.taken = shape.len;
+                self.last_value = match shape.kind {
+                    Kind::Value(info) => {
+                        Some((self.source.offset() + shape.parts.key.start as u64, info))
+                    }
+                    _ => None,
+                };
                 Ok(Some(shape))
             }
             Err(error) => {
-                let error = error.in_db(self.db);
+                let error = blame_key_length(&self.source, self.dialect, self.last_value, error)
+                    .in_db(self.db);
                 self.state = State::Failed(error.clone());
                 Err(error)
             }
@@ -251,7 +307,8 @@ impl<S: Source> Reader<S> {
 
     fn scan(&mut self) -> Result<Shape> {
         let mut parts = std::mem::take(&mut self.carried);
-        let mut scan = Scan::new(&mut self.source, 0, self.dialect.has_checksum());
+        let mut scan =
+            Scan::new(&mut self.source, 0, self.dialect.has_checksum()).strict(self.options.deep);
         loop {
             let start = scan.at;
             let byte = scan.byte("opcode or type")?;
@@ -259,7 +316,11 @@ impl<S: Source> Reader<S> {
                 continue;
             }
             if self.options.deep && start > 0 && opcode::is_opcode(byte) {
-                return Err(scan.error_at(start, Damage::Opcode, format!("opcode {byte} where a key should follow its attributes")));
+                return Err(scan.error_at(
+                    start,
+                    Damage::Opcode,
+                    format!("opcode {byte} where a key should follow its attributes"),
+                ));
             }
             if byte == opcode::EOF {
                 let at = scan.at;
@@ -268,8 +329,16 @@ impl<S: Source> Reader<S> {
             if opcode::is_opcode(byte) {
                 skip_opcode(&mut scan, byte, self.dialect, start)?;
                 let len = scan.at;
-                self.carried = Parts { meta: None, ..parts.clone() };
-                return Ok(Shape { kind: Kind::Opcode(byte), parts, body: start + 1, len });
+                self.carried = Parts {
+                    meta: None,
+                    ..parts.clone()
+                };
+                return Ok(Shape {
+                    kind: Kind::Opcode(byte),
+                    parts,
+                    body: start + 1,
+                    len,
+                });
             }
             return scan_value(scan, parts, byte, self.dialect, self.options.modules, start);
         }
@@ -282,10 +351,19 @@ impl<S: Source> Reader<S> {
         let (checksum, len) = self.end_of_file(computed)?;
         if self.options.trailing && self.source.have(len + 1)? {
             let at = self.source.offset() + len as u64;
-            return Err(FormatError::new(Damage::Length, at, "bytes after the end of the snapshot"));
+            return Err(FormatError::new(
+                Damage::Length,
+                at,
+                "bytes after the end of the snapshot",
+            ));
         }
         self.state = State::Done;
-        Ok(Shape { kind: Kind::End(checksum), parts: Parts::default(), body: 0, len })
+        Ok(Shape {
+            kind: Kind::End(checksum),
+            parts: Parts::default(),
+            body: 0,
+            len,
+        })
     }
 
     fn end_of_file(&mut self, computed: u64) -> Result<(Checksum, usize)> {
@@ -295,9 +373,17 @@ impl<S: Source> Reader<S> {
         let offset = self.source.offset();
         if !self.source.have(8)? {
             let remain = self.source.window().len();
-            return Err(FormatError::new(Damage::Truncated, offset, format!("checksum: 8 bytes needed, {remain} remain")));
+            return Err(FormatError::new(
+                Damage::Truncated,
+                offset,
+                format!("checksum: 8 bytes needed, {remain} remain"),
+            ));
         }
-        let stored = self.source.window().first_chunk::<8>().map_or(0, |chunk| u64::from_le_bytes(*chunk));
+        let stored = self
+            .source
+            .window()
+            .first_chunk::<8>()
+            .map_or(0, |chunk| u64::from_le_bytes(*chunk));
         let checksum = match stored {
             0 => Checksum::Off,
             _ if !self.options.checksum => Checksum::Unchecked(stored),
@@ -312,10 +398,19 @@ impl<S: Source> Reader<S> {
 }
 
 /// Reads an attribute of the next key; false if the byte is something else.
-fn attribute<S: Source>(scan: &mut Scan<'_, S>, parts: &mut Parts, byte: u8, dialect: Dialect, deep: bool) -> Result<bool> {
+pub(super) fn attribute<S: Source>(
+    scan: &mut Scan<'_, S>,
+    parts: &mut Parts,
+    byte: u8,
+    dialect: Dialect,
+    deep: bool,
+) -> Result<bool> {
     let start = scan.at - 1;
     let repeated = match byte {
-        opcode::EXPIRETIME_MS => parts.expire_ms.replace(i64::from_le_bytes(scan.array("expiry")?)).is_some(),
+        opcode::EXPIRETIME_MS => parts
+            .expire_ms
+            .replace(i64::from_le_bytes(scan.array("expiry")?))
+            .is_some(),
         opcode::EXPIRETIME => {
             let seconds = i32::from_le_bytes(scan.array("expiry")?);
             parts.expire_ms.replace(i64::from(seconds) * 1000).is_some()
@@ -333,18 +428,32 @@ fn attribute<S: Source>(scan: &mut Scan<'_, S>, parts: &mut Parts, byte: u8, dia
         _ => return Ok(false),
     };
     if deep && repeated {
-        return Err(scan.error_at(start, Damage::Opcode, format!("opcode {byte} twice before one key")));
+        return Err(scan.error_at(
+            start,
+            Damage::Opcode,
+            format!("opcode {byte} twice before one key"),
+        ));
     }
     Ok(true)
 }
 
 /// Walks over an opcode that is no attribute.
-fn skip_opcode<S: Source>(scan: &mut Scan<'_, S>, byte: u8, dialect: Dialect, start: usize) -> Result<()> {
+pub(super) fn skip_opcode<S: Source>(
+    scan: &mut Scan<'_, S>,
+    byte: u8,
+    dialect: Dialect,
+    start: usize,
+) -> Result<()> {
     let is_valkey = dialect.family() == Family::Valkey;
     match byte {
         opcode::SELECTDB => scan.len("database").map(|_| ()),
-        opcode::RESIZEDB => scan.len("number of keys").and_then(|_| scan.len("number of expiring keys")).map(|_| ()),
-        opcode::AUX => scan.string("aux name").and_then(|()| scan.string("aux value")),
+        opcode::RESIZEDB => scan
+            .len("number of keys")
+            .and_then(|_| scan.len("number of expiring keys"))
+            .map(|_| ()),
+        opcode::AUX => scan
+            .string("aux name")
+            .and_then(|()| scan.string("aux value")),
         opcode::MODULE_AUX => {
             scan.len("module id")?;
             scan.len("module opcode")?;
@@ -369,8 +478,16 @@ fn skip_opcode<S: Source>(scan: &mut Scan<'_, S>, byte: u8, dialect: Dialect, st
     }
 }
 
-fn scan_value<S: Source>(mut scan: Scan<'_, S>, mut parts: Parts, byte: u8, dialect: Dialect, modules: bool, start: usize) -> Result<Shape> {
-    let info = opcode::type_info(dialect.family(), byte).filter(|info| info.since <= dialect.version());
+fn scan_value<S: Source>(
+    mut scan: Scan<'_, S>,
+    mut parts: Parts,
+    byte: u8,
+    dialect: Dialect,
+    modules: bool,
+    start: usize,
+) -> Result<Shape> {
+    let info =
+        opcode::type_info(dialect.family(), byte).filter(|info| info.since <= dialect.version());
     let Some(info) = info else {
         return Err(scan.error_at(start, Damage::Type, opcode::type_refusal(dialect, byte)));
     };
@@ -379,7 +496,11 @@ fn scan_value<S: Source>(mut scan: Scan<'_, S>, mut parts: Parts, byte: u8, dial
     parts.key = key_start..scan.at;
     let value_start = scan.at;
     let walked = if info.layout == opcode::Layout::Module && !modules {
-        Err(scan.error_at(start, Damage::Type, "a module value, and its module is not loaded"))
+        Err(scan.error_at(
+            start,
+            Damage::Type,
+            "a module value, and its module is not loaded",
+        ))
     } else {
         scan.value(info)
     };
@@ -388,7 +509,12 @@ fn scan_value<S: Source>(mut scan: Scan<'_, S>, mut parts: Parts, byte: u8, dial
     }
     parts.value = value_start..scan.at;
     let len = scan.at;
-    Ok(Shape { kind: Kind::Value(info), parts, body: start + 1, len })
+    Ok(Shape {
+        kind: Kind::Value(info),
+        parts,
+        body: start + 1,
+        len,
+    })
 }
 
 impl Shape {
@@ -415,7 +541,10 @@ pub(super) use keys::KeyIndex as Keys;
 pub fn verify<S: Source>(reader: &mut Reader<S>) -> Result<Checksum> {
     loop {
         match reader.next()? {
-            Some(Located { event: Event::End(checksum), .. }) => return Ok(checksum),
+            Some(Located {
+                event: Event::End(checksum),
+                ..
+            }) => return Ok(checksum),
             Some(_) => {}
             None => return Ok(Checksum::None),
         }

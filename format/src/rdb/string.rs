@@ -127,7 +127,11 @@ impl<'a> From<&'a [u8]> for Text<'a> {
 pub(crate) enum Stored<'a> {
     Plain(&'a [u8]),
     Int(i64),
-    Lzf { packed: &'a [u8], len: usize, at: u64 },
+    Lzf {
+        packed: &'a [u8],
+        len: usize,
+        at: u64,
+    },
 }
 
 impl<'a> Stored<'a> {
@@ -171,7 +175,8 @@ impl<'a> Stored<'a> {
             return Ok(());
         };
         out.clear();
-        lzf::decompress(packed, len, out).map_err(|error| error.placed_at(at).inside("compressed string"))
+        lzf::decompress(packed, len, out)
+            .map_err(|error| error.placed_at(at).inside("compressed string"))
     }
 }
 
@@ -184,12 +189,18 @@ impl<'a> Stored<'a> {
 pub(crate) fn read_string<'a>(cursor: &mut Cursor<'a>, what: &str) -> Result<Stored<'a>> {
     let start = cursor.offset();
     match read_prefix(cursor, what)? {
-        Prefix::Plain(len) => Ok(Stored::Plain(cursor.bytes(usize::try_from(len).unwrap_or(usize::MAX), what)?)),
+        Prefix::Plain(len) => Ok(Stored::Plain(
+            cursor.bytes(usize::try_from(len).unwrap_or(usize::MAX), what)?,
+        )),
         Prefix::Special(0) => Ok(Stored::Int(i64::from(cursor.i8(what)?))),
         Prefix::Special(1) => Ok(Stored::Int(i64::from(cursor.i16le(what)?))),
         Prefix::Special(2) => Ok(Stored::Int(i64::from(cursor.i32le(what)?))),
         Prefix::Special(3) => read_compressed(cursor, start, what),
-        Prefix::Special(form) => Err(FormatError::new(Damage::Length, start, unknown_form(what, form))),
+        Prefix::Special(form) => Err(FormatError::new(
+            Damage::Length,
+            start,
+            unknown_form(what, form),
+        )),
     }
 }
 
@@ -201,10 +212,15 @@ pub(crate) fn unknown_form(what: &str, form: u8) -> String {
 fn read_compressed<'a>(cursor: &mut Cursor<'a>, at: u64, what: &str) -> Result<Stored<'a>> {
     let packed = read_len(cursor, what)?;
     let len = read_len(cursor, what)?;
-    check_lzf_lengths(packed, len).map_err(|text| FormatError::new(Damage::Lzf, at, format!("{what}: {text}")))?;
+    check_lzf_lengths(packed, len)
+        .map_err(|text| FormatError::new(Damage::Lzf, at, format!("{what}: {text}")))?;
     let packed = cursor.bytes(usize::try_from(packed).unwrap_or(usize::MAX), what)?;
     // The lengths were just found to be in proportion, and the packed bytes are here, so this fits memory.
-    Ok(Stored::Lzf { packed, len: len as usize, at })
+    Ok(Stored::Lzf {
+        packed,
+        len: len as usize,
+        at,
+    })
 }
 
 /// Whether compressed and original length can belong together.
@@ -265,7 +281,15 @@ mod tests {
 
     #[test]
     fn integers_take_the_shortest_form() {
-        for (value, size) in [(0, 2), (-128, 2), (128, 3), (-32768, 3), (32768, 5), (i64::from(i32::MIN), 5), (1 << 31, 11)] {
+        for (value, size) in [
+            (0, 2),
+            (-128, 2),
+            (128, 3),
+            (-32768, 3),
+            (32768, 5),
+            (i64::from(i32::MIN), 5),
+            (1 << 31, 11),
+        ] {
             let mut out = Vec::new();
             write_int(&mut out, value);
             assert_eq!(out.len(), size, "{value}");
@@ -276,7 +300,16 @@ mod tests {
     #[test]
     fn only_canonical_text_is_an_integer() {
         assert_eq!(small_int(b"-2147483648"), Some(i32::MIN));
-        for text in [&b""[..], b"007", b"-0", b"+5", b"2147483648", b" 1", b"1 ", b"-"] {
+        for text in [
+            &b""[..],
+            b"007",
+            b"-0",
+            b"+5",
+            b"2147483648",
+            b" 1",
+            b"1 ",
+            b"-",
+        ] {
             assert_eq!(small_int(text), None, "{text:?}");
         }
     }

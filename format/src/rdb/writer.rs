@@ -51,7 +51,12 @@ pub struct WriteOptions {
 impl WriteOptions {
     /// Compression and checksum on, nothing dropped.
     pub const fn new(dialect: Dialect) -> Self {
-        WriteOptions { dialect, compress: true, checksum: true, lossy_at_ms: None }
+        WriteOptions {
+            dialect,
+            compress: true,
+            checksum: true,
+            lossy_at_ms: None,
+        }
     }
 }
 
@@ -102,7 +107,7 @@ impl<W: Write> Writer<W> {
         }
         Ok(Writer {
             out,
-            buffer: Vec::with_capacity(2 * FLUSH_AT),
+            buffer: Vec::new(),
             options,
             crc: Crc64::new(),
             written: 0,
@@ -141,7 +146,11 @@ impl<W: Write> Writer<W> {
             Event::Function(code) => self.function(&code.to_vec()),
             Event::SelectDb(db) => self.select_db(*db).map(|()| Written::Whole),
             Event::Resize { keys, expires } => self.resize(*keys, *expires),
-            Event::SlotInfo { slot, keys, expires } => self.slot_info(*slot, *keys, *expires),
+            Event::SlotInfo {
+                slot,
+                keys,
+                expires,
+            } => self.slot_info(*slot, *keys, *expires),
             Event::SlotImport(import) => self.slot_import(import),
             Event::Record(record) => self.object(&record.head, &record.value),
             Event::End(_) => Ok(Written::Whole),
@@ -211,7 +220,12 @@ impl<W: Write> Writer<W> {
     /// [`WriteError::Unsupported`] below version 10.
     pub fn function(&mut self, code: &[u8]) -> WriteResult<Written> {
         if !self.dialect().has_listpacks() {
-            return Err(self.unsupported("a function library", "Redis 7.0 (version 10)", &[], false));
+            return Err(self.unsupported(
+                "a function library",
+                "Redis 7.0 (version 10)",
+                &[],
+                false,
+            ));
         }
         self.opcode(opcode::FUNCTION);
         self.put_string(code)?;
@@ -220,7 +234,12 @@ impl<W: Write> Writer<W> {
 
     fn module_aux(&mut self, aux: &super::ModuleAux<'_>) -> WriteResult<Written> {
         if !self.dialect().has_streams() {
-            return Err(self.unsupported("data of a module outside the keys", "Redis 5.0 (version 9)", &[], false));
+            return Err(self.unsupported(
+                "data of a module outside the keys",
+                "Redis 5.0 (version 9)",
+                &[],
+                false,
+            ));
         }
         self.opcode(opcode::MODULE_AUX);
         for number in [aux.module.id, 2, aux.when] {
@@ -232,7 +251,12 @@ impl<W: Write> Writer<W> {
 
     fn slot_import(&mut self, import: &super::SlotImport<'_>) -> WriteResult<Written> {
         if !self.dialect().has_valkey_field_expiry() {
-            return Err(self.unsupported("an import of slots under way", "Valkey 9.0 (version 80)", &[], false));
+            return Err(self.unsupported(
+                "an import of slots under way",
+                "Valkey 9.0 (version 80)",
+                &[],
+                false,
+            ));
         }
         self.opcode(opcode::SLOT_IMPORT);
         self.put_text(&import.job)?;
@@ -275,7 +299,12 @@ impl<W: Write> Writer<W> {
     ///
     /// # Errors
     /// Failure of the output.
-    pub fn begin_list_nodes(&mut self, head: &Head<'_>, nodes: u64, elements: u64) -> WriteResult<()> {
+    pub fn begin_list_nodes(
+        &mut self,
+        head: &Head<'_>,
+        nodes: u64,
+        elements: u64,
+    ) -> WriteResult<()> {
         if self.dialect().has_listpacks() {
             return self.begin(head, 18, nodes, Collection::Nodes { expanded: false });
         }
@@ -302,9 +331,19 @@ impl<W: Write> Writer<W> {
     ///
     /// # Errors
     /// [`WriteError::Unsupported`] below Redis 7.4 and Valkey 9.0.
-    pub fn begin_expiring_hash(&mut self, head: &Head<'_>, count: u64, lowest_ms: i64) -> WriteResult<()> {
+    pub fn begin_expiring_hash(
+        &mut self,
+        head: &Head<'_>,
+        count: u64,
+        lowest_ms: i64,
+    ) -> WriteResult<()> {
         if self.dialect().has_valkey_field_expiry() {
-            return self.begin(head, 22, count, Collection::ExpiringFields { lowest: lowest_ms });
+            return self.begin(
+                head,
+                22,
+                count,
+                Collection::ExpiringFields { lowest: lowest_ms },
+            );
         }
         if !self.dialect().has_redis_field_expiry() {
             return Err(self.unsupported(FIELD_EXPIRY, FIELD_EXPIRY_NEEDS, head.key, true));
@@ -319,7 +358,11 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// Failure of the output.
     pub fn begin_zset(&mut self, head: &Head<'_>, count: u64) -> WriteResult<()> {
-        let byte = if self.dialect().has_binary_scores() { 5 } else { 3 };
+        let byte = if self.dialect().has_binary_scores() {
+            5
+        } else {
+            3
+        };
         self.begin(head, byte, count, Collection::Scores)
     }
 
@@ -359,7 +402,12 @@ impl<W: Write> Writer<W> {
     ///
     /// # Errors
     /// Failure of the output.
-    pub fn expiring_field(&mut self, name: &[u8], value: &[u8], expire_ms: Option<i64>) -> WriteResult<()> {
+    pub fn expiring_field(
+        &mut self,
+        name: &[u8],
+        value: &[u8],
+        expire_ms: Option<i64>,
+    ) -> WriteResult<()> {
         let Collection::ExpiringFields { lowest } = self.collection else {
             panic!("no hash with field expiries was begun");
         };
@@ -372,7 +420,8 @@ impl<W: Write> Writer<W> {
         self.put_string(name)?;
         self.put_string(value)?;
         if is_valkey {
-            self.buffer.extend_from_slice(&expire_ms.unwrap_or(-1).to_le_bytes());
+            self.buffer
+                .extend_from_slice(&expire_ms.unwrap_or(-1).to_le_bytes());
         }
         Ok(())
     }
@@ -400,7 +449,11 @@ impl<W: Write> Writer<W> {
             write_len(&mut self.buffer, container);
             return self.put_string(bytes);
         }
-        let node = super::object::Node { kind, bytes: bytes.into(), offset: 0 };
+        let node = super::object::Node {
+            kind,
+            bytes: bytes.into(),
+            offset: 0,
+        };
         for element in super::object::Elements::of_node(node) {
             self.owe(Collection::Nodes { expanded: true }, 1);
             self.put_text(&element?)?;
@@ -416,7 +469,11 @@ impl<W: Write> Writer<W> {
         self.opcode(opcode::EOF);
         self.flush_buffer()?;
         if self.dialect().has_checksum() {
-            let sum = if self.options.checksum { self.crc.value() } else { 0 };
+            let sum = if self.options.checksum {
+                self.crc.value()
+            } else {
+                0
+            };
             self.out.write_all(&sum.to_le_bytes())?;
         }
         Ok(self.out)
@@ -434,7 +491,13 @@ impl<W: Write> Writer<W> {
         self.buffer.push(byte);
     }
 
-    fn begin(&mut self, head: &Head<'_>, byte: u8, count: u64, collection: Collection) -> WriteResult<()> {
+    fn begin(
+        &mut self,
+        head: &Head<'_>,
+        byte: u8,
+        count: u64,
+        collection: Collection,
+    ) -> WriteResult<()> {
         self.start(head, byte)?;
         self.begin_count(count, collection)
     }
@@ -449,7 +512,10 @@ impl<W: Write> Writer<W> {
 
     #[inline]
     fn owe(&mut self, collection: Collection, count: u64) {
-        assert!(self.collection == collection && self.owed >= count, "an element without a collection");
+        assert!(
+            self.collection == collection && self.owed >= count,
+            "an element without a collection"
+        );
         self.owed -= count;
     }
 
@@ -484,7 +550,12 @@ impl<W: Write> Writer<W> {
 
     fn check_size(&self, size: u64) -> WriteResult<()> {
         if size > u64::from(u32::MAX) && !self.dialect().has_binary_scores() {
-            return Err(self.unsupported("more than 2^32-1 bytes or elements", "Redis 4.0 (version 8)", &[], false));
+            return Err(self.unsupported(
+                "more than 2^32-1 bytes or elements",
+                "Redis 4.0 (version 8)",
+                &[],
+                false,
+            ));
         }
         Ok(())
     }
@@ -554,7 +625,11 @@ impl<W: Write> Writer<W> {
 
     #[inline]
     fn flush_full(&mut self) -> WriteResult<()> {
-        if self.buffer.len() < FLUSH_AT { Ok(()) } else { self.flush_buffer() }
+        if self.buffer.len() < FLUSH_AT {
+            Ok(())
+        } else {
+            self.flush_buffer()
+        }
     }
 
     fn flush_buffer(&mut self) -> WriteResult<()> {
@@ -573,8 +648,20 @@ impl<W: Write> Writer<W> {
         Ok(self.out.write_all(bytes)?)
     }
 
-    fn unsupported(&self, what: &'static str, needs: &'static str, key: &[u8], part: bool) -> WriteError {
-        WriteError::Unsupported(Unsupported { what, needs, target: self.dialect(), key: key.to_vec(), part })
+    fn unsupported(
+        &self,
+        what: &'static str,
+        needs: &'static str,
+        key: &[u8],
+        part: bool,
+    ) -> WriteError {
+        WriteError::Unsupported(Unsupported {
+            what,
+            needs,
+            target: self.dialect(),
+            key: key.to_vec(),
+            part,
+        })
     }
 }
 

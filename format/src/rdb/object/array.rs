@@ -55,7 +55,12 @@ fn read_item<'a>(cursor: &mut Cursor<'a>) -> Result<(u64, ArrayItem<'a>)> {
         0 | 3 => ArrayItem::String(read_string(cursor, "array element").and_then(Stored::text)?),
         1 => ArrayItem::Int(cursor.i64le("array integer")?),
         2 => ArrayItem::Double(cursor.f64le("array double")?),
-        other => return Err(cursor.error(Damage::Encoding, format!("array element with unknown tag {other}"))),
+        other => {
+            return Err(cursor.error(
+                Damage::Encoding,
+                format!("array element with unknown tag {other}"),
+            ));
+        }
     };
     Ok((index, item))
 }

@@ -18,20 +18,45 @@ pub struct Blob<'a> {
 impl<'a> Blob<'a> {
     /// A blob that comes from no file, for writing. It is taken to be sound.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Blob { bytes, at: 0, flat: false, checked: true }
+        Blob {
+            bytes,
+            at: 0,
+            flat: false,
+            checked: true,
+        }
     }
 
     pub(super) fn unchecked(bytes: &'a [u8], at: u64, flat: bool) -> Self {
-        Blob { bytes, at, flat, checked: false }
+        Blob {
+            bytes,
+            at,
+            flat,
+            checked: false,
+        }
     }
 
     /// Decodes a string of the file; `scratch` takes it if it was compressed. `end` is the offset after the string.
-    pub(crate) fn read(stored: Stored<'a>, at: u64, end: u64, scratch: &'a mut Vec<u8>) -> Result<Self> {
+    pub(crate) fn read(
+        stored: Stored<'a>,
+        at: u64,
+        end: u64,
+        scratch: &'a mut Vec<u8>,
+    ) -> Result<Self> {
         if let Stored::Plain(bytes) = stored {
-            return Ok(Blob { bytes, at: end - bytes.len() as u64, flat: true, checked: false });
+            return Ok(Blob {
+                bytes,
+                at: end - bytes.len() as u64,
+                flat: true,
+                checked: false,
+            });
         }
         let bytes = stored.bytes_in(scratch)?;
-        Ok(Blob { bytes, at, flat: false, checked: false })
+        Ok(Blob {
+            bytes,
+            at,
+            flat: false,
+            checked: false,
+        })
     }
 
     /// The packed bytes.
@@ -50,7 +75,11 @@ impl<'a> Blob<'a> {
 
     /// Gives an error about the inside of the block its place in the file.
     pub(crate) fn place(&self, error: Box<FormatError>) -> Box<FormatError> {
-        if self.flat { error.moved_by(self.at) } else { error.placed_at(self.at) }
+        if self.flat {
+            error.moved_by(self.at)
+        } else {
+            error.placed_at(self.at)
+        }
     }
 
     /// Absolute offset of the block.

@@ -27,19 +27,19 @@ pub(crate) struct Checker {
 #[inline]
 pub(crate) fn hash_bytes(bytes: &[u8], seed: u64) -> u64 {
     const K: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mix = |a: u64, b: u64| {
-        let wide = u128::from(a ^ K) * u128::from(b ^ 0xc2b2_ae3d_27d4_eb4f);
+    let fold = |state: u64| {
+        let wide = u128::from(state) * u128::from(K);
         (wide as u64) ^ ((wide >> 64) as u64)
     };
-    let mut state = seed ^ (bytes.len() as u64).wrapping_mul(K);
+    let mut state = fold(seed ^ 0xc2b2_ae3d_27d4_eb4f).wrapping_add(bytes.len() as u64);
     let mut rest = bytes;
     while let Some((chunk, tail)) = rest.split_first_chunk::<8>() {
-        state = mix(state, u64::from_le_bytes(*chunk));
+        state = fold(state ^ u64::from_le_bytes(*chunk)).wrapping_add(K);
         rest = tail;
     }
     let mut last = [0; 8];
     last[..rest.len()].copy_from_slice(rest);
-    mix(mix(state, u64::from_le_bytes(last)), K)
+    fold(fold(state ^ u64::from_le_bytes(last)).wrapping_add(K))
 }
 
 fn damage(at: u64, what: impl Into<String>) -> Box<FormatError> {
@@ -86,11 +86,16 @@ impl Checker {
             let (member, score) = pair?;
             if packed && score < last {
                 let member = quote(&member.to_vec());
-                return Err(damage(at, format!("member {member} with score {score} stands after score {last}")));
+                return Err(damage(
+                    at,
+                    format!("member {member} with score {score} stands after score {last}"),
+                ));
             }
             last = score;
         }
-        self.unique(at, "member", || zset.pairs().map(|pair| pair.map(|(member, _)| member)))
+        self.unique(at, "member", || {
+            zset.pairs().map(|pair| pair.map(|(member, _)| member))
+        })
     }
 
     fn check_hash(&mut self, hash: &mut Hash<'_>, at: u64) -> Result<()> {
@@ -104,11 +109,18 @@ impl Checker {
             Hash::Listpack(blob) | Hash::ExpiringListpack(blob) => check_listpack(blob)?,
         }
         // The names are walked for duplicates; the iterator looks at values and expiries on its way.
-        self.unique(at, "field", || hash.fields().map(|field| field.map(|field| field.name)))
+        self.unique(at, "field", || {
+            hash.fields().map(|field| field.map(|field| field.name))
+        })
     }
 
     /// Finds a name that occurs twice, and a value without any.
-    fn unique<'a, I: Iterator<Item = Result<Text<'a>>>>(&mut self, at: u64, what: &str, names: impl Fn() -> I) -> Result<()> {
+    fn unique<'a, I: Iterator<Item = Result<Text<'a>>>>(
+        &mut self,
+        at: u64,
+        what: &str,
+        names: impl Fn() -> I,
+    ) -> Result<()> {
         self.hashes.clear();
         let mut scratch = I64Text::new();
         for name in names() {
@@ -133,14 +145,21 @@ impl Checker {
 /// Whether a number occurs twice; small slices are compared as they are, larger ones sorted.
 fn has_repeats(hashes: &mut [u64]) -> bool {
     if hashes.len() <= 16 {
-        return hashes.iter().enumerate().any(|(place, hash)| hashes[..place].contains(hash));
+        return hashes
+            .iter()
+            .enumerate()
+            .any(|(place, hash)| hashes[..place].contains(hash));
     }
     hashes.sort_unstable();
     hashes.windows(2).any(|pair| pair[0] == pair[1])
 }
 
 fn not_empty(is_empty: bool, at: u64) -> Result<()> {
-    if is_empty { Err(damage(at, "empty, which no server writes")) } else { Ok(()) }
+    if is_empty {
+        Err(damage(at, "empty, which no server writes"))
+    } else {
+        Ok(())
+    }
 }
 
 fn check_listpack(blob: &mut Blob<'_>) -> Result<()> {
@@ -169,7 +188,9 @@ fn check_list(list: &mut List<'_>, at: u64) -> Result<()> {
             for node in nodes.clone() {
                 let node = node?;
                 let offset = node.offset;
-                if node.kind != NodeKind::Plain && check_node(&node.blob_of(&node.bytes), node.kind)? {
+                if node.kind != NodeKind::Plain
+                    && check_node(&node.blob_of(&node.bytes), node.kind)?
+                {
                     return Err(damage(offset, "list node without elements"));
                 }
             }
@@ -194,13 +215,25 @@ fn check_stream(stream: &Stream<'_>, at: u64) -> Result<()> {
     for node in stream.nodes() {
         let node = node?;
         if last_node.is_some_and(|last| last >= node.id) {
-            return Err(damage(node.offset, format!("stream node {} does not come after the one before it", node.id)));
+            return Err(damage(
+                node.offset,
+                format!(
+                    "stream node {} does not come after the one before it",
+                    node.id
+                ),
+            ));
         }
         last_node = Some(node.id);
         let mut entries = 0_u64;
         walk_node(node.id, node.blob(), false, &mut |entry, deleted| {
             if last_id.is_some_and(|last| last >= entry.id) {
-                return Err(damage(node.offset, format!("stream entry {} does not come after the one before it", entry.id)));
+                return Err(damage(
+                    node.offset,
+                    format!(
+                        "stream entry {} does not come after the one before it",
+                        entry.id
+                    ),
+                ));
             }
             last_id = Some(entry.id);
             entries += 1;
@@ -212,17 +245,30 @@ fn check_stream(stream: &Stream<'_>, at: u64) -> Result<()> {
         }
     }
     if live != stream.length {
-        return Err(damage(at, format!("stream length {} stated, {live} entries found", stream.length)));
+        return Err(damage(
+            at,
+            format!(
+                "stream length {} stated, {live} entries found",
+                stream.length
+            ),
+        ));
     }
     if last_id.is_some_and(|last| last > stream.last_id) {
-        return Err(damage(at, format!("last id {} is below that of an entry", stream.last_id)));
+        return Err(damage(
+            at,
+            format!("last id {} is below that of an entry", stream.last_id),
+        ));
     }
     let mut names = HashSet::new();
     for group in &stream.groups {
         if !names.insert(group.name.to_vec()) {
-            return Err(damage(at, format!("group {} occurs twice", quote(&group.name.to_vec()))));
+            return Err(damage(
+                at,
+                format!("group {} occurs twice", quote(&group.name.to_vec())),
+            ));
         }
-        check_group(group).map_err(|what| damage(at, format!("group {}: {what}", quote(&group.name.to_vec()))))?;
+        check_group(group)
+            .map_err(|what| damage(at, format!("group {}: {what}", quote(&group.name.to_vec()))))?;
     }
     Ok(())
 }
@@ -238,11 +284,16 @@ fn check_group(group: &Group<'_>) -> std::result::Result<(), String> {
     let mut names = HashSet::new();
     for consumer in &group.consumers {
         if !names.insert(consumer.name.to_vec()) {
-            return Err(format!("consumer {} occurs twice", quote(&consumer.name.to_vec())));
+            return Err(format!(
+                "consumer {} occurs twice",
+                quote(&consumer.name.to_vec())
+            ));
         }
         for id in &consumer.pending {
             if !unowned.remove(id) {
-                return Err(format!("entry {id} of a consumer is not pending, or has two owners"));
+                return Err(format!(
+                    "entry {id} of a consumer is not pending, or has two owners"
+                ));
             }
         }
     }

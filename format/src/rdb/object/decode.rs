@@ -14,7 +14,11 @@ use crate::error::{Damage, Result};
 ///
 /// # Errors
 /// Malformed lengths and strings; packed blocks are not looked into.
-pub(crate) fn decode<'a>(info: &TypeInfo, mut cursor: Cursor<'a>, scratch: &'a mut Vec<u8>) -> Result<Object<'a>> {
+pub(crate) fn decode<'a>(
+    info: &TypeInfo,
+    mut cursor: Cursor<'a>,
+    scratch: &'a mut Vec<u8>,
+) -> Result<Object<'a>> {
     let cursor = &mut cursor;
     match info.layout {
         Layout::String if info.byte == 0 => string(cursor, scratch),
@@ -31,14 +35,27 @@ pub(crate) fn decode<'a>(info: &TypeInfo, mut cursor: Cursor<'a>, scratch: &'a m
         }
         Layout::Nodes => {
             let count = read_len(cursor, "number of nodes")?;
-            Ok(Object::List(List::Quicklist(Nodes::new(Texts::new(cursor.clone(), count), true))))
+            Ok(Object::List(List::Quicklist(Nodes::new(
+                Texts::new(cursor.clone(), count),
+                true,
+            ))))
         }
         Layout::TextScores | Layout::BinaryScores => {
             let count = read_len(cursor, "count")?;
-            Ok(Object::Zset(Zset::Plain(Scores::full(cursor.clone(), count, info.layout == Layout::BinaryScores))))
+            Ok(Object::Zset(Zset::Plain(Scores::full(
+                cursor.clone(),
+                count,
+                info.layout == Layout::BinaryScores,
+            ))))
         }
         Layout::Expiring { base } => {
-            let form = if base { TtlForm::Relative { lowest: cursor.i64le("lowest expiry")? } } else { TtlForm::Absolute };
+            let form = if base {
+                TtlForm::Relative {
+                    lowest: cursor.i64le("lowest expiry")?,
+                }
+            } else {
+                TtlForm::Absolute
+            };
             expiring(cursor, form)
         }
         Layout::ValkeyExpiring => expiring(cursor, TtlForm::Valkey),
@@ -51,7 +68,11 @@ pub(crate) fn decode<'a>(info: &TypeInfo, mut cursor: Cursor<'a>, scratch: &'a m
         Layout::Stream(form) => Stream::read(cursor, form).map(Object::Stream),
         Layout::Module => {
             let id = read_len(cursor, "module id")?;
-            Ok(Object::Module(Module { id, values: cursor.rest(), offset: cursor.offset() }))
+            Ok(Object::Module(Module {
+                id,
+                values: cursor.rest(),
+                offset: cursor.offset(),
+            }))
         }
         Layout::Array => array(cursor),
     }
@@ -86,7 +107,11 @@ fn packed(byte: u8, blob: Blob<'_>) -> Object<'_> {
 
 fn expiring<'a>(cursor: &mut Cursor<'a>, form: TtlForm) -> Result<Object<'a>> {
     let count = read_len(cursor, "count")?;
-    Ok(Object::Hash(Hash::Expiring(TtlHash::new(cursor.clone(), count, form))))
+    Ok(Object::Hash(Hash::Expiring(TtlHash::new(
+        cursor.clone(),
+        count,
+        form,
+    ))))
 }
 
 fn array<'a>(cursor: &mut Cursor<'a>) -> Result<Object<'a>> {
@@ -96,5 +121,9 @@ fn array<'a>(cursor: &mut Cursor<'a>) -> Result<Object<'a>> {
         1 => Some(read_len(cursor, "array insert index")?),
         other => return Err(cursor.error(Damage::Encoding, format!("array flag {other}"))),
     };
-    Ok(Object::Array(Array { count, insert_index, cursor: cursor.clone() }))
+    Ok(Object::Array(Array {
+        count,
+        insert_index,
+        cursor: cursor.clone(),
+    }))
 }

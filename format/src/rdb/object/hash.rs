@@ -65,7 +65,8 @@ impl<'a> Hash<'a> {
 
     /// Names and values only.
     pub fn pairs(&self) -> impl Iterator<Item = Result<(Text<'a>, Text<'a>)>> + use<'a> {
-        self.fields().map(|field| field.map(|field| (field.name, field.value)))
+        self.fields()
+            .map(|field| field.map(|field| (field.name, field.value)))
     }
 
     /// Whether the encoding has room for field expiries.
@@ -134,7 +135,11 @@ impl<'a> TtlHash<'a> {
 
     fn read(&mut self) -> Result<Field<'a>> {
         let at = self.cursor.offset();
-        let ahead = if self.form == TtlForm::Valkey { 0 } else { read_len(&mut self.cursor, "field expiry")? };
+        let ahead = if self.form == TtlForm::Valkey {
+            0
+        } else {
+            read_len(&mut self.cursor, "field expiry")?
+        };
         let name = read_string(&mut self.cursor, "field").and_then(Stored::text)?;
         let value = read_string(&mut self.cursor, "value").and_then(Stored::text)?;
         let expire_ms = match self.form {
@@ -146,7 +151,11 @@ impl<'a> TtlHash<'a> {
                 absolute(u64::try_from(sum).unwrap_or(u64::MAX), at)?
             }
         };
-        Ok(Field { name, value, expire_ms })
+        Ok(Field {
+            name,
+            value,
+            expire_ms,
+        })
     }
 }
 
@@ -154,14 +163,22 @@ fn valkey_expiry(cursor: &mut Cursor<'_>) -> Result<Option<i64>> {
     let at = cursor.offset();
     match cursor.i64le("field expiry")? {
         -1 => Ok(None),
-        time if time < 0 => Err(FormatError::new(Damage::Encoding, at, format!("field expiry {time} is negative"))),
+        time if time < 0 => Err(FormatError::new(
+            Damage::Encoding,
+            at,
+            format!("field expiry {time} is negative"),
+        )),
         time => Ok(Some(time)),
     }
 }
 
 fn absolute(time: u64, at: u64) -> Result<Option<i64>> {
     if time > EXPIRE_MS_MAX {
-        return Err(FormatError::new(Damage::Encoding, at, "field expiry lies beyond 2^48 ms"));
+        return Err(FormatError::new(
+            Damage::Encoding,
+            at,
+            "field expiry lies beyond 2^48 ms",
+        ));
     }
     Ok((time != 0).then_some(time as i64))
 }
@@ -172,24 +189,45 @@ pub struct Fields<'a>(Form<'a>);
 
 #[derive(Clone, Debug)]
 enum Form<'a> {
-    Flat { elements: Elements<'a>, step: u8, at: u64 },
+    Flat {
+        elements: Elements<'a>,
+        step: u8,
+        at: u64,
+    },
     Full(TtlHash<'a>),
     Failed,
 }
 
-fn flat_field<'a>(name: Result<Text<'a>>, elements: &mut Elements<'a>, step: u8, at: u64) -> Result<Field<'a>> {
+fn flat_field<'a>(
+    name: Result<Text<'a>>,
+    elements: &mut Elements<'a>,
+    step: u8,
+    at: u64,
+) -> Result<Field<'a>> {
     let odd = || FormatError::new(Damage::Encoding, at, "the last field is incomplete");
     let name = name?;
     let value = elements.next().unwrap_or_else(|| Err(odd()))?;
     if step == 2 {
-        return Ok(Field { name, value, expire_ms: None });
+        return Ok(Field {
+            name,
+            value,
+            expire_ms: None,
+        });
     }
     let time = elements.next().unwrap_or_else(|| Err(odd()))?;
     let time = time.as_int().and_then(|time| u64::try_from(time).ok());
     let Some(time) = time else {
-        return Err(FormatError::new(Damage::Encoding, at, "field expiry is no time"));
+        return Err(FormatError::new(
+            Damage::Encoding,
+            at,
+            "field expiry is no time",
+        ));
     };
-    Ok(Field { name, value, expire_ms: absolute(time, at)? })
+    Ok(Field {
+        name,
+        value,
+        expire_ms: absolute(time, at)?,
+    })
 }
 
 impl<'a> Iterator for Fields<'a> {

@@ -87,7 +87,11 @@ pub struct Nodes<'a> {
 
 impl<'a> Nodes<'a> {
     pub(super) fn new(texts: Texts<'a>, containers: bool) -> Self {
-        Nodes { texts, containers, failed: false }
+        Nodes {
+            texts,
+            containers,
+            failed: false,
+        }
     }
 
     /// How many nodes are left.
@@ -101,7 +105,11 @@ impl<'a> Nodes<'a> {
     }
 
     fn read(&mut self) -> Result<Node<'a>> {
-        let kind = if self.containers { read_container(&mut self.texts)? } else { NodeKind::Ziplist };
+        let kind = if self.containers {
+            read_container(&mut self.texts)?
+        } else {
+            NodeKind::Ziplist
+        };
         let at = self.texts.offset();
         let stored = match self.texts.next_stored() {
             Some(stored) => stored?,
@@ -109,8 +117,16 @@ impl<'a> Nodes<'a> {
         };
         let end = self.texts.offset();
         let bytes = stored.text()?.into_cow();
-        let offset = if matches!(bytes, Cow::Borrowed(_)) { end - bytes.len() as u64 } else { at };
-        Ok(Node { kind, bytes, offset })
+        let offset = if matches!(bytes, Cow::Borrowed(_)) {
+            end - bytes.len() as u64
+        } else {
+            at
+        };
+        Ok(Node {
+            kind,
+            bytes,
+            offset,
+        })
     }
 }
 
@@ -119,7 +135,10 @@ fn read_container(texts: &mut Texts<'_>) -> Result<NodeKind> {
     match read_len(texts.cursor(), "container of a list node")? {
         1 => Ok(NodeKind::Plain),
         2 => Ok(NodeKind::Listpack),
-        other => Err(at.error(Damage::Encoding, format!("list node: container {other} instead of 1 or 2"))),
+        other => Err(at.error(
+            Damage::Encoding,
+            format!("list node: container {other} instead of 1 or 2"),
+        )),
     }
 }
 

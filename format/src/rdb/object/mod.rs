@@ -23,7 +23,9 @@ pub use list::{List, Node, NodeKind, Nodes};
 pub use module::{Module, ModuleValue, ModuleValues, module_name};
 pub use packed::Elements;
 pub use set::Set;
-pub use stream::{Consumer, Group, Pending, Producer, Producers, Stream, StreamEntry, StreamId, StreamNode};
+pub use stream::{
+    Consumer, Group, Pending, Producer, Producers, Stream, StreamEntry, StreamId, StreamNode,
+};
 pub use texts::Texts;
 pub use zset::{Scores, Zset};
 

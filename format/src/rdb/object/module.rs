@@ -39,13 +39,18 @@ impl<'a> Module<'a> {
 
     /// The values, decoded.
     pub fn decoded(&self) -> ModuleValues<'a> {
-        ModuleValues { cursor: Cursor::at_base(self.values, self.offset), done: false }
+        ModuleValues {
+            cursor: Cursor::at_base(self.values, self.offset),
+            done: false,
+        }
     }
 }
 
 /// The name in a module id.
 pub fn module_name(id: u64) -> String {
-    (0..9).map(|place| char::from(ALPHABET[(id >> (58 - 6 * place) & 63) as usize])).collect()
+    (0..9)
+        .map(|place| char::from(ALPHABET[(id >> (58 - 6 * place) & 63) as usize]))
+        .collect()
 }
 
 /// One value that a module saved.
@@ -108,9 +113,20 @@ mod tests {
         let id = 1 << 16 | 63 << 10 | 5;
         assert_eq!(module_name(id), "AAAAAAAB_");
         let values = b"\x01\x81\xff\xff\xff\xff\xff\xff\xff\xff\x02\x07\x05\x02hi\x00";
-        let module = Module { id, values, offset: 0 };
+        let module = Module {
+            id,
+            values,
+            offset: 0,
+        };
         assert_eq!(module.version(), 5);
         let decoded: Vec<_> = module.decoded().map(|value| value.unwrap()).collect();
-        assert_eq!(decoded, [ModuleValue::Signed(-1), ModuleValue::Unsigned(7), ModuleValue::String(Text::Bytes(b"hi"))]);
+        assert_eq!(
+            decoded,
+            [
+                ModuleValue::Signed(-1),
+                ModuleValue::Unsigned(7),
+                ModuleValue::String(Text::Bytes(b"hi"))
+            ]
+        );
     }
 }

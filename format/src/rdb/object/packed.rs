@@ -24,8 +24,14 @@ enum Source<'a> {
     Listpack(listpack::Iter<'a>),
     Ziplist(ziplist::Iter<'a>),
     Zipmap(zipmap::Iter<'a>),
-    Intset { set: Intset<'a>, index: usize },
-    Nodes { nodes: Nodes<'a>, inner: Box<Elements<'a>> },
+    Intset {
+        set: Intset<'a>,
+        index: usize,
+    },
+    Nodes {
+        nodes: Nodes<'a>,
+        inner: Box<Elements<'a>>,
+    },
     Owned(std::vec::IntoIter<Text<'a>>),
     Failed(Option<Box<FormatError>>),
 }
@@ -44,27 +50,46 @@ impl<'a> Elements<'a> {
     }
 
     pub(super) fn listpack(blob: &Blob<'a>) -> Self {
-        let view = if blob.is_checked() { Listpack::new(blob.bytes()) } else { Listpack::check(blob.bytes()) };
+        let view = if blob.is_checked() {
+            Listpack::new(blob.bytes())
+        } else {
+            Listpack::check(blob.bytes())
+        };
         Elements::or_failed(blob, view.map(|list| Source::Listpack(list.iter())))
     }
 
     pub(super) fn ziplist(blob: &Blob<'a>) -> Self {
-        let view = if blob.is_checked() { Ziplist::new(blob.bytes()) } else { Ziplist::check(blob.bytes()) };
+        let view = if blob.is_checked() {
+            Ziplist::new(blob.bytes())
+        } else {
+            Ziplist::check(blob.bytes())
+        };
         Elements::or_failed(blob, view.map(|list| Source::Ziplist(list.iter())))
     }
 
     pub(super) fn zipmap(blob: &Blob<'a>) -> Self {
-        let view = if blob.is_checked() { Zipmap::new(blob.bytes()) } else { Zipmap::check(blob.bytes()) };
+        let view = if blob.is_checked() {
+            Zipmap::new(blob.bytes())
+        } else {
+            Zipmap::check(blob.bytes())
+        };
         Elements::or_failed(blob, view.map(|map| Source::Zipmap(map.iter())))
     }
 
     pub(super) fn intset(blob: &Blob<'a>) -> Self {
-        let view = if blob.is_checked() { Intset::new(blob.bytes()) } else { Intset::check(blob.bytes()) };
+        let view = if blob.is_checked() {
+            Intset::new(blob.bytes())
+        } else {
+            Intset::check(blob.bytes())
+        };
         Elements::or_failed(blob, view.map(|set| Source::Intset { set, index: 0 }))
     }
 
     pub(super) fn nodes(nodes: Nodes<'a>) -> Self {
-        Elements(Source::Nodes { nodes, inner: Box::new(Elements::none()) })
+        Elements(Source::Nodes {
+            nodes,
+            inner: Box::new(Elements::none()),
+        })
     }
 
     /// The elements of one node of a list.
@@ -73,17 +98,28 @@ impl<'a> Elements<'a> {
             Cow::Borrowed(bytes) => {
                 let blob = node.blob_of(bytes);
                 match node.kind {
-                    NodeKind::Plain => Elements(Source::Owned(vec![Text::Bytes(bytes)].into_iter())),
+                    NodeKind::Plain => {
+                        Elements(Source::Owned(vec![Text::Bytes(bytes)].into_iter()))
+                    }
                     NodeKind::Listpack => Elements::listpack(&blob),
                     NodeKind::Ziplist => Elements::ziplist(&blob),
                 }
             }
-            Cow::Owned(bytes) if node.kind == NodeKind::Plain => Elements(Source::Owned(vec![Text::Owned(bytes)].into_iter())),
+            Cow::Owned(bytes) if node.kind == NodeKind::Plain => {
+                Elements(Source::Owned(vec![Text::Owned(bytes)].into_iter()))
+            }
             // The elements outlive the decompressed node, so they are copied out of it.
             Cow::Owned(ref bytes) => {
                 let blob = node.blob_of(bytes);
-                let elements = if node.kind == NodeKind::Listpack { Elements::listpack(&blob) } else { Elements::ziplist(&blob) };
-                match elements.map(|text| text.map(Text::into_owned)).collect::<Result<Vec<_>>>() {
+                let elements = if node.kind == NodeKind::Listpack {
+                    Elements::listpack(&blob)
+                } else {
+                    Elements::ziplist(&blob)
+                };
+                match elements
+                    .map(|text| text.map(Text::into_owned))
+                    .collect::<Result<Vec<_>>>()
+                {
                     Ok(texts) => Elements(Source::Owned(texts.into_iter())),
                     Err(error) => Elements(Source::Failed(Some(error))),
                 }

@@ -49,15 +49,24 @@ impl StreamId {
 
     fn from_bytes(bytes: [u8; 16]) -> Self {
         let whole = u128::from_be_bytes(bytes);
-        StreamId { ms: (whole >> 64) as u64, seq: whole as u64 }
+        StreamId {
+            ms: (whole >> 64) as u64,
+            seq: whole as u64,
+        }
     }
 
     fn raw(cursor: &mut Cursor<'_>, what: &str) -> Result<Self> {
-        Ok(StreamId { ms: cursor.u64be(what)?, seq: cursor.u64be(what)? })
+        Ok(StreamId {
+            ms: cursor.u64be(what)?,
+            seq: cursor.u64be(what)?,
+        })
     }
 
     fn lens(cursor: &mut Cursor<'_>, what: &str) -> Result<Self> {
-        Ok(StreamId { ms: read_len(cursor, what)?, seq: read_len(cursor, what)? })
+        Ok(StreamId {
+            ms: read_len(cursor, what)?,
+            seq: read_len(cursor, what)?,
+        })
     }
 }
 
@@ -167,7 +176,11 @@ pub struct StreamNode<'a> {
 
 impl StreamNode<'_> {
     pub(super) fn blob(&self) -> Blob<'_> {
-        Blob::unchecked(&self.listpack, self.offset, matches!(self.listpack, Cow::Borrowed(_)))
+        Blob::unchecked(
+            &self.listpack,
+            self.offset,
+            matches!(self.listpack, Cow::Borrowed(_)),
+        )
     }
 }
 
@@ -248,18 +261,37 @@ fn read_node<'a>(texts: &mut Texts<'a>) -> Result<StreamNode<'a>> {
     let key_at = texts.offset();
     let key = texts.next().unwrap_or_else(|| Err(end()))?.into_cow();
     let Ok(key) = <[u8; 16]>::try_from(&key[..]) else {
-        return Err(FormatError::new(Damage::Encoding, key_at, format!("stream node: key of {} bytes instead of 16", key.len())));
+        return Err(FormatError::new(
+            Damage::Encoding,
+            key_at,
+            format!("stream node: key of {} bytes instead of 16", key.len()),
+        ));
     };
     let at = texts.offset();
     let listpack = texts.next().unwrap_or_else(|| Err(end()))?.into_cow();
-    let offset = if matches!(listpack, Cow::Borrowed(_)) { texts.offset() - listpack.len() as u64 } else { at };
-    Ok(StreamNode { id: StreamId::from_bytes(key), listpack, offset })
+    let offset = if matches!(listpack, Cow::Borrowed(_)) {
+        texts.offset() - listpack.len() as u64
+    } else {
+        at
+    };
+    Ok(StreamNode {
+        id: StreamId::from_bytes(key),
+        listpack,
+        offset,
+    })
 }
 
 fn read_group<'a>(cursor: &mut Cursor<'a>, form: u8) -> Result<Group<'a>> {
     let name = read_string(cursor, "group name").and_then(Stored::text)?;
     let last_id = StreamId::lens(cursor, "last id of the group")?;
-    let mut group = Group { name, last_id, entries_read: None, pending: Vec::new(), consumers: Vec::new(), nacked: Vec::new() };
+    let mut group = Group {
+        name,
+        last_id,
+        entries_read: None,
+        pending: Vec::new(),
+        consumers: Vec::new(),
+        nacked: Vec::new(),
+    };
     if form >= 2 {
         let read = read_len(cursor, "entries read")?;
         group.entries_read = (read != u64::MAX).then_some(read);
@@ -268,7 +300,11 @@ fn read_group<'a>(cursor: &mut Cursor<'a>, form: u8) -> Result<Group<'a>> {
         let id = StreamId::raw(cursor, "pending id")?;
         let delivery_ms = cursor.i64le("delivery time")?;
         let count = read_len(cursor, "delivery count")?;
-        group.pending.push(Pending { id, delivery_ms, count });
+        group.pending.push(Pending {
+            id,
+            delivery_ms,
+            count,
+        });
     }
     for _ in 0..read_len(cursor, "number of consumers")? {
         group.consumers.push(read_consumer(cursor, form)?);
@@ -284,12 +320,21 @@ fn read_group<'a>(cursor: &mut Cursor<'a>, form: u8) -> Result<Group<'a>> {
 fn read_consumer<'a>(cursor: &mut Cursor<'a>, form: u8) -> Result<Consumer<'a>> {
     let name = read_string(cursor, "consumer name").and_then(Stored::text)?;
     let seen_ms = cursor.i64le("seen time")?;
-    let active_ms = if form >= 3 { Some(cursor.i64le("active time")?) } else { None };
+    let active_ms = if form >= 3 {
+        Some(cursor.i64le("active time")?)
+    } else {
+        None
+    };
     let mut pending = Vec::new();
     for _ in 0..read_len(cursor, "number of owned entries")? {
         pending.push(StreamId::raw(cursor, "owned id")?);
     }
-    Ok(Consumer { name, seen_ms, active_ms, pending })
+    Ok(Consumer {
+        name,
+        seen_ms,
+        active_ms,
+        pending,
+    })
 }
 
 fn read_producers<'a>(cursor: &mut Cursor<'a>) -> Result<Producers<'a>> {
@@ -307,5 +352,11 @@ fn read_producers<'a>(cursor: &mut Cursor<'a>) -> Result<Producers<'a>> {
     }
     let added = read_len(cursor, "tokens added")?;
     let duplicates = read_len(cursor, "duplicates")?;
-    Ok(Producers { duration_s, entries_max, producers, added, duplicates })
+    Ok(Producers {
+        duration_s,
+        entries_max,
+        producers,
+        added,
+        duplicates,
+    })
 }

@@ -14,7 +14,11 @@ pub struct Texts<'a> {
 
 impl<'a> Texts<'a> {
     pub(super) fn new(cursor: Cursor<'a>, count: u64) -> Self {
-        Texts { cursor, left: count, failed: false }
+        Texts {
+            cursor,
+            left: count,
+            failed: false,
+        }
     }
 
     /// How many strings are left.

@@ -29,8 +29,14 @@ impl<'a> Zset<'a> {
     pub fn pairs(&self) -> Scores<'a> {
         match self {
             Zset::Plain(scores) => scores.clone(),
-            Zset::Ziplist(blob) => Scores(Form::Packed { elements: Elements::ziplist(blob), at: blob.offset() }),
-            Zset::Listpack(blob) => Scores(Form::Packed { elements: Elements::listpack(blob), at: blob.offset() }),
+            Zset::Ziplist(blob) => Scores(Form::Packed {
+                elements: Elements::ziplist(blob),
+                at: blob.offset(),
+            }),
+            Zset::Listpack(blob) => Scores(Form::Packed {
+                elements: Elements::listpack(blob),
+                at: blob.offset(),
+            }),
         }
     }
 
@@ -63,23 +69,42 @@ pub struct Scores<'a>(Form<'a>);
 
 #[derive(Clone, Debug)]
 enum Form<'a> {
-    Full { cursor: Cursor<'a>, left: u64, binary: bool },
-    Packed { elements: Elements<'a>, at: u64 },
+    Full {
+        cursor: Cursor<'a>,
+        left: u64,
+        binary: bool,
+    },
+    Packed {
+        elements: Elements<'a>,
+        at: u64,
+    },
     Failed,
 }
 
 impl<'a> Scores<'a> {
     pub(super) fn full(cursor: Cursor<'a>, left: u64, binary: bool) -> Self {
-        Scores(Form::Full { cursor, left, binary })
+        Scores(Form::Full {
+            cursor,
+            left,
+            binary,
+        })
     }
 }
 
 fn full_pair<'a>(cursor: &mut Cursor<'a>, binary: bool) -> Result<(Text<'a>, f64)> {
     let member = read_string(cursor, "member").and_then(Stored::text)?;
     let at = cursor.offset();
-    let score = if binary { cursor.f64le("score")? } else { text_score(cursor)? };
+    let score = if binary {
+        cursor.f64le("score")?
+    } else {
+        text_score(cursor)?
+    };
     if score.is_nan() {
-        return Err(FormatError::new(Damage::Encoding, at, "score is not a number (NaN)"));
+        return Err(FormatError::new(
+            Damage::Encoding,
+            at,
+            "score is not a number (NaN)",
+        ));
     }
     Ok((member, score))
 }
@@ -99,7 +124,11 @@ fn text_score(cursor: &mut Cursor<'_>) -> Result<f64> {
 
 #[cold]
 fn bad_score(at: u64, text: &[u8]) -> Box<FormatError> {
-    FormatError::new(Damage::Encoding, at, format!("score {} is no number", crate::text::words::quote(text)))
+    FormatError::new(
+        Damage::Encoding,
+        at,
+        format!("score {} is no number", crate::text::words::quote(text)),
+    )
 }
 
 fn packed_score(score: &Text<'_>, at: u64) -> Result<f64> {
@@ -118,14 +147,24 @@ impl<'a> Iterator for Scores<'a> {
         let pair = match &mut self.0 {
             Form::Failed => return None,
             Form::Full { left: 0, .. } => return None,
-            Form::Full { cursor, left, binary } => {
+            Form::Full {
+                cursor,
+                left,
+                binary,
+            } => {
                 *left -= 1;
                 full_pair(cursor, *binary)
             }
             Form::Packed { elements, at } => match (elements.next()?, elements.next()) {
-                (Ok(member), Some(Ok(score))) => packed_score(&score, *at).map(|score| (member, score)),
+                (Ok(member), Some(Ok(score))) => {
+                    packed_score(&score, *at).map(|score| (member, score))
+                }
                 (Err(error), _) | (_, Some(Err(error))) => Err(error),
-                (Ok(_), None) => Err(FormatError::new(Damage::Encoding, *at, "the last member has no score")),
+                (Ok(_), None) => Err(FormatError::new(
+                    Damage::Encoding,
+                    *at,
+                    "the last member has no score",
+                )),
             },
         };
         if pair.is_err() {

@@ -22,6 +22,9 @@ impl KeyIndex {
     /// The place (or second hash) of pairs of keys whose hashes agree, for the caller to compare.
     pub fn suspects(&mut self) -> impl Iterator<Item = (u64, u64)> + '_ {
         self.seen.sort_unstable();
-        self.seen.windows(2).filter(|pair| pair[0].0 == pair[1].0).map(|pair| (pair[0].1, pair[1].1))
+        self.seen
+            .windows(2)
+            .filter(|pair| pair[0].0 == pair[1].0)
+            .map(|pair| (pair[0].1, pair[1].1))
     }
 }

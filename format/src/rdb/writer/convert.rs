@@ -12,7 +12,9 @@ use std::io::Write;
 
 use super::super::event::Head;
 use super::super::object::{Blob, Hash, List, NodeKind, Object, Set, Texts, Zset};
-use super::{Collection, FIELD_EXPIRY, FIELD_EXPIRY_NEEDS, WriteError, WriteResult, Writer, Written};
+use super::{
+    Collection, FIELD_EXPIRY, FIELD_EXPIRY_NEEDS, WriteError, WriteResult, Writer, Written,
+};
 
 impl<W: Write> Writer<W> {
     /// Writes a value in its encoding, or in the full one if the target cannot read that.
@@ -32,13 +34,25 @@ impl<W: Write> Writer<W> {
             Object::Stream(stream) => return self.stream(head, stream),
             Object::Module(module) => {
                 if !self.dialect().has_modules() {
-                    return Err(self.unsupported("a module value", "Redis 4.0 (version 8)", head.key, false));
+                    return Err(self.unsupported(
+                        "a module value",
+                        "Redis 4.0 (version 8)",
+                        head.key,
+                        false,
+                    ));
                 }
                 self.start(head, 7)?;
                 super::write_len(&mut self.buffer, module.id);
                 self.put_raw(module.values)?;
             }
-            Object::Array(_) => return Err(self.unsupported("an array", "Redis 8.8 (version 14)", head.key, false)),
+            Object::Array(_) => {
+                return Err(self.unsupported(
+                    "an array",
+                    "Redis 8.8 (version 14)",
+                    head.key,
+                    false,
+                ));
+            }
         }
         Ok(Written::Whole)
     }
@@ -48,7 +62,13 @@ impl<W: Write> Writer<W> {
         self.put_string(blob.bytes())
     }
 
-    fn texts(&mut self, head: &Head<'_>, byte: u8, texts: &Texts<'_>, each: u64) -> WriteResult<()> {
+    fn texts(
+        &mut self,
+        head: &Head<'_>,
+        byte: u8,
+        texts: &Texts<'_>,
+        each: u64,
+    ) -> WriteResult<()> {
         let count = texts.left() / each;
         self.begin(head, byte, count, Collection::Elements)?;
         self.owed = 0;
@@ -65,7 +85,11 @@ impl<W: Write> Writer<W> {
             List::Quicklist(nodes) => nodes,
         };
         let byte = if nodes.has_containers() { 18 } else { 14 };
-        let kept = if byte == 18 { self.dialect().has_listpacks() } else { self.dialect().has_quicklist() };
+        let kept = if byte == 18 {
+            self.dialect().has_listpacks()
+        } else {
+            self.dialect().has_quicklist()
+        };
         if !kept {
             self.begin(head, 1, list.count()?, Collection::Elements)?;
             for element in list.elements() {
@@ -79,7 +103,10 @@ impl<W: Write> Writer<W> {
         for node in nodes.clone() {
             let node = node?;
             if byte == 18 {
-                super::write_len(&mut self.buffer, if node.kind == NodeKind::Plain { 1 } else { 2 });
+                super::write_len(
+                    &mut self.buffer,
+                    if node.kind == NodeKind::Plain { 1 } else { 2 },
+                );
             }
             self.put_string(&node.bytes)?;
         }
@@ -105,7 +132,9 @@ impl<W: Write> Writer<W> {
     fn zset(&mut self, head: &Head<'_>, zset: &Zset<'_>) -> WriteResult<()> {
         match zset {
             Zset::Ziplist(blob) => return self.blob(head, 12, blob),
-            Zset::Listpack(blob) if self.dialect().has_listpacks() => return self.blob(head, 17, blob),
+            Zset::Listpack(blob) if self.dialect().has_listpacks() => {
+                return self.blob(head, 17, blob);
+            }
             _ => {}
         }
         self.begin_zset(head, zset.count()?)?;
@@ -131,7 +160,12 @@ impl<W: Write> Writer<W> {
     }
 
     /// Type 4, without fields that expired before `now_ms`.
-    fn plain_hash(&mut self, head: &Head<'_>, hash: &Hash<'_>, now_ms: Option<i64>) -> WriteResult<()> {
+    fn plain_hash(
+        &mut self,
+        head: &Head<'_>,
+        hash: &Hash<'_>,
+        now_ms: Option<i64>,
+    ) -> WriteResult<()> {
         let alive = |expire_ms: Option<i64>| !matches!((expire_ms, now_ms), (Some(time), Some(now)) if time <= now);
         let mut count = 0;
         for field in hash.fields() {
@@ -158,13 +192,16 @@ impl<W: Write> Writer<W> {
         };
         if !self.dialect().has_field_expiry() {
             let refused = self.unsupported(FIELD_EXPIRY, FIELD_EXPIRY_NEEDS, head.key, true);
-            let (Some(now), WriteError::Unsupported(what)) = (self.options.lossy_at_ms, &refused) else {
+            let (Some(now), WriteError::Unsupported(what)) = (self.options.lossy_at_ms, &refused)
+            else {
                 return Err(refused);
             };
             self.plain_hash(head, hash, Some(now))?;
             return Ok(Written::Partly(what.clone()));
         }
-        if let (Hash::ExpiringListpack(blob), true) = (hash, self.dialect().has_redis_field_expiry()) {
+        if let (Hash::ExpiringListpack(blob), true) =
+            (hash, self.dialect().has_redis_field_expiry())
+        {
             self.start(head, 25)?;
             self.buffer.extend_from_slice(&lowest.to_le_bytes());
             self.put_string(blob.bytes())?;
@@ -173,7 +210,11 @@ impl<W: Write> Writer<W> {
         self.begin_expiring_hash(head, hash.count()?, lowest)?;
         for field in hash.fields() {
             let field = field?;
-            self.expiring_field(&field.name.into_cow(), &field.value.into_cow(), field.expire_ms)?;
+            self.expiring_field(
+                &field.name.into_cow(),
+                &field.value.into_cow(),
+                field.expire_ms,
+            )?;
         }
         Ok(Written::Whole)
     }

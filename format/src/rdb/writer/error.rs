@@ -50,7 +50,11 @@ pub enum Written {
 
 impl fmt::Display for Unsupported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} cannot hold {}, which needs {}", self.target, self.what, self.needs)
+        write!(
+            f,
+            "{} cannot hold {}, which needs {}",
+            self.target, self.what, self.needs
+        )
     }
 }
 
@@ -60,7 +64,10 @@ impl fmt::Display for WriteError {
             WriteError::Io(error) => write!(f, "writing: {error}"),
             WriteError::Unsupported(what) => what.fmt(f),
             WriteError::Source(error) => error.fmt(f),
-            WriteError::Dialect(dialect) => write!(f, "{dialect} cannot be written; Redis 6 to 13 and Valkey 80 can"),
+            WriteError::Dialect(dialect) => write!(
+                f,
+                "{dialect} cannot be written; Redis 6 to 13 and Valkey 80 can"
+            ),
         }
     }
 }

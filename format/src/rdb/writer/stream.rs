@@ -1,5 +1,6 @@
 //! Streams, in the form that the file had or the newest that the target reads.
 
+use std::collections::HashSet;
 use std::io::Write;
 
 use super::super::event::Head;
@@ -30,7 +31,10 @@ impl<W: Write> Writer<W> {
         if form >= 2 {
             self.put_id(stream.first_id.unwrap_or_default());
             self.put_id(stream.max_deleted_id.unwrap_or_default());
-            write_len(&mut self.buffer, stream.entries_added.unwrap_or(stream.length));
+            write_len(
+                &mut self.buffer,
+                stream.entries_added.unwrap_or(stream.length),
+            );
         }
         write_len(&mut self.buffer, stream.groups.len() as u64);
         for group in &stream.groups {
@@ -43,13 +47,32 @@ impl<W: Write> Writer<W> {
     }
 
     /// What of the stream has no place in this form: refused, or named if the options allow to leave it out.
-    fn lost_parts(&self, head: &Head<'_>, stream: &Stream<'_>, form: u8) -> WriteResult<Option<Unsupported>> {
+    fn lost_parts(
+        &self,
+        head: &Head<'_>,
+        stream: &Stream<'_>,
+        form: u8,
+    ) -> WriteResult<Option<Unsupported>> {
         let nacked = form < 5 && stream.groups.iter().any(|group| !group.nacked.is_empty());
-        let tracked = form < 4 && stream.producers.as_ref().is_some_and(|producers| !producers.producers.is_empty());
+        let tracked = form < 4
+            && stream
+                .producers
+                .as_ref()
+                .is_some_and(|producers| !producers.producers.is_empty());
         let refused = if nacked {
-            self.unsupported("stream entries without an owner", "Redis 8.8 (version 14)", head.key, true)
+            self.unsupported(
+                "stream entries without an owner",
+                "Redis 8.8 (version 14)",
+                head.key,
+                true,
+            )
         } else if tracked {
-            self.unsupported("idempotent producers of a stream", "Redis 8.6 (version 13)", head.key, true)
+            self.unsupported(
+                "idempotent producers of a stream",
+                "Redis 8.6 (version 13)",
+                head.key,
+                true,
+            )
         } else {
             return Ok(None);
         };
@@ -71,20 +94,28 @@ impl<W: Write> Writer<W> {
             write_len(&mut self.buffer, group.entries_read.unwrap_or(u64::MAX));
         }
         // Entries without an owner exist from form 5 on, which is not written.
-        let owned = group.pending.iter().filter(|pending| !group.nacked.contains(&pending.id));
+        let nacked: HashSet<StreamId> = group.nacked.iter().copied().collect();
+        let owned = group
+            .pending
+            .iter()
+            .filter(|pending| !nacked.contains(&pending.id));
         write_len(&mut self.buffer, owned.clone().count() as u64);
         for pending in owned {
             self.buffer.extend_from_slice(&pending.id.to_bytes());
-            self.buffer.extend_from_slice(&pending.delivery_ms.to_le_bytes());
+            self.buffer
+                .extend_from_slice(&pending.delivery_ms.to_le_bytes());
             write_len(&mut self.buffer, pending.count);
             self.flush_full()?;
         }
         write_len(&mut self.buffer, group.consumers.len() as u64);
         for consumer in &group.consumers {
             self.put_text(&consumer.name)?;
-            self.buffer.extend_from_slice(&consumer.seen_ms.to_le_bytes());
+            self.buffer
+                .extend_from_slice(&consumer.seen_ms.to_le_bytes());
             if form >= 3 {
-                self.buffer.extend_from_slice(&consumer.active_ms.unwrap_or(consumer.seen_ms).to_le_bytes());
+                self.buffer.extend_from_slice(
+                    &consumer.active_ms.unwrap_or(consumer.seen_ms).to_le_bytes(),
+                );
             }
             write_len(&mut self.buffer, consumer.pending.len() as u64);
             for id in &consumer.pending {

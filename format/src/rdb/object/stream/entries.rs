@@ -38,7 +38,11 @@ struct Walk<'a> {
 impl<'a> Walk<'a> {
     fn error(&self, what: impl Into<String>) -> Box<FormatError> {
         let at = self.iter.pos() as u64;
-        self.blob.place(FormatError::new(Damage::Encoding, at, format!("stream node: {}", what.into())))
+        self.blob.place(FormatError::new(
+            Damage::Encoding,
+            at,
+            format!("stream node: {}", what.into()),
+        ))
     }
 
     fn text(&mut self, what: &str) -> Result<Text<'a>> {
@@ -50,7 +54,8 @@ impl<'a> Walk<'a> {
 
     fn int(&mut self, what: &str) -> Result<i64> {
         let text = self.text(what)?;
-        text.as_int().ok_or_else(|| self.error(format!("{what} is no number")))
+        text.as_int()
+            .ok_or_else(|| self.error(format!("{what} is no number")))
     }
 
     fn count(&mut self, what: &str) -> Result<u64> {
@@ -70,8 +75,12 @@ pub(in super::super) fn walk_node<'b>(
     with_fields: bool,
     visit: &mut dyn FnMut(StreamEntry<'b>, bool) -> Result<()>,
 ) -> Result<()> {
-    let list = Listpack::check(blob.bytes()).map_err(|error| blob.place(error).inside("stream node"))?;
-    let mut walk = Walk { blob, iter: list.iter() };
+    let list =
+        Listpack::check(blob.bytes()).map_err(|error| blob.place(error).inside("stream node"))?;
+    let mut walk = Walk {
+        blob,
+        iter: list.iter(),
+    };
     let live = walk.count("number of entries")?;
     let deleted = walk.count("number of deleted entries")?;
     let names = read_names(&mut walk)?;
@@ -83,7 +92,11 @@ pub(in super::super) fn walk_node<'b>(
         };
         let entry = read_entry(&mut walk, id, flags, &names, with_fields)?;
         let is_deleted = flags & DELETED != 0;
-        *(if is_deleted { &mut deleted_seen } else { &mut live_seen }) += 1;
+        *(if is_deleted {
+            &mut deleted_seen
+        } else {
+            &mut live_seen
+        }) += 1;
         visit(entry, is_deleted)?;
         flags_next = walk.iter.next_entry();
     }
@@ -105,13 +118,22 @@ fn read_names<'a>(walk: &mut Walk<'a>) -> Result<Vec<Text<'a>>> {
     }
 }
 
-fn read_entry<'a>(walk: &mut Walk<'a>, base: StreamId, flags: i64, names: &[Text<'a>], with_fields: bool) -> Result<StreamEntry<'a>> {
+fn read_entry<'a>(
+    walk: &mut Walk<'a>,
+    base: StreamId,
+    flags: i64,
+    names: &[Text<'a>],
+    with_fields: bool,
+) -> Result<StreamEntry<'a>> {
     if flags & !(DELETED | SAME_FIELDS) != 0 {
         return Err(walk.error(format!("unknown flags {flags}")));
     }
     let ms = base.ms.wrapping_add(walk.int("the id")? as u64);
     let seq = base.seq.wrapping_add(walk.int("the id")? as u64);
-    let mut entry = StreamEntry { id: StreamId { ms, seq }, fields: Vec::new() };
+    let mut entry = StreamEntry {
+        id: StreamId { ms, seq },
+        fields: Vec::new(),
+    };
     let size = if flags & SAME_FIELDS != 0 {
         for name in names {
             let value = walk.text("a value")?;
@@ -132,7 +154,10 @@ fn read_entry<'a>(walk: &mut Walk<'a>, base: StreamId, flags: i64, names: &[Text
     };
     match walk.count("the size of an entry")? {
         found if found == size => Ok(entry),
-        found => Err(walk.error(format!("entry {} says {found} elements, it has {size}", entry.id))),
+        found => Err(walk.error(format!(
+            "entry {} says {found} elements, it has {size}",
+            entry.id
+        ))),
     }
 }
 
@@ -153,8 +178,13 @@ pub(super) fn live_entries(node: StreamNode<'_>) -> Result<Vec<StreamEntry<'_>>>
             let blob = Blob::unchecked(bytes, node.offset, false);
             walk_node(node.id, blob, true, &mut |entry, deleted| {
                 if !deleted {
-                    let owned = |(name, value): (Text<'_>, Text<'_>)| (name.into_owned(), value.into_owned());
-                    entries.push(StreamEntry { id: entry.id, fields: entry.fields.into_iter().map(owned).collect() });
+                    let owned = |(name, value): (Text<'_>, Text<'_>)| {
+                        (name.into_owned(), value.into_owned())
+                    };
+                    entries.push(StreamEntry {
+                        id: entry.id,
+                        fields: entry.fields.into_iter().map(owned).collect(),
+                    });
                 }
                 Ok(())
             })?;
