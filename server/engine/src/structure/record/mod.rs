@@ -571,3 +571,16 @@ impl<O> fmt::Debug for Record<O> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn head_example() {
+        let record = Record::<()>::new(b"key", Tag::new(0, 1), Payload::Bytes(b"hello"), None);
+        // SAFETY: the record takes 16 bytes.
+        let bytes = unsafe { std::slice::from_raw_parts(record.at(0), record.mem_bytes()) };
+        assert_eq!(bytes, b"\x10\0\0\0\0\x03\x05\0keyhello");
+    }
+}
