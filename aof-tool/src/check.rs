@@ -1,0 +1,306 @@
+//! `aof-tool check`: where the valid part of each file ends, and what is wrong there.
+
+use crate::fix;
+use crate::log::{File, Log, ManifestFile, Role};
+use crate::part::{self, Commands, Depth, Problem};
+use cairn_format::aof::extent::{Cure, Extent, Rules, check_stream, check_with};
+use cairn_format::error::{Damage, FormatError};
+use cairn_toolkit::human::{count, plural};
+use cairn_toolkit::outcome::damage_line;
+use cairn_toolkit::{Failure, Input, Outcome, Output, Progress, Verdict, hint, json, note};
+use clap::Args;
+use serde_json::{Value, json};
+use std::io::Write;
+use std::path::PathBuf;
+
+/// The options of `aof-tool check`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  aof-tool check appendonlydir
+  aof-tool check --fix appendonlydir
+  aof-tool check --json appendonly.aof | jq .valid_end
+
+A cut is made only in the last file of a log, never into its base or snapshot preamble, and never to 0 bytes.
+
+Exit status: 0 the log is valid (or was cut and is valid now), 1 it is damaged, 2 it could not be read or not be cut.")]
+pub struct CheckArguments {
+    /// Log file, folder, manifest, or - for standard input
+    path: PathBuf,
+    /// Cut the last file where its valid part ends; the uncut file is kept as <NAME>.bak
+    #[arg(long)]
+    fix: bool,
+    /// One JSON object a file on standard output
+    #[arg(long)]
+    json: bool,
+    /// Databases of the server; SELECT of a higher one is damage
+    #[arg(long, default_value_t = 16, value_name = "N")]
+    databases: u64,
+    /// Do not ask whether commands are known and have enough arguments
+    #[arg(long)]
+    any_command: bool,
+}
+
+/// What was found in one file.
+pub struct Report {
+    pub name: String,
+    /// Bytes of the file, if it was mapped.
+    pub size: Option<u64>,
+    pub role: Role,
+    pub is_last: bool,
+    pub preamble: Option<part::Preamble>,
+    pub extent: Extent,
+}
+
+impl Report {
+    fn damage(&self) -> Option<&FormatError> {
+        self.extent.damage.as_deref()
+    }
+}
+
+/// Check the log that was named.
+pub fn run(arguments: &CheckArguments) -> Outcome {
+    let rules = Rules {
+        databases: arguments.databases,
+        vocabulary: !arguments.any_command,
+    };
+    let log = Log::find(&arguments.path)?;
+    let mut out = Output::stdout();
+    let mut found = false;
+    if let Some(manifest) = &log.manifest {
+        found |= show_manifest(&mut out, manifest, &log, arguments.json)?;
+    }
+    let mut broken = Vec::new();
+    for file in &log.files {
+        let report = check_file(file, rules)?;
+        show_report(&mut out, &report, arguments)?;
+        if report.damage().is_some() {
+            broken.push((file, report));
+        }
+    }
+    out.finish()?;
+    if arguments.fix && !found {
+        return fix::run(&broken);
+    }
+    Ok(Verdict::found_if(found || !broken.is_empty()))
+}
+
+/// Check one file; a file that a manifest names and that is not there is damage of the log.
+pub fn check_file(file: &File, rules: Rules) -> Result<Report, Failure> {
+    let name = file.path.display().to_string();
+    let missing = file.role != Role::Single && matches!(file.path.try_exists(), Ok(false));
+    let mut report = Report {
+        name,
+        size: None,
+        role: file.role,
+        is_last: file.is_last,
+        preamble: None,
+        extent: Extent::default(),
+    };
+    if missing {
+        let what = "the manifest lists this file, and it is missing";
+        report.extent.damage = Some(FormatError::new(Damage::Manifest, 0, what));
+        return Ok(report);
+    }
+    let input = Input::open(&file.path)?;
+    report.name = input.name().to_string();
+    report.size = input.len();
+    let mut progress = Progress::bytes("checking", input.len());
+    report.extent = match part::open(&input, Depth::Everything(rules.databases), &mut progress) {
+        Ok((preamble, commands)) => {
+            report.preamble = preamble;
+            match commands {
+                Commands::Mapped { log, base } => {
+                    check_with(log, base, rules, |at| progress.at(at))
+                }
+                Commands::Stream(mut reader) => {
+                    check_stream(&mut reader, rules, |at| progress.at(at))
+                        .map_err(|error| Failure::damage(input.name(), &error))?
+                }
+            }
+        }
+        Err(Problem::Failed(failure)) => return Err(failure),
+        Err(Problem::Damaged(error)) => Extent {
+            damage: Some(in_log(error, file.role)),
+            ..Extent::default()
+        },
+    };
+    Ok(report)
+}
+
+/// A log that ends within its preamble is a cut log; a base of its own is a cut snapshot.
+fn in_log(mut error: Box<FormatError>, role: Role) -> Box<FormatError> {
+    if error.kind == Damage::Truncated && role != Role::Base {
+        error.kind = Damage::AofTruncated;
+    }
+    error.inside("snapshot")
+}
+
+fn show_manifest(
+    out: &mut Output,
+    manifest: &ManifestFile,
+    log: &Log,
+    as_json: bool,
+) -> Result<bool, Failure> {
+    let name = manifest.path.display().to_string();
+    if let Some(damage) = &manifest.damage {
+        note(&damage_line(&name, damage));
+    }
+    if as_json {
+        let line = json!({
+            "file": name, "role": "manifest", "size": manifest.size,
+            "damage": manifest.damage.as_deref().map(damage_json),
+        });
+        json::write_line(out, &line)?;
+    } else if let Some(damage) = &manifest.damage {
+        writeln!(
+            out,
+            "{name}: damaged: {} at {}",
+            damage.kind,
+            place(damage.offset)
+        )?;
+    } else {
+        let bases = log
+            .files
+            .iter()
+            .filter(|file| file.role == Role::Base)
+            .count() as u64;
+        let incr = log.files.len() as u64 - bases;
+        let history = match manifest.history {
+            0 => String::new(),
+            n => format!(", {} in history", plural(n as u64, "file", "files")),
+        };
+        let parts = plural(incr, "increment", "increments");
+        let bases = if bases == 0 { "no base" } else { "a base" };
+        writeln!(out, "{name}: valid, {bases} and {parts}{history}")?;
+    }
+    Ok(manifest.damage.is_some())
+}
+
+fn show_report(
+    out: &mut Output,
+    report: &Report,
+    arguments: &CheckArguments,
+) -> Result<(), Failure> {
+    match arguments.json {
+        true => json::write_line(out, &report_json(report))?,
+        false => writeln!(out, "{}: {}", report.name, summary(report))?,
+    }
+    // The line of data comes first also where both are on one terminal.
+    out.flush()?;
+    if let Some(damage) = report.damage() {
+        note(&damage_line(&report.name, damage));
+        if !arguments.fix {
+            hint(&advice(report));
+        }
+    }
+    Ok(())
+}
+
+fn summary(report: &Report) -> String {
+    let extent = &report.extent;
+    let Some(damage) = report.damage() else {
+        return format!(
+            "valid, {} bytes with {}",
+            count(extent.valid_end),
+            contents(report)
+        );
+    };
+    if damage.kind == Damage::Manifest {
+        return "missing".to_string();
+    }
+    let damaged = format!("damaged: {} at {}", damage.kind, place(damage.offset));
+    if extent.valid_end == 0 {
+        return format!("{damaged}; nothing before it counts");
+    }
+    let size = report
+        .size
+        .map_or(String::new(), |size| format!(" of {}", count(size)));
+    let valid = count(extent.valid_end);
+    format!(
+        "{damaged}; the first {valid}{size} bytes are valid, with {}",
+        contents(report)
+    )
+}
+
+fn contents(report: &Report) -> String {
+    let extent = &report.extent;
+    let mut holds = plural(extent.commands, "command", "commands");
+    if extent.transactions > 0 {
+        holds += &format!(
+            ", {}",
+            plural(extent.transactions, "transaction", "transactions")
+        );
+    }
+    match report.preamble {
+        None => holds,
+        Some(preamble) => format!(
+            "a snapshot of {} and {holds}",
+            plural(preamble.keys, "key", "keys")
+        ),
+    }
+}
+
+fn place(offset: u64) -> String {
+    format!("offset {offset} ({offset:#x})")
+}
+
+/// What someone can do who wants to go on with the file.
+fn advice(report: &Report) -> String {
+    let end = report.extent.valid_end;
+    let lost = report.size.map_or(String::new(), |size| {
+        format!(" ({} bytes)", count(size.saturating_sub(end)))
+    });
+    match report.extent.cure {
+        _ if report.damage().is_some_and(|d| d.kind == Damage::Manifest) => {
+            "bring the file back, or take its line out of the manifest if its changes may be lost".to_string()
+        }
+        _ if !report.is_last => {
+            "other parts follow, so servers refuse to start and a cut would leave a gap; take this part from a backup".to_string()
+        }
+        Some(Cure::Cut) if fix::refusal(report).is_none() => {
+            format!("`aof-tool check --fix` cuts off the torn end{lost} and keeps a backup")
+        }
+        Some(Cure::CutLoses) if fix::refusal(report).is_none() => {
+            format!("`aof-tool check --fix` cuts off all from there on{lost}, good commands behind the damage too, and keeps a backup")
+        }
+        Some(Cure::Edit) => "the file is whole, but servers stop at this command; correct or remove it by hand".to_string(),
+        _ => match fix::refusal(report) {
+            Some(reason) => format!("{reason}; take the file from a backup"),
+            None => "take the file from a backup".to_string(),
+        },
+    }
+}
+
+fn damage_json(damage: &FormatError) -> Value {
+    json!({ "kind": damage.kind.name(), "offset": damage.offset, "what": damage.what })
+}
+
+fn report_json(report: &Report) -> Value {
+    let extent = &report.extent;
+    let role = match report.role {
+        Role::Single => "log",
+        Role::Base => "base",
+        Role::Incr => "incr",
+    };
+    let cure = extent.cure.map(|cure| match cure {
+        Cure::Cut => "cut",
+        Cure::CutLoses => "cut-loses",
+        Cure::Edit => "edit",
+    });
+    json!({
+        "file": report.name,
+        "role": role,
+        "size": report.size,
+        "valid_end": extent.valid_end,
+        "preamble_end": report.preamble.map(|p| p.end),
+        "preamble_keys": report.preamble.map(|p| p.keys),
+        "commands": extent.commands,
+        "transactions": extent.transactions,
+        "annotations": extent.annotations,
+        "first_timestamp": extent.timestamps.map(|t| t.0),
+        "last_timestamp": extent.timestamps.map(|t| t.1),
+        "damage": report.damage().map(damage_json),
+        "cure": cure,
+    })
+}

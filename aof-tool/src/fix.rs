@@ -1,0 +1,112 @@
+//! `aof-tool check --fix`: cut the last file of a log where its valid part ends.
+//!
+//! The order is what keeps the data: the uncut file is first copied to `<name>.bak`, fsynced and
+//! renamed into place; only then is the file itself cut, in place, so that its owner and links stay.
+
+use crate::check::Report;
+use crate::log::{File, Role};
+use cairn_format::aof::extent::Cure;
+use cairn_toolkit::human::count;
+use cairn_toolkit::{Failure, Input, Outcome, Output, Verdict, note};
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Cut what can be cut; all damage of the log must be of that sort.
+pub fn run(broken: &[(&File, Report)]) -> Outcome {
+    let refused = broken
+        .iter()
+        .find_map(|(_, report)| refusal(report).map(|reason| (report, reason)));
+    if let Some((report, reason)) = refused {
+        return Err(
+            Failure::new(format!("{}: not cut: {reason}", report.name)).hint("nothing was changed")
+        );
+    }
+    for (file, report) in broken {
+        cut(&file.path, report)?;
+    }
+    Ok(Verdict::Fine)
+}
+
+/// Why this damage is not cut off, if it is not.
+pub fn refusal(report: &Report) -> Option<&'static str> {
+    let end = report.extent.valid_end;
+    match report.extent.cure {
+        _ if !report.is_last => {
+            Some("it is not the last file of the log, so what follows builds on what would be cut")
+        }
+        None if report.preamble.is_none() && end == 0 && report.size.is_some() => {
+            Some("the damage is in the snapshot, which holds the data as a whole")
+        }
+        None => Some("this damage is not one of the log's end"),
+        Some(Cure::Edit) => Some("the file is whole, one command in it is wrong"),
+        Some(Cure::Cut | Cure::CutLoses) if report.size.is_none() => Some("it is no regular file"),
+        Some(Cure::Cut | Cure::CutLoses) if report.role == Role::Base => {
+            Some("it is the base of the log")
+        }
+        Some(Cure::Cut | Cure::CutLoses) if end == 0 => {
+            Some("nothing before the damage is valid, and 0 bytes would remain")
+        }
+        Some(Cure::Cut | Cure::CutLoses) => None,
+    }
+}
+
+fn cut(path: &Path, report: &Report) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::io(&report.name, &error);
+    let backup = backup_name(path);
+    let size = back_up(path, &backup, report)?;
+    let file = OpenOptions::new().write(true).open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.len() != size {
+        return Err(changed(report));
+    }
+    file.set_len(report.extent.valid_end)
+        .and_then(|()| file.sync_all())
+        .map_err(failed)?;
+    let removed = count(size - report.extent.valid_end);
+    let left = count(report.extent.valid_end);
+    note(&format!(
+        "{}: cut to {left} bytes, {removed} bytes removed; the uncut file is {}",
+        report.name,
+        backup.display()
+    ));
+    Ok(())
+}
+
+/// Copy the file, check that it is still the one that was checked, and give its size.
+fn back_up(path: &Path, backup: &Path, report: &Report) -> Result<u64, Failure> {
+    if backup.symlink_metadata().is_ok() {
+        return Err(Failure::new(format!(
+            "{}: not cut: the backup {} exists already",
+            report.name,
+            backup.display()
+        ))
+        .hint("move it away; it may be the only whole copy"));
+    }
+    // The input is a map, which must be gone before the file is cut.
+    let input = Input::open(path)?;
+    let bytes = input.bytes().unwrap_or_default();
+    if Some(bytes.len() as u64) != report.size {
+        return Err(changed(report));
+    }
+    let mut output = Output::create(backup, &[&input])?;
+    output.write_all(bytes)?;
+    output.finish()?;
+    let kept =
+        fs::metadata(path).and_then(|metadata| fs::set_permissions(backup, metadata.permissions()));
+    kept.map_err(|error| Failure::io(&backup.display().to_string(), &error))?;
+    Ok(bytes.len() as u64)
+}
+
+fn changed(report: &Report) -> Failure {
+    Failure::new(format!(
+        "{}: not cut: the file changed while it was checked",
+        report.name
+    ))
+    .hint("stop the server that writes it")
+}
+
+fn backup_name(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".bak");
+    PathBuf::from(name)
+}

@@ -1,0 +1,177 @@
+//! Which files make up the log that was named: one file, or the parts that a manifest lists.
+
+use cairn_format::aof::manifest::{Manifest, PartType};
+use cairn_format::error::FormatError;
+use cairn_toolkit::Failure;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Manifests above this size are not read: a line per file makes a few kB.
+const MANIFEST_MAX: u64 = 16 << 20;
+
+/// One file of a log.
+#[derive(Debug)]
+pub struct File {
+    pub path: PathBuf,
+    pub role: Role,
+    /// No other part follows, so a server may write here, and a torn end is what a crash leaves.
+    pub is_last: bool,
+}
+
+/// What a file is in its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The whole log.
+    Single,
+    Base,
+    Incr,
+}
+
+/// A log as a list of files in loading order.
+#[derive(Debug)]
+pub struct Log {
+    /// The manifest that lists the files, if there is one.
+    pub manifest: Option<ManifestFile>,
+    pub files: Vec<File>,
+}
+
+/// A manifest that was read.
+#[derive(Debug)]
+pub struct ManifestFile {
+    pub path: PathBuf,
+    pub size: u64,
+    pub history: usize,
+    /// What is wrong with it. With damage that servers tolerate the files are listed all the same.
+    pub damage: Option<Box<FormatError>>,
+}
+
+impl Log {
+    /// Find the files of the log called `path`: a log file, a manifest, a folder with a manifest, or `-`.
+    pub fn find(path: &Path) -> Result<Log, Failure> {
+        if path != Path::new("-") {
+            let metadata =
+                fs::metadata(path).map_err(|e| Failure::io(&path.display().to_string(), &e))?;
+            if metadata.is_dir() {
+                return Log::from_manifest(&manifest_in(path)?);
+            }
+            if metadata.is_file() && is_manifest(path)? {
+                return Log::from_manifest(path);
+            }
+        }
+        let file = File {
+            path: path.to_owned(),
+            role: Role::Single,
+            is_last: true,
+        };
+        Ok(Log {
+            manifest: None,
+            files: vec![file],
+        })
+    }
+
+    fn from_manifest(path: &Path) -> Result<Log, Failure> {
+        let text = read_manifest(path)?;
+        let strict = Manifest::parse_strict(&text);
+        let files = Manifest::parse(&text)
+            .map(|manifest| (manifest.history.len(), files_of(path, &manifest)));
+        let (history, files) = files.unwrap_or_default();
+        let manifest = ManifestFile {
+            path: path.to_owned(),
+            size: text.len() as u64,
+            history,
+            damage: strict.err(),
+        };
+        Ok(Log {
+            manifest: Some(manifest),
+            files,
+        })
+    }
+}
+
+fn files_of(manifest_path: &Path, manifest: &Manifest) -> Vec<File> {
+    let folder = manifest_path.parent().unwrap_or(Path::new(""));
+    let count = manifest.to_load().count();
+    let parts = manifest.to_load().enumerate();
+    parts
+        .map(|(index, part)| File {
+            path: folder.join(OsStr::from_bytes(&part.name)),
+            role: if part.part_type == PartType::Base {
+                Role::Base
+            } else {
+                Role::Incr
+            },
+            is_last: index + 1 == count,
+        })
+        .collect()
+}
+
+fn read_manifest(path: &Path) -> Result<Vec<u8>, Failure> {
+    let mut text = Vec::new();
+    let name = path.display().to_string();
+    fs::File::open(path)
+        .and_then(|file| file.take(MANIFEST_MAX + 1).read_to_end(&mut text))
+        .map_err(|error| Failure::io(&name, &error))?;
+    match text.len() as u64 > MANIFEST_MAX {
+        true => Err(Failure::new(format!(
+            "{name}: a manifest of more than 16 MB"
+        ))),
+        false => Ok(text),
+    }
+}
+
+/// The manifest in `folder`, or in the log's folder below a server's data folder.
+fn manifest_in(folder: &Path) -> Result<PathBuf, Failure> {
+    let mut found = manifests(folder)?;
+    let below = folder.join("appendonlydir");
+    if found.is_empty() && below.is_dir() {
+        found = manifests(&below)?;
+    }
+    let name = folder.display();
+    match found.len() {
+        1 => Ok(found.remove(0)),
+        0 => Err(Failure::new(format!("{name}: no manifest in this folder"))
+            .hint("name the log file itself, or the folder that holds `*.manifest`")),
+        n => Err(Failure::new(format!(
+            "{name}: {n} manifests in this folder, one was expected"
+        ))
+        .hint(format!(
+            "name one of them, for instance {}",
+            found[0].display()
+        ))),
+    }
+}
+
+fn manifests(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let failed = |error: &std::io::Error| Failure::io(&folder.display().to_string(), error);
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(|e| failed(&e))? {
+        let entry = entry.map_err(|e| failed(&e))?;
+        let name = entry.file_name();
+        let name = name.as_bytes();
+        // `temp-` is how servers call a manifest that is not complete yet.
+        if name.ends_with(b".manifest") && !name.starts_with(b"temp-") {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// By its name, or because the first line that is no comment begins with `file`, as no log does.
+fn is_manifest(path: &Path) -> Result<bool, Failure> {
+    if path.as_os_str().as_bytes().ends_with(b".manifest") {
+        return Ok(true);
+    }
+    let mut first = Vec::new();
+    fs::File::open(path)
+        .and_then(|file| file.take(4096).read_to_end(&mut first))
+        .map_err(|error| Failure::io(&path.display().to_string(), &error))?;
+    let mut lines = first.split(|b| *b == b'\n');
+    let line = lines
+        .find(|line| !line.starts_with(b"#"))
+        .unwrap_or_default();
+    Ok(line.starts_with(b"file "))
+}

@@ -1,0 +1,176 @@
+//! `aof-tool check` as a person runs it: stdout, stderr and exit codes on real and damaged files.
+
+mod tool;
+
+use serde_json::Value;
+use std::fs;
+use tool::{Run, bad, golden, run, run_with_stdin};
+
+fn expectations() -> Vec<Value> {
+    let text = fs::read_to_string(bad("expect-aof.jsonl")).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// The JSON line of the first damaged file, if any.
+fn first_damage(run: &Run) -> Option<Value> {
+    let lines = run
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.into_iter().find(|line| !line["damage"].is_null())
+}
+
+#[test]
+fn every_damaged_file_and_folder_gives_its_kind_place_and_exit_code() {
+    let all = expectations();
+    assert_eq!(all.len(), 73);
+    for expected in all {
+        let path = bad(expected["file"].as_str().unwrap());
+        let run = run(&["check", "--json", &path]);
+        let damage = first_damage(&run);
+        let good = expected["kind"] == "none";
+        assert_eq!(run.code, if good { 0 } else { 1 }, "{expected}: {run:?}");
+        assert_eq!(damage.is_none(), good, "{expected}: {run:?}");
+        assert_eq!(run.stderr.is_empty(), good, "{expected}: {run:?}");
+        let Some(line) = damage else { continue };
+        assert_eq!(line["damage"]["kind"], expected["kind"], "{run:?}");
+        if !expected["offset"].is_null() {
+            assert_eq!(line["damage"]["offset"], expected["offset"], "{run:?}");
+        }
+        if line["role"] != "manifest" && !expected["valid_end"].is_null() {
+            assert_eq!(line["valid_end"], expected["valid_end"], "{run:?}");
+        }
+        if let Some(file) = expected["damaged"].as_str() {
+            assert!(
+                line["file"].as_str().unwrap().ends_with(file),
+                "{expected}: {run:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_pipe_gives_the_same_as_a_file() {
+    for expected in expectations() {
+        let name = expected["file"].as_str().unwrap();
+        if !name.ends_with(".aof") {
+            continue;
+        }
+        let file = run(&["check", "--json", &bad(name)]);
+        let pipe = run_with_stdin(&["check", "--json", "-"], &fs::read(bad(name)).unwrap());
+        assert_eq!(file.code, pipe.code, "{name}");
+        let line = |run: &Run| serde_json::from_str::<Value>(&run.stdout).unwrap();
+        for field in ["valid_end", "preamble_end", "commands", "damage", "cure"] {
+            assert_eq!(line(&file)[field], line(&pipe)[field], "{name}: {field}");
+        }
+    }
+}
+
+#[test]
+fn logs_of_real_servers_are_valid() {
+    for name in [
+        "redis-2.2.15/appendonly-rewritten.aof",
+        "redis-2.6.17/appendonly.aof",
+        "redis-4.0.14/appendonly-preamble.aof",
+        "redis-6.2.16/appendonly-preamble.aof",
+        "redis-7.0.15/appendonlydir-multi",
+        "redis-7.2.4/appendonlydir",
+        "redis-7.2.4/appendonlydir-plain/log with space.aof.manifest",
+        "redis-8.6.3/appendonlydir-multi",
+        "valkey-8.0.1/appendonlydir-plain",
+    ] {
+        let run = run(&["check", &golden(name)]);
+        assert_eq!((run.code, &run.stderr[..]), (0, ""), "{run:?}");
+        assert!(
+            run.stdout.lines().all(|line| line.contains(": valid, ")),
+            "{run:?}"
+        );
+    }
+}
+
+#[test]
+fn the_lines_say_where_and_what() {
+    let run = run(&["check", &bad("aof-multi-open-cut.aof")]);
+    let name = bad("aof-multi-open-cut.aof");
+    assert_eq!(run.code, 1);
+    assert_eq!(
+        run.stdout,
+        format!(
+            "{name}: damaged: aof-truncated at offset 135 (0x87); the first 93 of 158 bytes are valid, with 3 commands\n"
+        )
+    );
+    assert_eq!(
+        run.stderr,
+        format!(
+            "aof-tool: {name}: offset 135 (0x87): command: argument 3 of 3: the log ends in or before its length line\n\
+             aof-tool: hint: `aof-tool check --fix` cuts off the torn end (65 bytes) and keeps a backup\n"
+        )
+    );
+}
+
+#[test]
+fn rules_can_be_widened() {
+    assert_eq!(
+        run(&["check", "--databases", "100", &bad("aof-select-bad.aof")]).code,
+        0
+    );
+    assert_eq!(
+        run(&["check", "--any-command", &bad("aof-unknown-command.aof")]).code,
+        0
+    );
+}
+
+#[test]
+fn what_cannot_be_read_is_exit_2() {
+    let missing = run(&["check", "/no/such/file"]);
+    assert_eq!((missing.code, &missing.stdout[..]), (2, ""));
+    assert_eq!(
+        missing.stderr,
+        "aof-tool: /no/such/file: no such file or directory\n"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let none = run(&["check", folder.path().to_str().unwrap()]);
+    assert_eq!(none.code, 2);
+    assert!(
+        none.stderr.contains("no manifest in this folder"),
+        "{none:?}"
+    );
+    for name in ["a.manifest", "b.manifest"] {
+        fs::write(folder.path().join(name), "file a seq 1 type i\n").unwrap();
+    }
+    let two = run(&["check", folder.path().to_str().unwrap()]);
+    assert_eq!(two.code, 2);
+    assert!(two.stderr.contains("2 manifests"), "{two:?}");
+    assert_eq!(run(&[]).code, 2);
+    assert_eq!(run(&["check"]).code, 2);
+    assert_eq!(run(&["nonsense"]).code, 2);
+}
+
+#[test]
+fn help_and_version_are_data() {
+    for words in [&["--help"][..], &["check", "--help"], &["dump", "--help"]] {
+        let run = run(words);
+        assert_eq!((run.code, &run.stderr[..]), (0, ""));
+        assert!(run.stdout.contains("Examples:\n  aof-tool "), "{run:?}");
+    }
+    assert!(run(&["--version"]).stdout.starts_with("aof-tool "));
+}
+
+#[test]
+fn a_data_folder_of_a_server_leads_to_its_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let below = folder.path().join("appendonlydir");
+    fs::create_dir(&below).unwrap();
+    fs::write(
+        below.join("a.aof.manifest"),
+        "file a.aof.1.incr.aof seq 1 type i\n",
+    )
+    .unwrap();
+    fs::write(below.join("temp-a.aof.manifest"), "half").unwrap();
+    fs::write(below.join("a.aof.1.incr.aof"), "*1\r\n$4\r\nPING\r\n").unwrap();
+    let run = run(&["check", folder.path().to_str().unwrap()]);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(run.stdout.contains("no base and 1 increment\n"), "{run:?}");
+}
