@@ -1,7 +1,25 @@
-//! Cairn server.
+//! The server of Cairn: sockets, files, processes around the [`cairn_engine`].
+//!
+//! ```text
+//! boot, node        one running instance: start, and the loop of poll, read, call, effects, write, tick
+//! front, request    what commands see of the instance; from bytes to calls
+//! admin, cron, shutdown, keeper    instance commands, timed work, the end, what keeps the data
+//! net, config, log, persist        sockets, redis.conf, the log file, files that survive a power cut
+//! os                the operating system, and nothing else calls it
+//! host              the traits through which the rest sees it
+//! ```
+
+pub mod admin;
+pub mod boot;
 pub mod config;
+pub mod cron;
+pub mod front;
 pub mod host;
+pub mod keeper;
 pub mod log;
-pub mod os;
 pub mod net;
+pub mod node;
+pub mod os;
 pub mod persist;
+pub mod request;
+pub mod shutdown;

@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, Ordering::Relaxed};
 
+use crate::host::{Journal, Level};
 use crate::config::choice::LogLevel;
 use crate::host::Clock;
 use crate::os::clock::SystemClock;
@@ -210,6 +211,17 @@ fn civil(day: i64) -> (i64, usize, i64) {
     let day = in_year - (153 * from_march + 2) / 5 + 1;
     let month = (from_march + 2) % 12;
     (era * 400 + year + i64::from(month < 2), month as usize, day)
+}
+
+impl Journal for Log {
+    fn log(&self, level: Level, line: &str) {
+        match level {
+            Level::Debug => self.debug(format_args!("{line}")),
+            Level::Verbose => self.verbose(format_args!("{line}")),
+            Level::Notice => self.notice(format_args!("{line}")),
+            Level::Warning => self.warning(format_args!("{line}")),
+        }
+    }
 }
 
 #[cfg(test)]

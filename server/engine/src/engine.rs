@@ -161,21 +161,24 @@ impl Engine {
         false
     }
 
-    /// Removes expired keys database by database while `go_on` allows, and propagates the removals.
+    /// Removes expired keys database by database for at most `budget_us`, and propagates the removals.
     /// Answers how many keys went.
-    pub fn expire(&mut self, inst: &mut dyn Instance, go_on: &mut dyn FnMut() -> bool) -> usize {
+    pub fn expire(&mut self, inst: &mut dyn Instance, budget_us: u64) -> usize {
         if !self.ks.active_expire || self.shared.gate.loading {
             return 0;
         }
+        let end = inst.mono_us() + budget_us;
         let effort = self.ks.limits.expire_effort.clamp(1, 10) as usize - 1;
         let (per_loop, stale_percent) = (20 + 5 * effort, 10 - effort.min(9));
         let (selected, databases) = (self.ks.selected(), self.ks.databases());
         let mut removed = 0;
         for _ in 0..databases {
             self.ks.select(self.expire_db);
-            removed += self.ks.expire_cycle(per_loop, stale_percent, go_on);
+            removed += self
+                .ks
+                .expire_cycle(per_loop, stale_percent, &mut || inst.mono_us() < end);
             self.flush_effects_one_by_one(inst);
-            if !go_on() {
+            if inst.mono_us() >= end {
                 break;
             }
             self.expire_db = (self.expire_db + 1) % databases;

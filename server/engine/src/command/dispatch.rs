@@ -198,7 +198,7 @@ pub fn call(
         Ok(()) if reply.errors != errors => stats.failed += 1,
         Ok(()) => {}
     }
-    if ks.fx.feed_on && ks.dirty != dirty && ks.fx.own == Propagate::Verbatim && !session.replay {
+    if ks.fx.feed_on && ks.dirty != dirty && ks.fx.own == Propagate::Verbatim && command.0.flags.has(Flags::WRITE) && !session.replay {
         propagate_verbatim(ks, started, args);
     }
 }

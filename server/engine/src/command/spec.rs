@@ -187,6 +187,7 @@ impl Flags {
     pub const ASKING: Flags = Flags(1 << 11);
     pub const FAST: Flags = Flags(1 << 12);
     pub const NO_AUTH: Flags = Flags(1 << 13);
+    /// Not shown by COMMAND.
     pub const MAY_REPLICATE: Flags = Flags(1 << 14);
     pub const NO_MULTI: Flags = Flags(1 << 15);
     pub const MOVABLE_KEYS: Flags = Flags(1 << 16);
@@ -235,7 +236,6 @@ const FLAG_WORDS: &[(Flags, &str)] = &[
     (Flags::ASKING, "asking"),
     (Flags::FAST, "fast"),
     (Flags::NO_AUTH, "no_auth"),
-    (Flags::MAY_REPLICATE, "may_replicate"),
     (Flags::NO_MULTI, "no_multi"),
     (Flags::MOVABLE_KEYS, "movablekeys"),
     (Flags::ALLOW_BUSY, "allow_busy"),

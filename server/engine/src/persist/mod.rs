@@ -2,6 +2,8 @@
 
 pub mod digest;
 pub mod load;
+pub mod replay;
+pub mod rewrite;
 pub mod save;
 pub mod value;
 

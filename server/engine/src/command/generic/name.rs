@@ -90,7 +90,7 @@ pub(super) const MOVE: Command = Command {
     group: Group::Generic,
     arity: 3,
     flags: Flags::WRITE.and(Flags::FAST),
-    keys: &[KeySpec::one(&["RW", "access", "delete"])],
+    keys: &[KeySpec::one(&["RW", "access", "update"])],
     summary: "Move a key to another database",
     run: move_key,
     ..Command::BASE
@@ -128,7 +128,11 @@ pub(super) const RANDOMKEY: Command = Command {
     group: Group::Generic,
     arity: 1,
     flags: Flags::READ,
-    tips: &["request_policy:all_shards", "nondeterministic_output"],
+    tips: &[
+        "request_policy:all_shards",
+        "response_policy:special",
+        "nondeterministic_output",
+    ],
     summary: "Pick any key",
     run: random_key,
     ..Command::BASE

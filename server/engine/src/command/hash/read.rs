@@ -66,7 +66,7 @@ pub(super) const HGETALL: Command = Command {
 
 pub(super) const HKEYS: Command = Command {
     name: "hkeys",
-    keys: &[KeySpec::one(&["RO"])],
+    keys: &[KeySpec::one(&["RO", "access"])],
     summary: "List all fields",
     run: |cx, args| all(cx, args, true, false),
     ..HGETALL
@@ -159,7 +159,7 @@ pub(super) const HSCAN: Command = Command {
     since: "2.8.0",
     arity: -3,
     flags: Flags::READ,
-    keys: &[KeySpec::one(&["RO"])],
+    keys: &[KeySpec::one(&["RO", "access"])],
     tips: &["nondeterministic_output"],
     complexity: "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection.",
     summary: "Walk over the fields of a hash, some at a time",

@@ -49,6 +49,7 @@ pub(super) const SMISMEMBER: Command = Command {
     since: "6.2.0",
     arity: -3,
     complexity: "O(N) where N is the number of elements being checked for membership",
+    keys: &[KeySpec::one(&["RO", "access"])],
     summary: "Tell of several things whether they are members",
     run: smismember,
     ..SCARD
@@ -94,6 +95,7 @@ pub(super) const SSCAN: Command = Command {
     flags: Flags::READ,
     tips: &["nondeterministic_output"],
     complexity: "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection.",
+    keys: &[KeySpec::one(&["RO", "access"])],
     summary: "Walk over the members, some at a time",
     run: sscan,
     ..SCARD

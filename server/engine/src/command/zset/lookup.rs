@@ -131,7 +131,7 @@ pub(super) const ZSCAN: Command = Command {
     since: "2.8.0",
     arity: -3,
     flags: Flags::READ,
-    keys: &[KeySpec::one(&["RO"])],
+    keys: &[KeySpec::one(&["RO", "access"])],
     tips: &["nondeterministic_output"],
     complexity: "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection.",
     summary: "Walk over the members, some at a time",

@@ -1,0 +1,194 @@
+//! COMMAND against what a Redis 7.2.4 said of itself (`testdata/commands-7.2.json`), and its other subcommands.
+
+mod support;
+
+use cairn_format::resp::value::Value;
+use serde_json::{Value as Json, json};
+use support::Bench;
+
+/// The description of one command as the golden file has it, made of a RESP2 reply to COMMAND INFO.
+fn described(info: &Value) -> Json {
+    let parts = info.as_array().expect("ten parts");
+    assert_eq!(parts.len(), 10);
+    let mut json = json!({
+        "name": text(&parts[0]), "arity": parts[1].as_int(), "flags": tree(&parts[2]),
+        "first_key": parts[3].as_int(), "last_key": parts[4].as_int(), "step": parts[5].as_int(),
+        "acl": tree(&parts[6]), "tips": tree(&parts[7]), "key_specs": tree(&parts[8]),
+    });
+    let subcommands = parts[9].as_array().expect("subcommands");
+    if !subcommands.is_empty() {
+        json["subcommands"] = subcommands.iter().map(described).collect();
+    }
+    json
+}
+
+fn text(value: &Value) -> String {
+    String::from_utf8_lossy(value.as_bytes().expect("text")).into_owned()
+}
+
+fn tree(value: &Value) -> Json {
+    match value {
+        Value::Int(number) => json!(number.to_string()),
+        Value::Array(items) => items.iter().map(tree).collect(),
+        other => json!(text(other)),
+    }
+}
+
+fn golden() -> Vec<Json> {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../testdata/commands-7.2.json"
+    );
+    let bytes = std::fs::read(path).expect("the golden file is there");
+    serde_json::from_slice(&bytes).expect("the golden file is JSON")
+}
+
+fn by_name<'a>(list: &'a [Json], name: &Json) -> Option<&'a Json> {
+    list.iter().find(|c| c["name"] == *name)
+}
+
+/// The fields in which two descriptions differ. Subcommands that we do not have yet are passed over.
+fn differences(ours: &Json, theirs: &Json, found: &mut Vec<String>) {
+    for (field, want) in theirs.as_object().expect("an object") {
+        if field == "subcommands" {
+            continue;
+        }
+        if ours[field] != *want {
+            found.push(format!(
+                "{} {field}: {} instead of {want}",
+                ours["name"], ours[field]
+            ));
+        }
+    }
+    let none = Vec::new();
+    let theirs = theirs["subcommands"].as_array().unwrap_or(&none);
+    for sub in ours["subcommands"].as_array().unwrap_or(&none) {
+        match by_name(theirs, &sub["name"]) {
+            Some(want) => differences(sub, want, found),
+            None => found.push(format!("{} is no subcommand of Redis 7.2", sub["name"])),
+        }
+    }
+}
+
+#[test]
+fn commands_describe_themselves_as_in_redis() {
+    let golden = golden();
+    let reply = Bench::new().value("COMMAND");
+    let commands = reply.as_array().expect("a list");
+    let mut found = Vec::new();
+    for command in commands {
+        let ours = described(command);
+        match by_name(&golden, &ours["name"]) {
+            Some(theirs) => differences(&ours, theirs, &mut found),
+            None => found.push(format!("{} is no command of Redis 7.2", ours["name"])),
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    assert!(commands.len() > 80, "only {} commands", commands.len());
+}
+
+#[test]
+fn info_answers_nil_for_what_it_does_not_know() {
+    let mut bench = Bench::new();
+    for name in ["nosuch", "command|nosuch", "get|x"] {
+        assert_eq!(bench.line(&format!("COMMAND INFO {name}")), "*1\r\n$-1\r\n");
+    }
+    let ping = "*1\r\n*10\r\n$4\r\nping\r\n:-1\r\n*1\r\n+fast\r\n:0\r\n:0\r\n:0\r\n*2\r\n+@fast\r\n+@connection\r\n*2\r\n$25\r\nrequest_policy:all_shards\r\n$29\r\nresponse_policy:all_succeeded\r\n*0\r\n*0\r\n";
+    assert_eq!(bench.line("COMMAND INFO PING"), ping);
+}
+
+#[test]
+fn info_has_sets_and_maps_in_resp3() {
+    let get = "*1\r\n*10\r\n$3\r\nget\r\n:2\r\n~2\r\n+readonly\r\n+fast\r\n:1\r\n:1\r\n:1\r\n~3\r\n+@read\r\n+@string\r\n+@fast\r\n~0\r\n~1\r\n%3\r\n$5\r\nflags\r\n~2\r\n+RO\r\n+access\r\n$12\r\nbegin_search\r\n%2\r\n$4\r\ntype\r\n$5\r\nindex\r\n$4\r\nspec\r\n%1\r\n$5\r\nindex\r\n:1\r\n$9\r\nfind_keys\r\n%2\r\n$4\r\ntype\r\n$5\r\nrange\r\n$4\r\nspec\r\n%3\r\n$7\r\nlastkey\r\n:0\r\n$7\r\nkeystep\r\n:1\r\n$5\r\nlimit\r\n:0\r\n~0\r\n";
+    assert_eq!(Bench::new().resp3().line("COMMAND INFO get"), get);
+}
+
+#[test]
+fn getkeys_names_keys_and_says_why_not() {
+    let mut bench = Bench::new();
+    let cases = [
+        ("GETKEYS GET a", "*1\r\n$1\r\na\r\n"),
+        ("GETKEYS MSET a 1 b 2", "*2\r\n$1\r\na\r\n$1\r\nb\r\n"),
+        ("GETKEYS OBJECT ENCODING k", "*1\r\n$1\r\nk\r\n"),
+        ("GETKEYS PING", "-ERR The command has no key arguments\r\n"),
+        (
+            "GETKEYS SPUBLISH c m",
+            "-ERR The command has no key arguments\r\n",
+        ),
+        ("GETKEYS NOSUCH a", "-ERR Invalid command specified\r\n"),
+        (
+            "GETKEYS GET",
+            "-ERR Invalid number of arguments specified for command\r\n",
+        ),
+        (
+            "GETKEYSANDFLAGS SET a b",
+            "*1\r\n*2\r\n$1\r\na\r\n*2\r\n+OW\r\n+update\r\n",
+        ),
+        (
+            "GETKEYSANDFLAGS SET a b GET",
+            "*1\r\n*2\r\n$1\r\na\r\n*3\r\n+RW\r\n+access\r\n+update\r\n",
+        ),
+        (
+            "GETKEYSANDFLAGS DEL a",
+            "*1\r\n*2\r\n$1\r\na\r\n*2\r\n+RM\r\n+delete\r\n",
+        ),
+    ];
+    for (line, want) in cases {
+        assert_eq!(bench.line(&format!("COMMAND {line}")), want, "{line}");
+    }
+}
+
+#[test]
+fn list_filters_by_category_and_pattern() {
+    let mut bench = Bench::new();
+    let names = |value: Value| -> Vec<String> {
+        value.as_array().expect("a list").iter().map(text).collect()
+    };
+    let all = names(bench.value("COMMAND LIST"));
+    assert!(all.contains(&"get".into()) && all.contains(&"command|count".into()));
+    let pattern = names(bench.value("COMMAND LIST FILTERBY PATTERN hm*"));
+    assert_eq!(
+        pattern,
+        all.iter()
+            .filter(|n| n.starts_with("hm"))
+            .cloned()
+            .collect::<Vec<_>>()
+    );
+    let hashes = names(bench.value("COMMAND LIST FILTERBY ACLCAT hash"));
+    assert!(hashes.contains(&"hset".into()) && !hashes.contains(&"get".into()));
+    assert_eq!(bench.line("COMMAND LIST FILTERBY ACLCAT nosuch"), "*0\r\n");
+    assert_eq!(bench.line("COMMAND LIST FILTERBY MODULE x"), "*0\r\n");
+    for wrong in [
+        "FILTERBY FOO x",
+        "FILTERBY PATTERN",
+        "FILTERBY PATTERN a b",
+        "foo",
+    ] {
+        assert_eq!(
+            bench.line(&format!("COMMAND LIST {wrong}")),
+            "-ERR syntax error\r\n",
+            "{wrong}"
+        );
+    }
+}
+
+#[test]
+fn docs_and_help_are_maps_and_lines() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.line("COMMAND DOCS nosuch"), "*0\r\n");
+    let docs = bench.value("COMMAND DOCS get");
+    let parts = docs.as_array().expect("name and map");
+    assert_eq!((parts.len(), text(&parts[0])), (2, "get".into()));
+    assert_eq!(text(&parts[1].as_array().expect("pairs")[0]), "summary");
+    let help = bench.value("COMMAND HELP");
+    assert_eq!(help.as_array().map(<[Value]>::len), Some(21));
+    assert_eq!(
+        bench.line("COMMAND FOO"),
+        "-ERR unknown subcommand 'FOO'. Try COMMAND HELP.\r\n"
+    );
+    let count = bench.value("COMMAND COUNT").as_int().expect("a number");
+    assert_eq!(
+        bench.value("COMMAND INFO").as_array().map(<[Value]>::len),
+        Some(count as usize)
+    );
+}

@@ -1,0 +1,89 @@
+//! Timed work: `hz` times a second, and what was too long for one turn.
+
+use cairn_engine::Engine;
+
+use crate::config::table;
+use crate::front::Front;
+use crate::os::signals::Signals;
+
+/// Part of the time between two runs that expiry may take, percent (`ACTIVE_EXPIRE_CYCLE_SLOW_TIME_PERC` of Redis).
+const EXPIRE_PERCENT: u64 = 25;
+/// Time that moving table entries may take in one turn, microseconds.
+const REHASH_US: u64 = 500;
+/// A client idle for so long gives its buffers back, milliseconds.
+const TRIM_AFTER_MS: u64 = 2000;
+
+/// When what is due.
+#[derive(Debug)]
+pub struct Cron {
+    next_us: u64,
+    /// Runs so far.
+    runs: u64,
+    /// Something is left to do: the loop does not wait.
+    pub work_left: bool,
+    /// Listeners that had no descriptor left: tried again at the next run.
+    pub accept_later: Vec<usize>,
+}
+
+impl Cron {
+    /// The first run is due at once.
+    pub fn new(now_us: u64) -> Cron {
+        Cron { next_us: now_us, runs: 0, work_left: false, accept_later: Vec::new() }
+    }
+
+    /// When the next run is due, monotonic microseconds.
+    pub fn due_us(&self) -> u64 {
+        self.next_us
+    }
+
+    /// Does what is due.
+    pub fn run(&mut self, engine: &mut Engine, front: &mut Front, signals: &mut Signals) {
+        crate::shutdown::on_signal(engine, front, signals);
+        let now = front.host.clock().monotonic_us();
+        if self.work_left {
+            self.work_left = rehash(engine, front);
+        }
+        if now < self.next_us || front.cron_paused {
+            return;
+        }
+        let hz = front.config.get(table::HZ).clamp(1, 500) as u64;
+        self.next_us = now + 1_000_000 / hz;
+        self.runs += 1;
+        expire(engine, front, 1_000_000 / hz * EXPIRE_PERCENT / 100);
+        self.work_left = rehash(engine, front);
+        front.keeper_cron(&mut engine.ks, &mut engine.shared.gate);
+        if self.runs.is_multiple_of(hz) {
+            clients(engine, front);
+        }
+        front.rates.sample(now, engine.shared.stats.processed, front.counters.bytes_in, front.counters.bytes_out);
+    }
+}
+
+fn expire(engine: &mut Engine, front: &mut Front, budget_us: u64) {
+    engine.expire(front, budget_us);
+}
+
+fn rehash(engine: &mut Engine, front: &mut Front) -> bool {
+    let end = front.host.clock().monotonic_us() + REHASH_US;
+    engine.rehash(&mut || front.host.clock().monotonic_us() < end)
+}
+
+/// Once a second: idle clients end or give memory back.
+fn clients(engine: &mut Engine, front: &mut Front) {
+    let timeout_ms = front.config.get(table::TIMEOUT).max(0) as u64 * 1000;
+    let now_ms = front.host.clock().monotonic_us() / 1000;
+    for slot in 0..front.connections.slot_count() {
+        let session = front.client(slot).map(|c| c.session);
+        let Some(connection) = front.connections.get_mut(slot) else { continue };
+        let idle = now_ms.saturating_sub(connection.last_io_ms);
+        let exempt = session
+            .and_then(|s| engine.shared.sessions.get(s))
+            .is_some_and(|s| s.subscriptions.is_some() || s.blocked);
+        if timeout_ms > 0 && idle > timeout_ms && !exempt {
+            connection.closing = crate::net::Closing::Asap;
+            front.connections.mark_touched(slot);
+        } else {
+            connection.trim(now_ms, TRIM_AFTER_MS);
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! Everything of a running instance but the data: sockets, configuration, log, the feed, children.
+//!
+//! It is the [`Instance`] that commands see. A handler of an instance command gets it back as itself through
+//! [`front_of`].
+
+use std::any::Any;
+
+use cairn_engine::base::effect::Feed;
+use cairn_engine::base::time::Now;
+use cairn_engine::command::{Ctx, Instance, Pause};
+use cairn_engine::session::SessionId;
+use cairn_format::resp::request::RequestParser;
+use mio::Registry;
+
+use crate::config::Config;
+use crate::host::Host;
+use crate::log::Log;
+use crate::net::{Closing, Connections, Listeners};
+use crate::keeper::Keeper;
+
+/// What the front keeps of a client beside its connection.
+#[derive(Debug)]
+pub struct Client {
+    /// Its session in the engine.
+    pub session: SessionId,
+    /// Where in a request the bytes so far end.
+    pub parser: RequestParser,
+    /// Commands it has run.
+    pub commands: u64,
+}
+
+/// Counters of the front, for INFO.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Connections accepted.
+    pub connections: u64,
+    /// Connections turned away because of `maxclients`.
+    pub rejected: u64,
+    /// Bytes received.
+    pub bytes_in: u64,
+    /// Bytes sent.
+    pub bytes_out: u64,
+    /// Clients closed because their output grew beyond its limit.
+    pub output_limit_closed: u64,
+    /// Turns of the loop.
+    pub turns: u64,
+    /// Microseconds spent in turns.
+    pub turn_us: u64,
+    /// Longest turn, microseconds.
+    pub turn_us_max: u64,
+}
+
+/// What ends the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// SHUTDOWN or a signal; data was saved as asked.
+    Exit(i32),
+}
+
+/// The instance without its data.
+pub struct Front {
+    /// Clock, disk, fork.
+    pub host: Box<dyn Host>,
+    /// The values of `redis.conf`.
+    pub config: Config,
+    /// Where lines go.
+    pub log: Log,
+    /// Sockets of clients.
+    pub connections: Connections,
+    /// By slot of the connection.
+    pub clients: Vec<Option<Client>>,
+    /// Slot of the connection by number of the session.
+    pub connection_of: Vec<usize>,
+    /// What is listened on.
+    pub listeners: Option<Listeners>,
+    /// To watch sockets with.
+    pub registry: Registry,
+    /// Snapshots, the log, the child that writes them.
+    pub keeper: Keeper,
+    /// Figures.
+    pub counters: Counters,
+    /// 40 hex digits that name this run.
+    pub run_id: String,
+    /// Start of the process.
+    pub started: Now,
+    /// Set when the loop is to end.
+    pub ending: Option<Ending>,
+    /// Values that CONFIG SET can change and every request needs.
+    pub hot: Hot,
+    /// Operations and bytes per second.
+    pub rates: Rates,
+    /// DEBUG PAUSE-CRON.
+    pub cron_paused: bool,
+}
+
+/// Configured values that the request path reads.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Hot {
+    /// `proto-max-bulk-len`, bytes.
+    pub bulk_max: usize,
+    /// `client-query-buffer-limit`, bytes.
+    pub query_max: usize,
+}
+
+/// The server behind a handler's context.
+pub fn front_of<'a>(cx: &'a mut Ctx) -> &'a mut Front {
+    match cx.inst.as_any().downcast_mut() {
+        Some(front) => front,
+        None => unreachable!("instance commands are registered by the server only"),
+    }
+}
+
+/// Rates over the last 16 samples of timed work, as Redis computes its instantaneous figures.
+#[derive(Debug, Default)]
+pub struct Rates {
+    last: Option<(u64, [u64; 3])>,
+    samples: [[u64; 3]; 16],
+    next: usize,
+}
+
+impl Rates {
+    /// Takes the counters at a moment, monotonic microseconds.
+    pub fn sample(&mut self, now_us: u64, commands: u64, bytes_in: u64, bytes_out: u64) {
+        let counters = [commands, bytes_in, bytes_out];
+        if let Some((then, before)) = self.last.replace((now_us, counters)) {
+            let took = now_us.saturating_sub(then).max(1);
+            let rate = |i: usize| counters[i].saturating_sub(before[i]) * 1_000_000 / took;
+            self.samples[self.next] = [rate(0), rate(1), rate(2)];
+            self.next = (self.next + 1) % self.samples.len();
+        }
+    }
+
+    fn mean(&self, of: usize) -> u64 {
+        self.samples.iter().map(|s| s[of]).sum::<u64>() / self.samples.len() as u64
+    }
+
+    /// Commands per second.
+    pub fn commands(&self) -> u64 {
+        self.mean(0)
+    }
+
+    /// Bytes received per second.
+    pub fn bytes_in(&self) -> u64 {
+        self.mean(1)
+    }
+
+    /// Bytes sent per second.
+    pub fn bytes_out(&self) -> u64 {
+        self.mean(2)
+    }
+}
+
+impl Front {
+    /// A front without listeners, clients or log.
+    pub fn new(host: Box<dyn Host>, config: Config, log: Log, connections: Connections, registry: Registry) -> Front {
+        let clock = host.clock();
+        let started = Now { wall_us: clock.wall_us(), mono_us: clock.monotonic_us() };
+        let mut id = [0; 20];
+        host.random(&mut id);
+        let mut front = Front {
+            host,
+            config,
+            log,
+            connections,
+            clients: Vec::new(),
+            connection_of: Vec::new(),
+            listeners: None,
+            registry,
+            keeper: Keeper::new(started),
+            counters: Counters::default(),
+            run_id: id.iter().map(|byte| format!("{byte:02x}")).collect(),
+            started,
+            ending: None,
+            hot: Hot::default(),
+            rates: Rates::default(),
+            cron_paused: false,
+        };
+        front.refresh_hot();
+        front
+    }
+
+    /// The path of the pid file, if one was to be written.
+    pub fn pidfile(&self) -> Option<std::path::PathBuf> {
+        let path = self.config.path(crate::config::table::PIDFILE);
+        match path.as_os_str().is_empty() {
+            false => Some(path),
+            true if self.config.get(crate::config::table::DAEMONIZE) => Some("/var/run/redis.pid".into()),
+            true => None,
+        }
+    }
+
+    /// Removes the pid file at the end.
+    pub fn remove_pidfile(&self) {
+        if let Some(path) = self.pidfile() {
+            self.log.notice(format_args!("Removing the pid file."));
+            // It may never have been written.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+
+    /// The client on a connection.
+    pub fn client(&mut self, slot: usize) -> Option<&mut Client> {
+        self.clients.get_mut(slot)?.as_mut()
+    }
+
+    /// The connection of a session.
+    pub fn connection_slot(&self, session: SessionId) -> Option<usize> {
+        let slot = *self.connection_of.get(session.0 as usize)?;
+        let client = self.clients.get(slot)?.as_ref()?;
+        (client.session == session).then_some(slot)
+    }
+
+    /// Both clocks.
+    pub fn now(&self) -> Now {
+        let clock = self.host.clock();
+        Now { wall_us: clock.wall_us(), mono_us: clock.monotonic_us() }
+    }
+
+    /// Copies the values that the request path reads out of the configuration.
+    pub fn refresh_hot(&mut self) {
+        self.hot = Hot {
+            bulk_max: self.config.get(crate::config::table::PROTO_MAX_BULK_LEN) as usize,
+            query_max: self.config.get(crate::config::table::CLIENT_QUERY_BUFFER_LIMIT) as usize,
+        };
+    }
+}
+
+impl Instance for Front {
+    fn now(&mut self) -> Now {
+        Front::now(self)
+    }
+
+    fn mono_us(&mut self) -> u64 {
+        self.host.clock().monotonic_us()
+    }
+
+    fn deliver(&mut self, to: SessionId, bytes: &[u8]) {
+        if let Some(slot) = self.connection_slot(to)
+            && let Some(connection) = self.connections.get_mut(slot)
+            && connection.closing == Closing::No
+        {
+            connection.output.tail().extend_from_slice(bytes);
+            self.connections.mark_touched(slot);
+        }
+    }
+
+    fn close(&mut self, session: SessionId) {
+        if let Some(slot) = self.connection_slot(session)
+            && let Some(connection) = self.connections.get_mut(slot)
+        {
+            connection.closing = Closing::Asap;
+            self.connections.mark_touched(slot);
+        }
+    }
+
+    fn feed(&mut self, changes: &Feed, transaction: bool) {
+        self.append(changes, transaction);
+    }
+
+    fn pause(&mut self) -> Pause {
+        Pause::Continue
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}

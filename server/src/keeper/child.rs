@@ -1,0 +1,141 @@
+//! The child that writes a snapshot or a new base, and how it ends.
+
+use std::time::Duration;
+
+use cairn_engine::keyspace::Keyspace;
+
+use crate::config::{Config, table};
+use crate::front::Front;
+use crate::host::{Child, ChildExit, ChildJob};
+use crate::persist::snapshot;
+
+/// What a child does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Job {
+    /// BGSAVE.
+    Snapshot,
+    /// BGREWRITEAOF.
+    Rewrite,
+}
+
+/// A child at work.
+pub struct Work {
+    /// What it does.
+    pub job: Job,
+    /// The process.
+    pub child: Box<dyn Child>,
+    /// Unix seconds of the fork.
+    pub started_s: i64,
+    /// Changes that its data contain.
+    pub dirty: u64,
+    /// Keys at the fork.
+    pub keys: u64,
+    /// The base is a snapshot, not commands.
+    pub rdb_base: bool,
+    /// We ended it ourselves.
+    pub killed: bool,
+}
+
+impl Work {
+    /// A child that was just forked. Its `started_s` is set when it is noted.
+    pub fn new(job: Job, child: Box<dyn Child>, keys: u64, dirty: u64) -> Work {
+        Work { job, child, started_s: 0, dirty, keys, rdb_base: false, killed: false }
+    }
+}
+
+impl Front {
+    /// Forks and measures it.
+    pub(super) fn fork(&mut self, run: ChildJob<'_>) -> std::io::Result<Box<dyn Child>> {
+        let before = self.host.clock().monotonic_us();
+        let child = self.host.fork(run)?;
+        self.keeper.last_fork_us = self.host.clock().monotonic_us() - before;
+        self.keeper.forks += 1;
+        Ok(child)
+    }
+
+    /// Remembers the child at work.
+    pub(super) fn note_child(&mut self, ks: &mut Keyspace, mut work: Work) {
+        work.started_s = self.now().wall_ms() / 1000;
+        self.keeper.work = Some(work);
+        // A page that is written now costs a copy.
+        ks.set_resize_allowed(false);
+    }
+
+    /// Looks whether the child has ended and draws the conclusions.
+    pub(super) fn reap_child(&mut self, ks: &mut Keyspace) {
+        let Some(work) = &mut self.keeper.work else { return };
+        let Some(exit) = work.child.poll() else { return };
+        self.child_ended(ks, exit);
+    }
+
+    /// Ends the child and waits for it.
+    pub fn kill_child(&mut self, ks: &mut Keyspace) {
+        if let Some(work) = &mut self.keeper.work {
+            work.killed = true;
+            work.child.kill();
+            let exit = work.child.wait();
+            self.child_ended(ks, exit);
+        }
+    }
+
+    fn child_ended(&mut self, ks: &mut Keyspace, exit: ChildExit) {
+        let Some(work) = self.keeper.work.take() else { return };
+        ks.set_resize_allowed(true);
+        match work.job {
+            Job::Snapshot => self.save_ended(ks, &work, exit),
+            Job::Rewrite => self.rewrite_ended(&work, exit),
+        }
+    }
+
+    fn save_ended(&mut self, ks: &mut Keyspace, work: &Work, exit: ChildExit) {
+        let now_s = self.now().wall_ms() / 1000;
+        let keeper = &mut self.keeper;
+        keeper.last_save_took_s = now_s - work.started_s;
+        keeper.last_save_cow = work.child.report().cow_peak;
+        match exit {
+            ChildExit::Code(0) => {
+                self.log.notice(format_args!("Background saving terminated with success"));
+                ks.dirty = ks.dirty.saturating_sub(work.dirty);
+                keeper.last_save_s = now_s;
+                keeper.last_save_ok = true;
+                keeper.saves += 1;
+            }
+            ChildExit::Code(_) => {
+                self.log.warning(format_args!("Background saving error"));
+                keeper.last_save_ok = false;
+            }
+            ChildExit::Signal(signal) => {
+                self.log.warning(format_args!("Background saving terminated by signal {signal}"));
+                snapshot::remove_temporary(&*self.host.disk(), work.child.pid());
+                // Ended on purpose is no failure of the disk.
+                if !work.killed {
+                    keeper.last_save_ok = false;
+                }
+            }
+        }
+    }
+}
+
+/// `rdb-key-save-delay`, which slows a save down so that it can be watched: microseconds for each key, or a
+/// microsecond for so many keys if negative.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SaveDelay(i64);
+
+impl SaveDelay {
+    pub(super) fn of(config: &Config) -> SaveDelay {
+        SaveDelay(config.get(table::RDB_KEY_SAVE_DELAY))
+    }
+
+    pub(super) fn is_on(self) -> bool {
+        self.0 != 0
+    }
+
+    pub(super) fn wait(self, keys: u64) {
+        match self.0 {
+            0 => {}
+            d if d > 0 => std::thread::sleep(Duration::from_micros(d as u64)),
+            d if keys.is_multiple_of(d.unsigned_abs()) => std::thread::sleep(Duration::from_micros(1)),
+            _ => {}
+        }
+    }
+}

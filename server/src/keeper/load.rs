@@ -1,0 +1,307 @@
+//! The load at start, in steps, so that clients get an answer (LOADING) meanwhile.
+//!
+//! A damaged snapshot is never half a data set: the process ends with file, offset, key and reason, the file untouched.
+//! A log may end inside a record or transaction if it is the last file and `aof-load-truncated` says so: it is cut
+//! back to its last whole record or transaction, never to nothing and never into its base.
+
+use std::collections::VecDeque;
+use std::io::{Cursor, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cairn_engine::Engine;
+use cairn_engine::persist::load::{LoadReport, Loader};
+use cairn_engine::persist::replay::{Refused, Replay};
+use cairn_format::aof::reader::StreamReader;
+use cairn_format::aof::{Form, form};
+use cairn_format::error::Damage;
+
+use crate::config::table;
+use crate::front::Front;
+use crate::os::error_text;
+use crate::persist::append_files::AppendFiles;
+
+/// Keys or commands between two looks at the clock.
+const STEP: usize = 64;
+/// Bytes that a log may be read ahead.
+type Input = Box<dyn Read>;
+
+/// A load under way.
+pub struct Loading {
+    queue: VecDeque<PathBuf>,
+    current: Option<Current>,
+    /// The files of the log, if the log is what is loaded.
+    files: Option<AppendFiles>,
+    started_us: u64,
+    file_started_us: u64,
+    report: LoadReport,
+}
+
+struct Current {
+    path: PathBuf,
+    is_last: bool,
+    source: Source,
+}
+
+enum Source {
+    Snapshot(Box<Loader<Input>>),
+    Log { reader: Box<StreamReader<Input>>, replay: Replay, start: u64 },
+}
+
+/// What a step achieved.
+enum Step {
+    More,
+    Ended,
+}
+
+impl Loading {
+    /// Finds out what there is to load: the log if it is on, else the snapshot. Without any log, but with a snapshot
+    /// beside it, the snapshot is loaded although the log is on: nobody who switches it on wants to lose the data.
+    ///
+    /// # Errors
+    /// The line to end with.
+    pub fn find(front: &Front) -> Result<Loading, String> {
+        let disk = front.host.disk();
+        let started_us = front.host.clock().monotonic_us();
+        let mut loading = Loading {
+            queue: VecDeque::new(),
+            current: None,
+            files: None,
+            started_us,
+            file_started_us: started_us,
+            report: LoadReport::default(),
+        };
+        if front.config.get(table::APPENDONLY) {
+            let files = AppendFiles::load(disk.clone(), front.append_names(), &front.log)?;
+            loading.queue = files.to_load().into();
+            loading.files = Some(files);
+        }
+        let snapshot = front.snapshot_path();
+        if loading.queue.is_empty() && matches!(disk.size(&snapshot), Ok(Some(_))) {
+            if loading.files.is_some() {
+                front.log.notice(format_args!("No append only file yet: its base will be made from {}", snapshot.display()));
+            }
+            loading.queue.push_back(snapshot);
+        }
+        Ok(loading)
+    }
+
+    /// Loads for about `budget`; true when all is loaded.
+    ///
+    /// # Errors
+    /// The lines to end with: where the data is damaged and why.
+    pub fn step(&mut self, engine: &mut Engine, front: &mut Front, budget: Duration) -> Result<bool, String> {
+        let end = front.host.clock().monotonic_us() + budget.as_micros() as u64;
+        engine.ks.keep_expired = true;
+        loop {
+            if self.current.is_none() && !self.open_next(engine, front)? {
+                engine.ks.keep_expired = false;
+                return Ok(true);
+            }
+            let current = self.current.as_mut().ok_or("nothing is open")?;
+            match current.step(engine, front)? {
+                Step::More => {}
+                Step::Ended => self.end_file(engine, front)?,
+            }
+            if front.host.clock().monotonic_us() >= end {
+                return Ok(false);
+            }
+        }
+    }
+
+    fn open_next(&mut self, engine: &mut Engine, front: &mut Front) -> Result<bool, String> {
+        let Some(path) = self.queue.pop_front() else { return Ok(false) };
+        self.file_started_us = front.host.clock().monotonic_us();
+        let is_last = self.queue.is_empty();
+        let source = open(&path, self.files.is_some(), engine, front)?;
+        self.current = Some(Current { path, is_last, source });
+        Ok(true)
+    }
+
+    /// A file is loaded; behind a snapshot that heads a log the log goes on.
+    fn end_file(&mut self, engine: &mut Engine, front: &mut Front) -> Result<(), String> {
+        let Some(Current { path, is_last, source }) = self.current.take() else { return Ok(()) };
+        match source {
+            Source::Snapshot(loader) => {
+                let offset = loader.offset();
+                let (report, ahead, rest) = loader.finish();
+                tell_snapshot(front, &report);
+                self.report.keys += report.keys;
+                self.report.expired += report.expired;
+                if self.files.is_some() {
+                    let input: Input = Box::new(Cursor::new(ahead).chain(rest));
+                    let source = start_log(input, offset, engine, front);
+                    self.current = Some(Current { path, is_last, source });
+                    return Ok(());
+                }
+            }
+            Source::Log { replay, .. } => replay.end(engine),
+        }
+        let seconds = (front.host.clock().monotonic_us() - self.file_started_us) as f64 / 1e6;
+        match &self.files {
+            None => front.log.notice(format_args!("DB loaded from disk: {seconds:.3} seconds")),
+            Some(_) => {
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                let sort = if name.contains(".base.") || !name.contains(".incr.") { "base" } else { "incr" };
+                front.log.notice(format_args!("DB loaded from {sort} file {name}: {seconds:.3} seconds"));
+            }
+        }
+        Ok(())
+    }
+
+    /// After the load: notes its figures and opens the log for appending.
+    ///
+    /// # Errors
+    /// The line to end with.
+    pub fn finish(self, engine: &mut Engine, front: &mut Front) -> Result<(), String> {
+        front.keeper.last_load = (self.report.keys, self.report.expired);
+        engine.shared.stats.reset();
+        engine.ks.dirty = 0;
+        engine.ks.select(0);
+        if let Some(files) = self.files {
+            let seconds = (front.host.clock().monotonic_us() - self.started_us) as f64 / 1e6;
+            front.log.notice(format_args!("DB loaded from append only file: {seconds:.3} seconds"));
+            front.open_log(&mut engine.ks, files)?;
+        }
+        Ok(())
+    }
+}
+
+fn open(path: &Path, log: bool, engine: &mut Engine, front: &Front) -> Result<Source, String> {
+    let told = |error: std::io::Error| format!("{}: {}", path.display(), error_text(&error));
+    let mut file = front.host.disk().open(path).map_err(told)?;
+    let mut first = [0; cairn_format::aof::FORM_BYTES];
+    let got = read_up_to(&mut file, &mut first).map_err(told)?;
+    let input: Input = Box::new(Cursor::new(first[..got].to_vec()).chain(file));
+    if log && form(&first[..got]) == Form::Commands {
+        return Ok(start_log(input, 0, engine, front));
+    }
+    let loader = Loader::new(input, engine.ks.databases(), !log, front.config.get(table::RDBCHECKSUM))
+        .map_err(|error| refusal(path, &error))?;
+    Ok(Source::Snapshot(Box::new(loader)))
+}
+
+fn read_up_to(file: &mut dyn Read, into: &mut [u8]) -> std::io::Result<usize> {
+    let mut got = 0;
+    while got < into.len() {
+        match file.read(&mut into[got..]) {
+            Ok(0) => break,
+            Ok(n) => got += n,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(got)
+}
+
+fn start_log(input: Input, offset: u64, engine: &mut Engine, front: &Front) -> Source {
+    let replay = Replay::begin(engine, front.now(), offset);
+    Source::Log { reader: Box::new(StreamReader::new(input, offset)), replay, start: offset }
+}
+
+fn refusal(path: &Path, error: &dyn std::fmt::Display) -> String {
+    format!("Fatal error loading the DB, check server logs. Exiting.\n{}: {error}", path.display())
+}
+
+impl Current {
+    fn step(&mut self, engine: &mut Engine, front: &mut Front) -> Result<Step, String> {
+        let delay = front.config.get(table::KEY_LOAD_DELAY);
+        let count = if delay > 0 { 1 } else { STEP };
+        if delay > 0 {
+            std::thread::sleep(Duration::from_micros(delay as u64));
+        }
+        match &mut self.source {
+            Source::Snapshot(loader) => {
+                let more = loader.step(&mut engine.ks, count).map_err(|error| refusal(&self.path, &error))?;
+                front.keeper.load_progress.0 = loader.offset();
+                Ok(if more { Step::More } else { Step::Ended })
+            }
+            Source::Log { reader, replay, start } => {
+                for _ in 0..count {
+                    match reader.next_item() {
+                        Ok(Some(item)) => match replay.run(engine, front, &item) {
+                            Ok(None) => {}
+                            Ok(Some(error)) => front.log.warning(format_args!(
+                                "== CRITICAL == {}: offset {}: the command answers '{error}'",
+                                self.path.display(),
+                                item.offset
+                            )),
+                            Err(refused) => return Err(refused_line(&self.path, item.offset, &refused)),
+                        },
+                        Ok(None) if replay.is_inside_transaction() => {
+                            let (valid, start) = (replay.valid_end(), *start);
+                            return self.torn(front, valid, start, "the log ends inside a transaction");
+                        }
+                        Ok(None) => return Ok(Step::Ended),
+                        Err(error) if error.kind == Damage::AofTruncated => {
+                            let (valid, start) = (replay.valid_end(), *start);
+                            return self.torn(front, valid, start, &error.to_string());
+                        }
+                        Err(error) => {
+                            return Err(format!(
+                                "Bad file format reading the append only file: make a backup of your AOF file, then use aof-tool check --fix <filename.manifest>\n{}: {error}",
+                                self.path.display()
+                            ));
+                        }
+                    }
+                }
+                front.keeper.load_progress.0 = reader.offset();
+                Ok(Step::More)
+            }
+        }
+    }
+
+    /// The log ends inside a record or transaction: cut if that is allowed and something remains.
+    fn torn(&mut self, front: &Front, valid: u64, start: u64, reason: &str) -> Result<Step, String> {
+        let name = self.path.display();
+        if !self.is_last || !front.config.get(table::AOF_LOAD_TRUNCATED) {
+            return Err(format!(
+                "Unexpected end of file reading the append only file. You can: 1) Make a backup of your AOF file, then use aof-tool check --fix <filename.manifest>. 2) Alternatively you can set the 'aof-load-truncated' configuration option to yes and restart the server.\n{name}: {reason}"
+            ));
+        }
+        front.log.warning(format_args!("!!! Warning: short read while loading the AOF file {name} !!!"));
+        front.log.warning(format_args!("{name}: {reason}"));
+        debug_assert!(valid >= start);
+        front.log.warning(format_args!("Truncating the AOF {name} at offset {valid}"));
+        let disk = front.host.disk();
+        disk.truncate(&self.path, valid)
+            .map_err(|error| format!("Error truncating the AOF file {name}: {}", error_text(&error)))?;
+        front.log.warning(format_args!("AOF {name} loaded anyway because aof-load-truncated is enabled"));
+        Ok(Step::Ended)
+    }
+}
+
+fn refused_line(path: &Path, offset: u64, refused: &Refused) -> String {
+    let name = path.display();
+    match refused {
+        Refused::Unknown(command) => {
+            format!("Unknown command '{command}' reading the append only file {name}\n{name}: offset {offset} (0x{offset:x})")
+        }
+        Refused::Invalid(error) => format!(
+            "Bad file format reading the append only file: make a backup of your AOF file, then use aof-tool check --fix <filename.manifest>\n{name}: offset {offset} (0x{offset:x}): the command answers '{error}'"
+        ),
+    }
+}
+
+fn tell_snapshot(front: &Front, report: &LoadReport) {
+    if let Some(version) = &report.written_by {
+        front.log.notice(format_args!("Loading RDB produced by version {version}"));
+    }
+    if let Some(ctime) = report.ctime {
+        let age = (front.now().wall_ms() / 1000 - ctime).max(0);
+        front.log.notice(format_args!("RDB age {age} seconds"));
+    }
+    if let Some(bytes) = report.used_mem {
+        front.log.notice(format_args!("RDB memory usage when created {:.2} Mb", bytes as f64 / (1024.0 * 1024.0)));
+    }
+    for name in &report.empty_names {
+        front.log.notice(format_args!(
+            "rdbLoadObject skipping empty key: {}",
+            String::from_utf8_lossy(name)
+        ));
+    }
+    front.log.notice(format_args!(
+        "Done loading RDB, keys loaded: {}, keys expired: {}, empty keys skipped: {}.",
+        report.keys, report.expired, report.empty
+    ));
+}

@@ -1,0 +1,331 @@
+//! The append log of the running server: what is fed to it, when it is flushed, how it is rewritten, and switching it
+//! on and off.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use cairn_engine::base::effect::Feed;
+use cairn_engine::keyspace::Keyspace;
+use cairn_engine::persist::{rewrite::rewrite, save::save};
+
+use super::child::{Job, SaveDelay, Work};
+use super::{OpenLog, automatic_dialect};
+use crate::config::choice::AppendFsync;
+use crate::config::table;
+use crate::front::Front;
+use crate::host::ChildExit;
+use crate::os::error_text;
+use crate::persist::append::{AppendLog, FlushMode, Flushed, SyncPolicy};
+use crate::persist::append_files::{self, AppendFiles, AppendNames};
+
+const MULTI: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
+const EXEC: &[u8] = b"*1\r\n$4\r\nEXEC\r\n";
+
+impl Front {
+    /// Appends what a unit changed; in the file when [`Front::flush_log`] returns.
+    pub(crate) fn append(&mut self, changes: &Feed, transaction: bool) {
+        let second = self
+            .config
+            .get(table::AOF_TIMESTAMP_ENABLED)
+            .then(|| self.host.clock().wall_us() / 1_000_000);
+        let Some(open) = &mut self.keeper.append else { return };
+        let first_db = changes.iter().next().map_or(0, |(db, _)| db as u64);
+        if transaction {
+            open.log.feed(first_db, MULTI, second);
+        }
+        for (db, command) in changes.iter() {
+            open.log.feed(db as u64, command, second.filter(|_| !transaction));
+        }
+        if transaction {
+            let last_db = changes.iter().last().map_or(0, |(db, _)| db as u64);
+            open.log.feed(last_db, EXEC, None);
+        }
+    }
+
+    /// Writes what waits, before replies leave. False: under `appendfsync always` the disk failed, nothing may be
+    /// acknowledged and the process must end.
+    pub(crate) fn flush_log(&mut self) -> bool {
+        let Some(open) = &mut self.keeper.append else { return true };
+        let hold_syncs = self.keeper.work.is_some() && self.config.get(table::NO_APPENDFSYNC_ON_REWRITE);
+        let now_ms = self.host.clock().monotonic_us() / 1000;
+        match open.log.flush(now_ms, FlushMode { force: false, hold_syncs }, &self.log) {
+            Flushed::Fatal(line) => {
+                self.log.warning(format_args!("{line}"));
+                false
+            }
+            Flushed::Done | Flushed::Postponed | Flushed::Failed => true,
+        }
+    }
+
+    /// How the files of the log are named.
+    pub(super) fn append_names(&self) -> AppendNames {
+        AppendNames {
+            folder: self.config.path(table::APPENDDIRNAME),
+            prefix: self.config.path(table::APPENDFILENAME).to_string_lossy().into_owned(),
+        }
+    }
+
+    fn sync_policy(&self) -> SyncPolicy {
+        match self.config.get(table::APPENDFSYNC) {
+            AppendFsync::Always => SyncPolicy::Always,
+            AppendFsync::Everysec => SyncPolicy::EverySecond,
+            AppendFsync::No => SyncPolicy::Never,
+        }
+    }
+
+    /// `appendfsync` was changed.
+    pub fn refresh_sync_policy(&mut self) {
+        let policy = self.sync_policy();
+        if let Some(open) = &mut self.keeper.append {
+            open.log.set_policy(policy);
+        }
+    }
+
+    /// Opens the log for appending after the load; an empty one gets a base with the data as it is.
+    ///
+    /// # Errors
+    /// The line to end with.
+    pub(super) fn open_log(&mut self, ks: &mut Keyspace, mut files: AppendFiles) -> Result<(), String> {
+        let rdb = self.config.get(table::AOF_USE_RDB_PREAMBLE);
+        let options = self.save_options(ks, automatic_dialect(ks), true);
+        let fill = |out: &mut dyn Write| write_base(ks, out, rdb, &options, SaveDelay::of(&self.config), &mut |_| {});
+        let failed = |error: std::io::Error| format!("Can't open the append-only file: {}", error_text(&error));
+        let path = files.open_at_start(self.host.pid(), rdb, fill, &self.log).map_err(failed)?;
+        self.use_log(ks, files, path, false).map_err(failed)
+    }
+
+    fn use_log(&mut self, ks: &mut Keyspace, files: AppendFiles, path: PathBuf, first_pending: bool) -> std::io::Result<()> {
+        let log = AppendLog::open(self.host.disk(), &path, self.sync_policy())?;
+        let total = if first_pending { 0 } else { files.sizes()?.1 };
+        let earlier_size = total.saturating_sub(log.size());
+        self.keeper.append = Some(OpenLog { files, log, base_size: total, earlier_size, first_pending });
+        ks.fx.feed_on = true;
+        Ok(())
+    }
+
+    // ---- rewriting ----
+
+    /// Starts a rewrite if the log has grown enough.
+    pub(super) fn rewrite_if_grown(&mut self, ks: &mut Keyspace) {
+        let percent = self.config.get(table::AUTO_AOF_REWRITE_PERCENTAGE).max(0) as u64;
+        let minimum = self.config.get(table::AUTO_AOF_REWRITE_MIN_SIZE);
+        let now_ms = self.host.clock().monotonic_us() / 1000;
+        let log = self.log.clone();
+        let Some(open) = &mut self.keeper.append else { return };
+        if open.first_pending {
+            if open.files.rewrite_allowed(now_ms, &log) {
+                self.begin_rewrite(ks);
+            }
+            return;
+        }
+        let (size, base) = (open.size(), open.base_size.max(1));
+        let growth = (size * 100 / base).saturating_sub(100);
+        if percent > 0 && size > minimum as u64 && growth >= percent && open.files.rewrite_allowed(now_ms, &log) {
+            self.log.notice(format_args!("Starting automatic rewriting of AOF on {growth}% growth"));
+            self.begin_rewrite(ks);
+        }
+    }
+
+    /// Starts a rewrite in a child. No other child may be at work. What goes wrong is in the log.
+    pub fn begin_rewrite(&mut self, ks: &mut Keyspace) -> bool {
+        if let Err(error) = self.switch_increment() {
+            self.log.warning(format_args!("Can't rewrite append only file in background: {}", error_text(&error)));
+            return false;
+        }
+        let rdb = self.config.get(table::AOF_USE_RDB_PREAMBLE);
+        let options = self.save_options(ks, automatic_dialect(ks), true);
+        let (disk, log) = (self.host.disk(), self.log.clone());
+        let sync = self.config.get(table::AOF_REWRITE_INCREMENTAL_FSYNC);
+        let delay = SaveDelay::of(&self.config);
+        let (keys, dirty) = (ks.total_keys() as u64, ks.dirty);
+        let data = &*ks;
+        let forked = self.fork(Box::new(move |link| {
+            let written = append_files::write_rewrite(&*disk, std::process::id(), sync, |out| {
+                write_base(data, out, rdb, &options, delay, &mut |keys| link.progress(keys))
+            });
+            match written {
+                Ok(bytes) => {
+                    link.finished(bytes);
+                    0
+                }
+                Err(error) => {
+                    log.warning(format_args!("Write error writing append only file on disk: {error}"));
+                    1
+                }
+            }
+        }));
+        match forked {
+            Ok(child) => {
+                self.log
+                    .notice(format_args!("Background append only file rewriting started by pid {}", child.pid()));
+                let work = Work { rdb_base: rdb, ..Work::new(Job::Rewrite, child, keys, dirty) };
+                self.note_child(ks, work);
+                true
+            }
+            Err(error) => {
+                self.keeper.last_rewrite_ok = false;
+                self.log
+                    .warning(format_args!("Can't rewrite append only file in background: fork: {}", error_text(&error)));
+                false
+            }
+        }
+    }
+
+    /// The server appends to a new increment from now on. Without a log that is on there is nothing to switch: the
+    /// rewrite then only makes a base.
+    fn switch_increment(&mut self) -> std::io::Result<()> {
+        let now_ms = self.host.clock().monotonic_us() / 1000;
+        let Some(open) = &mut self.keeper.append else { return Ok(()) };
+        if open.first_pending {
+            return Ok(());
+        }
+        let path = open.files.begin_rewrite(&self.log)?;
+        open.earlier_size = open.size();
+        open.log.switch_to(&path, now_ms, &self.log)
+    }
+
+    pub(super) fn rewrite_ended(&mut self, work: &Work, exit: ChildExit) {
+        let now_s = self.now().wall_ms() / 1000;
+        let pid = work.child.pid();
+        self.keeper.last_rewrite_took_s = now_s - work.started_s;
+        self.keeper.last_rewrite_cow = work.child.report().cow_peak;
+        self.keeper.last_rewrite_ok = match exit {
+            ChildExit::Code(0) => {
+                self.log.notice(format_args!("Background AOF rewrite terminated with success"));
+                self.install_base(work)
+            }
+            ChildExit::Code(_) => {
+                self.log.warning(format_args!("Background AOF rewrite terminated with error"));
+                self.forget_base(pid, work.killed);
+                false
+            }
+            ChildExit::Signal(signal) => {
+                self.log.warning(format_args!("Background AOF rewrite terminated by signal {signal}"));
+                self.forget_base(pid, work.killed);
+                work.killed
+            }
+        };
+    }
+
+    fn install_base(&mut self, work: &Work) -> bool {
+        let pid = work.child.pid();
+        let Some(open) = &mut self.keeper.append else {
+            self.remove_rewrite(pid);
+            return true;
+        };
+        match open.files.finish_rewrite(pid, work.rdb_base, open.first_pending, &self.log) {
+            Ok(path) => {
+                open.log.renamed(&path);
+                open.first_pending = false;
+                open.earlier_size = work.child.report().bytes;
+                open.base_size = open.size();
+                self.keeper.rewrites += 1;
+                self.log.notice(format_args!("Background AOF rewrite finished successfully"));
+                true
+            }
+            Err(error) => {
+                self.log.warning(format_args!("Error installing the rewritten AOF base: {}", error_text(&error)));
+                open.files.fail_rewrite(pid, false);
+                false
+            }
+        }
+    }
+
+    fn forget_base(&mut self, pid: u32, killed: bool) {
+        match &mut self.keeper.append {
+            Some(open) => open.files.fail_rewrite(pid, killed),
+            None => self.remove_rewrite(pid),
+        }
+    }
+
+    /// Removes what a rewrite left when no log is on (any more).
+    fn remove_rewrite(&self, pid: u32) {
+        let disk = self.host.disk();
+        for name in [append_files::rewrite_name(pid), append_files::rewrite_partial_name(pid)] {
+            // Either may not exist.
+            let _ = disk.remove(&name);
+        }
+    }
+
+    // ---- on and off ----
+
+    /// CONFIG SET appendonly yes: from now on everything is appended to a temporary increment, and a rewrite makes
+    /// the first base; only then the log is complete.
+    ///
+    /// # Errors
+    /// Why it stays off.
+    pub fn switch_log_on(&mut self, ks: &mut Keyspace) -> Result<(), String> {
+        if self.keeper.append.is_some() {
+            return Ok(());
+        }
+        let mut files = AppendFiles::load(self.host.disk(), self.append_names(), &self.log)?;
+        let path = files.begin_first_rewrite(&self.log).map_err(|error| error_text(&error))?;
+        self.use_log(ks, files, path, true).map_err(|error| error_text(&error))?;
+        if self.keeper.work.is_some() {
+            self.keeper.rewrite_scheduled = true;
+            self.log.notice(format_args!("AOF was enabled but there is already another background operation. An AOF background was scheduled to start when possible."));
+        } else if !self.begin_rewrite(ks) {
+            self.abandon_first_rewrite(ks);
+            return Err("Redis needs to enable the AOF but can't trigger a background AOF rewrite operation. Check the above logs for more info about the error.".into());
+        }
+        Ok(())
+    }
+
+    fn abandon_first_rewrite(&mut self, ks: &mut Keyspace) {
+        if let Some(mut open) = self.keeper.append.take() {
+            open.files.abandon_first_rewrite(&self.log);
+        }
+        ks.fx.feed_on = false;
+    }
+
+    /// CONFIG SET appendonly no: everything so far is made safe, then nothing is appended any more.
+    ///
+    /// # Errors
+    /// The log could not be written to its end; it is off all the same.
+    pub fn switch_log_off(&mut self, ks: &mut Keyspace) -> Result<(), String> {
+        if self.keeper.is_rewriting() {
+            self.log.warning(format_args!("Killing AOF child"));
+            self.kill_child(ks);
+        }
+        self.keeper.rewrite_scheduled = false;
+        let finished = self.finish_log();
+        if self.keeper.append.as_ref().is_some_and(|open| open.first_pending) {
+            self.abandon_first_rewrite(ks);
+        }
+        self.keeper.append = None;
+        ks.fx.feed_on = false;
+        finished
+    }
+
+    /// Writes and syncs all of the log and waits for it.
+    ///
+    /// # Errors
+    /// The disk's words.
+    pub fn finish_log(&mut self) -> Result<(), String> {
+        let now_ms = self.host.clock().monotonic_us() / 1000;
+        match &mut self.keeper.append {
+            Some(open) => open.log.finish(now_ms, &self.log).map_err(|error| error_text(&error)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Writes the base of a log: a snapshot or commands.
+fn write_base(
+    ks: &Keyspace,
+    out: &mut dyn Write,
+    rdb: bool,
+    options: &cairn_engine::persist::save::SaveOptions,
+    delay: SaveDelay,
+    progress: &mut dyn FnMut(u64),
+) -> Result<(), String> {
+    let mut slow = |keys| {
+        progress(keys);
+        delay.wait(keys);
+    };
+    if rdb {
+        save(ks, out, options, delay.is_on(), &mut slow).map(|_| ()).map_err(|error| error.to_string())
+    } else {
+        rewrite(ks, out, &mut slow).map_err(|error| error_text(&error))
+    }
+}

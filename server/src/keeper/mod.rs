@@ -1,0 +1,204 @@
+//! What keeps the data: snapshots, the append log, the child that writes them, and the load at start.
+//!
+//! | file | what |
+//! |---|---|
+//! | `snapshot` | SAVE, BGSAVE, save points |
+//! | `log` | the append log: feed, flush before replies, rewrites, switching it on and off |
+//! | `child` | how a child that writes ends |
+//! | `load` | the load at start, in steps, so that clients get LOADING meanwhile |
+//!
+//! The methods hang on [`Front`](crate::front::Front), because they need its disk, configuration and log.
+
+mod child;
+pub mod load;
+mod log;
+mod snapshot;
+
+use std::path::PathBuf;
+
+use cairn_engine::base::time::Now;
+use cairn_engine::command::ctx::Gate;
+use cairn_engine::command::error::Error;
+use cairn_engine::keyspace::Keyspace;
+use cairn_engine::persist::save::SaveOptions;
+use cairn_format::rdb::Dialect;
+
+use crate::config::table;
+use crate::front::Front;
+use crate::persist::append::AppendLog;
+use crate::persist::append_files::AppendFiles;
+
+pub use child::{Job, Work};
+
+/// The log with its files, while it is on.
+pub struct OpenLog {
+    /// Manifest, base and increments.
+    pub files: AppendFiles,
+    /// The increment in use.
+    pub log: AppendLog,
+    /// Bytes of all files right after the last rewrite or the start.
+    pub base_size: u64,
+    /// Bytes of the files before the increment in use.
+    pub earlier_size: u64,
+    /// No base exists yet: it was switched on while the server runs, and the first rewrite is under way or failed.
+    pub first_pending: bool,
+}
+
+impl OpenLog {
+    /// Bytes of the whole log.
+    pub fn size(&self) -> u64 {
+        self.earlier_size + self.log.size()
+    }
+}
+
+/// State of saving.
+pub struct Keeper {
+    /// The append log, if it is on.
+    pub append: Option<OpenLog>,
+    /// The child that is writing, if there is one.
+    pub work: Option<Work>,
+    /// BGSAVE SCHEDULE, or a BGSAVE that had to wait for a rewrite.
+    pub save_scheduled: bool,
+    /// BGREWRITEAOF that had to wait for a save.
+    pub rewrite_scheduled: bool,
+    /// Last snapshot that succeeded, Unix seconds.
+    pub last_save_s: i64,
+    /// Last attempt, Unix seconds.
+    pub last_save_try_s: i64,
+    /// The last background save succeeded.
+    pub last_save_ok: bool,
+    /// Seconds the last background save took; -1: none yet.
+    pub last_save_took_s: i64,
+    /// Copy-on-write bytes of the last background save.
+    pub last_save_cow: u64,
+    /// Background saves and rewrites begun.
+    pub forks: u64,
+    /// Snapshots written.
+    pub saves: u64,
+    /// Microseconds of the last fork.
+    pub last_fork_us: u64,
+    /// The last rewrite succeeded.
+    pub last_rewrite_ok: bool,
+    /// Seconds the last rewrite took; -1: none yet.
+    pub last_rewrite_took_s: i64,
+    /// Copy-on-write bytes of the last rewrite.
+    pub last_rewrite_cow: u64,
+    /// Rewrites that succeeded.
+    pub rewrites: u64,
+    /// Keys that the last load brought and dropped as expired.
+    pub last_load: (u64, u64),
+    /// Bytes of the load under way: done, all.
+    pub load_progress: (u64, u64),
+    /// DEBUG AOF-FLUSH-SLEEP, microseconds.
+    pub flush_sleep_us: u64,
+}
+
+impl Keeper {
+    /// Nothing is saved or loaded yet; `now` counts as the last save, as Redis has it.
+    pub fn new(now: Now) -> Keeper {
+        let now_s = now.wall_ms() / 1000;
+        Keeper {
+            append: None,
+            work: None,
+            save_scheduled: false,
+            rewrite_scheduled: false,
+            last_save_s: now_s,
+            last_save_try_s: 0,
+            last_save_ok: true,
+            last_save_took_s: -1,
+            last_save_cow: 0,
+            forks: 0,
+            saves: 0,
+            last_fork_us: 0,
+            last_rewrite_ok: true,
+            last_rewrite_took_s: -1,
+            last_rewrite_cow: 0,
+            rewrites: 0,
+            last_load: (0, 0),
+            load_progress: (0, 0),
+            flush_sleep_us: 0,
+        }
+    }
+
+    /// A background save is under way.
+    pub fn is_saving(&self) -> bool {
+        self.work.as_ref().is_some_and(|w| w.job == Job::Snapshot)
+    }
+
+    /// A background rewrite is under way.
+    pub fn is_rewriting(&self) -> bool {
+        self.work.as_ref().is_some_and(|w| w.job == Job::Rewrite)
+    }
+}
+
+/// The reply to writes while the last background save has failed (`stop-writes-on-bgsave-error`).
+const MISCONF_SAVE: Error = Error::new(
+    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.",
+);
+
+impl Front {
+    /// Timed work: ends children, starts what is due, refreshes the reasons to refuse writes.
+    pub fn keeper_cron(&mut self, ks: &mut Keyspace, gate: &mut Gate) {
+        self.reap_child(ks);
+        self.start_scheduled(ks);
+        gate.refuse_writes = self.write_refusal();
+    }
+
+    /// Why commands that write are refused right now.
+    pub fn write_refusal(&self) -> Option<Error> {
+        let keeper = &self.keeper;
+        if !keeper.last_save_ok
+            && self.config.get(table::STOP_WRITES_ON_BGSAVE_ERROR)
+            && !self.config.get(table::SAVE).is_empty()
+        {
+            return Some(MISCONF_SAVE);
+        }
+        keeper.append.as_ref().and_then(|open| open.log.refusal()).map(Error::text)
+    }
+
+    fn start_scheduled(&mut self, ks: &mut Keyspace) {
+        if self.keeper.work.is_some() {
+            return;
+        }
+        if self.keeper.rewrite_scheduled {
+            self.keeper.rewrite_scheduled = false;
+            self.begin_rewrite(ks);
+        } else if self.keeper.save_scheduled || self.save_point_reached(ks) {
+            self.keeper.save_scheduled = false;
+            // The reason of a failure is in the log; the next attempt waits a little.
+            let _ = self.begin_save(ks);
+        } else {
+            self.rewrite_if_grown(ks);
+        }
+    }
+
+    /// What a snapshot of this server says about itself.
+    fn save_options(&self, ks: &Keyspace, dialect: Dialect, aof_base: bool) -> SaveOptions {
+        let now = self.now();
+        let used = crate::os::alloc::used_memory();
+        SaveOptions {
+            dialect,
+            compress: self.config.get(table::RDBCOMPRESSION),
+            checksum: self.config.get(table::RDBCHECKSUM),
+            aux: vec![
+                ("redis-ver", cairn_engine::command::connection::REDIS_VERSION.to_owned()),
+                ("redis-bits", "64".to_owned()),
+                ("ctime", (now.wall_ms() / 1000).to_string()),
+                ("used-mem", used.to_string()),
+                ("aof-base", u8::from(aof_base).to_string()),
+            ],
+            idle: false,
+            freq: ks.limits.lfu,
+        }
+    }
+
+    /// The snapshot's path, within the working folder.
+    pub fn snapshot_path(&self) -> PathBuf {
+        self.config.path(table::DBFILENAME)
+    }
+}
+
+/// The version that is written when nobody asked for another: 11, or 12 as soon as a hash has field expiry.
+pub fn automatic_dialect(ks: &Keyspace) -> Dialect {
+    Dialect::redis(if ks.ttl_hashes > 0 { 12 } else { 11 })
+}

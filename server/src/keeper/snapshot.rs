@@ -1,0 +1,144 @@
+//! Snapshots: SAVE, BGSAVE, save points.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use cairn_engine::command::error::Error;
+use cairn_engine::keyspace::Keyspace;
+use cairn_engine::persist::save::{SaveOptions, save};
+use cairn_format::rdb::Dialect;
+
+use super::child::{Job, SaveDelay, Work};
+use super::automatic_dialect;
+use crate::config::table;
+use crate::front::Front;
+use crate::host::Disk;
+use crate::os::error_text;
+use crate::persist::snapshot;
+
+/// Seconds between two attempts after a failure.
+const RETRY_AFTER_S: i64 = 5;
+
+impl Front {
+    /// Whether a save point is reached and an attempt is not too recent.
+    pub(super) fn save_point_reached(&self, ks: &Keyspace) -> bool {
+        let now_s = self.now().wall_ms() / 1000;
+        let keeper = &self.keeper;
+        if !keeper.last_save_ok && now_s - keeper.last_save_try_s <= RETRY_AFTER_S {
+            return false;
+        }
+        let since_s = now_s - keeper.last_save_s;
+        let reached = self
+            .config
+            .get(table::SAVE)
+            .iter()
+            .find(|point| ks.dirty >= point.changes.max(0) as u64 && since_s > point.seconds);
+        if let Some(point) = reached {
+            self.log.notice(format_args!("{} changes in {} seconds. Saving...", point.changes, point.seconds));
+        }
+        reached.is_some()
+    }
+
+    /// The dialect that snapshots are written in.
+    pub fn snapshot_dialect(&self, ks: &Keyspace) -> Dialect {
+        self.config.rdb_save_version().unwrap_or_else(|| automatic_dialect(ks))
+    }
+
+    fn order(&self, ks: &Keyspace) -> Order {
+        Order {
+            disk: self.host.disk(),
+            path: self.snapshot_path(),
+            sync: self.config.get(table::RDB_SAVE_INCREMENTAL_FSYNC),
+            options: self.save_options(ks, self.snapshot_dialect(ks), false),
+            delay: SaveDelay::of(&self.config),
+        }
+    }
+
+    /// Saves in the foreground (SAVE, SHUTDOWN).
+    ///
+    /// # Errors
+    /// Why there is no new snapshot; the old one is untouched.
+    pub fn save_now(&mut self, ks: &mut Keyspace) -> Result<(), String> {
+        let order = self.order(ks);
+        let pid = self.host.pid();
+        crate::os::signals::set_emergency_file(Some(&snapshot::temporary_name(pid)));
+        let saved = order.write(ks, pid, &mut |_| {});
+        crate::os::signals::set_emergency_file(None);
+        let now_s = self.now().wall_ms() / 1000;
+        self.keeper.last_save_try_s = now_s;
+        match saved {
+            Ok(_) => {
+                self.log.notice(format_args!("DB saved on disk"));
+                ks.dirty = 0;
+                self.keeper.last_save_s = now_s;
+                self.keeper.last_save_ok = true;
+                self.keeper.saves += 1;
+                Ok(())
+            }
+            Err(reason) => {
+                self.log.warning(format_args!("Error saving DB on disk: {reason}"));
+                Err(reason)
+            }
+        }
+    }
+
+    /// Starts a background save. No other child may be at work.
+    ///
+    /// # Errors
+    /// The reply when the fork fails.
+    pub fn begin_save(&mut self, ks: &mut Keyspace) -> Result<(), Error> {
+        self.keeper.last_save_try_s = self.now().wall_ms() / 1000;
+        let (order, log) = (self.order(ks), self.log.clone());
+        let (keys, dirty) = (ks.total_keys() as u64, ks.dirty);
+        let data = &*ks;
+        let forked = self.fork(Box::new(move |link| {
+            match order.write(data, std::process::id(), &mut |keys| link.progress(keys)) {
+                Ok(bytes) => {
+                    log.notice(format_args!("DB saved on disk"));
+                    link.finished(bytes);
+                    0
+                }
+                Err(reason) => {
+                    log.warning(format_args!("Write error saving DB on disk: {reason}"));
+                    1
+                }
+            }
+        }));
+        match forked {
+            Ok(child) => {
+                self.log.notice(format_args!("Background saving started by pid {}", child.pid()));
+                self.note_child(ks, Work::new(Job::Snapshot, child, keys, dirty));
+                Ok(())
+            }
+            Err(error) => {
+                self.keeper.last_save_ok = false;
+                self.log.warning(format_args!("Can't save in background: fork: {}", error_text(&error)));
+                Err(Error::new("ERR Background saving error, please check the server logs"))
+            }
+        }
+    }
+}
+
+/// Everything that writing a snapshot needs, apart from the data.
+struct Order {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    sync: bool,
+    options: SaveOptions,
+    delay: SaveDelay,
+}
+
+impl Order {
+    /// Writes the file; answers its size.
+    fn write(&self, ks: &Keyspace, pid: u32, progress: &mut dyn FnMut(u64)) -> Result<u64, String> {
+        let temporary = snapshot::temporary_name(pid);
+        let mut slow = |keys| {
+            progress(keys);
+            self.delay.wait(keys);
+        };
+        snapshot::write(&*self.disk, &self.path, &temporary, self.sync, |out| {
+            save(ks, out, &self.options, self.delay.is_on(), &mut slow).map(|_| ())
+        })
+        .map_err(|error| error.to_string())
+    }
+}

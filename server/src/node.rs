@@ -1,0 +1,373 @@
+//! One running instance: poll, read, call, effects, write, tick.
+//!
+//! A turn of the loop, in order:
+//! 1. poll (without waiting while somebody was cut short or work is left over);
+//! 2. accept, read and run what has arrived;
+//! 3. timed work when it is due;
+//! 4. the append log is written, and synced if `appendfsync always` asks for it;
+//! 5. only then replies leave, each touched connection with one write.
+
+use std::io;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use cairn_engine::Engine;
+use cairn_engine::keyspace::Garbage;
+use mio::{Events, Poll, Token};
+
+use crate::config::table;
+use crate::cron::Cron;
+use crate::front::{Client, Ending, Front};
+use crate::config::Config;
+use crate::net::{Accepting, BufferLimit, ClientClass, Closing, Flush, Received, Stream};
+use crate::os::signals::Signals;
+use crate::request::{self, Batch};
+
+/// Poll token of the signals.
+pub const SIGNALS: Token = Token(0);
+/// Tokens of listeners begin here; those of connections at [`FIRST_CONNECTION`].
+pub const FIRST_LISTENER: usize = 16;
+/// See [`FIRST_LISTENER`].
+pub const FIRST_CONNECTION: usize = 1024;
+
+/// The data with its front and the loop that joins them.
+pub struct Node {
+    /// The data.
+    pub engine: Engine,
+    /// The rest.
+    pub front: Front,
+    poll: Poll,
+    signals: Signals,
+    cron: Cron,
+    batch: Batch,
+    /// Where large values go to be freed.
+    drop_queue: Sender<Vec<Garbage>>,
+    /// Listeners that have more to accept, or wait for a descriptor.
+    accept_again: Vec<usize>,
+    visits: Vec<usize>,
+}
+
+impl Node {
+    /// Puts the parts together. Listeners and signals are registered with `poll` already.
+    pub fn new(engine: Engine, front: Front, poll: Poll, signals: Signals) -> Node {
+        let cron = Cron::new(front.now().mono_us);
+        Node {
+            engine,
+            front,
+            poll,
+            signals,
+            cron,
+            batch: Batch::default(),
+            drop_queue: spawn_drop_thread(),
+            accept_again: Vec::new(),
+            visits: Vec::new(),
+        }
+    }
+
+    /// Runs until something ends it; answers the exit status.
+    pub fn run(&mut self) -> i32 {
+        let mut events = Events::with_capacity(1024);
+        loop {
+            let wait = self.wait();
+            match self.poll.poll(&mut events, wait) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                    self.front.log.warning(format_args!("poll failed: {error}"));
+                    return 1;
+                }
+                _ => {}
+            }
+            self.turn(&events);
+            if let Some(Ending::Exit(status)) = self.front.ending {
+                self.flush_outputs();
+                return status;
+            }
+        }
+    }
+
+    /// One turn without waiting, between two slices of a load.
+    pub fn serve_while_loading(&mut self) {
+        let mut events = Events::with_capacity(256);
+        if self.poll.poll(&mut events, Some(Duration::ZERO)).is_ok() {
+            self.turn(&events);
+        }
+    }
+
+    fn wait(&self) -> Option<Duration> {
+        if self.front.connections.has_ready() || !self.accept_again.is_empty() || self.cron.work_left {
+            return Some(Duration::ZERO);
+        }
+        let now = self.front.host.clock().monotonic_us();
+        Some(Duration::from_micros(self.cron.due_us().saturating_sub(now)))
+    }
+
+    fn turn(&mut self, events: &Events) {
+        let now = self.front.now();
+        self.engine.set_now(now);
+        self.visit_ready();
+        for event in events {
+            match event.token() {
+                SIGNALS => self.signals.drain(),
+                token => match self.front.connections.slot_of(token) {
+                    Some(slot) => {
+                        let hangup = event.is_read_closed() || event.is_error();
+                        if event.is_writable() {
+                            self.front.connections.mark_touched(slot);
+                        }
+                        if event.is_readable() || hangup {
+                            self.read(slot, hangup);
+                        }
+                    }
+                    None => self.accept_again.push(token.0 - FIRST_LISTENER),
+                },
+            }
+        }
+        self.accept();
+        self.cron.run(&mut self.engine, &mut self.front, &mut self.signals);
+        if !self.front.flush_log() {
+            // Under `appendfsync always` nothing may be acknowledged that is not on the disk.
+            self.front.ending = Some(Ending::Exit(1));
+            self.front.drop_replies();
+            return;
+        }
+        self.flush_outputs();
+        let garbage = self.engine.ks.take_garbage();
+        if !garbage.is_empty() {
+            // Without its thread the garbage is freed here; nothing else depends on it.
+            drop(self.drop_queue.send(garbage));
+        }
+        self.count_turn(now.mono_us);
+    }
+
+    fn count_turn(&mut self, started_us: u64) {
+        let took = self.front.host.clock().monotonic_us() - started_us;
+        let counters = &mut self.front.counters;
+        counters.turns += 1;
+        counters.turn_us += took;
+        counters.turn_us_max = counters.turn_us_max.max(took);
+    }
+
+    // ---- reading ----
+
+    fn visit_ready(&mut self) {
+        let mut visits = std::mem::take(&mut self.visits);
+        self.front.connections.take_ready(&mut visits);
+        for &slot in &visits {
+            self.read(slot, false);
+        }
+        self.visits = visits;
+    }
+
+    /// Reads and runs until the socket is empty or the client had its share of this turn.
+    fn read(&mut self, slot: usize, hangup: bool) {
+        if let Some(connection) = self.front.connections.get_mut(slot) {
+            connection.begin_turn(hangup);
+        }
+        loop {
+            let Some(connection) = self.front.connections.get_mut(slot) else { return };
+            if connection.closing != Closing::No {
+                return;
+            }
+            let received = match connection.receive() {
+                Ok(received) => received,
+                Err(_) => Received::End,
+            };
+            let drained = match received {
+                Received::End => {
+                    // What arrived before the end was run when it arrived; what is left is half a command.
+                    connection.closing = Closing::Asap;
+                    self.front.connections.mark_touched(slot);
+                    return;
+                }
+                Received::More(count) => {
+                    self.front.counters.bytes_in += count as u64;
+                    false
+                }
+                Received::Drained(count) => {
+                    self.front.counters.bytes_in += count as u64;
+                    true
+                }
+            };
+            request::run_input(&mut self.engine, &mut self.front, &mut self.batch, slot);
+            let Some(connection) = self.front.connections.get_mut(slot) else { return };
+            if connection.input.len() > self.front.hot.query_max {
+                self.front.log.warning(format_args!(
+                    "Closing client that reached max query buffer length: {}",
+                    connection.stream().peer()
+                ));
+                connection.closing = Closing::Asap;
+                self.front.connections.mark_touched(slot);
+                return;
+            }
+            if drained {
+                return;
+            }
+            if connection.turn_is_over() {
+                self.front.connections.mark_ready(slot);
+                return;
+            }
+        }
+    }
+
+    // ---- accepting ----
+
+    fn accept(&mut self) {
+        let Some(mut listeners) = self.front.listeners.take() else { return };
+        let places = std::mem::take(&mut self.accept_again);
+        let mut streams = Vec::new();
+        for place in places {
+            match listeners.accept(place, &mut |stream| streams.push(stream)) {
+                Accepting::Drained => {}
+                Accepting::More => self.accept_again.push(place),
+                Accepting::Exhausted(error) => {
+                    self.front.log.warning(format_args!("Accepting client connection: {error}"));
+                    self.cron.accept_later.push(place);
+                }
+            }
+        }
+        self.front.listeners = Some(listeners);
+        for stream in streams {
+            self.welcome(stream);
+        }
+    }
+
+    fn welcome(&mut self, stream: Stream) {
+        self.front.counters.connections += 1;
+        let limit = self.front.config.get(table::MAXCLIENTS).max(1) as usize;
+        if self.front.connections.len() >= limit {
+            self.front.counters.rejected += 1;
+            return turn_away(stream, b"-ERR max number of clients reached\r\n");
+        }
+        if self.front.config.get(table::PROTECTED_MODE)
+            && self.engine.shared.gate.password.is_none()
+            && !stream.peer().is_local()
+        {
+            self.front.counters.rejected += 1;
+            return turn_away(stream, PROTECTED);
+        }
+        let _ = stream.set_nodelay();
+        let keepalive = self.front.config.get(table::TCP_KEEPALIVE);
+        if keepalive > 0 {
+            let _ = stream.set_keepalive(keepalive as u64);
+        }
+        let now = self.front.now();
+        let Front { connections, registry, .. } = &mut self.front;
+        match connections.add(registry, stream, now.mono_us / 1000) {
+            Ok(slot) => {
+                let session = self.engine.open_session(now);
+                self.front.bind(slot, session);
+            }
+            Err(error) => self.front.log.warning(format_args!("Error registering a client's socket: {error}")),
+        }
+    }
+
+    // ---- writing ----
+
+    /// Sends what waits, once per connection, and closes those that are done.
+    fn flush_outputs(&mut self) {
+        let mut visits = std::mem::take(&mut self.visits);
+        self.front.connections.take_touched(&mut visits);
+        for &slot in &visits {
+            if self.flush(slot) {
+                self.close(slot);
+            }
+        }
+        self.visits = visits;
+    }
+
+    /// Answers whether the connection ends now.
+    fn flush(&mut self, slot: usize) -> bool {
+        let now_ms = self.engine.mono_us() / 1000;
+        let Front { connections, registry, counters, log, clients, config, .. } = &mut self.front;
+        let Some(connection) = connections.get_mut(slot) else { return false };
+        if connection.closing == Closing::Asap {
+            return true;
+        }
+        let Ok((written, flush)) = connection.flush(registry) else { return true };
+        counters.bytes_out += written as u64;
+        connection.last_io_ms = now_ms;
+        match flush {
+            Flush::Done => connection.closing == Closing::AfterReply,
+            Flush::Blocked => {
+                let session = clients.get(slot).and_then(Option::as_ref).map(|c| c.session);
+                let subscribed = session
+                    .and_then(|s| self.engine.shared.sessions.get(s))
+                    .is_some_and(|s| s.subscriptions.is_some());
+                let class = if subscribed { ClientClass::Pubsub } else { ClientClass::Normal };
+                let limit = buffer_limit(config, class);
+                let waiting = connection.output.pending() as u64;
+                if connection.limit_watch.exceeded(limit, waiting, now_ms) {
+                    counters.output_limit_closed += 1;
+                    log.warning(format_args!(
+                        "Client {} scheduled to be closed ASAP for overcoming of output buffer limits.",
+                        connection.stream().peer()
+                    ));
+                    return true;
+                }
+                false
+            }
+        }
+    }
+
+    fn close(&mut self, slot: usize) {
+        if let Some(client) = self.front.clients.get_mut(slot).and_then(Option::take) {
+            self.engine.close_session(client.session);
+        }
+        let Front { connections, registry, .. } = &mut self.front;
+        connections.remove(registry, slot);
+    }
+}
+
+impl Front {
+    /// Joins a connection with its session.
+    fn bind(&mut self, slot: usize, session: cairn_engine::session::SessionId) {
+        if self.clients.len() <= slot {
+            self.clients.resize_with(slot + 1, || None);
+        }
+        self.clients[slot] = Some(Client { session, parser: Default::default(), commands: 0 });
+        let at = session.0 as usize;
+        if self.connection_of.len() <= at {
+            self.connection_of.resize(at + 1, usize::MAX);
+        }
+        self.connection_of[at] = slot;
+    }
+
+    /// Forgets all replies that wait: they would acknowledge what is not safe.
+    fn drop_replies(&mut self) {
+        for (_, connection) in self.connections.iter_mut() {
+            connection.output.clear();
+        }
+    }
+}
+
+fn buffer_limit(config: &Config, class: ClientClass) -> BufferLimit {
+    let limits = config.get(table::CLIENT_OUTPUT_BUFFER_LIMIT);
+    let limit = match class {
+        ClientClass::Normal => &limits.normal,
+        ClientClass::Replica => &limits.replica,
+        ClientClass::Pubsub => &limits.pubsub,
+    };
+    BufferLimit { hard: limit.hard, soft: limit.soft, soft_seconds: limit.soft_seconds }
+}
+
+/// What a client from elsewhere reads while protected mode is on and no password is set.
+const PROTECTED: &[u8] = b"-DENIED Cairn is running in protected mode because protected mode is enabled and no password is set for the default user. In this mode connections are only accepted from the loopback interface. To accept others, set a password with requirepass, or turn protected mode off with 'CONFIG SET protected-mode no' from a local connection or '--protected-mode no' at start; do the latter only where nobody else can reach the port.\r\n";
+
+/// Says why and hangs up. A full socket of a new connection is not worth waiting for.
+fn turn_away(mut stream: Stream, reason: &[u8]) {
+    let _ = io::Write::write(&mut stream, reason);
+    stream.shutdown();
+}
+
+/// Large values are freed here, one batch after the other.
+fn spawn_drop_thread() -> Sender<Vec<Garbage>> {
+    let (sender, receiver) = std::sync::mpsc::channel::<Vec<Garbage>>();
+    let work = move || {
+        let _registration = crate::os::alloc::register_thread();
+        while let Ok(garbage) = receiver.recv() {
+            drop(garbage);
+        }
+    };
+    // Without the thread the sender has no receiver, and each batch is dropped by the failed send.
+    let _ = std::thread::Builder::new().name("cairn-drop".into()).spawn(work);
+    sender
+}

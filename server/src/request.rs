@@ -1,0 +1,237 @@
+//! From the bytes of one client to calls of the engine.
+//!
+//! ```text
+//!   input  --parse, at most 64 ahead-->  batch of ranges  --hash, prefetch-->  call, call, call  -->  output
+//! ```
+//! The input is moved out of the connection for its batch and put back. Looking ahead keeps ranges and hashes, never
+//! pointers into the tables, and what was looked at but not run (the client closes, waits, or its limits change) is
+//! parsed again later: between commands the parser holds nothing.
+
+use std::ops::Range;
+
+use cairn_engine::Engine;
+use cairn_engine::command::args::{Args, ArgsBuf};
+use cairn_engine::command::reply::Reply;
+use cairn_engine::session::SessionId;
+use cairn_format::resp::request::{Limits, ProtocolError, Step};
+
+use crate::front::Front;
+use crate::net::{Closing, Input};
+
+/// Commands understood before the first of them runs.
+const LOOKAHEAD: usize = 64;
+
+/// One understood command.
+#[derive(Debug)]
+struct Parsed {
+    /// Its arguments among `Batch::ranges`.
+    args: Range<u32>,
+    /// Its bytes in the input.
+    bytes: Range<u32>,
+    /// Hash of its first key, if it was looked up ahead.
+    hash: u64,
+}
+
+/// The commands understood ahead, in buffers that are kept.
+#[derive(Debug, Default)]
+pub struct Batch {
+    ranges: Vec<Range<u32>>,
+    commands: Vec<Parsed>,
+    /// Where in the input the understood part ends.
+    end: usize,
+}
+
+/// What follows the commands of a batch.
+enum After {
+    /// More may be in the input.
+    More,
+    /// The input ends, perhaps inside a command.
+    Empty,
+    /// An inline command.
+    Inline(ArgsBuf, usize),
+    /// The client broke the protocol.
+    Broken(ProtocolError),
+}
+
+/// Runs everything that is complete in a client's input. The replies are appended to its output.
+pub fn run_input(engine: &mut Engine, front: &mut Front, batch: &mut Batch, slot: usize) {
+    let Some(connection) = front.connections.get_mut(slot) else { return };
+    if connection.closing != Closing::No || connection.input.is_empty() {
+        return;
+    }
+    let mut input = std::mem::take(&mut connection.input);
+    let mut reply = Reply { buf: std::mem::take(connection.output.tail()), ..Reply::default() };
+    front.connections.mark_touched(slot);
+    let consumed = run_commands(engine, front, batch, slot, &mut input, &mut reply);
+    input.consume(consumed);
+    if let Some(connection) = front.connections.get_mut(slot) {
+        connection.input = input;
+        give_back(&mut connection.output, reply);
+    }
+}
+
+/// Moves replies into the output: shared values keep their places between the bytes.
+fn give_back(output: &mut crate::net::Output, reply: Reply) {
+    // Messages of publishers may have arrived meanwhile; they follow the replies.
+    let messages = std::mem::take(output.tail());
+    if reply.shared.is_empty() {
+        *output.tail() = reply.buf;
+    } else {
+        let mut from = 0;
+        for (at, value) in reply.shared {
+            output.tail().extend_from_slice(&reply.buf[from..at]);
+            output.push_shared(value);
+            from = at;
+        }
+        output.tail().extend_from_slice(&reply.buf[from..]);
+    }
+    output.tail().extend_from_slice(&messages);
+}
+
+fn run_commands(
+    engine: &mut Engine,
+    front: &mut Front,
+    batch: &mut Batch,
+    slot: usize,
+    input: &mut Input,
+    reply: &mut Reply,
+) -> usize {
+    let mut at = 0;
+    loop {
+        let Some(session) = front.client(slot).map(|c| c.session) else { return at };
+        let after = understand(engine, front, batch, slot, session, input, at);
+        let bytes = input.filled();
+        if let Some(stopped) = run_batch(engine, front, batch, session, bytes, reply) {
+            // What was understood but not run is parsed again when the client goes on.
+            if let Some(client) = front.client(slot) {
+                client.parser.reset();
+            }
+            return finish(engine, front, slot, session, stopped);
+        }
+        at = batch.end;
+        match after {
+            After::More => {}
+            After::Empty => return at,
+            After::Inline(args, end) => {
+                engine.call(session, &args.args(), reply, front);
+                at = end;
+                if stops(engine, session) {
+                    return finish(engine, front, slot, session, end);
+                }
+            }
+            After::Broken(error) => {
+                reply.buf.extend_from_slice(b"-ERR ");
+                error.append_to(&mut reply.buf);
+                reply.buf.extend_from_slice(b"\r\n");
+                close_after_reply(front, slot);
+                return input.len();
+            }
+        }
+    }
+}
+
+/// Parses ahead; skips empty lines. The ranges are offsets in the filled input.
+fn understand(
+    engine: &Engine,
+    front: &mut Front,
+    batch: &mut Batch,
+    slot: usize,
+    session: SessionId,
+    input: &mut Input,
+    from: usize,
+) -> After {
+    batch.ranges.clear();
+    batch.commands.clear();
+    batch.end = from;
+    let Some(state) = engine.shared.sessions.get(session) else { return After::Empty };
+    let limits = Limits { bulk_max: front.hot.bulk_max, authenticated: state.authenticated };
+    // Until the client is authenticated each command may change the limits of the next.
+    let ahead = if limits.authenticated { LOOKAHEAD } else { 1 };
+    let Some(client) = front.client(slot) else { return After::Empty };
+    while batch.commands.len() < ahead {
+        let (bytes, at) = (input.filled(), batch.end);
+        if at >= bytes.len() {
+            return After::Empty;
+        }
+        let first = batch.ranges.len() as u32;
+        match client.parser.next(bytes, at, &mut batch.ranges, &limits) {
+            Step::Command { end } => {
+                let args = first..batch.ranges.len() as u32;
+                batch.commands.push(Parsed { args, bytes: at as u32..end as u32, hash: 0 });
+                batch.end = end;
+            }
+            Step::Skip { end } => batch.end = end,
+            Step::Inline { args, end } => return After::Inline(ArgsBuf::from_slices(&args), end),
+            Step::Incomplete { need } => {
+                input.expect(need);
+                return After::Empty;
+            }
+            Step::Error(error) => return After::Broken(error),
+        }
+    }
+    After::More
+}
+
+/// Runs the understood commands. Answers where in the input it stopped, if it stopped before their end.
+fn run_batch(
+    engine: &mut Engine,
+    front: &mut Front,
+    batch: &mut Batch,
+    session: SessionId,
+    bytes: &[u8],
+    reply: &mut Reply,
+) -> Option<usize> {
+    let looked_ahead = batch.commands.len() > 1 && look_ahead(engine, batch, session, bytes);
+    for command in &batch.commands {
+        let ranges = &batch.ranges[command.args.start as usize..command.args.end as usize];
+        let args = Args::new(bytes, ranges, Some(command.bytes.clone()));
+        if looked_ahead && let Some(key) = args.get(1) {
+            engine.hint(key, command.hash);
+        }
+        engine.call(session, &args, reply, front);
+        if stops(engine, session) {
+            return Some(command.bytes.end as usize);
+        }
+    }
+    None
+}
+
+/// Fetches the buckets of all first arguments, then the records behind them, into the cache. What is no key costs a
+/// little and harms nothing.
+fn look_ahead(engine: &Engine, batch: &mut Batch, session: SessionId, bytes: &[u8]) -> bool {
+    let Some(db) = engine.shared.sessions.get(session).map(|s| s.db) else { return false };
+    if !engine.wants_lookahead(db) {
+        return false;
+    }
+    for command in &mut batch.commands {
+        if let Some(key) = batch.ranges[command.args.start as usize..command.args.end as usize].get(1) {
+            command.hash = engine.look_ahead_bucket(db, &bytes[key.start as usize..key.end as usize]);
+        }
+    }
+    for command in &batch.commands {
+        engine.look_ahead_record(db, command.hash);
+    }
+    true
+}
+
+/// The client does not go on with its next command now.
+#[inline]
+fn stops(engine: &Engine, session: SessionId) -> bool {
+    engine.shared.sessions.get(session).is_none_or(|s| s.closing || s.blocked)
+}
+
+fn finish(engine: &Engine, front: &mut Front, slot: usize, session: SessionId, at: usize) -> usize {
+    if engine.shared.sessions.get(session).is_none_or(|s| s.closing) {
+        close_after_reply(front, slot);
+    }
+    at
+}
+
+fn close_after_reply(front: &mut Front, slot: usize) {
+    if let Some(connection) = front.connections.get_mut(slot)
+        && connection.closing == Closing::No
+    {
+        connection.closing = Closing::AfterReply;
+    }
+    front.connections.mark_touched(slot);
+}
