@@ -9,13 +9,16 @@
 use cairn_format::aof::writer::{LogState, write_pexpireat};
 use cairn_format::error::Result;
 use cairn_format::rdb::object::{Group, Hash, Stream, StreamId};
-use cairn_format::rdb::{Event, Object, Record, Text};
+use cairn_format::rdb::{Dialect, Event, Object, Record, Text, WriteOptions, dump};
 use cairn_format::resp::value::{write_argument, write_command_header};
 use cairn_format::text::number::{I64Text, write_f64};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// Elements in one command, as `AOF_REWRITE_ITEMS_PER_CMD` of Redis: a reader of the log holds one command in memory.
 const ELEMENTS_MAX: usize = 64;
+
+/// The version of RESTORE payloads: the first that has module values, so that most servers read it.
+const PAYLOAD: Dialect = Dialect::redis(8);
 
 /// Something that commands cannot say, and what could hold it.
 pub type Lost = Option<(&'static str, &'static str)>;
@@ -78,7 +81,6 @@ impl Commands {
     fn record(&mut self, record: &Record<'_>) -> Result<Lost> {
         let key = record.head.key;
         let lost = match &record.value {
-            Object::Module(_) => return Ok(Some(("a module value", "a snapshot"))),
             Object::Array(_) => return Ok(Some(("an array", "a snapshot"))),
             Object::Stream(stream)
                 if stream
@@ -110,7 +112,18 @@ impl Commands {
             }
             Object::Hash(hash) => self.hash(key, hash)?,
             Object::Stream(stream) => self.stream(key, stream)?,
-            Object::Module(_) | Object::Array(_) => {}
+            // Its module knows better commands; without it the payload of RESTORE is the value itself.
+            Object::Module(_) => match dump::encode(WriteOptions::new(PAYLOAD), &record.value) {
+                Ok(payload) => {
+                    self.begin("RESTORE")
+                        .push(key)
+                        .push(b"0")
+                        .push(&payload)
+                        .send();
+                }
+                Err(_) => return Ok(Some(("a module value", "a snapshot"))),
+            },
+            Object::Array(_) => {}
         }
         if let Some(expire_ms) = record.head.expire_ms {
             write_pexpireat(&mut self.out, key, expire_ms);
@@ -164,24 +177,28 @@ impl Commands {
         Ok(())
     }
 
+    /// Entries in order; among them, for a moment, those that were deleted and are still pending: XCLAIM knows only entries
+    /// that exist. They go once the groups have claimed them, and XSETID comes last because XADD and XDEL move its counters.
     fn stream(&mut self, key: &[u8], stream: &Stream<'_>) -> Result<()> {
+        let ghosts = pending_but_deleted(stream)?;
+        let mut ahead = ghosts.iter().copied().peekable();
         let mut entries = 0_u64;
         for entry in stream.entries() {
             let entry = entry?;
             entries += 1;
+            while let Some(ghost) = ahead.next_if(|ghost| *ghost < entry.id) {
+                self.placeholder(key, ghost);
+            }
             self.begin("XADD").push(key).push_id(entry.id);
             for (name, value) in &entry.fields {
                 self.push_text(name).push_text(value);
             }
             self.send();
         }
-        if entries == 0 {
+        ahead.for_each(|ghost| self.placeholder(key, ghost));
+        if entries == 0 && ghosts.is_empty() {
             // An entry that goes at once makes the key; 0-0 is no id that can be added.
-            let id = if stream.last_id == StreamId::default() {
-                StreamId::new(0, 1)
-            } else {
-                stream.last_id
-            };
+            let id = stream.last_id.max(StreamId::new(0, 1));
             self.begin("XADD")
                 .push(key)
                 .push(b"MAXLEN")
@@ -191,6 +208,13 @@ impl Commands {
                 .push(b"y");
             self.send();
         }
+        stream
+            .groups
+            .iter()
+            .for_each(|group| self.group(key, group, stream.form));
+        for ghost in ghosts {
+            self.begin("XDEL").push(key).push_id(ghost).send();
+        }
         self.begin("XSETID").push(key).push_id(stream.last_id);
         if let (Some(added), Some(deleted)) = (stream.entries_added, stream.max_deleted_id) {
             self.push(b"ENTRIESADDED")
@@ -199,11 +223,16 @@ impl Commands {
                 .push_id(deleted);
         }
         self.send();
-        stream
-            .groups
-            .iter()
-            .for_each(|group| self.group(key, group, stream.form));
         Ok(())
+    }
+
+    fn placeholder(&mut self, key: &[u8], id: StreamId) {
+        self.begin("XADD")
+            .push(key)
+            .push_id(id)
+            .push(b"x")
+            .push(b"y")
+            .send();
     }
 
     fn group(&mut self, key: &[u8], group: &Group<'_>, form: u8) {
@@ -282,6 +311,22 @@ impl Commands {
         }
         self.ends.clear();
     }
+}
+
+/// Entries that a consumer still has to acknowledge although they were deleted, in order.
+fn pending_but_deleted(stream: &Stream<'_>) -> Result<BTreeSet<StreamId>> {
+    let pending = stream.groups.iter().flat_map(|group| &group.pending);
+    // 0-0 is no id of an entry, so nothing can be pending under it.
+    let mut ids: BTreeSet<StreamId> = pending
+        .map(|pending| pending.id)
+        .filter(|id| *id != StreamId::default() && *id <= stream.last_id)
+        .collect();
+    if !ids.is_empty() {
+        for entry in stream.entries() {
+            ids.remove(&entry?.id);
+        }
+    }
+    Ok(ids)
 }
 
 /// A counter as text; those of streams are 64 bits wide.

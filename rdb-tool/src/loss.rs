@@ -45,7 +45,7 @@ impl Losses {
             let needs = if needs.is_empty() {
                 String::new()
             } else {
-                format!(" (needs {needs})")
+                format!(", which needs {needs}")
             };
             let first = if loss.count == 1 { "" } else { "first " };
             format!("{verb} {what}{needs}: {count}, {first}{}", loss.example)

@@ -2,6 +2,7 @@
 
 use crate::snapshot::{Stop, Walk, checksum_text, checksum_word, walk};
 use cairn_format::error::{Damage, FormatError};
+use cairn_format::rdb::Dialect;
 use cairn_format::rdb::reader::Options;
 use cairn_toolkit::outcome::damage_line;
 use cairn_toolkit::{Failure, Input, Outcome, Output, Verdict, escape, hint, human, json, note};
@@ -15,6 +16,7 @@ const EXAMPLES: &str = "\
 Examples:
   rdb-tool verify dump.rdb
   rdb-tool verify --json backups/*.rdb
+  rdb-tool verify --for redis-7.2 dump.rdb
   zcat dump.rdb.gz | rdb-tool verify -
 
 Checks the structure, every packed value entry by entry, and the checksum. Exit status: 0 sound,
@@ -27,18 +29,31 @@ pub struct VerifyArguments {
     /// One JSON object a line for each file, on stdout
     #[arg(long)]
     json: bool,
+    /// Also find what this server cannot load with its default configuration and without modules:
+    /// a newer version, a database above 15, values of modules
+    #[arg(long = "for", value_name = "SERVER", value_parser = server)]
+    server: Option<Dialect>,
     /// Snapshots to check; - is stdin
     #[arg(required = true)]
     files: Vec<PathBuf>,
 }
 
+fn server(name: &str) -> Result<Dialect, String> {
+    Dialect::parse(name).ok_or_else(|| {
+        "expected a server as in redis-7.2 or valkey-9.0, or a version number".to_owned()
+    })
+}
+
 /// Checks each file; found if any is damaged.
 pub fn verify(arguments: &VerifyArguments) -> Outcome {
     let mut out = Output::stdout();
+    let options = arguments
+        .server
+        .map_or(Options::deep(), Options::for_server);
     let mut damaged = false;
     for path in &arguments.files {
         let input = Input::open(path)?;
-        let result = walk(&input, Options::deep(), "verifying", &mut |_, _| Ok(()));
+        let result = walk(&input, options, "verifying", &mut |_, _| Ok(()));
         damaged |= result.is_err();
         report(&input, result, arguments.json, &mut out)?;
     }
@@ -75,11 +90,16 @@ fn report(
             // What was said so far comes before what is said now, also when both go to one terminal.
             out.flush()?;
             note(&damage_line(name, &error));
-            if let Some(sound) = sound {
-                hint(&format!(
+            match sound {
+                Some(_) if error.kind == Damage::Checksum => hint(&format!(
+                    "the structure of all {} is sound; which bytes changed cannot be told",
+                    human::plural(keys, "key", "keys")
+                )),
+                Some(sound) => hint(&format!(
                     "everything before offset {sound} decodes: {}",
                     human::plural(keys, "key", "keys")
-                ));
+                )),
+                None => {}
             }
         }
     }
