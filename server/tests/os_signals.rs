@@ -34,9 +34,13 @@ fn the_part() {
     let words: Vec<&str> = part.split(' ').collect();
     match words[0] {
         "insist" => {
-            let _signals = Signals::install().unwrap();
+            let signals = Signals::install().unwrap();
             signals::set_emergency_file(Some(words[1].as_ref()));
             raise(libc::SIGINT);
+            // Two of the same signal that wait at once are delivered as one.
+            while signals.requested().is_none() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
             raise(libc::SIGINT);
         }
         "crash" => {
