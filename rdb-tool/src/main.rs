@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`snapshot`] | one walk over a file or a pipe, for all commands |
 //! | [`inspect`], [`survey`] | what is in it, and what takes the room |
-//! | [`dump`], [`line`] | every key as a line of JSON |
+//! | [`dump`], [`mod@line`] | every key as a line of JSON |
 //! | [`verify`] | is it sound, and if not, where and why |
 //! | [`convert`], [`commands`], [`loss`] | the same data for another version, as lines or as commands, and what it cannot hold |
 //! | [`diff`], [`canon`] | which keys differ, whatever their order and encoding |
