@@ -1,9 +1,9 @@
 //! One walk over a snapshot, mapped or piped, for all commands.
 
-use cairn_format::error::FormatError;
+use cairn_format::error::{Damage, FormatError};
 use cairn_format::rdb::reader::{Options, Reader, SliceReader, Source, StreamReader};
 use cairn_format::rdb::{Checksum, Dialect, Event, Located};
-use cairn_toolkit::{Failure, Input, Progress};
+use cairn_toolkit::{Failure, Input, Progress, human};
 
 /// Why a walk ended before the end of the file.
 #[derive(Debug)]
@@ -26,9 +26,13 @@ impl Stop {
     pub fn into_failure(self, name: &str) -> Failure {
         match self {
             Stop::Failed(failure) => failure,
-            Stop::Damage { error, .. } => Failure::damage(name, &error).hint(format!(
-                "`rdb-tool verify {name}` tells how far the file is sound"
-            )),
+            Stop::Damage { error, sound, keys } => {
+                let failure = Failure::damage(name, &error);
+                match sound_part(&error, sound, keys) {
+                    Some(hint) => failure.hint(hint),
+                    None => failure,
+                }
+            }
         }
     }
 }
@@ -134,6 +138,19 @@ pub fn inside<T>(result: cairn_format::error::Result<T>, db: u64, key: &[u8]) ->
         sound: None,
         keys: 0,
     })
+}
+
+/// How much of a damaged file is sound, for the line below the error.
+pub fn sound_part(error: &FormatError, sound: Option<u64>, keys: u64) -> Option<String> {
+    let keys = human::plural(keys, "key", "keys");
+    match error.kind {
+        // The system could not read: that says nothing about the file.
+        Damage::Io => None,
+        Damage::Checksum => Some(format!(
+            "the structure of all {keys} is sound; which bytes changed cannot be told"
+        )),
+        _ => sound.map(|sound| format!("everything before offset {sound} decodes: {keys}")),
+    }
 }
 
 /// What became of the checksum, as a person reads it.

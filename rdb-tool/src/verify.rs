@@ -1,6 +1,6 @@
 //! `rdb-tool verify`: is this file sound, and if not, where and why.
 
-use crate::snapshot::{Stop, Walk, checksum_text, checksum_word, walk};
+use crate::snapshot::{Stop, Walk, checksum_text, checksum_word, sound_part, walk};
 use cairn_format::error::{Damage, FormatError};
 use cairn_format::rdb::Dialect;
 use cairn_format::rdb::reader::Options;
@@ -90,16 +90,8 @@ fn report(
             // What was said so far comes before what is said now, also when both go to one terminal.
             out.flush()?;
             note(&damage_line(name, &error));
-            match sound {
-                Some(_) if error.kind == Damage::Checksum => hint(&format!(
-                    "the structure of all {} is sound; which bytes changed cannot be told",
-                    human::plural(keys, "key", "keys")
-                )),
-                Some(sound) => hint(&format!(
-                    "everything before offset {sound} decodes: {}",
-                    human::plural(keys, "key", "keys")
-                )),
-                None => {}
+            if let Some(text) = sound_part(&error, sound, keys) {
+                hint(&text);
             }
         }
     }

@@ -3,7 +3,7 @@
 //! | module | question it answers |
 //! |---|---|
 //! | [`outcome`] | how a tool ends: exit code, error line, hints; a closed pipe is no error |
-//! | [`arguments`] | clap's complaints in the words of the house |
+//! | [`mod@arguments`] | clap's complaints in the words of the house |
 //! | [`input`], [`map`] | a path or `-`: mapped when it is a regular file, streamed otherwise |
 //! | [`output`] | a file that appears whole or not at all |
 //! | [`progress`], [`table`], [`human`], [`escape`] | what numbers, keys and waiting look like |

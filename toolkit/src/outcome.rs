@@ -145,15 +145,12 @@ fn reader_gone(error: &io::Error) -> bool {
 /// The system's text for an error, lower case and without the "(os error 2)" of the standard library.
 pub fn plain(error: &io::Error) -> String {
     let text = error.to_string();
-    let text = match text.rfind(" (os error ") {
-        Some(at) => &text[..at],
-        None => &text,
+    let Some(at) = text.rfind(" (os error ") else {
+        return text;
     };
-    let mut chars = text.chars();
-    match (error.raw_os_error(), chars.next()) {
-        (Some(_), Some(first)) => first.to_lowercase().chain(chars).collect(),
-        _ => text.to_owned(),
-    }
+    let mut chars = text[..at].chars();
+    let first = chars.next().into_iter().flat_map(char::to_lowercase);
+    first.chain(chars).collect()
 }
 
 /// `dump.rdb: offset 7994 (0x1f3a): db 0, key "user:17", what was wrong`.
