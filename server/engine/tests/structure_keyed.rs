@@ -74,7 +74,7 @@ fn random_key(random: &mut Random) -> Vec<u8> {
     match n {
         0 => key.clear(),
         1..=9 => key.resize([254, 255, 256, 300][n as usize % 4], b'-'),
-        10 => key.resize(70_000, b'-'),
+        10 => key.resize(if cfg!(miri) { 700 } else { 70_000 }, b'-'),
         _ => {}
     }
     key
@@ -113,7 +113,7 @@ fn keys_are_those_of_a_map_through_every_reallocation() {
         let mut keyed: Keyed<Counted> = Keyed::new(HASHER);
         let mut model = Model::new();
         let tag = Tag::new(2, 5);
-        for step in 0..if cfg!(miri) { 400 } else { 40_000 } {
+        for step in 0..if cfg!(miri) { 150 } else { 40_000 } {
             let key = random_key(&mut random);
             let hash = HASHER.hash(&key);
             let expire = (random.below(2) == 0).then(|| random.below(1 << 40) as i64);
