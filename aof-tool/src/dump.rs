@@ -16,10 +16,8 @@ use cairn_toolkit::json::{self, Bytes};
 use cairn_toolkit::outcome::damage_line;
 use cairn_toolkit::{Failure, Input, Outcome, Output, Progress, Verdict, note};
 use clap::{Args, ValueEnum};
-use std::fs;
 use std::io::Write;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The options of `aof-tool dump`.
 #[derive(Args, Debug)]
@@ -71,7 +69,7 @@ pub fn run(arguments: &DumpArguments) -> Outcome {
         .manifest
         .as_ref()
         .is_some_and(|manifest| manifest.damage.is_some());
-    refuse_parts(&arguments.output, &log)?;
+    log.refuse_as_output(&arguments.output)?;
     let mut out = None;
     for file in &log.files {
         let input = Input::open(&file.path)?;
@@ -90,28 +88,6 @@ pub fn run(arguments: &DumpArguments) -> Outcome {
         None => Output::create(&arguments.output, &[])?.finish()?,
     }
     Ok(Verdict::found_if(found))
-}
-
-/// Refuse an output that is one of the parts. [`Output::create`] sees only the first of them, because
-/// one file is open at a time.
-fn refuse_parts(output: &Path, log: &Log) -> Result<(), Failure> {
-    let id = |path: &Path| {
-        fs::metadata(path)
-            .ok()
-            .map(|metadata| (metadata.dev(), metadata.ino()))
-    };
-    let target = id(output);
-    let manifest = log.manifest.iter().map(|manifest| &manifest.path);
-    let mut files = log.files.iter().map(|file| &file.path).chain(manifest);
-    match files.find(|path| target.is_some() && id(path) == target) {
-        None => Ok(()),
-        Some(path) => Err(Failure::new(format!(
-            "{}: output is the same file as the input {}",
-            output.display(),
-            path.display()
-        ))
-        .hint("write to another name; nothing was changed")),
-    }
 }
 
 /// Print one file; gives the damage that ended it early.

@@ -7,6 +7,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Manifests above this size are not read: a line per file makes a few kB.
@@ -70,6 +71,28 @@ impl Log {
             manifest: None,
             files: vec![file],
         })
+    }
+
+    /// Refuse an output that is one of the log's files, under whatever name, since writing would destroy
+    /// what is being read.
+    pub fn refuse_as_output(&self, output: &Path) -> Result<(), Failure> {
+        let id = |path: &Path| {
+            let metadata = fs::metadata(path).ok()?;
+            metadata.is_file().then(|| (metadata.dev(), metadata.ino()))
+        };
+        let target = id(output);
+        let manifest = self.manifest.iter().map(|manifest| &manifest.path);
+        let mut files = self.files.iter().map(|file| &file.path).chain(manifest);
+        match files.find(|path| target.is_some() && id(path) == target) {
+            None => Ok(()),
+            Some(path) => {
+                let (output, input) = (output.display(), path.display());
+                Err(Failure::new(format!(
+                    "{output}: output is the same file as the input {input}"
+                ))
+                .hint("write to another name; nothing was changed"))
+            }
+        }
     }
 
     fn from_manifest(path: &Path) -> Result<Log, Failure> {

@@ -7,6 +7,7 @@
 //! | [`check`] | where the valid part ends, and what is wrong there |
 //! | [`fix`] | the cut at that place, with a backup |
 //! | [`dump`] | one line per command |
+//! | [`rewrite`] | the data that a log makes, as a new log |
 #![forbid(unsafe_code)]
 
 mod check;
@@ -14,6 +15,7 @@ mod dump;
 mod fix;
 mod log;
 mod part;
+mod rewrite;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -24,13 +26,14 @@ Examples:
   aof-tool check --fix appendonly.aof             cut off a torn end, keep appendonly.aof.bak
   aof-tool dump appendonlydir | grep user:17      every logged command about a key
   aof-tool dump --format jsonl appendonly.aof | jq -c 'select(.db == 3) | .args'
+  aof-tool rewrite appendonlydir -o compact.aof   the shortest log for the same data
   ssh host cat appendonly.aof | aof-tool check -  through a pipe
 
 A log is a file, a folder of a multi-part log (Redis 7 and later), its manifest, or - for standard input.
 
 Exit status: 0 all well, 1 the log is damaged, 2 the work could not be done.";
 
-/// Check, repair and read append-only logs of Redis and Valkey
+/// Check, repair, read and rewrite append-only logs of Redis and Valkey
 #[derive(Parser)]
 #[command(name = "aof-tool", version, after_help = EXAMPLES)]
 struct Arguments {
@@ -44,6 +47,8 @@ enum Command {
     Check(check::CheckArguments),
     /// Print the commands of a log, one a line
     Dump(dump::DumpArguments),
+    /// Write the data that a log makes as a new log
+    Rewrite(rewrite::RewriteArguments),
 }
 
 fn main() -> ExitCode {
@@ -52,6 +57,7 @@ fn main() -> ExitCode {
         || match cairn_toolkit::arguments::<Arguments>()?.command {
             Command::Check(arguments) => check::run(&arguments),
             Command::Dump(arguments) => dump::run(&arguments),
+            Command::Rewrite(arguments) => rewrite::run(&arguments),
         },
     )
 }

@@ -191,10 +191,10 @@ impl Checker {
                 None => fail("EXEC without MULTI".to_string(), Cure::CutLoses),
             };
         }
-        if self.rules.vocabulary {
-            if let Some(objection) = judge(name, argc) {
-                return fail(objection_text(name, argc, objection), Cure::Edit);
-            }
+        if self.rules.vocabulary
+            && let Some(objection) = judge(name, argc)
+        {
+            return fail(objection_text(name, argc, objection), Cure::Edit);
         }
         if name.eq_ignore_ascii_case(b"select") {
             let db = arg

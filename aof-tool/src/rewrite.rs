@@ -1,0 +1,314 @@
+//! `aof-tool rewrite`: the log played into an engine, and what is then there written as a new log.
+//!
+//! No server runs and no clock ticks: the whole log is replayed at the moment of the start, nothing
+//! expires meanwhile, and a key whose time has come is written with its expiry, as servers do it.
+
+use crate::log::{File, Log};
+use cairn_engine::Engine;
+use cairn_engine::base::effect::Feed;
+use cairn_engine::base::time::Now;
+use cairn_engine::command::connection::REDIS_VERSION;
+use cairn_engine::command::{Instance, Pause};
+use cairn_engine::persist::load::{LoadError, Loader};
+use cairn_engine::persist::replay::{Refused, Replay};
+use cairn_engine::persist::save::{SaveOptions, save};
+use cairn_engine::session::SessionId;
+use cairn_format::aof::reader::StreamReader;
+use cairn_format::aof::{FORM_BYTES, Form, form};
+use cairn_format::error::{Damage, FormatError};
+use cairn_format::rdb::Dialect;
+use cairn_format::rdb::writer::WriteError;
+use cairn_toolkit::human::{count, plural};
+use cairn_toolkit::outcome::damage_line;
+use cairn_toolkit::{Failure, Input, Outcome, Output, Progress, Verdict, note};
+use clap::{Args, ValueEnum};
+use std::any::Any;
+use std::io::{Cursor, Read};
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The options of `aof-tool rewrite`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  aof-tool rewrite appendonlydir -o compact.aof
+  aof-tool rewrite --form snapshot old.aof -o base.aof
+  aof-tool rewrite old.aof -o - | redis-cli --pipe
+
+Nothing is written if a command is unknown to the engine or the log is damaged. A server takes the new log as its
+appendonly.aof, or as the base of a folder.
+
+Exit status: 0 written, 1 written, but commands of the log were answered with errors (as a server would), 2 not written.")]
+pub struct RewriteArguments {
+    /// Log file, folder, manifest, or - for standard input
+    path: PathBuf,
+    /// The new log: a file, or - for standard output
+    #[arg(short, long, value_name = "OUT")]
+    output: PathBuf,
+    /// Form of the new log
+    #[arg(long, value_enum, default_value_t = NewForm::Commands)]
+    form: NewForm,
+    /// Databases of the server
+    #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    databases: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum NewForm {
+    /// The commands that make the data; every server reads them
+    Commands,
+    /// A snapshot as Redis 7.2 writes it; smaller and faster to load
+    Snapshot,
+}
+
+/// Keys loaded between two looks at the progress bar.
+const LOAD_STEP: usize = 1024;
+/// Error replies that are told one by one.
+const ERRORS_TOLD: u64 = 10;
+
+/// Rewrite the log that was named.
+pub fn run(arguments: &RewriteArguments) -> Outcome {
+    let log = Log::find(&arguments.path)?;
+    if let Some((manifest, damage)) = log
+        .manifest
+        .as_ref()
+        .and_then(|m| Some((m, m.damage.as_ref()?)))
+        && log.files.is_empty()
+    {
+        return Err(Failure::damage(
+            &manifest.path.display().to_string(),
+            damage,
+        ));
+    }
+    log.refuse_as_output(&arguments.output)?;
+    // It exists only under a temporary name until all is written, and is opened first so that a
+    // folder that cannot be written is known before the work.
+    let mut out = Output::create(&arguments.output, &[])?;
+    let mut player = Player::new(arguments.databases as usize);
+    for file in &log.files {
+        player.file(file)?;
+    }
+    let keys = player.write(&mut out, arguments.form)?;
+    out.finish()?;
+    let commands = plural(player.commands, "command", "commands");
+    note(&format!(
+        "{}: {commands} became {}",
+        arguments.path.display(),
+        plural(keys, "key", "keys")
+    ));
+    if player.errors > ERRORS_TOLD {
+        note(&format!(
+            "{} commands in all were answered with errors",
+            count(player.errors)
+        ));
+    }
+    Ok(Verdict::found_if(player.errors > 0))
+}
+
+/// An engine and what was played into it.
+struct Player {
+    engine: Engine,
+    now: Now,
+    commands: u64,
+    /// Commands that were answered with an error.
+    errors: u64,
+}
+
+impl Player {
+    fn new(databases: usize) -> Player {
+        // The same seed each time, so that the same log gives the same bytes.
+        let mut engine = Engine::new(databases, [1, 2, 3, 4], &[]);
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let now = Now {
+            wall_us: i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
+            mono_us: 0,
+        };
+        engine.set_now(now);
+        Player {
+            engine,
+            now,
+            commands: 0,
+            errors: 0,
+        }
+    }
+
+    /// Play one file of the log: its snapshot, then its commands.
+    fn file(&mut self, file: &File) -> Result<(), Failure> {
+        let input = Input::open(&file.path)?;
+        let mut progress = Progress::bytes("replaying", input.len());
+        let mut source = input.reader();
+        let mut first = Vec::new();
+        let read = source
+            .by_ref()
+            .take(FORM_BYTES as u64)
+            .read_to_end(&mut first);
+        read.map_err(|error| Failure::io(input.name(), &error))?;
+        let is_snapshot = form(&first) == Form::Preamble;
+        let whole = Cursor::new(first).chain(source);
+        if !is_snapshot {
+            return self.replay(input.name(), StreamReader::new(whole, 0), &mut progress);
+        }
+        let (ahead, rest, end) = self.load(input.name(), whole, &mut progress)?;
+        let rest = Cursor::new(ahead).chain(rest);
+        self.replay(input.name(), StreamReader::new(rest, end), &mut progress)
+    }
+
+    /// Load a snapshot; gives what was read behind it, the rest of the input, and where it ended.
+    fn load<R: Read>(
+        &mut self,
+        name: &str,
+        input: R,
+        progress: &mut Progress,
+    ) -> Result<(Vec<u8>, R, u64), Failure> {
+        let ks = &mut self.engine.ks;
+        // The commands behind it may still need keys whose time has come.
+        ks.keep_expired = true;
+        let mut loader =
+            Loader::new(input, ks.databases(), false, true).map_err(|e| load_failure(name, &e))?;
+        while loader
+            .step(ks, LOAD_STEP)
+            .map_err(|e| load_failure(name, &e))?
+        {
+            progress.at(loader.offset());
+        }
+        let end = loader.offset();
+        let (_, ahead, rest) = loader.finish();
+        Ok((ahead, rest, end))
+    }
+
+    fn replay<R: Read>(
+        &mut self,
+        name: &str,
+        mut reader: StreamReader<R>,
+        progress: &mut Progress,
+    ) -> Result<(), Failure> {
+        let mut replay = Replay::begin(&mut self.engine, self.now, reader.offset());
+        let mut world = Still(self.now);
+        let mut last = reader.offset();
+        while let Some(item) = reader.next_item().map_err(|e| damaged(name, &e))? {
+            progress.at(item.offset);
+            last = item.end();
+            let answer = replay.run(&mut self.engine, &mut world, &item);
+            match answer.map_err(|refused| refusal(name, item.offset, refused))? {
+                None => {}
+                Some(error) => {
+                    self.errors += 1;
+                    if self.errors <= ERRORS_TOLD {
+                        progress.note(&format!(
+                            "{name}: offset {0} ({0:#x}): answered with: {error}",
+                            item.offset
+                        ));
+                    }
+                }
+            }
+        }
+        if replay.is_inside_transaction() {
+            let what =
+                format!("the log ends at offset {last} inside a transaction that began here");
+            return Err(damaged(
+                name,
+                &FormatError::new(Damage::AofTruncated, replay.valid_end(), what),
+            ));
+        }
+        self.commands += replay.commands();
+        replay.end(&mut self.engine);
+        Ok(())
+    }
+
+    /// Write the data as a log; gives the number of keys.
+    fn write(&mut self, out: &mut Output, form: NewForm) -> Result<u64, Failure> {
+        let progress = Progress::line();
+        let mut keys = 0;
+        let mut told = |n: u64| {
+            keys = n;
+            if progress.is_shown() {
+                progress.say(format!("writing key {}", count(n)));
+            }
+        };
+        match form {
+            NewForm::Commands => {
+                cairn_engine::persist::rewrite::rewrite(&self.engine.ks, out, &mut told)?
+            }
+            NewForm::Snapshot => {
+                let options = SaveOptions {
+                    dialect: Dialect::REDIS_7_2,
+                    compress: true,
+                    checksum: true,
+                    aux: vec![
+                        ("redis-ver", REDIS_VERSION.to_string()),
+                        ("aof-base", "1".to_string()),
+                    ],
+                    idle: false,
+                    freq: false,
+                };
+                save(&self.engine.ks, out, &options, false, &mut told).map_err(write_failure)?;
+            }
+        }
+        Ok(keys)
+    }
+}
+
+fn damaged(name: &str, error: &FormatError) -> Failure {
+    let failure = Failure::new(damage_line(name, error));
+    match error.kind {
+        Damage::Io => failure,
+        _ => failure.hint(
+            "nothing was written; `aof-tool check --fix` can cut a log where its valid part ends",
+        ),
+    }
+}
+
+fn load_failure(name: &str, error: &LoadError) -> Failure {
+    match error {
+        LoadError::Damaged(error) => Failure::damage(name, error),
+        unheld => Failure::new(format!("{name}: {unheld}")),
+    }
+}
+
+fn refusal(name: &str, offset: u64, refused: Refused) -> Failure {
+    let what = match refused {
+        Refused::Unknown(command) => format!(
+            "the engine has no command {}",
+            cairn_toolkit::quoted(command.as_bytes())
+        ),
+        Refused::Invalid(error) => format!("the command cannot be replayed: {error}"),
+    };
+    Failure::new(format!("{name}: offset {offset} ({offset:#x}): {what}"))
+        .hint("nothing was written")
+}
+
+fn write_failure(error: WriteError) -> Failure {
+    match error {
+        WriteError::Io(error) => error.into(),
+        other => Failure::new(other.to_string()),
+    }
+}
+
+/// A world in which time stands still and nobody is connected.
+struct Still(Now);
+
+impl Instance for Still {
+    fn now(&mut self) -> Now {
+        self.0
+    }
+
+    fn mono_us(&mut self) -> u64 {
+        self.0.mono_us
+    }
+
+    fn deliver(&mut self, _to: SessionId, _bytes: &[u8]) {}
+
+    fn close(&mut self, _session: SessionId) {}
+
+    fn feed(&mut self, _changes: &Feed, _transaction: bool) {}
+
+    fn pause(&mut self) -> Pause {
+        Pause::Continue
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}

@@ -1,0 +1,252 @@
+//! `aof-tool rewrite`: the same data from fewer commands, or nothing at all.
+
+mod tool;
+
+use cairn_format::resp::value::{ReplyScanner, ReplyStep, Value, write_command};
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tool::{bad, golden, run, run_with_stdin};
+
+#[test]
+fn a_log_becomes_the_commands_that_make_its_data() {
+    let run = run(&["rewrite", &bad("ok-base.aof"), "-o", "-"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(
+        run.stderr
+            .ends_with("ok-base.aof: 3 commands became 2 keys\n"),
+        "{run:?}"
+    );
+    let dump = run_with_stdin(&["dump", "-"], run.stdout.as_bytes());
+    let commands = dump
+        .stdout
+        .lines()
+        .map(|line| line.split_once('\t').unwrap().1);
+    let mut commands: Vec<&str> = commands.collect();
+    assert_eq!(commands.remove(0), "0\t\"SELECT\" \"0\"");
+    commands.sort_unstable();
+    assert_eq!(
+        commands,
+        [
+            "0\t\"RPUSH\" \"l\" \"x\" \"y\" \"z\"",
+            "0\t\"SET\" \"a\" \"1\""
+        ]
+    );
+}
+
+#[test]
+fn the_same_log_gives_the_same_bytes_from_a_file_and_a_pipe() {
+    let path = golden("redis-4.0.14/appendonly-rewritten.aof");
+    let folder = tempfile::tempdir().unwrap();
+    let out = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+    let log = fs::read(&path).unwrap();
+    assert_eq!(run(&["rewrite", &path, "-o", &out("file")]).code, 0);
+    assert_eq!(
+        run_with_stdin(&["rewrite", "-", "-o", &out("pipe")], &log).code,
+        0
+    );
+    assert_eq!(
+        fs::read(out("file")).unwrap(),
+        fs::read(out("pipe")).unwrap()
+    );
+}
+
+#[test]
+fn the_parts_of_a_folder_are_played_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write(
+        "a.aof.manifest",
+        "file a.aof.2.incr.aof seq 2 type i\nfile a.aof.1.base.aof seq 1 type b\n",
+    );
+    write(
+        "a.aof.1.base.aof",
+        "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\n1\r\n",
+    );
+    write(
+        "a.aof.2.incr.aof",
+        "*3\r\n$6\r\nAPPEND\r\n$1\r\nk\r\n$1\r\n2\r\n",
+    );
+    let run = run(&["rewrite", folder.path().to_str().unwrap(), "-o", "-"]);
+    assert_eq!(
+        run.stdout,
+        "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$2\r\n12\r\n"
+    );
+}
+
+#[test]
+fn nothing_is_written_when_the_log_cannot_be_played() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    for (name, reason) in [
+        (
+            "aof-unknown-command.aof",
+            "offset 93 (0x5d): the engine has no command \"NOSUCHCMD\"",
+        ),
+        (
+            "aof-wrong-args.aof",
+            "offset 93 (0x5d): the command cannot be replayed: ERR wrong number",
+        ),
+        (
+            "aof-select-bad.aof",
+            "offset 93 (0x5d): the command cannot be replayed: ERR DB index",
+        ),
+        (
+            "aof-truncated-060.aof",
+            "offset 50 (0x32): command: argument 1 of 5 claims 5 bytes",
+        ),
+        (
+            "aof-multi-open.aof",
+            "offset 93 (0x5d): the log ends at offset 162 inside a transaction",
+        ),
+        ("aof-zeros.aof", "offset 93 (0x5d): 4096 zero bytes"),
+        ("manifest-two-bases", "offset 44 (0x2c): line 2"),
+        ("manifest-missing-base", "no such file or directory"),
+    ] {
+        let run = run(&["rewrite", &bad(name), "-o", out.to_str().unwrap()]);
+        assert_eq!(run.code, 2, "{name}: {run:?}");
+        assert!(run.stderr.contains(reason), "{name}: {run:?}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{name}");
+    }
+}
+
+#[test]
+fn error_replies_are_told_and_do_not_stop_the_work() {
+    let run = run(&["rewrite", &bad("aof-wrongtype.aof"), "-o", "-"]);
+    assert_eq!(run.code, 1);
+    assert!(
+        run.stderr
+            .contains("offset 93 (0x5d): answered with: WRONGTYPE "),
+        "{run:?}"
+    );
+    assert!(run.stdout.starts_with("*2\r\n$6\r\nSELECT"));
+}
+
+#[test]
+fn the_input_is_never_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    fs::copy(bad("ok-base.aof"), &path).unwrap();
+    let path = path.to_str().unwrap();
+    let run = run(&["rewrite", path, "-o", path]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("same file as the input"), "{run:?}");
+    assert_eq!(fs::read(path).unwrap().len(), 93);
+}
+
+/// A log of many commands over three databases, with expiry and both small and large values.
+fn busy_log() -> Vec<u8> {
+    let mut log = Vec::new();
+    let mut add = |words: &str| write_command(&mut log, &words.split(' ').collect::<Vec<_>>());
+    for i in 0..2000 {
+        add(&format!("SELECT {}", i % 3));
+        add(&format!("RPUSH list:{} element:{i} {i}", i % 7));
+        add(&format!("HSET hash:{} field:{i} value:{i}", i % 5));
+        add(&format!("ZADD zset:{} {}.25 member:{i}", i % 4, i * 3));
+        add(&format!("SADD set:{} {i} member:{}", i % 6, i % 300));
+        add(&format!("SADD numbers:{} {i}", i % 6));
+        add(&format!("SET string:{i} {}", "v".repeat(i % 90)));
+        add(&format!(
+            "PEXPIREAT string:{} {}",
+            i / 2,
+            4_000_000_000_000i64 + i as i64
+        ));
+        add(&format!("INCRBY counter:{} {i}", i % 11));
+        add(&format!("LPOP list:{}", i % 9));
+        add(&format!("DEL string:{}", i / 3));
+    }
+    log
+}
+
+/// The reference server is what decides whether the data is the same. `scripts/test` installs it.
+#[test]
+fn the_reference_server_has_the_same_data_from_both_logs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+    fs::write(path("busy.aof"), busy_log()).unwrap();
+    fs::copy(
+        golden("redis-4.0.14/appendonly-rewritten.aof"),
+        path("golden.aof"),
+    )
+    .unwrap();
+    for name in ["busy.aof", "golden.aof"] {
+        let commands = run(&["rewrite", &path(name), "-o", &path("commands")]);
+        assert_eq!(commands.code, 0, "{commands:?}");
+        assert_eq!(run(&["check", &path("commands")]).code, 0);
+        let snapshot = run(&[
+            "rewrite",
+            "--form",
+            "snapshot",
+            &path(name),
+            "-o",
+            &path("snapshot"),
+        ]);
+        assert_eq!(snapshot.code, 0, "{snapshot:?}");
+        // The snapshot is of 7.2, which the reference does not read: go back to commands.
+        let back = run(&["rewrite", &path("snapshot"), "-o", &path("back")]);
+        assert_eq!(back.code, 0, "{back:?}");
+        let expected = digest(Path::new(&path(name)));
+        assert_eq!(expected.len(), 40, "{expected}");
+        assert_ne!(expected, "0".repeat(40));
+        assert_eq!(digest(Path::new(&path("commands"))), expected, "{name}");
+        assert_eq!(digest(Path::new(&path("back"))), expected, "{name}");
+    }
+}
+
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // A server that has ended already is what this wants.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What DEBUG DIGEST of the reference server says after loading a log.
+fn digest(log: &Path) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(log, folder.path().join("appendonly.aof")).unwrap();
+    let socket = folder.path().join("socket");
+    let words = "--port 0 --unixsocket socket --appendonly yes --enable-debug-command yes";
+    let child = Command::new("redis-server")
+        .args(words.split(' '))
+        .args(["--save", ""])
+        .current_dir(folder.path())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the reference redis-server is needed; scripts/test installs it");
+    let _server = Server(child);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        assert!(
+            Instant::now() < deadline,
+            "the reference server does not answer"
+        );
+        // DEBUG is answered while loading, DBSIZE is not.
+        if let Some(Value::Int(_)) = ask(&socket, &["DBSIZE"]) {
+            let digest = ask(&socket, &["DEBUG", "DIGEST"]).unwrap();
+            return String::from_utf8(digest.as_bytes().unwrap().to_vec()).unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// One command and its reply; nothing while the server is starting or loading.
+fn ask(socket: &Path, words: &[&str]) -> Option<Value> {
+    let mut stream = UnixStream::connect(socket).ok()?;
+    let mut request = Vec::new();
+    write_command(&mut request, words);
+    stream.write_all(&request).ok()?;
+    let (mut reply, mut scanner, mut piece) = (Vec::new(), ReplyScanner::new(), [0; 4096]);
+    loop {
+        let n = stream.read(&mut piece).ok().filter(|n| *n > 0)?;
+        reply.extend_from_slice(&piece[..n]);
+        if let ReplyStep::Complete { .. } = scanner.next(&reply, 0).unwrap() {
+            return Value::decode(&reply).ok().map(|(value, _)| value);
+        }
+    }
+}
