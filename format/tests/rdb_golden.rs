@@ -228,6 +228,9 @@ fn checksums_are_verified_or_known_to_be_off() {
         let mut reader = SliceReader::from_slice(&bytes, Options::shallow()).unwrap();
         let has_sum = reader.dialect().has_checksum();
         let found = verify(&mut reader).unwrap();
+        let mut counted = SliceReader::from_slice(&bytes, Options::deep()).unwrap();
+        while counted.next().unwrap().is_some() {}
+        assert_eq!(reader.records(), counted.records(), "{}", file.display());
         let off = file.to_string_lossy().contains("nochecksum");
         match found {
             Checksum::Verified(_) => assert!(has_sum && !off, "{}", file.display()),

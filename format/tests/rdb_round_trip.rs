@@ -103,7 +103,7 @@ fn the_same_dialect_gives_the_same_events() {
         }
         files += 1;
     }
-    assert!(files > 100, "{files}");
+    assert!(files >= 90, "{files}");
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn every_target_gets_the_same_elements() {
         }
     }
     println!("{conversions} conversions");
-    assert!(conversions > 1000, "{conversions}");
+    assert!(conversions >= 900, "{conversions}");
 }
 
 #[test]

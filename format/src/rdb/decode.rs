@@ -10,7 +10,6 @@ use super::reader::{Keys, Kind, Options, Shape};
 use super::string::{Stored, Text, read_string};
 use crate::cursor::Cursor;
 use crate::error::{Damage, FormatError, Result};
-use crate::text::words::quote;
 
 /// What decoding needs of the reader, besides its buffers.
 pub(super) struct Context<'c> {
@@ -37,7 +36,7 @@ pub(super) fn event<'s, S: Source>(
             if let Some(twice) = context
                 .options
                 .duplicate_keys
-                .then(|| repeated_key(source, keys))
+                .then(|| keys.repeated(source, context.dialect))
                 .flatten()
             {
                 return Err(twice);
@@ -87,7 +86,7 @@ fn record<'s, S: Source>(
         .and_then(|stored| stored.bytes_in(key_buffer))
         .map_err(|error| error.in_db(db))?;
     if context.options.duplicate_keys {
-        keys.note(db, key, source.can_reread().then_some(key_offset));
+        keys.note(db, key, source.can_reread());
     }
     let value_offset = offset + parts.value.start as u64;
     let cursor = Cursor::at_base(&bytes[parts.value.clone()], value_offset);
@@ -234,39 +233,4 @@ pub fn library_name(code: &[u8]) -> Option<(String, String)> {
             .map(|_| word[5..].to_string())
     })?;
     (!name.is_empty()).then_some((engine, name))
-}
-
-/// The first key that occurs twice in a database.
-fn repeated_key<S: Source>(source: &S, keys: &mut Keys) -> Option<Box<FormatError>> {
-    let can_reread = source.can_reread();
-    let key_at = |place: u64| {
-        let mut buffer = Vec::new();
-        let stored = read_string(&mut Cursor::new(source.reread(place)), "key").ok()?;
-        stored.bytes_in(&mut buffer).ok().map(<[u8]>::to_vec)
-    };
-    let mut found: Option<(u64, Option<Vec<u8>>)> = None;
-    for (first, second) in keys.suspects() {
-        let twice = if can_reread {
-            key_at(first) == key_at(second)
-        } else {
-            first == second
-        };
-        let place = if can_reread { second } else { source.offset() };
-        if twice && found.as_ref().is_none_or(|(earlier, _)| place < *earlier) {
-            found = Some((place, can_reread.then(|| key_at(second)).flatten()));
-        }
-    }
-    let (place, key) = found?;
-    let name = key.as_deref().map(quote).unwrap_or_default();
-    let error = FormatError::new(
-        Damage::Encoding,
-        place,
-        format!("a key occurs twice in its database {name}")
-            .trim_end()
-            .to_string(),
-    );
-    Some(match key {
-        Some(key) => error.at_key(&key),
-        None => error,
-    })
 }

@@ -8,6 +8,7 @@ use super::string::Text;
 
 /// One statement of a snapshot.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)] // one exists at a time; a box would cost an allocation per key
 pub enum Event<'a> {
     /// A fact about the file: `redis-ver`, `ctime`, ...
     Aux {

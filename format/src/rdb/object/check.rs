@@ -37,9 +37,12 @@ pub(crate) fn hash_bytes(bytes: &[u8], seed: u64) -> u64 {
         state = fold(state ^ u64::from_le_bytes(*chunk)).wrapping_add(K);
         rest = tail;
     }
-    let mut last = [0; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    fold(fold(state ^ u64::from_le_bytes(last)).wrapping_add(K))
+    if !rest.is_empty() {
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        state = fold(state ^ u64::from_le_bytes(last)).wrapping_add(K);
+    }
+    fold(state)
 }
 
 fn damage(at: u64, what: impl Into<String>) -> Box<FormatError> {

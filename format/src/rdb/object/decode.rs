@@ -65,7 +65,9 @@ pub(crate) fn decode<'a>(
             }
             Ok(Object::Hash(Hash::ExpiringListpack(blob(cursor, scratch)?)))
         }
-        Layout::Stream(form) => Stream::read(cursor, form).map(Object::Stream),
+        Layout::Stream(form) => {
+            Stream::read(cursor, form).map(|stream| Object::Stream(Box::new(stream)))
+        }
         Layout::Module => {
             let id = read_len(cursor, "module id")?;
             Ok(Object::Module(Module {

@@ -47,8 +47,8 @@ pub enum Object<'a> {
     Zset(Zset<'a>),
     /// A hash, with or without field expiry.
     Hash(Hash<'a>),
-    /// A stream with its consumer groups.
-    Stream(Stream<'a>),
+    /// A stream with its consumer groups; boxed because it is large and rare.
+    Stream(Box<Stream<'a>>),
     /// A value of a module; only its module understands it.
     Module(Module<'a>),
     /// A sparse array (Redis 8.8).
