@@ -27,7 +27,7 @@ Exit status: 0 the log is valid (or was cut and is valid now), 1 it is damaged, 
 pub struct CheckArguments {
     /// Log file, folder, manifest, or - for standard input
     path: PathBuf,
-    /// Cut the last file where its valid part ends; the uncut file is kept as <NAME>.bak
+    /// Cut the last file where its valid part ends; the uncut file is kept as NAME.bak
     #[arg(long)]
     fix: bool,
     /// One JSON object a file on standard output

@@ -320,3 +320,20 @@ fn damaged_manifests_give_a_value_or_an_error() {
         }
     }
 }
+
+/// The log at the top of `docs/formats/aof.md` and the manifest below it are what this code reads.
+#[test]
+fn the_examples_of_the_format_page_hold() {
+    let page = include_str!("../../docs/formats/aof.md");
+    let blocks: Vec<&str> = page.split("```\n").skip(1).step_by(2).collect();
+    let log = blocks[0].replace('\n', "").replace("\\r\\n", "\r\n");
+    let extent = check(log.as_bytes(), 0, Rules::default());
+    assert_eq!(
+        (extent.damage, extent.commands, extent.annotations),
+        (None, 2, 1)
+    );
+    assert_eq!(extent.timestamps, Some((1_700_000_000, 1_700_000_000)));
+    let manifest = Manifest::parse(blocks[1].as_bytes()).unwrap();
+    assert_eq!(manifest.to_load().count(), 2);
+    assert_eq!(manifest.history.len(), 1);
+}
