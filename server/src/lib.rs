@@ -15,6 +15,7 @@ pub mod config;
 pub mod cron;
 pub mod front;
 pub mod host;
+pub mod info;
 pub mod keeper;
 pub mod log;
 pub mod net;

@@ -1,14 +1,48 @@
-//! Instance commands: those that need the server around the data.
+//! Instance commands: those that need the server around the data. They stand in the same table as the others and pass
+//! the same gate, also in MULTI.
+//!
+//! | file | what |
+//! |---|---|
+//! | `client`, `client_line`, `client_kill` | CLIENT |
+//! | `config`, `effects`, `limits` | CONFIG, and what a changed value does |
+//! | `debug`, `reload` | DEBUG |
+//! | `lifecycle` | SAVE, BGSAVE, LASTSAVE, BGREWRITEAOF, SHUTDOWN, ROLE |
+//! | `memory` | MEMORY |
+//!
+//! INFO lives in [`crate::info`].
 
-use cairn_engine::base::limits::Limits;
-use cairn_engine::command::Command;
+mod client;
+mod client_kill;
+mod client_line;
+mod config;
+mod debug;
+mod effects;
+mod lifecycle;
+mod limits;
+mod memory;
+mod reload;
 
-use crate::config::{Config, table};
+use cairn_engine::command::{Command, Instance};
 
-/// All lists, for the engine's command table.
-pub const COMMANDS: &[&[&Command]] = &[];
+use crate::front::Front;
 
-/// The configured numbers that the engine works with.
-pub fn limits_of(config: &Config) -> Limits {
-    Limits { string_bytes_max: config.get(table::PROTO_MAX_BULK_LEN) as usize, ..Limits::default() }
+pub(crate) use client_line::clients_memory;
+pub use limits::limits_of;
+
+/// All instance commands, for [`cairn_engine::Engine::new`].
+pub const COMMANDS: &[&[&Command]] = &[
+    client::COMMANDS,
+    config::COMMANDS,
+    debug::COMMANDS,
+    lifecycle::COMMANDS,
+    memory::COMMANDS,
+    crate::info::COMMANDS,
+];
+
+/// The server behind a handler. It takes the instance alone, so that the other parts of the context stay usable.
+pub(crate) fn front<'a>(instance: &'a mut dyn Instance) -> &'a mut Front {
+    match instance.as_any().downcast_mut() {
+        Some(front) => front,
+        None => unreachable!("instance commands are registered by the server only"),
+    }
 }

@@ -132,8 +132,12 @@ impl Listeners {
 
     /// Hands everyone who waits at the listener in `place` to `welcome`.
     pub fn accept(&mut self, place: usize, welcome: &mut dyn FnMut(Stream)) -> Accepting {
+        // The place may be that of a listener which CONFIG SET bind has taken away meanwhile.
+        let Some(listener) = self.listeners.get(place) else {
+            return Accepting::Drained;
+        };
         for _ in 0..ACCEPTS_PER_TURN {
-            match self.listeners[place].accept() {
+            match listener.accept() {
                 Ok(stream) => welcome(stream),
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock => return Accepting::Drained,

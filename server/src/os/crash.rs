@@ -70,6 +70,13 @@ pub fn uninstall() {
     }
 }
 
+/// Ends the process as an invalid memory access does (DEBUG SEGFAULT).
+pub fn segfault() -> ! {
+    // SAFETY: raising a signal at ourselves touches no memory; what it does is what is asked for.
+    unsafe { libc::raise(libc::SIGSEGV) };
+    std::process::abort()
+}
+
 /// Gives the calling thread the stack that a report needs; [`install`] does it for the main thread. On a thread
 /// without it the report may end after its first lines. The stack is never freed: for threads that live long.
 pub fn prepare_thread() -> io::Result<()> {

@@ -1,0 +1,336 @@
+//! CLIENT: the connection about itself, and others.
+
+use cairn_engine::command::connection::valid_name;
+use cairn_engine::command::error::{self, Error, Outcome};
+use cairn_engine::command::{Args, Command, Ctx, Flags, Group, help};
+use cairn_engine::session::ReplyMode;
+use cairn_format::text::number::parse_i64;
+
+use super::client_kill::KILL;
+use super::client_line::{Line, kind_of_word};
+
+/// This family.
+pub const COMMANDS: &[&Command] = &[&CLIENT];
+
+const CLIENT: Command = Command::container(
+    "client",
+    Group::Connection,
+    "2.4.0",
+    "Look at and change connections",
+    &[
+        &ID,
+        &INFO,
+        &LIST,
+        &KILL,
+        &SETNAME,
+        &GETNAME,
+        &SETINFO,
+        &REPLY,
+        &NO_EVICT,
+        &NO_TOUCH,
+        &GETREDIR,
+        &TRACKINGINFO,
+        &HELP,
+    ],
+);
+
+const OPEN: Flags = Flags::NO_SCRIPT.and(Flags::LOADING).and(Flags::STALE);
+/// Flags of subcommands that reach beyond the own connection.
+pub(super) const ADMIN: Flags = OPEN.and(Flags::ADMIN);
+
+/// What most subcommands have in common.
+pub(super) const SUB: Command = Command {
+    group: Group::Connection,
+    since: "2.4.0",
+    arity: 2,
+    flags: OPEN,
+    ..Command::BASE
+};
+
+const TO_ALL_NODES: &[&str] = &["request_policy:all_nodes", "response_policy:all_succeeded"];
+
+const ID: Command = Command {
+    name: "client|id",
+    since: "5.0.0",
+    summary: "Tell the number of this connection",
+    run: |cx, _| {
+        cx.reply.int(cx.session.id as i64);
+        Ok(())
+    },
+    ..SUB
+};
+
+const INFO: Command = Command {
+    name: "client|info",
+    since: "6.2.0",
+    tips: &["nondeterministic_output"],
+    summary: "Describe this connection",
+    run: |cx, args| {
+        let mut text = Vec::new();
+        Line::of_running(cx, args).write(&mut text);
+        cx.reply.verbatim(b"txt", &text);
+        Ok(())
+    },
+    ..SUB
+};
+
+const LIST: Command = Command {
+    name: "client|list",
+    arity: -2,
+    flags: ADMIN,
+    tips: &["nondeterministic_output"],
+    complexity: "O(N) where N is the number of client connections",
+    summary: "Describe all connections, or those of a type or of given numbers",
+    run: list,
+    ..SUB
+};
+
+fn list(cx: &mut Ctx, args: &Args) -> Outcome {
+    let wanted: Box<dyn Fn(&Line) -> bool> = if args.len() == 2 {
+        Box::new(|_| true)
+    } else if args.len() == 4 && args.is(2, "type") {
+        let kind = kind_of_word(args.at(3))?;
+        Box::new(move |line| Some(line.kind()) == kind)
+    } else if args.len() > 3 && args.is(2, "id") {
+        let ids: Option<Vec<i64>> = args.iter_from(3).map(parse_i64).collect();
+        let ids = ids.ok_or(Error::new("ERR Invalid client ID"))?;
+        Box::new(move |line| ids.contains(&(line.id() as i64)))
+    } else {
+        return Err(error::SYNTAX);
+    };
+    let mut text = Vec::new();
+    for line in Line::all(cx, args).iter().filter(|line| wanted(line)) {
+        line.write(&mut text);
+    }
+    cx.reply.verbatim(b"txt", &text);
+    Ok(())
+}
+
+const SETNAME: Command = Command {
+    name: "client|setname",
+    since: "2.6.9",
+    arity: 3,
+    tips: TO_ALL_NODES,
+    summary: "Name this connection",
+    run: |cx, args| {
+        cx.session.name = valid_name(args.at(2))?.into();
+        cx.reply.ok();
+        Ok(())
+    },
+    ..SUB
+};
+
+const GETNAME: Command = Command {
+    name: "client|getname",
+    since: "2.6.9",
+    summary: "Tell the name of this connection",
+    run: |cx, _| {
+        match &*cx.session.name {
+            b"" => cx.reply.null(),
+            name => cx.reply.bulk(name),
+        }
+        Ok(())
+    },
+    ..SUB
+};
+
+const SETINFO: Command = Command {
+    name: "client|setinfo",
+    since: "7.2.0",
+    arity: 4,
+    tips: TO_ALL_NODES,
+    summary: "Tell which client library this is",
+    run: set_info,
+    ..SUB
+};
+
+fn set_info(cx: &mut Ctx, args: &Args) -> Outcome {
+    let asked = String::from_utf8_lossy(args.at(2));
+    let attribute = match args.at(2).to_ascii_lowercase().as_slice() {
+        b"lib-name" => &mut cx.session.lib_name,
+        b"lib-ver" => &mut cx.session.lib_ver,
+        _ => return Err(Error::text(format!("ERR Unrecognized option '{asked}'"))),
+    };
+    let value = valid_name(args.at(3)).map_err(|_| {
+        Error::text(format!(
+            "ERR {asked} cannot contain spaces, newlines or special characters."
+        ))
+    })?;
+    *attribute = value.into();
+    cx.reply.ok();
+    Ok(())
+}
+
+const REPLY: Command = Command {
+    name: "client|reply",
+    since: "3.2.0",
+    arity: 3,
+    summary: "Choose which replies this connection gets",
+    run: reply,
+    ..SUB
+};
+
+fn reply(cx: &mut Ctx, args: &Args) -> Outcome {
+    let mode = &mut cx.session.reply_mode;
+    if args.is(2, "on") {
+        *mode = ReplyMode::On;
+        cx.reply.ok();
+    } else if args.is(2, "off") {
+        *mode = ReplyMode::Off;
+    } else if args.is(2, "skip") {
+        if *mode != ReplyMode::Off {
+            *mode = ReplyMode::SkipNext;
+        }
+    } else {
+        return Err(error::SYNTAX);
+    }
+    Ok(())
+}
+
+const NO_EVICT: Command = Command {
+    name: "client|no-evict",
+    since: "7.0.0",
+    arity: 3,
+    flags: ADMIN,
+    summary: "Keep this connection when memory for clients runs out",
+    run: |cx, args| {
+        cx.session.no_evict = on_or_off(args)?;
+        cx.reply.ok();
+        Ok(())
+    },
+    ..SUB
+};
+
+const NO_TOUCH: Command = Command {
+    name: "client|no-touch",
+    since: "7.2.0",
+    arity: 3,
+    summary: "Leave the access clock of keys alone that this connection uses",
+    run: |cx, args| {
+        cx.session.no_touch = on_or_off(args)?;
+        cx.reply.ok();
+        Ok(())
+    },
+    ..SUB
+};
+
+fn on_or_off(args: &Args) -> Result<bool, Error> {
+    match args.at(2).to_ascii_lowercase().as_slice() {
+        b"on" => Ok(true),
+        b"off" => Ok(false),
+        _ => Err(error::SYNTAX),
+    }
+}
+
+/// Client-side caching does not exist yet, so that no connection is ever in that mode.
+const GETREDIR: Command = Command {
+    name: "client|getredir",
+    since: "6.0.0",
+    summary: "Tell which connection is told of changed keys",
+    run: |cx, _| {
+        cx.reply.int(-1);
+        Ok(())
+    },
+    ..SUB
+};
+
+const TRACKINGINFO: Command = Command {
+    name: "client|trackinginfo",
+    since: "6.2.0",
+    summary: "Tell whether keys are tracked for this connection",
+    run: |cx, _| {
+        cx.reply.map(3);
+        cx.reply.bulk(b"flags");
+        cx.reply.set(1);
+        cx.reply.bulk(b"off");
+        cx.reply.bulk(b"redirect");
+        cx.reply.int(-1);
+        cx.reply.bulk(b"prefixes");
+        cx.reply.array(0);
+        Ok(())
+    },
+    ..SUB
+};
+
+const HELP: Command = Command {
+    name: "client|help",
+    since: "5.0.0",
+    flags: Flags::LOADING.and(Flags::STALE),
+    summary: "Show the subcommands",
+    run: |cx, _| {
+        help::write_lines(cx.reply, "CLIENT", HELP_LINES);
+        Ok(())
+    },
+    ..SUB
+};
+
+const HELP_LINES: &[&str] = &[
+    "CACHING (YES|NO)",
+    "    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.",
+    "GETREDIR",
+    "    Return the client ID we are redirecting to when tracking is enabled.",
+    "GETNAME",
+    "    Return the name of the current connection.",
+    "ID",
+    "    Return the ID of the current connection.",
+    "INFO",
+    "    Return information about the current client connection.",
+    "KILL <ip:port>",
+    "    Kill connection made from <ip:port>.",
+    "KILL <option> <value> [<option> <value> [...]]",
+    "    Kill connections. Options are:",
+    "    * ADDR (<ip:port>|<unixsocket>:0)",
+    "      Kill connections made from the specified address",
+    "    * LADDR (<ip:port>|<unixsocket>:0)",
+    "      Kill connections made to specified local address",
+    "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+    "      Kill connections by type.",
+    "    * USER <username>",
+    "      Kill connections authenticated by <username>.",
+    "    * SKIPME (YES|NO)",
+    "      Skip killing current connection (default: yes).",
+    "LIST [options ...]",
+    "    Return information about client connections. Options:",
+    "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+    "      Return clients of specified type.",
+    "UNPAUSE",
+    "    Stop the current client pause, resuming traffic.",
+    "PAUSE <timeout> [WRITE|ALL]",
+    "    Suspend all, or just write, clients for <timeout> milliseconds.",
+    "REPLY (ON|OFF|SKIP)",
+    "    Control the replies sent to the current connection.",
+    "SETNAME <name>",
+    "    Assign the name <name> to the current connection.",
+    "SETINFO <option> <value>",
+    "    Set client meta attr. Options are:",
+    "    * LIB-NAME: the client lib name.",
+    "    * LIB-VER: the client lib version.",
+    "UNBLOCK <clientid> [TIMEOUT|ERROR]",
+    "    Unblock the specified blocked client.",
+    "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]",
+    "         [OPTIN] [OPTOUT] [NOLOOP]",
+    "    Control server assisted client side caching.",
+    "TRACKINGINFO",
+    "    Report tracking status for the current connection.",
+    "NO-EVICT (ON|OFF)",
+    "    Protect current client connection from eviction.",
+    "NO-TOUCH (ON|OFF)",
+    "    Will not touch LRU/LFU stats when this mode is on.",
+];
+
+/// Ends a connection: the own one when its replies are sent.
+pub(super) fn close(cx: &mut Ctx, id: u64) {
+    if cx.session.id == id {
+        cx.session.closing = true;
+        return;
+    }
+    let slot = cx
+        .shared
+        .sessions
+        .iter()
+        .find(|s| s.id == id)
+        .map(|s| s.slot);
+    if let Some(slot) = slot {
+        cx.inst.close(slot);
+    }
+}

@@ -1,0 +1,276 @@
+//! One client as CLIENT LIST shows it: a line of `name=value` in the order of Redis 7.2.
+
+use cairn_engine::command::error::Error;
+use cairn_engine::command::reply::Protocol;
+use cairn_engine::command::{Args, Ctx};
+use cairn_engine::session::Session;
+
+use super::front;
+use crate::front::{Client, Front};
+use crate::net::{Address, ClientClass, Closing, Connection};
+
+/// Memory that an input buffer has at first, bytes; the running client's buffer is with the loop and is taken as one.
+const INPUT_BYTES: usize = 16 * 1024;
+
+/// What is known of one client while its line is made.
+pub(super) struct Line {
+    id: u64,
+    kind: ClientClass,
+    is_self: bool,
+    addr: String,
+    laddr: String,
+    fd: i32,
+    /// Wall milliseconds.
+    now_ms: i64,
+    created_ms: i64,
+    active_ms: i64,
+    name: Box<[u8]>,
+    lib_name: Box<[u8]>,
+    lib_ver: Box<[u8]>,
+    flags: String,
+    db: usize,
+    /// Channels, patterns, shard channels.
+    subscriptions: [usize; 3],
+    /// Commands queued, or -1.
+    queued: i64,
+    queued_bytes: usize,
+    input: usize,
+    input_free: usize,
+    args: usize,
+    output: [usize; 5],
+    wants_to_write: bool,
+    command: &'static str,
+    protocol: u8,
+}
+
+impl Line {
+    /// The clients with connections, by number.
+    pub(super) fn all(cx: &mut Ctx, args: &Args) -> Vec<Line> {
+        let mut lines = vec![Line::of_running(cx, args)];
+        let now_ms = cx.ks.now_ms;
+        let front = front(&mut *cx.inst);
+        for session in cx.shared.sessions.iter() {
+            if let Some(slot) = front.connection_slot(session.slot)
+                && let Some(connection) = front.connections.get(slot)
+            {
+                lines.push(Line::of(session, connection, now_ms));
+            }
+        }
+        lines.sort_by_key(|line| line.id);
+        lines
+    }
+
+    /// The client that asks. Its input and output are with the loop while its command runs, so they are measured by
+    /// the request and the reply at hand.
+    pub(super) fn of_running(cx: &mut Ctx, args: &Args) -> Line {
+        let front = front(&mut *cx.inst);
+        let slot = front.connection_slot(cx.session.slot);
+        let now_ms = cx.ks.now_ms;
+        let mut line = match slot.and_then(|slot| front.connections.get(slot)) {
+            Some(connection) => Line::of(cx.session, connection, now_ms),
+            None => Line::of_session(cx.session, now_ms),
+        };
+        line.is_self = true;
+        line.input = args.encoded().map_or(0, <[u8]>::len);
+        line.input_free = INPUT_BYTES.saturating_sub(line.input);
+        line.args = args.iter_from(0).map(<[u8]>::len).sum();
+        let capacity = cx.reply.buf.capacity();
+        line.output[0] = capacity;
+        line.output[1] = cx.reply.buf.len();
+        line
+    }
+
+    fn of(session: &Session, connection: &Connection, now_ms: i64) -> Line {
+        let stream = connection.stream();
+        let mut line = Line {
+            addr: stream.peer().to_string(),
+            laddr: stream.local().to_string(),
+            fd: stream.fd(),
+            input: connection.input.len(),
+            input_free: connection.input.capacity() - connection.input.len(),
+            output: output_figures(connection),
+            wants_to_write: connection.is_blocked(),
+            ..Line::of_session(session, now_ms)
+        };
+        line.add_flag(
+            'c',
+            connection.closing == Closing::AfterReply && !session.closing,
+        );
+        line.add_flag('A', connection.closing == Closing::Asap);
+        line.add_flag('U', matches!(stream.peer(), Address::Unix(_)));
+        line.add_flag('e', session.no_evict);
+        line.add_flag('T', session.no_touch);
+        line
+    }
+
+    fn of_session(session: &Session, now_ms: i64) -> Line {
+        let multi = session.multi.as_deref();
+        let subscriptions = session.subscriptions.as_deref();
+        let mut line = Line {
+            id: session.id,
+            kind: kind_of(session),
+            is_self: false,
+            addr: String::new(),
+            laddr: String::new(),
+            fd: -1,
+            now_ms,
+            created_ms: session.created_ms,
+            active_ms: session.active_ms,
+            name: session.name.clone(),
+            lib_name: session.lib_name.clone(),
+            lib_ver: session.lib_ver.clone(),
+            flags: String::new(),
+            db: session.db,
+            subscriptions: subscriptions.map_or([0; 3], |s| {
+                [s.channels.len(), s.patterns.len(), s.shard_channels.len()]
+            }),
+            queued: multi.map_or(-1, |m| m.queue.len() as i64),
+            queued_bytes: multi.map_or(0, |m| m.queue.iter().map(|q| q.mem_bytes()).sum()),
+            input: 0,
+            input_free: 0,
+            args: 0,
+            output: [0; 5],
+            wants_to_write: false,
+            command: session.last.map_or("NULL", |(command, _)| command.name),
+            protocol: if session.protocol == Protocol::Resp3 {
+                3
+            } else {
+                2
+            },
+        };
+        line.add_flag('P', line.kind == ClientClass::Pubsub);
+        line.add_flag('x', session.multi.is_some());
+        line.add_flag('b', session.blocked);
+        line.add_flag('d', session.watch_touched);
+        line.add_flag('c', session.closing);
+        line
+    }
+
+    fn add_flag(&mut self, letter: char, holds: bool) {
+        if holds {
+            self.flags.push(letter);
+        }
+    }
+
+    /// The number that CLIENT ID answers.
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The class that CLIENT LIST TYPE and CLIENT KILL TYPE ask for.
+    pub(super) fn kind(&self) -> ClientClass {
+        self.kind
+    }
+
+    /// The client that asked.
+    pub(super) fn is_self(&self) -> bool {
+        self.is_self
+    }
+
+    /// The other end's address.
+    pub(super) fn addr(&self) -> &str {
+        &self.addr
+    }
+
+    /// This end's address.
+    pub(super) fn laddr(&self) -> &str {
+        &self.laddr
+    }
+
+    /// Bytes of memory that the client costs.
+    fn total(&self) -> usize {
+        let fixed = size_of::<Session>() + size_of::<Connection>() + size_of::<Client>();
+        let names = self.name.len() + self.lib_name.len() + self.lib_ver.len();
+        let buffers = self.input + self.input_free + self.output[0] + self.output[4];
+        fixed + names + buffers + self.queued_bytes + self.args
+    }
+
+    /// Appends the line and its end.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        let seconds = |since: i64| (self.now_ms - since).max(0) / 1000;
+        let [rbs, rbp, obl, oll, omem] = self.output;
+        let [sub, psub, ssub] = self.subscriptions;
+        let flags = if self.flags.is_empty() {
+            "N"
+        } else {
+            &self.flags
+        };
+        let events = if self.wants_to_write { "rw" } else { "r" };
+        let head = format!(
+            "id={} addr={} laddr={} fd={} name=",
+            self.id, self.addr, self.laddr, self.fd
+        );
+        let middle = format!(
+            " age={} idle={} flags={flags} db={} sub={sub} psub={psub} ssub={ssub} multi={} qbuf={} qbuf-free={} argv-mem={} multi-mem={} rbs={rbs} rbp={rbp} obl={obl} oll={oll} omem={omem} tot-mem={} events={events} cmd={} user=default redir=-1 resp={} lib-name=",
+            seconds(self.created_ms),
+            seconds(self.active_ms),
+            self.db,
+            self.queued,
+            self.input,
+            self.input_free,
+            self.args,
+            self.queued_bytes,
+            self.total(),
+            self.command,
+            self.protocol,
+        );
+        for part in [
+            head.as_bytes(),
+            &self.name,
+            middle.as_bytes(),
+            &self.lib_name,
+            b" lib-ver=",
+            &self.lib_ver,
+        ] {
+            out.extend_from_slice(part);
+        }
+        out.push(b'\n');
+    }
+}
+
+/// Reply buffer, its peak, bytes in it, blocks and bytes beyond it.
+fn output_figures(connection: &Connection) -> [usize; 5] {
+    let output = &connection.output;
+    let beyond = output.list_bytes();
+    let buffer = output.memory().saturating_sub(beyond);
+    [
+        buffer,
+        output.buffer_len(),
+        output.buffer_len(),
+        output.list_len(),
+        beyond,
+    ]
+}
+
+/// The class of a client. There are no replicas yet.
+fn kind_of(session: &Session) -> ClientClass {
+    match session.subscription_count() {
+        0 => ClientClass::Normal,
+        _ => ClientClass::Pubsub,
+    }
+}
+
+/// The class that a word of TYPE names; none for `master`, of which a primary has no connection.
+pub(super) fn kind_of_word(word: &[u8]) -> Result<Option<ClientClass>, Error> {
+    Ok(Some(match word.to_ascii_lowercase().as_slice() {
+        b"normal" => ClientClass::Normal,
+        b"slave" | b"replica" => ClientClass::Replica,
+        b"pubsub" => ClientClass::Pubsub,
+        b"master" => return Ok(None),
+        _ => {
+            let word = String::from_utf8_lossy(word);
+            return Err(Error::text(format!("ERR Unknown client type '{word}'")));
+        }
+    }))
+}
+
+/// Memory of all clients' buffers, for INFO: the running one counts with what is left in its connection.
+pub(crate) fn clients_memory(front: &Front) -> usize {
+    let fixed = size_of::<Session>() + size_of::<Connection>() + size_of::<Client>();
+    let buffers = |c: &Connection| c.input.capacity() + c.output.memory();
+    front
+        .connections
+        .iter()
+        .map(|(_, c)| fixed + buffers(c))
+        .sum()
+}

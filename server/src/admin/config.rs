@@ -1,0 +1,166 @@
+//! CONFIG: values of the configuration, asked for, changed and written back.
+
+use cairn_engine::command::error::{Error, Outcome};
+use cairn_engine::command::{Args, Command, Ctx, Flags, Group, help};
+
+use super::effects::{self, Parts};
+use super::front;
+use crate::config::Caller;
+
+/// This family.
+pub const COMMANDS: &[&Command] = &[&CONFIG];
+
+const CONFIG: Command = Command::container(
+    "config",
+    Group::Server,
+    "2.0.0",
+    "Look at and change the configuration",
+    &[&GET, &SET, &RESETSTAT, &REWRITE, &HELP],
+);
+
+const SUB: Command = Command {
+    group: Group::Server,
+    since: "2.0.0",
+    arity: 2,
+    flags: Flags::ADMIN
+        .and(Flags::NO_SCRIPT)
+        .and(Flags::LOADING)
+        .and(Flags::STALE),
+    tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+    ..Command::BASE
+};
+
+const GET: Command = Command {
+    name: "config|get",
+    arity: -3,
+    tips: &[],
+    complexity: "O(N) where N is the number of configuration parameters provided",
+    summary: "Tell the values that names or patterns match",
+    run: |cx, args| {
+        let patterns: Vec<&[u8]> = args.iter_from(2).collect();
+        let found = front(&mut *cx.inst).config.matching(&patterns);
+        cx.reply.map(found.len());
+        for (name, value) in found {
+            cx.reply.bulk(&name);
+            cx.reply.bulk(&value);
+        }
+        Ok(())
+    },
+    ..SUB
+};
+
+const SET: Command = Command {
+    name: "config|set",
+    arity: -4,
+    complexity: "O(N) where N is the number of configuration parameters provided",
+    summary: "Change values, all or none",
+    run: set,
+    ..SUB
+};
+
+fn set(cx: &mut Ctx, args: &Args) -> Outcome {
+    let pairs: Vec<&[u8]> = args.iter_from(2).collect();
+    let caller = Caller {
+        local: is_local(cx),
+        loading: cx.shared.gate.loading,
+    };
+    let front = front(&mut *cx.inst);
+    // The hook needs the whole front, which then already has the new values.
+    let mut config = front.config.clone();
+    let changed = config.set_many(&pairs, caller, &mut |new, changes| {
+        front.config = new.clone();
+        let parts = Parts {
+            front,
+            ks: cx.ks,
+            gate: &mut cx.shared.gate,
+        };
+        effects::apply(parts, changes)
+    });
+    // The hook may have changed a value itself (the real name of a folder), so its configuration is kept.
+    match changed {
+        Ok(warnings) => {
+            for warning in warnings {
+                front.log.warning(format_args!("{warning}"));
+            }
+            cx.reply.ok();
+            Ok(())
+        }
+        Err(error) => Err(Error::text(error.to_string())),
+    }
+}
+
+/// Whether the client is on this machine.
+pub(super) fn is_local(cx: &mut Ctx) -> bool {
+    let front = front(&mut *cx.inst);
+    front
+        .connection_slot(cx.session.slot)
+        .and_then(|slot| front.connections.get(slot))
+        .is_some_and(|connection| connection.stream().peer().is_local())
+}
+
+const RESETSTAT: Command = Command {
+    name: "config|resetstat",
+    summary: "Set the counters of INFO to zero",
+    run: |cx, _| {
+        cx.shared.stats.reset();
+        cx.ks.stats = Default::default();
+        let front = front(&mut *cx.inst);
+        front.counters = Default::default();
+        front.keeper.last_fork_us = 0;
+        cx.reply.ok();
+        Ok(())
+    },
+    ..SUB
+};
+
+const REWRITE: Command = Command {
+    name: "config|rewrite",
+    since: "2.8.0",
+    summary: "Write the values into the configuration file",
+    run: |cx, _| rewrite(cx, false),
+    ..SUB
+};
+
+/// Writes the configuration file, with `force_all` defaults included.
+pub(super) fn rewrite(cx: &mut Ctx, force_all: bool) -> Outcome {
+    let front = front(&mut *cx.inst);
+    match front.config.rewrite(force_all) {
+        Ok(()) => {
+            front
+                .log
+                .notice(format_args!("CONFIG REWRITE executed with success."));
+            cx.reply.ok();
+            Ok(())
+        }
+        Err(error) => {
+            front
+                .log
+                .warning(format_args!("CONFIG REWRITE failed: {error}"));
+            Err(Error::text(error.to_string()))
+        }
+    }
+}
+
+const HELP: Command = Command {
+    name: "config|help",
+    since: "5.0.0",
+    flags: Flags::LOADING.and(Flags::STALE),
+    tips: &[],
+    summary: "Show the subcommands",
+    run: |cx, _| {
+        help::write_lines(cx.reply, "CONFIG", HELP_LINES);
+        Ok(())
+    },
+    ..SUB
+};
+
+const HELP_LINES: &[&str] = &[
+    "GET <pattern>",
+    "    Return parameters matching the glob-like <pattern> and their values.",
+    "SET <directive> <value>",
+    "    Set the configuration <directive> to <value>.",
+    "RESETSTAT",
+    "    Reset statistics reported by the INFO command.",
+    "REWRITE",
+    "    Rewrite the configuration file.",
+];

@@ -1,0 +1,126 @@
+//! What a changed value does. CONFIG SET calls [`apply`] with the new values in place; when it refuses, it is called once
+//! more with the old ones, so that each effect is written to go to whatever the configuration says now.
+
+use cairn_engine::command::connection::password_digest;
+use cairn_engine::command::ctx::Gate;
+use cairn_engine::keyspace::Keyspace;
+
+use super::limits_of;
+use crate::boot::listen_plan;
+use crate::config::{Change, Rejected, table};
+use crate::front::Front;
+use crate::net::Listeners;
+use crate::node::FIRST_LISTENER;
+use crate::os::process::{OpenFiles, adjust_open_files};
+use crate::os::{alloc, crash, error_text};
+
+/// What values have effects on.
+pub(super) struct Parts<'a> {
+    pub(super) front: &'a mut Front,
+    pub(super) ks: &'a mut Keyspace,
+    pub(super) gate: &'a mut Gate,
+}
+
+/// Brings the server in line with its configuration, as far as `changes` tell that it is not.
+pub(super) fn apply(parts: Parts, changes: &[Change]) -> Result<(), Rejected> {
+    let Parts { front, ks, gate } = parts;
+    // What cannot fail comes first: it is right even if the rest has to be undone and this runs again.
+    ks.limits = limits_of(&front.config);
+    front.refresh_hot();
+    for change in changes {
+        if change.is(table::LOGLEVEL) {
+            front.log.set_level(front.config.get(table::LOGLEVEL));
+        } else if change.is(table::REQUIREPASS) {
+            set_password(front, gate);
+        } else if change.is(table::APPENDFSYNC) {
+            front.refresh_sync_policy();
+        } else if change.is(table::JEMALLOC_BG_THREAD) {
+            alloc::set_background_thread(front.config.get(table::JEMALLOC_BG_THREAD));
+        } else if change.is(table::CRASH_LOG_ENABLED) {
+            set_crash_report(front)?;
+        } else if change.is(table::MAXCLIENTS) {
+            raise_open_files(front)?;
+        } else if change.is(table::DIR) {
+            enter_folder(front)?;
+        } else if change.is(table::PORT) {
+            let failed = "Unable to listen on this port. Check server logs.";
+            listen(front).map_err(|()| Rejected::of(table::PORT, failed))?;
+        } else if change.is(table::BIND) {
+            let failed = "Failed to bind to specified addresses.";
+            listen(front).map_err(|()| Rejected::of(table::BIND, failed))?;
+        } else if change.is(table::APPENDONLY) {
+            switch_log(front, ks)?;
+        }
+    }
+    gate.refuse_writes = front.write_refusal();
+    Ok(())
+}
+
+fn set_password(front: &Front, gate: &mut Gate) {
+    let password = front.config.get(table::REQUIREPASS);
+    gate.password = (!password.is_empty()).then(|| password_digest(password));
+}
+
+fn set_crash_report(front: &Front) -> Result<(), Rejected> {
+    if !front.config.get(table::CRASH_LOG_ENABLED) {
+        crash::uninstall();
+        return Ok(());
+    }
+    crash::install().map_err(|error| Rejected::of(table::CRASH_LOG_ENABLED, error_text(&error)))
+}
+
+fn raise_open_files(front: &Front) -> Result<(), Rejected> {
+    let works = match adjust_open_files(front.config.get(table::MAXCLIENTS)) {
+        OpenFiles::Enough | OpenFiles::Raised { .. } => return Ok(()),
+        OpenFiles::Reduced { maxclients, .. } => maxclients,
+        OpenFiles::TooFew { .. } => 0,
+    };
+    Err(Rejected::of(
+        table::MAXCLIENTS,
+        format!(
+            "The operating system is not able to handle the specified number of clients, try with {works}"
+        ),
+    ))
+}
+
+fn enter_folder(front: &mut Front) -> Result<(), Rejected> {
+    let failed = |error: std::io::Error| Rejected::of(table::DIR, error_text(&error));
+    std::env::set_current_dir(front.config.dir()).map_err(failed)?;
+    if let Ok(real) = std::env::current_dir() {
+        front.config.note_dir(real);
+    }
+    Ok(())
+}
+
+/// Listens where the configuration says now. The old sockets are closed first, because they may stand in the way of
+/// the new ones; if those cannot be opened, the undoing call opens the old ones again.
+fn listen(front: &mut Front) -> Result<(), ()> {
+    if let Some(mut old) = front.listeners.take() {
+        old.close(&front.registry);
+    }
+    let mut listeners = Listeners::open(&listen_plan(&front.config), FIRST_LISTENER, &front.log)
+        .map_err(|line| front.log.warning(format_args!("{line}")))?;
+    listeners
+        .register(&front.registry)
+        .map_err(|error| front.log.warning(format_args!("{}", error_text(&error))))?;
+    front.listeners = Some(listeners);
+    Ok(())
+}
+
+fn switch_log(front: &mut Front, ks: &mut Keyspace) -> Result<(), Rejected> {
+    if front.config.get(table::APPENDONLY) {
+        front.switch_log_on(ks).map_err(|reason| {
+            front.log.warning(format_args!("{reason}"));
+            Rejected::of(
+                table::APPENDONLY,
+                "Unable to turn on AOF. Check server logs.",
+            )
+        })
+    } else {
+        // Off it is in any case; what could not be written is in the log.
+        if let Err(reason) = front.switch_log_off(ks) {
+            front.log.warning(format_args!("Closing the AOF: {reason}"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,192 @@
+//! Saving on demand, and the end of the server.
+
+use cairn_engine::command::error::{self, Error, Outcome};
+use cairn_engine::command::{Args, Command, Ctx, Flags, Group};
+
+use super::front;
+use crate::config::ShutdownFlags;
+use crate::shutdown::shut_down;
+
+/// This family.
+pub const COMMANDS: &[&Command] = &[&SAVE, &BGSAVE, &LASTSAVE, &BGREWRITEAOF, &SHUTDOWN, &ROLE];
+
+const ADMIN: Flags = Flags::ADMIN.and(Flags::NO_SCRIPT);
+
+const SAVE: Command = Command {
+    name: "save",
+    group: Group::Server,
+    arity: 1,
+    flags: ADMIN.and(Flags::NO_ASYNC_LOADING).and(Flags::NO_MULTI),
+    complexity: "O(N) where N is the total number of keys in all databases",
+    summary: "Write a snapshot and wait for it",
+    run: save,
+    ..Command::BASE
+};
+
+fn save(cx: &mut Ctx, _: &Args) -> Outcome {
+    let front = front(&mut *cx.inst);
+    if front.keeper.is_saving() {
+        return Err(Error::new("ERR Background save already in progress"));
+    }
+    // The reason of a failure is in the log, as Redis's bare `-ERR` has it.
+    front.save_now(cx.ks).map_err(|_| Error::new("ERR"))?;
+    cx.shared.gate.refuse_writes = front.write_refusal();
+    cx.reply.ok();
+    Ok(())
+}
+
+const BGSAVE: Command = Command {
+    name: "bgsave",
+    group: Group::Server,
+    arity: -1,
+    flags: ADMIN.and(Flags::NO_ASYNC_LOADING),
+    summary: "Write a snapshot in the background",
+    run: background_save,
+    ..Command::BASE
+};
+
+fn background_save(cx: &mut Ctx, args: &Args) -> Outcome {
+    let schedule = args.len() == 2 && args.is(1, "schedule");
+    if args.len() > 1 && !schedule {
+        return Err(error::SYNTAX);
+    }
+    let front = front(&mut *cx.inst);
+    front.keeper.save_scheduled = false;
+    if front.keeper.is_saving() {
+        return Err(Error::new("ERR Background save already in progress"));
+    }
+    // Inside a transaction a child would hold half of it.
+    if front.keeper.work.is_some() || cx.session.multi.is_some() {
+        if !schedule && front.keeper.work.is_some() {
+            return Err(Error::new(
+                "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible.",
+            ));
+        }
+        front.keeper.save_scheduled = true;
+        cx.reply.simple("Background saving scheduled");
+        return Ok(());
+    }
+    front.begin_save(cx.ks)?;
+    cx.reply.simple("Background saving started");
+    Ok(())
+}
+
+const LASTSAVE: Command = Command {
+    name: "lastsave",
+    group: Group::Server,
+    arity: 1,
+    flags: Flags::LOADING.and(Flags::STALE).and(Flags::FAST),
+    categories: Some(&["@admin", "@dangerous"]),
+    tips: &["nondeterministic_output"],
+    summary: "Tell when the last snapshot was written, Unix seconds",
+    run: |cx, _| {
+        cx.reply.int(front(&mut *cx.inst).keeper.last_save_s);
+        Ok(())
+    },
+    ..Command::BASE
+};
+
+const BGREWRITEAOF: Command = Command {
+    name: "bgrewriteaof",
+    group: Group::Server,
+    arity: 1,
+    flags: ADMIN.and(Flags::NO_ASYNC_LOADING),
+    summary: "Rewrite the append-only log in the background",
+    run: rewrite,
+    ..Command::BASE
+};
+
+fn rewrite(cx: &mut Ctx, _: &Args) -> Outcome {
+    let front = front(&mut *cx.inst);
+    if front.keeper.is_rewriting() {
+        return Err(Error::new(
+            "ERR Background append only file rewriting already in progress",
+        ));
+    }
+    if front.keeper.work.is_some() || cx.session.multi.is_some() {
+        front.keeper.rewrite_scheduled = true;
+        cx.reply
+            .simple("Background append only file rewriting scheduled");
+    } else if front.begin_rewrite(cx.ks) {
+        cx.reply
+            .simple("Background append only file rewriting started");
+    } else {
+        return Err(Error::new(
+            "ERR Can't execute an AOF background rewriting. Please check the server logs for more information.",
+        ));
+    }
+    Ok(())
+}
+
+const SHUTDOWN: Command = Command {
+    name: "shutdown",
+    group: Group::Server,
+    arity: -1,
+    flags: ADMIN
+        .and(Flags::LOADING)
+        .and(Flags::STALE)
+        .and(Flags::NO_MULTI)
+        .and(Flags::ALLOW_BUSY),
+    complexity: "O(N) when saving, where N is the total number of keys in all databases when saving data, otherwise O(1)",
+    summary: "Save as configured or asked, and end",
+    run: shutdown,
+    ..Command::BASE
+};
+
+fn shutdown(cx: &mut Ctx, args: &Args) -> Outcome {
+    let mut flags = ShutdownFlags {
+        save: false,
+        nosave: false,
+        now: false,
+        force: false,
+    };
+    let mut abort = false;
+    for word in args.iter_from(1) {
+        match word.to_ascii_lowercase().as_slice() {
+            b"nosave" => flags.nosave = true,
+            b"save" => flags.save = true,
+            b"now" => flags.now = true,
+            b"force" => flags.force = true,
+            b"abort" => abort = true,
+            _ => return Err(error::SYNTAX),
+        }
+    }
+    if (abort && args.len() > 2) || (flags.save && flags.nosave) {
+        return Err(error::SYNTAX);
+    }
+    if abort {
+        // A shutdown waits for nobody yet, so that there is never one to stop.
+        return Err(Error::new("ERR No shutdown in progress."));
+    }
+    let front = front(&mut *cx.inst);
+    front
+        .log
+        .warning(format_args!("User requested shutdown..."));
+    shut_down(cx.ks, front, flags).map_err(|reason| {
+        front.log.warning(format_args!("{reason}"));
+        Error::new("ERR Errors trying to SHUTDOWN. Check logs.")
+    })?;
+    cx.session.closing = true;
+    Ok(())
+}
+
+const ROLE: Command = Command {
+    name: "role",
+    group: Group::Server,
+    since: "2.8.12",
+    arity: 1,
+    flags: Flags::NO_SCRIPT
+        .and(Flags::LOADING)
+        .and(Flags::STALE)
+        .and(Flags::FAST),
+    categories: Some(&["@admin", "@dangerous"]),
+    summary: "Tell the place in the replication",
+    run: |cx, _| {
+        cx.reply.array(3);
+        cx.reply.bulk(b"master");
+        cx.reply.int(0);
+        cx.reply.array(0);
+        Ok(())
+    },
+    ..Command::BASE
+};

@@ -1,0 +1,94 @@
+//! The configured numbers that the engine works with.
+
+use cairn_engine::base::effect::EventClass;
+use cairn_engine::base::limits::Limits;
+
+use crate::config::choice::{MaxmemoryPolicy, Sanitize};
+use crate::config::{Config, table};
+
+/// Copies everything that shapes values and commands out of the configuration: at start and after each CONFIG SET.
+pub fn limits_of(config: &Config) -> Limits {
+    let size = |key| usize::try_from(config.get(key)).unwrap_or(usize::MAX);
+    let int = |key| config.get(key);
+    Limits {
+        string_bytes_max: usize::try_from(int(table::PROTO_MAX_BULK_LEN)).unwrap_or(usize::MAX),
+        hash_listpack_entries: size(table::HASH_MAX_LISTPACK_ENTRIES),
+        hash_listpack_value: size(table::HASH_MAX_LISTPACK_VALUE),
+        set_intset_entries: size(table::SET_MAX_INTSET_ENTRIES),
+        set_listpack_entries: size(table::SET_MAX_LISTPACK_ENTRIES),
+        set_listpack_value: size(table::SET_MAX_LISTPACK_VALUE),
+        zset_listpack_entries: size(table::ZSET_MAX_LISTPACK_ENTRIES),
+        zset_listpack_value: size(table::ZSET_MAX_LISTPACK_VALUE),
+        list_listpack_size: int(table::LIST_MAX_LISTPACK_SIZE) as i32,
+        list_compress_depth: int(table::LIST_COMPRESS_DEPTH) as u32,
+        stream_node_bytes: size(table::STREAM_NODE_MAX_BYTES),
+        stream_node_entries: usize::try_from(int(table::STREAM_NODE_MAX_ENTRIES)).unwrap_or(0),
+        hll_sparse_bytes: size(table::HLL_SPARSE_MAX_BYTES),
+        notify: event_classes(config.get(table::NOTIFY_KEYSPACE_EVENTS)),
+        lazy_expire: config.get(table::LAZYFREE_LAZY_EXPIRE),
+        lazy_user_del: config.get(table::LAZYFREE_LAZY_USER_DEL),
+        expire_effort: int(table::ACTIVE_EXPIRE_EFFORT).clamp(1, 10) as u32,
+        sanitize_dump: config.get(table::SANITIZE_DUMP_PAYLOAD) != Sanitize::No,
+        lfu: matches!(
+            config.get(table::MAXMEMORY_POLICY),
+            MaxmemoryPolicy::AllkeysLfu | MaxmemoryPolicy::VolatileLfu
+        ),
+    }
+}
+
+/// The classes that the letters of `notify-keyspace-events` name. Without K or E nothing is published.
+fn event_classes(letters: &[u8]) -> u32 {
+    let class = |letter: &u8| match letter {
+        b'K' => EventClass::KEYSPACE,
+        b'E' => EventClass::KEYEVENT,
+        b'A' => EventClass::ALL,
+        b'g' => EventClass::GENERIC,
+        b'$' => EventClass::STRING,
+        b'l' => EventClass::LIST,
+        b's' => EventClass::SET,
+        b'h' => EventClass::HASH,
+        b'z' => EventClass::ZSET,
+        b'x' => EventClass::EXPIRED,
+        b'e' => EventClass::EVICTED,
+        b't' => EventClass::STREAM,
+        b'm' => EventClass::KEY_MISS,
+        b'd' => EventClass::MODULE,
+        b'n' => EventClass::NEW,
+        _ => 0,
+    };
+    let classes = letters.iter().fold(0, |bits, letter| bits | class(letter));
+    match classes & (EventClass::KEYSPACE | EventClass::KEYEVENT) {
+        0 => 0,
+        _ => classes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_name_classes_only_with_a_channel() {
+        assert_eq!(event_classes(b""), 0);
+        assert_eq!(event_classes(b"g$"), 0);
+        assert_eq!(
+            event_classes(b"Kg"),
+            EventClass::KEYSPACE | EventClass::GENERIC
+        );
+        let all = EventClass::KEYSPACE | EventClass::KEYEVENT | EventClass::ALL;
+        assert_eq!(event_classes(b"AKE"), all);
+        assert_eq!(event_classes(b"AKEm"), all | EventClass::KEY_MISS);
+    }
+
+    #[test]
+    fn the_defaults_of_both_rooms_agree() {
+        let config = Config::new(std::path::Path::new("/"));
+        let limits = limits_of(&config);
+        let defaults = Limits::default();
+        assert_eq!(limits.string_bytes_max, defaults.string_bytes_max);
+        assert_eq!(limits.set_intset_entries, defaults.set_intset_entries);
+        assert_eq!(limits.list_listpack_size, -2);
+        assert_eq!(limits.notify, 0);
+        assert!(!limits.lfu && !limits.sanitize_dump);
+    }
+}

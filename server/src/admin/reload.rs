@@ -1,0 +1,77 @@
+//! DEBUG RELOAD: saves, empties, loads again, so that a test sees whether the data survives it.
+
+use std::io::BufReader;
+
+use cairn_engine::command::error::{Error, Outcome};
+use cairn_engine::command::{Args, Ctx};
+use cairn_engine::keyspace::Keyspace;
+use cairn_engine::persist::load::Loader;
+
+use super::front;
+use crate::config::table;
+use crate::front::Front;
+use crate::os::error_text;
+
+/// Keys stored between two looks at whether the file has ended.
+const STEP: usize = 1024;
+/// Bytes read at once.
+const READ_BYTES: usize = 256 * 1024;
+
+pub(super) fn reload(cx: &mut Ctx, args: &Args) -> Outcome {
+    let (mut merge, mut flush, mut save) = (false, true, true);
+    for word in args.iter_from(2) {
+        match word.to_ascii_lowercase().as_slice() {
+            b"merge" => merge = true,
+            b"noflush" => flush = false,
+            b"nosave" => save = false,
+            _ => {
+                return Err(Error::new(
+                    "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.",
+                ));
+            }
+        }
+    }
+    let front = front(&mut *cx.inst);
+    if save {
+        front.save_now(cx.ks).map_err(|_| Error::new("ERR"))?;
+    }
+    if flush {
+        for db in 0..cx.ks.databases() {
+            cx.ks.flush(db);
+        }
+    }
+    let selected = cx.ks.selected();
+    let loaded = load(front, cx.ks, merge);
+    cx.ks.keep_expired = false;
+    cx.ks.select(selected);
+    loaded.map_err(|reason| {
+        front.log.warning(format_args!("{reason}"));
+        Error::new("ERR Error trying to load the RDB dump, check server logs")
+    })?;
+    cx.ks.dirty = 0;
+    front
+        .log
+        .warning(format_args!("DB reloaded by DEBUG RELOAD"));
+    cx.reply.ok();
+    Ok(())
+}
+
+fn load(front: &mut Front, ks: &mut Keyspace, merge: bool) -> Result<(), String> {
+    let path = front.snapshot_path();
+    let file = front
+        .host
+        .disk()
+        .open(&path)
+        .map_err(|error| format!("{}: {}", path.display(), error_text(&error)))?;
+    let told = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let input = BufReader::with_capacity(READ_BYTES, file);
+    let checksum = front.config.get(table::RDBCHECKSUM);
+    let mut loader =
+        Loader::new(input, ks.databases(), true, checksum).map_err(|error| told(&error))?;
+    loader.replace = merge;
+    ks.keep_expired = true;
+    while loader.step(ks, STEP).map_err(|error| told(&error))? {}
+    let (report, ..) = loader.finish();
+    front.keeper.last_load = (report.keys, report.expired);
+    Ok(())
+}

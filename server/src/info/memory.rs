@@ -1,0 +1,169 @@
+//! INFO memory.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::{Field, View, human, show, word};
+use crate::admin::clients_memory;
+use crate::config::table;
+use crate::os::alloc::{self, AllocatorStats};
+use crate::os::process;
+
+static PEAK: AtomicU64 = AtomicU64::new(0);
+static STARTUP: OnceLock<u64> = OnceLock::new();
+
+/// Notes the memory in use if it is more than ever: called by timed work, and before it is shown.
+pub fn note_memory() {
+    PEAK.fetch_max(alloc::used_memory(), Relaxed);
+}
+
+/// Notes the memory that the server takes without data: called once, before the load.
+pub fn note_startup() {
+    // A second call would count data.
+    let _ = STARTUP.set(alloc::used_memory());
+}
+
+fn startup() -> u64 {
+    STARTUP.get().copied().unwrap_or(0)
+}
+
+fn peak() -> u64 {
+    PEAK.load(Relaxed)
+}
+
+/// Memory that is neither keys nor values.
+fn overhead(view: &View) -> u64 {
+    startup() + view.ks.table_bytes() as u64 + clients(view) + log_buffer(view)
+}
+
+fn dataset(view: &View) -> u64 {
+    alloc::used_memory().saturating_sub(overhead(view))
+}
+
+fn clients(view: &View) -> u64 {
+    clients_memory(view.front) as u64
+}
+
+/// Bytes of the log that wait to be written.
+fn log_buffer(view: &View) -> u64 {
+    view.front
+        .keeper
+        .append
+        .as_ref()
+        .map_or(0, |open| open.log.buffered() as u64)
+}
+
+fn percent(part: u64, whole: u64) -> String {
+    format!("{:.2}%", part as f64 * 100.0 / whole.max(1) as f64)
+}
+
+fn ratio(a: u64, b: u64) -> String {
+    format!("{:.2}", a as f64 / b.max(1) as f64)
+}
+
+fn difference(a: u64, b: u64) -> String {
+    (a as i64 - b as i64).to_string()
+}
+
+/// The allocator's own view. Without statistics everything is what the counters of the threads say.
+fn stats() -> AllocatorStats {
+    alloc::stats().unwrap_or_else(|| {
+        let used = alloc::used_memory();
+        let resident = process::resident_bytes();
+        AllocatorStats {
+            allocated: used,
+            active: used,
+            resident,
+            retained: 0,
+            metadata: 0,
+        }
+    })
+}
+
+/// `# Memory`.
+pub(super) const MEMORY: &[Field] = &[
+    ("used_memory", show!(|_v| alloc::used_memory())),
+    ("used_memory_human", |_| human(alloc::used_memory())),
+    ("used_memory_rss", show!(|_v| process::resident_bytes())),
+    (
+        "used_memory_rss_human",
+        |_| human(process::resident_bytes()),
+    ),
+    ("used_memory_peak", show!(|_v| peak())),
+    ("used_memory_peak_human", |_| human(peak())),
+    ("used_memory_peak_perc", |_| {
+        percent(alloc::used_memory(), peak())
+    }),
+    ("used_memory_overhead", show!(|v| overhead(v))),
+    ("used_memory_startup", show!(|_v| startup())),
+    ("used_memory_dataset", show!(|v| dataset(v))),
+    ("used_memory_dataset_perc", |v| {
+        percent(dataset(v), alloc::used_memory().saturating_sub(startup()))
+    }),
+    ("allocator_allocated", show!(|_v| stats().allocated)),
+    ("allocator_active", show!(|_v| stats().active)),
+    ("allocator_resident", show!(|_v| stats().resident)),
+    ("total_system_memory", show!(|_v| process::total_memory())),
+    ("total_system_memory_human", |_| {
+        human(process::total_memory())
+    }),
+    ("used_memory_lua", word!("0")),
+    ("used_memory_vm_eval", word!("0")),
+    ("used_memory_lua_human", word!("0B")),
+    ("used_memory_scripts_eval", word!("0")),
+    ("number_of_cached_scripts", word!("0")),
+    ("number_of_functions", word!("0")),
+    ("number_of_libraries", word!("0")),
+    ("used_memory_vm_functions", word!("0")),
+    ("used_memory_vm_total", word!("0")),
+    ("used_memory_vm_total_human", word!("0B")),
+    ("used_memory_functions", word!("0")),
+    ("used_memory_scripts", word!("0")),
+    ("used_memory_scripts_human", word!("0B")),
+    ("maxmemory", show!(|v| v.front.config.get(table::MAXMEMORY))),
+    ("maxmemory_human", |v| {
+        human(v.front.config.get(table::MAXMEMORY))
+    }),
+    ("maxmemory_policy", |v| {
+        v.front
+            .config
+            .get(table::MAXMEMORY_POLICY)
+            .word()
+            .to_string()
+    }),
+    ("allocator_frag_ratio", |_| {
+        ratio(stats().active, stats().allocated)
+    }),
+    ("allocator_frag_bytes", |_| {
+        difference(stats().active, stats().allocated)
+    }),
+    ("allocator_rss_ratio", |_| {
+        ratio(stats().resident, stats().active)
+    }),
+    ("allocator_rss_bytes", |_| {
+        difference(stats().resident, stats().active)
+    }),
+    ("rss_overhead_ratio", |_| {
+        ratio(process::resident_bytes(), stats().resident)
+    }),
+    ("rss_overhead_bytes", |_| {
+        difference(process::resident_bytes(), stats().resident)
+    }),
+    ("mem_fragmentation_ratio", |_| {
+        ratio(process::resident_bytes(), alloc::used_memory())
+    }),
+    ("mem_fragmentation_bytes", |_| {
+        difference(process::resident_bytes(), alloc::used_memory())
+    }),
+    ("mem_not_counted_for_evict", show!(|v| log_buffer(v))),
+    ("mem_replication_backlog", word!("0")),
+    ("mem_total_replication_buffers", word!("0")),
+    ("mem_clients_slaves", word!("0")),
+    ("mem_clients_normal", show!(|v| clients(v))),
+    ("mem_cluster_links", word!("0")),
+    ("mem_aof_buffer", show!(|v| log_buffer(v))),
+    ("mem_allocator", |_| alloc::name()),
+    ("active_defrag_running", word!("0")),
+    ("lazyfree_pending_objects", word!("0")),
+    ("lazyfreed_objects", word!("0")),
+];

@@ -1,0 +1,187 @@
+//! INFO: figures of the running server, section by section.
+//!
+//! A section is a list of fields, each a name and how to compute it; names and their order are those of Redis 7.2, so
+//! that programs find what they look for. What Redis counts and this server has no part for yet (replicas, eviction,
+//! scripts, modules) is truly zero. Not measured are `expired_stale_perc`, `expired_time_cap_reached_count`,
+//! `expire_cycle_cpu_milliseconds`, `total_reads_processed` and `total_writes_processed` and the reply buffer's resizes: 0.
+
+mod lists;
+mod memory;
+mod persistence;
+mod server;
+mod stats;
+
+use cairn_engine::command::ctx::Shared;
+use cairn_engine::command::error::Outcome;
+use cairn_engine::command::{Args, Command, Ctx, Flags, Group};
+use cairn_engine::keyspace::Keyspace;
+
+use crate::front::Front;
+
+pub use memory::{note_memory, note_startup};
+
+/// This family.
+pub const COMMANDS: &[&Command] = &[&INFO];
+
+const INFO: Command = Command {
+    name: "info",
+    group: Group::Server,
+    arity: -1,
+    flags: Flags::LOADING.and(Flags::STALE),
+    categories: Some(&["@dangerous"]),
+    tips: &[
+        "nondeterministic_output",
+        "request_policy:all_shards",
+        "response_policy:special",
+    ],
+    summary: "Tell figures of the server, all or by section",
+    run: info,
+    ..Command::BASE
+};
+
+/// What the figures are taken from.
+struct View<'a> {
+    front: &'a Front,
+    ks: &'a Keyspace,
+    shared: &'a Shared,
+}
+
+/// A field: its name and its value as text.
+type Field = (&'static str, fn(&View) -> String);
+
+/// What a section is made of.
+enum Body {
+    Fields(&'static [Field]),
+    /// Lines whose names are not known before.
+    Lines(fn(&View, &mut String)),
+    /// Fields, then such lines.
+    Both(&'static [Field], fn(&View, &mut String)),
+}
+
+/// One section.
+struct Section {
+    word: &'static str,
+    title: &'static str,
+    body: Body,
+    /// It is part of INFO without arguments.
+    default: bool,
+}
+
+/// All sections in their order.
+const SECTIONS: &[Section] = &[
+    section("server", "Server", Body::Both(server::SERVER, server::listeners)),
+    section("clients", "Clients", Body::Fields(server::CLIENTS)),
+    section("memory", "Memory", Body::Fields(memory::MEMORY)),
+    section("persistence", "Persistence", Body::Both(persistence::PERSISTENCE, persistence::extra)),
+    section("stats", "Stats", Body::Fields(stats::STATS)),
+    section("replication", "Replication", Body::Fields(stats::REPLICATION)),
+    section("cpu", "CPU", Body::Fields(stats::CPU)),
+    section("modules", "Modules", Body::Fields(&[])),
+    Section { default: false, ..section("commandstats", "Commandstats", Body::Lines(lists::commands)) },
+    section("errorstats", "Errorstats", Body::Lines(lists::errors)),
+    // No histogram of each command's time is kept yet.
+    Section { default: false, ..section("latencystats", "Latencystats", Body::Fields(&[])) },
+    section("cluster", "Cluster", Body::Fields(stats::CLUSTER)),
+    section("keyspace", "Keyspace", Body::Lines(lists::databases)),
+    section("cairn", "Cairn", Body::Fields(server::CAIRN)),
+];
+
+const fn section(word: &'static str, title: &'static str, body: Body) -> Section {
+    Section {
+        word,
+        title,
+        body,
+        default: true,
+    }
+}
+
+fn info(cx: &mut Ctx, args: &Args) -> Outcome {
+    let asked = |word: &str| (1..args.len()).any(|i| args.is(i, word));
+    let whole = asked("all") || asked("everything");
+    let default = args.len() == 1 || asked("default");
+    note_memory();
+    let view = View {
+        front: crate::admin::front(&mut *cx.inst),
+        ks: cx.ks,
+        shared: cx.shared,
+    };
+    let mut text = String::new();
+    for section in SECTIONS {
+        if whole || (default && section.default) || asked(section.word) {
+            write(section, &view, &mut text);
+        }
+    }
+    cx.reply.verbatim(b"txt", text.as_bytes());
+    Ok(())
+}
+
+fn write(section: &Section, view: &View, text: &mut String) {
+    if !text.is_empty() {
+        text.push_str("\r\n");
+    }
+    text.push_str(&format!("# {}\r\n", section.title));
+    let (fields, lines): (&[Field], Option<fn(&View, &mut String)>) = match section.body {
+        Body::Fields(fields) => (fields, None),
+        Body::Lines(lines) => (&[], Some(lines)),
+        Body::Both(fields, lines) => (fields, Some(lines)),
+    };
+    for (name, value) in fields {
+        text.push_str(&format!("{name}:{}\r\n", value(view)));
+    }
+    if let Some(lines) = lines {
+        lines(view, text);
+    }
+}
+
+/// A value that is always the same word: of a part that this server does not have, or has in one form only.
+macro_rules! word {
+    ($text:literal) => {
+        |_| $text.to_string()
+    };
+}
+/// A value that is printed as it is.
+macro_rules! show {
+    (|$view:ident| $value:expr) => {
+        |$view| $value.to_string()
+    };
+}
+use {show, word};
+
+/// 0 or 1.
+fn bit(holds: bool) -> String {
+    u8::from(holds).to_string()
+}
+
+/// `ok` or `err`.
+fn ok(holds: bool) -> String {
+    if holds { "ok" } else { "err" }.to_string()
+}
+
+/// Bytes for a reader: `957.36K`.
+fn human(bytes: u64) -> String {
+    let units = ["B", "K", "M", "G", "T", "P"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < units.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    match unit {
+        0 => format!("{bytes}B"),
+        _ => format!("{value:.2}{}", units[unit]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::human;
+
+    #[test]
+    fn bytes_are_told_in_steps_of_1024() {
+        assert_eq!(human(0), "0B");
+        assert_eq!(human(1023), "1023B");
+        assert_eq!(human(980_336), "957.36K");
+        assert_eq!(human(6_418_432), "6.12M");
+        assert_eq!(human(25_276_510_208), "23.54G");
+    }
+}

@@ -1,0 +1,118 @@
+//! INFO server, clients, cairn.
+
+use cairn_engine::command::connection::REDIS_VERSION;
+use cairn_engine::keyspace::lru_clock;
+
+use super::{Field, View, show, word};
+use crate::config::table;
+use crate::os::process;
+
+/// `# Server`; the listeners follow.
+pub(super) const SERVER: &[Field] = &[
+    ("redis_version", show!(|_v| REDIS_VERSION)),
+    ("redis_git_sha1", word!("00000000")),
+    ("redis_git_dirty", word!("0")),
+    ("redis_build_id", |_| {
+        format!("cairn-{}", env!("CARGO_PKG_VERSION"))
+    }),
+    ("redis_mode", word!("standalone")),
+    ("os", |_| process::system_name()),
+    ("arch_bits", show!(|_v| usize::BITS)),
+    ("monotonic_clock", word!("POSIX clock_gettime")),
+    ("multiplexing_api", |_| {
+        if cfg!(any(target_os = "linux", target_os = "android")) {
+            "epoll"
+        } else {
+            "kqueue"
+        }
+        .to_string()
+    }),
+    ("atomicvar_api", word!("rust")),
+    ("gcc_version", word!("0.0.0")),
+    ("process_id", show!(|v| v.front.host.pid())),
+    ("process_supervised", word!("no")),
+    ("run_id", |v| v.front.run_id.clone()),
+    ("tcp_port", show!(|v| v.front.config.get(table::PORT))),
+    ("server_time_usec", show!(|v| v.front.now().wall_us)),
+    ("uptime_in_seconds", show!(|v| uptime_s(v))),
+    ("uptime_in_days", show!(|v| uptime_s(v) / 86_400)),
+    ("hz", show!(|v| v.front.config.get(table::HZ))),
+    ("configured_hz", show!(|v| v.front.config.get(table::HZ))),
+    ("lru_clock", show!(|v| lru_clock(v.front.now().wall_ms()))),
+    ("executable", |_| {
+        process::executable().display().to_string()
+    }),
+    ("config_file", |v| {
+        v.front
+            .config
+            .file()
+            .map_or(String::new(), |path| path.display().to_string())
+    }),
+    ("io_threads_active", word!("0")),
+];
+
+/// Seconds since the start.
+pub(super) fn uptime_s(view: &View) -> u64 {
+    (view.front.now().mono_us - view.front.started.mono_us) / 1_000_000
+}
+
+/// `listener0:name=tcp,bind=*,port=6379`, one for each kind.
+pub(super) fn listeners(view: &View, text: &mut String) {
+    let config = &view.front.config;
+    let mut number = 0;
+    let port = config.get(table::PORT);
+    if port != 0 {
+        text.push_str("listener0:name=tcp");
+        for word in config.get(table::BIND) {
+            text.push_str(&format!(",bind={}", String::from_utf8_lossy(word)));
+        }
+        text.push_str(&format!(",port={port}\r\n"));
+        number += 1;
+    }
+    let socket = config.path(table::UNIXSOCKET);
+    if !socket.as_os_str().is_empty() {
+        text.push_str(&format!(
+            "listener{number}:name=unix,bind={}\r\n",
+            socket.display()
+        ));
+    }
+}
+
+/// `# Clients`.
+pub(super) const CLIENTS: &[Field] = &[
+    ("connected_clients", show!(|v| v.front.connections.len())),
+    ("cluster_connections", word!("0")),
+    (
+        "maxclients",
+        show!(|v| v.front.config.get(table::MAXCLIENTS)),
+    ),
+    ("client_recent_max_input_buffer", |v| {
+        let largest = v
+            .front
+            .connections
+            .iter()
+            .map(|(_, c)| c.input.capacity())
+            .max();
+        largest.unwrap_or(0).to_string()
+    }),
+    ("client_recent_max_output_buffer", |v| {
+        let largest = v
+            .front
+            .connections
+            .iter()
+            .map(|(_, c)| c.output.memory())
+            .max();
+        largest.unwrap_or(0).to_string()
+    }),
+    (
+        "blocked_clients",
+        show!(|v| v.shared.sessions.iter().filter(|s| s.blocked).count()),
+    ),
+    ("tracking_clients", word!("0")),
+    ("clients_in_timeout_table", word!("0")),
+    ("total_blocking_keys", word!("0")),
+    ("total_blocking_keys_on_nokey", word!("0")),
+];
+
+/// `# Cairn`: what Redis does not have.
+pub(super) const CAIRN: &[Field] = &[("cairn_version", show!(|_v| env!("CARGO_PKG_VERSION")))];

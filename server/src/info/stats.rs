@@ -1,0 +1,162 @@
+//! INFO stats, replication, cpu, cluster.
+
+use super::server::uptime_s;
+use super::{Field, View, show, word};
+use crate::config::table;
+use crate::os::process;
+
+/// Kilobytes a second, as Redis prints them.
+fn kbps(bytes: u64) -> String {
+    format!("{:.2}", bytes as f64 / 1024.0)
+}
+
+fn command_us(view: &View) -> u64 {
+    view.shared.stats.commands.iter().map(|c| c.usec).sum()
+}
+
+/// `# Stats`.
+pub(super) const STATS: &[Field] = &[
+    (
+        "total_connections_received",
+        show!(|v| v.front.counters.connections),
+    ),
+    (
+        "total_commands_processed",
+        show!(|v| v.shared.stats.processed),
+    ),
+    (
+        "instantaneous_ops_per_sec",
+        show!(|v| v.front.rates.commands()),
+    ),
+    (
+        "total_net_input_bytes",
+        show!(|v| v.front.counters.bytes_in),
+    ),
+    (
+        "total_net_output_bytes",
+        show!(|v| v.front.counters.bytes_out),
+    ),
+    ("total_net_repl_input_bytes", word!("0")),
+    ("total_net_repl_output_bytes", word!("0")),
+    ("instantaneous_input_kbps", |v| {
+        kbps(v.front.rates.bytes_in())
+    }),
+    ("instantaneous_output_kbps", |v| {
+        kbps(v.front.rates.bytes_out())
+    }),
+    ("instantaneous_input_repl_kbps", word!("0.00")),
+    ("instantaneous_output_repl_kbps", word!("0.00")),
+    ("rejected_connections", show!(|v| v.front.counters.rejected)),
+    ("sync_full", word!("0")),
+    ("sync_partial_ok", word!("0")),
+    ("sync_partial_err", word!("0")),
+    ("expired_keys", show!(|v| v.ks.stats.expired)),
+    ("expired_stale_perc", word!("0.00")),
+    ("expired_time_cap_reached_count", word!("0")),
+    ("expire_cycle_cpu_milliseconds", word!("0")),
+    ("evicted_keys", show!(|v| v.ks.stats.evicted)),
+    ("evicted_clients", word!("0")),
+    ("total_eviction_exceeded_time", word!("0")),
+    ("current_eviction_exceeded_time", word!("0")),
+    ("keyspace_hits", show!(|v| v.ks.stats.hits)),
+    ("keyspace_misses", show!(|v| v.ks.stats.misses)),
+    ("pubsub_channels", show!(|v| v.shared.pubsub.channels.len())),
+    ("pubsub_patterns", show!(|v| v.shared.pubsub.patterns.len())),
+    (
+        "pubsubshard_channels",
+        show!(|v| v.shared.pubsub.shard_channels.len()),
+    ),
+    ("latest_fork_usec", show!(|v| v.front.keeper.last_fork_us)),
+    ("total_forks", show!(|v| v.front.keeper.forks)),
+    ("migrate_cached_sockets", word!("0")),
+    ("slave_expires_tracked_keys", word!("0")),
+    ("active_defrag_hits", word!("0")),
+    ("active_defrag_misses", word!("0")),
+    ("active_defrag_key_hits", word!("0")),
+    ("active_defrag_key_misses", word!("0")),
+    ("total_active_defrag_time", word!("0")),
+    ("current_active_defrag_time", word!("0")),
+    ("tracking_total_keys", word!("0")),
+    ("tracking_total_items", word!("0")),
+    ("tracking_total_prefixes", word!("0")),
+    ("unexpected_error_replies", word!("0")),
+    (
+        "total_error_replies",
+        show!(|v| v.shared.stats.error_replies),
+    ),
+    ("dump_payload_sanitizations", word!("0")),
+    ("total_reads_processed", word!("0")),
+    ("total_writes_processed", word!("0")),
+    ("io_threaded_reads_processed", word!("0")),
+    ("io_threaded_writes_processed", word!("0")),
+    ("reply_buffer_shrinks", word!("0")),
+    ("reply_buffer_expands", word!("0")),
+    ("eventloop_cycles", show!(|v| v.front.counters.turns)),
+    (
+        "eventloop_duration_sum",
+        show!(|v| v.front.counters.turn_us),
+    ),
+    ("eventloop_duration_cmd_sum", show!(|v| command_us(v))),
+    // Means since the start; Redis shows the last second and a half.
+    (
+        "instantaneous_eventloop_cycles_per_sec",
+        show!(|v| v.front.counters.turns / uptime_s(v).max(1)),
+    ),
+    (
+        "instantaneous_eventloop_duration_usec",
+        show!(|v| v.front.counters.turn_us / v.front.counters.turns.max(1)),
+    ),
+    (
+        "acl_access_denied_auth",
+        show!(|v| v.shared.stats.auth_denied),
+    ),
+    ("acl_access_denied_cmd", word!("0")),
+    ("acl_access_denied_key", word!("0")),
+    ("acl_access_denied_channel", word!("0")),
+];
+
+/// `# Replication`: a primary without replicas, whose history is named by the run.
+pub(super) const REPLICATION: &[Field] = &[
+    ("role", word!("master")),
+    ("connected_slaves", word!("0")),
+    ("master_failover_state", word!("no-failover")),
+    ("master_replid", |v| v.front.run_id.clone()),
+    (
+        "master_replid2",
+        word!("0000000000000000000000000000000000000000"),
+    ),
+    ("master_repl_offset", word!("0")),
+    ("second_repl_offset", word!("-1")),
+    ("repl_backlog_active", word!("0")),
+    (
+        "repl_backlog_size",
+        show!(|v| v.front.config.get(table::REPL_BACKLOG_SIZE)),
+    ),
+    ("repl_backlog_first_byte_offset", word!("0")),
+    ("repl_backlog_histlen", word!("0")),
+];
+
+/// `# CPU`. The main thread does nearly everything; its figures are those of the process.
+pub(super) const CPU: &[Field] = &[
+    ("used_cpu_sys", |_| {
+        format!("{:.6}", process::cpu_times().system)
+    }),
+    ("used_cpu_user", |_| {
+        format!("{:.6}", process::cpu_times().user)
+    }),
+    ("used_cpu_sys_children", |_| {
+        format!("{:.6}", process::cpu_times().system_children)
+    }),
+    ("used_cpu_user_children", |_| {
+        format!("{:.6}", process::cpu_times().user_children)
+    }),
+    ("used_cpu_sys_main_thread", |_| {
+        format!("{:.6}", process::cpu_times().system)
+    }),
+    ("used_cpu_user_main_thread", |_| {
+        format!("{:.6}", process::cpu_times().user)
+    }),
+];
+
+/// `# Cluster`.
+pub(super) const CLUSTER: &[Field] = &[("cluster_enabled", word!("0"))];
