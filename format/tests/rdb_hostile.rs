@@ -164,7 +164,7 @@ fn until(reader: &mut SliceReader<'_>, place: u64, whole: bool) -> Result<()> {
     let mut left = 8;
     while let Some(found) = reader.next()? {
         if let cairn_format::rdb::Event::Record(record) = &found.event {
-            object_line(&record.value)?;
+            record.value.count()?;
         }
         left -= 1;
         if left == 0 && !whole {
