@@ -47,7 +47,7 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             string_bytes_max: 512 << 20,
-            hash_listpack_entries: 128,
+            hash_listpack_entries: 512,
             hash_listpack_value: 64,
             set_intset_entries: 512,
             set_listpack_entries: 128,

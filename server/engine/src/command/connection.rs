@@ -163,7 +163,7 @@ fn hello(cx: &mut Ctx, args: &Args) -> Outcome {
             name = Some(valid_name(args.at(i + 1))?);
             i += 2;
         } else {
-            let option = String::from_utf8_lossy(args.at(i)).into_owned();
+            let option = error::lossless(args.at(i));
             return Err(Error::text(format!(
                 "ERR Syntax error in HELLO option '{option}'"
             )));

@@ -39,7 +39,16 @@ pub fn dispatch(
                 apply(ks, shared, Some(session), inst);
             }
         }
+        Err(_) if is_http(args) => {
+            // Somebody makes a browser speak to us (`POST / HTTP/1.1`, `Host: ...`): nothing of it is to run.
+            session.closing = true;
+        }
         Err(refusal) => {
+            let refusal = if args.is(0, "exec") {
+                exec_refused(ks, session, refusal)
+            } else {
+                refusal
+            };
             count_error(shared, &refusal);
             reply.error(&refusal);
             if let Some(multi) = &mut session.multi {
@@ -50,6 +59,20 @@ pub fn dispatch(
     if session.reply_mode != ReplyMode::On || reply.muted {
         hush(session, reply, before);
     }
+}
+
+fn is_http(args: &Args) -> bool {
+    args.is(0, "post") || args.is(0, "host:")
+}
+
+/// An EXEC that is refused ends its transaction, and says so.
+fn exec_refused(ks: &mut Keyspace, session: &mut Session, reason: Error) -> Error {
+    session.multi = None;
+    crate::engine::unwatch_all(ks, session);
+    let reason = reason.0.strip_prefix("ERR ").unwrap_or(&reason.0);
+    Error::text(format!(
+        "EXECABORT Transaction discarded because of: {reason}"
+    ))
 }
 
 /// Finds the command and says why it may not run now.
@@ -110,8 +133,10 @@ fn look_up(shared: &Shared, session: &mut Session, args: &Args) -> Result<Number
 
 fn unknown_command(args: &Args) -> Error {
     // Redis shows at most 128 bytes of the name and of all arguments together.
-    let clip =
-        |bytes: &[u8], n: usize| String::from_utf8_lossy(&bytes[..bytes.len().min(n)]).into_owned();
+    let clip = |bytes: &[u8], n: usize| {
+        let end = bytes.iter().take(n).position(|b| *b == 0);
+        error::lossless(&bytes[..end.unwrap_or(bytes.len().min(n))])
+    };
     let mut shown = String::new();
     for arg in args.iter_from(1) {
         if shown.len() >= 128 {
@@ -198,7 +223,12 @@ pub fn call(
         Ok(()) if reply.errors != errors => stats.failed += 1,
         Ok(()) => {}
     }
-    if ks.fx.feed_on && ks.dirty != dirty && ks.fx.own == Propagate::Verbatim && command.0.flags.has(Flags::WRITE) && !session.replay {
+    if ks.fx.feed_on
+        && ks.dirty != dirty
+        && ks.fx.own == Propagate::Verbatim
+        && command.0.flags.has(Flags::WRITE)
+        && !session.replay
+    {
         propagate_verbatim(ks, started, args);
     }
 }

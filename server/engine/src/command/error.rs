@@ -25,6 +25,21 @@ impl Error {
         }))
     }
 
+    /// The bytes of the reply: the text, with what [`lossless`] hid in it.
+    pub fn bytes(&self) -> Cow<'_, [u8]> {
+        if !self.0.contains(|c| c >= HIDDEN) {
+            return Cow::Borrowed(self.0.as_bytes());
+        }
+        let mut bytes = Vec::with_capacity(self.0.len());
+        for c in self.0.chars() {
+            match u32::from(c).checked_sub(u32::from(HIDDEN)) {
+                Some(byte) => bytes.push(byte as u8),
+                None => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
+        }
+        Cow::Owned(bytes)
+    }
+
     /// The first word, by which errorstats counts.
     pub fn prefix(&self) -> &str {
         self.0.split(' ').next().unwrap_or("")
@@ -55,6 +70,22 @@ mod texts {
 }
 pub use texts::*;
 
+/// The first of the 256 highest code points, which stand for bytes that are no text.
+const HIDDEN: char = '\u{10ff00}';
+
+/// What a client sent, to be shown in an error: bytes that are no UTF-8 are hidden in code points that nobody uses, so
+/// that [`Error::bytes`] finds them again and the client reads exactly what it wrote, as from Redis.
+pub fn lossless(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        let hide = |c: char| if c >= HIDDEN { '\u{fffd}' } else { c };
+        text.extend(chunk.valid().chars().map(hide));
+        let hidden = |byte: &u8| char::from_u32(u32::from(HIDDEN) + u32::from(*byte));
+        text.extend(chunk.invalid().iter().filter_map(hidden));
+    }
+    text
+}
+
 /// `ERR wrong number of arguments for 'x' command`; `x` may be `config|get`.
 pub fn wrong_arity(name: &str) -> Error {
     Error::text(format!(
@@ -69,9 +100,22 @@ pub fn invalid_expire(name: &str) -> Error {
 
 /// The error for a subcommand that a container does not have.
 pub fn unknown_subcommand(container: &str, sub: &[u8]) -> Error {
-    let sub = String::from_utf8_lossy(&sub[..sub.len().min(128)]).into_owned();
+    let sub = lossless(&sub[..sub.len().min(128)]);
     Error::text(format!(
         "ERR unknown subcommand '{sub}'. Try {} HELP.",
         container.to_ascii_uppercase()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_wrote_comes_back_as_it_was() {
+        let sent = b"caf\xc3\xa9 \xff\xfe\x80";
+        let error = Error::text(format!("ERR {}", lossless(sent)));
+        assert_eq!(error.bytes().as_ref(), [b"ERR ".as_slice(), sent].concat());
+        assert_eq!(error.prefix(), "ERR");
+    }
 }

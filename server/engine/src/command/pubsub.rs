@@ -343,7 +343,10 @@ const PUBSUB_SHARDCHANNELS: Command = Command {
 
 fn channels(cx: &mut Ctx, args: &Args, of: fn(&PubSub) -> &Channels) -> Outcome {
     if args.len() > 3 {
-        return Err(super::error::unknown_subcommand("pubsub", args.at(1)));
+        let sub = super::error::lossless(args.at(1));
+        return Err(Error::text(format!(
+            "ERR unknown subcommand or wrong number of arguments for '{sub}'. Try PUBSUB HELP."
+        )));
     }
     let mark = cx.reply.mark();
     let mut count = 0;
@@ -398,6 +401,20 @@ const PUBSUB_NUMPAT: Command = Command {
     ..PUBSUB_CHANNELS
 };
 
+const HELP_LINES: &[&str] = &[
+    "CHANNELS [<pattern>]",
+    "    Return the currently active channels matching a <pattern> (default: '*').",
+    "NUMPAT",
+    "    Return number of subscriptions to patterns.",
+    "NUMSUB [<channel> ...]",
+    "    Return the number of subscribers for the specified channels, excluding",
+    "    pattern subscriptions(default: no channels).",
+    "SHARDCHANNELS [<pattern>]",
+    "    Return the currently active shard level channels matching a <pattern> (default: '*').",
+    "SHARDNUMSUB [<shardchannel> ...]",
+    "    Return the number of subscribers for the specified shard level channel(s)",
+];
+
 const PUBSUB_HELP: Command = Command {
     name: "pubsub|help",
     since: "6.2.0",
@@ -406,7 +423,7 @@ const PUBSUB_HELP: Command = Command {
     complexity: "O(1)",
     summary: "Show the subcommands",
     run: |cx, _| {
-        super::help::write(cx.reply, &PUBSUB);
+        super::help::write_lines(cx.reply, "PUBSUB", HELP_LINES);
         Ok(())
     },
     ..PUBSUB_CHANNELS

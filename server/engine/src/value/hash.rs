@@ -22,7 +22,7 @@ pub fn get<'a>(hash: ValueRef<'a>, field: &[u8]) -> Option<Entry<'a>> {
     match hash {
         ValueRef::Packed(_, encoding, blob) => {
             let entries = pack(blob);
-            let at = entries.find(field, stride(encoding) - 1)?;
+            let at = entries.find(field, stride(encoding))?;
             entries.at(entries.next_pos(at)?)
         }
         ValueRef::Hash(table) => {
@@ -41,7 +41,7 @@ pub fn fits(limits: &Limits, field: &[u8], value: &[u8]) -> bool {
 /// Sets a field of a packed hash; whether it is new.
 pub fn packed_set(blob: &mut Vec<u8>, field: &[u8], value: &[u8]) -> bool {
     let entries = pack(blob);
-    match entries.find(field, 1).and_then(|at| entries.next_pos(at)) {
+    match entries.find(field, 2).and_then(|at| entries.next_pos(at)) {
         Some(at) => {
             listpack::replace(blob, at, value);
             false
@@ -56,7 +56,7 @@ pub fn packed_set(blob: &mut Vec<u8>, field: &[u8], value: &[u8]) -> bool {
 
 /// Removes a field of a packed hash; whether it was there.
 pub fn packed_remove(blob: &mut Vec<u8>, field: &[u8], stride: usize) -> bool {
-    match pack(blob).find(field, stride - 1) {
+    match pack(blob).find(field, stride) {
         Some(at) => {
             listpack::remove(blob, at, stride);
             true
@@ -101,7 +101,10 @@ pub fn to_table(hash: ValueRef, hasher: Hasher) -> NewValue<'static> {
 /// The fields of a listpack as a table.
 pub fn table_of(blob: &[u8], hasher: Hasher) -> HashTable {
     let mut table = HashTable::new(hasher);
-    fill(&mut table, ValueRef::Packed(super::Kind::Hash, Encoding::Listpack, blob));
+    fill(
+        &mut table,
+        ValueRef::Packed(super::Kind::Hash, Encoding::Listpack, blob),
+    );
     table
 }
 

@@ -15,7 +15,7 @@ pub fn contains(set: ValueRef, member: &[u8]) -> bool {
         ValueRef::Packed(_, Encoding::Intset, blob) => {
             parse_i64(member).is_some_and(|i| ints(blob).contains(i))
         }
-        ValueRef::Packed(_, _, blob) => pack(blob).find(member, 0).is_some(),
+        ValueRef::Packed(_, _, blob) => pack(blob).find(member, 1).is_some(),
         ValueRef::Set(table) => table.find(table.hasher().hash(member), member).is_some(),
         _ => false,
     }
@@ -118,7 +118,7 @@ pub fn ints_remove(blob: &mut Vec<u8>, member: &[u8]) -> bool {
 
 /// Removes from a listpack; whether it was there.
 pub fn packed_remove(blob: &mut Vec<u8>, member: &[u8]) -> bool {
-    match pack(blob).find(member, 0) {
+    match pack(blob).find(member, 1) {
         Some(at) => {
             listpack::remove(blob, at, 1);
             true

@@ -19,7 +19,7 @@ pub fn score(zset: ValueRef, member: &[u8]) -> Option<f64> {
     match zset {
         ValueRef::Packed(_, _, blob) => {
             let entries = pack(blob);
-            let at = entries.find(member, 1)?;
+            let at = entries.find(member, 2)?;
             entries.at(entries.next_pos(at)?)?.as_f64()
         }
         ValueRef::Zset(ranked) => ranked.score(member),
@@ -64,15 +64,30 @@ pub fn ranks_by_score(zset: ValueRef, min: Bound<f64>, max: Bound<f64>) -> Range
     }
 }
 
-/// The ranks of the members between two bounds, for a set whose scores are all equal.
-pub fn ranks_by_lex(zset: ValueRef, min: LexBound, max: LexBound) -> Range<usize> {
-    match zset {
-        ValueRef::Zset(ranked) => ranked.ranks_by_lex(min, max),
-        packed => ranks_where(
-            packed,
-            |member, _| lex_below(member, min),
-            |member, _| lex_within(member, max),
-        ),
+/// The ranks of the members between two bounds, for a set whose scores are all equal. Where they are not, a packed set
+/// answers what Redis does: the run that begins with the first member (`reverse`: the last) that the bounds allow.
+pub fn ranks_by_lex(zset: ValueRef, min: LexBound, max: LexBound, reverse: bool) -> Range<usize> {
+    if let ValueRef::Zset(ranked) = zset {
+        return ranked.ranks_by_lex(min, max);
+    }
+    let mut fits: Vec<(bool, bool)> = Vec::new();
+    zset.each_scored(&mut |member, _| {
+        let member = member.to_bytes();
+        fits.push((!lex_below(&member, min), lex_within(&member, max)));
+    });
+    let (Some((_, true)), Some((true, _))) = (fits.first(), fits.last()) else {
+        return 0..0;
+    };
+    if reverse {
+        let end = fits.iter().rposition(|(_, within)| *within);
+        let end = end.map_or(0, |last| last + 1);
+        let run = fits[..end].iter().rev().take_while(|(above, _)| *above);
+        end - run.count()..end
+    } else {
+        let start = fits.iter().position(|(above, _)| *above);
+        let start = start.unwrap_or(fits.len());
+        let run = fits[start..].iter().take_while(|(_, within)| *within);
+        start..start + run.count()
     }
 }
 
@@ -208,7 +223,7 @@ fn insert_score(blob: &mut Vec<u8>, at: usize, score: f64) {
 
 /// Removes a member of a packed set; whether it was there.
 pub fn packed_remove(blob: &mut Vec<u8>, member: &[u8]) -> bool {
-    match pack(blob).find(member, 1) {
+    match pack(blob).find(member, 2) {
         Some(at) => {
             listpack::remove(blob, at, 2);
             true

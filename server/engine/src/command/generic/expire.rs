@@ -106,7 +106,7 @@ impl Conditions {
                 () if args.is(i, "gt") => c.later = true,
                 () if args.is(i, "lt") => c.earlier = true,
                 () => {
-                    let option = String::from_utf8_lossy(args.at(i)).into_owned();
+                    let option = error::lossless(args.at(i));
                     return Err(Error::text(format!("ERR Unsupported option {option}")));
                 }
             }
@@ -150,14 +150,29 @@ fn expire(cx: &mut Ctx, args: &Args, name: &str, unit: Unit) -> Outcome {
     if when <= cx.ks.now_ms && !cx.session.replay {
         cx.ks.remove(slot);
         cx.ks.modified(EventClass::GENERIC, "del", key, 1);
-        cx.propagate(&[b"DEL", key]);
+        let del: &[u8] = if cx.ks.limits.lazy_expire {
+            b"UNLINK"
+        } else {
+            b"DEL"
+        };
+        cx.propagate(&[del, key]);
     } else {
         cx.ks.set_expire(slot, Some(when));
         cx.ks.modified(EventClass::GENERIC, "expire", key, 1);
-        cx.propagate(&[b"PEXPIREAT", key, when.to_string().as_bytes()]);
+        if !unit.absolute || unit.seconds {
+            propagate_absolute(cx, args, when);
+        }
     }
     cx.reply.int(1);
     Ok(())
+}
+
+/// What counts from now on goes on as a moment, with the conditions that it came with.
+fn propagate_absolute(cx: &mut Ctx, args: &Args, when: i64) {
+    let when = when.to_string();
+    let mut command: Vec<&[u8]> = vec![b"PEXPIREAT", args.at(1), when.as_bytes()];
+    command.extend(args.iter_from(3));
+    cx.propagate(&command);
 }
 
 fn absolute_ms(number: i64, unit: Unit, now_ms: i64) -> Option<i64> {

@@ -69,8 +69,8 @@ fn rename(cx: &mut Ctx, args: &Args, replace: bool) -> Outcome {
         return Ok(());
     }
     if let Some(slot) = target {
+        // Redis publishes no `del` for what is overwritten here.
         cx.ks.remove(slot);
-        cx.ks.notify(EventClass::GENERIC, "del", to);
     }
     cx.ks.rename(from, to);
     cx.ks.changed(from, 1);

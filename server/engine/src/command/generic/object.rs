@@ -61,11 +61,26 @@ const HELP: Command = Command {
     tips: &[],
     summary: "Show the subcommands",
     run: |cx, _| {
-        help::write(cx.reply, &OBJECT);
+        help::write_lines(cx.reply, "OBJECT", HELP_LINES);
         Ok(())
     },
     ..LOOK
 };
+
+const HELP_LINES: &[&str] = &[
+    "ENCODING <key>",
+    "    Return the kind of internal representation used in order to store the value",
+    "    associated with a <key>.",
+    "FREQ <key>",
+    "    Return the access frequency index of the <key>. The returned integer is",
+    "    proportional to the logarithm of the recent access frequency of the key.",
+    "IDLETIME <key>",
+    "    Return the idle time of the <key>, that is the approximated number of",
+    "    seconds elapsed since the last access to the key.",
+    "REFCOUNT <key>",
+    "    Return the number of references of the value associated with the specified",
+    "    <key>.",
+];
 
 /// The key without refreshing its clock; nil was answered if it does not exist.
 fn look(cx: &mut Ctx, args: &Args) -> Option<Slot> {

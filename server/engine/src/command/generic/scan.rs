@@ -1,7 +1,6 @@
 //! Walking over keys: KEYS and SCAN.
 
 use cairn_format::text::glob::glob_match;
-use cairn_format::text::number::parse_i64;
 
 use crate::command::Args;
 use crate::command::ctx::Ctx;
@@ -57,7 +56,7 @@ pub(super) const SCAN: Command = Command {
     ..Command::BASE
 };
 
-/// MATCH, COUNT, TYPE and NOVALUES of the whole SCAN family.
+/// MATCH, COUNT and TYPE of the whole SCAN family.
 #[derive(Debug, Clone, Copy)]
 pub struct ScanOptions<'a> {
     /// Only names that match.
@@ -66,23 +65,15 @@ pub struct ScanOptions<'a> {
     pub count: usize,
     /// Only keys of this type (SCAN).
     pub kind: Option<&'a [u8]>,
-    /// Only fields, no values (HSCAN).
-    pub no_values: bool,
 }
 
 impl<'a> ScanOptions<'a> {
-    /// Parses what follows the cursor; `keys` allows TYPE, `fields` NOVALUES.
-    pub fn parse(
-        args: &Args<'a>,
-        from: usize,
-        keys: bool,
-        fields: bool,
-    ) -> Result<ScanOptions<'a>, Error> {
+    /// Parses what follows the cursor; `keys` allows TYPE.
+    pub fn parse(args: &Args<'a>, from: usize, keys: bool) -> Result<ScanOptions<'a>, Error> {
         let mut options = ScanOptions {
             pattern: None,
             count: 10,
             kind: None,
-            no_values: false,
         };
         let mut i = from;
         while i < args.len() {
@@ -99,9 +90,6 @@ impl<'a> ScanOptions<'a> {
             } else if args.is(i, "type") && keys && i + 1 < args.len() {
                 options.kind = Some(args.at(i + 1));
                 i += 2;
-            } else if args.is(i, "novalues") && fields {
-                options.no_values = true;
-                i += 1;
             } else {
                 return Err(error::SYNTAX);
             }
@@ -116,16 +104,27 @@ impl<'a> ScanOptions<'a> {
     }
 }
 
-/// A cursor as clients send it: an unsigned number.
+/// A cursor as clients send it. Redis reads it with C's `strtoul`: nothing is 0, and a negative number counts back
+/// from the end of the unsigned range.
 pub fn parse_cursor(text: &[u8]) -> Result<u64, Error> {
-    let invalid = Error::new("ERR invalid cursor");
-    if let Some(i) = parse_i64(text).and_then(|i| u64::try_from(i).ok()) {
-        return Ok(i);
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    if text.is_empty() {
+        return Ok(0);
     }
-    std::str::from_utf8(text)
+    let number: Option<u64> = std::str::from_utf8(digits)
         .ok()
-        .and_then(|t| t.parse().ok())
-        .ok_or(invalid)
+        .filter(|digits| !digits.starts_with('+'))
+        .and_then(|digits| digits.parse().ok());
+    let number = number.ok_or(Error::new("ERR invalid cursor"))?;
+    Ok(if negative {
+        number.wrapping_neg()
+    } else {
+        number
+    })
 }
 
 /// Writes the answer of a scan: the next cursor and `n` elements that `write` appends.
@@ -138,7 +137,7 @@ pub fn reply_scan(reply: &mut Reply, cursor: u64, n: usize, write: impl FnOnce(&
 
 fn scan(cx: &mut Ctx, args: &Args) -> Outcome {
     let mut cursor = parse_cursor(args.at(1))?;
-    let options = ScanOptions::parse(args, 2, true, false)?;
+    let options = ScanOptions::parse(args, 2, true)?;
     let mut found: Vec<Box<[u8]>> = Vec::new();
     let mut visited = 0;
     // As Redis: at most ten steps for each element asked for, so that a sparse table does not hold the loop up.

@@ -169,12 +169,11 @@ pub(super) const HSCAN: Command = Command {
 
 fn hscan(cx: &mut Ctx, args: &Args) -> Outcome {
     let mut cursor = parse_cursor(args.at(2))?;
-    let options = ScanOptions::parse(args, 3, false, true)?;
+    let options = ScanOptions::parse(args, 3, false)?;
     let Some(slot) = cx.ks.read_kind(args.at(1), Kind::Hash)? else {
         reply_scan(cx.reply, 0, 0, |_| {});
         return Ok(());
     };
-    let per_field = if options.no_values { 1 } else { 2 };
     let mut found = Vec::new();
     match cx.ks.view(slot) {
         ValueRef::Hash(table) => {
@@ -202,12 +201,10 @@ fn hscan(cx: &mut Ctx, args: &Args) -> Outcome {
             });
         }
     }
-    reply_scan(cx.reply, cursor, found.len() * per_field, |reply| {
+    reply_scan(cx.reply, cursor, found.len() * 2, |reply| {
         for (name, value) in &found {
             reply.bulk(name);
-            if !options.no_values {
-                reply.bulk(value);
-            }
+            reply.bulk(value);
         }
     });
     Ok(())

@@ -42,12 +42,16 @@ pub(super) const LINDEX: Command = Command {
 
 fn lindex(cx: &mut Ctx, args: &Args) -> Outcome {
     let slot = cx.ks.read_kind(args.at(1), Kind::List)?;
+    let Some(slot) = slot else {
+        cx.reply.null();
+        return Ok(());
+    };
     let index = args.int(2)?;
-    let found = match slot.map(|slot| cx.ks.view(slot)) {
-        Some(ValueRef::Packed(_, _, blob)) => {
+    let found = match cx.ks.view(slot) {
+        ValueRef::Packed(_, _, blob) => {
             list_pack::get(blob, index).map(|element| cx.reply.entry(element))
         }
-        Some(ValueRef::List(list)) => list.get(index, |element| cx.reply.entry(element)),
+        ValueRef::List(list) => list.get(index, |element| cx.reply.entry(element)),
         _ => None,
     };
     if found.is_none() {

@@ -36,6 +36,10 @@ impl ExpireOption {
         })
     }
 
+    fn unit(&self) -> (bool, bool) {
+        (self.seconds, self.absolute)
+    }
+
     /// The moment of expiry in wall milliseconds; `ERR invalid expire time` if it is not positive or overflows.
     pub fn when(&self, args: &Args, now_ms: i64, command: &str) -> Result<i64, Error> {
         let number = args.int(self.at)?;
@@ -102,9 +106,12 @@ fn parse(args: &Args) -> Result<Options, Error> {
             options.keep_ttl = true;
         } else if let Some(expire) = ExpireOption::named(args, i)
             && !options.keep_ttl
-            && options.expire.is_none()
+            && options
+                .expire
+                .is_none_or(|first| first.unit() == expire.unit())
             && expire.at < args.len()
         {
+            // As in Redis the same word may come again, and the last number counts.
             options.expire = Some(expire);
             i += 1;
         } else {
@@ -143,6 +150,13 @@ fn set_with_options(cx: &mut Ctx, args: &Args, options: Options) -> Outcome {
     if let (Some(when), Some(expire)) = (expire, options.expire) {
         cx.ks.notify(EventClass::GENERIC, "expire", key);
         propagate_absolute(cx, args, options, expire, when);
+    } else if options.get {
+        // An answer is of no use to a log or replica.
+        let options = args
+            .iter_from(3)
+            .filter(|word| !word.eq_ignore_ascii_case(b"get"));
+        let command: Vec<&[u8]> = [b"SET", key, value].into_iter().chain(options).collect();
+        cx.propagate(&command);
     }
     if !options.get {
         cx.reply.ok();

@@ -61,16 +61,30 @@ impl<'a> Ends<'a> {
                 }
             }
             Ends::Score(min, max) => zset::ranks_by_score(value, min, max),
-            Ends::Lex(min, max) => zset::ranks_by_lex(value, min, max),
+            Ends::Lex(min, max) => zset::ranks_by_lex(value, min, max, reverse),
         }
     }
 }
 
 fn parse_score(text: &[u8]) -> Option<Bound<f64>> {
     match text.strip_prefix(b"(") {
-        Some(rest) => parse_f64(rest).map(Bound::Excluded),
-        None => parse_f64(text).map(Bound::Included),
+        Some(rest) => parse_number(rest).map(Bound::Excluded),
+        None => parse_number(text).map(Bound::Included),
     }
+}
+
+/// Redis reads ends with C's `strtod` and looks only at where it stopped: nothing at all is 0, blanks in front and
+/// numbers beyond the range of a double are fine.
+fn parse_number(text: &[u8]) -> Option<f64> {
+    if text.is_empty() {
+        return Some(0.0);
+    }
+    let text = text.trim_ascii_start();
+    let digits = text.strip_prefix(b"-").or(text.strip_prefix(b"+"));
+    parse_f64(text).or_else(|| match digits.unwrap_or(text) {
+        [b'0'..=b'9' | b'.', ..] => std::str::from_utf8(text).ok()?.parse().ok(),
+        _ => None,
+    })
 }
 
 fn parse_lex(text: &[u8]) -> Option<LexBound<'_>> {

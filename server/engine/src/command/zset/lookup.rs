@@ -141,7 +141,7 @@ pub(super) const ZSCAN: Command = Command {
 
 fn zscan(cx: &mut Ctx, args: &Args) -> Outcome {
     let mut cursor = parse_cursor(args.at(2))?;
-    let options = ScanOptions::parse(args, 3, false, false)?;
+    let options = ScanOptions::parse(args, 3, false)?;
     let Some(slot) = cx.ks.read_kind(args.at(1), Kind::Zset)? else {
         reply_scan(cx.reply, 0, 0, |_| {});
         return Ok(());

@@ -68,7 +68,7 @@ struct Options {
     limit: Option<(i64, i64)>,
 }
 
-/// Reads the words behind the two ends. What the command's name fixes (`by`, `reverse`) cannot be said again.
+/// Reads the words behind the two ends. What the command's name fixes (`by`, `reverse`) or what was said before cannot be said again.
 fn parse(args: &Args, by: Option<By>, reverse: Option<bool>) -> Result<Options, Error> {
     let mut o = Options {
         by: by.unwrap_or(By::Rank),
@@ -76,6 +76,7 @@ fn parse(args: &Args, by: Option<By>, reverse: Option<bool>) -> Result<Options, 
         with_scores: false,
         limit: None,
     };
+    let (mut free_by, mut free_reverse) = (by.is_none(), reverse.is_none());
     let mut i = 4;
     while i < args.len() {
         match () {
@@ -84,9 +85,11 @@ fn parse(args: &Args, by: Option<By>, reverse: Option<bool>) -> Result<Options, 
                 o.limit = Some(parse_limit(args, i)?);
                 i += 2;
             }
-            () if by.is_none() && args.is(i, "byscore") => o.by = By::Score,
-            () if by.is_none() && args.is(i, "bylex") => o.by = By::Lex,
-            () if reverse.is_none() && args.is(i, "rev") => o.reverse = true,
+            () if free_by && args.is(i, "byscore") => (o.by, free_by) = (By::Score, false),
+            () if free_by && args.is(i, "bylex") => (o.by, free_by) = (By::Lex, false),
+            () if free_reverse && args.is(i, "rev") => {
+                (o.reverse, free_reverse) = (true, false);
+            }
             () => return Err(error::SYNTAX),
         }
         i += 1;
