@@ -1,11 +1,12 @@
 //! `rdb-tool verify`: is this file sound, and if not, where and why.
 
-use crate::snapshot::{Stop, Walk, checksum_text, checksum_word, sound_part, walk};
+use crate::snapshot::{Stop, checksum_text, checksum_word, sound_part, walk};
 use cairn_format::error::{Damage, FormatError};
-use cairn_format::rdb::Dialect;
-use cairn_format::rdb::reader::Options;
+use cairn_format::rdb::{Checksum, Dialect, Options, SliceReader};
 use cairn_toolkit::outcome::damage_line;
-use cairn_toolkit::{Failure, Input, Outcome, Output, Verdict, escape, hint, human, json, note};
+use cairn_toolkit::{
+    Failure, Input, Outcome, Output, Progress, Verdict, escape, hint, human, json, note,
+};
 use clap::Args;
 use serde_json::{Value, json};
 use std::io::Write;
@@ -53,7 +54,7 @@ pub fn verify(arguments: &VerifyArguments) -> Outcome {
     let mut damaged = false;
     for path in &arguments.files {
         let input = Input::open(path)?;
-        let result = walk(&input, options, "verifying", &mut |_, _| Ok(()));
+        let result = check(&input, options);
         damaged |= result.is_err();
         report(&input, result, arguments.json, &mut out)?;
     }
@@ -61,22 +62,59 @@ pub fn verify(arguments: &VerifyArguments) -> Outcome {
     Ok(Verdict::found_if(damaged))
 }
 
+/// What is known of a sound file.
+struct Sound {
+    dialect: Dialect,
+    checksum: Checksum,
+    bytes: u64,
+}
+
+/// A file in memory is checked without building events, several times as fast as a walk; if that finds damage, a walk
+/// finds the same again and counts the keys before it. A pipe can be read only once, so it is walked.
+fn check(input: &Input, options: Options) -> Result<Sound, Stop> {
+    if let Some(bytes) = input.bytes()
+        && let Some(sound) = check_fast(input.name(), bytes, options)
+    {
+        return Ok(sound);
+    }
+    let walk = walk(input, options, "verifying", &mut |_, _| Ok(()))?;
+    Ok(Sound {
+        dialect: walk.dialect,
+        checksum: walk.checksum,
+        bytes: walk.bytes,
+    })
+}
+
+fn check_fast(name: &str, bytes: &[u8], options: Options) -> Option<Sound> {
+    let progress = Progress::line();
+    progress.say(format!(
+        "verifying {name}, {}",
+        human::bytes(bytes.len() as u64)
+    ));
+    let mut reader = SliceReader::from_slice(bytes, options).ok()?;
+    let checksum = cairn_format::rdb::verify(&mut reader).ok()?;
+    Some(Sound {
+        dialect: reader.dialect(),
+        checksum,
+        bytes: reader.offset(),
+    })
+}
+
 fn report(
     input: &Input,
-    result: Result<Walk, Stop>,
+    result: Result<Sound, Stop>,
     as_json: bool,
     out: &mut Output,
 ) -> Result<(), Failure> {
     let name = input.name();
     match result {
-        Ok(walk) if as_json => json::write_line(out, &sound_json(name, &walk))?,
-        Ok(walk) => writeln!(
+        Ok(sound) if as_json => json::write_line(out, &sound_json(name, &sound))?,
+        Ok(sound) => writeln!(
             out,
-            "{name}: sound, {}, {}, {}, {}",
-            walk.dialect,
-            human::plural(walk.keys, "key", "keys"),
-            human::bytes(walk.bytes),
-            checksum_text(walk.checksum)
+            "{name}: sound, {}, {}, {}",
+            sound.dialect,
+            human::bytes(sound.bytes),
+            checksum_text(sound.checksum)
         )?,
         Err(Stop::Failed(failure)) => return Err(failure),
         // The system could not read: that says nothing about the file.
@@ -98,14 +136,13 @@ fn report(
     Ok(())
 }
 
-fn sound_json(name: &str, walk: &Walk) -> Value {
+fn sound_json(name: &str, sound: &Sound) -> Value {
     json!({
         "file": name,
         "sound": true,
-        "version": walk.dialect.version(),
-        "keys": walk.keys,
-        "bytes": walk.bytes,
-        "checksum": checksum_word(walk.checksum),
+        "version": sound.dialect.version(),
+        "bytes": sound.bytes,
+        "checksum": checksum_word(sound.checksum),
     })
 }
 
