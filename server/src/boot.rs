@@ -213,6 +213,7 @@ fn load(node: &mut Node) -> Result<(), i32> {
     };
     let mut loading = Loading::find(&node.front).map_err(|line| fatal(node, &line))?;
     node.engine.shared.gate.loading = true;
+    node.front.keeper.loading = true;
     loop {
         match loading.step(&mut node.engine, &mut node.front, LOAD_SLICE) {
             Ok(true) => break,
@@ -224,6 +225,7 @@ fn load(node: &mut Node) -> Result<(), i32> {
         }
     }
     node.engine.shared.gate.loading = false;
+    node.front.keeper.loading = false;
     loading
         .finish(&mut node.engine, &mut node.front)
         .map_err(|line| fatal(node, &line))

@@ -23,12 +23,14 @@ pub struct Cron {
     pub work_left: bool,
     /// Listeners that had no descriptor left: tried again at the next run.
     pub accept_later: Vec<usize>,
+    /// The time for that has come.
+    pub retry_accept: bool,
 }
 
 impl Cron {
     /// The first run is due at once.
     pub fn new(now_us: u64) -> Cron {
-        Cron { next_us: now_us, runs: 0, work_left: false, accept_later: Vec::new() }
+        Cron { next_us: now_us, runs: 0, work_left: false, accept_later: Vec::new(), retry_accept: false }
     }
 
     /// When the next run is due, monotonic microseconds.
@@ -49,6 +51,11 @@ impl Cron {
         let hz = front.config.get(table::HZ).clamp(1, 500) as u64;
         self.next_us = now + 1_000_000 / hz;
         self.runs += 1;
+        self.retry_accept = !self.accept_later.is_empty();
+        if engine.shared.gate.loading {
+            // What is there is not yet the data: nothing expires and nothing is saved.
+            return;
+        }
         expire(engine, front, 1_000_000 / hz * EXPIRE_PERCENT / 100);
         self.work_left = rehash(engine, front);
         front.keeper_cron(&mut engine.ks, &mut engine.shared.gate);

@@ -29,6 +29,9 @@ pub struct Client {
     pub commands: u64,
 }
 
+/// No session has this number: there are fewer connections.
+pub const NOBODY: SessionId = SessionId(u32::MAX);
+
 /// Counters of the front, for INFO.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -89,6 +92,10 @@ pub struct Front {
     pub hot: Hot,
     /// Operations and bytes per second.
     pub rates: Rates,
+    /// The session whose commands run right now.
+    pub running: SessionId,
+    /// Messages to the running session.
+    pub inbox: Vec<u8>,
     /// DEBUG PAUSE-CRON.
     pub cron_paused: bool,
 }
@@ -173,6 +180,8 @@ impl Front {
             ending: None,
             hot: Hot::default(),
             rates: Rates::default(),
+            running: NOBODY,
+            inbox: Vec::new(),
             cron_paused: false,
         };
         front.refresh_hot();
@@ -235,6 +244,11 @@ impl Instance for Front {
     }
 
     fn deliver(&mut self, to: SessionId, bytes: &[u8]) {
+        if to == self.running {
+            // Its output is with the batch right now; the message goes behind the reply of the running command.
+            self.inbox.extend_from_slice(bytes);
+            return;
+        }
         if let Some(slot) = self.connection_slot(to)
             && let Some(connection) = self.connections.get_mut(slot)
             && connection.closing == Closing::No

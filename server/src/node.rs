@@ -123,6 +123,9 @@ impl Node {
         }
         self.accept();
         self.cron.run(&mut self.engine, &mut self.front, &mut self.signals);
+        if std::mem::take(&mut self.cron.retry_accept) {
+            self.accept_again.append(&mut self.cron.accept_later);
+        }
         if !self.front.flush_log() {
             // Under `appendfsync always` nothing may be acknowledged that is not on the disk.
             self.front.ending = Some(Ending::Exit(1));

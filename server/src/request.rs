@@ -15,7 +15,7 @@ use cairn_engine::command::reply::Reply;
 use cairn_engine::session::SessionId;
 use cairn_format::resp::request::{Limits, ProtocolError, Step};
 
-use crate::front::Front;
+use crate::front::{Front, NOBODY};
 use crate::net::{Closing, Input};
 
 /// Commands understood before the first of them runs.
@@ -62,7 +62,11 @@ pub fn run_input(engine: &mut Engine, front: &mut Front, batch: &mut Batch, slot
     let mut input = std::mem::take(&mut connection.input);
     let mut reply = Reply { buf: std::mem::take(connection.output.tail()), ..Reply::default() };
     front.connections.mark_touched(slot);
+    if let Some(session) = front.client(slot).map(|c| c.session) {
+        front.running = session;
+    }
     let consumed = run_commands(engine, front, batch, slot, &mut input, &mut reply);
+    front.running = NOBODY;
     input.consume(consumed);
     if let Some(connection) = front.connections.get_mut(slot) {
         connection.input = input;
@@ -72,8 +76,6 @@ pub fn run_input(engine: &mut Engine, front: &mut Front, batch: &mut Batch, slot
 
 /// Moves replies into the output: shared values keep their places between the bytes.
 fn give_back(output: &mut crate::net::Output, reply: Reply) {
-    // Messages of publishers may have arrived meanwhile; they follow the replies.
-    let messages = std::mem::take(output.tail());
     if reply.shared.is_empty() {
         *output.tail() = reply.buf;
     } else {
@@ -85,7 +87,6 @@ fn give_back(output: &mut crate::net::Output, reply: Reply) {
         }
         output.tail().extend_from_slice(&reply.buf[from..]);
     }
-    output.tail().extend_from_slice(&messages);
 }
 
 fn run_commands(
@@ -113,7 +114,7 @@ fn run_commands(
             After::More => {}
             After::Empty => return at,
             After::Inline(args, end) => {
-                engine.call(session, &args.args(), reply, front);
+                call(engine, front, session, &args.args(), reply);
                 at = end;
                 if stops(engine, session) {
                     return finish(engine, front, slot, session, end);
@@ -188,12 +189,20 @@ fn run_batch(
         if looked_ahead && let Some(key) = args.get(1) {
             engine.hint(key, command.hash);
         }
-        engine.call(session, &args, reply, front);
+        call(engine, front, session, &args, reply);
         if stops(engine, session) {
             return Some(command.bytes.end as usize);
         }
     }
     None
+}
+
+#[inline]
+fn call(engine: &mut Engine, front: &mut Front, session: SessionId, args: &Args, reply: &mut Reply) {
+    engine.call(session, args, reply, front);
+    if !front.inbox.is_empty() {
+        reply.buf.append(&mut front.inbox);
+    }
 }
 
 /// Fetches the buckets of all first arguments, then the records behind them, into the cache. What is no key costs a

@@ -59,6 +59,10 @@ pub fn shut_down(ks: &mut Keyspace, front: &mut Front, flags: ShutdownFlags) -> 
 }
 
 fn save_snapshot(ks: &mut Keyspace, front: &mut Front, flags: ShutdownFlags) -> Result<(), String> {
+    if front.keeper.loading {
+        // What has been loaded so far is a part; the snapshot on disk is the whole.
+        return Ok(());
+    }
     let wanted = flags.save || !front.config.get(table::SAVE).is_empty();
     if !wanted || flags.nosave {
         return Ok(());

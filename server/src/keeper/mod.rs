@@ -85,6 +85,8 @@ pub struct Keeper {
     pub last_rewrite_cow: u64,
     /// Rewrites that succeeded.
     pub rewrites: u64,
+    /// The data is being loaded: nothing may be saved.
+    pub loading: bool,
     /// Keys that the last load brought and dropped as expired.
     pub last_load: (u64, u64),
     /// Bytes of the load under way: done, all.
@@ -114,6 +116,7 @@ impl Keeper {
             last_rewrite_took_s: -1,
             last_rewrite_cow: 0,
             rewrites: 0,
+            loading: false,
             last_load: (0, 0),
             load_progress: (0, 0),
             flush_sleep_us: 0,
