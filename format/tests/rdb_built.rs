@@ -1,0 +1,260 @@
+//! What no server at hand writes, put together by hand after its description: forerunners of field expiry, key
+//! metadata, slot imports, streams with nacked entries, arrays, and what is refused because nobody documented it.
+
+mod rdb_support;
+
+use cairn_format::error::Damage;
+use cairn_format::rdb::object::ArrayItem;
+use cairn_format::rdb::reader::RawKind;
+use cairn_format::rdb::{
+    Dialect, Event, Object, Options, SliceReader, WriteError, WriteOptions, Writer,
+};
+use rdb_support::*;
+use serde_json::json;
+
+/// A file of a dialect around some records, with its checksum switched off.
+fn file(dialect: Dialect, records: &[&[u8]]) -> Vec<u8> {
+    [&dialect.magic()[..], &records.concat(), &[0xff], &[0; 8]].concat()
+}
+
+fn first_line(bytes: &[u8]) -> serde_json::Value {
+    read_all(&mut SliceReader::from_slice(bytes, Options::deep()).unwrap())
+        .unwrap()
+        .remove(0)
+}
+
+#[test]
+fn early_forms_of_field_expiry() {
+    // Type 22 of Redis: count, then absolute time, field, value.
+    let full = file(
+        Dialect::redis(12),
+        &[b"\x16\x01k\x02\x80\x49\x96\x02\xd2\x01f\x01v\x00\x01g\x01w"],
+    );
+    let line = first_line(&full);
+    assert_eq!(line["field_expire_ms"], json!([1_234_567_890, null]));
+    assert_eq!(
+        line["value"],
+        json!([[b64(b"f"), b64(b"v")], [b64(b"g"), b64(b"w")]])
+    );
+    // Type 23: a listpack of triples without the lowest time before it.
+    let packed = file(
+        Dialect::redis(12),
+        &[b"\x17\x01k\x0f\x0f\x00\x00\x00\x03\x00\x81f\x02\x81v\x02\x07\x01\xff"],
+    );
+    let line = first_line(&packed);
+    assert_eq!(
+        (&line["field_expire_ms"], &line["value"]),
+        (&json!([7]), &json!([[b64(b"f"), b64(b"v")]]))
+    );
+    // The number is a different type in Valkey, and the bytes do not fit it.
+    let valkey = file(
+        Dialect::valkey(80),
+        &[b"\x16\x01k\x02\x80\x49\x96\x02\xd2\x01f\x01v\x00\x01g\x01w"],
+    );
+    assert!(read_all(&mut SliceReader::from_slice(&valkey, Options::deep()).unwrap()).is_err());
+}
+
+#[test]
+fn key_metadata_stays_with_its_key() {
+    let meta = b"\x01cls1\x02\x07\x00";
+    let bytes = file(Dialect::redis(13), &[b"\xf3", meta, b"\x00\x01k\x01v"]);
+    let mut reader = SliceReader::from_slice(&bytes, Options::deep()).unwrap();
+    let mut writer = Writer::new(
+        Vec::new(),
+        WriteOptions {
+            checksum: false,
+            ..WriteOptions::new(Dialect::redis(13))
+        },
+    )
+    .unwrap();
+    let mut older = Writer::new(
+        Vec::new(),
+        WriteOptions {
+            checksum: false,
+            ..WriteOptions::new(Dialect::redis(12))
+        },
+    )
+    .unwrap();
+    while let Some(found) = reader.next().unwrap() {
+        if let Event::Record(record) = &found.event {
+            assert_eq!(record.head.meta, Some(&meta[..]));
+        }
+        writer.event(&found.event).unwrap();
+        older.event(&found.event).unwrap();
+    }
+    assert_eq!(writer.finish().unwrap(), bytes);
+    assert_eq!(
+        older.finish().unwrap(),
+        file(Dialect::redis(12), &[b"\x00\x01k\x01v"])
+    );
+}
+
+#[test]
+fn slot_imports_of_valkey() {
+    let bytes = file(
+        Dialect::valkey(80),
+        &[b"\xf3\x03job\x02\x00\x05\x0a\x40\x64", b"\x00\x01k\x01v"],
+    );
+    let mut reader = SliceReader::from_slice(&bytes, Options::deep()).unwrap();
+    let found = reader.next().unwrap().unwrap();
+    let Event::SlotImport(import) = &found.event else {
+        panic!("{found:?}");
+    };
+    assert_eq!(
+        (import.job.to_vec(), &import.ranges),
+        (b"job".to_vec(), &vec![(0, 5), (10, 100)])
+    );
+    let mut writer = Writer::new(Vec::new(), WriteOptions::new(Dialect::redis(12))).unwrap();
+    assert!(matches!(
+        writer.event(&found.event),
+        Err(WriteError::Unsupported(_))
+    ));
+}
+
+/// An empty stream of form 5 with a group, one pending entry and its owner or none.
+fn nacked_stream(owned: bool) -> Vec<u8> {
+    let id = [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+    let mut value = vec![
+        27, 1, b'k', 0, 0, 1, 0, 0, 0, 1, 0, 1, 1, 1, b'g', 1, 0, 1, 1,
+    ];
+    value.extend_from_slice(&id);
+    value.extend_from_slice(&[0, 1, 0, 0, 0, 0, 0, 0, 3]);
+    value.extend_from_slice(&[1, 1, b'c']);
+    value.extend_from_slice(&[0; 16]);
+    for part in [owned, !owned] {
+        value.push(u8::from(part));
+        value.extend_from_slice(if part { &id } else { &[] });
+    }
+    // No producers: duration, limit, none, added, duplicates.
+    value.extend_from_slice(&[1, 1, 0, 0, 0]);
+    file(Dialect::redis(14), &[&value])
+}
+
+#[test]
+fn streams_with_entries_without_an_owner() {
+    for owned in [true, false] {
+        let bytes = nacked_stream(owned);
+        let mut reader = SliceReader::from_slice(&bytes, Options::deep()).unwrap();
+        let found = reader.next().unwrap().unwrap();
+        let Event::Record(record) = &found.event else {
+            panic!("{found:?}");
+        };
+        let Object::Stream(stream) = &record.value else {
+            panic!("{record:?}");
+        };
+        let group = &stream.groups[0];
+        assert_eq!(
+            (
+                group.pending.len(),
+                group.consumers[0].pending.len(),
+                group.nacked.len()
+            ),
+            (1, usize::from(owned), usize::from(!owned))
+        );
+        // No form that can be written has such entries.
+        let mut writer = Writer::new(Vec::new(), WriteOptions::new(Dialect::redis(13))).unwrap();
+        assert_eq!(writer.event(&found.event).is_ok(), owned);
+    }
+}
+
+#[test]
+fn arrays() {
+    let bytes = file(Dialect::redis(14), &[b"\x1c\x01k\x03\x01\x09\x00\x00\x01a\x04\x01\xff\xff\xff\xff\xff\xff\xff\xff\x08\x02\x00\x00\x00\x00\x00\x00\xf8\x3f"]);
+    let mut reader = SliceReader::from_slice(&bytes, Options::deep()).unwrap();
+    let found = reader.next().unwrap().unwrap();
+    let Event::Record(record) = &found.event else {
+        panic!("{found:?}");
+    };
+    let Object::Array(array) = &record.value else {
+        panic!("{record:?}");
+    };
+    assert_eq!(array.insert_index, Some(9));
+    let items: Vec<_> = array.items().map(|item| item.unwrap()).collect();
+    assert_eq!(
+        items,
+        [
+            (0, ArrayItem::String(b"a"[..].into())),
+            (4, ArrayItem::Int(-1)),
+            (8, ArrayItem::Double(1.5))
+        ]
+    );
+    let mut writer = Writer::new(Vec::new(), WriteOptions::new(Dialect::redis(13))).unwrap();
+    assert!(matches!(
+        writer.event(&found.event),
+        Err(WriteError::Unsupported(_))
+    ));
+}
+
+#[test]
+fn the_undocumented_is_refused_by_name() {
+    let cases: [(Dialect, &[u8], Damage, &str); 5] = [
+        (
+            Dialect::redis(15),
+            b"\x1d\x01k\x00",
+            Damage::Type,
+            "template",
+        ),
+        (
+            Dialect::redis(15),
+            b"\x21\x01k\x00",
+            Damage::Type,
+            "rate limiter",
+        ),
+        (
+            Dialect::redis(15),
+            b"\xf2\x01\x01\x01f",
+            Damage::Opcode,
+            "template",
+        ),
+        (
+            Dialect::valkey(80),
+            b"\x17\x01k\x00",
+            Damage::Type,
+            "path hash",
+        ),
+        (
+            Dialect::valkey(80),
+            b"\xf2\x01",
+            Damage::Opcode,
+            "inline command",
+        ),
+    ];
+    for (dialect, record, kind, word) in cases {
+        let bytes = file(dialect, &[record]);
+        let error =
+            read_all(&mut SliceReader::from_slice(&bytes, Options::deep()).unwrap()).unwrap_err();
+        assert_eq!((error.kind, error.offset), (kind, 9), "{error}");
+        assert!(error.what.contains(word), "{error}");
+    }
+}
+
+#[test]
+fn a_type_of_a_later_version_is_unknown_to_an_earlier_one() {
+    for (version, record) in [
+        (10, &b"\x14\x01k\x00"[..]),
+        (12, b"\x1a\x01k\x00"),
+        (6, b"\x0e\x01k\x00"),
+    ] {
+        let bytes = file(Dialect::redis(version), &[record]);
+        let error = SliceReader::from_slice(&bytes, Options::shallow())
+            .unwrap()
+            .next()
+            .map(|_| ())
+            .unwrap_err();
+        assert_eq!(error.kind, Damage::Type, "{version}");
+    }
+}
+
+#[test]
+fn spans_can_be_copied_to_the_same_dialect() {
+    let bytes = std::fs::read(testdata().join("rdb/redis-7.2.4/small-nochecksum.rdb")).unwrap();
+    let mut reader = SliceReader::from_slice(&bytes, Options::shallow()).unwrap();
+    let mut copy = reader.dialect().magic().to_vec();
+    while let Some(record) = reader.next_raw().unwrap() {
+        if record.kind == RawKind::Opcode(0xff) {
+            copy.push(0xff);
+        }
+        copy.extend_from_slice(record.bytes);
+    }
+    assert_eq!(copy, bytes);
+}
