@@ -66,6 +66,7 @@ pub fn verify(arguments: &VerifyArguments) -> Outcome {
 struct Sound {
     dialect: Dialect,
     checksum: Checksum,
+    keys: u64,
     bytes: u64,
 }
 
@@ -81,6 +82,7 @@ fn check(input: &Input, options: Options) -> Result<Sound, Stop> {
     Ok(Sound {
         dialect: walk.dialect,
         checksum: walk.checksum,
+        keys: walk.keys,
         bytes: walk.bytes,
     })
 }
@@ -96,6 +98,7 @@ fn check_fast(name: &str, bytes: &[u8], options: Options) -> Option<Sound> {
     Some(Sound {
         dialect: reader.dialect(),
         checksum,
+        keys: reader.records(),
         bytes: reader.offset(),
     })
 }
@@ -111,8 +114,9 @@ fn report(
         Ok(sound) if as_json => json::write_line(out, &sound_json(name, &sound))?,
         Ok(sound) => writeln!(
             out,
-            "{name}: sound, {}, {}, {}",
+            "{name}: sound, {}, {}, {}, {}",
             sound.dialect,
+            human::plural(sound.keys, "key", "keys"),
             human::bytes(sound.bytes),
             checksum_text(sound.checksum)
         )?,
@@ -141,6 +145,7 @@ fn sound_json(name: &str, sound: &Sound) -> Value {
         "file": name,
         "sound": true,
         "version": sound.dialect.version(),
+        "keys": sound.keys,
         "bytes": sound.bytes,
         "checksum": checksum_word(sound.checksum),
     })

@@ -93,6 +93,26 @@ fn the_line_reads_outside_in() {
 }
 
 #[test]
+fn file_and_pipe_count_the_same_keys() {
+    for path in all_golden() {
+        let of_file = run(&["verify".as_ref(), "--json".as_ref(), path.as_os_str()]);
+        let of_pipe = run_piped(&["verify", "--json", "-"], &std::fs::read(&path).unwrap());
+        let parse = |output: &std::process::Output| -> Value {
+            let mut value: Value = serde_json::from_slice(&output.stdout).unwrap();
+            value["file"] = Value::Null;
+            value
+        };
+        assert_eq!(parse(&of_file), parse(&of_pipe), "{}", path.display());
+        let dumped = run(&["dump".as_ref(), path.as_os_str()]);
+        let keys = stdout(&dumped)
+            .lines()
+            .filter(|line| !line.contains("\"db\":null"))
+            .count();
+        assert_eq!(parse(&of_file)["keys"], keys, "{}", path.display());
+    }
+}
+
+#[test]
 fn one_damaged_file_among_sound_ones_is_found() {
     let good = common::golden("redis-7.2.4/small-nocompress.rdb");
     let bad = testdata().join("bad/flip-checksum.rdb");
