@@ -5,9 +5,10 @@ mod common;
 use common::{all_golden, code, run, run_piped, stderr, stdout, testdata};
 use serde_json::Value;
 
-/// What the bytes alone cannot tell: a changed value under a checksum that is switched off, and a length in a longer form
-/// than needed, which every server reads. A bit in a key's length shows as whatever the shifted bytes then are.
-const CANNOT_BE_TOLD: [&str; 3] = ["zero-checksum.rdb", "len-nonminimal.rdb", "flip-keylen.rdb"];
+/// A changed value under a checksum that is switched off: nothing in the bytes is wrong.
+const CANNOT_BE_TOLD: &str = "zero-checksum.rdb";
+/// A bit in a key's length shows at the next record; only who can look back finds the length to blame.
+const FILE_ONLY: &str = "flip-keylen.rdb";
 
 #[test]
 fn golden_snapshots_are_sound() {
@@ -33,7 +34,7 @@ fn damage_has_kind_and_place_from_a_file_and_from_a_pipe() {
             expected["file"].as_str().unwrap(),
             expected["kind"].as_str().unwrap(),
         );
-        if CANNOT_BE_TOLD.contains(&file) {
+        if file == CANNOT_BE_TOLD {
             continue;
         }
         let path = folder.join(file);
@@ -43,7 +44,8 @@ fn damage_has_kind_and_place_from_a_file_and_from_a_pipe() {
             run(&[&words[..], &[path.to_str().unwrap()]].concat()),
             run_piped(&[&words[..], &["-"]].concat(), &bytes),
         ];
-        for output in outputs {
+        let compared = if file == FILE_ONLY { 1 } else { 2 };
+        for output in &outputs[..compared] {
             let found: Value = serde_json::from_slice(&output.stdout)
                 .unwrap_or_else(|_| panic!("{file}: {}", stderr(&output)));
             if kind == "none" {
@@ -62,7 +64,7 @@ fn damage_has_kind_and_place_from_a_file_and_from_a_pipe() {
             let offset = found["offset"].as_u64().unwrap();
             assert!(offset <= bytes.len() as u64, "{file}: {found}");
             assert!(
-                stderr(&output).contains(&format!(": offset {offset} ({offset:#x}): ")),
+                stderr(output).contains(&format!(": offset {offset} ({offset:#x}): ")),
                 "{file}: {}",
                 stderr(&output)
             );
