@@ -47,17 +47,17 @@ fn damage_has_kind_and_place_from_a_file_and_from_a_pipe() {
         let compared = if file == FILE_ONLY { 1 } else { 2 };
         for output in &outputs[..compared] {
             let found: Value = serde_json::from_slice(&output.stdout)
-                .unwrap_or_else(|_| panic!("{file}: {}", stderr(&output)));
+                .unwrap_or_else(|_| panic!("{file}: {}", stderr(output)));
             if kind == "none" {
                 assert_eq!(
-                    (code(&output), &found["sound"]),
+                    (code(output), &found["sound"]),
                     (0, &Value::Bool(true)),
                     "{file}: {found}"
                 );
                 continue;
             }
             assert_eq!(
-                (code(&output), found["kind"].as_str()),
+                (code(output), found["kind"].as_str()),
                 (1, Some(kind)),
                 "{file}: {found}"
             );
@@ -66,7 +66,7 @@ fn damage_has_kind_and_place_from_a_file_and_from_a_pipe() {
             assert!(
                 stderr(output).contains(&format!(": offset {offset} ({offset:#x}): ")),
                 "{file}: {}",
-                stderr(&output)
+                stderr(output)
             );
         }
         seen += 1;
