@@ -211,6 +211,7 @@ fn load(node: &mut Node) -> Result<(), i32> {
         }
         1
     };
+    crate::info::note_startup();
     let mut loading = Loading::find(&node.front).map_err(|line| fatal(node, &line))?;
     node.engine.shared.gate.loading = true;
     node.front.keeper.loading = true;

@@ -59,6 +59,7 @@ impl Cron {
         expire(engine, front, 1_000_000 / hz * EXPIRE_PERCENT / 100);
         self.work_left = rehash(engine, front);
         front.keeper_cron(&mut engine.ks, &mut engine.shared.gate);
+        crate::info::note_memory();
         if self.runs.is_multiple_of(hz) {
             clients(engine, front);
         }

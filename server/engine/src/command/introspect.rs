@@ -228,7 +228,7 @@ fn list(cx: &mut Ctx, args: &Args) -> Outcome {
         .filter(|c| filter(c))
         .map(|c| c.name)
         .collect();
-    cx.reply.set(names.len());
+    cx.reply.array(names.len());
     for name in names {
         cx.reply.bulk(name.as_bytes());
     }

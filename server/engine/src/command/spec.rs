@@ -236,11 +236,11 @@ const FLAG_WORDS: &[(Flags, &str)] = &[
     (Flags::ASKING, "asking"),
     (Flags::FAST, "fast"),
     (Flags::NO_AUTH, "no_auth"),
+    (Flags::NO_ASYNC_LOADING, "no_async_loading"),
     (Flags::NO_MULTI, "no_multi"),
+    (Flags::NO_MANDATORY_KEYS, "no_mandatory_keys"),
     (Flags::MOVABLE_KEYS, "movablekeys"),
     (Flags::ALLOW_BUSY, "allow_busy"),
-    (Flags::NO_ASYNC_LOADING, "no_async_loading"),
-    (Flags::NO_MANDATORY_KEYS, "no_mandatory_keys"),
 ];
 
 /// Where a group of keys begins.

@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each test file uses its own part of the bench")]
 
+pub mod golden;
+
 use std::any::Any;
 use std::collections::BTreeMap;
 
@@ -11,7 +13,7 @@ use cairn_engine::base::effect::Feed;
 use cairn_engine::base::time::Now;
 use cairn_engine::command::args::ArgsBuf;
 use cairn_engine::command::reply::{Protocol, Reply};
-use cairn_engine::command::{Instance, Pause};
+use cairn_engine::command::{Command, Instance, Pause};
 use cairn_engine::session::SessionId;
 use cairn_format::resp::value::Value;
 
@@ -97,7 +99,12 @@ impl Bench {
 
     /// An empty engine of 16 databases; changes are propagated.
     pub fn new() -> Bench {
-        let mut engine = Engine::new(16, [1, 2, 3, 4], &[]);
+        Bench::with(&[])
+    }
+
+    /// The same with commands of an instance in the table.
+    pub fn with(instance_commands: &[&[&'static Command]]) -> Bench {
+        let mut engine = Engine::new(16, [1, 2, 3, 4], instance_commands);
         let world = World {
             now: Now {
                 wall_us: Bench::START_MS * 1000,

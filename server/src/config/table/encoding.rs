@@ -27,7 +27,7 @@ directives! {
     /// Elements of a list node, or with -1 to -5 its size: 4, 8, 16, 32, 64 KB.
     LIST_MAX_LISTPACK_SIZE: i64 = int("list-max-listpack-size", "-2", INT_MIN, INT_MAX).alias("list-max-ziplist-size");
     /// Nodes at each end of a list that are not compressed; 0 compresses none.
-    LIST_COMPRESS_DEPTH: i64 = int("list-compress-depth", "0", 0, INT_MAX).no_effect();
+    LIST_COMPRESS_DEPTH: i64 = int("list-compress-depth", "0", 0, INT_MAX);
     /// Bytes up to which a HyperLogLog is sparse.
     HLL_SPARSE_MAX_BYTES: u64 = size("hll-sparse-max-bytes", "3000", 0, i64::MAX).no_effect();
     /// Bytes of a stream's node; 0 is no limit.

@@ -51,7 +51,7 @@ directives! {
     /// Who may use MODULE.
     ENABLE_MODULE_COMMAND: Permission = choice("enable-module-command", "no", Permission::WORDS).immutable().no_effect();
     /// Write a report into the log when the server crashes.
-    CRASH_LOG_ENABLED: bool = flag("crash-log-enabled", "yes").no_effect();
+    CRASH_LOG_ENABLED: bool = flag("crash-log-enabled", "yes");
     /// Test memory when the server crashes.
     CRASH_MEMCHECK_ENABLED: bool = flag("crash-memcheck-enabled", "yes").no_effect();
     /// Turn transparent huge pages off for this process.
@@ -83,7 +83,7 @@ directives! {
     /// Percentiles that INFO latencystats shows.
     LATENCY_TRACKING_INFO_PERCENTILES: Percentiles = shaped("latency-tracking-info-percentiles", "50 99 99.9", Kind::Percentiles).no_effect();
     /// Classes of keyspace events that are published.
-    NOTIFY_KEYSPACE_EVENTS: Text = ruled("notify-keyspace-events", "", TextRule::Events).no_effect();
+    NOTIFY_KEYSPACE_EVENTS: Text = ruled("notify-keyspace-events", "", TextRule::Events);
     /// Keys remembered for client-side caching.
     TRACKING_TABLE_MAX_KEYS: u64 = count("tracking-table-max-keys", "1000000", 0, i64::MAX).no_effect();
     /// File that users are read from.

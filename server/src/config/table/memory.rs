@@ -39,7 +39,7 @@ directives! {
     /// FLUSHALL and FLUSHDB work as with ASYNC.
     LAZYFREE_LAZY_USER_FLUSH: bool = flag("lazyfree-lazy-user-flush", "no");
     /// Let the allocator return memory on a thread of its own.
-    JEMALLOC_BG_THREAD: bool = flag("jemalloc-bg-thread", "yes").no_effect();
+    JEMALLOC_BG_THREAD: bool = flag("jemalloc-bg-thread", "yes");
     /// Move values to reduce fragmentation.
     ACTIVEDEFRAG: bool = flag("activedefrag", "no").no_effect();
     /// Bytes of fragmentation below which nothing is moved.
