@@ -301,6 +301,7 @@ fn show_listpack(cx: &mut Ctx, args: &Args) -> Outcome {
 
 // ---- replies ----
 
+#[expect(clippy::approx_constant, reason = "the very digits that Redis sends")]
 fn protocol(cx: &mut Ctx, args: &Args) -> Outcome {
     let new = cx.session.protocol == Protocol::Resp3;
     let reply = &mut *cx.reply;

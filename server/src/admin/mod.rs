@@ -40,7 +40,7 @@ pub const COMMANDS: &[&[&Command]] = &[
 ];
 
 /// The server behind a handler. It takes the instance alone, so that the other parts of the context stay usable.
-pub(crate) fn front<'a>(instance: &'a mut dyn Instance) -> &'a mut Front {
+pub(crate) fn front(instance: &mut dyn Instance) -> &mut Front {
     match instance.as_any().downcast_mut() {
         Some(front) => front,
         None => unreachable!("instance commands are registered by the server only"),

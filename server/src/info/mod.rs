@@ -49,13 +49,15 @@ struct View<'a> {
 /// A field: its name and its value as text.
 type Field = (&'static str, fn(&View) -> String);
 
+/// Writes lines whose names are not known before.
+type Lines = fn(&View, &mut String);
+
 /// What a section is made of.
 enum Body {
     Fields(&'static [Field]),
-    /// Lines whose names are not known before.
-    Lines(fn(&View, &mut String)),
+    Lines(Lines),
     /// Fields, then such lines.
-    Both(&'static [Field], fn(&View, &mut String)),
+    Both(&'static [Field], Lines),
 }
 
 /// One section.
@@ -69,18 +71,36 @@ struct Section {
 
 /// All sections in their order.
 const SECTIONS: &[Section] = &[
-    section("server", "Server", Body::Both(server::SERVER, server::listeners)),
+    section(
+        "server",
+        "Server",
+        Body::Both(server::SERVER, server::listeners),
+    ),
     section("clients", "Clients", Body::Fields(server::CLIENTS)),
     section("memory", "Memory", Body::Fields(memory::MEMORY)),
-    section("persistence", "Persistence", Body::Both(persistence::PERSISTENCE, persistence::extra)),
+    section(
+        "persistence",
+        "Persistence",
+        Body::Both(persistence::PERSISTENCE, persistence::extra),
+    ),
     section("stats", "Stats", Body::Fields(stats::STATS)),
-    section("replication", "Replication", Body::Fields(stats::REPLICATION)),
+    section(
+        "replication",
+        "Replication",
+        Body::Fields(stats::REPLICATION),
+    ),
     section("cpu", "CPU", Body::Fields(stats::CPU)),
     section("modules", "Modules", Body::Fields(&[])),
-    Section { default: false, ..section("commandstats", "Commandstats", Body::Lines(lists::commands)) },
+    Section {
+        default: false,
+        ..section("commandstats", "Commandstats", Body::Lines(lists::commands))
+    },
     section("errorstats", "Errorstats", Body::Lines(lists::errors)),
     // No histogram of each command's time is kept yet.
-    Section { default: false, ..section("latencystats", "Latencystats", Body::Fields(&[])) },
+    Section {
+        default: false,
+        ..section("latencystats", "Latencystats", Body::Fields(&[]))
+    },
     section("cluster", "Cluster", Body::Fields(stats::CLUSTER)),
     section("keyspace", "Keyspace", Body::Lines(lists::databases)),
     section("cairn", "Cairn", Body::Fields(server::CAIRN)),
@@ -120,7 +140,7 @@ fn write(section: &Section, view: &View, text: &mut String) {
         text.push_str("\r\n");
     }
     text.push_str(&format!("# {}\r\n", section.title));
-    let (fields, lines): (&[Field], Option<fn(&View, &mut String)>) = match section.body {
+    let (fields, lines): (&[Field], Option<Lines>) = match section.body {
         Body::Fields(fields) => (fields, None),
         Body::Lines(lines) => (&[], Some(lines)),
         Body::Both(fields, lines) => (fields, Some(lines)),
