@@ -1,0 +1,51 @@
+//! Running servers for tests: ours and the reference, driven from outside through sockets, signals and files.
+//!
+//! A [`Folder`] is a temporary place with the data below `data/` and one log file for each start. [`Setup`] says how to
+//! start, [`Server`] is a running process that ends with the value. When a test fails, the ends of the logs are printed.
+
+// Each test program uses its own part of this.
+#![allow(dead_code)]
+
+pub mod connection;
+pub mod dataset;
+pub mod process;
+
+pub use connection::Connection;
+pub use process::{Folder, Setup};
+
+use std::time::{Duration, Instant};
+
+/// How long anything that must happen may take on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Asks until the answer is yes; the test fails when that takes too long.
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < end, "waited {PATIENCE:?} in vain: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Numbers that repeat with the seed (xorshift64*): tests print the seed, never the time.
+pub struct Dice(u64);
+
+impl Dice {
+    /// Dice of this seed.
+    pub fn new(seed: u64) -> Dice {
+        Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    /// The next number.
+    pub fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    /// A number below `end`.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+}
