@@ -300,8 +300,11 @@ fn tell_snapshot(front: &Front, report: &LoadReport) {
             String::from_utf8_lossy(name)
         ));
     }
-    front.log.notice(format_args!(
-        "Done loading RDB, keys loaded: {}, keys expired: {}, empty keys skipped: {}.",
-        report.keys, report.expired, report.empty
-    ));
+    let LoadReport { keys, expired, empty, .. } = report;
+    match empty {
+        0 => front.log.notice(format_args!("Done loading RDB, keys loaded: {keys}, keys expired: {expired}.")),
+        _ => front.log.notice(format_args!(
+            "Done loading RDB, keys loaded: {keys}, keys expired: {expired}, empty keys skipped: {empty}."
+        )),
+    }
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use cairn_engine::base::effect::Feed;
 use cairn_engine::keyspace::Keyspace;
 use cairn_engine::persist::{rewrite::rewrite, save::save};
+use cairn_format::rdb::Dialect;
 
 use super::child::{Job, SaveDelay, Work};
 use super::{OpenLog, automatic_dialect};
@@ -81,13 +82,23 @@ impl Front {
         }
     }
 
+    /// The version of a base that is a snapshot: the automatic one, unless `rdb-save-version` asks for one that knows
+    /// logs in parts (7.0 and later) and the data fits into it. A base must never fail for its version: the log would
+    /// grow without end.
+    fn base_dialect(&self, ks: &Keyspace) -> Dialect {
+        match self.config.rdb_save_version() {
+            Some(asked) if asked.version() >= 10 && ks.ttl_hashes == 0 => asked,
+            _ => automatic_dialect(ks),
+        }
+    }
+
     /// Opens the log for appending after the load; an empty one gets a base with the data as it is.
     ///
     /// # Errors
     /// The line to end with.
     pub(super) fn open_log(&mut self, ks: &mut Keyspace, mut files: AppendFiles) -> Result<(), String> {
         let rdb = self.config.get(table::AOF_USE_RDB_PREAMBLE);
-        let options = self.save_options(ks, automatic_dialect(ks), true);
+        let options = self.save_options(ks, self.base_dialect(ks), true);
         let fill = |out: &mut dyn Write| write_base(ks, out, rdb, &options, SaveDelay::of(&self.config), &mut |_| {});
         let failed = |error: std::io::Error| format!("Can't open the append-only file: {}", error_text(&error));
         let path = files.open_at_start(self.host.pid(), rdb, fill, &self.log).map_err(failed)?;
@@ -133,7 +144,7 @@ impl Front {
             return false;
         }
         let rdb = self.config.get(table::AOF_USE_RDB_PREAMBLE);
-        let options = self.save_options(ks, automatic_dialect(ks), true);
+        let options = self.save_options(ks, self.base_dialect(ks), true);
         let (disk, log) = (self.host.disk(), self.log.clone());
         let sync = self.config.get(table::AOF_REWRITE_INCREMENTAL_FSYNC);
         let delay = SaveDelay::of(&self.config);
