@@ -267,6 +267,13 @@ impl Instance for Front {
         }
     }
 
+    fn resume(&mut self, session: SessionId) {
+        if let Some(slot) = self.connection_slot(session) {
+            self.connections.mark_ready(slot);
+            self.connections.mark_touched(slot);
+        }
+    }
+
     fn feed(&mut self, changes: &Feed, transaction: bool) {
         self.append(changes, transaction);
     }

@@ -96,8 +96,12 @@ impl Node {
         if self.front.connections.has_ready() || !self.accept_again.is_empty() || self.cron.work_left {
             return Some(Duration::ZERO);
         }
-        let now = self.front.host.clock().monotonic_us();
-        Some(Duration::from_micros(self.cron.due_us().saturating_sub(now)))
+        let now = self.front.now();
+        let cron_us = self.cron.due_us().saturating_sub(now.mono_us);
+        let waits_us = self.engine.next_deadline_ms().map_or(u64::MAX, |at| {
+            at.saturating_mul(1000).saturating_sub(now.wall_us).max(0) as u64
+        });
+        Some(Duration::from_micros(cron_us.min(waits_us)))
     }
 
     fn turn(&mut self, events: &Events) {
@@ -122,6 +126,8 @@ impl Node {
             }
         }
         self.accept();
+        self.engine.set_now(self.front.now());
+        self.engine.time_out(&mut self.front);
         self.cron.run(&mut self.engine, &mut self.front, &mut self.signals);
         if std::mem::take(&mut self.cron.retry_accept) {
             self.accept_again.append(&mut self.cron.accept_later);

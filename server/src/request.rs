@@ -59,6 +59,12 @@ pub fn run_input(engine: &mut Engine, front: &mut Front, batch: &mut Batch, slot
     if connection.closing != Closing::No || connection.input.is_empty() {
         return;
     }
+    let waits = front.client(slot).map(|c| c.session).and_then(|s| engine.shared.sessions.get(s)).is_some_and(|s| s.blocked);
+    let Some(connection) = front.connections.get_mut(slot) else { return };
+    if waits {
+        // Its commands run when the one it waits with has answered.
+        return;
+    }
     let mut input = std::mem::take(&mut connection.input);
     let mut reply = Reply { buf: std::mem::take(connection.output.tail()), ..Reply::default() };
     front.connections.mark_touched(slot);

@@ -3,7 +3,7 @@
 use crate::base::time::Now;
 use crate::command::ctx::{Gate, Instance, Shared, Stats};
 use crate::command::table::CommandTable;
-use crate::command::{Args, Command, Reply, dispatch, families};
+use crate::command::{blocking, Args, Command, Reply, dispatch, families};
 use crate::keyspace::Keyspace;
 use crate::pubsub::PubSub;
 use crate::session::{Session, SessionId, Sessions};
@@ -49,6 +49,7 @@ impl Engine {
                 table,
                 stats,
                 gate: Gate::default(),
+                deadlines: Default::default(),
             },
             expire_db: 0,
             rehash_db: 0,
@@ -66,6 +67,7 @@ impl Engine {
     /// The client is gone: forgets its subscriptions, watched keys and transaction.
     pub fn close_session(&mut self, slot: SessionId) {
         if let Some(mut session) = self.shared.sessions.remove(slot) {
+            blocking::abandon(&mut self.ks, &mut self.shared.deadlines, &mut session);
             forget_interests(&mut self.ks, &mut self.shared.pubsub, &mut session);
         }
     }
@@ -147,6 +149,17 @@ impl Engine {
         self.ks.hint(key, hash);
     }
 
+    /// When the next waiting session gives up, wall milliseconds.
+    pub fn next_deadline_ms(&self) -> Option<i64> {
+        self.shared.deadlines.first().map(|(at, _)| *at)
+    }
+
+    /// Ends the waits whose time has run out.
+    pub fn time_out(&mut self, inst: &mut dyn Instance) {
+        let now_ms = self.ks.now_ms;
+        blocking::time_out(&mut self.ks, &mut self.shared, now_ms, inst);
+    }
+
     /// A slice of background work: moves buckets of growing tables. Answers whether more is waiting.
     pub fn rehash(&mut self, go_on: &mut dyn FnMut() -> bool) -> bool {
         let databases = self.ks.databases();
@@ -193,13 +206,14 @@ impl Engine {
             inst.feed(&self.ks.fx.feed, false);
             self.ks.fx.feed.clear();
         }
-        dispatch::apply(&mut self.ks, &mut self.shared, None, inst);
+        self.apply_effects(inst);
     }
 
     /// Applies effects that were left outside of any command (a load, a cron job).
     pub fn apply_effects(&mut self, inst: &mut dyn Instance) {
         if self.ks.fx.pending() {
             dispatch::apply(&mut self.ks, &mut self.shared, None, inst);
+            blocking::serve(&mut self.ks, &mut self.shared, inst);
         }
     }
 }

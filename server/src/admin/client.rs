@@ -2,7 +2,7 @@
 
 use cairn_engine::command::connection::valid_name;
 use cairn_engine::command::error::{self, Error, Outcome};
-use cairn_engine::command::{Args, Command, Ctx, Flags, Group, help};
+use cairn_engine::command::{blocking, Args, Command, Ctx, Flags, Group, help};
 use cairn_engine::session::ReplyMode;
 use cairn_format::text::number::parse_i64;
 
@@ -25,6 +25,7 @@ const CLIENT: Command = Command::container(
         &SETNAME,
         &GETNAME,
         &SETINFO,
+        &UNBLOCK,
         &REPLY,
         &NO_EVICT,
         &NO_TOUCH,
@@ -48,6 +49,31 @@ pub(super) const SUB: Command = Command {
 };
 
 const TO_ALL_NODES: &[&str] = &["request_policy:all_nodes", "response_policy:all_succeeded"];
+
+const UNBLOCK: Command = Command {
+    name: "client|unblock",
+    since: "5.0.0",
+    arity: -3,
+    flags: ADMIN,
+    complexity: "O(log N) where N is the number of client connections",
+    summary: "End the wait of another connection",
+    run: unblock,
+    ..SUB
+};
+
+fn unblock(cx: &mut Ctx, args: &Args) -> Outcome {
+    let error = match args.get(3) {
+        None => false,
+        Some(_) if args.is(3, "timeout") => false,
+        Some(_) if args.is(3, "error") => true,
+        Some(_) => return Err(Error::new("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
+    };
+    let id = args.int(2)?;
+    let slot = cx.shared.sessions.iter().find(|s| s.id as i64 == id).map(|s| s.slot);
+    let done = slot.is_some_and(|slot| blocking::unblock(cx.ks, cx.shared, slot, error, cx.inst));
+    cx.reply.int(i64::from(done));
+    Ok(())
+}
 
 const ID: Command = Command {
     name: "client|id",

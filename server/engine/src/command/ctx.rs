@@ -32,6 +32,18 @@ pub trait Instance {
     fn deliver(&mut self, to: SessionId, bytes: &[u8]);
     /// Closes the connection of a session as soon as the current command is over.
     fn close(&mut self, session: SessionId);
+    /// Sends a whole reply to another session, shared values included.
+    fn deliver_reply(&mut self, to: SessionId, reply: Reply) {
+        let mut from = 0;
+        for (at, value) in &reply.shared {
+            self.deliver(to, &reply.buf[from..*at]);
+            self.deliver(to, value);
+            from = *at;
+        }
+        self.deliver(to, &reply.buf[from..]);
+    }
+    /// A session waits no longer: what else it sent may run.
+    fn resume(&mut self, _session: SessionId) {}
     /// Takes the changes of one unit, in order; `transaction` asks for MULTI and EXEC around them.
     fn feed(&mut self, changes: &Feed, transaction: bool);
     /// Lets the world in during a long run; never touches the keyspace.
@@ -92,6 +104,8 @@ pub struct Shared {
     pub stats: Stats,
     /// Reasons to refuse commands right now.
     pub gate: Gate,
+    /// When waiting sessions give up: (wall milliseconds, session).
+    pub deadlines: std::collections::BTreeSet<(i64, SessionId)>,
 }
 
 /// Reasons to refuse commands, set by the server when they arise.

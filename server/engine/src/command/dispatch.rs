@@ -37,6 +37,9 @@ pub fn dispatch(
             call(ks, shared, session, command, args, reply, inst);
             if ks.fx.pending() {
                 apply(ks, shared, Some(session), inst);
+                if !ks.fx.ready.is_empty() {
+                    super::blocking::serve(ks, shared, inst);
+                }
             }
         }
         Err(_) if is_http(args) => {
@@ -278,7 +281,11 @@ pub fn apply(
     if !ks.fx.events.is_empty() {
         publish_events(ks, shared, inst);
     }
-    ks.fx.ready.clear();
+}
+
+/// Applies what a command left behind that ran for a waiting session; whom it wakes in turn is served by the caller.
+pub fn settle(ks: &mut Keyspace, shared: &mut Shared, session: &mut Session, inst: &mut dyn Instance) {
+    apply(ks, shared, Some(session), inst);
 }
 
 /// Publishes keyspace events: `__keyspace@db__:key` carries the event, `__keyevent@db__:event` the key.

@@ -4,6 +4,8 @@
 //! in that family's list. COMMAND, ACL categories, key extraction and documentation are read from the constant.
 
 pub mod args;
+pub mod blocking;
+pub mod bitmap;
 pub mod categories;
 pub mod connection;
 pub mod ctx;
@@ -18,6 +20,7 @@ pub mod keys;
 pub mod list;
 pub mod pubsub;
 pub mod reply;
+pub mod sample;
 pub mod set;
 pub mod spec;
 pub mod string;

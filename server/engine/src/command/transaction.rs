@@ -99,6 +99,7 @@ fn exec(cx: &mut Ctx, _: &Args) -> Outcome {
         )));
     }
     cx.reply.array(multi.queue.len());
+    cx.session.deny_blocking = true;
     for queued in &multi.queue {
         cx.ks.select(cx.session.db);
         cx.reply.protocol = cx.session.protocol;
@@ -112,6 +113,7 @@ fn exec(cx: &mut Ctx, _: &Args) -> Outcome {
             cx.inst,
         );
     }
+    cx.session.deny_blocking = false;
     // What the queued commands propagate is in the feed; EXEC itself is not.
     cx.propagate_nothing();
     Ok(())

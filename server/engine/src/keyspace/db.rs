@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::session::SessionId;
+use crate::session::blocked::Waiter;
 use crate::structure::keyed::Keyed;
 use crate::structure::record::Record;
 use crate::structure::table::Hasher;
@@ -13,6 +14,8 @@ use crate::value::Object;
 pub struct Db {
     pub(crate) keys: Keyed<Object>,
     pub(crate) watchers: HashMap<Box<[u8]>, Vec<SessionId>>,
+    /// Who waits for which key, in the order in which they came.
+    pub(crate) waiters: HashMap<Box<[u8]>, Vec<Waiter>>,
     /// Mean time to live of the keys that active expiry sampled, milliseconds.
     pub(crate) avg_ttl_ms: i64,
     /// Hashes with field expiry.
@@ -24,6 +27,7 @@ impl Db {
         Db {
             keys: Keyed::new(hasher),
             watchers: HashMap::new(),
+            waiters: HashMap::new(),
             avg_ttl_ms: 0,
             ttl_hashes: 0,
         }

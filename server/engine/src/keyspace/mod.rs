@@ -26,6 +26,7 @@ use crate::base::limits::Limits;
 use crate::base::random::Random;
 use crate::command::error::{Error, WRONG_TYPE};
 use crate::session::SessionId;
+use crate::session::blocked::Waiter;
 use crate::structure::keyed::Keyed;
 use crate::structure::record::Record;
 use crate::structure::table::{Hasher, Slot};
@@ -383,6 +384,44 @@ impl Keyspace {
         {
             self.fx.touched.extend_from_slice(sessions);
         }
+        self.wake(db, key);
+    }
+
+    /// Notes that those who wait for a key should look again.
+    #[inline]
+    fn wake(&mut self, db: usize, key: &[u8]) {
+        let waiters = &self.dbs[db].waiters;
+        if !waiters.is_empty() && waiters.contains_key(key) {
+            self.fx.ready.push((db, key.into()));
+        }
+    }
+
+    // ---- waiting ----
+
+    /// A session waits for a key of the selected database, behind those who came before.
+    pub fn wait_for(&mut self, key: &[u8], waiter: Waiter) {
+        self.dbs[self.current].waiters.entry(key.into()).or_default().push(waiter);
+    }
+
+    /// It does not wait for it any more.
+    pub fn stop_waiting(&mut self, db: usize, key: &[u8], session: SessionId) {
+        if let Some(queue) = self.dbs[db].waiters.get_mut(key) {
+            queue.retain(|w| w.session != session);
+            if queue.is_empty() {
+                self.dbs[db].waiters.remove(key);
+            }
+        }
+    }
+
+    /// Those who wait for a key, in order.
+    pub fn waiters(&self, db: usize, key: &[u8]) -> Vec<Waiter> {
+        self.dbs[db].waiters.get(key).cloned().unwrap_or_default()
+    }
+
+    /// Number of keys that somebody waits for, and of those whose disappearance would wake somebody.
+    pub fn waited_keys(&self) -> (usize, usize) {
+        let queues = || self.dbs.iter().flat_map(|db| db.waiters.values());
+        (queues().count(), queues().filter(|q| q.iter().any(|w| w.on_missing)).count())
     }
 
     /// Puts a value aside to be freed: at once if it is small, by whoever calls [`Self::take_garbage`] if not.
@@ -425,7 +464,7 @@ impl Keyspace {
 
     /// Empties one database; answers how many keys it had.
     pub fn flush(&mut self, db: usize) -> usize {
-        let watched: Vec<Box<[u8]>> = self.dbs[db].watchers.keys().cloned().collect();
+        let watched = self.keys_of_interest(db);
         for key in watched {
             let hash = self.hasher.hash(&key);
             if self.dbs[db].keys.find(hash, &key).is_some() {
@@ -446,14 +485,21 @@ impl Keyspace {
         self.touch_swapped(a, b);
         self.touch_swapped(b, a);
         self.dbs.swap(a, b);
-        // Watchers belong to the number, not to the data.
+        // Those who watch and wait belong to the number, not to the data.
         let watchers = std::mem::take(&mut self.dbs[a].watchers);
         self.dbs[a].watchers = std::mem::replace(&mut self.dbs[b].watchers, watchers);
+        let waiters = std::mem::take(&mut self.dbs[a].waiters);
+        self.dbs[a].waiters = std::mem::replace(&mut self.dbs[b].waiters, waiters);
+    }
+
+    /// Keys that somebody watches or waits for.
+    fn keys_of_interest(&self, db: usize) -> Vec<Box<[u8]>> {
+        let db = &self.dbs[db];
+        db.watchers.keys().chain(db.waiters.keys()).cloned().collect()
     }
 
     fn touch_swapped(&mut self, watched: usize, other: usize) {
-        let keys: Vec<Box<[u8]>> = self.dbs[watched].watchers.keys().cloned().collect();
-        for key in keys {
+        for key in self.keys_of_interest(watched) {
             let hash = self.hasher.hash(&key);
             let exists = |db: usize| self.dbs[db].keys.find(hash, &key).is_some();
             if exists(watched) || exists(other) {

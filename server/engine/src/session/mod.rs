@@ -4,6 +4,7 @@
 //! The session of the running command is taken out of the slab for that time, so that a handler can hold it
 //! mutably beside everything else.
 
+pub mod blocked;
 pub mod transaction;
 
 use std::collections::HashSet;
@@ -98,6 +99,12 @@ pub struct Session {
     pub closing: bool,
     /// The pipeline must stop before its next command, because the session waits for something.
     pub blocked: bool,
+    /// What it waits for.
+    pub waiting: Option<Box<blocked::Blocked>>,
+    /// The waiting command is being run again right now.
+    pub running_again: bool,
+    /// Commands must not wait (inside EXEC or a script).
+    pub deny_blocking: bool,
     /// Replays the log: nothing is propagated, replies are dropped.
     pub replay: bool,
 }
@@ -126,6 +133,9 @@ impl Session {
             active_ms: wall_ms,
             closing: false,
             blocked: false,
+            waiting: None,
+            running_again: false,
+            deny_blocking: false,
             replay: false,
         }
     }

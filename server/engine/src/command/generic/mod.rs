@@ -1,11 +1,14 @@
 //! Keys of any type: their existence, names, expiry, and how to walk over them.
 
+mod copy;
 mod database;
 mod delete;
+mod dump;
 mod expire;
 mod name;
 mod object;
 mod scan;
+mod wait;
 
 pub use scan::{ScanOptions, parse_cursor, reply_scan};
 
@@ -13,10 +16,14 @@ use super::spec::Command;
 
 /// This family.
 pub const COMMANDS: &[&Command] = &[
+    &copy::COPY,
     &delete::DEL,
     &delete::UNLINK,
     &delete::EXISTS,
     &delete::TOUCH,
+    &dump::DUMP,
+    &dump::RESTORE,
+    &dump::RESTORE_ASKING,
     &name::TYPE,
     &name::RENAME,
     &name::RENAMENX,
@@ -24,6 +31,7 @@ pub const COMMANDS: &[&Command] = &[
     &name::RANDOMKEY,
     &scan::KEYS,
     &scan::SCAN,
+    &wait::WAIT,
     &object::OBJECT,
     &expire::EXPIRE,
     &expire::PEXPIRE,

@@ -1,15 +1,28 @@
 //! Lists: a listpack while short, a chain of listpacks from then on.
 
+mod blocking;
 mod ends;
+mod middle;
 mod read;
 mod store;
+mod transfer;
 
 use super::spec::Command;
 
 /// This family.
 pub const COMMANDS: &[&Command] = &[
+    &blocking::BLPOP,
+    &blocking::BRPOP,
     &read::LINDEX,
+    &middle::LINSERT,
     &read::LLEN,
+    &transfer::LMOVE,
+    &transfer::LMPOP,
+    &middle::LPOS,
+    &middle::LREM,
+    &middle::LSET,
+    &middle::LTRIM,
+    &transfer::RPOPLPUSH,
     &ends::LPOP,
     &ends::LPUSH,
     &ends::LPUSHX,

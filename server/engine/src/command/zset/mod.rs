@@ -1,6 +1,7 @@
 //! Sorted sets.
 
 mod add;
+mod blocking;
 mod bound;
 mod lookup;
 mod range;
@@ -11,6 +12,8 @@ use super::spec::Command;
 
 /// This family.
 pub const COMMANDS: &[&Command] = &[
+    &blocking::BZPOPMAX,
+    &blocking::BZPOPMIN,
     &add::ZADD,
     &lookup::ZCARD,
     &range::ZCOUNT,

@@ -141,13 +141,19 @@ fn pop(cx: &mut Ctx, args: &Args, highest: bool) -> Outcome {
         cx.reply.array(0);
         return Ok(());
     };
-    let view = cx.ks.view(slot);
-    let len = view.count();
-    let taken = count.unwrap_or(1).min(len);
-    let ranks = if highest { len - taken..len } else { 0..taken };
+    let taken = count.unwrap_or(1).min(cx.ks.view(slot).count());
     // Without a count the pair stands alone; with one RESP3 nests pairs.
     let nested = count.is_some() && cx.reply.protocol == Protocol::Resp3;
     cx.reply.array(if nested { taken } else { 2 * taken });
+    take_ranks(cx, slot, key, taken, highest, nested);
+    Ok(())
+}
+
+/// Takes so many members from an end of a sorted set, which has them, and answers them with their scores.
+pub(super) fn take_ranks(cx: &mut Ctx, slot: Slot, key: &[u8], taken: usize, highest: bool, nested: bool) {
+    let view = cx.ks.view(slot);
+    let len = view.count();
+    let ranks = if highest { len - taken..len } else { 0..taken };
     zset::each_ranked(view, ranks.clone(), highest, &mut |member, score| {
         if nested {
             cx.reply.array(2);
@@ -165,5 +171,4 @@ fn pop(cx: &mut Ctx, args: &Args, highest: bool) -> Outcome {
         );
         remove_if_empty(cx, slot, key);
     }
-    Ok(())
 }

@@ -1,0 +1,217 @@
+//! Waiting: how a command blocks, what wakes it, how it ends; and the words of its timeout.
+
+use super::Args;
+use super::ctx::{Ctx, Instance, Shared};
+use super::dispatch;
+use super::error::{Error, Outcome};
+use super::reply::Reply;
+use crate::keyspace::Keyspace;
+use crate::session::blocked::{Blocked, Waiter};
+use crate::session::transaction::Queued;
+use crate::session::{Session, SessionId};
+use crate::value::Kind;
+use cairn_format::text::number::{parse_f64, parse_i64};
+
+/// What a command waits for.
+pub struct Wait {
+    /// Wall milliseconds at which it gives up; none: never.
+    pub deadline_ms: Option<i64>,
+    /// Type of the keys it wants.
+    pub kind: Kind,
+    /// It also wants to know when a key goes or changes its type.
+    pub on_missing: bool,
+}
+
+impl Ctx<'_> {
+    /// Whether this command may wait: not inside EXEC or a script, and not in a replay.
+    pub fn may_block(&self) -> bool {
+        !self.session.deny_blocking && !self.session.replay
+    }
+
+    /// Waits for one of the keys; the command is run again when one has changed. Nothing is to be replied then.
+    pub fn block<'k>(
+        &mut self,
+        args: &Args,
+        keys: impl Iterator<Item = &'k [u8]>,
+        wait: Wait,
+    ) -> Outcome {
+        self.session.blocked = true;
+        if self.session.running_again {
+            // It was run again and finds nothing: it keeps its place and its deadline.
+            return Ok(());
+        }
+        let waiter = Waiter {
+            session: self.session.slot,
+            kind: wait.kind,
+            on_missing: wait.on_missing,
+        };
+        let mut names: Vec<Box<[u8]>> = Vec::new();
+        for key in keys {
+            if !names.iter().any(|name| **name == *key) {
+                self.ks.wait_for(key, waiter);
+                names.push(key.into());
+            }
+        }
+        if let Some(at) = wait.deadline_ms {
+            self.shared.deadlines.insert((at, self.session.slot));
+        }
+        self.session.waiting = Some(Box::new(Blocked {
+            command: Queued::new(self.command, args),
+            db: self.ks.selected(),
+            keys: names,
+            kind: wait.kind,
+            on_missing: wait.on_missing,
+            deadline_ms: wait.deadline_ms,
+        }));
+        Ok(())
+    }
+}
+
+/// The deadline that a timeout in seconds names; 0 waits for ever.
+pub fn deadline_seconds(text: &[u8], now_ms: i64) -> Result<Option<i64>, Error> {
+    let seconds =
+        parse_f64(text).ok_or(Error::new("ERR timeout is not a float or out of range"))?;
+    let ms = (seconds * 1000.0).ceil();
+    if ms >= i64::MAX as f64 {
+        return Err(OUT_OF_RANGE);
+    }
+    deadline(ms as i64, seconds < 0.0, now_ms)
+}
+
+/// The deadline that a timeout in milliseconds names; 0 waits for ever.
+pub fn deadline_ms(text: &[u8], now_ms: i64) -> Result<Option<i64>, Error> {
+    let ms = parse_i64(text).ok_or(Error::new("ERR timeout is not an integer or out of range"))?;
+    deadline(ms, ms < 0, now_ms)
+}
+
+const OUT_OF_RANGE: Error = Error::new("ERR timeout is out of range");
+
+fn deadline(ms: i64, negative: bool, now_ms: i64) -> Result<Option<i64>, Error> {
+    if negative {
+        return Err(Error::new("ERR timeout is negative"));
+    }
+    if ms == 0 {
+        return Ok(None);
+    }
+    ms.checked_add(now_ms).map(Some).ok_or(OUT_OF_RANGE)
+}
+
+/// Serves those who wait for keys that have changed, in their order, until nothing more comes of it.
+pub fn serve(ks: &mut Keyspace, shared: &mut Shared, inst: &mut dyn Instance) {
+    let selected = ks.selected();
+    let mut at = 0;
+    while at < ks.fx.ready.len() {
+        let (db, key) = std::mem::take(&mut ks.fx.ready[at]);
+        at += 1;
+        for waiter in ks.waiters(db, &key) {
+            ks.select(db);
+            let found = ks.find(&key).map(|slot| ks.kind(slot));
+            if found == Some(waiter.kind) || (waiter.on_missing && found != Some(waiter.kind)) {
+                run_again(ks, shared, waiter.session, inst);
+            }
+        }
+    }
+    ks.fx.ready.clear();
+    ks.select(selected);
+}
+
+fn run_again(ks: &mut Keyspace, shared: &mut Shared, slot: SessionId, inst: &mut dyn Instance) {
+    let Some(mut session) = shared.sessions.take(slot) else {
+        return;
+    };
+    let Some(waiting) = session.waiting.take() else {
+        return shared.sessions.put_back(session);
+    };
+    let (db, command) = (waiting.db, waiting.command.command);
+    let (bytes_of, mut reply) = (
+        waiting,
+        Reply {
+            protocol: session.protocol,
+            ..Reply::default()
+        },
+    );
+    let args = bytes_of.command.args();
+    // A handler that blocks again only says so; what it waits for stays as it is.
+    session.blocked = false;
+    session.running_again = true;
+    ks.select(db);
+    dispatch::call(ks, shared, &mut session, command, &args, &mut reply, inst);
+    session.running_again = false;
+    dispatch::settle(ks, shared, &mut session, inst);
+    if session.blocked {
+        session.waiting = Some(bytes_of);
+    } else {
+        forget(ks, shared, slot, &bytes_of);
+        inst.deliver_reply(slot, reply);
+        inst.resume(slot);
+    }
+    shared.sessions.put_back(session);
+}
+
+/// Takes a session out of the queues it stands in.
+fn forget(ks: &mut Keyspace, shared: &mut Shared, slot: SessionId, waiting: &Blocked) {
+    for key in &waiting.keys {
+        ks.stop_waiting(waiting.db, key, slot);
+    }
+    if let Some(at) = waiting.deadline_ms {
+        shared.deadlines.remove(&(at, slot));
+    }
+}
+
+/// The client is gone, or nobody waits for it any more.
+pub fn abandon(
+    ks: &mut Keyspace,
+    shared_deadlines: &mut std::collections::BTreeSet<(i64, SessionId)>,
+    session: &mut Session,
+) {
+    if let Some(waiting) = session.waiting.take() {
+        for key in &waiting.keys {
+            ks.stop_waiting(waiting.db, key, session.slot);
+        }
+        if let Some(at) = waiting.deadline_ms {
+            shared_deadlines.remove(&(at, session.slot));
+        }
+    }
+    session.blocked = false;
+}
+
+/// Ends the wait of a session from outside: as if its time had run out, or with an error. False if it does not wait.
+pub fn unblock(
+    ks: &mut Keyspace,
+    shared: &mut Shared,
+    slot: SessionId,
+    error: bool,
+    inst: &mut dyn Instance,
+) -> bool {
+    let Some(mut session) = shared.sessions.take(slot) else {
+        return false;
+    };
+    let waits = session.waiting.is_some();
+    if waits {
+        abandon(ks, &mut shared.deadlines, &mut session);
+        let mut reply = Reply {
+            protocol: session.protocol,
+            ..Reply::default()
+        };
+        if error {
+            reply.error(&Error::new("UNBLOCKED client unblocked via CLIENT UNBLOCK"));
+        } else {
+            reply.null_array();
+        }
+        inst.deliver_reply(slot, reply);
+        inst.resume(slot);
+    }
+    shared.sessions.put_back(session);
+    waits
+}
+
+/// Ends the waits whose time has run out.
+pub fn time_out(ks: &mut Keyspace, shared: &mut Shared, now_ms: i64, inst: &mut dyn Instance) {
+    while let Some(&(at, slot)) = shared.deadlines.first() {
+        if at > now_ms {
+            return;
+        }
+        shared.deadlines.remove(&(at, slot));
+        unblock(ks, shared, slot, false, inst);
+    }
+}

@@ -1,0 +1,59 @@
+//! Taking from lists that may have to be waited for: BLPOP, BRPOP.
+
+use super::ends::take;
+use super::store::End;
+use crate::command::Args;
+use crate::command::blocking::{Wait, deadline_seconds};
+use crate::command::ctx::Ctx;
+use crate::command::error::Outcome;
+use crate::command::spec::{Command, Flags, Group, KeySpec};
+use crate::value::Kind;
+
+pub(super) const BLPOP: Command = Command {
+    name: "blpop",
+    group: Group::List,
+    since: "2.0.0",
+    arity: -3,
+    flags: Flags::WRITE.and(Flags::BLOCKING),
+    keys: &[KeySpec::range(1, -2, 1, &["RW", "access", "delete"])],
+    complexity: "O(N) where N is the number of provided keys.",
+    summary: "Take an element from the head of the first list that has one, or wait",
+    run: |cx, args| pop(cx, args, End::Head),
+    ..Command::BASE
+};
+
+pub(super) const BRPOP: Command = Command {
+    name: "brpop",
+    summary: "Take an element from the tail of the first list that has one, or wait",
+    run: |cx, args| pop(cx, args, End::Tail),
+    ..BLPOP
+};
+
+fn pop(cx: &mut Ctx, args: &Args, end: End) -> Outcome {
+    let last = args.len() - 1;
+    let deadline_ms = deadline_seconds(args.at(last), cx.ks.now_ms)?;
+    for key in args.iter_from(1).take(last - 1) {
+        let Some(slot) = cx.ks.write_kind(key, Kind::List)? else {
+            continue;
+        };
+        cx.reply.array(2);
+        cx.reply.bulk(key);
+        take(cx, slot, key, end, 1);
+        let name: &[u8] = if end == End::Head { b"LPOP" } else { b"RPOP" };
+        cx.propagate(&[name, key]);
+        return Ok(());
+    }
+    if !cx.may_block() {
+        cx.reply.null_array();
+        return Ok(());
+    }
+    cx.block(
+        args,
+        args.iter_from(1).take(last - 1),
+        Wait {
+            deadline_ms,
+            kind: Kind::List,
+            on_missing: false,
+        },
+    )
+}

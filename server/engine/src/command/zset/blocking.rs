@@ -1,0 +1,58 @@
+//! Taking from sorted sets that may have to be waited for: BZPOPMIN, BZPOPMAX.
+
+use super::remove::take_ranks;
+use crate::command::Args;
+use crate::command::blocking::{Wait, deadline_seconds};
+use crate::command::ctx::Ctx;
+use crate::command::error::Outcome;
+use crate::command::spec::{Command, Flags, Group, KeySpec};
+use crate::value::Kind;
+
+pub(super) const BZPOPMIN: Command = Command {
+    name: "bzpopmin",
+    group: Group::SortedSet,
+    since: "5.0.0",
+    arity: -3,
+    flags: Flags::WRITE.and(Flags::BLOCKING).and(Flags::FAST),
+    keys: &[KeySpec::range(1, -2, 1, &["RW", "access", "delete"])],
+    complexity: "O(log(N)) with N being the number of elements in the sorted set.",
+    summary: "Take the member of the lowest score from the first set that has one, or wait",
+    run: |cx, args| pop(cx, args, false),
+    ..Command::BASE
+};
+
+pub(super) const BZPOPMAX: Command = Command {
+    name: "bzpopmax",
+    summary: "Take the member of the highest score from the first set that has one, or wait",
+    run: |cx, args| pop(cx, args, true),
+    ..BZPOPMIN
+};
+
+fn pop(cx: &mut Ctx, args: &Args, highest: bool) -> Outcome {
+    let last = args.len() - 1;
+    let deadline_ms = deadline_seconds(args.at(last), cx.ks.now_ms)?;
+    for key in args.iter_from(1).take(last - 1) {
+        let Some(slot) = cx.ks.write_kind(key, Kind::Zset)? else {
+            continue;
+        };
+        cx.reply.array(3);
+        cx.reply.bulk(key);
+        take_ranks(cx, slot, key, 1, highest, false);
+        let name: &[u8] = if highest { b"ZPOPMAX" } else { b"ZPOPMIN" };
+        cx.propagate(&[name, key]);
+        return Ok(());
+    }
+    if !cx.may_block() {
+        cx.reply.null_array();
+        return Ok(());
+    }
+    cx.block(
+        args,
+        args.iter_from(1).take(last - 1),
+        Wait {
+            deadline_ms,
+            kind: Kind::Zset,
+            on_missing: false,
+        },
+    )
+}

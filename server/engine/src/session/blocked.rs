@@ -1,0 +1,36 @@
+//! A session that waits: for a key to have something, or for its time to run out.
+//!
+//! The waiting command is kept and simply run again when one of its keys has changed (as Redis 7.2 does), so that it
+//! answers what it would answer then, errors included. Sessions wait in the order in which they came; one that has to go
+//! on waiting keeps its place.
+
+use super::transaction::Queued;
+use crate::value::Kind;
+
+/// What a waiting session waits for.
+#[derive(Debug)]
+pub struct Blocked {
+    /// The command to run again.
+    pub command: Queued,
+    /// Database of its keys.
+    pub db: usize,
+    /// The keys.
+    pub keys: Vec<Box<[u8]>>,
+    /// Type that a key must have to be of interest.
+    pub kind: Kind,
+    /// The command also wants to know when a key goes or changes its type (XREADGROUP).
+    pub on_missing: bool,
+    /// Wall milliseconds at which the wait ends; none: never.
+    pub deadline_ms: Option<i64>,
+}
+
+/// One place in the queue of a key.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiter {
+    /// Who waits.
+    pub session: super::SessionId,
+    /// See [`Blocked::kind`].
+    pub kind: Kind,
+    /// See [`Blocked::on_missing`].
+    pub on_missing: bool,
+}
