@@ -1,10 +1,13 @@
 //! The families whose commands need nothing but the engine.
 
 use super::spec::Command;
-use super::{connection, generic, hash, introspect, list, pubsub, set, string, transaction, zset};
+use super::{
+    bitmap, connection, generic, hash, introspect, list, pubsub, set, string, transaction, zset,
+};
 
 /// All lists, in the order in which COMMAND answers.
 pub const ALL: &[&[&Command]] = &[
+    bitmap::COMMANDS,
     connection::COMMANDS,
     generic::COMMANDS,
     hash::COMMANDS,

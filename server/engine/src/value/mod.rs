@@ -12,6 +12,7 @@
 //! | hash   | listpack, listpackex          | `Object::Packed`, `Object::Hash`      |
 //! | stream |                               | `Object::Stream`                      |
 
+pub mod bits;
 pub mod elements;
 pub mod hash;
 pub mod list;
