@@ -78,6 +78,17 @@ impl<'a> Args<'a> {
         self.get(i).and_then(parse_i64).ok_or(error::NOT_INTEGER)
     }
 
+    /// Argument `i` as an integer of a range, or the error that names the range.
+    pub fn int_within(&self, i: usize, min: i64, max: i64) -> Result<i64, Error> {
+        let number = self.int(i)?;
+        if (min..=max).contains(&number) {
+            return Ok(number);
+        }
+        Err(Error::text(format!(
+            "ERR value is out of range, value must between {min} and {max}"
+        )))
+    }
+
     /// Argument `i` as a floating point number, or "value is not a valid float".
     pub fn float(&self, i: usize) -> Result<f64, Error> {
         self.get(i).and_then(parse_f64).ok_or(error::NOT_FLOAT)

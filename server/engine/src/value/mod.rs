@@ -13,6 +13,7 @@
 //! | stream |                               | `Object::Stream`                      |
 
 pub mod bits;
+pub mod copy;
 pub mod elements;
 pub mod hash;
 pub mod list;
@@ -279,6 +280,12 @@ impl<'a> NewValue<'a> {
             tag: tag(Kind::String, Encoding::Int),
             payload: Payload::Int(i),
         }
+    }
+
+    /// The text of a number with a fraction: `embstr` or `raw` by its length, never an integer.
+    pub fn text_of_number(bytes: &'a [u8]) -> NewValue<'a> {
+        let short = bytes.len() <= EMBSTR_MAX;
+        NewValue::text(if short { Encoding::Embstr } else { Encoding::Raw }, bytes)
     }
 
     fn text(encoding: Encoding, bytes: &'a [u8]) -> NewValue<'a> {

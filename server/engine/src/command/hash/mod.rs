@@ -1,5 +1,6 @@
 //! Hashes.
 
+mod random;
 mod read;
 mod write;
 
@@ -12,10 +13,12 @@ pub const COMMANDS: &[&Command] = &[
     &read::HGET,
     &read::HGETALL,
     &write::HINCRBY,
+    &write::HINCRBYFLOAT,
     &read::HKEYS,
     &read::HLEN,
     &read::HMGET,
     &write::HMSET,
+    &random::HRANDFIELD,
     &read::HSCAN,
     &write::HSET,
     &write::HSETNX,

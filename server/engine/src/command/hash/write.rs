@@ -1,4 +1,4 @@
-//! Changing hashes: HSET, HMSET, HSETNX, HDEL, HINCRBY.
+//! Changing hashes: HSET, HMSET, HSETNX, HDEL, HINCRBY, HINCRBYFLOAT.
 
 use crate::base::effect::EventClass;
 use crate::command::Args;
@@ -9,6 +9,7 @@ use crate::keyspace::Keyspace;
 use crate::structure::table::Slot;
 use crate::value::{Encoding, Kind, NewValue, Object, ValueRef, encoding_of, hash};
 use cairn_format::encoding::listpack;
+use cairn_format::text::long_double::LongDouble;
 use cairn_format::text::number::I64Text;
 
 const WRITE_FAST: Flags = Flags::WRITE.and(Flags::DENY_OOM).and(Flags::FAST);
@@ -195,5 +196,40 @@ fn hincrby(cx: &mut Ctx, args: &Args) -> Outcome {
     set_field(cx.ks, slot, field, I64Text::new().format(new));
     cx.ks.modified(EventClass::HASH, "hincrby", key, 1);
     cx.reply.int(new);
+    Ok(())
+}
+
+pub(super) const HINCRBYFLOAT: Command = Command {
+    name: "hincrbyfloat",
+    since: "2.6.0",
+    summary: "Add to the floating point number in a field",
+    run: hincrbyfloat,
+    ..HINCRBY
+};
+
+fn hincrbyfloat(cx: &mut Ctx, args: &Args) -> Outcome {
+    let (key, field) = (args.at(1), args.at(2));
+    let by = LongDouble::parse(args.at(3)).ok_or(error::NOT_FLOAT)?;
+    if !by.is_finite() {
+        return Err(Error::new("ERR value is NaN or Infinity"));
+    }
+    let slot = cx.ks.write_kind(key, Kind::Hash)?;
+    let old = match slot.and_then(|slot| hash::get(cx.ks.view(slot), field)) {
+        Some(value) => LongDouble::parse(&value.to_bytes())
+            .ok_or(Error::new("ERR hash value is not a float"))?,
+        None => LongDouble::ZERO,
+    };
+    let sum = old
+        .checked_add(by)
+        .filter(LongDouble::is_finite)
+        .ok_or(Error::new("ERR increment would produce NaN or Infinity"))?;
+    let mut text = Vec::with_capacity(32);
+    sum.write_human(&mut text);
+    let slot = open(cx.ks, key)?;
+    set_field(cx.ks, slot, field, &text);
+    cx.ks.modified(EventClass::HASH, "hincrbyfloat", key, 1);
+    // Another machine might round otherwise.
+    cx.propagate(&[b"HSET", key, field, &text]);
+    cx.reply.bulk(&text);
     Ok(())
 }

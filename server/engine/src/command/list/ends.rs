@@ -57,9 +57,12 @@ fn push(cx: &mut Ctx, args: &Args, end: End, create: bool) -> Outcome {
     for value in args.iter_from(2) {
         slot = store::push(cx.ks, slot, end, value);
     }
-    let event = if end == End::Head { "lpush" } else { "rpush" };
-    cx.ks
-        .modified(EventClass::LIST, event, key, args.len() as u64 - 2);
+    cx.ks.modified(
+        EventClass::LIST,
+        end.push_event(),
+        key,
+        args.len() as u64 - 2,
+    );
     let len = cx.ks.view(slot).count();
     cx.reply.int(len as i64);
     Ok(())
@@ -96,7 +99,7 @@ fn pop(cx: &mut Ctx, args: &Args, end: End) -> Outcome {
         }
         None => None,
     };
-    let Some(mut slot) = cx.ks.write_kind(key, Kind::List)? else {
+    let Some(slot) = cx.ks.write_kind(key, Kind::List)? else {
         if count.is_some() {
             cx.reply.null_array()
         } else {
@@ -112,18 +115,24 @@ fn pop(cx: &mut Ctx, args: &Args, end: End) -> Outcome {
             return Ok(());
         }
     }
-    for _ in 0..taken {
-        let reply = &mut *cx.reply;
-        slot = store::pop(cx.ks, slot, end, |element| reply.entry(element));
-    }
-    let event = if end == End::Head { "lpop" } else { "rpop" };
-    cx.ks.modified(EventClass::LIST, event, key, taken as u64);
-    after_removal(cx, slot, key);
+    take(cx, slot, key, end, taken);
     Ok(())
 }
 
+/// Takes so many elements, which are there, and answers them.
+pub(super) fn take(cx: &mut Ctx, slot: Slot, key: &[u8], end: End, count: usize) {
+    let mut slot = slot;
+    for _ in 0..count {
+        let reply = &mut *cx.reply;
+        slot = store::pop(cx.ks, slot, end, |element| reply.entry(element));
+    }
+    cx.ks
+        .modified(EventClass::LIST, end.pop_event(), key, count as u64);
+    after_removal(cx, slot, key);
+}
+
 /// An empty list goes; a short one is packed again.
-fn after_removal(cx: &mut Ctx, slot: Slot, key: &[u8]) {
+pub(super) fn after_removal(cx: &mut Ctx, slot: Slot, key: &[u8]) {
     if cx.ks.view(slot).count() == 0 {
         cx.ks.remove(slot);
         cx.ks.notify(EventClass::GENERIC, "del", key);

@@ -15,6 +15,18 @@ pub enum End {
     Tail,
 }
 
+impl End {
+    /// The event of an addition.
+    pub(super) fn push_event(self) -> &'static str {
+        if self == End::Head { "lpush" } else { "rpush" }
+    }
+
+    /// The event of a removal.
+    pub(super) fn pop_event(self) -> &'static str {
+        if self == End::Head { "lpop" } else { "rpop" }
+    }
+}
+
 pub(super) fn limits(ks: &Keyspace) -> ListLimits {
     ListLimits::new(ks.limits.list_listpack_size, ks.limits.list_compress_depth)
 }
@@ -80,6 +92,20 @@ pub(super) fn pop(ks: &mut Keyspace, slot: Slot, end: End, take: impl FnOnce(Ent
         End::Tail => list.pop_back(take, &limits),
     };
     slot
+}
+
+/// Edits a list in the form that it has.
+pub(super) fn edit<R>(
+    ks: &mut Keyspace,
+    slot: Slot,
+    packed: impl FnOnce(&mut Vec<u8>) -> R,
+    chained: impl FnOnce(&mut List, &ListLimits) -> R,
+) -> (Slot, R) {
+    if matches!(ks.view(slot), ValueRef::Packed(..)) {
+        return ks.change(slot).edit_packed(packed);
+    }
+    let limits = limits(ks);
+    (slot, chained(chain(ks, slot), &limits))
 }
 
 /// After removals: a chain that has become short is a listpack again.

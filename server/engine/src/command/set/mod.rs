@@ -1,5 +1,7 @@
 //! Sets.
 
+mod combine;
+mod random;
 mod read;
 mod store;
 mod write;
@@ -10,10 +12,19 @@ use super::spec::Command;
 pub const COMMANDS: &[&Command] = &[
     &write::SADD,
     &read::SCARD,
+    &combine::SDIFF,
+    &combine::SDIFFSTORE,
+    &combine::SINTER,
+    &combine::SINTERCARD,
+    &combine::SINTERSTORE,
     &read::SISMEMBER,
     &read::SMISMEMBER,
     &read::SMEMBERS,
+    &write::SMOVE,
     &write::SPOP,
+    &random::SRANDMEMBER,
     &write::SREM,
     &read::SSCAN,
+    &combine::SUNION,
+    &combine::SUNIONSTORE,
 ];

@@ -1,4 +1,4 @@
-//! Changing sets: SADD, SREM, SPOP.
+//! Changing sets: SADD, SREM, SMOVE, SPOP.
 
 use super::store;
 use crate::base::effect::EventClass;
@@ -7,7 +7,7 @@ use crate::command::ctx::Ctx;
 use crate::command::error::{self, Outcome};
 use crate::command::spec::{Command, Flags, Group, KeySpec};
 use crate::structure::table::Slot;
-use crate::value::Kind;
+use crate::value::{Kind, set};
 
 pub(super) const SADD: Command = Command {
     name: "sadd",
@@ -151,5 +151,44 @@ fn spop_count(cx: &mut Ctx, args: &Args) -> Outcome {
         command.extend(chunk.iter().map(Vec::as_slice));
         cx.propagate(&command);
     }
+    Ok(())
+}
+
+pub(super) const SMOVE: Command = Command {
+    name: "smove",
+    group: Group::Set,
+    arity: 4,
+    flags: Flags::WRITE.and(Flags::FAST),
+    keys: &[
+        KeySpec::one(&["RW", "access", "delete"]),
+        KeySpec::at(2, &["RW", "insert"]),
+    ],
+    summary: "Move a member to another set",
+    run: smove,
+    ..Command::BASE
+};
+
+fn smove(cx: &mut Ctx, args: &Args) -> Outcome {
+    let (from, to, member) = (args.at(1), args.at(2), args.at(3));
+    if cx.ks.write(from).is_none() {
+        cx.reply.int(0);
+        return Ok(());
+    }
+    let source = cx.ks.write_kind(from, Kind::Set)?;
+    cx.ks.write_kind(to, Kind::Set)?;
+    let Some(slot) = source.filter(|slot| set::contains(cx.ks.view(*slot), member)) else {
+        cx.reply.int(0);
+        return Ok(());
+    };
+    if from != to {
+        let (slot, _) = store::remove(cx.ks, slot, member);
+        cx.ks.modified(EventClass::SET, "srem", from, 1);
+        remove_if_empty(cx, slot, from);
+        let slot = store::open(cx.ks, to, member)?;
+        if store::add(cx.ks, slot, member).1 {
+            cx.ks.modified(EventClass::SET, "sadd", to, 1);
+        }
+    }
+    cx.reply.int(1);
     Ok(())
 }

@@ -1,10 +1,13 @@
 //! Strings: one file for reading, one for SET and its relatives, one for numbers, one for parts of a string.
 
+mod float;
+mod lcs;
 mod number;
 mod part;
 mod read;
 mod set;
 
+pub(crate) use part::edit_text;
 pub use set::ExpireOption;
 
 use super::error::{Error, Outcome, WRONG_TYPE};
@@ -27,6 +30,8 @@ pub const COMMANDS: &[&Command] = &[
     &set::GETSET,
     &number::INCR,
     &number::INCRBY,
+    &float::INCRBYFLOAT,
+    &lcs::LCS,
     &read::MGET,
     &set::MSET,
     &set::MSETNX,

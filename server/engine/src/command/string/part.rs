@@ -169,7 +169,12 @@ fn setrange(cx: &mut Ctx, args: &Args) -> Outcome {
 
 /// Edits the bytes of a string in place where they are ours alone; afterwards the string is `raw`.
 /// `len` is its length after the edit, for which room is made at once.
-fn edit_text(ks: &mut Keyspace, slot: Slot, len: usize, edit: impl FnOnce(&mut BytesMut)) -> usize {
+pub(crate) fn edit_text(
+    ks: &mut Keyspace,
+    slot: Slot,
+    len: usize,
+    edit: impl FnOnce(&mut BytesMut),
+) -> usize {
     if let Some(Object::Str(shared)) = ks.change(slot).object() {
         // Bytes that a reply still holds must not change under it: those are copied.
         let mut text = std::mem::take(shared)

@@ -3,7 +3,9 @@
 mod add;
 mod blocking;
 mod bound;
+mod combine;
 mod lookup;
+mod random;
 mod range;
 mod remove;
 mod store;
@@ -17,14 +19,22 @@ pub const COMMANDS: &[&Command] = &[
     &add::ZADD,
     &lookup::ZCARD,
     &range::ZCOUNT,
+    &combine::ZDIFF,
+    &combine::ZDIFFSTORE,
     &add::ZINCRBY,
+    &combine::ZINTER,
+    &combine::ZINTERCARD,
+    &combine::ZINTERSTORE,
     &range::ZLEXCOUNT,
+    &remove::ZMPOP,
     &lookup::ZMSCORE,
     &remove::ZPOPMAX,
     &remove::ZPOPMIN,
+    &random::ZRANDMEMBER,
     &range::ZRANGE,
     &range::ZRANGEBYLEX,
     &range::ZRANGEBYSCORE,
+    &range::ZRANGESTORE,
     &lookup::ZRANK,
     &remove::ZREM,
     &remove::ZREMRANGEBYLEX,
@@ -36,4 +46,6 @@ pub const COMMANDS: &[&Command] = &[
     &lookup::ZREVRANK,
     &lookup::ZSCAN,
     &lookup::ZSCORE,
+    &combine::ZUNION,
+    &combine::ZUNIONSTORE,
 ];

@@ -69,7 +69,12 @@ struct Options {
 }
 
 /// Reads the words behind the two ends. What the command's name fixes (`by`, `reverse`) or what was said before cannot be said again.
-fn parse(args: &Args, by: Option<By>, reverse: Option<bool>) -> Result<Options, Error> {
+fn parse(
+    args: &Args,
+    from: usize,
+    by: Option<By>,
+    reverse: Option<bool>,
+) -> Result<Options, Error> {
     let mut o = Options {
         by: by.unwrap_or(By::Rank),
         reverse: reverse.unwrap_or(false),
@@ -77,7 +82,7 @@ fn parse(args: &Args, by: Option<By>, reverse: Option<bool>) -> Result<Options, 
         limit: None,
     };
     let (mut free_by, mut free_reverse) = (by.is_none(), reverse.is_none());
-    let mut i = 4;
+    let mut i = from;
     while i < args.len() {
         match () {
             () if args.is(i, "withscores") => o.with_scores = true,
@@ -108,7 +113,7 @@ fn parse(args: &Args, by: Option<By>, reverse: Option<bool>) -> Result<Options, 
 }
 
 fn range(cx: &mut Ctx, args: &Args, by: Option<By>, reverse: Option<bool>) -> Outcome {
-    let options = parse(args, by, reverse)?;
+    let options = parse(args, 4, by, reverse)?;
     // By position the first number is the first read; by score and bytes a reversed range names its upper end first.
     let swapped = options.reverse && options.by != By::Rank;
     let (min, max) = if swapped { (3, 2) } else { (2, 3) };
@@ -123,6 +128,44 @@ fn range(cx: &mut Ctx, args: &Args, by: Option<By>, reverse: Option<bool>) -> Ou
         ranks = limit(ranks, offset, count, options.reverse);
     }
     reply_ranks(cx.reply, view, ranks, options.reverse, options.with_scores);
+    Ok(())
+}
+
+pub(super) const ZRANGESTORE: Command = Command {
+    name: "zrangestore",
+    since: "6.2.0",
+    arity: -5,
+    flags: Flags::WRITE.and(Flags::DENY_OOM),
+    keys: &[
+        KeySpec::one(&["OW", "update"]),
+        KeySpec::at(2, &["RO", "access"]),
+    ],
+    complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements stored into the destination key.",
+    summary: "Store a range of members of another sorted set",
+    run: range_store,
+    ..ZRANGE
+};
+
+fn range_store(cx: &mut Ctx, args: &Args) -> Outcome {
+    let options = parse(args, 5, None, None)?;
+    if options.with_scores {
+        return Err(error::SYNTAX);
+    }
+    let swapped = options.reverse && options.by != By::Rank;
+    let (min, max) = if swapped { (4, 3) } else { (3, 4) };
+    let ends = Ends::parse(args, options.by, min, max)?;
+    let mut found = Vec::new();
+    if let Some(slot) = cx.ks.read_kind(args.at(2), Kind::Zset)? {
+        let view = cx.ks.view(slot);
+        let mut ranks = ends.ranks(view, options.reverse);
+        if let Some((offset, count)) = options.limit.filter(|_| options.by != By::Rank) {
+            ranks = limit(ranks, offset, count, options.reverse);
+        }
+        zset::each_ranked(view, ranks, false, &mut |member, score| {
+            found.push((member.to_bytes().into_owned(), score));
+        });
+    }
+    super::combine::store_sorted(cx, args.at(1), &found, "zrangestore");
     Ok(())
 }
 

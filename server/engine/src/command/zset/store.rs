@@ -1,5 +1,6 @@
 //! One member in, one member out, in the encoding that the limits ask for.
 
+use crate::base::effect::EventClass;
 use crate::command::error::Error;
 use crate::keyspace::Keyspace;
 use crate::structure::ranked::Ranked;
@@ -54,6 +55,44 @@ pub(super) fn put(
     }
     ranked(ks, slot).insert(member, score);
     slot
+}
+
+/// Replaces what is at a key by a sorted set of these members, which are in order; no members remove the key.
+pub(super) fn replace(
+    ks: &mut Keyspace,
+    key: &[u8],
+    members: &[(Vec<u8>, f64)],
+    event: &'static str,
+) {
+    let old = ks.write(key);
+    if members.is_empty() {
+        if let Some(slot) = old {
+            crate::command::string::delete_key(ks, slot, key);
+        }
+        return;
+    }
+    let packed = members.len() <= ks.limits.zset_listpack_entries
+        && members
+            .iter()
+            .all(|(member, _)| member.len() <= ks.limits.zset_listpack_value);
+    if packed {
+        let mut blob = listpack::empty();
+        for (member, score) in members {
+            zset::packed_insert(&mut blob, member, *score);
+        }
+        ks.set(
+            key,
+            NewValue::packed(Kind::Zset, Encoding::Listpack, &blob),
+            None,
+        );
+    } else {
+        let mut ranked = Ranked::new(ks.hasher);
+        for (member, score) in members {
+            ranked.insert(member, *score);
+        }
+        ks.set(key, NewValue::object(Object::Zset(ranked)), None);
+    }
+    ks.modified(EventClass::ZSET, event, key, 1);
 }
 
 /// Removes a member; whether it was there.

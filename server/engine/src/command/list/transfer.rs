@@ -1,0 +1,118 @@
+//! From one list to another, and from the first of several: LMOVE, RPOPLPUSH, LMPOP.
+
+use super::ends::{after_removal, take};
+use super::store::{self, End};
+use crate::base::effect::EventClass;
+use crate::command::Args;
+use crate::command::ctx::Ctx;
+use crate::command::error::{self, Error, Outcome};
+use crate::command::spec::{Command, Flags, Group, KeySpec};
+use crate::value::Kind;
+
+pub(super) const LMOVE: Command = Command {
+    name: "lmove",
+    group: Group::List,
+    since: "6.2.0",
+    arity: 5,
+    flags: Flags::WRITE.and(Flags::DENY_OOM),
+    keys: &[
+        KeySpec::one(&["RW", "access", "delete"]),
+        KeySpec::at(2, &["RW", "insert"]),
+    ],
+    summary: "Take an element from an end of a list and add it at an end of another",
+    run: |cx, args| {
+        let (from, to) = (end(args, 3)?, end(args, 4)?);
+        transfer(cx, args, from, to)
+    },
+    ..Command::BASE
+};
+
+pub(super) const RPOPLPUSH: Command = Command {
+    name: "rpoplpush",
+    since: "1.2.0",
+    arity: 3,
+    summary: "Take an element from the tail of a list and add it at the head of another",
+    run: |cx, args| transfer(cx, args, End::Tail, End::Head),
+    ..LMOVE
+};
+
+/// LEFT or RIGHT.
+fn end(args: &Args, i: usize) -> Result<End, Error> {
+    match () {
+        () if args.is(i, "left") => Ok(End::Head),
+        () if args.is(i, "right") => Ok(End::Tail),
+        () => Err(error::SYNTAX),
+    }
+}
+
+fn transfer(cx: &mut Ctx, args: &Args, from: End, to: End) -> Outcome {
+    let (source, target) = (args.at(1), args.at(2));
+    let Some(slot) = cx.ks.write_kind(source, Kind::List)? else {
+        cx.reply.null();
+        return Ok(());
+    };
+    cx.ks.write_kind(target, Kind::List)?;
+    let mut value = Vec::new();
+    store::pop(cx.ks, slot, from, |element| element.append_to(&mut value));
+    let slot = match cx.ks.find(target) {
+        Some(slot) => slot,
+        None => store::create(cx.ks, target),
+    };
+    let slot = store::prepare(cx.ks, slot, std::iter::once(value.as_slice()));
+    store::push(cx.ks, slot, to, &value);
+    cx.ks.modified(EventClass::LIST, to.push_event(), target, 0);
+    cx.reply.bulk(&value);
+    cx.ks
+        .modified(EventClass::LIST, from.pop_event(), source, 1);
+    // The target's insertion may have moved the source.
+    if let Some(slot) = cx.ks.find(source) {
+        after_removal(cx, slot, source);
+    }
+    Ok(())
+}
+
+pub(super) const LMPOP: Command = Command {
+    name: "lmpop",
+    group: Group::List,
+    since: "7.0.0",
+    arity: -4,
+    flags: Flags::WRITE.and(Flags::MOVABLE_KEYS),
+    keys: &[KeySpec::count(1, &["RW", "access", "delete"])],
+    complexity: "O(N+M) where N is the number of provided keys and M is the number of elements returned.",
+    summary: "Take elements from the first list that is not empty",
+    run: lmpop,
+    ..Command::BASE
+};
+
+fn lmpop(cx: &mut Ctx, args: &Args) -> Outcome {
+    let above_zero = |i: usize, text: &'static str| {
+        let number = args.int(i).ok().and_then(|n| usize::try_from(n).ok());
+        number.filter(|n| *n > 0).ok_or(Error::new(text))
+    };
+    let keys = above_zero(1, "ERR numkeys should be greater than 0")?;
+    let at = keys
+        .checked_add(2)
+        .filter(|at| *at < args.len())
+        .ok_or(error::SYNTAX)?;
+    let from = end(args, at)?;
+    let count = match args.len() - at {
+        1 => 1,
+        3 if args.is(at + 1, "count") => above_zero(at + 2, "ERR count should be greater than 0")?,
+        _ => return Err(error::SYNTAX),
+    };
+    for key in args.iter_from(2).take(keys) {
+        let Some(slot) = cx.ks.write_kind(key, Kind::List)? else {
+            continue;
+        };
+        let taken = count.min(cx.ks.view(slot).count());
+        cx.reply.array(2);
+        cx.reply.bulk(key);
+        cx.reply.array(taken);
+        take(cx, slot, key, from, taken);
+        let name: &[u8] = if from == End::Head { b"LPOP" } else { b"RPOP" };
+        cx.propagate(&[name, key, taken.to_string().as_bytes()]);
+        return Ok(());
+    }
+    cx.reply.null_array();
+    Ok(())
+}

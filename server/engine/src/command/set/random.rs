@@ -1,0 +1,64 @@
+//! SRANDMEMBER.
+
+use super::store;
+use crate::command::Args;
+use crate::command::ctx::Ctx;
+use crate::command::error::{self, Outcome};
+use crate::command::sample::{Choice, choose, parse_count};
+use crate::command::spec::{Command, Flags, Group, KeySpec};
+use crate::structure::table::Slot;
+use crate::value::Kind;
+
+pub(super) const SRANDMEMBER: Command = Command {
+    name: "srandmember",
+    group: Group::Set,
+    arity: -2,
+    flags: Flags::READ,
+    keys: &[KeySpec::one(&["RO", "access"])],
+    tips: &["nondeterministic_output"],
+    complexity: "Without the count argument O(1), otherwise O(N) where N is the absolute value of the passed count.",
+    summary: "Pick random members",
+    run: srandmember,
+    ..Command::BASE
+};
+
+fn srandmember(cx: &mut Ctx, args: &Args) -> Outcome {
+    let count = match args.len() {
+        2 => None,
+        3 => Some(parse_count(args, 2)?),
+        _ => return Err(error::SYNTAX),
+    };
+    let slot = cx.ks.read_kind(args.at(1), Kind::Set)?;
+    match (slot, count) {
+        (Some(slot), Some(count)) => many(cx, slot, count),
+        (Some(slot), None) => {
+            let member = store::random(cx.ks, slot);
+            cx.reply.bulk(&member);
+        }
+        (None, Some(_)) => cx.reply.array(0),
+        (None, None) => cx.reply.null(),
+    }
+    Ok(())
+}
+
+fn many(cx: &mut Ctx, slot: Slot, count: i64) {
+    let len = cx.ks.view(slot).count();
+    let choice = choose(&mut cx.ks.random, count, len);
+    if let Choice::Repeated(times) = choice {
+        cx.reply.array(times);
+        for _ in 0..times {
+            let member = store::random(cx.ks, slot);
+            cx.reply.bulk(&member);
+        }
+        return;
+    }
+    let mut all = Vec::with_capacity(len);
+    let view = cx.ks.view(slot);
+    view.each(&mut |member| all.push(member.to_bytes().into_owned()));
+    let places = match choice {
+        Choice::Some(places) => places,
+        _ => (0..len).collect(),
+    };
+    cx.reply.array(places.len());
+    places.iter().for_each(|at| cx.reply.bulk(&all[*at]));
+}
