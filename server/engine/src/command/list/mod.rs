@@ -11,8 +11,11 @@ use super::spec::Command;
 
 /// This family.
 pub const COMMANDS: &[&Command] = &[
+    &transfer::BLMOVE,
+    &transfer::BLMPOP,
     &blocking::BLPOP,
     &blocking::BRPOP,
+    &transfer::BRPOPLPUSH,
     &read::LINDEX,
     &middle::LINSERT,
     &read::LLEN,

@@ -1,9 +1,11 @@
-//! From one list to another, and from the first of several: LMOVE, RPOPLPUSH, LMPOP.
+//! From one list to another, and from the first of several: LMOVE, RPOPLPUSH, LMPOP, and the same with waiting: BLMOVE,
+//! BRPOPLPUSH, BLMPOP.
 
 use super::ends::{after_removal, take};
 use super::store::{self, End};
 use crate::base::effect::EventClass;
 use crate::command::Args;
+use crate::command::blocking::{Wait, deadline_seconds};
 use crate::command::ctx::Ctx;
 use crate::command::error::{self, Error, Outcome};
 use crate::command::spec::{Command, Flags, Group, KeySpec};
@@ -22,7 +24,7 @@ pub(super) const LMOVE: Command = Command {
     summary: "Take an element from an end of a list and add it at an end of another",
     run: |cx, args| {
         let (from, to) = (end(args, 3)?, end(args, 4)?);
-        transfer(cx, args, from, to)
+        transfer_or_nothing(cx, args, from, to)
     },
     ..Command::BASE
 };
@@ -32,9 +34,60 @@ pub(super) const RPOPLPUSH: Command = Command {
     since: "1.2.0",
     arity: 3,
     summary: "Take an element from the tail of a list and add it at the head of another",
-    run: |cx, args| transfer(cx, args, End::Tail, End::Head),
+    run: |cx, args| transfer_or_nothing(cx, args, End::Tail, End::Head),
     ..LMOVE
 };
+
+pub(super) const BLMOVE: Command = Command {
+    name: "blmove",
+    arity: 6,
+    flags: Flags::WRITE.and(Flags::DENY_OOM).and(Flags::BLOCKING),
+    summary: "Take an element from an end of a list, waiting for it, and add it at an end of another",
+    run: |cx, args| {
+        let (from, to) = (end(args, 3)?, end(args, 4)?);
+        transfer_or_wait(cx, args, from, to, 5)
+    },
+    ..LMOVE
+};
+
+pub(super) const BRPOPLPUSH: Command = Command {
+    name: "brpoplpush",
+    since: "2.2.0",
+    arity: 4,
+    summary: "Take an element from the tail of a list, waiting for it, and add it at the head of another",
+    run: |cx, args| transfer_or_wait(cx, args, End::Tail, End::Head, 3),
+    ..BLMOVE
+};
+
+fn transfer_or_nothing(cx: &mut Ctx, args: &Args, from: End, to: End) -> Outcome {
+    if !transfer(cx, args, from, to)? {
+        cx.reply.null();
+    }
+    Ok(())
+}
+
+fn transfer_or_wait(cx: &mut Ctx, args: &Args, from: End, to: End, timeout: usize) -> Outcome {
+    let deadline_ms = deadline_seconds(args.at(timeout), cx.ks.now_ms)?;
+    if transfer(cx, args, from, to)? {
+        // Log and replicas must not wait.
+        if timeout == 3 {
+            cx.propagate(&[b"RPOPLPUSH", args.at(1), args.at(2)]);
+        } else {
+            cx.propagate(&[b"LMOVE", args.at(1), args.at(2), args.at(3), args.at(4)]);
+        }
+        return Ok(());
+    }
+    if !cx.may_block() {
+        cx.reply.null();
+        return Ok(());
+    }
+    let wait = Wait {
+        deadline_ms,
+        kind: Kind::List,
+        on_missing: false,
+    };
+    cx.block(args, std::iter::once(args.at(1)), wait)
+}
 
 /// LEFT or RIGHT.
 fn end(args: &Args, i: usize) -> Result<End, Error> {
@@ -45,11 +98,11 @@ fn end(args: &Args, i: usize) -> Result<End, Error> {
     }
 }
 
-fn transfer(cx: &mut Ctx, args: &Args, from: End, to: End) -> Outcome {
+/// Moves one element; false if the source has none.
+fn transfer(cx: &mut Ctx, args: &Args, from: End, to: End) -> Result<bool, Error> {
     let (source, target) = (args.at(1), args.at(2));
     let Some(slot) = cx.ks.write_kind(source, Kind::List)? else {
-        cx.reply.null();
-        return Ok(());
+        return Ok(false);
     };
     cx.ks.write_kind(target, Kind::List)?;
     let mut value = Vec::new();
@@ -68,7 +121,7 @@ fn transfer(cx: &mut Ctx, args: &Args, from: End, to: End) -> Outcome {
     if let Some(slot) = cx.ks.find(source) {
         after_removal(cx, slot, source);
     }
-    Ok(())
+    Ok(true)
 }
 
 pub(super) const LMPOP: Command = Command {
@@ -80,18 +133,52 @@ pub(super) const LMPOP: Command = Command {
     keys: &[KeySpec::count(1, &["RW", "access", "delete"])],
     complexity: "O(N+M) where N is the number of provided keys and M is the number of elements returned.",
     summary: "Take elements from the first list that is not empty",
-    run: lmpop,
+    run: |cx, args| {
+        if pop_first(cx, args, 1)?.is_some() {
+            cx.reply.null_array();
+        }
+        Ok(())
+    },
     ..Command::BASE
 };
 
-fn lmpop(cx: &mut Ctx, args: &Args) -> Outcome {
+pub(super) const BLMPOP: Command = Command {
+    name: "blmpop",
+    arity: -5,
+    flags: Flags::WRITE.and(Flags::BLOCKING).and(Flags::MOVABLE_KEYS),
+    keys: &[KeySpec::count(2, &["RW", "access", "delete"])],
+    summary: "Take elements from the first list that is not empty, or wait",
+    run: blmpop,
+    ..LMPOP
+};
+
+fn blmpop(cx: &mut Ctx, args: &Args) -> Outcome {
+    let deadline_ms = deadline_seconds(args.at(1), cx.ks.now_ms)?;
+    let Some(keys) = pop_first(cx, args, 2)? else {
+        return Ok(());
+    };
+    if !cx.may_block() {
+        cx.reply.null_array();
+        return Ok(());
+    }
+    let wait = Wait {
+        deadline_ms,
+        kind: Kind::List,
+        on_missing: false,
+    };
+    cx.block(args, args.iter_from(3).take(keys), wait)
+}
+
+/// Takes from the first of the lists whose number is argument `first`; if none has anything, answers how many keys there
+/// are and replies nothing.
+fn pop_first(cx: &mut Ctx, args: &Args, first: usize) -> Result<Option<usize>, Error> {
     let above_zero = |i: usize, text: &'static str| {
         let number = args.int(i).ok().and_then(|n| usize::try_from(n).ok());
         number.filter(|n| *n > 0).ok_or(Error::new(text))
     };
-    let keys = above_zero(1, "ERR numkeys should be greater than 0")?;
+    let keys = above_zero(first, "ERR numkeys should be greater than 0")?;
     let at = keys
-        .checked_add(2)
+        .checked_add(first + 1)
         .filter(|at| *at < args.len())
         .ok_or(error::SYNTAX)?;
     let from = end(args, at)?;
@@ -100,7 +187,7 @@ fn lmpop(cx: &mut Ctx, args: &Args) -> Outcome {
         3 if args.is(at + 1, "count") => above_zero(at + 2, "ERR count should be greater than 0")?,
         _ => return Err(error::SYNTAX),
     };
-    for key in args.iter_from(2).take(keys) {
+    for key in args.iter_from(first + 1).take(keys) {
         let Some(slot) = cx.ks.write_kind(key, Kind::List)? else {
             continue;
         };
@@ -111,8 +198,7 @@ fn lmpop(cx: &mut Ctx, args: &Args) -> Outcome {
         take(cx, slot, key, from, taken);
         let name: &[u8] = if from == End::Head { b"LPOP" } else { b"RPOP" };
         cx.propagate(&[name, key, taken.to_string().as_bytes()]);
-        return Ok(());
+        return Ok(None);
     }
-    cx.reply.null_array();
-    Ok(())
+    Ok(Some(keys))
 }
