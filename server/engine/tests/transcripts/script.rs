@@ -47,6 +47,9 @@ pub struct Step {
     pub until: Option<Vec<u8>>,
     /// The server closes the connection after the answer.
     pub eof: bool,
+    /// Redis 7.0.15 answers the same. Read by the replay over sockets only.
+    #[allow(dead_code)]
+    pub same_in_7_0: bool,
     /// What a replica receives.
     pub propagated: Option<Vec<Vec<Expected>>>,
 }
@@ -103,6 +106,7 @@ impl Step {
             matching: text("match").map(str::to_string),
             until: text("until").map(bytes),
             eof: json["eof"].as_bool().unwrap_or(false),
+            same_in_7_0: json["same70"].as_bool().unwrap_or(true),
             propagated: json["prop"]
                 .as_array()
                 .map(|commands| commands.iter().map(expected).collect()),
