@@ -18,6 +18,7 @@ use mio::{Events, Poll, Token};
 use crate::config::table;
 use crate::cron::Cron;
 use crate::front::{Client, Ending, Front};
+use crate::keeper::LogState;
 use crate::config::Config;
 use crate::net::{Accepting, BufferLimit, ClientClass, Closing, Flush, Received, Stream};
 use crate::os::signals::Signals;
@@ -132,11 +133,15 @@ impl Node {
         if std::mem::take(&mut self.cron.retry_accept) {
             self.accept_again.append(&mut self.cron.accept_later);
         }
-        if !self.front.flush_log() {
-            // Under `appendfsync always` nothing may be acknowledged that is not on the disk.
-            self.front.ending = Some(Ending::Exit(1));
-            self.front.drop_replies();
-            return;
+        match self.front.flush_log() {
+            LogState::Fine => {}
+            LogState::Failed => self.engine.shared.gate.refuse_writes = self.front.write_refusal(),
+            LogState::Fatal => {
+                // Under `appendfsync always` nothing may be acknowledged that is not on the disk.
+                self.front.ending = Some(Ending::Exit(1));
+                self.front.drop_replies();
+                return;
+            }
         }
         self.flush_outputs();
         let garbage = self.engine.ks.take_garbage();

@@ -22,6 +22,17 @@ use crate::persist::append_files::{self, AppendFiles, AppendNames};
 const MULTI: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
 const EXEC: &[u8] = b"*1\r\n$4\r\nEXEC\r\n";
 
+/// How the log stands after a flush.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogState {
+    /// Written, or waiting for a sync that runs.
+    Fine,
+    /// The disk failed: from the next command on writes are refused, and the log is tried again in each tick.
+    Failed,
+    /// The disk failed under `appendfsync always`: nothing may be acknowledged and the process must end.
+    Fatal,
+}
+
 impl Front {
     /// Appends what a unit changed; in the file when [`Front::flush_log`] returns.
     pub(crate) fn append(&mut self, changes: &Feed, transaction: bool) {
@@ -43,18 +54,18 @@ impl Front {
         }
     }
 
-    /// Writes what waits, before replies leave. False: under `appendfsync always` the disk failed, nothing may be
-    /// acknowledged and the process must end.
-    pub(crate) fn flush_log(&mut self) -> bool {
-        let Some(open) = &mut self.keeper.append else { return true };
+    /// Writes what waits, before replies leave.
+    pub(crate) fn flush_log(&mut self) -> LogState {
+        let Some(open) = &mut self.keeper.append else { return LogState::Fine };
         let hold_syncs = self.keeper.work.is_some() && self.config.get(table::NO_APPENDFSYNC_ON_REWRITE);
         let now_ms = self.host.clock().monotonic_us() / 1000;
         match open.log.flush(now_ms, FlushMode { force: false, hold_syncs }, &self.log) {
             Flushed::Fatal(line) => {
                 self.log.warning(format_args!("{line}"));
-                false
+                LogState::Fatal
             }
-            Flushed::Done | Flushed::Postponed | Flushed::Failed => true,
+            Flushed::Failed => LogState::Failed,
+            Flushed::Done | Flushed::Postponed => LogState::Fine,
         }
     }
 

@@ -14,6 +14,8 @@ pub mod load;
 mod log;
 mod snapshot;
 
+pub(crate) use log::LogState;
+
 use std::path::PathBuf;
 
 use cairn_engine::base::time::Now;
