@@ -5,6 +5,7 @@ mod blocking;
 mod bound;
 mod combine;
 mod lookup;
+mod multi;
 mod random;
 mod range;
 mod remove;
@@ -14,6 +15,7 @@ use super::spec::Command;
 
 /// This family.
 pub const COMMANDS: &[&Command] = &[
+    &multi::BZMPOP,
     &blocking::BZPOPMAX,
     &blocking::BZPOPMIN,
     &add::ZADD,
@@ -26,7 +28,7 @@ pub const COMMANDS: &[&Command] = &[
     &combine::ZINTERCARD,
     &combine::ZINTERSTORE,
     &range::ZLEXCOUNT,
-    &remove::ZMPOP,
+    &multi::ZMPOP,
     &lookup::ZMSCORE,
     &remove::ZPOPMAX,
     &remove::ZPOPMIN,

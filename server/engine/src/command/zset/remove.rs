@@ -1,11 +1,11 @@
-//! Taking members out: ZREM, ZPOPMIN, ZPOPMAX, ZMPOP, ZREMRANGEBY*.
+//! Taking members out: ZREM, ZPOPMIN, ZPOPMAX, ZREMRANGEBY*.
 
 use super::bound::{By, Ends};
 use super::store;
 use crate::base::effect::EventClass;
 use crate::command::Args;
 use crate::command::ctx::Ctx;
-use crate::command::error::{self, Error, Outcome};
+use crate::command::error::{self, Outcome};
 use crate::command::reply::Protocol;
 use crate::command::spec::{Command, Flags, Group, KeySpec};
 use crate::structure::table::Slot;
@@ -178,53 +178,4 @@ pub(super) fn take_ranks(
         );
         remove_if_empty(cx, slot, key);
     }
-}
-
-pub(super) const ZMPOP: Command = Command {
-    name: "zmpop",
-    group: Group::SortedSet,
-    since: "7.0.0",
-    arity: -4,
-    flags: Flags::WRITE.and(Flags::MOVABLE_KEYS),
-    keys: &[KeySpec::count(1, &["RW", "access", "delete"])],
-    complexity: "O(K) + O(M*log(N)) where K is the number of provided keys, N being the number of elements in the sorted set, and M being the number of elements popped.",
-    summary: "Take members from the first sorted set that is not empty",
-    run: zmpop,
-    ..Command::BASE
-};
-
-fn zmpop(cx: &mut Ctx, args: &Args) -> Outcome {
-    let above_zero = |i: usize, text: &'static str| {
-        let number = args.int(i).ok().and_then(|n| usize::try_from(n).ok());
-        number.filter(|n| *n > 0).ok_or(Error::new(text))
-    };
-    let keys = above_zero(1, "ERR numkeys should be greater than 0")?;
-    let at = keys
-        .checked_add(2)
-        .filter(|at| *at < args.len())
-        .ok_or(error::SYNTAX)?;
-    let highest = args.is(at, "max");
-    if !highest && !args.is(at, "min") {
-        return Err(error::SYNTAX);
-    }
-    let count = match args.len() - at {
-        1 => 1,
-        3 if args.is(at + 1, "count") => above_zero(at + 2, "ERR count should be greater than 0")?,
-        _ => return Err(error::SYNTAX),
-    };
-    for key in args.iter_from(2).take(keys) {
-        let Some(slot) = cx.ks.write_kind(key, Kind::Zset)? else {
-            continue;
-        };
-        let taken = count.min(cx.ks.view(slot).count());
-        cx.reply.array(2);
-        cx.reply.bulk(key);
-        cx.reply.array(taken);
-        take_ranks(cx, slot, key, taken, highest, true);
-        let name: &[u8] = if highest { b"ZPOPMAX" } else { b"ZPOPMIN" };
-        cx.propagate(&[name, key, taken.to_string().as_bytes()]);
-        return Ok(());
-    }
-    cx.reply.null_array();
-    Ok(())
 }
