@@ -3,6 +3,7 @@
 //! A view is a checked header over borrowed bytes; edits are functions over `&mut Vec<u8>`. `check` walks everything and is
 //! what makes a blob from a file fit to be edited. Views over bytes that were never checked stop early, they do not panic.
 
+pub mod hll;
 pub mod intset;
 pub mod listpack;
 pub mod stream_node;
