@@ -32,7 +32,6 @@ pub struct Absent {
 /// Commands that look at or touch the data set as a whole.
 const WHOLE: &[&str] = &[
     "debug|digest",
-    "debug|reload",
     "dbsize",
     "keys",
     "scan",
@@ -59,7 +58,6 @@ const FATAL: &[&str] = &[
     "script",
     "monitor",
     "debug|set-active-expire",
-    "debug|reload",
     "debug|populate",
     "debug|quicklist-packed-threshold",
 ];

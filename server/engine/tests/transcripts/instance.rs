@@ -6,6 +6,9 @@ use cairn_engine::base::limits::Limits;
 use cairn_engine::command::error::{Error, Outcome};
 use cairn_engine::command::{Args, Command, Ctx, Flags, Group};
 use cairn_engine::persist::digest;
+use cairn_engine::persist::load::Loader;
+use cairn_engine::persist::save::{SaveOptions, save};
+use cairn_format::rdb::Dialect;
 
 use super::stage::World;
 
@@ -167,7 +170,43 @@ fn debug(cx: &mut Ctx, args: &Args) -> Outcome {
             cx.ks.active_expire = args.is(2, "1");
             cx.reply.ok();
         }
+        ("reload", 2) => {
+            reload(cx);
+            cx.reply.ok();
+        }
+        ("sleep", 3) => {
+            let seconds: f64 = String::from_utf8_lossy(args.at(2)).parse().unwrap_or(0.0);
+            let world = cx
+                .inst
+                .as_any()
+                .downcast_mut::<World>()
+                .expect("the tests' world");
+            world.slept_ms = (seconds * 1000.0) as u64;
+            cx.reply.ok();
+        }
         _ => return lacking(cx),
     }
     Ok(())
+}
+
+/// Saves the data set, forgets it, and loads it again.
+fn reload(cx: &mut Ctx) {
+    let options = SaveOptions {
+        dialect: Dialect::REDIS_7_2,
+        compress: true,
+        checksum: true,
+        aux: Vec::new(),
+        idle: false,
+        freq: false,
+    };
+    let (selected, databases) = (cx.ks.selected(), cx.ks.databases());
+    let mut bytes = Vec::new();
+    save(cx.ks, &mut bytes, &options, false, &mut |_| {}).expect("everything can be saved");
+    (0..databases).for_each(|db| {
+        cx.ks.flush(db);
+    });
+    let mut loader =
+        Loader::new(bytes.as_slice(), databases, true, true).expect("a header of our own");
+    while loader.step(cx.ks, 100).expect("a snapshot of our own") {}
+    cx.ks.select(selected);
 }

@@ -29,6 +29,8 @@ pub struct World {
     /// Propagated commands, as a replica would read them.
     fed: Vec<Vec<Vec<u8>>>,
     fed_db: usize,
+    /// The running command has slept so long.
+    pub slept_ms: u64,
     /// A command of the instance that this small one does not have was called.
     pub lacking: bool,
 }
@@ -133,6 +135,7 @@ impl Stage {
         self.world.now.wall_us += ms as i64 * 1000;
         self.world.now.mono_us += ms * 1000;
         self.engine.set_now(self.world.now);
+        self.engine.time_out(&mut self.world);
         while self.engine.expire(&mut self.world, 1000) > 0 {}
         self.hand_out();
     }
@@ -185,14 +188,31 @@ impl Stage {
         self.connect(name);
         let connection = self.connections.get_mut(name).expect("connected above");
         connection.input.extend_from_slice(bytes);
-        let (session, input) = (connection.session, std::mem::take(&mut connection.input));
-        let mut reply = Vec::new();
-        let (consumed, closed) = self.run_input(session, &input, &mut reply);
-        let connection = self.connections.get_mut(name).expect("connected above");
-        connection.input = input[consumed..].to_vec();
-        connection.output.extend_from_slice(&reply);
-        connection.closed |= closed;
+        self.run_connection(name);
         self.hand_out();
+        if self.world.slept_ms > 0 {
+            let ms = std::mem::take(&mut self.world.slept_ms);
+            self.sleep(ms);
+        }
+    }
+
+    fn run_connection(&mut self, name: &str) {
+        let connection = self.connections.get_mut(name).expect("a connection");
+        let (session, input) = (connection.session, std::mem::take(&mut connection.input));
+        let mut reply = std::mem::take(&mut connection.output);
+        let (consumed, closed) = self.run_input(session, &input, &mut reply);
+        let connection = self.connections.get_mut(name).expect("a connection");
+        connection.input = input[consumed..].to_vec();
+        connection.output = reply;
+        connection.closed |= closed;
+    }
+
+    fn is_blocked(&self, session: SessionId) -> bool {
+        self.engine
+            .shared
+            .sessions
+            .get(session)
+            .is_some_and(|s| s.blocked)
     }
 
     /// Runs commands; answers how much of the input was used and whether the client is to be closed.
@@ -253,16 +273,19 @@ impl Stage {
         out.extend(self.world.delivered.remove(&session).unwrap_or_default());
     }
 
-    /// Puts messages behind what their receivers have not read yet.
+    /// Puts messages behind what their receivers have not read yet, and lets those go on who do not wait any more.
     fn hand_out(&mut self) {
-        for connection in self.connections.values_mut() {
-            connection.output.extend(
-                self.world
-                    .delivered
-                    .remove(&connection.session)
-                    .unwrap_or_default(),
-            );
-            connection.closed |= self.world.closed.contains(&connection.session);
+        let names: Vec<String> = self.connections.keys().cloned().collect();
+        for name in names {
+            let connection = self.connections.get_mut(&name).expect("a name of the list");
+            let session = connection.session;
+            connection
+                .output
+                .extend(self.world.delivered.remove(&session).unwrap_or_default());
+            connection.closed |= self.world.closed.contains(&session);
+            if !connection.input.is_empty() && !connection.closed && !self.is_blocked(session) {
+                self.run_connection(&name);
+            }
         }
     }
 
@@ -279,6 +302,7 @@ impl Stage {
 
     /// Takes so many frames; all that is there if there are fewer.
     pub fn read_frames(&mut self, name: &str, count: usize) -> Vec<u8> {
+        self.wait_for(name, count);
         let all = self.read_all(name);
         let mut at = 0;
         for _ in 0..count {
@@ -286,6 +310,26 @@ impl Stage {
         }
         self.put_back(name, &all[at..]);
         all[..at].to_vec()
+    }
+
+    /// A reader waits: time passes until its blocked command gives up.
+    fn wait_for(&mut self, name: &str, count: usize) {
+        loop {
+            let Some(connection) = self.connections.get(name) else {
+                return;
+            };
+            let deadline = self
+                .engine
+                .next_deadline_ms()
+                .filter(|_| self.is_blocked(connection.session));
+            let Some(deadline) =
+                deadline.filter(|_| super::compare::frames(&connection.output) < count)
+            else {
+                return;
+            };
+            let ms = deadline - self.world.now.wall_ms();
+            self.sleep(ms.max(1) as u64);
+        }
     }
 
     /// Takes frames until one holds a word.

@@ -8,6 +8,7 @@ mod expire;
 mod name;
 mod object;
 mod scan;
+mod sort;
 mod wait;
 
 pub use scan::{ScanOptions, parse_cursor, reply_scan};
@@ -31,6 +32,8 @@ pub const COMMANDS: &[&Command] = &[
     &name::RANDOMKEY,
     &scan::KEYS,
     &scan::SCAN,
+    &sort::SORT,
+    &sort::SORT_RO,
     &wait::WAIT,
     &object::OBJECT,
     &expire::EXPIRE,

@@ -73,6 +73,7 @@ fn rename(cx: &mut Ctx, args: &Args, replace: bool) -> Outcome {
         cx.ks.remove(slot);
     }
     cx.ks.rename(from, to);
+    cx.ks.notify(EventClass::NEW, "new", to);
     cx.ks.changed(from, 1);
     cx.ks.changed(to, 0);
     cx.ks.notify(EventClass::GENERIC, "rename_from", from);
@@ -116,6 +117,7 @@ fn move_key(cx: &mut Ctx, args: &Args) -> Outcome {
     if moved {
         cx.ks.changed(key, 1);
         cx.ks.touch_watchers(to, key);
+        cx.ks.notify_in(to, EventClass::NEW, "new", key);
         cx.ks.notify(EventClass::GENERIC, "move_from", key);
         cx.ks.notify_in(to, EventClass::GENERIC, "move_to", key);
     }

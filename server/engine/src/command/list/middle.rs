@@ -67,7 +67,8 @@ fn lset(cx: &mut Ctx, args: &Args) -> Outcome {
         .ks
         .write_kind(key, Kind::List)?
         .ok_or(error::NO_SUCH_KEY)?;
-    let index = args.int(2)?;
+    // Redis keeps the lowest 32 bits of the index.
+    let index = i64::from(args.int(2)? as i32);
     let slot = store::prepare(cx.ks, slot, std::iter::once(value));
     let (slot, found) = store::edit(
         cx.ks,
@@ -98,7 +99,7 @@ pub(super) const LREM: Command = Command {
 
 fn lrem(cx: &mut Ctx, args: &Args) -> Outcome {
     let (key, value) = (args.at(1), args.at(3));
-    let count = args.int_within(2, -i64::MAX, i64::MAX)?;
+    let count = args.int(2)?;
     let Some(slot) = cx.ks.write_kind(key, Kind::List)? else {
         cx.reply.int(0);
         return Ok(());
@@ -183,8 +184,8 @@ impl Search {
             most: 0,
         };
         let positive = |i: usize, text: &'static str| {
-            let number = args.int(i)?;
-            usize::try_from(number).map_err(|_| error::Error::new(text))
+            let number = args.int(i).ok().and_then(|n| usize::try_from(n).ok());
+            number.ok_or(error::Error::new(text))
         };
         let mut i = 3;
         while i < args.len() {

@@ -7,6 +7,8 @@ mod read;
 mod store;
 mod transfer;
 
+pub(crate) use store::replace_list;
+
 use super::spec::Command;
 
 /// This family.

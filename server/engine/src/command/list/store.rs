@@ -130,3 +130,18 @@ fn chain(ks: &mut Keyspace, slot: Slot) -> &mut List {
         _ => unreachable!("a list that is not packed is a chain"),
     }
 }
+
+/// Replaces what is at a key by a list of these values; no values remove the key. Answers whether it existed.
+pub(crate) fn replace_list(ks: &mut Keyspace, key: &[u8], values: &[Vec<u8>]) -> bool {
+    let existed = ks.delete(key);
+    if values.is_empty() {
+        return existed;
+    }
+    let slot = create(ks, key);
+    let mut slot = prepare(ks, slot, values.iter().map(Vec::as_slice));
+    for value in values {
+        slot = push(ks, slot, End::Tail, value);
+    }
+    shrink(ks, slot);
+    existed
+}

@@ -11,7 +11,9 @@ use crate::command::spec::{Command, Flags, Group, KeySpec};
 use crate::command::string::delete_key;
 use crate::keyspace::Keyspace;
 use crate::structure::table::Slot;
-use crate::value::{Kind, ValueRef, set};
+use crate::value::{Encoding, Kind, NewValue, ValueRef, set};
+use cairn_format::encoding::listpack;
+use cairn_format::text::number::parse_i64;
 
 pub(super) const SINTER: Command = Command {
     name: "sinter",
@@ -157,9 +159,7 @@ fn union(ks: &Keyspace, sets: &[Option<Slot>]) -> Vec<Vec<u8>> {
             }
         }
     }
-    if sets.iter().flatten().all(|slot| is_intset(ks.view(*slot))) {
-        sort_integers(&mut all);
-    }
+    as_added(&mut all);
     all
 }
 
@@ -170,15 +170,15 @@ fn diff(ks: &Keyspace, sets: &[Option<Slot>]) -> Vec<Vec<u8>> {
     let others: Vec<ValueRef> = others.iter().flatten().map(|s| ks.view(*s)).collect();
     let mut left = members(ks.view(*first));
     left.retain(|member| !others.iter().any(|set| set::contains(*set, member)));
+    as_added(&mut left);
     left
 }
 
-fn is_intset(set: ValueRef) -> bool {
-    matches!(set, ValueRef::Packed(_, crate::value::Encoding::Intset, _))
-}
-
-fn sort_integers(members: &mut [Vec<u8>]) {
-    members.sort_by_key(|member| cairn_format::text::number::parse_i64(member));
+/// The order that members have after they were added one by one: integers are sorted until something else comes.
+fn as_added(members: &mut [Vec<u8>]) {
+    let number = |member: &Vec<u8>| parse_i64(member);
+    let integers = members.iter().take_while(|m| number(m).is_some()).count();
+    members[..integers].sort_by_key(number);
 }
 
 fn answer(cx: &mut Ctx, args: &Args, operation: Operation) -> Outcome {
@@ -204,7 +204,7 @@ fn store_result(cx: &mut Ctx, args: &Args, operation: Operation) -> Outcome {
     if let Some(slot) = old {
         cx.ks.remove(slot);
     }
-    fill(cx.ks, target, &found)?;
+    fill(cx.ks, target, &found, operation)?;
     let event = match operation {
         Operation::Inter => "sinterstore",
         Operation::Union => "sunionstore",
@@ -215,8 +215,23 @@ fn store_result(cx: &mut Ctx, args: &Args, operation: Operation) -> Outcome {
     Ok(())
 }
 
-/// Makes a set of members that are all different.
-fn fill(ks: &mut Keyspace, key: &[u8], members: &[Vec<u8>]) -> Outcome {
+/// Makes a set of members that are all different. An intersection begins as a listpack, whatever its members are, and
+/// becomes an intset at the end if it can; the others begin as an intset.
+fn fill(ks: &mut Keyspace, key: &[u8], members: &[Vec<u8>], operation: Operation) -> Outcome {
+    let limits = &ks.limits;
+    let integers = members.iter().all(|member| parse_i64(member).is_some());
+    let packed = members.len() <= limits.set_listpack_entries
+        && members.iter().all(|m| m.len() <= limits.set_listpack_value)
+        && !(integers && members.len() <= limits.set_intset_entries);
+    if operation == Operation::Inter && packed {
+        let mut blob = listpack::empty();
+        for member in members {
+            listpack::push_back(&mut blob, member);
+        }
+        let value = NewValue::packed(Kind::Set, Encoding::Listpack, &blob);
+        ks.add(key, value, None);
+        return Ok(());
+    }
     let mut slot = store::open(ks, key, &members[0])?;
     for member in members {
         (slot, _) = store::add(ks, slot, member);

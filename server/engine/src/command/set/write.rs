@@ -118,7 +118,11 @@ fn remove_if_empty(cx: &mut Ctx, slot: Slot, key: &[u8]) {
 
 fn spop_count(cx: &mut Ctx, args: &Args) -> Outcome {
     let key = args.at(1);
-    let count = usize::try_from(args.int(2)?).map_err(|_| error::MUST_BE_POSITIVE)?;
+    let count = args
+        .int(2)
+        .ok()
+        .and_then(|n| usize::try_from(n).ok())
+        .ok_or(error::MUST_BE_POSITIVE)?;
     let Some(mut slot) = cx.ks.write_kind(key, Kind::Set)? else {
         cx.reply.set(0);
         return Ok(());

@@ -74,7 +74,8 @@ fn many(cx: &mut Ctx, slot: Slot, count: i64, with_scores: bool) {
         });
     };
     match choice {
-        Choice::All => show(0..len),
+        // Redis walks a sorted set from its end here.
+        Choice::All => (0..len).rev().for_each(|at| show(at..at + 1)),
         Choice::Some(places) => places.iter().for_each(|at| show(*at..at + 1)),
         Choice::Repeated(times) => {
             let mut random = cx.ks.random.clone();
