@@ -232,11 +232,13 @@ impl Setup {
     /// Starts without waiting for anything.
     pub fn launch(&self) -> Server {
         let port = self.port.unwrap_or_else(free_port);
+        let earlier = fs::metadata(&self.log).map_or(0, |log| log.len() as usize);
         Server {
             child: self.spawn(port),
             program: self.program,
             port,
             log: self.log.clone(),
+            earlier,
             quiet: false,
         }
     }
@@ -248,7 +250,7 @@ impl Setup {
             if server.wait_ready() {
                 return server;
             }
-            let log = server.log();
+            let log = &server.log()[server.earlier..];
             let taken = log.contains("Address already in use") && self.port.is_none();
             assert!(taken, "{:?} did not start:\n{log}", self.program);
             // Somebody took the port between the question and the start.
@@ -284,6 +286,9 @@ pub struct Server {
     /// Where it listens.
     pub port: u16,
     log: PathBuf,
+    /// Bytes of the log that were there before this start.
+    earlier: usize,
+    /// The log of a failure is not worth printing.
     quiet: bool,
 }
 
@@ -312,7 +317,7 @@ impl Server {
             if self.child.try_wait().unwrap().is_some() {
                 return false;
             }
-            if self.log().contains("Ready to accept connections") {
+            if self.log()[self.earlier..].contains("Ready to accept connections") {
                 return true;
             }
             std::thread::sleep(Duration::from_millis(10));
