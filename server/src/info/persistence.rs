@@ -131,6 +131,7 @@ pub(super) fn extra(view: &View, text: &mut String) {
             ("aof_base_size", open.base_size),
             ("aof_pending_rewrite", u64::from(keeper.rewrite_scheduled)),
             ("aof_buffer_length", open.log.buffered() as u64),
+            ("aof_pending_bio_fsync", open.log.pending_syncs() as u64),
             ("aof_delayed_fsync", open.log.delayed()),
         ] {
             text.push_str(&format!("{name}:{value}\r\n"));
