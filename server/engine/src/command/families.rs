@@ -2,7 +2,8 @@
 
 use super::spec::Command;
 use super::{
-    bitmap, connection, generic, hash, introspect, list, pubsub, set, string, transaction, zset,
+    bitmap, connection, generic, hash, hyperloglog, introspect, list, pubsub, set, string,
+    transaction, zset,
 };
 
 /// All lists, in the order in which COMMAND answers.
@@ -11,6 +12,7 @@ pub const ALL: &[&[&Command]] = &[
     connection::COMMANDS,
     generic::COMMANDS,
     hash::COMMANDS,
+    hyperloglog::COMMANDS,
     introspect::COMMANDS,
     list::COMMANDS,
     pubsub::COMMANDS,

@@ -15,6 +15,7 @@ pub mod families;
 pub mod generic;
 pub mod hash;
 pub mod help;
+pub mod hyperloglog;
 pub mod introspect;
 pub mod keys;
 pub mod list;
