@@ -174,8 +174,8 @@ impl Engine {
         false
     }
 
-    /// Removes expired keys database by database for at most `budget_us`, and propagates the removals.
-    /// Answers how many keys went.
+    /// Removes expired keys and fields database by database for at most `budget_us`, and propagates the removals.
+    /// Answers how many went.
     pub fn expire(&mut self, inst: &mut dyn Instance, budget_us: u64) -> usize {
         if !self.ks.active_expire || self.shared.gate.loading {
             return 0;
@@ -190,6 +190,7 @@ impl Engine {
             removed += self
                 .ks
                 .expire_cycle(per_loop, stale_percent, &mut || inst.mono_us() < end);
+            removed += self.ks.expire_fields(&mut || inst.mono_us() < end);
             self.flush_effects_one_by_one(inst);
             if inst.mono_us() >= end {
                 break;

@@ -1,9 +1,9 @@
 //! The one door to a value that is about to change.
 
 use super::Keyspace;
-use crate::structure::record::{INLINE_MAX, Payload, PayloadMut};
+use crate::structure::record::{INLINE_MAX, Payload, PayloadMut, Tag};
 use crate::structure::table::Slot;
-use crate::value::{Encoding, Kind, NewValue, Object, ValueRef, encoding_of, kind_of, tag};
+use crate::value::{Encoding, HashTable, Kind, NewValue, Object, ValueRef, encoding_of, kind_of};
 
 /// A key of the selected database whose value may be changed. The guard follows the record when it moves.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl<'k> Change<'k> {
     }
 
     /// The value behind the pointer, if there is one. A packed blob must keep fitting its encoding;
-    /// see [`Self::edit_packed`].
+    /// see [`Self::edit_packed`]. Not for hashes: see [`Self::edit_hash`].
     pub fn object(self) -> Option<&'k mut Object> {
         match self.ks.keys().payload_mut(self.slot) {
             PayloadMut::Heap(object) => Some(object),
@@ -39,11 +39,12 @@ impl<'k> Change<'k> {
 
     /// Replaces the value, keeps key and expiry. Answers the record's new place.
     pub fn replace(self, value: NewValue) -> Slot {
-        self.ks.forget_ttl_hash(self.slot);
+        self.ks.forget_fields(self.slot);
         let (slot, old) = self
             .ks
             .keys()
             .set_payload(self.slot, value.tag, value.payload);
+        self.ks.adopt_fields(slot);
         if let Some(object) = old {
             self.ks.discard(object);
         }
@@ -56,10 +57,35 @@ impl<'k> Change<'k> {
         self.replace(NewValue::int(i))
     }
 
+    /// Edits a hash that is a table; nothing happens to any other value.
+    #[inline]
+    pub fn edit_hash<R>(self, edit: impl FnOnce(&mut HashTable) -> R) -> Option<R> {
+        let PayloadMut::Heap(Object::Hash(table)) = self.ks.keys().payload_mut(self.slot) else {
+            return None;
+        };
+        let before = table.next_expire();
+        let result = edit(table);
+        let after = table.next_expire();
+        self.ks.follow_fields(self.slot, before, after);
+        Some(result)
+    }
+
     /// Edits a packed blob (listpack, intset) or a string's bytes as a vector, and stores the result in the same
     /// encoding: in the record while it is short, behind a pointer from then on.
     pub fn edit_packed<R>(self, edit: impl FnOnce(&mut Vec<u8>) -> R) -> (Slot, R) {
         let record_tag = self.ks.record(self.slot).tag();
+        if encoding_of(record_tag) != Encoding::ListpackEx {
+            return self.edit_blob(record_tag, edit);
+        }
+        let before = self.ks.fields_due(self.slot);
+        let Change { ks, slot } = self;
+        let (slot, result) = Change::new(ks, slot).edit_blob(record_tag, edit);
+        let after = ks.fields_due(slot);
+        ks.follow_fields(slot, before, after);
+        (slot, result)
+    }
+
+    fn edit_blob<R>(self, record_tag: Tag, edit: impl FnOnce(&mut Vec<u8>) -> R) -> (Slot, R) {
         if let PayloadMut::Heap(Object::Packed(blob)) = self.ks.keys().payload_mut(self.slot) {
             let result = edit(blob);
             if blob.capacity() > 2 * blob.len() + 64 {
@@ -86,16 +112,5 @@ impl<'k> Change<'k> {
         scratch.clear();
         self.ks.scratch = scratch;
         (slot, result)
-    }
-
-    /// Names another encoding for the same payload (listpack to listpackex and the like).
-    pub fn set_encoding(self, encoding: Encoding) -> Slot {
-        let record = self.ks.record(self.slot);
-        let kind = kind_of(record.tag());
-        if encoding_of(record.tag()) == encoding {
-            return self.slot;
-        }
-        self.ks.keys().set_tag(self.slot, tag(kind, encoding));
-        self.slot
     }
 }

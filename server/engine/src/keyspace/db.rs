@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::field_expire::FieldIndex;
 use crate::session::SessionId;
 use crate::session::blocked::Waiter;
 use crate::structure::keyed::Keyed;
@@ -18,8 +19,8 @@ pub struct Db {
     pub(crate) waiters: HashMap<Box<[u8]>, Vec<Waiter>>,
     /// Mean time to live of the keys that active expiry sampled, milliseconds.
     pub(crate) avg_ttl_ms: i64,
-    /// Hashes with field expiry.
-    pub(crate) ttl_hashes: usize,
+    /// Hashes with fields that expire.
+    pub(super) fields: FieldIndex,
 }
 
 impl Db {
@@ -29,7 +30,7 @@ impl Db {
             watchers: HashMap::new(),
             waiters: HashMap::new(),
             avg_ttl_ms: 0,
-            ttl_hashes: 0,
+            fields: FieldIndex::default(),
         }
     }
 

@@ -3,7 +3,6 @@
 use super::Keyspace;
 use crate::base::effect::EventClass;
 use crate::structure::table::Slot;
-use crate::value::{Encoding, encoding_of};
 
 impl Keyspace {
     /// Removes a key whose time has come, as a change of its own.
@@ -19,15 +18,6 @@ impl Keyspace {
         let db = self.current;
         self.touch_watchers(db, key);
         self.notify(EventClass::EXPIRED, "expired", key);
-    }
-
-    /// Keeps the count of hashes with field expiry right when one leaves.
-    pub(super) fn forget_ttl_hash(&mut self, slot: Slot) {
-        let tag = self.record(slot).tag();
-        if encoding_of(tag) == Encoding::ListpackEx {
-            self.ttl_hashes -= 1;
-            self.dbs[self.current].ttl_hashes -= 1;
-        }
     }
 
     /// Looks for expired keys in the selected database: samples of `per_loop` keys with an expiry, again while more

@@ -2,8 +2,8 @@
 //! limits, what changed, what is to be freed.
 //!
 //! Invariants:
-//! - An expired key is never seen: every look-up removes it first and leaves a DEL in the effects. While a log or
-//!   snapshot is loaded (`keep_expired`) nothing expires.
+//! - An expired key or hash field is never seen: every look-up removes it first and leaves a DEL or HDEL in the effects.
+//!   While a log or snapshot is loaded (`keep_expired`) nothing expires.
 //! - A value is changed only through [`Keyspace::change`] and its relatives, so that there is one place
 //!   where a snapshot without fork could hook in.
 //! - A [`Slot`] is good until the next insertion, removal or replacement in its database.
@@ -11,6 +11,7 @@
 pub mod change;
 pub mod db;
 pub mod expire;
+mod field_expire;
 pub mod garbage;
 pub mod relocate;
 pub mod weigh;
@@ -174,6 +175,9 @@ impl Keyspace {
                 self.expire_key(slot, key);
                 None
             }
+            _ if self.dbs[self.current].fields.next_ms() < self.now_ms => {
+                self.without_due_fields(slot, key)
+            }
             _ => Some(slot),
         }
     }
@@ -272,6 +276,7 @@ impl Keyspace {
         let keys = self.keys();
         let slot = keys.insert(hash, key, value.tag, value.payload, expire);
         keys.get(slot).set_access(access);
+        self.adopt_fields(slot);
         if self.limits.notify & crate::base::effect::EventClass::NEW != 0 {
             self.notify(crate::base::effect::EventClass::NEW, "new", key);
         }
@@ -288,8 +293,9 @@ impl Keyspace {
 
     /// Replaces the value at a key and sets its expiry.
     pub fn overwrite(&mut self, slot: Slot, value: NewValue, expire: Option<i64>) -> Slot {
-        self.forget_ttl_hash(slot);
+        self.forget_fields(slot);
         let (slot, old) = self.keys().store(slot, value.tag, value.payload, expire);
+        self.adopt_fields(slot);
         if let Some(object) = old {
             self.discard(object);
         }
@@ -310,7 +316,7 @@ impl Keyspace {
 
     /// Removes a key; a large value is freed elsewhere.
     pub fn remove(&mut self, slot: Slot) {
-        self.forget_ttl_hash(slot);
+        self.forget_fields(slot);
         let removed = self.keys().remove(slot);
         if let Some(object) = removed.into_heap() {
             self.discard(object);
@@ -472,7 +478,7 @@ impl Keyspace {
             }
         }
         let removed = self.dbs[db].keys.len();
-        self.ttl_hashes -= std::mem::take(&mut self.dbs[db].ttl_hashes);
+        self.ttl_hashes -= std::mem::take(&mut self.dbs[db].fields).len();
         if removed > 0 {
             self.garbage
                 .push(Garbage::Keys(Box::new(self.dbs[db].keys.clear())));

@@ -2,7 +2,7 @@
 
 use super::Keyspace;
 use crate::structure::record::Record;
-use crate::value::{Encoding, Object, encoding_of};
+use crate::value::Object;
 
 impl Keyspace {
     /// Gives the value of `from` the name `to`, which must be free. Without `from` nothing happens.
@@ -29,17 +29,14 @@ impl Keyspace {
 
     fn detach(&mut self, key: &[u8]) -> Option<Record<Object>> {
         let slot = self.find(key)?;
-        self.forget_ttl_hash(slot);
+        self.forget_fields(slot);
         Some(self.keys().remove(slot))
     }
 
     fn attach(&mut self, record: Record<Object>) {
-        if encoding_of(record.tag()) == Encoding::ListpackEx {
-            self.ttl_hashes += 1;
-            self.dbs[self.current].ttl_hashes += 1;
-        }
         let hash = self.hasher.hash(record.key());
-        self.keys().insert_record(hash, record);
+        let slot = self.keys().insert_record(hash, record);
+        self.adopt_fields(slot);
     }
 
     /// Any key of the selected database that is not expired; each is as likely as any other.

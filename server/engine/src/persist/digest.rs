@@ -95,10 +95,13 @@ fn add_collection(sum: &mut Digest, value: ValueRef) {
     match value.kind() {
         Kind::List => value.each(&mut |entry| sum.mix(entry.text(&mut a))),
         Kind::Set => value.each(&mut |entry| sum.xor(entry.text(&mut a))),
-        Kind::Hash => value.each_field(&mut |field, value, _| {
+        Kind::Hash => value.each_field(&mut |field, value, expire| {
             let mut one = Digest::default();
             one.mix(field.text(&mut a));
             one.mix(value.text(&mut b));
+            if expire.is_some() {
+                one.xor(b"!!hexpire!!");
+            }
             sum.xor(&one.0);
         }),
         Kind::Zset => value.each_scored(&mut |member, score| {

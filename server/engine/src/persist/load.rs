@@ -42,7 +42,7 @@ pub enum LoadError {
     Unheld {
         /// Database.
         db: u64,
-        /// The key.
+        /// The key; empty for what belongs to no key.
         key: Vec<u8>,
         /// What is there.
         what: Unheld,
@@ -55,6 +55,9 @@ impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             LoadError::Damaged(error) => write!(f, "{error}"),
+            LoadError::Unheld { key, what, offset, .. } if key.is_empty() => {
+                write!(f, "offset {offset} (0x{offset:x}): {} cannot be held yet", what.0)
+            }
             LoadError::Unheld { db, key, what, offset } => write!(
                 f,
                 "offset {offset} (0x{offset:x}): db {db}, key {}: {} cannot be held yet",
@@ -201,6 +204,10 @@ fn store(
     if let Some(idle) = head.idle_s {
         let access = lru_clock(ks.now_ms - (idle as i64).saturating_mul(1000));
         ks.record(slot).set_access(access);
+    }
+    if drop_expired && !ks.drop_dead_fields(slot) {
+        report.expired += 1;
+        return Ok(());
     }
     report.keys += 1;
     Ok(())

@@ -65,6 +65,12 @@ fn write_collection(out: &mut Vec<u8>, key: &[u8], value: ValueRef) {
         Kind::Hash => {
             let mut chunks = Chunks::new(out, b"HMSET", key, value.count(), 2);
             value.each_field(&mut |field, value, _| chunks.item(&[field.text(&mut a), value.text(&mut b)]));
+            value.each_field(&mut |field, _, expire| {
+                if let Some(at) = expire {
+                    let at = b.format(at);
+                    write_command(out, &[b"HPEXPIREAT", key, at, b"FIELDS", b"1", field.text(&mut a)]);
+                }
+            });
         }
         Kind::Zset => {
             let mut chunks = Chunks::new(out, b"ZADD", key, value.count(), 2);

@@ -120,6 +120,10 @@ pub fn write_record<W: Write>(writer: &mut Writer<W>, head: &Head, record: &Reco
             table.iter().try_for_each(|member| writer.element(member.key()))
         }
         ValueRef::Hash(table) => {
+            if let Some(lowest) = table.next_expire() {
+                writer.begin_expiring_hash(head, table.len() as u64, lowest)?;
+                return table.iter().try_for_each(|field| writer.expiring_field(field.key(), field.value(), field.expire()));
+            }
             writer.begin_hash(head, table.len() as u64)?;
             table.iter().try_for_each(|field| writer.field(field.key(), field.value()))
         }

@@ -14,6 +14,7 @@ use crate::structure::ranked::Ranked;
 use crate::structure::table::Hasher;
 use crate::value::elements::{ints, pack};
 use crate::value::list::{List, ListLimits};
+use crate::value::hash_ttl::{self, Ttl};
 use crate::value::{Encoding, HashTable, Kind, NewValue, Object, SetTable, hash, set, zset};
 
 /// What a saved value became.
@@ -180,42 +181,55 @@ impl Builder<'_> {
     }
 
     fn hash(&self, saved: &Hash) -> Read<Loaded> {
-        if let Hash::Listpack(blob) = saved {
-            let fields = pack(blob.bytes()).len() / 2;
-            if fields > 0 && fields <= self.limits.hash_listpack_entries {
-                return Ok(Loaded::Packed(Kind::Hash, Encoding::Listpack, blob.bytes().to_vec()));
+        let packed = match saved {
+            Hash::Listpack(blob) => Some((Encoding::Listpack, blob.bytes())),
+            Hash::ExpiringListpack(blob) => Some((Encoding::ListpackEx, blob.bytes())),
+            _ => None,
+        };
+        if let Some((encoding, blob)) = packed {
+            let fields = pack(blob).len() / hash::stride(encoding);
+            let ordered = encoding == Encoding::Listpack || hash_ttl::is_ordered(blob);
+            if fields > 0 && fields <= self.limits.hash_listpack_entries && ordered {
+                return Ok(Loaded::Packed(Kind::Hash, encoding, blob.to_vec()));
             }
         }
-        let mut packed = Some(listpack::empty());
-        let mut table = HashTable::new(self.hasher);
-        let mut count = 0;
+        self.build_hash(saved)
+    }
+
+    /// Collects fields as long as they may be packed, and fills a table from the first one that may not.
+    fn build_hash(&self, saved: &Hash) -> Read<Loaded> {
+        let mut packed = Vec::new();
+        let mut table: Option<HashTable> = None;
         let (mut a, mut b) = (I64Text::new(), I64Text::new());
         for field in saved.fields() {
             let field = field?;
-            if field.expire_ms.is_some() {
-                return Ok(Loaded::Unheld(Unheld("a hash with field expiry")));
-            }
             let (name, value) = (field.name.bytes(&mut a), field.value.bytes(&mut b));
-            count += 1;
-            let fits = count <= self.limits.hash_listpack_entries && hash::fits(self.limits, name, value);
-            if !fits && let Some(blob) = packed.take() {
-                table = hash::table_of(&blob, self.hasher);
+            let fits = packed.len() < self.limits.hash_listpack_entries && hash::fits(self.limits, name, value);
+            if table.is_none() && fits {
+                packed.push((name.to_vec(), value.to_vec(), field.expire_ms));
+                continue;
             }
-            match &mut packed {
-                Some(blob) => {
-                    listpack::push_back(blob, name);
-                    listpack::push_back(blob, value);
-                }
-                None => {
-                    hash::table_set(&mut table, name, value);
-                }
+            let table = table.get_or_insert_with(|| HashTable::new(self.hasher));
+            for (name, value, at) in packed.drain(..) {
+                table.set(&name, &value, Ttl::Set(at));
             }
+            table.set(name, value, Ttl::Set(field.expire_ms));
         }
-        Ok(match packed {
-            _ if count == 0 => Loaded::Empty,
-            Some(blob) => Loaded::Packed(Kind::Hash, Encoding::Listpack, blob),
-            None => Loaded::Value(NewValue::object(Object::Hash(table))),
-        })
+        if let Some(table) = table {
+            return Ok(Loaded::Value(NewValue::object(Object::Hash(table))));
+        }
+        if packed.is_empty() {
+            return Ok(Loaded::Empty);
+        }
+        if packed.iter().any(|(_, _, at)| at.is_some()) {
+            return Ok(Loaded::Packed(Kind::Hash, Encoding::ListpackEx, hash_ttl::packed_of(packed)));
+        }
+        let mut blob = listpack::empty();
+        for (name, value, _) in &packed {
+            listpack::push_back(&mut blob, name);
+            listpack::push_back(&mut blob, value);
+        }
+        Ok(Loaded::Packed(Kind::Hash, Encoding::Listpack, blob))
     }
 }
 

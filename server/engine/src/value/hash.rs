@@ -65,47 +65,11 @@ pub fn packed_remove(blob: &mut Vec<u8>, field: &[u8], stride: usize) -> bool {
     }
 }
 
-/// Sets a field of a table; whether it is new. A field's expiry, if it has one, stays.
-pub fn table_set(table: &mut HashTable, field: &[u8], value: &[u8]) -> bool {
-    let hash = table.hasher().hash(field);
-    match table.find(hash, field) {
-        Some(slot) => {
-            table.update(slot, |f| f.set_value(value));
-            false
-        }
-        None => {
-            table.insert(hash, Field::new(field, value, None));
-            true
-        }
-    }
-}
-
-/// Removes a field of a table; whether it was there.
-pub fn table_remove(table: &mut HashTable, field: &[u8]) -> bool {
-    match table.find(table.hasher().hash(field), field) {
-        Some(slot) => {
-            drop(table.remove(slot));
-            true
-        }
-        None => false,
-    }
-}
-
 /// The same fields as a table.
 pub fn to_table(hash: ValueRef, hasher: Hasher) -> NewValue<'static> {
     let mut table = HashTable::new(hasher);
     fill(&mut table, hash);
     NewValue::object(Object::Hash(table))
-}
-
-/// The fields of a listpack as a table.
-pub fn table_of(blob: &[u8], hasher: Hasher) -> HashTable {
-    let mut table = HashTable::new(hasher);
-    fill(
-        &mut table,
-        ValueRef::Packed(super::Kind::Hash, Encoding::Listpack, blob),
-    );
-    table
 }
 
 fn fill(table: &mut HashTable, hash: ValueRef) {

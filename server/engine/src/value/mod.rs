@@ -15,7 +15,9 @@
 pub mod bits;
 pub mod copy;
 pub mod elements;
+pub mod geohash;
 pub mod hash;
+pub mod hash_ttl;
 pub mod list;
 pub mod list_pack;
 pub mod set;
@@ -23,17 +25,17 @@ pub mod stream;
 pub mod stream_group;
 pub mod zset;
 
+pub use hash_ttl::HashTable;
+
 use bytes::Bytes;
 use cairn_format::text::number::parse_i64;
 
 use crate::structure::ranked::Ranked;
-use crate::structure::record::{Field, INLINE_MAX, Member, Payload, PayloadRef, Tag};
+use crate::structure::record::{INLINE_MAX, Member, Payload, PayloadRef, Tag};
 use crate::structure::table::Table;
 
 /// A set as a hash table of members.
 pub type SetTable = Table<Member>;
-/// A hash as a hash table of fields.
-pub type HashTable = Table<Field>;
 
 /// The type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

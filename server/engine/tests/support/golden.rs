@@ -65,6 +65,22 @@ fn differences(ours: &Json, theirs: &Json, found: &mut Vec<String>) {
     }
 }
 
+/// Commands of later versions, which Redis 7.2 says nothing of.
+const NEWER: &[&str] = &[
+    "hexpire",
+    "hexpireat",
+    "hexpiretime",
+    "hgetdel",
+    "hgetex",
+    "hpersist",
+    "hpexpire",
+    "hpexpireat",
+    "hpexpiretime",
+    "hpttl",
+    "hsetex",
+    "httl",
+];
+
 /// Every field in which a command of the bench's engine differs from Redis's command of that name.
 pub fn differences_from_redis(bench: &mut Bench) -> Vec<String> {
     let golden = golden();
@@ -74,6 +90,7 @@ pub fn differences_from_redis(bench: &mut Bench) -> Vec<String> {
         let ours = described(command);
         match by_name(&golden, &ours["name"]) {
             Some(theirs) => differences(&ours, theirs, &mut found),
+            None if NEWER.iter().any(|name| ours["name"] == *name) => {}
             None => found.push(format!("{} is no command of Redis 7.2", ours["name"])),
         }
     }

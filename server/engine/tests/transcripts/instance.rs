@@ -192,7 +192,7 @@ fn debug(cx: &mut Ctx, args: &Args) -> Outcome {
 /// Saves the data set, forgets it, and loads it again.
 fn reload(cx: &mut Ctx) {
     let options = SaveOptions {
-        dialect: Dialect::REDIS_7_2,
+        dialect: Dialect::redis(if cx.ks.ttl_hashes > 0 { 12 } else { 11 }),
         compress: true,
         checksum: true,
         aux: Vec::new(),

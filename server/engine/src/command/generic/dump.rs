@@ -14,10 +14,14 @@ use crate::keyspace::lru_clock;
 use crate::persist::save::write_record;
 use crate::persist::value::{Builder, Loaded};
 use crate::structure::table::Slot;
+use crate::value::hash_ttl;
 use crate::value::{Kind, NewValue};
 
-/// The newest payload that RESTORE takes: that of Redis 7.2.
-const DIALECT: Dialect = Dialect::REDIS_7_2;
+/// The newest payload that RESTORE takes. Redis takes its own version and older ones; values that the engine cannot hold
+/// are refused one by one.
+const NEWEST: Dialect = Dialect::NEWEST_REDIS;
+/// What DUMP writes if fields of a hash expire: that of Redis 7.4. Everything else is in the form of 7.2.
+const WITH_FIELD_EXPIRY: Dialect = Dialect::redis(12);
 
 pub(super) const DUMP: Command = Command {
     name: "dump",
@@ -39,7 +43,13 @@ fn dump_value(cx: &mut Ctx, args: &Args) -> Outcome {
         return Ok(());
     };
     let record = cx.ks.record(slot);
-    let payload = dump::build(WriteOptions::new(DIALECT), |writer| {
+    let expires = hash_ttl::next_expire(cx.ks.view(slot)).is_some();
+    let dialect = if expires {
+        WITH_FIELD_EXPIRY
+    } else {
+        Dialect::REDIS_7_2
+    };
+    let payload = dump::build(WriteOptions::new(dialect), |writer| {
         write_record(writer, &Head::default(), record)
     });
     let payload = payload.map_err(|why| Error::text(format!("ERR {why}")))?;
@@ -167,7 +177,7 @@ fn bad_data() -> Error {
 /// Checks frame and content: a client's bytes are looked through to the last entry before they become a value.
 fn read_payload(cx: &mut Ctx, payload: &[u8]) -> Result<Loaded, Error> {
     let invalid = Error::new("ERR DUMP payload version or checksum are wrong");
-    let payload = Payload::open(payload, DIALECT).map_err(|_| invalid)?;
+    let payload = Payload::open(payload, NEWEST).map_err(|_| invalid)?;
     let mut scratch = Vec::new();
     let saved = payload.value(&mut scratch, true).map_err(|_| bad_data())?;
     let builder = Builder {

@@ -65,15 +65,32 @@ pub struct ScanOptions<'a> {
     pub count: usize,
     /// Only keys of this type (SCAN).
     pub kind: Option<&'a [u8]>,
+    /// Without the values (HSCAN).
+    pub names_only: bool,
 }
 
 impl<'a> ScanOptions<'a> {
     /// Parses what follows the cursor; `keys` allows TYPE.
     pub fn parse(args: &Args<'a>, from: usize, keys: bool) -> Result<ScanOptions<'a>, Error> {
+        Self::parse_words(args, from, keys, false)
+    }
+
+    /// Parses what follows the cursor of HSCAN, where NOVALUES is allowed (as since Redis 7.4).
+    pub fn parse_fields(args: &Args<'a>, from: usize) -> Result<ScanOptions<'a>, Error> {
+        Self::parse_words(args, from, false, true)
+    }
+
+    fn parse_words(
+        args: &Args<'a>,
+        from: usize,
+        keys: bool,
+        fields: bool,
+    ) -> Result<ScanOptions<'a>, Error> {
         let mut options = ScanOptions {
             pattern: None,
             count: 10,
             kind: None,
+            names_only: false,
         };
         let mut i = from;
         while i < args.len() {
@@ -90,6 +107,9 @@ impl<'a> ScanOptions<'a> {
             } else if args.is(i, "type") && keys && i + 1 < args.len() {
                 options.kind = Some(args.at(i + 1));
                 i += 2;
+            } else if args.is(i, "novalues") && fields {
+                options.names_only = true;
+                i += 1;
             } else {
                 return Err(error::SYNTAX);
             }

@@ -1,7 +1,13 @@
 //! Hashes.
 
+mod getex;
 mod random;
 mod read;
+mod setex;
+mod store;
+mod ttl;
+mod ttl_args;
+mod ttl_read;
 mod write;
 
 use super::spec::Command;
@@ -9,6 +15,18 @@ use super::spec::Command;
 /// This family.
 pub const COMMANDS: &[&Command] = &[
     &write::HDEL,
+    &ttl::HEXPIRE,
+    &ttl::HEXPIREAT,
+    &ttl_read::HEXPIRETIME,
+    &getex::HGETDEL,
+    &getex::HGETEX,
+    &ttl_read::HPERSIST,
+    &ttl::HPEXPIRE,
+    &ttl::HPEXPIREAT,
+    &ttl_read::HPEXPIRETIME,
+    &ttl_read::HPTTL,
+    &setex::HSETEX,
+    &ttl_read::HTTL,
     &read::HEXISTS,
     &read::HGET,
     &read::HGETALL,

@@ -169,7 +169,7 @@ pub(super) const HSCAN: Command = Command {
 
 fn hscan(cx: &mut Ctx, args: &Args) -> Outcome {
     let mut cursor = parse_cursor(args.at(2))?;
-    let options = ScanOptions::parse(args, 3, false)?;
+    let options = ScanOptions::parse_fields(args, 3)?;
     let Some(slot) = cx.ks.read_kind(args.at(1), Kind::Hash)? else {
         reply_scan(cx.reply, 0, 0, |_| {});
         return Ok(());
@@ -201,10 +201,13 @@ fn hscan(cx: &mut Ctx, args: &Args) -> Outcome {
             });
         }
     }
-    reply_scan(cx.reply, cursor, found.len() * 2, |reply| {
+    let words = if options.names_only { 1 } else { 2 };
+    reply_scan(cx.reply, cursor, found.len() * words, |reply| {
         for (name, value) in &found {
             reply.bulk(name);
-            reply.bulk(value);
+            if !options.names_only {
+                reply.bulk(value);
+            }
         }
     });
     Ok(())

@@ -1,14 +1,13 @@
 //! Changing hashes: HSET, HMSET, HSETNX, HDEL, HINCRBY, HINCRBYFLOAT.
 
+use super::store::{open, remove_field, set_field};
 use crate::base::effect::EventClass;
 use crate::command::Args;
 use crate::command::ctx::Ctx;
 use crate::command::error::{self, Error, Outcome};
 use crate::command::spec::{Command, Flags, Group, KeySpec};
-use crate::keyspace::Keyspace;
-use crate::structure::table::Slot;
-use crate::value::{Encoding, Kind, NewValue, Object, ValueRef, encoding_of, hash};
-use cairn_format::encoding::listpack;
+use crate::value::hash_ttl::{self, Ttl};
+use crate::value::{Kind, hash};
 use cairn_format::text::long_double::LongDouble;
 use cairn_format::text::number::I64Text;
 
@@ -51,49 +50,12 @@ fn set_pairs(cx: &mut Ctx, args: &Args) -> Result<usize, Error> {
     let mut created = 0;
     for i in (2..args.len()).step_by(2) {
         let new;
-        (slot, new) = set_field(cx.ks, slot, args.at(i), args.at(i + 1));
+        (slot, new) = set_field(cx.ks, slot, args.at(i), args.at(i + 1), Ttl::Set(None));
         created += usize::from(new);
     }
     cx.ks
         .modified(EventClass::HASH, "hset", key, (args.len() as u64 - 2) / 2);
     Ok(created)
-}
-
-/// The hash at a key, made empty if there is none.
-fn open(ks: &mut Keyspace, key: &[u8]) -> Result<Slot, Error> {
-    Ok(match ks.write_kind(key, Kind::Hash)? {
-        Some(slot) => slot,
-        None => ks.add(
-            key,
-            NewValue::packed(Kind::Hash, Encoding::Listpack, &listpack::empty()),
-            None,
-        ),
-    })
-}
-
-/// Sets one field, in the encoding that the limits ask for; whether it is new.
-fn set_field(ks: &mut Keyspace, slot: Slot, field: &[u8], value: &[u8]) -> (Slot, bool) {
-    let mut slot = slot;
-    if matches!(ks.view(slot), ValueRef::Packed(..)) {
-        if hash::fits(&ks.limits, field, value) {
-            let (moved, new) = ks
-                .change(slot)
-                .edit_packed(|blob| hash::packed_set(blob, field, value));
-            let full = new && ks.view(moved).count() > ks.limits.hash_listpack_entries;
-            return (if full { unpack(ks, moved) } else { moved }, new);
-        }
-        slot = unpack(ks, slot);
-    }
-    let new = match ks.change(slot).object() {
-        Some(Object::Hash(table)) => hash::table_set(table, field, value),
-        _ => unreachable!("a hash that is not packed is a table"),
-    };
-    (slot, new)
-}
-
-fn unpack(ks: &mut Keyspace, slot: Slot) -> Slot {
-    let table = hash::to_table(ks.view(slot), ks.hasher);
-    ks.change(slot).replace(table)
 }
 
 pub(super) const HSETNX: Command = Command {
@@ -112,7 +74,7 @@ fn hsetnx(cx: &mut Ctx, args: &Args) -> Outcome {
     let absent = slot.is_none_or(|slot| hash::get(cx.ks.view(slot), field).is_none());
     if absent {
         let slot = open(cx.ks, key)?;
-        set_field(cx.ks, slot, field, args.at(3));
+        set_field(cx.ks, slot, field, args.at(3), Ttl::Keep);
         cx.ks.modified(EventClass::HASH, "hset", key, 1);
     }
     cx.reply.int(i64::from(absent));
@@ -158,20 +120,6 @@ fn hdel(cx: &mut Ctx, args: &Args) -> Outcome {
     Ok(())
 }
 
-fn remove_field(ks: &mut Keyspace, slot: Slot, field: &[u8]) -> (Slot, bool) {
-    if matches!(ks.view(slot), ValueRef::Packed(..)) {
-        let stride = hash::stride(encoding_of(ks.record(slot).tag()));
-        return ks
-            .change(slot)
-            .edit_packed(|blob| hash::packed_remove(blob, field, stride));
-    }
-    let removed = match ks.change(slot).object() {
-        Some(Object::Hash(table)) => hash::table_remove(table, field),
-        _ => unreachable!("a hash that is not packed is a table"),
-    };
-    (slot, removed)
-}
-
 pub(super) const HINCRBY: Command = Command {
     name: "hincrby",
     arity: 4,
@@ -193,7 +141,7 @@ fn hincrby(cx: &mut Ctx, args: &Args) -> Outcome {
     };
     let new = old.checked_add(by).ok_or(error::OVERFLOW)?;
     let slot = open(cx.ks, key)?;
-    set_field(cx.ks, slot, field, I64Text::new().format(new));
+    set_field(cx.ks, slot, field, I64Text::new().format(new), Ttl::Keep);
     cx.ks.modified(EventClass::HASH, "hincrby", key, 1);
     cx.reply.int(new);
     Ok(())
@@ -214,8 +162,10 @@ fn hincrbyfloat(cx: &mut Ctx, args: &Args) -> Outcome {
         return Err(Error::new("ERR value is NaN or Infinity"));
     }
     let slot = cx.ks.write_kind(key, Kind::Hash)?;
-    let old = match slot.and_then(|slot| hash::get(cx.ks.view(slot), field)) {
-        Some(value) => LongDouble::parse(&value.to_bytes())
+    let old = slot.and_then(|slot| hash_ttl::look_up(cx.ks.view(slot), field));
+    let expires = old.is_some_and(|(_, expire)| expire.is_some());
+    let old = match old {
+        Some((value, _)) => LongDouble::parse(&value.to_bytes())
             .ok_or(Error::new("ERR hash value is not a float"))?,
         None => LongDouble::ZERO,
     };
@@ -226,10 +176,14 @@ fn hincrbyfloat(cx: &mut Ctx, args: &Args) -> Outcome {
     let mut text = Vec::with_capacity(32);
     sum.write_human(&mut text);
     let slot = open(cx.ks, key)?;
-    set_field(cx.ks, slot, field, &text);
+    set_field(cx.ks, slot, field, &text, Ttl::Keep);
     cx.ks.modified(EventClass::HASH, "hincrbyfloat", key, 1);
-    // Another machine might round otherwise.
-    cx.propagate(&[b"HSET", key, field, &text]);
+    // Another machine might round otherwise. HSET would take the expiry away.
+    if expires {
+        cx.propagate(&[b"HSETEX", key, b"KEEPTTL", b"FIELDS", b"1", field, &text]);
+    } else {
+        cx.propagate(&[b"HSET", key, field, &text]);
+    }
     cx.reply.bulk(&text);
     Ok(())
 }

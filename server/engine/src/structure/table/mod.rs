@@ -357,6 +357,20 @@ impl<E: Entry> Table<E> {
         }
     }
 
+    /// An entry with this hash of which `is` holds, for a caller who knows the hash but not the key.
+    pub fn find_by(&self, hash: u64, is: impl Fn(&E) -> bool) -> Option<Slot> {
+        if self.len == 0 {
+            return None;
+        }
+        let bucket = self.bucket_of(hash);
+        // SAFETY: a bucket below N is live; its words hold handles of `E`, which is transparent over them.
+        let (index, _) = unsafe {
+            let is = |word: NonNull<NonNull<u8>>| is(word.cast::<E>().as_ref());
+            chain::find(self.segments.block(bucket), Self::fingerprint(hash), is)?
+        };
+        Some(Slot::new(bucket, index))
+    }
+
     /// The entry in a slot.
     #[inline]
     pub fn get(&self, slot: Slot) -> &E {

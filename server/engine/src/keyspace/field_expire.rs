@@ -1,0 +1,191 @@
+//! Expiry of hash fields: which hash is due next, and the removal of what is due.
+//!
+//! Each database keeps its hashes with expiring fields ordered by their next expiry. Invariant: the index names exactly the
+//! hashes for which [`hash_ttl::next_expire`] answers a time, with that time; whatever adds, removes or changes a value
+//! tells it. So an expired field is never seen: a look-up compares one number with the clock, and removes what is due
+//! from its key if that number is past.
+
+use std::collections::BTreeSet;
+
+use super::Keyspace;
+use crate::base::effect::EventClass;
+use crate::structure::table::Slot;
+use crate::value::{Encoding, Kind, ValueRef, encoding_of, hash_ttl, kind_of};
+
+/// Fields removed between two looks at the clock.
+const BATCH: usize = 64;
+
+/// Hashes of one database by their next expiry, Unix milliseconds.
+#[derive(Debug)]
+pub(crate) struct FieldIndex {
+    order: BTreeSet<(i64, Box<[u8]>)>,
+    next_ms: i64,
+}
+
+impl Default for FieldIndex {
+    fn default() -> Self {
+        FieldIndex {
+            order: BTreeSet::new(),
+            next_ms: i64::MAX,
+        }
+    }
+}
+
+impl FieldIndex {
+    /// When the next field expires; `i64::MAX` if none does.
+    #[inline]
+    pub fn next_ms(&self) -> i64 {
+        self.next_ms
+    }
+
+    /// Number of hashes.
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    fn note_next(&mut self) {
+        self.next_ms = self.order.first().map_or(i64::MAX, |(at, _)| *at);
+    }
+
+    fn add(&mut self, at: i64, key: &[u8]) {
+        self.order.insert((at, key.into()));
+        self.note_next();
+    }
+
+    fn remove(&mut self, at: i64, key: &[u8]) {
+        self.order.remove(&(at, key.into()));
+        self.note_next();
+    }
+}
+
+impl Keyspace {
+    /// When the next field of this value expires.
+    #[inline]
+    pub(super) fn fields_due(&self, slot: Slot) -> Option<i64> {
+        let tag = self.record(slot).tag();
+        let may = match encoding_of(tag) {
+            Encoding::ListpackEx => true,
+            Encoding::Hashtable => kind_of(tag) == Kind::Hash,
+            _ => false,
+        };
+        may.then(|| hash_ttl::next_expire(self.view(slot)))?
+    }
+
+    /// A value was stored at a key that had none.
+    #[inline]
+    pub(super) fn adopt_fields(&mut self, slot: Slot) {
+        if let Some(at) = self.fields_due(slot) {
+            self.reindex_fields(slot, None, Some(at));
+        }
+    }
+
+    /// The value of a key is about to go.
+    #[inline]
+    pub(super) fn forget_fields(&mut self, slot: Slot) {
+        if let Some(at) = self.fields_due(slot) {
+            self.reindex_fields(slot, Some(at), None);
+        }
+    }
+
+    /// The next expiry of a key's fields was `old` and is `new`.
+    #[inline]
+    pub(super) fn follow_fields(&mut self, slot: Slot, old: Option<i64>, new: Option<i64>) {
+        if old != new {
+            self.reindex_fields(slot, old, new);
+        }
+    }
+
+    fn reindex_fields(&mut self, slot: Slot, old: Option<i64>, new: Option<i64>) {
+        let db = &mut self.dbs[self.current];
+        let key = db.keys.get(slot).key();
+        if let Some(at) = old {
+            db.fields.remove(at, key);
+            self.ttl_hashes -= 1;
+        }
+        if let Some(at) = new {
+            db.fields.add(at, key);
+            self.ttl_hashes += 1;
+        }
+    }
+
+    /// The key without the fields whose time has come; none if nothing is left of it.
+    #[cold]
+    pub(super) fn without_due_fields(&mut self, slot: Slot, key: &[u8]) -> Option<Slot> {
+        let due = self.fields_due(slot).is_some_and(|at| at < self.now_ms);
+        if !due || self.keep_expired {
+            return Some(slot);
+        }
+        self.remove_due_fields(slot, key, usize::MAX).0
+    }
+
+    /// Removes up to `limit` expired fields, as a change of its own. Answers the key, if it is still there, and how many went.
+    fn remove_due_fields(&mut self, slot: Slot, key: &[u8], limit: usize) -> (Option<Slot>, usize) {
+        let mut removed = Vec::new();
+        let slot = self.take_due_fields(slot, limit, &mut removed);
+        if removed.is_empty() {
+            return (Some(slot), 0);
+        }
+        self.stats.expired_fields += removed.len() as u64;
+        for names in removed.chunks(BATCH) {
+            let mut command: Vec<&[u8]> = vec![b"HDEL", key];
+            command.extend(names.iter().map(Vec::as_slice));
+            self.propagate(&command);
+        }
+        let db = self.current;
+        self.touch_watchers(db, key);
+        self.notify(EventClass::HASH, "hexpired", key);
+        let empty = self.view(slot).count() == 0;
+        if empty {
+            self.remove(slot);
+            self.notify(EventClass::GENERIC, "del", key);
+        }
+        ((!empty).then_some(slot), removed.len())
+    }
+
+    fn take_due_fields(&mut self, slot: Slot, limit: usize, removed: &mut Vec<Vec<u8>>) -> Slot {
+        let now = self.now_ms;
+        if matches!(self.view(slot), ValueRef::Packed(..)) {
+            let edited = self
+                .change(slot)
+                .edit_packed(|blob| hash_ttl::packed_remove_due(blob, now, limit, removed));
+            return edited.0;
+        }
+        self.change(slot)
+            .edit_hash(|table| table.remove_due(now, limit, removed));
+        slot
+    }
+
+    /// Removes the expired fields of a value that was just loaded, of which nobody knows yet. False: nothing was left
+    /// of it, and the key is gone.
+    pub fn drop_dead_fields(&mut self, slot: Slot) -> bool {
+        if self.fields_due(slot).is_none_or(|at| at >= self.now_ms) {
+            return true;
+        }
+        let slot = self.take_due_fields(slot, usize::MAX, &mut Vec::new());
+        let left = self.view(slot).count() > 0;
+        if !left {
+            self.remove(slot);
+        }
+        left
+    }
+
+    /// Removes expired fields in the selected database, those first that expired first, as long as `go_on` allows.
+    /// Answers how many went.
+    pub fn expire_fields(&mut self, go_on: &mut dyn FnMut() -> bool) -> usize {
+        let mut total = 0;
+        while self.here().fields.next_ms() < self.now_ms {
+            let Some((_, key)) = self.here().fields.order.first().cloned() else {
+                break;
+            };
+            let hash = self.hash(&key);
+            let Some(slot) = self.here().keys.find(hash, &key) else {
+                unreachable!("the index names hashes that exist");
+            };
+            total += self.remove_due_fields(slot, &key, BATCH).1;
+            if !go_on() {
+                break;
+            }
+        }
+        total
+    }
+}

@@ -1,0 +1,326 @@
+//! Hashes whose fields can expire.
+//!
+//! A packed one (`listpackex`) is a listpack of triples, the ones that expire first, in order of their time:
+//! ```text
+//!   field | value | expiry ms     rising          field | value | 0
+//! ```
+//! so that the next expiry is the third entry, and what is due is a run at the front (the blob of RDB type 25 as it is).
+//!
+//! A table ([`HashTable`]) keeps beside its fields an ordered set of (expiry, hash of the name), 16 bytes each, as soon
+//! as a field expires. Invariant: the set holds exactly the marked fields of the table; no change gets past it, because
+//! the table is only lent out to read.
+
+use std::collections::BTreeSet;
+use std::ops::Deref;
+
+use cairn_format::encoding::listpack::{self, Entry};
+
+use super::elements::pack;
+use super::{Encoding, ValueRef};
+use crate::structure::record::Field;
+use crate::structure::table::{Hasher, Slot, Table};
+
+/// The latest time at which a field may expire, Unix milliseconds: what Redis takes (46 bits).
+pub const EXPIRE_MAX_MS: i64 = (1 << 46) - 1;
+
+/// Entries per field of a `listpackex`.
+const STRIDE: usize = 3;
+
+/// What becomes of a field's expiry when its value is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ttl {
+    /// It stays; a new field has none.
+    Keep,
+    /// It is taken away, or this, Unix milliseconds.
+    Set(Option<i64>),
+}
+
+impl Ttl {
+    fn after(self, old: Option<i64>) -> Option<i64> {
+        match self {
+            Ttl::Keep => old,
+            Ttl::Set(new) => new,
+        }
+    }
+}
+
+/// A hash as a table of fields, with an index of those that expire.
+#[derive(Debug)]
+pub struct HashTable {
+    fields: Table<Field>,
+    due: Option<Box<BTreeSet<(i64, u64)>>>,
+}
+
+impl Deref for HashTable {
+    type Target = Table<Field>;
+
+    #[inline]
+    fn deref(&self) -> &Table<Field> {
+        &self.fields
+    }
+}
+
+impl HashTable {
+    /// An empty hash.
+    pub fn new(hasher: Hasher) -> HashTable {
+        HashTable {
+            fields: Table::new(hasher),
+            due: None,
+        }
+    }
+
+    /// When the next field expires.
+    #[inline]
+    pub fn next_expire(&self) -> Option<i64> {
+        self.due.as_ref()?.first().map(|(at, _)| *at)
+    }
+
+    /// Table and index, bytes; the fields are not counted. A set of pairs takes about 24 bytes for each.
+    pub fn mem_bytes(&self) -> usize {
+        self.fields.mem_bytes() + self.due.as_ref().map_or(0, |due| 24 * due.len())
+    }
+
+    /// Adds a field that is not there.
+    pub fn insert(&mut self, hash: u64, field: Field) -> Slot {
+        self.index(hash, None, field.expire());
+        self.fields.insert(hash, field)
+    }
+
+    /// Sets a field by name; whether it is new.
+    #[inline]
+    pub fn set(&mut self, name: &[u8], value: &[u8], ttl: Ttl) -> bool {
+        let hash = self.fields.hasher().hash(name);
+        match self.fields.find(hash, name) {
+            Some(slot) => {
+                let old = self.fields.get(slot).expire();
+                let new = ttl.after(old);
+                self.fields.update(slot, |field| {
+                    field.set_value(value);
+                    if old != new {
+                        field.set_expire(new);
+                    }
+                });
+                self.index(hash, old, new);
+                false
+            }
+            None => {
+                self.insert(hash, Field::new(name, value, ttl.after(None)));
+                true
+            }
+        }
+    }
+
+    /// Gives a field an expiry or takes it away; nothing happens if it is not there.
+    pub fn set_expire(&mut self, name: &[u8], at: Option<i64>) {
+        let hash = self.fields.hasher().hash(name);
+        if let Some(slot) = self.fields.find(hash, name) {
+            let old = self.fields.get(slot).expire();
+            self.fields.update(slot, |field| field.set_expire(at));
+            self.index(hash, old, at);
+        }
+    }
+
+    /// Removes a field; whether it was there.
+    pub fn remove(&mut self, name: &[u8]) -> bool {
+        let hash = self.fields.hasher().hash(name);
+        let Some(slot) = self.fields.find(hash, name) else {
+            return false;
+        };
+        let removed = self.fields.remove(slot);
+        self.index(hash, removed.expire(), None);
+        true
+    }
+
+    /// Removes up to `limit` fields that expired before `now`, the earliest first, and names them.
+    pub fn remove_due(&mut self, now: i64, limit: usize, removed: &mut Vec<Vec<u8>>) {
+        let hasher = self.fields.hasher();
+        for _ in 0..limit {
+            let Some(due) = &mut self.due else { return };
+            match due.first() {
+                Some(&(at, hash)) if at < now => {
+                    due.pop_first();
+                    let slot = self.fields.find_by(hash, |f| {
+                        f.expire() == Some(at) && hasher.hash(f.key()) == hash
+                    });
+                    removed.extend(slot.map(|slot| self.fields.remove(slot).key().to_vec()));
+                }
+                _ => break,
+            }
+        }
+        self.due.take_if(|due| due.is_empty());
+    }
+
+    #[inline]
+    fn index(&mut self, hash: u64, old: Option<i64>, new: Option<i64>) {
+        if old != new {
+            self.reindex(hash, old, new);
+        }
+    }
+
+    fn reindex(&mut self, hash: u64, old: Option<i64>, new: Option<i64>) {
+        if let (Some(at), Some(due)) = (old, &mut self.due) {
+            due.remove(&(at, hash));
+        }
+        match new {
+            Some(at) => {
+                self.due.get_or_insert_default().insert((at, hash));
+            }
+            None => {
+                self.due.take_if(|due| due.is_empty());
+            }
+        }
+    }
+}
+
+/// When the next field of a hash expires; none for any other value.
+#[inline]
+pub fn next_expire(value: ValueRef) -> Option<i64> {
+    match value {
+        ValueRef::Packed(_, Encoding::ListpackEx, blob) => {
+            let third = pack(blob).iter().nth(STRIDE - 1);
+            third.and_then(|(_, at)| expiry(at))
+        }
+        ValueRef::Hash(table) => table.next_expire(),
+        _ => None,
+    }
+}
+
+/// The value and the expiry of a field.
+pub fn look_up<'a>(hash: ValueRef<'a>, field: &[u8]) -> Option<(Entry<'a>, Option<i64>)> {
+    match hash {
+        ValueRef::Packed(_, Encoding::ListpackEx, blob) => {
+            let at = pack(blob).find(field, STRIDE)?;
+            let mut entries = pack(blob).iter_from(at).skip(1);
+            let (_, value) = entries.next()?;
+            Some((value, entries.next().and_then(|(_, at)| expiry(at))))
+        }
+        ValueRef::Hash(table) => {
+            let field = table.get(table.find(table.hasher().hash(field), field)?);
+            Some((Entry::Str(field.value()), field.expire()))
+        }
+        packed => super::hash::get(packed, field).map(|value| (value, None)),
+    }
+}
+
+fn expiry(entry: Entry) -> Option<i64> {
+    entry.as_int().filter(|at| *at != 0)
+}
+
+/// A packed hash with room for expiries; none has one yet.
+pub fn widened(hash: ValueRef) -> Vec<u8> {
+    let mut blob = listpack::empty();
+    let mut word = Vec::new();
+    hash.each_field(&mut |name, value, _| {
+        for entry in [name, value] {
+            word.clear();
+            entry.append_to(&mut word);
+            listpack::push_back(&mut blob, &word);
+        }
+        listpack::push_back_int(&mut blob, 0);
+    });
+    blob
+}
+
+/// Packs fields that come in any order.
+pub fn packed_of(mut fields: Vec<(Vec<u8>, Vec<u8>, Option<i64>)>) -> Vec<u8> {
+    fields.sort_by_key(|(_, _, at)| at.unwrap_or(i64::MAX));
+    let mut blob = listpack::empty();
+    for (name, value, at) in &fields {
+        listpack::push_back(&mut blob, name);
+        listpack::push_back(&mut blob, value);
+        listpack::push_back_int(&mut blob, at.unwrap_or(0));
+    }
+    blob
+}
+
+/// Whether a blob from elsewhere keeps to the order that this module relies on.
+pub fn is_ordered(blob: &[u8]) -> bool {
+    let entries = pack(blob);
+    let mut last = i64::MIN;
+    let times = entries.iter().skip(STRIDE - 1).step_by(STRIDE);
+    entries.len().is_multiple_of(STRIDE)
+        && times.map(|(_, at)| at).all(|at| match at {
+            Entry::Int(at) => {
+                let at = if at == 0 { i64::MAX } else { at };
+                std::mem::replace(&mut last, at) <= at
+            }
+            Entry::Str(_) => false,
+        })
+}
+
+/// Sets a field of a packed hash; whether it is new. It moves only if its expiry changes.
+pub fn packed_set(blob: &mut Vec<u8>, field: &[u8], value: &[u8], ttl: Ttl) -> bool {
+    let Some((at, old)) = find(blob, field) else {
+        place(blob, field, value, ttl.after(None));
+        return true;
+    };
+    let new = ttl.after(old);
+    if new == old {
+        if let Some(value_at) = pack(blob).next_pos(at) {
+            listpack::replace(blob, value_at, value);
+        }
+    } else {
+        listpack::remove(blob, at, STRIDE);
+        place(blob, field, value, new);
+    }
+    false
+}
+
+/// Gives a field of a packed hash an expiry or takes it away; nothing happens if it is not there.
+pub fn packed_set_expire(blob: &mut Vec<u8>, field: &[u8], new: Option<i64>) {
+    let Some((at, old)) = find(blob, field) else {
+        return;
+    };
+    if old == new {
+        return;
+    }
+    let value = pack(blob).iter_from(at).nth(1);
+    if let Some(value) = value.map(|(_, value)| value.to_bytes().into_owned()) {
+        listpack::remove(blob, at, STRIDE);
+        place(blob, field, &value, new);
+    }
+}
+
+/// Removes up to `limit` fields that expired before `now` from a packed hash, and names them.
+pub fn packed_remove_due(blob: &mut Vec<u8>, now: i64, limit: usize, removed: &mut Vec<Vec<u8>>) {
+    let entries = pack(blob);
+    let mut triples = entries.iter().map(|(_, entry)| entry);
+    let mut count = 0;
+    while let (Some(name), Some(_), Some(at)) = (triples.next(), triples.next(), triples.next())
+        && expiry(at).is_some_and(|at| at < now)
+        && count < limit
+    {
+        removed.push(name.to_bytes().into_owned());
+        count += 1;
+    }
+    if let Some(first) = entries.first_pos() {
+        listpack::remove(blob, first, count * STRIDE);
+    }
+}
+
+fn find(blob: &[u8], field: &[u8]) -> Option<(usize, Option<i64>)> {
+    let at = pack(blob).find(field, STRIDE)?;
+    let time = pack(blob).iter_from(at).nth(STRIDE - 1);
+    Some((at, time.and_then(|(_, time)| expiry(time))))
+}
+
+/// Puts a triple where the order wants it: before the first that expires no earlier, or last.
+fn place(blob: &mut Vec<u8>, field: &[u8], value: &[u8], at: Option<i64>) {
+    let entries = pack(blob);
+    let mut pos = entries.end_pos();
+    if let Some(at) = at {
+        let mut from = entries.first_pos();
+        while let Some(start) = from {
+            let mut rest = entries.iter_from(start).skip(STRIDE - 1);
+            let time = rest.next().and_then(|(_, time)| expiry(time));
+            if time.is_none_or(|time| time >= at) {
+                pos = start;
+                break;
+            }
+            from = rest.next().map(|(next, _)| next);
+        }
+    }
+    listpack::insert_int(blob, pos, at.unwrap_or(0));
+    listpack::insert(blob, pos, value);
+    listpack::insert(blob, pos, field);
+}
