@@ -263,6 +263,39 @@ fn decompress_into(packed: &[u8], start: usize, end: usize, out: &mut Vec<u8>) -
     }
 }
 
+/// Whether `packed` stands for exactly `len` bytes: what [`decompress`] would find, without writing the output. A copy is sound if
+/// it reaches back no further than the output does, so that counting is enough.
+pub fn holds(packed: &[u8], len: usize) -> bool {
+    let (mut at, mut out) = (0, 0);
+    // Tokens follow in no order that a processor could guess, so both kinds are computed and one is chosen.
+    let mut sound = true;
+    while let Some(&[control, next, third]) = packed.get(at..).and_then(<[u8]>::first_chunk) {
+        let (is_literal, is_long) = (control < 32, control >= 0xe0);
+        let low = if is_long { third } else { next };
+        let back = (usize::from(control & 31) << 8 | usize::from(low)) + 1;
+        sound &= is_literal | (back <= out);
+        let run = usize::from(control) + 1;
+        let copy = usize::from(control >> 5) + 2 + if is_long { usize::from(next) } else { 0 };
+        at += if is_literal {
+            run + 1
+        } else {
+            2 + usize::from(is_long)
+        };
+        out += if is_literal { run } else { copy };
+    }
+    // Two bytes are left at most: a run of one byte, or a short copy.
+    if let Some(&[control, next]) = packed.get(at..) {
+        let back = (usize::from(control & 31) << 8 | usize::from(next)) + 1;
+        match control {
+            0 => out += 1,
+            32..0xe0 if back <= out => out += usize::from(control >> 5) + 2,
+            _ => return false,
+        }
+        at += 2;
+    }
+    sound && at == packed.len() && out == len
+}
+
 #[cold]
 fn too_much(claimed: usize) -> String {
     format!("lzf: {claimed} bytes claimed, the data holds more")
@@ -302,6 +335,7 @@ mod tests {
     fn unpack(packed: &[u8], len: usize) -> Result<Vec<u8>> {
         let mut out = b"kept".to_vec();
         let result = decompress(packed, len, &mut out);
+        assert_eq!(holds(packed, len), result.is_ok());
         assert!(out.starts_with(b"kept"));
         assert!(result.is_ok() || out.len() == 4);
         result.map(|()| out.split_off(4))
@@ -400,6 +434,20 @@ mod tests {
         fn any_bytes_give_a_value_or_an_error(packed in proptest::collection::vec(proptest::num::u8::ANY, 0..200), len in 0usize..3000) {
             if let Ok(bytes) = unpack(&packed, len) {
                 proptest::prop_assert_eq!(bytes.len(), len);
+            }
+        }
+
+        #[test]
+        fn counting_agrees_with_decompressing(input in wordy(), at in 0usize..400, byte in proptest::num::u8::ANY, cut in 0usize..4) {
+            let mut packed = Vec::new();
+            if compress(&input, &mut packed, &mut Table::new()) {
+                // `unpack` compares what the two say.
+                let _ = unpack(&packed[..packed.len() - cut], input.len());
+                let at = at % packed.len();
+                packed[at] = byte;
+                for len in input.len() - 3..input.len() + 4 {
+                    let _ = unpack(&packed, len);
+                }
             }
         }
     }
