@@ -85,7 +85,7 @@ impl Reply {
     /// An error; counted.
     pub fn error(&mut self, error: &Error) {
         self.errors += 1;
-        encode::error(&mut self.buf, &error.bytes());
+        encode::error(&mut self.buf, error.bytes());
     }
 
     /// An integer.

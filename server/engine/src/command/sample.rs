@@ -29,6 +29,12 @@ pub fn parse_pair_count(args: &Args, i: usize) -> Result<i64, Error> {
     Ok(count)
 }
 
+/// Whether so few of `len` elements are wanted that it pays to draw one after the other, and again where one comes up
+/// twice, instead of walking over all of them.
+pub fn draws_one_by_one(count: i64, len: usize) -> bool {
+    count < 0 || usize::try_from(count).is_ok_and(|wanted| wanted.saturating_mul(3) < len)
+}
+
 /// Chooses positions below `len`, which is not 0. Different ones come in a random order, too.
 pub fn choose(random: &mut Random, count: i64, len: usize) -> Choice {
     let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);

@@ -1,4 +1,4 @@
-//! The patterns of recordings: characters, `.`, `\d`, `[sets]`, each with `*`, `+`, `{n}` or `{m,n}` behind it. They
+//! The patterns of recordings: characters, `.`, `\d`, `[sets]`, each with `*`, `+`, `?`, `{n}` or `{m,n}` behind it. They
 //! match the whole of the bytes; a dot matches any byte.
 
 /// One byte of a pattern, how often.
@@ -94,6 +94,10 @@ fn times(pattern: &mut &[u8]) -> (usize, usize) {
             take(pattern);
             (1, usize::MAX)
         }
+        Some(b'?') => {
+            take(pattern);
+            (0, 1)
+        }
         Some(b'{') => {
             let end = pattern
                 .iter()
@@ -116,4 +120,5 @@ fn patterns_match_all_of_the_text() {
     assert!(matches(r"\$64\r\n[0-9a-f]{2}.*", b"$64\r\nf0 and \xff"));
     assert!(matches(r"[^ ]+ x\d{1,3}", b"ab x12"));
     assert!(!matches(r"[^ ]+ x\d{1,3}", b"ab x1234"));
+    assert!(matches(r":-?\d+", b":-1") && matches(r":-?\d+", b":1"));
 }

@@ -154,7 +154,7 @@ fn sort(cx: &mut Ctx, args: &Args, may_store: bool) -> Outcome {
     Ok(())
 }
 
-/// All elements, in the order of the collection; a sorted set that is not to be sorted otherwise also backwards.
+/// All elements, in the order of the collection; where that order is to stay, DESC turns a list or sorted set around.
 fn load(ks: &mut Keyspace, slot: Slot, options: &Options) -> Vec<Vec<u8>> {
     let mut slot = slot;
     if ks.kind(slot) == Kind::Zset && matches!(ks.view(slot), ValueRef::Packed(..)) {
@@ -163,14 +163,17 @@ fn load(ks: &mut Keyspace, slot: Slot, options: &Options) -> Vec<Vec<u8>> {
         slot = ks.change(slot).replace(ranked);
     }
     let value = ks.view(slot);
+    let backwards = options.unsorted && options.descending;
     let mut all = Vec::with_capacity(value.count());
     if value.kind() == Kind::Zset {
-        let backwards = options.unsorted && options.descending;
         zset::each_ranked(value, 0..value.count(), backwards, &mut |member, _| {
             all.push(member.to_bytes().into_owned());
         });
     } else {
         value.each(&mut |element| all.push(element.to_bytes().into_owned()));
+    }
+    if backwards && value.kind() == Kind::List {
+        all.reverse();
     }
     all
 }
@@ -183,10 +186,7 @@ fn in_order(
     let mut items = Vec::with_capacity(elements.len());
     let mut all_numbers = true;
     for element in elements {
-        let other = match options.by {
-            Some(pattern) => Some(look_up(ks, pattern, &element)),
-            None => None,
-        };
+        let other = options.by.map(|pattern| look_up(ks, pattern, &element));
         let mut item = Item {
             element,
             score: 0.0,

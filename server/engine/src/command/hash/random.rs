@@ -1,10 +1,12 @@
 //! HRANDFIELD.
 
+use std::collections::HashSet;
+
 use crate::command::Args;
 use crate::command::ctx::Ctx;
 use crate::command::error::{self, Outcome};
 use crate::command::reply::Protocol;
-use crate::command::sample::{Choice, choose, parse_count, parse_pair_count};
+use crate::command::sample::{Choice, choose, draws_one_by_one, parse_count, parse_pair_count};
 use crate::command::spec::{Command, Flags, Group, KeySpec};
 use crate::structure::table::Slot;
 use crate::value::{Kind, ValueRef};
@@ -92,6 +94,19 @@ fn many(cx: &mut Ctx, slot: Slot, count: i64, with_values: bool) {
             cx.reply.bulk(value);
         }
     };
+    if matches!(cx.ks.view(slot), ValueRef::Hash(_)) && draws_one_by_one(count, len) {
+        let times = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
+        head(cx, times);
+        let (mut left, mut seen) = (times, HashSet::new());
+        while left > 0 {
+            let (name, value) = random_field(cx, slot);
+            if count < 0 || seen.insert(name.clone()) {
+                write(cx, &name, &value);
+                left -= 1;
+            }
+        }
+        return;
+    }
     let choice = choose(&mut cx.ks.random, count, len);
     let all: Vec<_> = pairs(cx.ks.view(slot)).collect();
     match choice {

@@ -1,13 +1,15 @@
 //! SRANDMEMBER.
 
+use std::collections::HashSet;
+
 use super::store;
 use crate::command::Args;
 use crate::command::ctx::Ctx;
 use crate::command::error::{self, Outcome};
-use crate::command::sample::{Choice, choose, parse_count};
+use crate::command::sample::{Choice, choose, draws_one_by_one, parse_count};
 use crate::command::spec::{Command, Flags, Group, KeySpec};
 use crate::structure::table::Slot;
-use crate::value::Kind;
+use crate::value::{Kind, ValueRef};
 
 pub(super) const SRANDMEMBER: Command = Command {
     name: "srandmember",
@@ -43,15 +45,21 @@ fn srandmember(cx: &mut Ctx, args: &Args) -> Outcome {
 
 fn many(cx: &mut Ctx, slot: Slot, count: i64) {
     let len = cx.ks.view(slot).count();
-    let choice = choose(&mut cx.ks.random, count, len);
-    if let Choice::Repeated(times) = choice {
+    let is_table = matches!(cx.ks.view(slot), ValueRef::Set(_));
+    if count < 0 || is_table && draws_one_by_one(count, len) {
+        let times = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
         cx.reply.array(times);
-        for _ in 0..times {
+        let (mut left, mut seen) = (times, HashSet::new());
+        while left > 0 {
             let member = store::random(cx.ks, slot);
-            cx.reply.bulk(&member);
+            if count < 0 || seen.insert(member.clone()) {
+                cx.reply.bulk(&member);
+                left -= 1;
+            }
         }
         return;
     }
+    let choice = choose(&mut cx.ks.random, count, len);
     let mut all = Vec::with_capacity(len);
     let view = cx.ks.view(slot);
     view.each(&mut |member| all.push(member.to_bytes().into_owned()));

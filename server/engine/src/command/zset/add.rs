@@ -77,7 +77,7 @@ impl Options {
             o.first += 1;
         }
         let words = args.len() - o.first;
-        if words == 0 || words % 2 != 0 {
+        if words == 0 || !words.is_multiple_of(2) {
             return Err(error::SYNTAX);
         }
         if o.if_absent && o.if_present {

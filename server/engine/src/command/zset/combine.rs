@@ -224,7 +224,7 @@ fn combine(cx: &mut Ctx, args: &Args, operation: Operation, target: Target) -> O
     }
     let keys = usize::try_from(keys)
         .ok()
-        .filter(|keys| *keys <= args.len() - at - 1)
+        .filter(|keys| *keys < args.len() - at)
         .ok_or(error::SYNTAX)?;
     let slots = open(cx.ks, args.iter_from(at + 1).take(keys))?;
     let options = Options::parse(args, at + 1 + keys, keys, operation, target)?;
