@@ -2,7 +2,7 @@
 
 use super::spec::Command;
 use super::{
-    bitmap, connection, generic, hash, hyperloglog, introspect, list, pubsub, set, string,
+    bitmap, connection, generic, geo, hash, hyperloglog, introspect, list, pubsub, set, string,
     transaction, zset,
 };
 
@@ -11,6 +11,7 @@ pub const ALL: &[&[&Command]] = &[
     bitmap::COMMANDS,
     connection::COMMANDS,
     generic::COMMANDS,
+    geo::COMMANDS,
     hash::COMMANDS,
     hyperloglog::COMMANDS,
     introspect::COMMANDS,

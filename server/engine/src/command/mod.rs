@@ -13,6 +13,7 @@ pub mod dispatch;
 pub mod error;
 pub mod families;
 pub mod generic;
+pub mod geo;
 pub mod hash;
 pub mod help;
 pub mod hyperloglog;

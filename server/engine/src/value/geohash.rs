@@ -1,0 +1,353 @@
+//! Places on the Earth as 52-bit numbers whose order keeps near places near, so that a sorted set can hold them.
+//!
+//! The span of longitudes and that of latitudes are halved 26 times each; the halves taken are interleaved, longitude first:
+//!
+//! ```text
+//!   bit    51        50       49        48              1         0
+//!        lon half  lat half  lon 1/4   lat 1/4  ...  lon 2^-26  lat 2^-26
+//! ```
+//!
+//! A prefix of the number, of `step` bits per axis, is a cell: all places in it are one range of numbers. The numbers, the cells
+//! and all doubles are those of Redis 7.2 (`geohash.c`, `geohash_helper.c`), operation by operation.
+
+/// Bits per axis of a stored place.
+pub const STEPS_MAX: u32 = 26;
+/// Longitudes that can be stored, degrees.
+pub const LONGITUDE: Span = Span {
+    min: -180.0,
+    max: 180.0,
+};
+/// Latitudes that can be stored, degrees: those of the Web Mercator projection.
+pub const LATITUDE: Span = Span {
+    min: -85.05112878,
+    max: 85.05112878,
+};
+
+const EARTH_RADIUS_M: f64 = 6372797.560856;
+/// Half the circumference in the Mercator projection, metres.
+const MERCATOR_MAX_M: f64 = 20037726.37;
+const RADIANS_PER_DEGREE: f64 = std::f64::consts::PI / 180.0;
+const EVEN: u64 = 0x5555_5555_5555_5555;
+
+/// A place, degrees.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Place {
+    /// East is positive.
+    pub longitude: f64,
+    /// North is positive.
+    pub latitude: f64,
+}
+
+impl Place {
+    /// Whether it can be stored.
+    pub fn is_valid(&self) -> bool {
+        LONGITUDE.holds(self.longitude) && LATITUDE.holds(self.latitude)
+    }
+
+    /// Great-circle distance, metres.
+    pub fn distance(&self, other: &Place) -> f64 {
+        let v = ((radians(other.longitude) - radians(self.longitude)) / 2.0).sin();
+        if v == 0.0 {
+            return latitude_distance(self.latitude, other.latitude);
+        }
+        let (lat1, lat2) = (radians(self.latitude), radians(other.latitude));
+        let u = ((lat2 - lat1) / 2.0).sin();
+        let a = u * u + lat1.cos() * lat2.cos() * v * v;
+        2.0 * EARTH_RADIUS_M * a.sqrt().asin()
+    }
+}
+
+fn latitude_distance(a: f64, b: f64) -> f64 {
+    EARTH_RADIUS_M * (radians(b) - radians(a)).abs()
+}
+
+/// False if either is no number.
+fn exceeds(distance: f64, limit: f64) -> bool {
+    distance > limit
+}
+
+fn radians(degrees: f64) -> f64 {
+    degrees * RADIANS_PER_DEGREE
+}
+
+fn degrees(radians: f64) -> f64 {
+    radians / RADIANS_PER_DEGREE
+}
+
+/// What lies between two degrees.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Span {
+    /// Lower end.
+    pub min: f64,
+    /// Upper end.
+    pub max: f64,
+}
+
+impl Span {
+    fn holds(&self, at: f64) -> bool {
+        (self.min..=self.max).contains(&at)
+    }
+
+    /// The part that step `index` of `2^step` covers.
+    fn part(&self, index: u32, step: u32) -> Span {
+        let (scale, parts) = (self.max - self.min, (1u64 << step) as f64);
+        Span {
+            min: self.min + f64::from(index) / parts * scale,
+            max: self.min + f64::from(index.wrapping_add(1)) / parts * scale,
+        }
+    }
+
+    fn index(&self, at: f64, step: u32) -> u32 {
+        let offset = (at - self.min) / (self.max - self.min);
+        (offset * (1u64 << step) as f64) as u32
+    }
+
+    fn middle(&self) -> f64 {
+        (self.min + self.max) / 2.0
+    }
+}
+
+/// A cell: `step` bits of longitude and as many of latitude.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cell {
+    /// The bits, interleaved.
+    pub bits: u64,
+    /// Bits per axis, 1 to 26.
+    pub step: u32,
+}
+
+impl Cell {
+    /// The cell of a place, which must be one that can be stored.
+    pub fn of(place: &Place, step: u32) -> Cell {
+        Cell::within(place, &LATITUDE, step)
+    }
+
+    fn within(place: &Place, latitudes: &Span, step: u32) -> Cell {
+        let latitude = latitudes.index(place.latitude, step);
+        let longitude = LONGITUDE.index(place.longitude, step);
+        Cell {
+            bits: spread(latitude) | spread(longitude) << 1,
+            step,
+        }
+    }
+
+    /// What the cell covers: longitudes, latitudes.
+    pub fn area(&self) -> (Span, Span) {
+        (
+            LONGITUDE.part(gather(self.bits >> 1), self.step),
+            LATITUDE.part(gather(self.bits), self.step),
+        )
+    }
+
+    /// The numbers of all places in it, the upper end not included.
+    pub fn range(&self) -> std::ops::Range<u64> {
+        let align = |bits: u64| bits << (2 * STEPS_MAX - 2 * self.step);
+        align(self.bits)..align(self.bits + 1)
+    }
+
+    /// The cell so many columns to the east and rows to the north (-1, 0 or 1 each); it wraps around.
+    fn neighbour(&self, east: i64, north: i64) -> Cell {
+        let mask = (1u64 << self.step) - 1;
+        let moved = |axis: u32, by: i64| u64::from(axis).wrapping_add(by as u64) & mask;
+        let longitude = moved(gather(self.bits >> 1), east) as u32;
+        let latitude = moved(gather(self.bits), north) as u32;
+        Cell {
+            bits: spread(latitude) | spread(longitude) << 1,
+            step: self.step,
+        }
+    }
+}
+
+/// Puts the bits of a number at the even places of another.
+fn spread(axis: u32) -> u64 {
+    let mut x = u64::from(axis);
+    x = (x | x << 16) & 0x0000_ffff_0000_ffff;
+    x = (x | x << 8) & 0x00ff_00ff_00ff_00ff;
+    x = (x | x << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    x = (x | x << 2) & 0x3333_3333_3333_3333;
+    (x | x << 1) & EVEN
+}
+
+/// Takes the bits at the even places.
+fn gather(bits: u64) -> u32 {
+    let mut x = bits & EVEN;
+    x = (x | x >> 1) & 0x3333_3333_3333_3333;
+    x = (x | x >> 2) & 0x0f0f_0f0f_0f0f_0f0f;
+    x = (x | x >> 4) & 0x00ff_00ff_00ff_00ff;
+    x = (x | x >> 8) & 0x0000_ffff_0000_ffff;
+    (x | x >> 16) as u32
+}
+
+/// The number of a place that can be stored; a double holds it exactly.
+pub fn encode(place: &Place) -> u64 {
+    Cell::of(place, STEPS_MAX).range().start
+}
+
+/// The place that a score stands for: the middle of its cell. Any score gives one.
+pub fn decode(score: f64) -> Place {
+    // A negative score wraps around, as the conversion in C does on the machines that Redis runs on.
+    let bits = if score < 0.0 {
+        score as i64 as u64
+    } else {
+        score as u64
+    };
+    let (longitudes, latitudes) = (Cell {
+        bits,
+        step: STEPS_MAX,
+    })
+    .area();
+    Place {
+        longitude: longitudes.middle().clamp(LONGITUDE.min, LONGITUDE.max),
+        latitude: latitudes.middle().clamp(LATITUDE.min, LATITUDE.max),
+    }
+}
+
+/// The eleven letters of a standard geohash, which counts latitudes from -90 to 90. The last one is always `0`, because 52 bits
+/// end within it.
+pub fn text(place: &Place) -> [u8; 11] {
+    const ALPHABET: &[u8; 32] = b"0123456789bcdefghjkmnpqrstuvwxyz";
+    let latitudes = Span {
+        min: -90.0,
+        max: 90.0,
+    };
+    let bits = Cell::within(place, &latitudes, STEPS_MAX).bits;
+    std::array::from_fn(|i| match i {
+        10 => ALPHABET[0],
+        i => ALPHABET[(bits >> (52 - 5 * (i + 1)) & 31) as usize],
+    })
+}
+
+/// What is searched, around a place.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Shape {
+    /// All within a distance, metres.
+    Circle {
+        /// The distance.
+        radius: f64,
+    },
+    /// All within half a width to the east and west and half a height to the north and south, metres.
+    Box {
+        /// From west to east.
+        width: f64,
+        /// From south to north.
+        height: f64,
+    },
+}
+
+impl Shape {
+    /// The distance of a place from the centre, if the shape holds it.
+    pub fn distance(&self, centre: &Place, place: &Place) -> Option<f64> {
+        match *self {
+            // Opposite ends of the Earth have no number for a distance; as in Redis that is not too far.
+            Shape::Circle { radius } => {
+                Some(centre.distance(place)).filter(|d| !exceeds(*d, radius))
+            }
+            Shape::Box { width, height } => {
+                if latitude_distance(centre.latitude, place.latitude) > height / 2.0 {
+                    return None;
+                }
+                let below = Place {
+                    latitude: place.latitude,
+                    ..*centre
+                };
+                (!exceeds(place.distance(&below), width / 2.0)).then(|| centre.distance(place))
+            }
+        }
+    }
+
+    /// The longitudes and latitudes that it reaches at most.
+    fn bounds(&self, centre: &Place) -> (Span, Span) {
+        let (width, height) = match *self {
+            Shape::Circle { radius } => (radius, radius),
+            Shape::Box { width, height } => (width / 2.0, height / 2.0),
+        };
+        let latitude_delta = degrees(height / EARTH_RADIUS_M);
+        // Circles of latitude are shorter towards the poles, so the edge that is nearer to one decides.
+        let edge = if centre.latitude < 0.0 {
+            centre.latitude - latitude_delta
+        } else {
+            centre.latitude + latitude_delta
+        };
+        let longitude_delta = degrees(width / EARTH_RADIUS_M / radians(edge).cos());
+        let around = |at: f64, delta: f64| Span {
+            min: at - delta,
+            max: at + delta,
+        };
+        (
+            around(centre.longitude, longitude_delta),
+            around(centre.latitude, latitude_delta),
+        )
+    }
+
+    /// The farthest that a place in it can be from its centre, metres.
+    fn reach(&self) -> f64 {
+        match *self {
+            Shape::Circle { radius } => radius,
+            Shape::Box { width, height } => {
+                ((width / 2.0) * (width / 2.0) + (height / 2.0) * (height / 2.0)).sqrt()
+            }
+        }
+    }
+
+    /// The cells that hold it, in the order in which Redis looks through them: its own, then north, south, east, west and the
+    /// corners. Large shapes may name a cell twice.
+    pub fn cells(&self, centre: &Place) -> Vec<Cell> {
+        let (longitudes, latitudes) = self.bounds(centre);
+        let mut step = steps_for(self.reach(), centre.latitude);
+        let mut cell = Cell::of(centre, step);
+        let falls_short = cell.neighbour(0, 1).area().1.max < latitudes.max
+            || cell.neighbour(0, -1).area().1.min > latitudes.min
+            || cell.neighbour(1, 0).area().0.max < longitudes.max
+            || cell.neighbour(-1, 0).area().0.min > longitudes.min;
+        if step > 1 && falls_short {
+            step -= 1;
+            cell = Cell::of(centre, step);
+        }
+        let (east_west, north_south) = cell.area();
+        // Where the cell itself reaches far enough, its neighbours on that side are of no use.
+        let useless = |east: i64, north: i64| {
+            step >= 2
+                && (north < 0 && north_south.min < latitudes.min
+                    || north > 0 && north_south.max > latitudes.max
+                    || east < 0 && east_west.min < longitudes.min
+                    || east > 0 && east_west.max > longitudes.max)
+        };
+        const ORDER: [(i64, i64); 9] = [
+            (0, 0),
+            (0, 1),
+            (0, -1),
+            (1, 0),
+            (-1, 0),
+            (1, 1),
+            (-1, 1),
+            (1, -1),
+            (-1, -1),
+        ];
+        ORDER
+            .into_iter()
+            .filter(|(east, north)| !useless(*east, *north))
+            .map(|(east, north)| cell.neighbour(east, north))
+            .collect()
+    }
+}
+
+/// Bits per axis of cells so large that nine of them hold all within this distance.
+fn steps_for(reach_m: f64, latitude: f64) -> u32 {
+    if reach_m == 0.0 {
+        return STEPS_MAX;
+    }
+    let (mut step, mut reach) = (1i32, reach_m);
+    while reach < MERCATOR_MAX_M {
+        reach *= 2.0;
+        step += 1;
+    }
+    step -= 2;
+    // Cells are narrower towards the poles.
+    if !(-66.0..=66.0).contains(&latitude) {
+        step -= 1;
+        if !(-80.0..=80.0).contains(&latitude) {
+            step -= 1;
+        }
+    }
+    step.clamp(1, STEPS_MAX as i32) as u32
+}
