@@ -284,7 +284,12 @@ pub fn apply(
 }
 
 /// Applies what a command left behind that ran for a waiting session; whom it wakes in turn is served by the caller.
-pub fn settle(ks: &mut Keyspace, shared: &mut Shared, session: &mut Session, inst: &mut dyn Instance) {
+pub fn settle(
+    ks: &mut Keyspace,
+    shared: &mut Shared,
+    session: &mut Session,
+    inst: &mut dyn Instance,
+) {
     apply(ks, shared, Some(session), inst);
 }
 
