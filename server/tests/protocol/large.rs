@@ -1,0 +1,97 @@
+//! Deep pipelines, long commands, large values.
+
+use std::thread;
+
+use cairn_format::resp::value::{Value, write_command};
+
+use crate::support::dataset::noise;
+use crate::support::{Folder, Setup};
+
+#[test]
+fn a_pipeline_of_ten_thousand_commands() {
+    let folder = Folder::new();
+    let server = Setup::cairn(&folder).start();
+    let mut connection = server.connect();
+    let mut out = Vec::new();
+    for i in 0..10_000 {
+        write_command(&mut out, &["SET", &format!("key:{i}"), &i.to_string()]);
+        write_command(&mut out, &["GET", &format!("key:{i}")]);
+    }
+    connection.send(&out);
+    for i in 0..10_000 {
+        assert_eq!(connection.read(), Value::Simple(b"OK".into()), "{i}");
+        assert_eq!(
+            connection.read(),
+            Value::Bulk(i.to_string().into_bytes()),
+            "{i}"
+        );
+    }
+    assert_eq!(connection.int("DBSIZE"), 10_000);
+}
+
+#[test]
+fn replies_that_are_not_read_do_not_stop_others() {
+    let folder = Folder::new();
+    let server = Setup::cairn(&folder).start();
+    let mut other = server.connect();
+    other.good_call(&[b"SET".as_slice(), b"large", &noise(1, 1 << 20)]);
+    let mut connection = server.connect();
+    let request = b"*2\r\n$3\r\nGET\r\n$5\r\nlarge\r\n".repeat(64);
+    connection.send(&request);
+    for _ in 0..100 {
+        assert_eq!(other.line("PING"), Value::Simple(b"PONG".into()));
+    }
+    for _ in 0..64 {
+        assert_eq!(connection.read().as_bytes().unwrap().len(), 1 << 20);
+    }
+}
+
+#[test]
+fn a_command_of_a_million_arguments() {
+    let folder = Folder::new();
+    let server = Setup::cairn(&folder).start();
+    let mut connection = server.connect();
+    let mut args = vec!["RPUSH".to_string(), "list".to_string()];
+    args.extend((0..1_000_000).map(|i| i.to_string()));
+    assert_eq!(connection.call(&args), Value::Int(1_000_000));
+    assert_eq!(connection.text("LINDEX list 999999"), "999999");
+    assert_eq!(connection.int("LLEN list"), 1_000_000);
+    let all = connection.good("LRANGE list 0 -1");
+    assert_eq!(all.as_array().unwrap().len(), 1_000_000);
+    // From 2^31 on it is a protocol error, told before the arguments arrive.
+    let mut connection = server.connect();
+    connection.send(b"*2147483648\r\n");
+    assert_eq!(
+        connection.read_to_end(),
+        b"-ERR Protocol error: invalid multibulk length\r\n"
+    );
+}
+
+#[test]
+fn values_of_64_megabytes() {
+    let folder = Folder::new();
+    let server = Setup::cairn(&folder).start();
+    let value = noise(2, 64 << 20);
+    let mut connection = server.connect();
+    assert_eq!(
+        connection.call(&[b"SET".as_slice(), b"large", &value]),
+        Value::Simple(b"OK".into())
+    );
+    let mut clients = Vec::new();
+    for _ in 0..2 {
+        let mut connection = server.connect();
+        clients.push(thread::spawn(move || connection.line("GET large")));
+    }
+    for client in clients {
+        let reply = client.join().unwrap();
+        assert!(
+            reply.as_bytes().unwrap() == value,
+            "64 MB come back as they went"
+        );
+    }
+    assert_eq!(connection.int("STRLEN large"), 64 << 20);
+    let last = connection.good("GETRANGE large -3 -1");
+    assert_eq!(last.as_bytes().unwrap(), &value[value.len() - 3..]);
+    connection.good("DEL large");
+    assert_eq!(connection.int("DBSIZE"), 0);
+}
