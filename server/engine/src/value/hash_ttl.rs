@@ -48,7 +48,7 @@ impl Ttl {
 #[derive(Debug)]
 pub struct HashTable {
     fields: Table<Field>,
-    due: Option<Box<BTreeSet<(i64, u64)>>>,
+    due: BTreeSet<(i64, u64)>,
 }
 
 impl Deref for HashTable {
@@ -65,19 +65,19 @@ impl HashTable {
     pub fn new(hasher: Hasher) -> HashTable {
         HashTable {
             fields: Table::new(hasher),
-            due: None,
+            due: BTreeSet::new(),
         }
     }
 
     /// When the next field expires.
     #[inline]
     pub fn next_expire(&self) -> Option<i64> {
-        self.due.as_ref()?.first().map(|(at, _)| *at)
+        self.due.first().map(|(at, _)| *at)
     }
 
     /// Table and index, bytes; the fields are not counted. A set of pairs takes about 24 bytes for each.
     pub fn mem_bytes(&self) -> usize {
-        self.fields.mem_bytes() + self.due.as_ref().map_or(0, |due| 24 * due.len())
+        self.fields.mem_bytes() + 24 * self.due.len()
     }
 
     /// Adds a field that is not there.
@@ -135,10 +135,9 @@ impl HashTable {
     pub fn remove_due(&mut self, now: i64, limit: usize, removed: &mut Vec<Vec<u8>>) {
         let hasher = self.fields.hasher();
         for _ in 0..limit {
-            let Some(due) = &mut self.due else { return };
-            match due.first() {
+            match self.due.first() {
                 Some(&(at, hash)) if at < now => {
-                    due.pop_first();
+                    self.due.pop_first();
                     let slot = self.fields.find_by(hash, |f| {
                         f.expire() == Some(at) && hasher.hash(f.key()) == hash
                     });
@@ -147,27 +146,21 @@ impl HashTable {
                 _ => break,
             }
         }
-        self.due.take_if(|due| due.is_empty());
     }
 
     #[inline]
     fn index(&mut self, hash: u64, old: Option<i64>, new: Option<i64>) {
         if old != new {
-            self.reindex(hash, old, new);
+            self.due_changed(hash, old, new);
         }
     }
 
-    fn reindex(&mut self, hash: u64, old: Option<i64>, new: Option<i64>) {
-        if let (Some(at), Some(due)) = (old, &mut self.due) {
-            due.remove(&(at, hash));
+    fn due_changed(&mut self, hash: u64, old: Option<i64>, new: Option<i64>) {
+        if let Some(at) = old {
+            self.due.remove(&(at, hash));
         }
-        match new {
-            Some(at) => {
-                self.due.get_or_insert_default().insert((at, hash));
-            }
-            None => {
-                self.due.take_if(|due| due.is_empty());
-            }
+        if let Some(at) = new {
+            self.due.insert((at, hash));
         }
     }
 }
