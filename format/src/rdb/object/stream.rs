@@ -185,6 +185,22 @@ impl StreamNode<'_> {
 }
 
 impl<'a> Stream<'a> {
+    /// An empty stream, to be filled and given to [`Writer::end_stream`](crate::rdb::Writer::end_stream) behind nodes
+    /// that are written one by one.
+    pub fn without_nodes(form: u8) -> Self {
+        Stream {
+            form,
+            nodes: Texts::new(Cursor::new(&[]), 0),
+            length: 0,
+            last_id: StreamId::default(),
+            first_id: None,
+            max_deleted_id: None,
+            entries_added: None,
+            groups: Vec::new(),
+            producers: None,
+        }
+    }
+
     pub(super) fn read(cursor: &mut Cursor<'a>, form: u8) -> Result<Self> {
         let count = read_len(cursor, "number of stream nodes")?;
         let nodes = Texts::new(cursor.clone(), count.saturating_mul(2));
@@ -195,15 +211,10 @@ impl<'a> Stream<'a> {
         let length = read_len(cursor, "stream length")?;
         let last_id = StreamId::lens(cursor, "last id")?;
         let mut stream = Stream {
-            form,
             nodes,
             length,
             last_id,
-            first_id: None,
-            max_deleted_id: None,
-            entries_added: None,
-            groups: Vec::new(),
-            producers: None,
+            ..Stream::without_nodes(form)
         };
         if form >= 2 {
             stream.first_id = Some(StreamId::lens(cursor, "first id")?);

@@ -13,19 +13,53 @@ const TYPES: [u8; 4] = [15, 19, 21, 26];
 
 impl<W: Write> Writer<W> {
     pub(super) fn stream(&mut self, head: &Head<'_>, stream: &Stream<'_>) -> WriteResult<Written> {
-        let newest = self.dialect().stream_form();
-        if newest == 0 {
-            return Err(self.unsupported("a stream", "Redis 5.0 (version 9)", head.key, false));
-        }
-        let form = stream.form.min(newest);
+        let form = self.stream_form(head, stream.form)?;
         let lost = self.lost_parts(head, stream, form)?;
-        self.start(head, TYPES[usize::from(form.clamp(1, 4)) - 1])?;
-        write_len(&mut self.buffer, stream.node_count());
+        self.begin_stream(head, stream.form, stream.node_count())?;
         for node in stream.nodes() {
             let node = node?;
-            self.put_string(&node.id.to_bytes())?;
-            self.put_string(&node.listpack)?;
+            self.stream_node(node.id, &node.listpack)?;
         }
+        self.end_stream(stream)?;
+        Ok(lost.map_or(Written::Whole, Written::Partly))
+    }
+
+    /// The form in which a stream of this form is written: the newest up to it that the target reads.
+    fn stream_form(&self, head: &Head<'_>, form: u8) -> WriteResult<u8> {
+        match self.dialect().stream_form() {
+            0 => Err(self.unsupported("a stream", "Redis 5.0 (version 9)", head.key, false)),
+            newest => Ok(form.min(newest)),
+        }
+    }
+
+    /// Begins a stream of form 1 to 4, or the newest below it that the target reads: as many
+    /// [`Writer::stream_node`]s as said follow, then [`Writer::end_stream`].
+    ///
+    /// # Errors
+    /// A target without streams (nothing was written then), or failure of the output.
+    pub fn begin_stream(&mut self, head: &Head<'_>, form: u8, nodes: u64) -> WriteResult<()> {
+        let form = self.stream_form(head, form)?;
+        self.start(head, TYPES[usize::from(form.clamp(1, 4)) - 1])?;
+        write_len(&mut self.buffer, nodes);
+        Ok(())
+    }
+
+    /// Writes a node: the id of its first entry, and its listpack.
+    ///
+    /// # Errors
+    /// Failure of the output.
+    pub fn stream_node(&mut self, id: StreamId, listpack: &[u8]) -> WriteResult<()> {
+        self.put_string(&id.to_bytes())?;
+        self.put_string(listpack)
+    }
+
+    /// Writes what follows the nodes: everything that `stream` says beside them. Its form is the one given to
+    /// [`Writer::begin_stream`].
+    ///
+    /// # Errors
+    /// Failure of the output.
+    pub fn end_stream(&mut self, stream: &Stream<'_>) -> WriteResult<()> {
+        let form = stream.form.min(self.dialect().stream_form());
         write_len(&mut self.buffer, stream.length);
         self.put_id(stream.last_id);
         if form >= 2 {
@@ -40,10 +74,10 @@ impl<W: Write> Writer<W> {
         for group in &stream.groups {
             self.put_group(group, form)?;
         }
-        if let Some(producers) = stream.producers.as_ref().filter(|_| form >= 4) {
-            self.put_producers(producers)?;
+        match &stream.producers {
+            Some(producers) if form >= 4 => self.put_producers(producers),
+            _ => self.flush_full(),
         }
-        Ok(lost.map_or(Written::Whole, Written::Partly))
     }
 
     /// What of the stream has no place in this form: refused, or named if the options allow to leave it out.

@@ -2,7 +2,7 @@
 
 use super::spec::Command;
 use super::{
-    bitmap, connection, generic, geo, hash, hyperloglog, introspect, list, pubsub, set, string,
+    bitmap, connection, generic, geo, hash, hyperloglog, introspect, list, pubsub, set, stream, string,
     transaction, zset,
 };
 
@@ -18,6 +18,7 @@ pub const ALL: &[&[&Command]] = &[
     list::COMMANDS,
     pubsub::COMMANDS,
     set::COMMANDS,
+    stream::COMMANDS,
     string::COMMANDS,
     transaction::COMMANDS,
     zset::COMMANDS,

@@ -25,6 +25,7 @@ pub mod reply;
 pub mod sample;
 pub mod set;
 pub mod spec;
+pub mod stream;
 pub mod string;
 pub mod table;
 pub mod transaction;

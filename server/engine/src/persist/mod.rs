@@ -5,6 +5,7 @@ pub mod load;
 pub mod replay;
 pub mod rewrite;
 pub mod save;
+mod stream;
 pub mod value;
 
 /// Where a value that the engine cannot hold yet stands in a snapshot, and what it is.

@@ -47,6 +47,7 @@ fn write_record(out: &mut Vec<u8>, record: &Record<Object>) {
         ValueRef::Int(i) => write_command(out, &[b"SET", key, I64Text::new().format(i)]),
         ValueRef::Str(bytes) => write_command(out, &[b"SET", key, bytes]),
         ValueRef::Big(bytes) => write_command(out, &[b"SET", key, bytes]),
+        ValueRef::Stream(stream) => super::stream::rewrite(out, key, stream),
         _ => write_collection(out, key, value),
     }
     if let Some(at) = record.expire() {

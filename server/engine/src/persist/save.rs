@@ -132,7 +132,7 @@ pub fn write_record<W: Write>(writer: &mut Writer<W>, head: &Head, record: &Reco
             writer.begin_zset(head, ranked.len() as u64)?;
             ranked.iter().rev().try_for_each(|(member, score)| writer.member(member, score))
         }
-        ValueRef::Stream(_) => unreachable!("no command makes a stream yet"),
+        ValueRef::Stream(stream) => super::stream::save(writer, head, stream),
     }
 }
 

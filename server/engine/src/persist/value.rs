@@ -50,7 +50,7 @@ impl Builder<'_> {
             Saved::Set(set) => self.set(set)?,
             Saved::Zset(zset) => self.zset(zset)?,
             Saved::Hash(hash) => self.hash(hash)?,
-            Saved::Stream(_) => Loaded::Unheld(Unheld("a stream")),
+            Saved::Stream(stream) => super::stream::load(stream)?,
             Saved::Module(_) => Loaded::Unheld(Unheld("a module's value")),
             Saved::Array(_) => Loaded::Unheld(Unheld("an array")),
         })

@@ -34,7 +34,7 @@ impl Copied {
             ValueRef::Set(table) => heap(Object::Set(copy_set(table))),
             ValueRef::Hash(table) => heap(Object::Hash(copy_hash(table))),
             ValueRef::Zset(ranked) => heap(Object::Zset(copy_zset(ks, ranked))),
-            ValueRef::Stream(_) => unreachable!("no command makes a stream yet"),
+            ValueRef::Stream(stream) => heap(Object::Stream(stream.clone())),
         };
         Copied {
             tag: ks.record(slot).tag(),

@@ -71,7 +71,7 @@ pub struct Marks {
 }
 
 /// A stream. See the head of this file.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Stream {
     nodes: BTreeMap<StreamId, Vec<u8>>,
     len: u64,

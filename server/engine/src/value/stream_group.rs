@@ -31,7 +31,7 @@ pub struct Pending {
 }
 
 /// A member of a group.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Consumer {
     name: Box<[u8]>,
     /// When it last tried to read or claim, Unix milliseconds.
@@ -67,7 +67,7 @@ impl Consumer {
 }
 
 /// A consumer group.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Group {
     /// The last id that was delivered to anyone.
     pub last_id: StreamId,

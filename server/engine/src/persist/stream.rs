@@ -1,0 +1,280 @@
+//! Streams in snapshots and as commands.
+//!
+//! Nodes pass as they are; groups are taken apart. A snapshot names every pending entry twice, in the list of its group
+//! (time and count) and in that of its consumer: both have to agree.
+
+use std::collections::HashMap;
+use std::io::Write;
+
+use cairn_format::error::{Damage, FormatError, Result as Read};
+use cairn_format::rdb::object as saved;
+use cairn_format::rdb::writer::{WriteResult, Writer};
+use cairn_format::rdb::{Head, Text};
+use cairn_format::resp::value::{write_argument, write_command, write_command_header};
+use cairn_format::text::number::I64Text;
+
+use super::Unheld;
+use super::value::Loaded;
+use crate::value::stream::{Consumer, Group, Marks, Pending, Stream, StreamId};
+use crate::value::{NewValue, Object};
+
+/// The form of Redis 7.2, with active times: it has a place for everything that is held here.
+const FORM: u8 = 3;
+
+fn from_saved(id: saved::StreamId) -> StreamId {
+    StreamId::new(id.ms, id.seq)
+}
+
+fn to_saved(id: StreamId) -> saved::StreamId {
+    saved::StreamId::new(id.ms, id.seq)
+}
+
+/// The groups of a snapshot point into it; a wrong one is named by what is wrong with it.
+fn damage(offset: u64, what: impl Into<String>) -> Box<FormatError> {
+    FormatError::new(Damage::Encoding, offset, what.into())
+}
+
+// ---- loading ----
+
+/// A stream of a snapshot. One with producers or with pending entries that nobody owns, which only later versions of
+/// Redis have, cannot be held. Settings for producers that are not there are dropped.
+///
+/// # Errors
+/// Damage that reading without deep checks did not see.
+pub fn load(saved: &saved::Stream) -> Read<Loaded> {
+    let tracked = saved
+        .producers
+        .as_ref()
+        .is_some_and(|all| !all.producers.is_empty());
+    if tracked {
+        return Ok(Loaded::Unheld(Unheld("a stream with idempotent producers")));
+    }
+    if saved.groups.iter().any(|group| !group.nacked.is_empty()) {
+        return Ok(Loaded::Unheld(Unheld(
+            "a stream with pending entries that have no owner",
+        )));
+    }
+    let mut stream = Stream::new();
+    for node in saved.nodes() {
+        let node = node?;
+        let offset = node.offset;
+        let added = stream.push_node(from_saved(node.id), node.listpack.into_owned());
+        added.map_err(|what| damage(offset, what))?;
+    }
+    if stream.len() != saved.length {
+        let what = format!(
+            "stream of {} entries, its nodes hold {}",
+            saved.length,
+            stream.len()
+        );
+        return Err(damage(0, what));
+    }
+    stream.set_marks(Marks {
+        last_id: from_saved(saved.last_id).max(stream.last_id()),
+        first_id: StreamId::MIN,
+        max_deleted_id: saved.max_deleted_id.map_or(StreamId::MIN, from_saved),
+        entries_added: saved.entries_added.unwrap_or(saved.length),
+    });
+    for group in &saved.groups {
+        let name = group.name.to_vec();
+        if !stream.add_group(&name, load_group(group)?) {
+            return Err(damage(0, "stream: a group occurs twice"));
+        }
+    }
+    Ok(Loaded::Value(NewValue::object(Object::Stream(stream))))
+}
+
+fn load_group(saved: &saved::Group) -> Read<Group> {
+    let mut group = Group::new(from_saved(saved.last_id), saved.entries_read);
+    let listed: HashMap<_, _> = saved
+        .pending
+        .iter()
+        .map(|pending| (pending.id, pending))
+        .collect();
+    if listed.len() != saved.pending.len() {
+        return Err(damage(0, "stream group: an entry is pending twice"));
+    }
+    let mut text = I64Text::new();
+    for consumer in &saved.consumers {
+        let made = group.create_consumer(consumer.name.bytes(&mut text), consumer.seen_ms);
+        let id = made.ok_or_else(|| damage(0, "stream group: a consumer occurs twice"))?;
+        // Before form 3 nobody wrote down when a consumer was active last: as Redis does, when it was seen last.
+        let active_ms = consumer.active_ms.unwrap_or(consumer.seen_ms);
+        group.consumer_mut(id).active_ms = (active_ms != -1).then_some(active_ms);
+        for owned in &consumer.pending {
+            let entry = from_saved(*owned);
+            let pending = listed.get(owned).filter(|_| group.pending(entry).is_none());
+            let pending = pending.ok_or_else(|| {
+                damage(0, format!("stream group: {owned} is pending at a consumer, and not in the group or at another one too"))
+            })?;
+            let pending = Pending {
+                delivery_ms: pending.delivery_ms,
+                deliveries: pending.count,
+                consumer: id,
+            };
+            group.assign(entry, pending);
+        }
+    }
+    if group.pending_len() != listed.len() {
+        return Err(damage(0, "stream group: a pending entry has no owner"));
+    }
+    Ok(group)
+}
+
+// ---- saving ----
+
+/// Writes a stream in the newest form that the target and this engine know.
+///
+/// # Errors
+/// A target without streams, or failure of the output.
+pub fn save<W: Write>(writer: &mut Writer<W>, head: &Head, stream: &Stream) -> WriteResult<()> {
+    writer.begin_stream(head, FORM, stream.node_count() as u64)?;
+    for (id, blob) in stream.nodes() {
+        writer.stream_node(to_saved(id), blob)?;
+    }
+    let marks = stream.marks();
+    let mut rest = saved::Stream::without_nodes(FORM);
+    rest.length = stream.len();
+    rest.last_id = to_saved(marks.last_id);
+    rest.first_id = Some(to_saved(marks.first_id));
+    rest.max_deleted_id = Some(to_saved(marks.max_deleted_id));
+    rest.entries_added = Some(marks.entries_added);
+    rest.groups = stream
+        .groups()
+        .map(|(name, group)| save_group(name, group))
+        .collect();
+    writer.end_stream(&rest)
+}
+
+fn save_group<'a>(name: &'a [u8], group: &'a Group) -> saved::Group<'a> {
+    let pending = group.pending_range(StreamId::MIN, StreamId::MAX);
+    saved::Group {
+        name: Text::Bytes(name),
+        last_id: to_saved(group.last_id),
+        entries_read: group.entries_read,
+        pending: pending
+            .map(|(id, pending)| saved::Pending {
+                id: to_saved(id),
+                delivery_ms: pending.delivery_ms,
+                count: pending.deliveries,
+            })
+            .collect(),
+        consumers: group
+            .consumers()
+            .map(|(_, consumer)| save_consumer(consumer))
+            .collect(),
+        nacked: Vec::new(),
+    }
+}
+
+fn save_consumer(consumer: &Consumer) -> saved::Consumer<'_> {
+    saved::Consumer {
+        name: Text::Bytes(consumer.name()),
+        seen_ms: consumer.seen_ms,
+        active_ms: Some(consumer.active_ms.unwrap_or(-1)),
+        pending: consumer
+            .pending(StreamId::MIN, StreamId::MAX)
+            .map(to_saved)
+            .collect(),
+    }
+}
+
+// ---- as commands ----
+
+/// Writes the commands that make the stream again, as Redis 7.2 writes them.
+pub fn rewrite(out: &mut Vec<u8>, key: &[u8], stream: &Stream) {
+    let (mut a, mut b) = (I64Text::new(), I64Text::new());
+    for entry in stream.range(StreamId::MIN, StreamId::MAX) {
+        write_command_header(out, 3 + 2 * entry.fields.len());
+        write_argument(out, b"XADD");
+        write_argument(out, key);
+        write_argument(out, entry.id.to_string().as_bytes());
+        for (field, value) in entry.fields {
+            write_argument(out, field.text(&mut a));
+            write_argument(out, value.text(&mut b));
+        }
+    }
+    if stream.is_empty() {
+        // An entry that is trimmed at once leaves the empty stream behind.
+        write_command(out, &[b"XADD", key, b"MAXLEN", b"0", b"0-1", b"x", b"y"]);
+    }
+    let marks = stream.marks();
+    let (last, deleted) = (marks.last_id.to_string(), marks.max_deleted_id.to_string());
+    let added = marks.entries_added.to_string();
+    let (last, deleted, added) = (last.as_bytes(), deleted.as_bytes(), added.as_bytes());
+    write_command(
+        out,
+        &[
+            b"XSETID",
+            key,
+            last,
+            b"ENTRIESADDED",
+            added,
+            b"MAXDELETEDID",
+            deleted,
+        ],
+    );
+    for (name, group) in stream.groups() {
+        rewrite_group(out, key, name, group);
+    }
+}
+
+fn rewrite_group(out: &mut Vec<u8>, key: &[u8], name: &[u8], group: &Group) {
+    let last = group.last_id.to_string();
+    let read = group
+        .entries_read
+        .map_or_else(|| "-1".to_string(), |read| read.to_string());
+    let (last, read) = (last.as_bytes(), read.as_bytes());
+    write_command(
+        out,
+        &[b"XGROUP", b"CREATE", key, name, last, b"ENTRIESREAD", read],
+    );
+    for (_, consumer) in group.consumers() {
+        if consumer.pending_len() == 0 {
+            write_command(
+                out,
+                &[
+                    b"XGROUP".as_slice(),
+                    b"CREATECONSUMER",
+                    key,
+                    name,
+                    consumer.name(),
+                ],
+            );
+        }
+        for id in consumer.pending(StreamId::MIN, StreamId::MAX) {
+            let Some(pending) = group.pending(id) else {
+                continue;
+            };
+            rewrite_pending(out, (key, name, consumer.name()), id, pending);
+        }
+    }
+}
+
+fn rewrite_pending(
+    out: &mut Vec<u8>,
+    (key, group, consumer): (&[u8], &[u8], &[u8]),
+    id: StreamId,
+    pending: &Pending,
+) {
+    let id = id.to_string();
+    let time = pending.delivery_ms.to_string();
+    let deliveries = pending.deliveries.to_string();
+    write_command(
+        out,
+        &[
+            b"XCLAIM",
+            key,
+            group,
+            consumer,
+            b"0",
+            id.as_bytes(),
+            b"TIME",
+            time.as_bytes(),
+            b"RETRYCOUNT",
+            deliveries.as_bytes(),
+            b"JUSTID",
+            b"FORCE",
+        ],
+    );
+}
