@@ -16,7 +16,6 @@ pub mod bits;
 pub mod copy;
 pub mod elements;
 pub mod geohash;
-pub mod geohash;
 pub mod hash;
 pub mod hash_ttl;
 pub mod list;
