@@ -93,7 +93,7 @@ fn boot(start: Start) -> Result<Node, i32> {
 fn enter_folder(config: &mut Config) -> Result<(), String> {
     let dir = config.dir().to_path_buf();
     std::env::set_current_dir(&dir)
-        .map_err(|error| config.start_error(table::DIR.directive(), &error_text(&error)).to_string())?;
+        .map_err(|error| config.start_error(table::DIR.directive(), error_text(&error)).to_string())?;
     if let Ok(real) = std::env::current_dir() {
         config.note_dir(real);
     }
@@ -110,7 +110,7 @@ fn open_log(config: &Config) -> Result<Log, String> {
         eprintln!("crash reports are off: {error}");
     }
     Log::new(config.get(table::LOGLEVEL), file)
-        .map_err(|error| config.start_error(table::LOGFILE.directive(), &error_text(&error)).to_string())
+        .map_err(|error| config.start_error(table::LOGFILE.directive(), error_text(&error)).to_string())
 }
 
 fn introduce(log: &Log, config: &Config, host: &SystemHost) {
@@ -131,7 +131,7 @@ fn introduce(log: &Log, config: &Config, host: &SystemHost) {
 }
 
 fn raise_limits(config: &mut Config, log: &Log) -> Result<(), i32> {
-    let wanted = config.get(table::MAXCLIENTS).max(1) as u64;
+    let wanted = config.get(table::MAXCLIENTS).max(1);
     match process::adjust_open_files(wanted) {
         OpenFiles::Enough => {}
         OpenFiles::Raised { from, to } => {
