@@ -36,7 +36,7 @@ fn write_until_the_end(
             value += 1;
             let text = value.to_string();
             let place = value % KEYS;
-            if value % 4 == 0 {
+            if value.is_multiple_of(4) {
                 let pair = [
                     format!("pair:{client}:{place}:a"),
                     format!("pair:{client}:{place}:b"),
