@@ -201,66 +201,62 @@ pub fn decompress(packed: &[u8], len: usize, out: &mut Vec<u8>) -> Result<()> {
         );
     }
     let start = out.len();
+    // Zeroed first, so that pieces of fixed size can be copied into place; a copy of variable size costs a call for a few bytes.
     out.reserve_exact(len);
-    let result = decompress_into(packed, start, start + len, out);
+    out.resize(start + len, 0);
+    let result = decompress_into(packed, &mut out[start..]);
     if result.is_err() {
         out.truncate(start);
     }
     result
 }
 
-fn decompress_into(packed: &[u8], start: usize, end: usize, out: &mut Vec<u8>) -> Result<()> {
-    let mut at = 0;
+fn decompress_into(packed: &[u8], out: &mut [u8]) -> Result<()> {
+    let (mut at, mut done) = (0, 0);
     while let Some(&control) = packed.get(at) {
         let token = at;
         at += 1;
         if control < 32 {
             let run = usize::from(control) + 1;
-            let Some(bytes) = packed.get(at..at + run) else {
+            if run > packed.len() - at {
+                let remain = packed.len() - at;
                 return damage(
                     token,
-                    format!(
-                        "lzf: {run} literal bytes claimed, {} remain",
-                        packed.len() - at
-                    ),
+                    format!("lzf: {run} literal bytes claimed, {remain} remain"),
                 );
-            };
+            }
+            if run > out.len() - done {
+                return damage(token, too_much(out.len()));
+            }
+            copy_literals(&packed[at..], &mut out[done..], run);
             at += run;
-            out.extend_from_slice(bytes);
+            done += run;
         } else {
             let Some((len, back, size)) = read_copy(control, &packed[at..]) else {
                 return damage(token, "lzf: back reference is cut off".into());
             };
             at += size;
-            if back > out.len() - start {
+            if back > done {
                 return damage(
                     token,
-                    format!(
-                        "lzf: back reference {back} bytes back, {} were written",
-                        out.len() - start
-                    ),
+                    format!("lzf: back reference {back} bytes back, {done} were written"),
                 );
             }
-            if len > end - out.len() {
-                return damage(token, too_much(end - start));
+            if len > out.len() - done {
+                return damage(token, too_much(out.len()));
             }
-            copy_back(out, back, len);
-        }
-        if out.len() > end {
-            return damage(token, too_much(end - start));
+            copy_back(out, done, back, len);
+            done += len;
         }
     }
-    match out.len() == end {
-        true => Ok(()),
-        false => damage(
-            at,
-            format!(
-                "lzf: {} bytes claimed, the data ends after {}",
-                end - start,
-                out.len() - start
-            ),
-        ),
+    if done == out.len() {
+        return Ok(());
     }
+    let claimed = out.len();
+    damage(
+        at,
+        format!("lzf: {claimed} bytes claimed, the data ends after {done}"),
+    )
 }
 
 /// Whether `packed` stands for exactly `len` bytes: what [`decompress`] would find, without writing the output. A copy is sound if
@@ -312,19 +308,36 @@ fn read_copy(control: u8, rest: &[u8]) -> Option<(usize, usize, usize)> {
     }
 }
 
-/// Repeats what stands `back` bytes before the end for `len` bytes. The repeated piece doubles, so an overlap is not copied byte by byte.
+/// Copies a run of at most 32 bytes; where there is room, all 32, of which what follows overwrites the rest.
 #[inline]
-fn copy_back(out: &mut Vec<u8>, back: usize, len: usize) {
-    let from = out.len() - back;
-    if back >= len {
-        out.extend_from_within(from..from + len);
-        return;
+fn copy_literals(from: &[u8], to: &mut [u8], run: usize) {
+    match (from.first_chunk::<LITERAL_MAX>(), to.first_chunk_mut()) {
+        (Some(from), Some(to)) => *to = *from,
+        _ => to[..run].copy_from_slice(&from[..run]),
     }
-    let mut left = len;
-    while left > 0 {
-        let piece = left.min(out.len() - from);
-        out.extend_from_within(from..from + piece);
-        left -= piece;
+}
+
+/// Bytes that a copy moves at once.
+const PIECE: usize = 16;
+
+/// Repeats at `at` what stands `back` bytes before, for `len` bytes, which must fit. Pieces may reach beyond, as far as there is room.
+#[inline]
+fn copy_back(out: &mut [u8], at: usize, back: usize, len: usize) {
+    let from = at - back;
+    if back >= PIECE && at + len + PIECE <= out.len() {
+        for step in (0..len).step_by(PIECE) {
+            out.copy_within(from + step..from + step + PIECE, at + step);
+        }
+    } else if back >= len {
+        out.copy_within(from..from + len, at);
+    } else {
+        // What is copied becomes part of what is copied from, so the piece doubles.
+        let mut done = 0;
+        while done < len {
+            let piece = (len - done).min(back + done);
+            out.copy_within(from..from + piece, at + done);
+            done += piece;
+        }
     }
 }
 

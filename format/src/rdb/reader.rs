@@ -266,19 +266,22 @@ impl<S: Source> Reader<S> {
         if self.taken > 0 || !matches!(self.state, State::Body) {
             return;
         }
-        while let Some((key, len)) = fast::plain_string(self.source.window()) {
-            let offset = self.source.offset();
+        let again = self.source.can_reread();
+        loop {
+            let window = self.source.window();
+            let Some(found) = fast::plain_string(window) else {
+                return;
+            };
+            let Some(key) = found.key(window, &mut self.key_buffer) else {
+                return;
+            };
             if self.options.duplicate_keys {
-                self.keys.note(
-                    self.db,
-                    &self.source.window()[key.clone()],
-                    self.source.can_reread(),
-                );
+                self.keys.note(self.db, key, again);
             }
-            let prefix = if key.len() < 0x40 { 1 } else { 2 };
-            self.last_value = string.map(|info| (offset + (key.start - prefix) as u64, info));
+            let offset = self.source.offset();
+            self.last_value = string.map(|info| (offset + found.key_at as u64, info));
             self.records += 1;
-            self.source.consume(len);
+            self.source.consume(found.end);
         }
     }
 

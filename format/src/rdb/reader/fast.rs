@@ -1,22 +1,41 @@
 //! The commonest record of all, a plain string, found in the window at one glance.
 //!
 //! ```text
-//!   [FC | 8 bytes expiry] | 00 | key: length, text | value: length, text
-//!                                                    C0 to C2, integer
-//!                                                    C3, packed length, length, LZF data
+//!   [FC | 8 bytes expiry] | 00 | key | value
+//!
+//!   key, value:    length, text   or   C0 to C2, integer   or   C3, packed length, length, LZF data
 //! ```
 //!
 //! Whatever looks different, or does not lie in the window as a whole, or is wrong, is left to the general walk,
-//! which then says what is wrong. Compressed values are walked token by token; nothing is decompressed.
+//! which then says what is wrong. Compressed values are walked token by token; nothing is decompressed but keys.
 
 use std::ops::Range;
 
 use super::super::opcode;
 use crate::lzf;
+use crate::text::number::I64Text;
 
-/// The key's text and the record's length, both counted from the window's begin.
+/// A plain string by its places, counted from the window's begin.
+#[derive(Debug, PartialEq)]
+pub(super) struct PlainString {
+    /// Where the key's length stands.
+    pub key_at: usize,
+    key: Form,
+    /// The record's length.
+    pub end: usize,
+}
+
+/// Where a string's bytes are.
+#[derive(Debug, PartialEq)]
+enum Form {
+    Text(Range<usize>),
+    Int(i64),
+    Packed(Range<usize>, usize),
+}
+
+/// Finds the extent of the record at the window's begin, and that it is sound but for a compressed key.
 #[inline]
-pub(super) fn plain_string(window: &[u8]) -> Option<(Range<usize>, usize)> {
+pub(super) fn plain_string(window: &[u8]) -> Option<PlainString> {
     let type_at = if *window.first()? == opcode::EXPIRETIME_MS {
         9
     } else {
@@ -25,22 +44,52 @@ pub(super) fn plain_string(window: &[u8]) -> Option<(Range<usize>, usize)> {
     if *window.get(type_at)? != 0 {
         return None;
     }
-    let key = plain_text(window, type_at + 1)?;
-    let first = *window.get(key.end)?;
-    let end = match first {
-        0xc0..=0xc2 => key.end + 1 + (1 << (first & 3)),
-        0xc3 => compressed(window, key.end + 1)?,
-        _ => plain_text(window, key.end)?.end,
-    };
-    (end <= window.len()).then_some((key, end))
+    let key_at = type_at + 1;
+    let (key, value_at) = string(window, key_at)?;
+    let (value, end) = string(window, value_at)?;
+    match value {
+        Form::Packed(data, len) if !lzf::holds(&window[data.clone()], len) => None,
+        _ => Some(PlainString { key_at, key, end }),
+    }
 }
 
-/// A string behind its length.
+impl PlainString {
+    /// The key's bytes, in `scratch` if they do not stand plainly in the window; `None` if they cannot be decompressed.
+    #[inline]
+    pub fn key<'s>(&self, window: &'s [u8], scratch: &'s mut Vec<u8>) -> Option<&'s [u8]> {
+        if let Form::Text(range) = &self.key {
+            return window.get(range.clone());
+        }
+        scratch.clear();
+        match &self.key {
+            Form::Packed(data, len) => {
+                lzf::decompress(&window[data.clone()], *len, scratch).ok()?
+            }
+            Form::Int(value) => scratch.extend_from_slice(I64Text::new().format(*value)),
+            Form::Text(_) => {}
+        }
+        Some(scratch)
+    }
+}
+
+/// One string, and where it ends.
 #[inline]
-fn plain_text(window: &[u8], at: usize) -> Option<Range<usize>> {
-    let (start, len) = short_len(window, at)?;
-    let end = start + len;
-    (end <= window.len()).then_some(start..end)
+fn string(window: &[u8], at: usize) -> Option<(Form, usize)> {
+    let rest = window.get(at..)?;
+    match *rest {
+        [0xc3, ..] => packed(window, at + 1),
+        [0xc0, byte, ..] => Some((Form::Int(i64::from(byte as i8)), at + 2)),
+        [0xc1, a, b, ..] => Some((Form::Int(i64::from(i16::from_le_bytes([a, b]))), at + 3)),
+        [0xc2, a, b, c, d, ..] => {
+            let value = i32::from_le_bytes([a, b, c, d]);
+            Some((Form::Int(i64::from(value)), at + 5))
+        }
+        _ => {
+            let (start, len) = short_len(window, at)?;
+            let end = start + len;
+            (end <= window.len()).then_some((Form::Text(start..end), end))
+        }
+    }
 }
 
 /// Where a length of one or two bytes, the shortest form for it, ends, and the length.
@@ -54,39 +103,59 @@ fn short_len(window: &[u8], at: usize) -> Option<(usize, usize)> {
     ((0x40..0x80).contains(&first) && len >= 0x40).then_some((at + 2, len))
 }
 
-/// Where a sound compressed string ends whose two lengths begin at `at`.
-fn compressed(window: &[u8], at: usize) -> Option<usize> {
+/// A compressed string whose two lengths begin at `at`. What stands for nothing would be sound to LZF, but no string is stored so.
+fn packed(window: &[u8], at: usize) -> Option<(Form, usize)> {
     let (at, packed) = short_len(window, at)?;
-    let (at, len) = short_len(window, at)?;
-    let end = at + packed;
-    let data = window.get(at..end)?;
-    // What stands for nothing is sound to LZF, but no string is stored so.
-    (len > 0 && lzf::holds(data, len)).then_some(end)
+    let (start, len) = short_len(window, at)?;
+    let end = start + packed;
+    (len > 0 && end <= window.len()).then_some((Form::Packed(start..end, len), end))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Key and length of the record at the begin.
+    fn found(window: &[u8]) -> Option<(Vec<u8>, usize)> {
+        let found = plain_string(window)?;
+        let key = found.key(window, &mut Vec::new())?.to_vec();
+        Some((key, found.end))
+    }
+
     #[test]
     fn takes_only_whole_plain_strings() {
-        assert_eq!(plain_string(b"\x00\x01k\x02vvrest"), Some((2..3, 6)));
-        assert_eq!(
-            plain_string(b"\xfc12345678\x00\x01k\xc1\x01\x02"),
-            Some((11..12, 15))
-        );
-        assert_eq!(plain_string(b"\x00\x40\x01k\x01v"), None);
-        assert_eq!(plain_string(b"\x00\x01k\xc3\x01\x02"), None);
-        assert_eq!(plain_string(b"\x00\x01k\xc3\x00\x00rest"), None);
-        assert_eq!(plain_string(b"\x01\x01k\x01v"), None);
+        let short = |key: &[u8], end| Some((key.to_vec(), end));
+        assert_eq!(found(b"\x00\x01k\x02vvrest"), short(b"k", 6));
+        let expiring = b"\xfc12345678\x00\x01k\xc1\x01\x02";
+        assert_eq!(found(expiring), short(b"k", 15));
+        assert_eq!(plain_string(expiring).map(|found| found.key_at), Some(10));
+        assert_eq!(found(b"\x00\xc1\x01\xff\x01v"), short(b"-255", 6));
+        assert_eq!(found(b"\x00\xc4\x01\xff\x01v"), None);
+        assert_eq!(found(b"\x00\x40\x01k\x01v"), None);
+        assert_eq!(found(b"\x00\x01k\xc3\x01\x02"), None);
+        assert_eq!(found(b"\x00\x01k\xc3\x00\x00rest"), None);
+        assert_eq!(found(b"\x01\x01k\x01v"), None);
+    }
+
+    #[test]
+    fn compressed_keys_and_values_must_hold_what_they_claim() {
+        let twelve = b"\xc3\x05\x0c\x00\x61\xe0\x02\x00";
+        let thirteen = b"\xc3\x05\x0d\x00\x61\xe0\x02\x00";
+        let record = |key: &[u8], value: &[u8]| [b"\x00", key, value].concat();
+        assert_eq!(found(&record(twelve, twelve)), Some((vec![b'a'; 12], 17)));
+        assert_eq!(found(&record(twelve, thirteen)), None);
+        assert_eq!(found(&record(thirteen, twelve)), None);
+    }
+
+    #[test]
+    fn takes_nothing_that_is_cut() {
         let packed = b"\x00\x01k\xc3\x05\x0c\x00\x61\xe0\x02\x00";
-        assert_eq!(plain_string(packed), Some((2..3, packed.len())));
-        for cut in 0..packed.len() {
-            assert_eq!(plain_string(&packed[..cut]), None, "{cut}");
-        }
-        let whole = b"\x00\x01k\xc2\x01\x02\x03\x04";
-        for cut in 0..whole.len() {
-            assert_eq!(plain_string(&whole[..cut]), None, "{cut}");
+        let number = b"\x00\x01k\xc2\x01\x02\x03\x04";
+        for whole in [&packed[..], number, b"\x00\xc1\x01\x02\x01v"] {
+            assert!(found(whole).is_some_and(|(_, end)| end == whole.len()));
+            for cut in 0..whole.len() {
+                assert_eq!(found(&whole[..cut]), None, "{cut}");
+            }
         }
     }
 }
