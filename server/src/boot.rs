@@ -46,7 +46,10 @@ pub fn main(args: &[Vec<u8>]) -> i32 {
 }
 
 fn boot(start: Start) -> Result<Node, i32> {
-    let Start { mut config, warnings } = start;
+    let Start {
+        mut config,
+        warnings,
+    } = start;
     let complain = |line: &dyn std::fmt::Display| {
         eprintln!("{line}");
         1
@@ -67,10 +70,18 @@ fn boot(start: Start) -> Result<Node, i32> {
         log.warning(format_args!("{line}"));
         1
     };
-    let poll = Poll::new().map_err(|error| fatal(format!("Failed creating the event loop. Error message: '{error}'")))?;
-    let mut signals = signals::Signals::install().map_err(|error| fatal(format!("Cannot handle signals: {error}")))?;
+    let poll = Poll::new().map_err(|error| {
+        fatal(format!(
+            "Failed creating the event loop. Error message: '{error}'"
+        ))
+    })?;
+    let mut signals = signals::Signals::install()
+        .map_err(|error| fatal(format!("Cannot handle signals: {error}")))?;
     let listeners = listen(&config, &log, &poll).map_err(fatal)?;
-    let registry = poll.registry().try_clone().map_err(|error| fatal(error.to_string()))?;
+    let registry = poll
+        .registry()
+        .try_clone()
+        .map_err(|error| fatal(error.to_string()))?;
     registry
         .register(&mut signals, SIGNALS, mio::Interest::READABLE)
         .map_err(|error| fatal(error.to_string()))?;
@@ -78,7 +89,13 @@ fn boot(start: Start) -> Result<Node, i32> {
     engine.ks.limits = crate::admin::limits_of(&config);
     let password = config.get(table::REQUIREPASS);
     engine.shared.gate.password = (!password.is_empty()).then(|| password_digest(password));
-    let mut front = Front::new(Box::new(host), config, log, Connections::new(FIRST_CONNECTION), registry);
+    let mut front = Front::new(
+        Box::new(host),
+        config,
+        log,
+        Connections::new(FIRST_CONNECTION),
+        registry,
+    );
     front.listeners = Some(listeners);
     write_pidfile(&front);
     tell_places(&front);
@@ -92,8 +109,11 @@ fn boot(start: Start) -> Result<Node, i32> {
 /// `dir` holds from here on for all relative paths.
 fn enter_folder(config: &mut Config) -> Result<(), String> {
     let dir = config.dir().to_path_buf();
-    std::env::set_current_dir(&dir)
-        .map_err(|error| config.start_error(table::DIR.directive(), error_text(&error)).to_string())?;
+    std::env::set_current_dir(&dir).map_err(|error| {
+        config
+            .start_error(table::DIR.directive(), error_text(&error))
+            .to_string()
+    })?;
     if let Ok(real) = std::env::current_dir() {
         config.note_dir(real);
     }
@@ -109,13 +129,18 @@ fn open_log(config: &Config) -> Result<Log, String> {
     {
         eprintln!("crash reports are off: {error}");
     }
-    Log::new(config.get(table::LOGLEVEL), file)
-        .map_err(|error| config.start_error(table::LOGFILE.directive(), error_text(&error)).to_string())
+    Log::new(config.get(table::LOGLEVEL), file).map_err(|error| {
+        config
+            .start_error(table::LOGFILE.directive(), error_text(&error))
+            .to_string()
+    })
 }
 
 fn introduce(log: &Log, config: &Config, host: &SystemHost) {
     let pid = host.pid();
-    log.notice(format_args!("oO0OoO0OoO0Oo Cairn is starting oO0OoO0OoO0Oo"));
+    log.notice(format_args!(
+        "oO0OoO0OoO0Oo Cairn is starting oO0OoO0OoO0Oo"
+    ));
     log.notice(format_args!(
         "Cairn version={}, compatible with Redis {REDIS_VERSION}, bits=64, pid={pid}, just started",
         env!("CARGO_PKG_VERSION")
@@ -127,7 +152,10 @@ fn introduce(log: &Log, config: &Config, host: &SystemHost) {
         )),
     }
     let port = config.get(table::PORT);
-    log.raw(&format!("\n   Cairn {}  (Redis {REDIS_VERSION} compatible)\n   Port: {port}\n   PID: {pid}\n\n", env!("CARGO_PKG_VERSION")));
+    log.raw(&format!(
+        "\n   Cairn {}  (Redis {REDIS_VERSION} compatible)\n   Port: {port}\n   PID: {pid}\n\n",
+        env!("CARGO_PKG_VERSION")
+    ));
 }
 
 fn raise_limits(config: &mut Config, log: &Log) -> Result<(), i32> {
@@ -135,16 +163,28 @@ fn raise_limits(config: &mut Config, log: &Log) -> Result<(), i32> {
     match process::adjust_open_files(wanted) {
         OpenFiles::Enough => {}
         OpenFiles::Raised { from, to } => {
-            log.notice(format_args!("Increased maximum number of open files to {to} (it was originally set to {from})."));
+            log.notice(format_args!(
+                "Increased maximum number of open files to {to} (it was originally set to {from})."
+            ));
         }
-        OpenFiles::Reduced { maxclients, limit, needed, reason } => {
+        OpenFiles::Reduced {
+            maxclients,
+            limit,
+            needed,
+            reason,
+        } => {
             log.warning(format_args!(
                 "You requested maxclients of {wanted} requiring at least {needed} max file descriptors. Server can't set maximum open files to {needed} because of OS error: {reason}. Current maximum open files is {limit}. maxclients has been reduced to {maxclients} to compensate for low ulimit."
             ));
             let value = maxclients.to_string();
-            let caller = crate::config::Caller { local: true, loading: false };
+            let caller = crate::config::Caller {
+                local: true,
+                loading: false,
+            };
             // The number is within the directive's bounds, and nothing needs to be applied yet.
-            let _ = config.set_many(&[b"maxclients", value.as_bytes()], caller, &mut |_, _| Ok(()));
+            let _ = config.set_many(&[b"maxclients", value.as_bytes()], caller, &mut |_, _| {
+                Ok(())
+            });
         }
         OpenFiles::TooFew { limit, needed } => {
             log.warning(format_args!(
@@ -161,7 +201,11 @@ pub fn listen_plan(config: &Config) -> ListenPlan {
     let socket = config.path(table::UNIXSOCKET);
     let permissions = config.get(table::UNIXSOCKETPERM);
     ListenPlan {
-        bind: config.get(table::BIND).iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect(),
+        bind: config
+            .get(table::BIND)
+            .iter()
+            .map(|word| String::from_utf8_lossy(word).into_owned())
+            .collect(),
         port: config.get(table::PORT) as u16,
         backlog: config.get(table::TCP_BACKLOG) as i32,
         unixsocket: (!socket.as_os_str().is_empty()).then_some(socket),
@@ -171,7 +215,9 @@ pub fn listen_plan(config: &Config) -> ListenPlan {
 
 fn listen(config: &Config, log: &Log, poll: &Poll) -> Result<Listeners, String> {
     let mut listeners = Listeners::open(&listen_plan(config), FIRST_LISTENER, log)?;
-    listeners.register(poll.registry()).map_err(|error| error.to_string())?;
+    listeners
+        .register(poll.registry())
+        .map_err(|error| error.to_string())?;
     if listeners.is_empty() {
         return Err("Configured to not listen anywhere, exiting.".into());
     }
@@ -182,7 +228,10 @@ fn write_pidfile(front: &Front) {
     if let Some(path) = front.pidfile()
         && let Err(error) = process::write_pidfile(&path)
     {
-        front.log.warning(format_args!("Failed to write PID file: {}", error_text(&error)));
+        front.log.warning(format_args!(
+            "Failed to write PID file: {}",
+            error_text(&error)
+        ));
     }
 }
 
@@ -193,14 +242,21 @@ fn make_engine(config: &Config, host: &SystemHost) -> Engine {
     for (word, chunk) in seed.iter_mut().zip(bytes.chunks_exact(8)) {
         *word = chunk.iter().fold(0, |n, b| n << 8 | u64::from(*b));
     }
-    Engine::new(config.get(table::DATABASES) as usize, seed, crate::admin::COMMANDS)
+    Engine::new(
+        config.get(table::DATABASES) as usize,
+        seed,
+        crate::admin::COMMANDS,
+    )
 }
 
 fn tell_places(front: &Front) {
     for name in front.listeners.iter().flat_map(|l| l.names()) {
         front.log.notice(format_args!("Listening on {name}"));
     }
-    front.log.notice(format_args!("Data lives in {}", front.config.dir().display()));
+    front.log.notice(format_args!(
+        "Data lives in {}",
+        front.config.dir().display()
+    ));
 }
 
 fn load(node: &mut Node) -> Result<(), i32> {
@@ -235,9 +291,13 @@ fn load(node: &mut Node) -> Result<(), i32> {
 fn ready(front: &Front) {
     let port = front.config.get(table::PORT);
     if port != 0 {
-        front.log.notice(format_args!("Ready to accept connections tcp"));
+        front
+            .log
+            .notice(format_args!("Ready to accept connections tcp"));
     }
     if !front.config.path(table::UNIXSOCKET).as_os_str().is_empty() {
-        front.log.notice(format_args!("Ready to accept connections unix"));
+        front
+            .log
+            .notice(format_args!("Ready to accept connections unix"));
     }
 }

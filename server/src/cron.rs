@@ -30,7 +30,13 @@ pub struct Cron {
 impl Cron {
     /// The first run is due at once.
     pub fn new(now_us: u64) -> Cron {
-        Cron { next_us: now_us, runs: 0, work_left: false, accept_later: Vec::new(), retry_accept: false }
+        Cron {
+            next_us: now_us,
+            runs: 0,
+            work_left: false,
+            accept_later: Vec::new(),
+            retry_accept: false,
+        }
     }
 
     /// When the next run is due, monotonic microseconds.
@@ -43,7 +49,7 @@ impl Cron {
         crate::shutdown::on_signal(engine, front, signals);
         let now = front.host.clock().monotonic_us();
         if self.work_left {
-            self.work_left = rehash(engine, front);
+            self.work_left = rehash(engine, front) | engine.evict(front);
         }
         if now < self.next_us || front.cron_paused {
             return;
@@ -57,13 +63,18 @@ impl Cron {
             return;
         }
         expire(engine, front, 1_000_000 / hz * EXPIRE_PERCENT / 100);
-        self.work_left = rehash(engine, front);
+        self.work_left = rehash(engine, front) | engine.evict(front);
         front.keeper_cron(&mut engine.ks, &mut engine.shared.gate);
         crate::info::note_memory();
         if self.runs.is_multiple_of(hz) {
             clients(engine, front);
         }
-        front.rates.sample(now, engine.shared.stats.processed, front.counters.bytes_in, front.counters.bytes_out);
+        front.rates.sample(
+            now,
+            engine.shared.stats.processed,
+            front.counters.bytes_in,
+            front.counters.bytes_out,
+        );
     }
 }
 
@@ -82,7 +93,9 @@ fn clients(engine: &mut Engine, front: &mut Front) {
     let now_ms = front.host.clock().monotonic_us() / 1000;
     for slot in 0..front.connections.slot_count() {
         let session = front.client(slot).map(|c| c.session);
-        let Some(connection) = front.connections.get_mut(slot) else { continue };
+        let Some(connection) = front.connections.get_mut(slot) else {
+            continue;
+        };
         let idle = now_ms.saturating_sub(connection.last_io_ms);
         let exempt = session
             .and_then(|s| engine.shared.sessions.get(s))

@@ -14,9 +14,9 @@ use mio::Registry;
 
 use crate::config::Config;
 use crate::host::Host;
+use crate::keeper::Keeper;
 use crate::log::Log;
 use crate::net::{Closing, Connections, Listeners};
-use crate::keeper::Keeper;
 
 /// What the front keeps of a client beside its connection.
 #[derive(Debug)]
@@ -159,9 +159,18 @@ impl Rates {
 
 impl Front {
     /// A front without listeners, clients or log.
-    pub fn new(host: Box<dyn Host>, config: Config, log: Log, connections: Connections, registry: Registry) -> Front {
+    pub fn new(
+        host: Box<dyn Host>,
+        config: Config,
+        log: Log,
+        connections: Connections,
+        registry: Registry,
+    ) -> Front {
         let clock = host.clock();
-        let started = Now { wall_us: clock.wall_us(), mono_us: clock.monotonic_us() };
+        let started = Now {
+            wall_us: clock.wall_us(),
+            mono_us: clock.monotonic_us(),
+        };
         let mut id = [0; 20];
         host.random(&mut id);
         let mut front = Front {
@@ -193,7 +202,9 @@ impl Front {
         let path = self.config.path(crate::config::table::PIDFILE);
         match path.as_os_str().is_empty() {
             false => Some(path),
-            true if self.config.get(crate::config::table::DAEMONIZE) => Some("/var/run/redis.pid".into()),
+            true if self.config.get(crate::config::table::DAEMONIZE) => {
+                Some("/var/run/redis.pid".into())
+            }
             true => None,
         }
     }
@@ -222,14 +233,20 @@ impl Front {
     /// Both clocks.
     pub fn now(&self) -> Now {
         let clock = self.host.clock();
-        Now { wall_us: clock.wall_us(), mono_us: clock.monotonic_us() }
+        Now {
+            wall_us: clock.wall_us(),
+            mono_us: clock.monotonic_us(),
+        }
     }
 
     /// Copies the values that the request path reads out of the configuration.
     pub fn refresh_hot(&mut self) {
         self.hot = Hot {
             bulk_max: self.config.get(crate::config::table::PROTO_MAX_BULK_LEN) as usize,
-            query_max: self.config.get(crate::config::table::CLIENT_QUERY_BUFFER_LIMIT) as usize,
+            query_max: self
+                .config
+                .get(crate::config::table::CLIENT_QUERY_BUFFER_LIMIT)
+                as usize,
         };
     }
 }
@@ -276,6 +293,16 @@ impl Instance for Front {
 
     fn feed(&mut self, changes: &Feed, transaction: bool) {
         self.append(changes, transaction);
+    }
+
+    fn used_memory(&mut self) -> u64 {
+        // What waits to be written to the log does not count: evicting would only add to it.
+        let log = self
+            .keeper
+            .append
+            .as_ref()
+            .map_or(0, |open| open.log.buffered());
+        crate::os::alloc::used_memory().saturating_sub(log as u64)
     }
 
     fn pause(&mut self) -> Pause {

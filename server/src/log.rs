@@ -21,9 +21,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, Ordering::Relaxed};
 
-use crate::host::{Journal, Level};
 use crate::config::choice::LogLevel;
 use crate::host::Clock;
+use crate::host::{Journal, Level};
 use crate::os::clock::SystemClock;
 use crate::os::localtime::utc_offset;
 

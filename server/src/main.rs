@@ -9,7 +9,10 @@ static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() {
     let _registration = cairn_server::os::alloc::register_thread();
-    let args: Vec<Vec<u8>> = std::env::args_os().skip(1).map(OsStringExt::into_vec).collect();
+    let args: Vec<Vec<u8>> = std::env::args_os()
+        .skip(1)
+        .map(OsStringExt::into_vec)
+        .collect();
     let status = cairn_server::boot::main(&args);
     std::process::exit(status);
 }

@@ -15,11 +15,11 @@ use cairn_engine::Engine;
 use cairn_engine::keyspace::Garbage;
 use mio::{Events, Poll, Token};
 
+use crate::config::Config;
 use crate::config::table;
 use crate::cron::Cron;
 use crate::front::{Client, Ending, Front};
 use crate::keeper::LogState;
-use crate::config::Config;
 use crate::net::{Accepting, BufferLimit, ClientClass, Closing, Flush, Received, Stream};
 use crate::os::signals::Signals;
 use crate::request::{self, Batch};
@@ -94,7 +94,10 @@ impl Node {
     }
 
     fn wait(&self) -> Option<Duration> {
-        if self.front.connections.has_ready() || !self.accept_again.is_empty() || self.cron.work_left {
+        if self.front.connections.has_ready()
+            || !self.accept_again.is_empty()
+            || self.cron.work_left
+        {
             return Some(Duration::ZERO);
         }
         let now = self.front.now();
@@ -129,7 +132,8 @@ impl Node {
         self.accept();
         self.engine.set_now(self.front.now());
         self.engine.time_out(&mut self.front);
-        self.cron.run(&mut self.engine, &mut self.front, &mut self.signals);
+        self.cron
+            .run(&mut self.engine, &mut self.front, &mut self.signals);
         if std::mem::take(&mut self.cron.retry_accept) {
             self.accept_again.append(&mut self.cron.accept_later);
         }
@@ -177,7 +181,9 @@ impl Node {
             connection.begin_turn(hangup);
         }
         loop {
-            let Some(connection) = self.front.connections.get_mut(slot) else { return };
+            let Some(connection) = self.front.connections.get_mut(slot) else {
+                return;
+            };
             if connection.closing != Closing::No {
                 return;
             }
@@ -202,7 +208,9 @@ impl Node {
                 }
             };
             request::run_input(&mut self.engine, &mut self.front, &mut self.batch, slot);
-            let Some(connection) = self.front.connections.get_mut(slot) else { return };
+            let Some(connection) = self.front.connections.get_mut(slot) else {
+                return;
+            };
             if connection.input.len() > self.front.hot.query_max {
                 self.front.log.warning(format_args!(
                     "Closing client that reached max query buffer length: {}",
@@ -225,7 +233,9 @@ impl Node {
     // ---- accepting ----
 
     fn accept(&mut self) {
-        let Some(mut listeners) = self.front.listeners.take() else { return };
+        let Some(mut listeners) = self.front.listeners.take() else {
+            return;
+        };
         let places = std::mem::take(&mut self.accept_again);
         let mut streams = Vec::new();
         for place in places {
@@ -233,7 +243,9 @@ impl Node {
                 Accepting::Drained => {}
                 Accepting::More => self.accept_again.push(place),
                 Accepting::Exhausted(error) => {
-                    self.front.log.warning(format_args!("Accepting client connection: {error}"));
+                    self.front
+                        .log
+                        .warning(format_args!("Accepting client connection: {error}"));
                     self.cron.accept_later.push(place);
                 }
             }
@@ -264,13 +276,20 @@ impl Node {
             let _ = stream.set_keepalive(keepalive as u64);
         }
         let now = self.front.now();
-        let Front { connections, registry, .. } = &mut self.front;
+        let Front {
+            connections,
+            registry,
+            ..
+        } = &mut self.front;
         match connections.add(registry, stream, now.mono_us / 1000) {
             Ok(slot) => {
                 let session = self.engine.open_session(now);
                 self.front.bind(slot, session);
             }
-            Err(error) => self.front.log.warning(format_args!("Error registering a client's socket: {error}")),
+            Err(error) => self
+                .front
+                .log
+                .warning(format_args!("Error registering a client's socket: {error}")),
         }
     }
 
@@ -291,22 +310,41 @@ impl Node {
     /// Answers whether the connection ends now.
     fn flush(&mut self, slot: usize) -> bool {
         let now_ms = self.engine.mono_us() / 1000;
-        let Front { connections, registry, counters, log, clients, config, .. } = &mut self.front;
-        let Some(connection) = connections.get_mut(slot) else { return false };
+        let Front {
+            connections,
+            registry,
+            counters,
+            log,
+            clients,
+            config,
+            ..
+        } = &mut self.front;
+        let Some(connection) = connections.get_mut(slot) else {
+            return false;
+        };
         if connection.closing == Closing::Asap {
             return true;
         }
-        let Ok((written, flush)) = connection.flush(registry) else { return true };
+        let Ok((written, flush)) = connection.flush(registry) else {
+            return true;
+        };
         counters.bytes_out += written as u64;
         connection.last_io_ms = now_ms;
         match flush {
             Flush::Done => connection.closing == Closing::AfterReply,
             Flush::Blocked => {
-                let session = clients.get(slot).and_then(Option::as_ref).map(|c| c.session);
+                let session = clients
+                    .get(slot)
+                    .and_then(Option::as_ref)
+                    .map(|c| c.session);
                 let subscribed = session
                     .and_then(|s| self.engine.shared.sessions.get(s))
                     .is_some_and(|s| s.subscriptions.is_some());
-                let class = if subscribed { ClientClass::Pubsub } else { ClientClass::Normal };
+                let class = if subscribed {
+                    ClientClass::Pubsub
+                } else {
+                    ClientClass::Normal
+                };
                 let limit = buffer_limit(config, class);
                 let waiting = connection.output.pending() as u64;
                 if connection.limit_watch.exceeded(limit, waiting, now_ms) {
@@ -326,7 +364,11 @@ impl Node {
         if let Some(client) = self.front.clients.get_mut(slot).and_then(Option::take) {
             self.engine.close_session(client.session);
         }
-        let Front { connections, registry, .. } = &mut self.front;
+        let Front {
+            connections,
+            registry,
+            ..
+        } = &mut self.front;
         connections.remove(registry, slot);
     }
 }
@@ -337,7 +379,11 @@ impl Front {
         if self.clients.len() <= slot {
             self.clients.resize_with(slot + 1, || None);
         }
-        self.clients[slot] = Some(Client { session, parser: Default::default(), commands: 0 });
+        self.clients[slot] = Some(Client {
+            session,
+            parser: Default::default(),
+            commands: 0,
+        });
         let at = session.0 as usize;
         if self.connection_of.len() <= at {
             self.connection_of.resize(at + 1, usize::MAX);
@@ -360,7 +406,11 @@ fn buffer_limit(config: &Config, class: ClientClass) -> BufferLimit {
         ClientClass::Replica => &limits.replica,
         ClientClass::Pubsub => &limits.pubsub,
     };
-    BufferLimit { hard: limit.hard, soft: limit.soft, soft_seconds: limit.soft_seconds }
+    BufferLimit {
+        hard: limit.hard,
+        soft: limit.soft,
+        soft_seconds: limit.soft_seconds,
+    }
 }
 
 /// What a client from elsewhere reads while protected mode is on and no password is set.
@@ -382,6 +432,8 @@ fn spawn_drop_thread() -> Sender<Vec<Garbage>> {
         }
     };
     // Without the thread the sender has no receiver, and each batch is dropped by the failed send.
-    let _ = std::thread::Builder::new().name("cairn-drop".into()).spawn(work);
+    let _ = std::thread::Builder::new()
+        .name("cairn-drop".into())
+        .spawn(work);
     sender
 }

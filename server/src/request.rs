@@ -55,18 +55,29 @@ enum After {
 
 /// Runs everything that is complete in a client's input. The replies are appended to its output.
 pub fn run_input(engine: &mut Engine, front: &mut Front, batch: &mut Batch, slot: usize) {
-    let Some(connection) = front.connections.get_mut(slot) else { return };
+    let Some(connection) = front.connections.get_mut(slot) else {
+        return;
+    };
     if connection.closing != Closing::No || connection.input.is_empty() {
         return;
     }
-    let waits = front.client(slot).map(|c| c.session).and_then(|s| engine.shared.sessions.get(s)).is_some_and(|s| s.blocked);
-    let Some(connection) = front.connections.get_mut(slot) else { return };
+    let waits = front
+        .client(slot)
+        .map(|c| c.session)
+        .and_then(|s| engine.shared.sessions.get(s))
+        .is_some_and(|s| s.blocked);
+    let Some(connection) = front.connections.get_mut(slot) else {
+        return;
+    };
     if waits {
         // Its commands run when the one it waits with has answered.
         return;
     }
     let mut input = std::mem::take(&mut connection.input);
-    let mut reply = Reply { buf: std::mem::take(connection.output.tail()), ..Reply::default() };
+    let mut reply = Reply {
+        buf: std::mem::take(connection.output.tail()),
+        ..Reply::default()
+    };
     front.connections.mark_touched(slot);
     if let Some(session) = front.client(slot).map(|c| c.session) {
         front.running = session;
@@ -105,7 +116,9 @@ fn run_commands(
 ) -> usize {
     let mut at = 0;
     loop {
-        let Some(session) = front.client(slot).map(|c| c.session) else { return at };
+        let Some(session) = front.client(slot).map(|c| c.session) else {
+            return at;
+        };
         let after = understand(engine, front, batch, slot, session, input, at);
         let bytes = input.filled();
         if let Some(stopped) = run_batch(engine, front, batch, session, bytes, reply) {
@@ -150,11 +163,18 @@ fn understand(
     batch.ranges.clear();
     batch.commands.clear();
     batch.end = from;
-    let Some(state) = engine.shared.sessions.get(session) else { return After::Empty };
-    let limits = Limits { bulk_max: front.hot.bulk_max, authenticated: state.authenticated };
+    let Some(state) = engine.shared.sessions.get(session) else {
+        return After::Empty;
+    };
+    let limits = Limits {
+        bulk_max: front.hot.bulk_max,
+        authenticated: state.authenticated,
+    };
     // Until the client is authenticated each command may change the limits of the next.
     let ahead = if limits.authenticated { LOOKAHEAD } else { 1 };
-    let Some(client) = front.client(slot) else { return After::Empty };
+    let Some(client) = front.client(slot) else {
+        return After::Empty;
+    };
     while batch.commands.len() < ahead {
         let (bytes, at) = (input.filled(), batch.end);
         if at >= bytes.len() {
@@ -164,7 +184,11 @@ fn understand(
         match client.parser.next(bytes, at, &mut batch.ranges, &limits) {
             Step::Command { end } => {
                 let args = first..batch.ranges.len() as u32;
-                batch.commands.push(Parsed { args, bytes: at as u32..end as u32, hash: 0 });
+                batch.commands.push(Parsed {
+                    args,
+                    bytes: at as u32..end as u32,
+                    hash: 0,
+                });
                 batch.end = end;
             }
             Step::Skip { end } => batch.end = end,
@@ -204,7 +228,13 @@ fn run_batch(
 }
 
 #[inline]
-fn call(engine: &mut Engine, front: &mut Front, session: SessionId, args: &Args, reply: &mut Reply) {
+fn call(
+    engine: &mut Engine,
+    front: &mut Front,
+    session: SessionId,
+    args: &Args,
+    reply: &mut Reply,
+) {
     engine.call(session, args, reply, front);
     if !front.inbox.is_empty() {
         reply.buf.append(&mut front.inbox);
@@ -214,13 +244,18 @@ fn call(engine: &mut Engine, front: &mut Front, session: SessionId, args: &Args,
 /// Fetches the buckets of all first arguments, then the records behind them, into the cache. What is no key costs a
 /// little and harms nothing.
 fn look_ahead(engine: &Engine, batch: &mut Batch, session: SessionId, bytes: &[u8]) -> bool {
-    let Some(db) = engine.shared.sessions.get(session).map(|s| s.db) else { return false };
+    let Some(db) = engine.shared.sessions.get(session).map(|s| s.db) else {
+        return false;
+    };
     if !engine.wants_lookahead(db) {
         return false;
     }
     for command in &mut batch.commands {
-        if let Some(key) = batch.ranges[command.args.start as usize..command.args.end as usize].get(1) {
-            command.hash = engine.look_ahead_bucket(db, &bytes[key.start as usize..key.end as usize]);
+        if let Some(key) =
+            batch.ranges[command.args.start as usize..command.args.end as usize].get(1)
+        {
+            command.hash =
+                engine.look_ahead_bucket(db, &bytes[key.start as usize..key.end as usize]);
         }
     }
     for command in &batch.commands {
@@ -232,11 +267,20 @@ fn look_ahead(engine: &Engine, batch: &mut Batch, session: SessionId, bytes: &[u
 /// The client does not go on with its next command now.
 #[inline]
 fn stops(engine: &Engine, session: SessionId) -> bool {
-    engine.shared.sessions.get(session).is_none_or(|s| s.closing || s.blocked)
+    engine
+        .shared
+        .sessions
+        .get(session)
+        .is_none_or(|s| s.closing || s.blocked)
 }
 
 fn finish(engine: &Engine, front: &mut Front, slot: usize, session: SessionId, at: usize) -> usize {
-    if engine.shared.sessions.get(session).is_none_or(|s| s.closing) {
+    if engine
+        .shared
+        .sessions
+        .get(session)
+        .is_none_or(|s| s.closing)
+    {
         close_after_reply(front, slot);
     }
     at

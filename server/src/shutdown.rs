@@ -9,16 +9,24 @@ use crate::os::signals::{Interrupt, Signals};
 
 /// Ends the process if a signal asked for it.
 pub fn on_signal(engine: &mut Engine, front: &mut Front, signals: &mut Signals) {
-    let Some(interrupt) = signals.requested() else { return };
+    let Some(interrupt) = signals.requested() else {
+        return;
+    };
     let (name, flags) = match interrupt {
         Interrupt::Sigint => ("SIGINT", front.config.get(table::SHUTDOWN_ON_SIGINT)),
         Interrupt::Sigterm => ("SIGTERM", front.config.get(table::SHUTDOWN_ON_SIGTERM)),
     };
-    front.log.warning(format_args!("Received {name} scheduling shutdown..."));
-    front.log.warning(format_args!("User requested shutdown..."));
+    front
+        .log
+        .warning(format_args!("Received {name} scheduling shutdown..."));
+    front
+        .log
+        .warning(format_args!("User requested shutdown..."));
     if let Err(reason) = shut_down(&mut engine.ks, front, flags) {
         front.log.warning(format_args!("{reason}"));
-        front.log.warning(format_args!("Errors trying to shut down the server. Check the logs for more information."));
+        front.log.warning(format_args!(
+            "Errors trying to shut down the server. Check the logs for more information."
+        ));
         signals.reset();
     }
 }
@@ -29,19 +37,29 @@ pub fn on_signal(engine: &mut Engine, front: &mut Front, signals: &mut Signals) 
 /// The snapshot or the log could not be written, and `force` was not asked for.
 pub fn shut_down(ks: &mut Keyspace, front: &mut Front, flags: ShutdownFlags) -> Result<(), String> {
     if front.keeper.is_saving() {
-        front.log.warning(format_args!("There is a child saving an .rdb. Killing it!"));
+        front
+            .log
+            .warning(format_args!("There is a child saving an .rdb. Killing it!"));
         front.kill_child(ks);
     }
     if front.keeper.is_rewriting() {
-        let incomplete = front.keeper.append.as_ref().is_some_and(|open| open.first_pending);
+        let incomplete = front
+            .keeper
+            .append
+            .as_ref()
+            .is_some_and(|open| open.first_pending);
         if incomplete && !flags.force {
             return Err("Writing initial AOF, can't exit.".into());
         }
-        front.log.warning(format_args!("There is a child rewriting the AOF. Killing it!"));
+        front.log.warning(format_args!(
+            "There is a child rewriting the AOF. Killing it!"
+        ));
         front.kill_child(ks);
     }
     if front.keeper.append.is_some() {
-        front.log.notice(format_args!("Calling fsync() on the AOF file."));
+        front
+            .log
+            .notice(format_args!("Calling fsync() on the AOF file."));
         if let Err(reason) = front.finish_log()
             && !flags.force
         {
@@ -53,7 +71,9 @@ pub fn shut_down(ks: &mut Keyspace, front: &mut Front, flags: ShutdownFlags) -> 
         listeners.close(&front.registry);
     }
     front.remove_pidfile();
-    front.log.warning(format_args!("Redis is now ready to exit, bye bye..."));
+    front
+        .log
+        .warning(format_args!("Redis is now ready to exit, bye bye..."));
     front.ending = Some(Ending::Exit(0));
     Ok(())
 }
@@ -67,10 +87,14 @@ fn save_snapshot(ks: &mut Keyspace, front: &mut Front, flags: ShutdownFlags) -> 
     if !wanted || flags.nosave {
         return Ok(());
     }
-    front.log.notice(format_args!("Saving the final RDB snapshot before exiting."));
+    front.log.notice(format_args!(
+        "Saving the final RDB snapshot before exiting."
+    ));
     match front.save_now(ks) {
         Err(_) if !flags.force => {
-            front.log.warning(format_args!("Error trying to save the DB, can't exit."));
+            front
+                .log
+                .warning(format_args!("Error trying to save the DB, can't exit."));
             Err("Error trying to save the DB, can't exit.".into())
         }
         _ => Ok(()),

@@ -2,7 +2,7 @@
 
 use cairn_engine::command::connection::valid_name;
 use cairn_engine::command::error::{self, Error, Outcome};
-use cairn_engine::command::{blocking, Args, Command, Ctx, Flags, Group, help};
+use cairn_engine::command::{Args, Command, Ctx, Flags, Group, blocking, help};
 use cairn_engine::session::ReplyMode;
 use cairn_format::text::number::parse_i64;
 
@@ -66,10 +66,19 @@ fn unblock(cx: &mut Ctx, args: &Args) -> Outcome {
         None => false,
         Some(_) if args.is(3, "timeout") => false,
         Some(_) if args.is(3, "error") => true,
-        Some(_) => return Err(Error::new("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
+        Some(_) => {
+            return Err(Error::new(
+                "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR",
+            ));
+        }
     };
     let id = args.int(2)?;
-    let slot = cx.shared.sessions.iter().find(|s| s.id as i64 == id).map(|s| s.slot);
+    let slot = cx
+        .shared
+        .sessions
+        .iter()
+        .find(|s| s.id as i64 == id)
+        .map(|s| s.slot);
     let done = slot.is_some_and(|slot| blocking::unblock(cx.ks, cx.shared, slot, error, cx.inst));
     cx.reply.int(i64::from(done));
     Ok(())

@@ -39,7 +39,15 @@ pub struct Work {
 impl Work {
     /// A child that was just forked. Its `started_s` is set when it is noted.
     pub fn new(job: Job, child: Box<dyn Child>, keys: u64, dirty: u64) -> Work {
-        Work { job, child, started_s: 0, dirty, keys, rdb_base: false, killed: false }
+        Work {
+            job,
+            child,
+            started_s: 0,
+            dirty,
+            keys,
+            rdb_base: false,
+            killed: false,
+        }
     }
 }
 
@@ -63,8 +71,12 @@ impl Front {
 
     /// Looks whether the child has ended and draws the conclusions.
     pub(super) fn reap_child(&mut self, ks: &mut Keyspace) {
-        let Some(work) = &mut self.keeper.work else { return };
-        let Some(exit) = work.child.poll() else { return };
+        let Some(work) = &mut self.keeper.work else {
+            return;
+        };
+        let Some(exit) = work.child.poll() else {
+            return;
+        };
         self.child_ended(ks, exit);
     }
 
@@ -79,7 +91,9 @@ impl Front {
     }
 
     fn child_ended(&mut self, ks: &mut Keyspace, exit: ChildExit) {
-        let Some(work) = self.keeper.work.take() else { return };
+        let Some(work) = self.keeper.work.take() else {
+            return;
+        };
         ks.set_resize_allowed(true);
         match work.job {
             Job::Snapshot => self.save_ended(ks, &work, exit),
@@ -94,7 +108,8 @@ impl Front {
         keeper.last_save_cow = work.child.report().cow_peak;
         match exit {
             ChildExit::Code(0) => {
-                self.log.notice(format_args!("Background saving terminated with success"));
+                self.log
+                    .notice(format_args!("Background saving terminated with success"));
                 ks.dirty = ks.dirty.saturating_sub(work.dirty);
                 keeper.last_save_s = now_s;
                 keeper.last_save_ok = true;
@@ -105,7 +120,9 @@ impl Front {
                 keeper.last_save_ok = false;
             }
             ChildExit::Signal(signal) => {
-                self.log.warning(format_args!("Background saving terminated by signal {signal}"));
+                self.log.warning(format_args!(
+                    "Background saving terminated by signal {signal}"
+                ));
                 snapshot::remove_temporary(&*self.host.disk(), work.child.pid());
                 // Ended on purpose is no failure of the disk.
                 if !work.killed {
@@ -134,7 +151,9 @@ impl SaveDelay {
         match self.0 {
             0 => {}
             d if d > 0 => std::thread::sleep(Duration::from_micros(d as u64)),
-            d if keys.is_multiple_of(d.unsigned_abs()) => std::thread::sleep(Duration::from_micros(1)),
+            d if keys.is_multiple_of(d.unsigned_abs()) => {
+                std::thread::sleep(Duration::from_micros(1))
+            }
             _ => {}
         }
     }

@@ -45,7 +45,11 @@ struct Current {
 
 enum Source {
     Snapshot(Box<Loader<Input>>),
-    Log { reader: Box<StreamReader<Input>>, replay: Replay, start: u64 },
+    Log {
+        reader: Box<StreamReader<Input>>,
+        replay: Replay,
+        start: u64,
+    },
 }
 
 /// What a step achieved.
@@ -79,7 +83,10 @@ impl Loading {
         let snapshot = front.snapshot_path();
         if loading.queue.is_empty() && matches!(disk.size(&snapshot), Ok(Some(_))) {
             if loading.files.is_some() {
-                front.log.notice(format_args!("No append only file yet: its base will be made from {}", snapshot.display()));
+                front.log.notice(format_args!(
+                    "No append only file yet: its base will be made from {}",
+                    snapshot.display()
+                ));
             }
             loading.queue.push_back(snapshot);
         }
@@ -90,7 +97,12 @@ impl Loading {
     ///
     /// # Errors
     /// The lines to end with: where the data is damaged and why.
-    pub fn step(&mut self, engine: &mut Engine, front: &mut Front, budget: Duration) -> Result<bool, String> {
+    pub fn step(
+        &mut self,
+        engine: &mut Engine,
+        front: &mut Front,
+        budget: Duration,
+    ) -> Result<bool, String> {
         let end = front.host.clock().monotonic_us() + budget.as_micros() as u64;
         engine.ks.keep_expired = true;
         loop {
@@ -110,17 +122,30 @@ impl Loading {
     }
 
     fn open_next(&mut self, engine: &mut Engine, front: &mut Front) -> Result<bool, String> {
-        let Some(path) = self.queue.pop_front() else { return Ok(false) };
+        let Some(path) = self.queue.pop_front() else {
+            return Ok(false);
+        };
         self.file_started_us = front.host.clock().monotonic_us();
         let is_last = self.queue.is_empty();
         let source = open(&path, self.files.is_some(), engine, front)?;
-        self.current = Some(Current { path, is_last, source });
+        self.current = Some(Current {
+            path,
+            is_last,
+            source,
+        });
         Ok(true)
     }
 
     /// A file is loaded; behind a snapshot that heads a log the log goes on.
     fn end_file(&mut self, engine: &mut Engine, front: &mut Front) -> Result<(), String> {
-        let Some(Current { path, is_last, source }) = self.current.take() else { return Ok(()) };
+        let Some(Current {
+            path,
+            is_last,
+            source,
+        }) = self.current.take()
+        else {
+            return Ok(());
+        };
         match source {
             Source::Snapshot(loader) => {
                 let offset = loader.offset();
@@ -131,7 +156,11 @@ impl Loading {
                 if self.files.is_some() {
                     let input: Input = Box::new(Cursor::new(ahead).chain(rest));
                     let source = start_log(input, offset, engine, front);
-                    self.current = Some(Current { path, is_last, source });
+                    self.current = Some(Current {
+                        path,
+                        is_last,
+                        source,
+                    });
                     return Ok(());
                 }
             }
@@ -139,11 +168,23 @@ impl Loading {
         }
         let seconds = (front.host.clock().monotonic_us() - self.file_started_us) as f64 / 1e6;
         match &self.files {
-            None => front.log.notice(format_args!("DB loaded from disk: {seconds:.3} seconds")),
+            None => front
+                .log
+                .notice(format_args!("DB loaded from disk: {seconds:.3} seconds")),
             Some(_) => {
-                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let sort = if name.contains(".base.") || !name.contains(".incr.") { "base" } else { "incr" };
-                front.log.notice(format_args!("DB loaded from {sort} file {name}: {seconds:.3} seconds"));
+                let name = path
+                    .file_name()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned();
+                let sort = if name.contains(".base.") || !name.contains(".incr.") {
+                    "base"
+                } else {
+                    "incr"
+                };
+                front.log.notice(format_args!(
+                    "DB loaded from {sort} file {name}: {seconds:.3} seconds"
+                ));
             }
         }
         Ok(())
@@ -160,7 +201,9 @@ impl Loading {
         engine.ks.select(0);
         if let Some(files) = self.files {
             let seconds = (front.host.clock().monotonic_us() - self.started_us) as f64 / 1e6;
-            front.log.notice(format_args!("DB loaded from append only file: {seconds:.3} seconds"));
+            front.log.notice(format_args!(
+                "DB loaded from append only file: {seconds:.3} seconds"
+            ));
             front.open_log(&mut engine.ks, files)?;
         }
         Ok(())
@@ -176,8 +219,13 @@ fn open(path: &Path, log: bool, engine: &mut Engine, front: &Front) -> Result<So
     if log && form(&first[..got]) == Form::Commands {
         return Ok(start_log(input, 0, engine, front));
     }
-    let loader = Loader::new(input, engine.ks.databases(), !log, front.config.get(table::RDBCHECKSUM))
-        .map_err(|error| refusal(path, &error))?;
+    let loader = Loader::new(
+        input,
+        engine.ks.databases(),
+        !log,
+        front.config.get(table::RDBCHECKSUM),
+    )
+    .map_err(|error| refusal(path, &error))?;
     Ok(Source::Snapshot(Box::new(loader)))
 }
 
@@ -196,11 +244,18 @@ fn read_up_to(file: &mut dyn Read, into: &mut [u8]) -> std::io::Result<usize> {
 
 fn start_log(input: Input, offset: u64, engine: &mut Engine, front: &Front) -> Source {
     let replay = Replay::begin(engine, front.now(), offset);
-    Source::Log { reader: Box::new(StreamReader::new(input, offset)), replay, start: offset }
+    Source::Log {
+        reader: Box::new(StreamReader::new(input, offset)),
+        replay,
+        start: offset,
+    }
 }
 
 fn refusal(path: &Path, error: &dyn std::fmt::Display) -> String {
-    format!("Fatal error loading the DB, check server logs. Exiting.\n{}: {error}", path.display())
+    format!(
+        "Fatal error loading the DB, check server logs. Exiting.\n{}: {error}",
+        path.display()
+    )
 }
 
 impl Current {
@@ -212,11 +267,17 @@ impl Current {
         }
         match &mut self.source {
             Source::Snapshot(loader) => {
-                let more = loader.step(&mut engine.ks, count).map_err(|error| refusal(&self.path, &error))?;
+                let more = loader
+                    .step(&mut engine.ks, count)
+                    .map_err(|error| refusal(&self.path, &error))?;
                 front.keeper.load_progress.0 = loader.offset();
                 Ok(if more { Step::More } else { Step::Ended })
             }
-            Source::Log { reader, replay, start } => {
+            Source::Log {
+                reader,
+                replay,
+                start,
+            } => {
                 for _ in 0..count {
                     match reader.next_item() {
                         Ok(Some(item)) => match replay.run(engine, front, &item) {
@@ -226,11 +287,18 @@ impl Current {
                                 self.path.display(),
                                 item.offset
                             )),
-                            Err(refused) => return Err(refused_line(&self.path, item.offset, &refused)),
+                            Err(refused) => {
+                                return Err(refused_line(&self.path, item.offset, &refused));
+                            }
                         },
                         Ok(None) if replay.is_inside_transaction() => {
                             let (valid, start) = (replay.valid_end(), *start);
-                            return self.torn(front, valid, start, "the log ends inside a transaction");
+                            return self.torn(
+                                front,
+                                valid,
+                                start,
+                                "the log ends inside a transaction",
+                            );
                         }
                         Ok(None) => return Ok(Step::Ended),
                         Err(error) if error.kind == Damage::AofTruncated => {
@@ -252,21 +320,37 @@ impl Current {
     }
 
     /// The log ends inside a record or transaction: cut if that is allowed and something remains.
-    fn torn(&mut self, front: &Front, valid: u64, start: u64, reason: &str) -> Result<Step, String> {
+    fn torn(
+        &mut self,
+        front: &Front,
+        valid: u64,
+        start: u64,
+        reason: &str,
+    ) -> Result<Step, String> {
         let name = self.path.display();
         if !self.is_last || !front.config.get(table::AOF_LOAD_TRUNCATED) {
             return Err(format!(
                 "Unexpected end of file reading the append only file. You can: 1) Make a backup of your AOF file, then use aof-tool check --fix <filename.manifest>. 2) Alternatively you can set the 'aof-load-truncated' configuration option to yes and restart the server.\n{name}: {reason}"
             ));
         }
-        front.log.warning(format_args!("!!! Warning: short read while loading the AOF file {name} !!!"));
+        front.log.warning(format_args!(
+            "!!! Warning: short read while loading the AOF file {name} !!!"
+        ));
         front.log.warning(format_args!("{name}: {reason}"));
         debug_assert!(valid >= start);
-        front.log.warning(format_args!("Truncating the AOF {name} at offset {valid}"));
+        front
+            .log
+            .warning(format_args!("Truncating the AOF {name} at offset {valid}"));
         let disk = front.host.disk();
-        disk.truncate(&self.path, valid)
-            .map_err(|error| format!("Error truncating the AOF file {name}: {}", error_text(&error)))?;
-        front.log.warning(format_args!("AOF {name} loaded anyway because aof-load-truncated is enabled"));
+        disk.truncate(&self.path, valid).map_err(|error| {
+            format!(
+                "Error truncating the AOF file {name}: {}",
+                error_text(&error)
+            )
+        })?;
+        front.log.warning(format_args!(
+            "AOF {name} loaded anyway because aof-load-truncated is enabled"
+        ));
         Ok(Step::Ended)
     }
 }
@@ -275,7 +359,9 @@ fn refused_line(path: &Path, offset: u64, refused: &Refused) -> String {
     let name = path.display();
     match refused {
         Refused::Unknown(command) => {
-            format!("Unknown command '{command}' reading the append only file {name}\n{name}: offset {offset} (0x{offset:x})")
+            format!(
+                "Unknown command '{command}' reading the append only file {name}\n{name}: offset {offset} (0x{offset:x})"
+            )
         }
         Refused::Invalid(error) => format!(
             "Bad file format reading the append only file: make a backup of your AOF file, then use aof-tool check --fix <filename.manifest>\n{name}: offset {offset} (0x{offset:x}): the command answers '{error}'"
@@ -285,14 +371,19 @@ fn refused_line(path: &Path, offset: u64, refused: &Refused) -> String {
 
 fn tell_snapshot(front: &Front, report: &LoadReport) {
     if let Some(version) = &report.written_by {
-        front.log.notice(format_args!("Loading RDB produced by version {version}"));
+        front
+            .log
+            .notice(format_args!("Loading RDB produced by version {version}"));
     }
     if let Some(ctime) = report.ctime {
         let age = (front.now().wall_ms() / 1000 - ctime).max(0);
         front.log.notice(format_args!("RDB age {age} seconds"));
     }
     if let Some(bytes) = report.used_mem {
-        front.log.notice(format_args!("RDB memory usage when created {:.2} Mb", bytes as f64 / (1024.0 * 1024.0)));
+        front.log.notice(format_args!(
+            "RDB memory usage when created {:.2} Mb",
+            bytes as f64 / (1024.0 * 1024.0)
+        ));
     }
     for name in &report.empty_names {
         front.log.notice(format_args!(
@@ -300,7 +391,12 @@ fn tell_snapshot(front: &Front, report: &LoadReport) {
             String::from_utf8_lossy(name)
         ));
     }
-    let LoadReport { keys, expired, empty, .. } = report;
+    let LoadReport {
+        keys,
+        expired,
+        empty,
+        ..
+    } = report;
     match empty {
         0 => front.log.notice(format_args!("Done loading RDB, keys loaded: {keys}, keys expired: {expired}.")),
         _ => front.log.notice(format_args!(

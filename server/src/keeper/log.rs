@@ -40,13 +40,16 @@ impl Front {
             .config
             .get(table::AOF_TIMESTAMP_ENABLED)
             .then(|| self.host.clock().wall_us() / 1_000_000);
-        let Some(open) = &mut self.keeper.append else { return };
+        let Some(open) = &mut self.keeper.append else {
+            return;
+        };
         let first_db = changes.iter().next().map_or(0, |(db, _)| db as u64);
         if transaction {
             open.log.feed(first_db, MULTI, second);
         }
         for (db, command) in changes.iter() {
-            open.log.feed(db as u64, command, second.filter(|_| !transaction));
+            open.log
+                .feed(db as u64, command, second.filter(|_| !transaction));
         }
         if transaction {
             let last_db = changes.iter().last().map_or(0, |(db, _)| db as u64);
@@ -56,10 +59,20 @@ impl Front {
 
     /// Writes what waits, before replies leave.
     pub(crate) fn flush_log(&mut self) -> LogState {
-        let Some(open) = &mut self.keeper.append else { return LogState::Fine };
-        let hold_syncs = self.keeper.work.is_some() && self.config.get(table::NO_APPENDFSYNC_ON_REWRITE);
+        let Some(open) = &mut self.keeper.append else {
+            return LogState::Fine;
+        };
+        let hold_syncs =
+            self.keeper.work.is_some() && self.config.get(table::NO_APPENDFSYNC_ON_REWRITE);
         let now_ms = self.host.clock().monotonic_us() / 1000;
-        match open.log.flush(now_ms, FlushMode { force: false, hold_syncs }, &self.log) {
+        match open.log.flush(
+            now_ms,
+            FlushMode {
+                force: false,
+                hold_syncs,
+            },
+            &self.log,
+        ) {
             Flushed::Fatal(line) => {
                 self.log.warning(format_args!("{line}"));
                 LogState::Fatal
@@ -73,7 +86,11 @@ impl Front {
     pub(super) fn append_names(&self) -> AppendNames {
         AppendNames {
             folder: self.config.path(table::APPENDDIRNAME),
-            prefix: self.config.path(table::APPENDFILENAME).to_string_lossy().into_owned(),
+            prefix: self
+                .config
+                .path(table::APPENDFILENAME)
+                .to_string_lossy()
+                .into_owned(),
         }
     }
 
@@ -107,20 +124,49 @@ impl Front {
     ///
     /// # Errors
     /// The line to end with.
-    pub(super) fn open_log(&mut self, ks: &mut Keyspace, mut files: AppendFiles) -> Result<(), String> {
+    pub(super) fn open_log(
+        &mut self,
+        ks: &mut Keyspace,
+        mut files: AppendFiles,
+    ) -> Result<(), String> {
         let rdb = self.config.get(table::AOF_USE_RDB_PREAMBLE);
         let options = self.save_options(ks, self.base_dialect(ks), true);
-        let fill = |out: &mut dyn Write| write_base(ks, out, rdb, &options, SaveDelay::of(&self.config), &mut |_| {});
-        let failed = |error: std::io::Error| format!("Can't open the append-only file: {}", error_text(&error));
-        let path = files.open_at_start(self.host.pid(), rdb, fill, &self.log).map_err(failed)?;
+        let fill = |out: &mut dyn Write| {
+            write_base(
+                ks,
+                out,
+                rdb,
+                &options,
+                SaveDelay::of(&self.config),
+                &mut |_| {},
+            )
+        };
+        let failed = |error: std::io::Error| {
+            format!("Can't open the append-only file: {}", error_text(&error))
+        };
+        let path = files
+            .open_at_start(self.host.pid(), rdb, fill, &self.log)
+            .map_err(failed)?;
         self.use_log(ks, files, path, false).map_err(failed)
     }
 
-    fn use_log(&mut self, ks: &mut Keyspace, files: AppendFiles, path: PathBuf, first_pending: bool) -> std::io::Result<()> {
+    fn use_log(
+        &mut self,
+        ks: &mut Keyspace,
+        files: AppendFiles,
+        path: PathBuf,
+        first_pending: bool,
+    ) -> std::io::Result<()> {
         let log = AppendLog::open(self.host.disk(), &path, self.sync_policy())?;
         let total = if first_pending { 0 } else { files.sizes()?.1 };
         let earlier_size = total.saturating_sub(log.size());
-        self.keeper.append = Some(OpenLog { files, log, base_size: total, earlier_size, first_pending });
+        self.keeper.append = Some(OpenLog {
+            files,
+            log,
+            base_size: total,
+            earlier_size,
+            first_pending,
+        });
         ks.fx.feed_on = true;
         Ok(())
     }
@@ -133,7 +179,9 @@ impl Front {
         let minimum = self.config.get(table::AUTO_AOF_REWRITE_MIN_SIZE);
         let now_ms = self.host.clock().monotonic_us() / 1000;
         let log = self.log.clone();
-        let Some(open) = &mut self.keeper.append else { return };
+        let Some(open) = &mut self.keeper.append else {
+            return;
+        };
         if open.first_pending {
             if open.files.rewrite_allowed(now_ms, &log) {
                 self.begin_rewrite(ks);
@@ -142,8 +190,14 @@ impl Front {
         }
         let (size, base) = (open.size(), open.base_size.max(1));
         let growth = (size * 100 / base).saturating_sub(100);
-        if percent > 0 && size > minimum as u64 && growth >= percent && open.files.rewrite_allowed(now_ms, &log) {
-            self.log.notice(format_args!("Starting automatic rewriting of AOF on {growth}% growth"));
+        if percent > 0
+            && size > minimum as u64
+            && growth >= percent
+            && open.files.rewrite_allowed(now_ms, &log)
+        {
+            self.log.notice(format_args!(
+                "Starting automatic rewriting of AOF on {growth}% growth"
+            ));
             self.begin_rewrite(ks);
         }
     }
@@ -151,7 +205,10 @@ impl Front {
     /// Starts a rewrite in a child. No other child may be at work. What goes wrong is in the log.
     pub fn begin_rewrite(&mut self, ks: &mut Keyspace) -> bool {
         if let Err(error) = self.switch_increment() {
-            self.log.warning(format_args!("Can't rewrite append only file in background: {}", error_text(&error)));
+            self.log.warning(format_args!(
+                "Can't rewrite append only file in background: {}",
+                error_text(&error)
+            ));
             return false;
         }
         let rdb = self.config.get(table::AOF_USE_RDB_PREAMBLE);
@@ -163,7 +220,9 @@ impl Front {
         let data = &*ks;
         let forked = self.fork(Box::new(move |link| {
             let written = append_files::write_rewrite(&*disk, std::process::id(), sync, |out| {
-                write_base(data, out, rdb, &options, delay, &mut |keys| link.progress(keys))
+                write_base(data, out, rdb, &options, delay, &mut |keys| {
+                    link.progress(keys)
+                })
             });
             match written {
                 Ok(bytes) => {
@@ -171,23 +230,32 @@ impl Front {
                     0
                 }
                 Err(error) => {
-                    log.warning(format_args!("Write error writing append only file on disk: {error}"));
+                    log.warning(format_args!(
+                        "Write error writing append only file on disk: {error}"
+                    ));
                     1
                 }
             }
         }));
         match forked {
             Ok(child) => {
-                self.log
-                    .notice(format_args!("Background append only file rewriting started by pid {}", child.pid()));
-                let work = Work { rdb_base: rdb, ..Work::new(Job::Rewrite, child, keys, dirty) };
+                self.log.notice(format_args!(
+                    "Background append only file rewriting started by pid {}",
+                    child.pid()
+                ));
+                let work = Work {
+                    rdb_base: rdb,
+                    ..Work::new(Job::Rewrite, child, keys, dirty)
+                };
                 self.note_child(ks, work);
                 true
             }
             Err(error) => {
                 self.keeper.last_rewrite_ok = false;
-                self.log
-                    .warning(format_args!("Can't rewrite append only file in background: fork: {}", error_text(&error)));
+                self.log.warning(format_args!(
+                    "Can't rewrite append only file in background: fork: {}",
+                    error_text(&error)
+                ));
                 false
             }
         }
@@ -197,7 +265,9 @@ impl Front {
     /// rewrite then only makes a base.
     fn switch_increment(&mut self) -> std::io::Result<()> {
         let now_ms = self.host.clock().monotonic_us() / 1000;
-        let Some(open) = &mut self.keeper.append else { return Ok(()) };
+        let Some(open) = &mut self.keeper.append else {
+            return Ok(());
+        };
         if open.first_pending {
             return Ok(());
         }
@@ -213,16 +283,21 @@ impl Front {
         self.keeper.last_rewrite_cow = work.child.report().cow_peak;
         self.keeper.last_rewrite_ok = match exit {
             ChildExit::Code(0) => {
-                self.log.notice(format_args!("Background AOF rewrite terminated with success"));
+                self.log.notice(format_args!(
+                    "Background AOF rewrite terminated with success"
+                ));
                 self.install_base(work)
             }
             ChildExit::Code(_) => {
-                self.log.warning(format_args!("Background AOF rewrite terminated with error"));
+                self.log
+                    .warning(format_args!("Background AOF rewrite terminated with error"));
                 self.forget_base(pid, work.killed);
                 false
             }
             ChildExit::Signal(signal) => {
-                self.log.warning(format_args!("Background AOF rewrite terminated by signal {signal}"));
+                self.log.warning(format_args!(
+                    "Background AOF rewrite terminated by signal {signal}"
+                ));
                 self.forget_base(pid, work.killed);
                 work.killed
             }
@@ -235,18 +310,25 @@ impl Front {
             self.remove_rewrite(pid);
             return true;
         };
-        match open.files.finish_rewrite(pid, work.rdb_base, open.first_pending, &self.log) {
+        match open
+            .files
+            .finish_rewrite(pid, work.rdb_base, open.first_pending, &self.log)
+        {
             Ok(path) => {
                 open.log.renamed(&path);
                 open.first_pending = false;
                 open.earlier_size = work.child.report().bytes;
                 open.base_size = open.size();
                 self.keeper.rewrites += 1;
-                self.log.notice(format_args!("Background AOF rewrite finished successfully"));
+                self.log
+                    .notice(format_args!("Background AOF rewrite finished successfully"));
                 true
             }
             Err(error) => {
-                self.log.warning(format_args!("Error installing the rewritten AOF base: {}", error_text(&error)));
+                self.log.warning(format_args!(
+                    "Error installing the rewritten AOF base: {}",
+                    error_text(&error)
+                ));
                 open.files.fail_rewrite(pid, false);
                 false
             }
@@ -263,7 +345,10 @@ impl Front {
     /// Removes what a rewrite left when no log is on (any more).
     fn remove_rewrite(&self, pid: u32) {
         let disk = self.host.disk();
-        for name in [append_files::rewrite_name(pid), append_files::rewrite_partial_name(pid)] {
+        for name in [
+            append_files::rewrite_name(pid),
+            append_files::rewrite_partial_name(pid),
+        ] {
             // Either may not exist.
             let _ = disk.remove(&name);
         }
@@ -281,8 +366,11 @@ impl Front {
             return Ok(());
         }
         let mut files = AppendFiles::load(self.host.disk(), self.append_names(), &self.log)?;
-        let path = files.begin_first_rewrite(&self.log).map_err(|error| error_text(&error))?;
-        self.use_log(ks, files, path, true).map_err(|error| error_text(&error))?;
+        let path = files
+            .begin_first_rewrite(&self.log)
+            .map_err(|error| error_text(&error))?;
+        self.use_log(ks, files, path, true)
+            .map_err(|error| error_text(&error))?;
         if self.keeper.work.is_some() {
             self.keeper.rewrite_scheduled = true;
             self.log.notice(format_args!("AOF was enabled but there is already another background operation. An AOF background was scheduled to start when possible."));
@@ -311,7 +399,12 @@ impl Front {
         }
         self.keeper.rewrite_scheduled = false;
         let finished = self.finish_log();
-        if self.keeper.append.as_ref().is_some_and(|open| open.first_pending) {
+        if self
+            .keeper
+            .append
+            .as_ref()
+            .is_some_and(|open| open.first_pending)
+        {
             self.abandon_first_rewrite(ks);
         }
         self.keeper.append = None;
@@ -326,7 +419,10 @@ impl Front {
     pub fn finish_log(&mut self) -> Result<(), String> {
         let now_ms = self.host.clock().monotonic_us() / 1000;
         match &mut self.keeper.append {
-            Some(open) => open.log.finish(now_ms, &self.log).map_err(|error| error_text(&error)),
+            Some(open) => open
+                .log
+                .finish(now_ms, &self.log)
+                .map_err(|error| error_text(&error)),
             None => Ok(()),
         }
     }
@@ -346,7 +442,9 @@ fn write_base(
         delay.wait(keys);
     };
     if rdb {
-        save(ks, out, options, delay.is_on(), &mut slow).map(|_| ()).map_err(|error| error.to_string())
+        save(ks, out, options, delay.is_on(), &mut slow)
+            .map(|_| ())
+            .map_err(|error| error.to_string())
     } else {
         rewrite(ks, out, &mut slow).map_err(|error| error_text(&error))
     }

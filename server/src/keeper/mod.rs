@@ -18,6 +18,7 @@ pub(crate) use log::LogState;
 
 use std::path::PathBuf;
 
+use cairn_engine::base::limits::EvictionRule;
 use cairn_engine::base::time::Now;
 use cairn_engine::command::ctx::Gate;
 use cairn_engine::command::error::Error;
@@ -158,7 +159,11 @@ impl Front {
         {
             return Some(MISCONF_SAVE);
         }
-        keeper.append.as_ref().and_then(|open| open.log.refusal()).map(Error::text)
+        keeper
+            .append
+            .as_ref()
+            .and_then(|open| open.log.refusal())
+            .map(Error::text)
     }
 
     fn start_scheduled(&mut self, ks: &mut Keyspace) {
@@ -186,13 +191,16 @@ impl Front {
             compress: self.config.get(table::RDBCOMPRESSION),
             checksum: self.config.get(table::RDBCHECKSUM),
             aux: vec![
-                ("redis-ver", cairn_engine::command::connection::REDIS_VERSION.to_owned()),
+                (
+                    "redis-ver",
+                    cairn_engine::command::connection::REDIS_VERSION.to_owned(),
+                ),
                 ("redis-bits", "64".to_owned()),
                 ("ctime", (now.wall_ms() / 1000).to_string()),
                 ("used-mem", used.to_string()),
                 ("aof-base", u8::from(aof_base).to_string()),
             ],
-            idle: false,
+            idle: ks.limits.eviction == EvictionRule::Lru,
             freq: ks.limits.lfu,
         }
     }

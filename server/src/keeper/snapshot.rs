@@ -8,8 +8,8 @@ use cairn_engine::keyspace::Keyspace;
 use cairn_engine::persist::save::{SaveOptions, save};
 use cairn_format::rdb::Dialect;
 
-use super::child::{Job, SaveDelay, Work};
 use super::automatic_dialect;
+use super::child::{Job, SaveDelay, Work};
 use crate::config::table;
 use crate::front::Front;
 use crate::host::Disk;
@@ -34,14 +34,19 @@ impl Front {
             .iter()
             .find(|point| ks.dirty >= point.changes.max(0) as u64 && since_s > point.seconds);
         if let Some(point) = reached {
-            self.log.notice(format_args!("{} changes in {} seconds. Saving...", point.changes, point.seconds));
+            self.log.notice(format_args!(
+                "{} changes in {} seconds. Saving...",
+                point.changes, point.seconds
+            ));
         }
         reached.is_some()
     }
 
     /// The dialect that snapshots are written in.
     pub fn snapshot_dialect(&self, ks: &Keyspace) -> Dialect {
-        self.config.rdb_save_version().unwrap_or_else(|| automatic_dialect(ks))
+        self.config
+            .rdb_save_version()
+            .unwrap_or_else(|| automatic_dialect(ks))
     }
 
     fn order(&self, ks: &Keyspace) -> Order {
@@ -76,7 +81,8 @@ impl Front {
                 Ok(())
             }
             Err(reason) => {
-                self.log.warning(format_args!("Error saving DB on disk: {reason}"));
+                self.log
+                    .warning(format_args!("Error saving DB on disk: {reason}"));
                 Err(reason)
             }
         }
@@ -106,14 +112,22 @@ impl Front {
         }));
         match forked {
             Ok(child) => {
-                self.log.notice(format_args!("Background saving started by pid {}", child.pid()));
+                self.log.notice(format_args!(
+                    "Background saving started by pid {}",
+                    child.pid()
+                ));
                 self.note_child(ks, Work::new(Job::Snapshot, child, keys, dirty));
                 Ok(())
             }
             Err(error) => {
                 self.keeper.last_save_ok = false;
-                self.log.warning(format_args!("Can't save in background: fork: {}", error_text(&error)));
-                Err(Error::new("ERR Background saving error, please check the server logs"))
+                self.log.warning(format_args!(
+                    "Can't save in background: fork: {}",
+                    error_text(&error)
+                ));
+                Err(Error::new(
+                    "ERR Background saving error, please check the server logs",
+                ))
             }
         }
     }
