@@ -87,7 +87,7 @@ directives! {
     /// Keys remembered for client-side caching.
     TRACKING_TABLE_MAX_KEYS: u64 = count("tracking-table-max-keys", "1000000", 0, i64::MAX).no_effect();
     /// File that users are read from.
-    ACLFILE: Text = text("aclfile", "").immutable().refused("access control lists");
+    ACLFILE: Text = text("aclfile", "").immutable().refused("a file of access control lists");
     /// Channels that new users may use.
     ACL_PUBSUB_DEFAULT: AclPubsubDefault = choice("acl-pubsub-default", "resetchannels", AclPubsubDefault::WORDS).no_effect();
     /// Entries of the ACL log.
