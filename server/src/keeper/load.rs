@@ -2,7 +2,8 @@
 //!
 //! A damaged snapshot is never half a data set: the process ends with file, offset, key and reason, the file untouched.
 //! A log may end inside a record or transaction if it is the last file and `aof-load-truncated` says so: it is cut
-//! back to its last whole record or transaction, never to nothing and never into its base.
+//! back to its last whole record or transaction, and never into its base or preamble. An increment whose very first
+//! record is torn held nothing whole and becomes empty, as with Redis 7.2.
 
 use std::collections::VecDeque;
 use std::io::{Cursor, Read};
