@@ -169,11 +169,12 @@ pub(super) const HSCAN: Command = Command {
 
 fn hscan(cx: &mut Ctx, args: &Args) -> Outcome {
     let mut cursor = parse_cursor(args.at(2))?;
-    let options = ScanOptions::parse_fields(args, 3)?;
     let Some(slot) = cx.ks.read_kind(args.at(1), Kind::Hash)? else {
         reply_scan(cx.reply, 0, 0, |_| {});
         return Ok(());
     };
+    // The options of a scan over nothing are not even read.
+    let options = ScanOptions::parse_fields(args, 3)?;
     let mut found = Vec::new();
     match cx.ks.view(slot) {
         ValueRef::Hash(table) => {

@@ -141,11 +141,12 @@ pub(super) const ZSCAN: Command = Command {
 
 fn zscan(cx: &mut Ctx, args: &Args) -> Outcome {
     let mut cursor = parse_cursor(args.at(2))?;
-    let options = ScanOptions::parse(args, 3, false)?;
     let Some(slot) = cx.ks.read_kind(args.at(1), Kind::Zset)? else {
         reply_scan(cx.reply, 0, 0, |_| {});
         return Ok(());
     };
+    // The options of a scan over nothing are not even read.
+    let options = ScanOptions::parse(args, 3, false)?;
     let mut found: Vec<(Vec<u8>, f64)> = Vec::new();
     match cx.ks.view(slot) {
         ValueRef::Zset(ranked) => {
