@@ -2,6 +2,7 @@
 
 use crate::base::time::Now;
 use crate::command::ctx::{Gate, Instance, Shared, Stats};
+use crate::command::room::{self, Room};
 use crate::command::table::CommandTable;
 use crate::command::{blocking, Args, Command, Reply, dispatch, families};
 use crate::keyspace::Keyspace;
@@ -199,6 +200,16 @@ impl Engine {
         }
         self.ks.select(selected);
         removed
+    }
+
+    /// Evicts keys while `maxmemory` is exceeded, for a slice of time. Answers whether there is more to do.
+    pub fn evict(&mut self, inst: &mut dyn Instance) -> bool {
+        if self.ks.limits.memory_max == 0 || self.shared.gate.loading {
+            return false;
+        }
+        let room = room::make_room(&mut self.ks, inst);
+        self.flush_effects_one_by_one(inst);
+        room == Room::Coming
     }
 
     /// Removals of the cycle are independent of each other: no transaction around them.

@@ -1,7 +1,7 @@
 //! The configured numbers that the engine works with.
 
 use cairn_engine::base::effect::EventClass;
-use cairn_engine::base::limits::Limits;
+use cairn_engine::base::limits::{EvictionRule, Limits};
 
 use crate::config::choice::{MaxmemoryPolicy, Sanitize};
 use crate::config::{Config, table};
@@ -10,6 +10,7 @@ use crate::config::{Config, table};
 pub fn limits_of(config: &Config) -> Limits {
     let size = |key| usize::try_from(config.get(key)).unwrap_or(usize::MAX);
     let int = |key| config.get(key);
+    let (evict_volatile, eviction) = policy_of(config.get(table::MAXMEMORY_POLICY));
     Limits {
         string_bytes_max: usize::try_from(int(table::PROTO_MAX_BULK_LEN)).unwrap_or(usize::MAX),
         hash_listpack_entries: size(table::HASH_MAX_LISTPACK_ENTRIES),
@@ -29,10 +30,29 @@ pub fn limits_of(config: &Config) -> Limits {
         lazy_user_del: config.get(table::LAZYFREE_LAZY_USER_DEL),
         expire_effort: int(table::ACTIVE_EXPIRE_EFFORT).clamp(1, 10) as u32,
         sanitize_dump: config.get(table::SANITIZE_DUMP_PAYLOAD) != Sanitize::No,
-        lfu: matches!(
-            config.get(table::MAXMEMORY_POLICY),
-            MaxmemoryPolicy::AllkeysLfu | MaxmemoryPolicy::VolatileLfu
-        ),
+        lfu: eviction == EvictionRule::Lfu,
+        memory_max: config.get(table::MAXMEMORY),
+        evict_volatile,
+        eviction,
+        eviction_samples: usize::try_from(int(table::MAXMEMORY_SAMPLES)).unwrap_or(1),
+        eviction_tenacity: int(table::MAXMEMORY_EVICTION_TENACITY).clamp(0, 100) as u32,
+        lazy_eviction: config.get(table::LAZYFREE_LAZY_EVICTION),
+        lfu_log_factor: u32::try_from(int(table::LFU_LOG_FACTOR)).unwrap_or(0),
+        lfu_decay_minutes: u32::try_from(int(table::LFU_DECAY_TIME)).unwrap_or(0),
+    }
+}
+
+/// Whether only keys with an expiry may be evicted, and which of them goes first.
+fn policy_of(policy: MaxmemoryPolicy) -> (bool, EvictionRule) {
+    match policy {
+        MaxmemoryPolicy::VolatileLru => (true, EvictionRule::Lru),
+        MaxmemoryPolicy::VolatileLfu => (true, EvictionRule::Lfu),
+        MaxmemoryPolicy::VolatileRandom => (true, EvictionRule::Random),
+        MaxmemoryPolicy::VolatileTtl => (true, EvictionRule::Ttl),
+        MaxmemoryPolicy::AllkeysLru => (false, EvictionRule::Lru),
+        MaxmemoryPolicy::AllkeysLfu => (false, EvictionRule::Lfu),
+        MaxmemoryPolicy::AllkeysRandom => (false, EvictionRule::Random),
+        MaxmemoryPolicy::Noeviction => (false, EvictionRule::Never),
     }
 }
 
@@ -90,5 +110,9 @@ mod tests {
         assert_eq!(limits.list_listpack_size, -2);
         assert_eq!(limits.notify, 0);
         assert!(!limits.lfu && !limits.sanitize_dump);
+        assert_eq!(limits.eviction, defaults.eviction);
+        assert_eq!(limits.eviction_samples, defaults.eviction_samples);
+        assert_eq!(limits.lfu_log_factor, defaults.lfu_log_factor);
+        assert_eq!(limits.lfu_decay_minutes, defaults.lfu_decay_minutes);
     }
 }

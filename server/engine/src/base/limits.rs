@@ -41,6 +41,37 @@ pub struct Limits {
     pub sanitize_dump: bool,
     /// An LFU policy is in force: the access field of a record counts instead of telling the time.
     pub lfu: bool,
+    /// `maxmemory`, bytes; 0 is no limit.
+    pub memory_max: u64,
+    /// First half of `maxmemory-policy`: only keys with an expiry may be evicted.
+    pub evict_volatile: bool,
+    /// Second half of `maxmemory-policy`: which of them goes first.
+    pub eviction: EvictionRule,
+    /// `maxmemory-samples`: keys looked at in each database to find one.
+    pub eviction_samples: usize,
+    /// `maxmemory-eviction-tenacity`, 0 to 100: how long one command may evict.
+    pub eviction_tenacity: u32,
+    /// `lazyfree-lazy-eviction`: evicted values of more than a few elements are freed elsewhere.
+    pub lazy_eviction: bool,
+    /// `lfu-log-factor`: how strongly the counter of LFU resists growing.
+    pub lfu_log_factor: u32,
+    /// `lfu-decay-time`: minutes in which the counter of LFU falls by one; 0: never.
+    pub lfu_decay_minutes: u32,
+}
+
+/// Which key is evicted first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EvictionRule {
+    /// None is: commands that need memory are refused.
+    Never,
+    /// The one that was not used for the longest time.
+    Lru,
+    /// The one that is used least often.
+    Lfu,
+    /// The one that expires next.
+    Ttl,
+    /// Any.
+    Random,
 }
 
 impl Default for Limits {
@@ -65,6 +96,14 @@ impl Default for Limits {
             expire_effort: 1,
             sanitize_dump: false,
             lfu: false,
+            memory_max: 0,
+            evict_volatile: false,
+            eviction: EvictionRule::Never,
+            eviction_samples: 5,
+            eviction_tenacity: 10,
+            lazy_eviction: false,
+            lfu_log_factor: 10,
+            lfu_decay_minutes: 1,
         }
     }
 }

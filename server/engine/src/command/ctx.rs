@@ -46,6 +46,10 @@ pub trait Instance {
     fn resume(&mut self, _session: SessionId) {}
     /// Takes the changes of one unit, in order; `transaction` asks for MULTI and EXEC around them.
     fn feed(&mut self, changes: &Feed, transaction: bool);
+    /// Memory that counts against `maxmemory`, bytes. Whoever does not know it never reaches a limit.
+    fn used_memory(&mut self) -> u64 {
+        0
+    }
     /// Lets the world in during a long run; never touches the keyspace.
     fn pause(&mut self) -> Pause;
     /// The concrete server, for the handlers of instance commands.

@@ -4,6 +4,7 @@ use super::args::Args;
 use super::ctx::{Ctx, Gate, Instance, Shared};
 use super::error::{self, Error};
 use super::reply::Reply;
+use super::room;
 use super::spec::{Command, Flags};
 use crate::base::effect::{EventClass, Propagate};
 use crate::keyspace::Keyspace;
@@ -21,7 +22,9 @@ pub fn dispatch(
     inst: &mut dyn Instance,
 ) {
     let before = reply.buf.len();
-    match admit(shared, session, args) {
+    let admitted = admit(shared, session, args)
+        .and_then(|command| with_room(ks, shared, session, command, inst));
+    match admitted {
         Ok(command) if session.multi.is_some() && !runs_in_multi(command.0) => {
             let queued = Queued::new(command, args);
             session
@@ -104,6 +107,23 @@ fn admit(shared: &mut Shared, session: &mut Session, args: &Args) -> Result<Numb
         reject(shared, command);
         Err(refusal)
     })
+}
+
+/// The command, if there is memory for it.
+#[inline]
+fn with_room(
+    ks: &mut Keyspace,
+    shared: &mut Shared,
+    session: &mut Session,
+    command: Numbered,
+    inst: &mut dyn Instance,
+) -> Result<Numbered, Error> {
+    if ks.limits.memory_max == 0 {
+        return Ok(command);
+    }
+    room::before_command(ks, shared, session, command.0, inst)
+        .inspect_err(|_| reject(shared, command))
+        .map(|()| command)
 }
 
 fn reject(shared: &mut Shared, (_, number): Numbered) {
@@ -255,6 +275,20 @@ pub fn count_error(shared: &mut Shared, failure: &Error) {
     } else if shared.stats.errors.len() < 128 {
         shared.stats.errors.insert(prefix.to_owned(), 1);
     }
+}
+
+/// As [`apply`] for changes that are independent of each other: no transaction around them.
+pub fn apply_each(
+    ks: &mut Keyspace,
+    shared: &mut Shared,
+    running: Option<&mut Session>,
+    inst: &mut dyn Instance,
+) {
+    if !ks.fx.feed.is_empty() {
+        inst.feed(&ks.fx.feed, false);
+        ks.fx.feed.clear();
+    }
+    apply(ks, shared, running, inst);
 }
 
 /// Applies what a whole unit left behind: the feed, transactions of watchers, events.

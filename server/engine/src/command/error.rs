@@ -62,6 +62,8 @@ mod texts {
     pub const STRING_TOO_LONG: Error =
         Error::new("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
     pub const NO_AUTH: Error = Error::new("NOAUTH Authentication required.");
+    pub const OUT_OF_MEMORY: Error =
+        Error::new("OOM command not allowed when used memory > 'maxmemory'.");
     pub const LOADING: Error = Error::new("LOADING Redis is loading the dataset in memory");
     pub const EXEC_ABORT: Error =
         Error::new("EXECABORT Transaction discarded because of previous errors.");

@@ -22,6 +22,7 @@ pub mod keys;
 pub mod list;
 pub mod pubsub;
 pub mod reply;
+pub mod room;
 pub mod sample;
 pub mod set;
 pub mod spec;

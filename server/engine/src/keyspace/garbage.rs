@@ -5,6 +5,9 @@ use crate::value::Object;
 
 /// Values of more elements than this are freed off the loop.
 pub const LARGE: usize = 64;
+/// Values of more elements than this are not freed on the loop even when their memory is wanted at once: about a
+/// millisecond.
+pub const HUGE: usize = 10_000;
 
 /// Something to drop on another thread.
 #[derive(Debug)]

@@ -8,8 +8,10 @@
 //!   where a snapshot without fork could hook in.
 //! - A [`Slot`] is good until the next insertion, removal or replacement in its database.
 
+pub mod access;
 pub mod change;
 pub mod db;
+pub mod evict;
 pub mod expire;
 mod field_expire;
 pub mod garbage;
@@ -18,6 +20,7 @@ pub mod weigh;
 
 use std::collections::HashMap;
 
+pub use access::lru_clock;
 pub use change::Change;
 pub use db::Db;
 pub use garbage::Garbage;
@@ -68,6 +71,8 @@ pub struct Keyspace {
     pub random: Random,
     /// Seeds of all hash tables.
     pub hasher: Hasher,
+    /// Keys that may be evicted next.
+    evictor: evict::Evictor,
     /// Values that wait to be freed elsewhere.
     pub(crate) garbage: Vec<Garbage>,
     /// Expired keys stay (a load is under way).
@@ -97,6 +102,7 @@ impl Keyspace {
             stats: KeyStats::default(),
             random: Random::new(seed[0] ^ seed[2].rotate_left(17)),
             hasher,
+            evictor: evict::Evictor::default(),
             garbage: Vec::new(),
             keep_expired: false,
             no_touch: false,
@@ -255,15 +261,10 @@ impl Keyspace {
     }
 
     #[inline]
-    fn touch(&self, slot: Slot) {
+    fn touch(&mut self, slot: Slot) {
         if !self.no_touch {
-            let record = self.record(slot);
-            let access = if self.limits.lfu {
-                record.access()
-            } else {
-                lru_clock(self.now_ms)
-            };
-            record.set_access(access);
+            let access = self.used_access(self.record(slot).access());
+            self.record(slot).set_access(access);
         }
     }
 
@@ -272,7 +273,7 @@ impl Keyspace {
     /// Stores a value under a key that does not exist yet.
     pub fn add(&mut self, key: &[u8], value: NewValue, expire: Option<i64>) -> Slot {
         let hash = self.hash(key);
-        let access = lru_clock(self.now_ms);
+        let access = self.fresh_access();
         let keys = self.keys();
         let slot = keys.insert(hash, key, value.tag, value.payload, expire);
         keys.get(slot).set_access(access);
@@ -520,10 +521,4 @@ impl Keyspace {
             db.keys.set_resize_allowed(allowed);
         }
     }
-}
-
-/// The 24-bit access clock: seconds, as Redis counts LRU time.
-#[inline]
-pub fn lru_clock(wall_ms: i64) -> u32 {
-    (wall_ms / 1000) as u32 & 0xff_ffff
 }

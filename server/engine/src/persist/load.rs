@@ -9,7 +9,8 @@ use cairn_format::rdb::{Dialect, Event, Record as SavedRecord};
 
 use super::Unheld;
 use super::value::{Builder, Loaded};
-use crate::keyspace::{Keyspace, lru_clock};
+use crate::keyspace::Keyspace;
+use crate::keyspace::access::{lfu_access, lru_clock};
 use crate::value::{Kind, NewValue};
 
 /// What loading brought.
@@ -201,8 +202,13 @@ fn store(
             return Err(LoadError::Unheld { db: record.db, key: head.key.to_vec(), what, offset });
         }
     };
-    if let Some(idle) = head.idle_s {
-        let access = lru_clock(ks.now_ms - (idle as i64).saturating_mul(1000));
+    // An idle time means nothing to a counter, nor the other way round.
+    let access = if ks.limits.lfu {
+        head.freq.map(|freq| lfu_access(freq, ks.now_ms))
+    } else {
+        head.idle_s.map(|idle| lru_clock(ks.now_ms - (idle as i64).saturating_mul(1000)))
+    };
+    if let Some(access) = access {
         ks.record(slot).set_access(access);
     }
     if drop_expired && !ks.drop_dead_fields(slot) {

@@ -6,7 +6,8 @@ use cairn_format::rdb::object::{Blob, Hash, NodeKind, Set, Zset};
 use cairn_format::rdb::writer::{WriteOptions, WriteResult, Writer};
 use cairn_format::rdb::{Dialect, Head, Object as Saved};
 
-use crate::keyspace::{Db, Keyspace, lru_clock};
+use crate::keyspace::access::{lfu_counter, lru_idle};
+use crate::keyspace::{Db, Keyspace};
 use crate::structure::record::Record;
 use crate::value::list::NodeRef;
 use crate::value::{Encoding, Kind, Object, ValueRef};
@@ -44,7 +45,13 @@ pub fn save<W: Write>(ks: &Keyspace, out: W, options: &SaveOptions, each_key: bo
     for (name, value) in &options.aux {
         writer.aux(name.as_bytes(), value.as_bytes())?;
     }
-    let mut saver = Saver { writer: &mut writer, options, now_ms: ks.now_ms, keys: 0 };
+    let mut saver = Saver {
+        writer: &mut writer,
+        options,
+        now_ms: ks.now_ms,
+        decay_minutes: ks.limits.lfu_decay_minutes,
+        keys: 0,
+    };
     for index in 0..ks.databases() {
         saver.database(index, ks.db(index), each_key, progress)?;
     }
@@ -56,6 +63,7 @@ struct Saver<'s, W: Write> {
     writer: &'s mut Writer<W>,
     options: &'s SaveOptions,
     now_ms: i64,
+    decay_minutes: u32,
     keys: u64,
 }
 
@@ -79,11 +87,10 @@ impl<W: Write> Saver<'_, W> {
     fn head<'r>(&self, record: &'r Record<Object>) -> Head<'r> {
         let mut head = Head::expiring(record.key(), record.expire());
         if self.options.idle {
-            let idle = lru_clock(self.now_ms).wrapping_sub(record.access()) & 0xff_ffff;
-            head.idle_s = Some(u64::from(idle));
+            head.idle_s = Some(u64::from(lru_idle(record.access(), self.now_ms)));
         }
         if self.options.freq {
-            head.freq = Some(record.access() as u8);
+            head.freq = Some(lfu_counter(record.access(), self.now_ms, self.decay_minutes));
         }
         head
     }

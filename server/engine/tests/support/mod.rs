@@ -28,6 +28,8 @@ pub struct World {
     pub closed: Vec<SessionId>,
     /// Propagated commands with their databases; MULTI and EXEC stand around a unit of several.
     pub fed: Vec<(usize, String)>,
+    /// Tells how much memory is in use; none: there is no end to it.
+    pub memory: Option<fn() -> u64>,
 }
 
 impl Instance for World {
@@ -57,6 +59,10 @@ impl Instance for World {
             self.fed.push((db, words(bytes)));
         }
         self.fed.extend(transaction.then(|| mark("EXEC")));
+    }
+
+    fn used_memory(&mut self) -> u64 {
+        self.memory.map_or(0, |used| used())
     }
 
     fn pause(&mut self) -> Pause {

@@ -11,25 +11,25 @@ directives! {
     after super::general::END;
 
     /// Bytes from which keys are evicted; 0 is no limit.
-    MAXMEMORY: u64 = size("maxmemory", "0", 0, -1).refused_at_start("eviction");
+    MAXMEMORY: u64 = size("maxmemory", "0", 0, -1);
     /// What is evicted.
-    MAXMEMORY_POLICY: MaxmemoryPolicy = choice("maxmemory-policy", "noeviction", MaxmemoryPolicy::WORDS).no_effect();
+    MAXMEMORY_POLICY: MaxmemoryPolicy = choice("maxmemory-policy", "noeviction", MaxmemoryPolicy::WORDS);
     /// Keys looked at to find one to evict.
-    MAXMEMORY_SAMPLES: i64 = int("maxmemory-samples", "5", 1, INT_MAX).no_effect();
+    MAXMEMORY_SAMPLES: i64 = int("maxmemory-samples", "5", 1, INT_MAX);
     /// How hard eviction works, 0 to 100.
-    MAXMEMORY_EVICTION_TENACITY: i64 = int("maxmemory-eviction-tenacity", "10", 0, 100).no_effect();
+    MAXMEMORY_EVICTION_TENACITY: i64 = int("maxmemory-eviction-tenacity", "10", 0, 100);
     /// Bytes, or percent of `maxmemory`, that all clients together may take; 0 is no limit.
     MAXMEMORY_CLIENTS: i64 = share("maxmemory-clients", "0").no_effect();
     /// How strongly the counter of LFU resists growing.
-    LFU_LOG_FACTOR: i64 = int("lfu-log-factor", "10", 0, INT_MAX).no_effect();
+    LFU_LOG_FACTOR: i64 = int("lfu-log-factor", "10", 0, INT_MAX);
     /// Minutes in which the counter of LFU falls by one.
-    LFU_DECAY_TIME: i64 = int("lfu-decay-time", "1", 0, INT_MAX).no_effect();
+    LFU_DECAY_TIME: i64 = int("lfu-decay-time", "1", 0, INT_MAX);
     /// How hard expired keys are searched for, 1 to 10.
     ACTIVE_EXPIRE_EFFORT: i64 = int("active-expire-effort", "1", 1, 10);
     /// Go on growing tables while there is nothing else to do.
     ACTIVEREHASHING: bool = flag("activerehashing", "yes");
     /// Free evicted values on another thread.
-    LAZYFREE_LAZY_EVICTION: bool = flag("lazyfree-lazy-eviction", "no").no_effect();
+    LAZYFREE_LAZY_EVICTION: bool = flag("lazyfree-lazy-eviction", "no");
     /// Free expired values on another thread.
     LAZYFREE_LAZY_EXPIRE: bool = flag("lazyfree-lazy-expire", "no");
     /// Free overwritten values on another thread.

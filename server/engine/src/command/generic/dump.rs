@@ -10,7 +10,7 @@ use crate::command::Args;
 use crate::command::ctx::Ctx;
 use crate::command::error::{self, Error, Outcome};
 use crate::command::spec::{Command, Flags, Group, KeySpec};
-use crate::keyspace::lru_clock;
+use crate::keyspace::access::{lfu_access, lru_clock};
 use crate::persist::save::write_record;
 use crate::persist::value::{Builder, Loaded};
 use crate::structure::table::Slot;
@@ -152,11 +152,11 @@ fn restore(cx: &mut Ctx, args: &Args) -> Outcome {
         return Ok(());
     }
     let slot = add(cx, key, loaded, Some(when).filter(|when| *when != 0))?;
-    if let Some(idle) = options.idle_s {
+    if let Some(idle) = options.idle_s.filter(|_| !cx.ks.limits.lfu) {
         let access = lru_clock(now.saturating_sub(idle.saturating_mul(1000)));
         cx.ks.record(slot).set_access(access);
     } else if let Some(freq) = options.freq.filter(|_| cx.ks.limits.lfu) {
-        cx.ks.record(slot).set_access(u32::from(freq));
+        cx.ks.record(slot).set_access(lfu_access(freq, now));
     }
     cx.ks.modified(EventClass::GENERIC, "restore", key, 1);
     if relative {

@@ -5,7 +5,7 @@ use crate::command::ctx::Ctx;
 use crate::command::error::{Error, Outcome};
 use crate::command::help;
 use crate::command::spec::{Command, Flags, Group, KeySpec};
-use crate::keyspace::lru_clock;
+use crate::keyspace::access::{lfu_counter, lru_idle};
 use crate::structure::table::Slot;
 use crate::value::encoding_of;
 
@@ -115,7 +115,7 @@ fn idle_time(cx: &mut Ctx, args: &Args) -> Outcome {
                 "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.",
             ));
         }
-        let idle = lru_clock(cx.ks.now_ms).wrapping_sub(cx.ks.record(slot).access()) & 0xff_ffff;
+        let idle = lru_idle(cx.ks.record(slot).access(), cx.ks.now_ms);
         cx.reply.int(i64::from(idle));
     }
     Ok(())
@@ -128,7 +128,9 @@ fn freq(cx: &mut Ctx, args: &Args) -> Outcome {
                 "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.",
             ));
         }
-        cx.reply.int(i64::from(cx.ks.record(slot).access() & 0xff));
+        let decay = cx.ks.limits.lfu_decay_minutes;
+        let counter = lfu_counter(cx.ks.record(slot).access(), cx.ks.now_ms, decay);
+        cx.reply.int(i64::from(counter));
     }
     Ok(())
 }

@@ -1,0 +1,176 @@
+//! Eviction: which key goes next when there is no memory left, and its removal.
+//!
+//! As in Redis, the best key is not looked for among all: each time a few keys of every database are sampled into a pool of
+//! 16 candidates, which keeps the best of what was seen so far, and the best of the pool goes. With ten samples that is
+//! hardly worse than a perfect choice.
+
+use super::Keyspace;
+use super::access::{lfu_counter, lru_idle};
+use crate::base::effect::EventClass;
+use crate::base::limits::{EvictionRule, Limits};
+use crate::structure::record::Record;
+use crate::structure::table::Slot;
+use crate::value::Object;
+
+/// Candidates remembered from one round to the next.
+const POOL: usize = 16;
+
+/// A key that may go.
+#[derive(Debug)]
+struct Candidate {
+    /// The higher, the better to do without.
+    score: u64,
+    db: usize,
+    key: Box<[u8]>,
+}
+
+/// What eviction remembers between two keys.
+#[derive(Debug, Default)]
+pub(crate) struct Evictor {
+    /// Rising scores.
+    pool: Vec<Candidate>,
+    /// Database that a random choice looks at next.
+    next_db: usize,
+}
+
+impl Evictor {
+    fn offer(&mut self, score: u64, db: usize, key: &[u8]) {
+        if self.pool.len() == POOL && score <= self.pool[0].score {
+            return;
+        }
+        let known = |c: &Candidate| c.db == db && *c.key == *key;
+        if let Some(at) = self.pool.iter().position(known) {
+            self.pool.remove(at);
+        }
+        let at = self.pool.partition_point(|c| c.score < score);
+        let key = key.into();
+        self.pool.insert(at, Candidate { score, db, key });
+        if self.pool.len() > POOL {
+            self.pool.remove(0);
+        }
+    }
+}
+
+/// What became of one key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evicted {
+    /// It is gone, and its memory is free.
+    Freed,
+    /// It is gone; its large value waits to be freed elsewhere.
+    Handed,
+}
+
+impl Keyspace {
+    /// Removes the key that the policy can do without best, and tells log, watchers and listeners. None: no key may go.
+    pub fn evict_one(&mut self) -> Option<Evicted> {
+        let selected = self.current;
+        let found = match self.limits.eviction {
+            EvictionRule::Never => None,
+            EvictionRule::Random => self.random_victim(),
+            EvictionRule::Lru | EvictionRule::Lfu | EvictionRule::Ttl => self.best_victim(),
+        };
+        let evicted = found.map(|(slot, key)| self.evict(slot, &key));
+        self.current = selected;
+        evicted
+    }
+
+    fn evict(&mut self, slot: Slot, key: &[u8]) -> Evicted {
+        let before = self.garbage.len();
+        self.remove(slot);
+        let handed = self.settle_garbage(before);
+        self.stats.evicted += 1;
+        self.propagate(&[b"DEL", key]);
+        let db = self.current;
+        self.touch_watchers(db, key);
+        self.notify(EventClass::EVICTED, "evicted", key);
+        if handed {
+            Evicted::Handed
+        } else {
+            Evicted::Freed
+        }
+    }
+
+    /// Frees what the removal put aside, unless that takes too long here. Whether something is left for elsewhere.
+    fn settle_garbage(&mut self, before: usize) -> bool {
+        if self.garbage.len() == before {
+            return false;
+        }
+        let worth = match (&self.garbage[before], self.limits.lazy_eviction) {
+            (super::Garbage::Object(object), false) => object.weight() > super::garbage::HUGE,
+            _ => true,
+        };
+        if !worth {
+            self.garbage.truncate(before);
+        }
+        worth
+    }
+
+    /// A random key, database after database.
+    fn random_victim(&mut self) -> Option<(Slot, Box<[u8]>)> {
+        for _ in 0..self.dbs.len() {
+            self.current = self.evictor.next_db % self.dbs.len();
+            self.evictor.next_db = self.current + 1;
+            let keys = &self.dbs[self.current].keys;
+            let slot = if self.limits.evict_volatile {
+                keys.random_expiring(&mut self.random)
+            } else {
+                keys.random(&mut self.random)
+            };
+            if let Some(slot) = slot {
+                return Some((slot, keys.get(slot).key().into()));
+            }
+        }
+        None
+    }
+
+    /// The best of the pool after a fresh look around.
+    fn best_victim(&mut self) -> Option<(Slot, Box<[u8]>)> {
+        loop {
+            if !self.fill_pool() {
+                self.evictor.pool.clear();
+                return None;
+            }
+            while let Some(best) = self.evictor.pool.pop() {
+                let keys = &self.dbs[best.db].keys;
+                let slot = keys.find(self.hasher.hash(&best.key), &best.key);
+                // It may be gone since it was seen, or have lost its expiry.
+                let volatile = |slot: &Slot| keys.get(*slot).expire().is_some();
+                if let Some(slot) = slot.filter(|s| !self.limits.evict_volatile || volatile(s)) {
+                    self.current = best.db;
+                    return Some((slot, best.key));
+                }
+            }
+        }
+    }
+
+    /// Samples every database. False: there is nothing that may go.
+    fn fill_pool(&mut self) -> bool {
+        let mut any = false;
+        let samples = self.limits.eviction_samples.max(1);
+        for index in 0..self.dbs.len() {
+            let keys = &self.dbs[index].keys;
+            let (evictor, limits, now) = (&mut self.evictor, &self.limits, self.now_ms);
+            let mut look = |record: &Record<Object>| {
+                any = true;
+                evictor.offer(score(record, limits, now), index, record.key());
+            };
+            if limits.evict_volatile {
+                keys.sample_expiring(samples, &mut self.random, &mut look);
+            } else {
+                keys.sample(samples, &mut self.random, &mut look);
+            }
+        }
+        any
+    }
+}
+
+fn score(record: &Record<Object>, limits: &Limits, now_ms: i64) -> u64 {
+    let access = record.access();
+    match limits.eviction {
+        EvictionRule::Lfu => {
+            u64::from(u8::MAX - lfu_counter(access, now_ms, limits.lfu_decay_minutes))
+        }
+        EvictionRule::Ttl => u64::MAX - record.expire().unwrap_or(i64::MAX).max(0) as u64,
+        _ => u64::from(lru_idle(access, now_ms)),
+    }
+}
