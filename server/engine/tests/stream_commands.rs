@@ -3,6 +3,7 @@
 
 mod support;
 
+use cairn_engine::session::SessionId;
 use cairn_format::resp::value::Value;
 use support::Bench;
 
@@ -201,5 +202,72 @@ fn reading_several_streams_is_a_map_in_resp3() {
     let first = "$1\r\ns\r\n*1\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\nf\r\n$1\r\nv\r\n";
     let second = "$1\r\ns\r\n*1\r\n*2\r\n$3\r\n2-1\r\n*4\r\n$5\r\nother\r\n$1\r\nv\r\n$1\r\nf\r\n$1\r\nw\r\n";
     assert_eq!(reply, format!("%2\r\n{first}{second}"));
-    assert_eq!(bench.line("XREAD BLOCK 0 STREAMS missing $"), "_\r\n");
+    assert_eq!(bench.line("XREAD STREAMS missing $"), "_\r\n");
+}
+
+/// What reached a session that waited.
+fn arrived(bench: &mut Bench, session: SessionId) -> String {
+    let bytes = bench.world.delivered.remove(&session).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[test]
+fn the_last_id_is_that_of_the_moment_when_waiting_began() {
+    let mut bench = filled();
+    let waiter = bench.open();
+    let command = ["XREAD", "BLOCK", "0", "STREAMS", "s", "other", "$", "$"];
+    assert_eq!(bench.run_as(waiter, &command), b"");
+    // Touched, but nothing new: the client goes on waiting.
+    bench.line("XDEL s 2-1");
+    assert_eq!(arrived(&mut bench, waiter), "");
+    bench.line("XADD s 5-1 a b");
+    let entry = "*1\r\n*2\r\n$1\r\ns\r\n*1\r\n*2\r\n$3\r\n5-1\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n";
+    assert_eq!(arrived(&mut bench, waiter), entry);
+    bench.line("XADD s 6-1 a b");
+    assert_eq!(arrived(&mut bench, waiter), "");
+}
+
+#[test]
+fn a_waiting_consumer_hears_of_entries_and_of_the_end_of_its_group() {
+    let mut bench = filled();
+    let (first, second) = (bench.open(), bench.open());
+    bench.line("XREADGROUP GROUP g c0 STREAMS s >");
+    let read = |consumer: &'static str| {
+        [
+            "XREADGROUP",
+            "GROUP",
+            "g",
+            consumer,
+            "BLOCK",
+            "0",
+            "STREAMS",
+            "s",
+            ">",
+        ]
+    };
+    bench.run_as(first, &read("c1"));
+    bench.run_as(second, &read("c2"));
+    bench.propagated();
+    bench.line("XADD s 7-1 f v");
+    assert!(arrived(&mut bench, first).contains("7-1"));
+    assert_eq!(arrived(&mut bench, second), "");
+    let now = Bench::START_MS;
+    let propagated = [
+        "XADD s 7-1 f v".to_string(),
+        format!("XCLAIM s g c1 0 7-1 TIME {now} RETRYCOUNT 1 FORCE JUSTID LASTID 7-1"),
+    ];
+    assert_eq!(bench.propagated(), propagated);
+    bench.line("XGROUP DESTROY s g");
+    let gone = "-NOGROUP No such key 's' or consumer group 'g' in XREADGROUP with GROUP option\r\n";
+    assert_eq!(arrived(&mut bench, second), gone);
+}
+
+#[test]
+fn inside_a_transaction_nobody_waits() {
+    let mut bench = filled();
+    bench.line("MULTI");
+    bench.line("XREAD BLOCK 0 STREAMS s $");
+    bench.line("XREADGROUP GROUP g c BLOCK 0 STREAMS missing >");
+    let reply = bench.line("EXEC");
+    assert!(reply.starts_with("*2\r\n*-1\r\n-NOGROUP "), "{reply}");
 }

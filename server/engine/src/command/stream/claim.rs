@@ -1,6 +1,6 @@
 //! Taking over what is pending at other consumers: XCLAIM, XAUTOCLAIM.
 
-use super::read::{Claim, propagate_claim, propagate_group};
+use super::feed::{Claim, propagate_claim, propagate_group};
 use super::{group_mut, id, no_key_or_group, reply_entry, seen_consumer, shown, stream_at};
 use crate::base::effect::EventClass;
 use crate::command::Args;
@@ -181,7 +181,7 @@ fn number(text: &[u8], refusal: &'static str) -> Result<i64, Error> {
 struct ClaimOptions {
     force: bool,
     just_id: bool,
-    /// -1 if neither IDLE nor TIME was given; Redis takes a time before 1970 as bogus anyway.
+    /// By IDLE or TIME, Unix milliseconds.
     delivery_ms: Option<i64>,
     deliveries: Option<u64>,
     last_id: StreamId,

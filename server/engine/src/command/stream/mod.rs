@@ -2,12 +2,14 @@
 
 mod add;
 mod claim;
+mod feed;
 mod group;
 mod id;
 mod info;
 mod pending;
 mod range;
 mod read;
+mod request;
 mod trim;
 
 use super::error::{Error, lossless};

@@ -1,16 +1,16 @@
 //! Reading what came after an id: XREAD, and XREADGROUP for a consumer of a group.
 
-use super::{group_mut, id, no_key_or_group, reply_entry, seen_consumer, stream_at, stream_mut};
+use super::feed::{Claim, propagate_claim, propagate_group};
+use super::request::{From, Request};
+use super::{group_mut, id, reply_entry, seen_consumer, stream_at, stream_mut};
 use crate::base::effect::EventClass;
 use crate::command::Args;
 use crate::command::ctx::Ctx;
-use crate::command::error::{self, Error, Outcome};
-use crate::command::reply::Protocol;
+use crate::command::error::Outcome;
+use crate::command::reply::{Mark, Protocol};
 use crate::command::spec::{Begin, Command, Find, Flags, Group, KeySpec};
 use crate::structure::table::Slot;
-use crate::value::Kind;
 use crate::value::stream::{ConsumerId, Pending, StreamId};
-use cairn_format::text::number::parse_i64;
 
 /// Keys from STREAMS on, the first half of what follows it.
 const fn streams(from: i16) -> KeySpec {
@@ -49,153 +49,9 @@ pub(super) const XREADGROUP: Command = Command {
     ..XREAD
 };
 
-/// Where reading a stream begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum From {
-    /// Behind this id.
-    After(StreamId),
-    /// `>`: behind what the group was given. As in Redis, the greatest id means the same.
-    New,
-}
-
-/// What stands in front of the streams, and where they are.
-struct Request<'a> {
-    /// Entries of each stream at most; `None` is no limit.
-    count: Option<usize>,
-    /// Group and consumer.
-    group: Option<(&'a [u8], &'a [u8])>,
-    /// What is delivered counts as acknowledged.
-    no_ack: bool,
-    /// First key.
-    first: usize,
-    /// Number of streams.
-    streams: usize,
-}
-
-impl<'a> Request<'a> {
-    fn parse(cx: &Ctx, args: &Args<'a>, with_group: bool) -> Result<Request<'a>, Error> {
-        let mut request = Request {
-            count: None,
-            group: None,
-            no_ack: false,
-            first: 0,
-            streams: 0,
-        };
-        let mut i = 1;
-        while i < args.len() {
-            let more = args.len() - i - 1;
-            if more > 0 && args.is(i, "block") {
-                check_timeout(args.at(i + 1), cx.ks.now_ms)?;
-                i += 2;
-            } else if more > 0 && args.is(i, "count") {
-                request.count = usize::try_from(args.int(i + 1)?).ok().filter(|n| *n > 0);
-                i += 2;
-            } else if more > 0 && args.is(i, "streams") {
-                request.first = i + 1;
-                break;
-            } else if more > 1 && args.is(i, "group") {
-                if !with_group {
-                    return Err(only_xreadgroup("GROUP"));
-                }
-                request.group = Some((args.at(i + 1), args.at(i + 2)));
-                i += 3;
-            } else if args.is(i, "noack") {
-                if !with_group {
-                    return Err(only_xreadgroup("NOACK"));
-                }
-                request.no_ack = true;
-                i += 1;
-            } else {
-                return Err(error::SYNTAX);
-            }
-        }
-        request.find_streams(args, with_group)?;
-        Ok(request)
-    }
-
-    fn find_streams(&mut self, args: &Args, with_group: bool) -> Result<(), Error> {
-        if self.first == 0 {
-            return Err(error::SYNTAX);
-        }
-        let words = args.len() - self.first;
-        if words % 2 == 1 {
-            let (name, symbol) = if with_group {
-                ("xreadgroup", '>')
-            } else {
-                ("xread", '$')
-            };
-            return Err(Error::text(format!(
-                "ERR Unbalanced '{name}' list of streams: for each stream key an ID or '{symbol}' must be specified."
-            )));
-        }
-        self.streams = words / 2;
-        if with_group && self.group.is_none() {
-            return Err(Error::new("ERR Missing GROUP option for XREADGROUP"));
-        }
-        Ok(())
-    }
-
-    /// Entries to be given out of one stream.
-    fn count(&self) -> usize {
-        self.count.unwrap_or(usize::MAX)
-    }
-
-    /// Reads the ids, and makes sure that keys have the right type and their groups exist.
-    fn starts(&self, cx: &mut Ctx, args: &Args) -> Result<Vec<From>, Error> {
-        let mut starts = Vec::with_capacity(self.streams);
-        for i in self.first..self.first + self.streams {
-            let (key, text) = (args.at(i), args.at(i + self.streams));
-            let slot = cx.ks.read_kind(key, Kind::Stream)?;
-            let stream = slot.map(|slot| stream_at(cx.ks, slot));
-            if let Some((group, _)) = self.group
-                && stream.and_then(|stream| stream.group(group)).is_none()
-            {
-                let tail = " in XREADGROUP with GROUP option";
-                return Err(no_key_or_group(key, group, tail));
-            }
-            starts.push(match text {
-                b"$" if self.group.is_some() => return Err(LAST_OF_GROUP),
-                b"$" => From::After(stream.map_or(StreamId::MIN, |stream| stream.last_id())),
-                b">" if self.group.is_none() => return Err(NEW_WITHOUT_GROUP),
-                b">" => From::New,
-                text => match id::parse(text)? {
-                    StreamId::MAX => From::New,
-                    id => From::After(id),
-                },
-            });
-        }
-        Ok(starts)
-    }
-}
-
-const LAST_OF_GROUP: Error = Error::new(
-    "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set.",
-);
-const NEW_WITHOUT_GROUP: Error = Error::new(
-    "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.",
-);
-
-fn only_xreadgroup(option: &str) -> Error {
-    Error::text(format!(
-        "ERR The {option} option is only supported by XREADGROUP. You called XREAD instead."
-    ))
-}
-
-fn check_timeout(text: &[u8], now_ms: i64) -> Result<(), Error> {
-    let unreadable = Error::new("ERR timeout is not an integer or out of range");
-    let ms = parse_i64(text).ok_or(unreadable)?;
-    if ms < 0 {
-        return Err(Error::new("ERR timeout is negative"));
-    }
-    if ms > i64::MAX - now_ms {
-        return Err(Error::new("ERR timeout is out of range"));
-    }
-    Ok(())
-}
-
 /// The reply of several streams: a map from key to entries, in RESP2 an array of pairs, nil if there is none.
 struct Answer {
-    mark: crate::command::reply::Mark,
+    mark: Mark,
     streams: usize,
 }
 
@@ -215,12 +71,16 @@ impl Answer {
         cx.reply.bulk(key);
     }
 
-    fn end(self, cx: &mut Ctx) {
+    fn end(self, cx: &mut Ctx, args: &Args, request: &Request, starts: &[From]) -> Outcome {
         match (self.streams, cx.reply.protocol) {
+            (0, _) if request.block.is_some() && cx.may_block() => {
+                return request.wait(cx, args, starts);
+            }
             (0, _) => cx.reply.null_array(),
             (n, Protocol::Resp2) => cx.reply.array_at(self.mark, n),
             (n, Protocol::Resp3) => cx.reply.map_at(self.mark, n),
         }
+        Ok(())
     }
 }
 
@@ -228,9 +88,9 @@ fn xread(cx: &mut Ctx, args: &Args) -> Outcome {
     let request = Request::parse(cx, args, false)?;
     let starts = request.starts(cx, args)?;
     let mut answer = Answer::begin(cx);
-    for (i, from) in starts.into_iter().enumerate() {
+    for (i, from) in starts.iter().enumerate() {
         let key = args.at(request.first + i);
-        let (Some(slot), From::After(after)) = (cx.ks.read(key), from) else {
+        let (Some(slot), From::After(after)) = (cx.ks.read(key), *from) else {
             continue;
         };
         let top = stream_at(cx.ks, slot).edge_id(false);
@@ -239,8 +99,7 @@ fn xread(cx: &mut Ctx, args: &Args) -> Outcome {
             reply_range(cx, slot, start, request.count());
         }
     }
-    answer.end(cx);
-    Ok(())
+    answer.end(cx, args, &request, &starts)
 }
 
 /// Writes entries from `start` on; answers their ids.
@@ -265,7 +124,7 @@ fn xreadgroup(cx: &mut Ctx, args: &Args) -> Outcome {
     // What reaches log and replicas are the deliveries, as claims.
     cx.propagate_nothing();
     let mut answer = Answer::begin(cx);
-    for (i, from) in starts.into_iter().enumerate() {
+    for (i, from) in starts.iter().enumerate() {
         let key = args.at(request.first + i);
         let Some(slot) = cx.ks.read(key) else {
             continue;
@@ -281,7 +140,7 @@ fn xreadgroup(cx: &mut Ctx, args: &Args) -> Outcome {
             count: request.count(),
             no_ack: request.no_ack,
         };
-        match from {
+        match *from {
             From::After(after) => {
                 answer.stream(cx, key);
                 reading.history(cx, after);
@@ -299,8 +158,7 @@ fn xreadgroup(cx: &mut Ctx, args: &Args) -> Outcome {
         }
         cx.ks.dirty += 1;
     }
-    answer.end(cx);
-    Ok(())
+    answer.end(cx, args, &request, &starts)
 }
 
 /// Finds or makes the consumer. A new one is propagated only where no delivery to it will be.
@@ -408,59 +266,4 @@ impl Reading<'_> {
             },
         );
     }
-}
-
-/// A pending entry as it is propagated.
-pub struct Claim {
-    /// Text of its id.
-    pub id: Vec<u8>,
-    /// Name of its owner.
-    pub owner: Box<[u8]>,
-    /// When it was delivered, Unix milliseconds.
-    pub delivery_ms: i64,
-    /// How often.
-    pub deliveries: u64,
-}
-
-/// Propagates that an entry is pending: a claim that makes it so wherever it runs.
-pub fn propagate_claim(cx: &mut Ctx, key: &[u8], group: &[u8], last: StreamId, claim: &Claim) {
-    let time = claim.delivery_ms.to_string();
-    let deliveries = claim.deliveries.to_string();
-    let last = last.to_string();
-    cx.propagate(&[
-        b"XCLAIM",
-        key,
-        group,
-        &claim.owner,
-        b"0",
-        &claim.id,
-        b"TIME",
-        time.as_bytes(),
-        b"RETRYCOUNT",
-        deliveries.as_bytes(),
-        b"FORCE",
-        b"JUSTID",
-        b"LASTID",
-        last.as_bytes(),
-    ]);
-}
-
-/// Propagates where a group stands.
-pub fn propagate_group(cx: &mut Ctx, slot: Slot, key: &[u8], name: &[u8]) {
-    let Some(group) = stream_at(cx.ks, slot).group(name) else {
-        return;
-    };
-    let last = group.last_id.to_string();
-    let read = group
-        .entries_read
-        .map_or_else(|| "-1".to_string(), |read| read.to_string());
-    cx.propagate(&[
-        b"XGROUP",
-        b"SETID",
-        key,
-        name,
-        last.as_bytes(),
-        b"ENTRIESREAD",
-        read.as_bytes(),
-    ]);
 }
