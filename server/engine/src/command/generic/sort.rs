@@ -222,12 +222,23 @@ fn in_order(
     Ok(items.into_iter().map(|item| item.element).collect())
 }
 
-/// As C's `strtod` reads it: nothing is 0, blanks may stand in front.
+/// As C's `strtod` reads it: nothing is 0, blanks may stand in front, a zero byte ends it.
 fn number(text: &[u8]) -> Option<f64> {
+    let text = until_zero(text);
     if text.is_empty() {
         return Some(0.0);
     }
-    parse_f64(text.trim_ascii_start())
+    let blanks = text
+        .iter()
+        .take_while(|b| b.is_ascii_whitespace() || **b == 0x0b);
+    let blanks = blanks.count();
+    parse_f64(&text[blanks..])
+}
+
+/// What C sees of a text.
+fn until_zero(text: &[u8]) -> &[u8] {
+    let end = text.iter().position(|b| *b == 0);
+    &text[..end.unwrap_or(text.len())]
 }
 
 fn compare(a: &Item, b: &Item, options: &Options) -> Ordering {
@@ -235,11 +246,20 @@ fn compare(a: &Item, b: &Item, options: &Options) -> Ordering {
         let by_score = a.score.partial_cmp(&b.score).unwrap_or(Ordering::Equal);
         return by_score.then_with(|| a.element.cmp(&b.element));
     }
+    // What is stored is compared as bytes; what is answered as C's `strcoll` does, up to a zero byte.
+    let seen = |text| match options.store {
+        Some(_) => text,
+        None => until_zero(text),
+    };
     if options.by.is_some() {
         // What the pattern does not find comes first.
-        return a.text.cmp(&b.text);
+        return a
+            .text
+            .as_deref()
+            .map(seen)
+            .cmp(&b.text.as_deref().map(seen));
     }
-    a.element.cmp(&b.element)
+    seen(&a.element).cmp(seen(&b.element))
 }
 
 /// What a pattern finds for an element: `#` is the element, `key_*` a string, `key_*->field` a field of a hash.

@@ -1,6 +1,6 @@
 //! PFADD, PFCOUNT, PFMERGE.
 
-use super::{corrupted, look, store};
+use super::{corrupted, look, make_raw, store};
 use crate::base::effect::EventClass;
 use crate::command::Args;
 use crate::command::ctx::Ctx;
@@ -68,6 +68,8 @@ fn add_sparse(cx: &mut Ctx, args: &Args, slot: Option<Slot>) -> Result<u64, Erro
     }
     if changes > 0 {
         store(cx.ks, args.at(1), slot, bytes);
+    } else if let Some(slot) = slot {
+        make_raw(cx.ks, args.at(1), slot);
     }
     Ok(changes)
 }
@@ -101,6 +103,7 @@ fn pfcount(cx: &mut Ctx, args: &Args) -> Outcome {
         return Ok(());
     };
     let (cached, len) = look(cx.ks, slot, |bytes, _| (hll::cached(bytes), bytes.len()))?;
+    let slot = make_raw(cx.ks, key, slot);
     let count = match cached {
         Some(count) => count,
         None => {

@@ -11,7 +11,7 @@ use super::string::bytes_of;
 use crate::keyspace::Keyspace;
 use crate::structure::record::INLINE_MAX;
 use crate::structure::table::Slot;
-use crate::value::{NewValue, Object};
+use crate::value::{NewValue, Object, ValueRef, encoding_of};
 use cairn_format::encoding::hll::{self, Encoding};
 use cairn_format::error::FormatError;
 use cairn_format::text::number::I64Text;
@@ -31,11 +31,7 @@ fn corrupted(_: Box<FormatError>) -> Error {
 }
 
 /// Shows a value to a reader if it has the header of a HyperLogLog; WRONGTYPE otherwise.
-fn look<R>(
-    ks: &Keyspace,
-    slot: Slot,
-    see: impl FnOnce(&[u8], Encoding) -> R,
-) -> Result<R, Error> {
+fn look<R>(ks: &Keyspace, slot: Slot, see: impl FnOnce(&[u8], Encoding) -> R) -> Result<R, Error> {
     let mut digits = I64Text::new();
     let bytes = bytes_of(ks.view(slot), &mut digits)?;
     match hll::encoding(bytes) {
@@ -44,6 +40,18 @@ fn look<R>(
             "WRONGTYPE Key is not a valid HyperLogLog string value.",
         )),
     }
+}
+
+/// Makes a short one `raw`, which a snapshot brought as `embstr`: Redis does so before it adds or counts.
+fn make_raw(ks: &mut Keyspace, key: &[u8], slot: Slot) -> Slot {
+    let ValueRef::Str(bytes) = ks.view(slot) else {
+        return slot;
+    };
+    if encoding_of(ks.record(slot).tag()) == crate::value::Encoding::Raw {
+        return slot;
+    }
+    let bytes = bytes.to_vec();
+    store(ks, key, Some(slot), bytes)
 }
 
 /// Stores bytes at a key, in place of the string that is there if there is one; its expiry stays.
