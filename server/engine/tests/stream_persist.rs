@@ -155,8 +155,11 @@ fn store(ks: &mut Keyspace, key: &[u8], saved: &Object) -> Result<Slot, &'static
     }
 }
 
+/// Names of stored streams by the database and key that they had.
+type Names = BTreeMap<(u64, Vec<u8>), Vec<u8>>;
+
 /// Names under which the streams of a snapshot were stored, by database and key, and those that cannot be held.
-fn load(path: &Path, ks: &mut Keyspace) -> (BTreeMap<(u64, Vec<u8>), Vec<u8>>, Vec<&'static str>) {
+fn load(path: &Path, ks: &mut Keyspace) -> (Names, Vec<&'static str>) {
     let bytes = std::fs::read(path).expect("the file is there");
     let mut reader = SliceReader::from_slice(&bytes, Options::deep()).expect("its head is known");
     let (mut names, mut refused) = (BTreeMap::new(), Vec::new());
