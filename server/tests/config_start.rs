@@ -351,7 +351,6 @@ fn what_guards_data_and_does_not_work_is_refused_by_name() {
         ("replicaof 127.0.0.1 6380", "replicaof"),
         ("slaveof 127.0.0.1 6380", "replicaof"),
         ("cluster-enabled yes", "cluster-enabled"),
-        ("maxmemory 100mb", "maxmemory"),
         ("loadmodule /x.so a b", "loadmodule"),
         ("min-replicas-to-write 1", "min-replicas-to-write"),
     ] {

@@ -4,7 +4,7 @@ use crate::base::time::Now;
 use crate::command::ctx::{Gate, Instance, Shared, Stats};
 use crate::command::room::{self, Room};
 use crate::command::table::CommandTable;
-use crate::command::{blocking, Args, Command, Reply, dispatch, families};
+use crate::command::{Args, Command, Reply, blocking, dispatch, families};
 use crate::keyspace::Keyspace;
 use crate::pubsub::PubSub;
 use crate::session::{Session, SessionId, Sessions};

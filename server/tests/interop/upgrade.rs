@@ -64,6 +64,18 @@ fn truth(path: &Path) -> Holdings {
                 members.sort_by(|a, b| a.1.total_cmp(&b.1).then_with(|| a.0.cmp(&b.0)));
                 Content::Sorted(members)
             }
+            "stream" => {
+                let entries = value["entries"].as_array().unwrap().iter();
+                let words = |entry: &Json| {
+                    let pairs = entry[1].as_array().unwrap().iter();
+                    pairs.flat_map(list).collect()
+                };
+                Content::Stream(
+                    entries
+                        .map(|entry| (entry[0].as_str().unwrap().as_bytes().to_vec(), words(entry)))
+                        .collect(),
+                )
+            }
             other => panic!("{}: type {other}", path.display()),
         };
         let place = (key["db"].as_u64().unwrap() as u32, bytes(&key["key"]));

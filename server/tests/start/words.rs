@@ -77,7 +77,6 @@ fn what_guards_data_and_does_not_work_is_refused_by_name() {
         ("tls-port 7000", "tls-port"),
         ("replicaof 127.0.0.1 6379", "replicaof"),
         ("cluster-enabled yes", "cluster-enabled"),
-        ("maxmemory 100mb", "maxmemory"),
     ];
     for (line, name) in refused {
         let folder = Folder::new();

@@ -314,6 +314,8 @@ pub enum Content {
     Hash(BTreeMap<Vec<u8>, Vec<u8>>),
     /// Members and scores in their order.
     Sorted(Vec<(Vec<u8>, f64)>),
+    /// Entries in their order: id, then fields and values one after the other.
+    Stream(Vec<(Vec<u8>, Vec<Vec<u8>>)>),
     /// A type that is compared by its name only.
     Other(String),
 }
@@ -384,6 +386,18 @@ fn content(connection: &mut Connection, key: &[u8]) -> Content {
             Content::Sorted(
                 flat.chunks(2)
                     .map(|pair| (pair[0].clone(), score(&pair[1])))
+                    .collect(),
+            )
+        }
+        b"stream" => {
+            let entries = ask(&["XRANGE", "-", "+"]);
+            let entries = entries.as_array().unwrap().iter();
+            Content::Stream(
+                entries
+                    .map(|entry| {
+                        let entry = entry.as_array().unwrap();
+                        (bytes(&entry[0]), strings_of(&entry[1]))
+                    })
                     .collect(),
             )
         }

@@ -107,7 +107,9 @@ impl Client {
     fn until(&mut self, word: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::new();
         while let Some(frame) = self.frame() {
-            let found = frame.windows(word.len()).any(|w| w.eq_ignore_ascii_case(word));
+            let found = frame
+                .windows(word.len())
+                .any(|w| w.eq_ignore_ascii_case(word));
             bytes.extend(frame);
             if found {
                 break;

@@ -2,8 +2,8 @@
 
 use super::spec::Command;
 use super::{
-    bitmap, connection, generic, geo, hash, hyperloglog, introspect, list, pubsub, set, stream, string,
-    transaction, zset,
+    bitmap, connection, generic, geo, hash, hyperloglog, introspect, list, pubsub, set, stream,
+    string, transaction, zset,
 };
 
 /// All lists, in the order in which COMMAND answers.

@@ -4,8 +4,8 @@
 //! in that family's list. COMMAND, ACL categories, key extraction and documentation are read from the constant.
 
 pub mod args;
-pub mod blocking;
 pub mod bitmap;
+pub mod blocking;
 pub mod categories;
 pub mod connection;
 pub mod ctx;

@@ -407,7 +407,11 @@ impl Keyspace {
 
     /// A session waits for a key of the selected database, behind those who came before.
     pub fn wait_for(&mut self, key: &[u8], waiter: Waiter) {
-        self.dbs[self.current].waiters.entry(key.into()).or_default().push(waiter);
+        self.dbs[self.current]
+            .waiters
+            .entry(key.into())
+            .or_default()
+            .push(waiter);
     }
 
     /// It does not wait for it any more.
@@ -428,7 +432,10 @@ impl Keyspace {
     /// Number of keys that somebody waits for, and of those whose disappearance would wake somebody.
     pub fn waited_keys(&self) -> (usize, usize) {
         let queues = || self.dbs.iter().flat_map(|db| db.waiters.values());
-        (queues().count(), queues().filter(|q| q.iter().any(|w| w.on_missing)).count())
+        (
+            queues().count(),
+            queues().filter(|q| q.iter().any(|w| w.on_missing)).count(),
+        )
     }
 
     /// Puts a value aside to be freed: at once if it is small, by whoever calls [`Self::take_garbage`] if not.
@@ -502,7 +509,11 @@ impl Keyspace {
     /// Keys that somebody watches or waits for.
     fn keys_of_interest(&self, db: usize) -> Vec<Box<[u8]>> {
         let db = &self.dbs[db];
-        db.watchers.keys().chain(db.waiters.keys()).cloned().collect()
+        db.watchers
+            .keys()
+            .chain(db.waiters.keys())
+            .cloned()
+            .collect()
     }
 
     fn touch_swapped(&mut self, watched: usize, other: usize) {

@@ -56,10 +56,21 @@ impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             LoadError::Damaged(error) => write!(f, "{error}"),
-            LoadError::Unheld { key, what, offset, .. } if key.is_empty() => {
-                write!(f, "offset {offset} (0x{offset:x}): {} cannot be held yet", what.0)
+            LoadError::Unheld {
+                key, what, offset, ..
+            } if key.is_empty() => {
+                write!(
+                    f,
+                    "offset {offset} (0x{offset:x}): {} cannot be held yet",
+                    what.0
+                )
             }
-            LoadError::Unheld { db, key, what, offset } => write!(
+            LoadError::Unheld {
+                db,
+                key,
+                what,
+                offset,
+            } => write!(
                 f,
                 "offset {offset} (0x{offset:x}): db {db}, key {}: {} cannot be held yet",
                 cairn_format::text::words::quote(key),
@@ -90,7 +101,12 @@ impl<R: Read> Loader<R> {
     ///
     /// # Errors
     /// Damage or an unknown version.
-    pub fn new(input: R, databases: usize, drop_expired: bool, checksum: bool) -> Result<Self, LoadError> {
+    pub fn new(
+        input: R,
+        databases: usize,
+        drop_expired: bool,
+        checksum: bool,
+    ) -> Result<Self, LoadError> {
         let options = Options {
             checksum,
             databases: Some(databases as u64),
@@ -99,7 +115,12 @@ impl<R: Read> Loader<R> {
             ..Options::deep()
         };
         let reader = StreamReader::from_read(input, options)?;
-        Ok(Loader { reader, drop_expired, replace: false, report: LoadReport::default() })
+        Ok(Loader {
+            reader,
+            drop_expired,
+            replace: false,
+            report: LoadReport::default(),
+        })
     }
 
     /// The version of the file.
@@ -119,20 +140,39 @@ impl<R: Read> Loader<R> {
     pub fn step(&mut self, ks: &mut Keyspace, keys: usize) -> Result<bool, LoadError> {
         let mut left = keys;
         while left > 0 {
-            let Some(found) = self.reader.next()? else { return Ok(false) };
+            let Some(found) = self.reader.next()? else {
+                return Ok(false);
+            };
             match found.event {
                 Event::Record(record) => {
                     left -= 1;
-                    store(ks, &record, found.offset, self.drop_expired, self.replace, &mut self.report)?;
+                    store(
+                        ks,
+                        &record,
+                        found.offset,
+                        self.drop_expired,
+                        self.replace,
+                        &mut self.report,
+                    )?;
                 }
                 Event::Aux { name, value } => self.report.note_aux(&name.to_vec(), &value.to_vec()),
                 Event::Function(_) => {
                     let what = Unheld("a function library");
-                    return Err(LoadError::Unheld { db: 0, key: Vec::new(), what, offset: found.offset });
+                    return Err(LoadError::Unheld {
+                        db: 0,
+                        key: Vec::new(),
+                        what,
+                        offset: found.offset,
+                    });
                 }
                 Event::ModuleAux(_) => {
                     let what = Unheld("a module's own data");
-                    return Err(LoadError::Unheld { db: 0, key: Vec::new(), what, offset: found.offset });
+                    return Err(LoadError::Unheld {
+                        db: 0,
+                        key: Vec::new(),
+                        what,
+                        offset: found.offset,
+                    });
                 }
                 _ => {}
             }
@@ -179,18 +219,31 @@ fn store(
         report.expired += 1;
         return Ok(());
     }
-    let builder = Builder { limits: &ks.limits, hasher: ks.hasher };
-    let loaded = builder.build(&record.value).map_err(|error| error.in_db(record.db).at_key(head.key))?;
+    let builder = Builder {
+        limits: &ks.limits,
+        hasher: ks.hasher,
+    };
+    let loaded = builder
+        .build(&record.value)
+        .map_err(|error| error.in_db(record.db).at_key(head.key))?;
     if !replace && ks.find(head.key).is_some() {
-        let twice = FormatError::new(Damage::Encoding, offset, "the key occurs twice in this database");
+        let twice = FormatError::new(
+            Damage::Encoding,
+            offset,
+            "the key occurs twice in this database",
+        );
         return Err(twice.in_db(record.db).at_key(head.key).into());
     }
     let slot = match loaded {
         Loaded::Value(value) => ks.set(head.key, value, head.expire_ms),
-        Loaded::Packed(Kind::String, _, bytes) => ks.set(head.key, NewValue::string(&bytes), head.expire_ms),
-        Loaded::Packed(kind, encoding, blob) => {
-            ks.set(head.key, NewValue::packed(kind, encoding, &blob), head.expire_ms)
+        Loaded::Packed(Kind::String, _, bytes) => {
+            ks.set(head.key, NewValue::string(&bytes), head.expire_ms)
         }
+        Loaded::Packed(kind, encoding, blob) => ks.set(
+            head.key,
+            NewValue::packed(kind, encoding, &blob),
+            head.expire_ms,
+        ),
         Loaded::Empty => {
             report.empty += 1;
             if report.empty_names.len() < 10 {
@@ -199,14 +252,20 @@ fn store(
             return Ok(());
         }
         Loaded::Unheld(what) => {
-            return Err(LoadError::Unheld { db: record.db, key: head.key.to_vec(), what, offset });
+            return Err(LoadError::Unheld {
+                db: record.db,
+                key: head.key.to_vec(),
+                what,
+                offset,
+            });
         }
     };
     // An idle time means nothing to a counter, nor the other way round.
     let access = if ks.limits.lfu {
         head.freq.map(|freq| lfu_access(freq, ks.now_ms))
     } else {
-        head.idle_s.map(|idle| lru_clock(ks.now_ms - (idle as i64).saturating_mul(1000)))
+        head.idle_s
+            .map(|idle| lru_clock(ks.now_ms - (idle as i64).saturating_mul(1000)))
     };
     if let Some(access) = access {
         ks.record(slot).set_access(access);

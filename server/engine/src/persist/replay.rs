@@ -4,9 +4,9 @@ use cairn_format::aof::reader::Item;
 use cairn_format::aof::record::Kind;
 
 use crate::base::time::Now;
+use crate::command::Instance;
 use crate::command::args::ArgsBuf;
 use crate::command::reply::Reply;
-use crate::command::Instance;
 use crate::engine::Engine;
 use crate::session::SessionId;
 
@@ -42,7 +42,14 @@ impl Replay {
             state.replay = true;
             state.authenticated = true;
         }
-        Replay { session, args: ArgsBuf::default(), reply: Reply::default(), open_at: None, valid_end: start, commands: 0 }
+        Replay {
+            session,
+            args: ArgsBuf::default(),
+            reply: Reply::default(),
+            open_at: None,
+            valid_end: start,
+            commands: 0,
+        }
     }
 
     /// Runs one record. A command that answers with an error is no reason to stop: the error is returned to be
@@ -50,7 +57,12 @@ impl Replay {
     ///
     /// # Errors
     /// A command that cannot be replayed.
-    pub fn run(&mut self, engine: &mut Engine, inst: &mut dyn Instance, item: &Item) -> Result<Option<String>, Refused> {
+    pub fn run(
+        &mut self,
+        engine: &mut Engine,
+        inst: &mut dyn Instance,
+        item: &Item,
+    ) -> Result<Option<String>, Refused> {
         if item.kind() == Kind::Annotation {
             if self.open_at.is_none() {
                 self.valid_end = item.end();
@@ -61,14 +73,24 @@ impl Replay {
         item.args().for_each(|arg| self.args.push(arg));
         let args = self.args.args();
         let Some((command, _)) = engine.shared.table.find(args.at(0)) else {
-            return Err(Refused::Unknown(String::from_utf8_lossy(args.at(0)).into_owned()));
+            return Err(Refused::Unknown(
+                String::from_utf8_lossy(args.at(0)).into_owned(),
+            ));
         };
-        let waiting = engine.shared.sessions.get(self.session).is_some_and(|s| s.multi.is_some());
+        let waiting = engine
+            .shared
+            .sessions
+            .get(self.session)
+            .is_some_and(|s| s.multi.is_some());
         engine.call(self.session, &args, &mut self.reply, inst);
         let count = args.len();
         let failure = self.take_error();
         self.commands += 1;
-        let open = engine.shared.sessions.get(self.session).is_some_and(|s| s.multi.is_some());
+        let open = engine
+            .shared
+            .sessions
+            .get(self.session)
+            .is_some_and(|s| s.multi.is_some());
         match (waiting, open) {
             (false, true) => self.open_at = Some(item.offset),
             (_, false) => {
@@ -78,7 +100,9 @@ impl Replay {
             (true, true) => {}
         }
         match failure {
-            Some(text) if command.name == "select" || !command.accepts(count) => Err(Refused::Invalid(text)),
+            Some(text) if command.name == "select" || !command.accepts(count) => {
+                Err(Refused::Invalid(text))
+            }
             other => Ok(other),
         }
     }
@@ -86,7 +110,12 @@ impl Replay {
     fn take_error(&mut self) -> Option<String> {
         let failed = std::mem::take(&mut self.reply.errors) > 0;
         let text = failed.then(|| {
-            let line = self.reply.buf.split(|b| *b == b'\r').find(|line| line.starts_with(b"-")).unwrap_or(b"");
+            let line = self
+                .reply
+                .buf
+                .split(|b| *b == b'\r')
+                .find(|line| line.starts_with(b"-"))
+                .unwrap_or(b"");
             String::from_utf8_lossy(line.get(1..).unwrap_or(b"")).into_owned()
         });
         self.reply.buf.clear();

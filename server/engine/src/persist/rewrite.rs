@@ -19,7 +19,11 @@ const BUFFER: usize = 64 * 1024;
 ///
 /// # Errors
 /// What the output reports.
-pub fn rewrite(ks: &Keyspace, out: &mut dyn Write, progress: &mut dyn FnMut(u64)) -> io::Result<()> {
+pub fn rewrite(
+    ks: &Keyspace,
+    out: &mut dyn Write,
+    progress: &mut dyn FnMut(u64),
+) -> io::Result<()> {
     let mut buffer = Vec::with_capacity(2 * BUFFER);
     let mut keys = 0;
     for index in 0..ks.databases() {
@@ -59,17 +63,26 @@ fn write_collection(out: &mut Vec<u8>, key: &[u8], value: ValueRef) {
     let (mut a, mut b) = (I64Text::new(), I64Text::new());
     match value.kind() {
         Kind::List | Kind::Set => {
-            let name: &[u8] = if value.kind() == Kind::List { b"RPUSH" } else { b"SADD" };
+            let name: &[u8] = if value.kind() == Kind::List {
+                b"RPUSH"
+            } else {
+                b"SADD"
+            };
             let mut chunks = Chunks::new(out, name, key, value.count(), 1);
             value.each(&mut |element| chunks.item(&[element.text(&mut a)]));
         }
         Kind::Hash => {
             let mut chunks = Chunks::new(out, b"HMSET", key, value.count(), 2);
-            value.each_field(&mut |field, value, _| chunks.item(&[field.text(&mut a), value.text(&mut b)]));
+            value.each_field(&mut |field, value, _| {
+                chunks.item(&[field.text(&mut a), value.text(&mut b)])
+            });
             value.each_field(&mut |field, _, expire| {
                 if let Some(at) = expire {
                     let at = b.format(at);
-                    write_command(out, &[b"HPEXPIREAT", key, at, b"FIELDS", b"1", field.text(&mut a)]);
+                    write_command(
+                        out,
+                        &[b"HPEXPIREAT", key, at, b"FIELDS", b"1", field.text(&mut a)],
+                    );
                 }
             });
         }
@@ -97,8 +110,21 @@ struct Chunks<'o> {
 }
 
 impl<'o> Chunks<'o> {
-    fn new(out: &'o mut Vec<u8>, name: &'static [u8], key: &'o [u8], items: usize, words: usize) -> Self {
-        Chunks { out, name, key, left: items, room: 0, words }
+    fn new(
+        out: &'o mut Vec<u8>,
+        name: &'static [u8],
+        key: &'o [u8],
+        items: usize,
+        words: usize,
+    ) -> Self {
+        Chunks {
+            out,
+            name,
+            key,
+            left: items,
+            room: 0,
+            words,
+        }
     }
 
     fn item(&mut self, words: &[&[u8]]) {

@@ -37,7 +37,13 @@ const PROGRESS_KEYS: u64 = 1024;
 ///
 /// # Errors
 /// What the output reports, or a value that the dialect cannot hold, with its key.
-pub fn save<W: Write>(ks: &Keyspace, out: W, options: &SaveOptions, each_key: bool, progress: &mut dyn FnMut(u64)) -> WriteResult<W> {
+pub fn save<W: Write>(
+    ks: &Keyspace,
+    out: W,
+    options: &SaveOptions,
+    each_key: bool,
+    progress: &mut dyn FnMut(u64),
+) -> WriteResult<W> {
     let mut settings = WriteOptions::new(options.dialect);
     settings.compress = options.compress;
     settings.checksum = options.checksum;
@@ -68,7 +74,13 @@ struct Saver<'s, W: Write> {
 }
 
 impl<W: Write> Saver<'_, W> {
-    fn database(&mut self, index: usize, db: &Db, each_key: bool, progress: &mut dyn FnMut(u64)) -> WriteResult<()> {
+    fn database(
+        &mut self,
+        index: usize,
+        db: &Db,
+        each_key: bool,
+        progress: &mut dyn FnMut(u64),
+    ) -> WriteResult<()> {
         if db.is_empty() {
             return Ok(());
         }
@@ -90,7 +102,11 @@ impl<W: Write> Saver<'_, W> {
             head.idle_s = Some(u64::from(lru_idle(record.access(), self.now_ms)));
         }
         if self.options.freq {
-            head.freq = Some(lfu_counter(record.access(), self.now_ms, self.decay_minutes));
+            head.freq = Some(lfu_counter(
+                record.access(),
+                self.now_ms,
+                self.decay_minutes,
+            ));
         }
         head
     }
@@ -100,7 +116,11 @@ impl<W: Write> Saver<'_, W> {
 ///
 /// # Errors
 /// As [`save`].
-pub fn write_record<W: Write>(writer: &mut Writer<W>, head: &Head, record: &Record<Object>) -> WriteResult<()> {
+pub fn write_record<W: Write>(
+    writer: &mut Writer<W>,
+    head: &Head,
+    record: &Record<Object>,
+) -> WriteResult<()> {
     match ValueRef::of(record.tag(), record.payload()) {
         ValueRef::Int(i) => writer.integer(head, i),
         ValueRef::Str(bytes) => writer.string(head, bytes),
@@ -124,26 +144,41 @@ pub fn write_record<W: Write>(writer: &mut Writer<W>, head: &Head, record: &Reco
         }
         ValueRef::Set(table) => {
             writer.begin_set(head, table.len() as u64)?;
-            table.iter().try_for_each(|member| writer.element(member.key()))
+            table
+                .iter()
+                .try_for_each(|member| writer.element(member.key()))
         }
         ValueRef::Hash(table) => {
             if let Some(lowest) = table.next_expire() {
                 writer.begin_expiring_hash(head, table.len() as u64, lowest)?;
-                return table.iter().try_for_each(|field| writer.expiring_field(field.key(), field.value(), field.expire()));
+                return table.iter().try_for_each(|field| {
+                    writer.expiring_field(field.key(), field.value(), field.expire())
+                });
             }
             writer.begin_hash(head, table.len() as u64)?;
-            table.iter().try_for_each(|field| writer.field(field.key(), field.value()))
+            table
+                .iter()
+                .try_for_each(|field| writer.field(field.key(), field.value()))
         }
         // From the highest score down, as Redis writes it: a loader then appends at one end of its order.
         ValueRef::Zset(ranked) => {
             writer.begin_zset(head, ranked.len() as u64)?;
-            ranked.iter().rev().try_for_each(|(member, score)| writer.member(member, score))
+            ranked
+                .iter()
+                .rev()
+                .try_for_each(|(member, score)| writer.member(member, score))
         }
         ValueRef::Stream(stream) => super::stream::save(writer, head, stream),
     }
 }
 
-fn write_packed<W: Write>(writer: &mut Writer<W>, head: &Head, kind: Kind, encoding: Encoding, blob: &[u8]) -> WriteResult<()> {
+fn write_packed<W: Write>(
+    writer: &mut Writer<W>,
+    head: &Head,
+    kind: Kind,
+    encoding: Encoding,
+    blob: &[u8],
+) -> WriteResult<()> {
     let packed = Blob::new(blob);
     let saved = match (kind, encoding) {
         (Kind::List, _) => {

@@ -13,8 +13,8 @@ use crate::base::limits::Limits;
 use crate::structure::ranked::Ranked;
 use crate::structure::table::Hasher;
 use crate::value::elements::{ints, pack};
-use crate::value::list::{List, ListLimits};
 use crate::value::hash_ttl::{self, Ttl};
+use crate::value::list::{List, ListLimits};
 use crate::value::{Encoding, HashTable, Kind, NewValue, Object, SetTable, hash, set, zset};
 
 /// What a saved value became.
@@ -57,7 +57,10 @@ impl Builder<'_> {
     }
 
     fn list(&self, saved: &SavedList) -> Read<Loaded> {
-        let limits = ListLimits::new(self.limits.list_listpack_size, self.limits.list_compress_depth);
+        let limits = ListLimits::new(
+            self.limits.list_listpack_size,
+            self.limits.list_compress_depth,
+        );
         let mut list = List::new();
         match saved {
             SavedList::Quicklist(nodes) if nodes.has_containers() => {
@@ -98,7 +101,11 @@ impl Builder<'_> {
                     return Ok(Loaded::Empty);
                 }
                 if numbers.len() <= self.limits.set_intset_entries {
-                    return Ok(Loaded::Packed(Kind::Set, Encoding::Intset, blob.bytes().to_vec()));
+                    return Ok(Loaded::Packed(
+                        Kind::Set,
+                        Encoding::Intset,
+                        blob.bytes().to_vec(),
+                    ));
                 }
             }
             Set::Listpack(blob) => {
@@ -107,10 +114,16 @@ impl Builder<'_> {
                     return Ok(Loaded::Empty);
                 }
                 if members.len() <= self.limits.set_listpack_entries {
-                    return Ok(Loaded::Packed(Kind::Set, Encoding::Listpack, blob.bytes().to_vec()));
+                    return Ok(Loaded::Packed(
+                        Kind::Set,
+                        Encoding::Listpack,
+                        blob.bytes().to_vec(),
+                    ));
                 }
             }
-            Set::Plain(texts) if texts.left() <= self.limits.set_intset_entries as u64 => return self.small_set(saved),
+            Set::Plain(texts) if texts.left() <= self.limits.set_intset_entries as u64 => {
+                return self.small_set(saved);
+            }
             Set::Plain(_) => {}
         }
         let mut table = SetTable::new(self.hasher);
@@ -141,9 +154,13 @@ impl Builder<'_> {
         if all_numbers {
             return Ok(Loaded::Packed(Kind::Set, Encoding::Intset, numbers));
         }
-        if members.len() <= self.limits.set_listpack_entries && longest <= self.limits.set_listpack_value {
+        if members.len() <= self.limits.set_listpack_entries
+            && longest <= self.limits.set_listpack_value
+        {
             let mut blob = listpack::empty();
-            members.iter().for_each(|member| listpack::push_back(&mut blob, member));
+            members
+                .iter()
+                .for_each(|member| listpack::push_back(&mut blob, member));
             return Ok(Loaded::Packed(Kind::Set, Encoding::Listpack, blob));
         }
         let mut table = SetTable::new(self.hasher);
@@ -157,7 +174,11 @@ impl Builder<'_> {
         if let Zset::Listpack(blob) = saved {
             let members = pack(blob.bytes()).len() / 2;
             if members > 0 && members <= self.limits.zset_listpack_entries {
-                return Ok(Loaded::Packed(Kind::Zset, Encoding::Listpack, blob.bytes().to_vec()));
+                return Ok(Loaded::Packed(
+                    Kind::Zset,
+                    Encoding::Listpack,
+                    blob.bytes().to_vec(),
+                ));
             }
         }
         let mut ranked = Ranked::new(self.hasher);
@@ -172,9 +193,13 @@ impl Builder<'_> {
         if ranked.is_empty() {
             return Ok(Loaded::Empty);
         }
-        if ranked.len() <= self.limits.zset_listpack_entries && longest <= self.limits.zset_listpack_value {
+        if ranked.len() <= self.limits.zset_listpack_entries
+            && longest <= self.limits.zset_listpack_value
+        {
             let mut blob = listpack::empty();
-            ranked.iter().for_each(|(member, score)| zset::packed_insert(&mut blob, member, score));
+            ranked
+                .iter()
+                .for_each(|(member, score)| zset::packed_insert(&mut blob, member, score));
             return Ok(Loaded::Packed(Kind::Zset, Encoding::Listpack, blob));
         }
         Ok(Loaded::Value(NewValue::object(Object::Zset(ranked))))
@@ -204,7 +229,8 @@ impl Builder<'_> {
         for field in saved.fields() {
             let field = field?;
             let (name, value) = (field.name.bytes(&mut a), field.value.bytes(&mut b));
-            let fits = packed.len() < self.limits.hash_listpack_entries && hash::fits(self.limits, name, value);
+            let fits = packed.len() < self.limits.hash_listpack_entries
+                && hash::fits(self.limits, name, value);
             if table.is_none() && fits {
                 packed.push((name.to_vec(), value.to_vec(), field.expire_ms));
                 continue;
@@ -222,7 +248,11 @@ impl Builder<'_> {
             return Ok(Loaded::Empty);
         }
         if packed.iter().any(|(_, _, at)| at.is_some()) {
-            return Ok(Loaded::Packed(Kind::Hash, Encoding::ListpackEx, hash_ttl::packed_of(packed)));
+            return Ok(Loaded::Packed(
+                Kind::Hash,
+                Encoding::ListpackEx,
+                hash_ttl::packed_of(packed),
+            ));
         }
         let mut blob = listpack::empty();
         for (name, value, _) in &packed {

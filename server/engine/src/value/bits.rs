@@ -139,6 +139,13 @@ impl FieldType {
         }
     }
 
+    /// Whether the distance from a number up to the largest one of this narrower signed type is more than 64 bits hold.
+    pub fn is_far_below(self, number: i64) -> bool {
+        self.signed
+            && self.width < 64
+            && self.bounds().1 - i128::from(number) > i128::from(i64::MAX)
+    }
+
     /// The lowest `width` bits as a number.
     fn extend(self, bits: u64) -> i64 {
         let spare = 64 - self.width;

@@ -145,12 +145,15 @@ impl Cell {
         align(self.bits)..align(self.bits + 1)
     }
 
-    /// The cell so many columns to the east and rows to the north (-1, 0 or 1 each); it wraps around.
+    /// The cell so many columns to the east and rows to the north (-1, 0 or 1 each); it wraps around. As in Redis an axis
+    /// wraps only if it moves: a place on the very edge lies one step beyond the last cell, and so do those beside it.
     fn neighbour(&self, east: i64, north: i64) -> Cell {
-        let mask = (1u64 << self.step) - 1;
-        let moved = |axis: u32, by: i64| u64::from(axis).wrapping_add(by as u64) & mask;
-        let longitude = moved(gather(self.bits >> 1), east) as u32;
-        let latitude = moved(gather(self.bits), north) as u32;
+        let moved = |axis: u32, by: i64| match by {
+            0 => axis,
+            by => (i64::from(axis) + by) as u32 & ((1 << self.step) - 1),
+        };
+        let longitude = moved(gather(self.bits >> 1), east);
+        let latitude = moved(gather(self.bits), north);
         Cell {
             bits: spread(latitude) | spread(longitude) << 1,
             step: self.step,
@@ -350,4 +353,124 @@ fn steps_for(reach_m: f64, latitude: f64) -> u32 {
         }
     }
     step.clamp(1, STEPS_MAX as i32) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::random::Random;
+
+    fn at(longitude: f64, latitude: f64) -> Place {
+        Place {
+            longitude,
+            latitude,
+        }
+    }
+
+    fn any(random: &mut Random, latitude_max: f64) -> Place {
+        at(
+            (random.unit() - 0.5) * 360.0,
+            (random.unit() - 0.5) * 2.0 * latitude_max,
+        )
+    }
+
+    #[test]
+    fn numbers_are_those_that_redis_propagates() {
+        assert_eq!(encode(&at(1.0, 1.0)), 3377822707026402);
+        assert_eq!(encode(&at(-122.4194, 37.7749)), 1367859919124626);
+        assert_eq!(encode(&at(-180.0, 85.05)), 1501199875706884);
+        assert_eq!(&text(&decode(3479099956230698.0)), b"sqc8b49rny0");
+    }
+
+    #[test]
+    fn a_place_comes_back_within_half_a_cell() {
+        let mut random = Random::new(3);
+        for _ in 0..10_000 {
+            let place = any(&mut random, LATITUDE.max);
+            let back = decode(encode(&place) as f64);
+            assert!(
+                (back.longitude - place.longitude).abs() <= 360.0 / (1u64 << 27) as f64 * 1.001
+            );
+            assert!((back.latitude - place.latitude).abs() <= 171.0 / (1u64 << 27) as f64);
+            let (longitudes, latitudes) = Cell::of(&place, 7).area();
+            assert!(longitudes.holds(place.longitude) && latitudes.holds(place.latitude));
+        }
+    }
+
+    #[test]
+    fn bits_spread_and_gather() {
+        let mut random = Random::new(5);
+        for _ in 0..1000 {
+            let axis = random.next_u64() as u32;
+            assert_eq!(gather(spread(axis)), axis);
+            assert_eq!(gather(spread(axis) << 1), 0);
+        }
+    }
+
+    /// Far from the poles, where bounds that reach over them say nothing, no place within a shape is outside of its cells.
+    #[test]
+    fn the_cells_hold_the_shape() {
+        let mut random = Random::new(9);
+        let mut inside = 0;
+        for _ in 0..20_000 {
+            let centre = any(&mut random, 60.0);
+            let size = 1_000_000.0 * random.unit().powi(3);
+            let shape = if random.index(2) == 0 {
+                Shape::Circle { radius: size }
+            } else {
+                Shape::Box {
+                    width: size,
+                    height: size / 3.0,
+                }
+            };
+            let spread_degrees = size / 50_000.0;
+            let place = at(
+                centre.longitude + (random.unit() - 0.5) * spread_degrees,
+                centre.latitude + (random.unit() - 0.5) * spread_degrees,
+            );
+            if !place.is_valid() || shape.distance(&centre, &place).is_none() {
+                continue;
+            }
+            inside += 1;
+            let number = encode(&place);
+            let held = shape
+                .cells(&centre)
+                .iter()
+                .any(|c| c.range().contains(&number));
+            assert!(held, "{shape:?} around {centre:?} loses {place:?}");
+        }
+        assert!(inside > 1000, "only {inside} places were within");
+    }
+
+    /// Longitude 180 lies one step behind the last cell, and so does what is searched around it.
+    #[test]
+    fn a_place_on_the_edge_is_found_around_itself() {
+        for place in [
+            at(180.0, 35.0),
+            at(12.0, LATITUDE.max),
+            at(180.0, LATITUDE.max),
+        ] {
+            let cells = (Shape::Circle { radius: 100.0 }).cells(&place);
+            let number = encode(&place);
+            assert!(
+                cells.iter().any(|cell| cell.range().contains(&number)),
+                "{place:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn any_score_gives_a_place() {
+        for score in [
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            -1.0,
+            1e300,
+            0.5,
+            18446744073709551615.0,
+        ] {
+            let place = decode(score);
+            assert!(place.is_valid(), "{score}: {place:?}");
+        }
+    }
 }

@@ -287,7 +287,14 @@ impl<'a> NewValue<'a> {
     /// The text of a number with a fraction: `embstr` or `raw` by its length, never an integer.
     pub fn text_of_number(bytes: &'a [u8]) -> NewValue<'a> {
         let short = bytes.len() <= EMBSTR_MAX;
-        NewValue::text(if short { Encoding::Embstr } else { Encoding::Raw }, bytes)
+        NewValue::text(
+            if short {
+                Encoding::Embstr
+            } else {
+                Encoding::Raw
+            },
+            bytes,
+        )
     }
 
     fn text(encoding: Encoding, bytes: &'a [u8]) -> NewValue<'a> {

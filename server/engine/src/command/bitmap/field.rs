@@ -165,6 +165,10 @@ fn run(step: &Step, bytes: &mut [u8]) -> (Option<i64>, bool) {
         Action::Get => return (Some(old), false),
         // A negative number is a huge one to an unsigned field.
         Action::Set(new) if !step.field.signed => i128::from(new as u64),
+        // Redis asks in 64 bits how far the largest number is; where that overflows, it goes to the wrong end.
+        Action::Set(new) if step.overflow == Overflow::Saturate && step.field.is_far_below(new) => {
+            i128::MAX
+        }
         Action::Set(new) => i128::from(new),
         Action::Add(by) => i128::from(old) + i128::from(by),
     };
