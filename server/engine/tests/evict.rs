@@ -276,3 +276,30 @@ fn the_cycle_evicts_when_no_command_comes() {
     assert!((80..130).contains(&keys), "{keys}");
     assert!(rounds > 15, "{rounds} rounds without any time");
 }
+
+#[test]
+fn a_huge_value_counts_as_free_before_it_is() {
+    let mut bench = bench(EvictionRule::Ttl, true);
+    for i in 0..20_000 {
+        bench.line(&format!("HSET huge field{i} {i}"));
+    }
+    bench.line("EXPIRE huge 1000");
+    bench.line(&format!("SETEX k0 2000 {VALUE}"));
+    bench.engine.ks.limits.memory_max = held() - 100;
+    assert_eq!(set(&mut bench, "more"), "+OK\r\n");
+    let (owed, limit) = (
+        bench.engine.ks.owed_bytes(),
+        bench.engine.ks.limits.memory_max,
+    );
+    assert!(held() > limit && owed > 20_000 * 16, "{owed} bytes owed");
+    assert_eq!(set(&mut bench, "again"), "+OK\r\n");
+    assert_eq!(left(&mut bench, 0, 1), 1);
+    let before = held();
+    drop(bench.engine.ks.take_garbage());
+    assert_eq!(bench.engine.ks.owed_bytes(), 0);
+    let freed = before - held();
+    assert!(
+        owed.abs_diff(freed) < freed / 5,
+        "{owed} bytes were owed, {freed} came"
+    );
+}

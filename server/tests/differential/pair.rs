@@ -254,16 +254,16 @@ impl Pair {
             return Ok(());
         }
         let whole = match kind.as_str() {
-            "zset" => vec![
+            "zset" => [
                 words(&["ZRANGE"]),
                 vec![key.to_vec()],
                 words(&["0", "-1", "WITHSCORES"]),
             ]
             .concat(),
-            "list" => vec![words(&["LRANGE"]), vec![key.to_vec()], words(&["0", "-1"])].concat(),
+            "list" => [words(&["LRANGE"]), vec![key.to_vec()], words(&["0", "-1"])].concat(),
             "set" => question(&["SMEMBERS"]),
             "hash" => question(&["HGETALL"]),
-            "stream" => vec![words(&["XRANGE"]), vec![key.to_vec()], words(&["-", "+"])].concat(),
+            "stream" => [words(&["XRANGE"]), vec![key.to_vec()], words(&["-", "+"])].concat(),
             _ => question(&["GET"]),
         };
         let (ours, theirs) = self.ask(&[whole])?;
@@ -310,7 +310,14 @@ fn setup(variant: u64) -> Vec<Command> {
     vec![
         words(&["FLUSHALL"]),
         words(&["SELECT", "0"]),
-        words(&["HELLO", if variant / 2 % 2 == 0 { "2" } else { "3" }]),
+        words(&[
+            "HELLO",
+            if (variant / 2).is_multiple_of(2) {
+                "2"
+            } else {
+                "3"
+            },
+        ]),
         words(&config),
     ]
 }

@@ -5,7 +5,6 @@ use super::dispatch;
 use super::error::{Error, OUT_OF_MEMORY};
 use super::spec::{Command, Flags};
 use crate::keyspace::Keyspace;
-use crate::keyspace::evict::Evicted;
 use crate::session::Session;
 
 /// Evictions between two looks at the clock.
@@ -16,7 +15,7 @@ const BATCH: u32 = 16;
 pub enum Room {
     /// The limit is kept.
     Enough,
-    /// It is not yet kept, but time is up, or memory is on its way; commands run.
+    /// It is not yet kept, but time is up; commands run.
     Coming,
     /// It is not kept, and nothing may go.
     None,
@@ -25,24 +24,25 @@ pub enum Room {
 /// Evicts keys until `maxmemory` is kept, for as long as `maxmemory-eviction-tenacity` allows.
 pub fn make_room(ks: &mut Keyspace, inst: &mut dyn Instance) -> Room {
     let limit = ks.limits.memory_max;
-    if limit == 0 || inst.used_memory() <= limit {
+    let kept = |ks: &Keyspace, inst: &mut dyn Instance| {
+        inst.used_memory().saturating_sub(ks.owed_bytes()) <= limit
+    };
+    if limit == 0 || kept(ks, inst) {
         return Room::Enough;
     }
     let end = time_limit_us(ks.limits.eviction_tenacity).map(|us| inst.mono_us() + us);
-    let mut evicted = 0;
-    loop {
-        match ks.evict_one() {
-            None => return Room::None,
-            Some(Evicted::Handed) => return Room::Coming,
-            Some(Evicted::Freed) => evicted += 1,
+    for evicted in 1_u32.. {
+        if !ks.evict_one() {
+            break;
         }
-        if inst.used_memory() <= limit {
+        if kept(ks, inst) {
             return Room::Enough;
         }
-        if evicted % BATCH == 0 && end.is_some_and(|end| inst.mono_us() >= end) {
+        if evicted.is_multiple_of(BATCH) && end.is_some_and(|end| inst.mono_us() >= end) {
             return Room::Coming;
         }
     }
+    Room::None
 }
 
 /// Microseconds that one command may evict: up to half a millisecond at 10, then 15 percent more with each step, at 100

@@ -4,8 +4,12 @@
 //! 16 candidates, which keeps the best of what was seen so far, and the best of the pool goes. With ten samples that is
 //! hardly worse than a perfect choice.
 
-use super::Keyspace;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::access::{lfu_counter, lru_idle};
+use super::garbage::{HUGE, Promised};
+use super::{Garbage, Keyspace};
 use crate::base::effect::EventClass;
 use crate::base::limits::{EvictionRule, Limits};
 use crate::structure::record::Record;
@@ -31,6 +35,8 @@ pub(crate) struct Evictor {
     pool: Vec<Candidate>,
     /// Database that a random choice looks at next.
     next_db: usize,
+    /// Bytes of evicted values that are freed elsewhere.
+    owed: Arc<AtomicU64>,
 }
 
 impl Evictor {
@@ -51,58 +57,48 @@ impl Evictor {
     }
 }
 
-/// What became of one key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Evicted {
-    /// It is gone, and its memory is free.
-    Freed,
-    /// It is gone; its large value waits to be freed elsewhere.
-    Handed,
-}
-
 impl Keyspace {
-    /// Removes the key that the policy can do without best, and tells log, watchers and listeners. None: no key may go.
-    pub fn evict_one(&mut self) -> Option<Evicted> {
+    /// Removes the key that the policy can do without best, and tells log, watchers and listeners. False: no key may go.
+    pub fn evict_one(&mut self) -> bool {
         let selected = self.current;
         let found = match self.limits.eviction {
             EvictionRule::Never => None,
             EvictionRule::Random => self.random_victim(),
             EvictionRule::Lru | EvictionRule::Lfu | EvictionRule::Ttl => self.best_victim(),
         };
-        let evicted = found.map(|(slot, key)| self.evict(slot, &key));
+        if let Some((slot, key)) = &found {
+            self.evict(*slot, key);
+        }
         self.current = selected;
-        evicted
+        found.is_some()
     }
 
-    fn evict(&mut self, slot: Slot, key: &[u8]) -> Evicted {
+    /// Bytes of evicted values that are on their way to be freed.
+    pub fn owed_bytes(&self) -> u64 {
+        self.evictor.owed.load(Ordering::Relaxed)
+    }
+
+    fn evict(&mut self, slot: Slot, key: &[u8]) {
         let before = self.garbage.len();
         self.remove(slot);
-        let handed = self.settle_garbage(before);
+        for garbage in self.garbage.split_off(before) {
+            self.settle(garbage);
+        }
         self.stats.evicted += 1;
         self.propagate(&[b"DEL", key]);
         let db = self.current;
         self.touch_watchers(db, key);
         self.notify(EventClass::EVICTED, "evicted", key);
-        if handed {
-            Evicted::Handed
-        } else {
-            Evicted::Freed
-        }
     }
 
-    /// Frees what the removal put aside, unless that takes too long here. Whether something is left for elsewhere.
-    fn settle_garbage(&mut self, before: usize) -> bool {
-        if self.garbage.len() == before {
-            return false;
+    /// Frees what the removal put aside, unless that takes too long here.
+    fn settle(&mut self, garbage: Garbage) {
+        if let Garbage::Object(object) = garbage
+            && (self.limits.lazy_eviction || object.weight() > HUGE)
+        {
+            let promised = Promised::new(object, &self.evictor.owed);
+            self.garbage.push(Garbage::Evicted(promised));
         }
-        let worth = match (&self.garbage[before], self.limits.lazy_eviction) {
-            (super::Garbage::Object(object), false) => object.weight() > super::garbage::HUGE,
-            _ => true,
-        };
-        if !worth {
-            self.garbage.truncate(before);
-        }
-        worth
     }
 
     /// A random key, database after database.

@@ -1,7 +1,12 @@
 //! Whether an answer is the recorded one, by the kind of match that the recording asks for.
 
+use cairn_format::rdb::Dialect;
+use cairn_format::rdb::dump::{Payload, encode};
+use cairn_format::rdb::writer::WriteOptions;
+use cairn_format::resp::value::Value;
+
 use super::pattern;
-use super::script::Expected;
+use super::script::{Expected, Step};
 
 /// Index behind the frame that begins at `at`; none while it is incomplete.
 pub fn frame_end(bytes: &[u8], mut at: usize) -> Option<usize> {
@@ -171,4 +176,43 @@ fn order_does_not_count_where_it_is_free() {
         fits(Some("approx:5"), b":10\r\n", b":13\r\n")
             && !fits(Some("approx:5"), b":-1\r\n", b":1\r\n")
     );
+}
+
+/// DUMP: the compressed parts may be other bytes, because there is more than one way to compress; what they hold may not.
+pub fn same_payload(step: &Step, got: &[u8]) -> bool {
+    if !step
+        .command()
+        .first()
+        .is_some_and(|word| word.eq_ignore_ascii_case(b"dump"))
+    {
+        return false;
+    }
+    match (plain_payload(&step.reply), plain_payload(got)) {
+        (Some(want), Some(got)) => want == got,
+        _ => false,
+    }
+}
+
+/// The payload in a reply, written again without compression.
+fn plain_payload(reply: &[u8]) -> Option<Vec<u8>> {
+    let (value, _) = Value::decode(reply).ok()?;
+    let payload = Payload::open(value.as_bytes()?, Dialect::REDIS_7_2).ok()?;
+    let mut scratch = Vec::new();
+    let object = payload.value(&mut scratch, true).ok()?;
+    let plain = WriteOptions {
+        compress: false,
+        ..WriteOptions::new(Dialect::REDIS_7_2)
+    };
+    encode(plain, &object).ok()
+}
+
+/// What 7.2 refuses and 7.4 has: NOVALUES of HSCAN.
+pub fn is_newer(step: &Step) -> bool {
+    let words = step.command();
+    let is = |i: usize, word: &[u8]| {
+        words
+            .get(i)
+            .is_some_and(|w: &Vec<u8>| w.eq_ignore_ascii_case(word))
+    };
+    is(0, b"hscan") && (3..words.len()).any(|i| is(i, b"novalues"))
 }

@@ -26,13 +26,27 @@ const SHOWN: usize = 40;
 
 #[test]
 fn recorded_sessions_are_answered_as_recorded() {
-    let folder = std::env::var_os("CAIRN_TRANSCRIPTS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/transcripts"),
-        PathBuf::from,
-    );
+    let folder = std::env::var_os("CAIRN_TRANSCRIPTS")
+        .map_or_else(|| testdata("transcripts"), PathBuf::from);
+    replay_folder(&folder);
+}
+
+/// Field expiry, of which 7.2 knows nothing: sessions of a Redis 8.6.3.
+#[test]
+fn sessions_of_a_newer_redis_are_answered_as_recorded() {
+    replay_folder(&testdata("transcripts/newer"));
+}
+
+fn testdata(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../testdata")
+        .join(path)
+}
+
+fn replay_folder(folder: &Path) {
     let only = std::env::var("CAIRN_TRANSCRIPTS_ONLY").unwrap_or_default();
     let mut total = Tally::default();
-    for path in script::files(&folder) {
+    for path in script::files(folder) {
         let family = path
             .file_stem()
             .unwrap_or_default()

@@ -2,11 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use cairn_format::rdb::Dialect;
-use cairn_format::rdb::dump::{Payload, encode};
-use cairn_format::rdb::writer::WriteOptions;
-use cairn_format::resp::value::Value;
-
 use super::absent::{Absent, Verdict};
 use super::compare;
 use super::script::{Action, Step};
@@ -86,7 +81,7 @@ pub fn replay(steps: &[Step], tally: &mut Tally) {
                 continue;
             }
         }
-        if is_newer(step) {
+        if compare::is_newer(step) {
             tally.newer += 1;
             continue;
         }
@@ -118,7 +113,9 @@ fn perform(stage: &mut Stage, step: &Step) -> Vec<u8> {
 
 fn judge(stage: &Stage, step: &Step, got: &[u8], fed: &[Vec<Vec<u8>>], tally: &mut Tally) {
     let mut wrong = Vec::new();
-    if !compare::fits(step.matching.as_deref(), &step.reply, got) && !same_payload(step, got) {
+    if !compare::fits(step.matching.as_deref(), &step.reply, got)
+        && !compare::same_payload(step, got)
+    {
         wrong.push(format!(
             "    recorded {}\n    answered {}",
             show(&step.reply),
@@ -157,45 +154,6 @@ fn judge(stage: &Stage, step: &Step, got: &[u8], fed: &[Vec<Vec<u8>>], tally: &m
     tally
         .mismatches
         .push(format!("{head}\n{}", wrong.join("\n")));
-}
-
-/// DUMP: the compressed parts may be other bytes, because there is more than one way to compress; what they hold may not.
-fn same_payload(step: &Step, got: &[u8]) -> bool {
-    if !step
-        .command()
-        .first()
-        .is_some_and(|word| word.eq_ignore_ascii_case(b"dump"))
-    {
-        return false;
-    }
-    match (plain_payload(&step.reply), plain_payload(got)) {
-        (Some(want), Some(got)) => want == got,
-        _ => false,
-    }
-}
-
-/// The payload in a reply, written again without compression.
-fn plain_payload(reply: &[u8]) -> Option<Vec<u8>> {
-    let (value, _) = Value::decode(reply).ok()?;
-    let payload = Payload::open(value.as_bytes()?, Dialect::REDIS_7_2).ok()?;
-    let mut scratch = Vec::new();
-    let object = payload.value(&mut scratch, true).ok()?;
-    let plain = WriteOptions {
-        compress: false,
-        ..WriteOptions::new(Dialect::REDIS_7_2)
-    };
-    encode(plain, &object).ok()
-}
-
-/// What 7.2 refuses and 7.4 has: NOVALUES of HSCAN.
-fn is_newer(step: &Step) -> bool {
-    let words = step.command();
-    let is = |i: usize, word: &[u8]| {
-        words
-            .get(i)
-            .is_some_and(|w: &Vec<u8>| w.eq_ignore_ascii_case(word))
-    };
-    is(0, b"hscan") && (3..words.len()).any(|i| is(i, b"novalues"))
 }
 
 /// Messages are no changes: they reach replicas, but not the log, whose feed is looked at here.
