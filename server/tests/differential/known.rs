@@ -242,7 +242,7 @@ fn same_shape(ours: &Value, theirs: &Value) -> bool {
             (Some(a), Some(b)) => {
                 a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_shape(a, b))
             }
-            _ => false,
+            _ => ours == theirs,
         },
     }
 }
