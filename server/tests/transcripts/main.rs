@@ -167,14 +167,16 @@ fn replay(server: &support::process::Server, steps: &[Step], tally: &mut Tally) 
             }
             client
         });
-        if let [config, set, name, ..] = step.command()
+        if let [config, set, pairs @ ..] = step.command()
             && config.eq_ignore_ascii_case(b"config")
             && set.eq_ignore_ascii_case(b"set")
         {
-            before.push((
-                name.clone(),
-                keeper.call(&[b"CONFIG".as_slice(), b"GET", name]),
-            ));
+            for name in pairs.iter().step_by(2) {
+                before.push((
+                    name.clone(),
+                    keeper.call(&[b"CONFIG".as_slice(), b"GET", name]),
+                ));
+            }
         }
         match &step.action {
             Action::Command(words) => client.send(&encode(words)),
