@@ -29,9 +29,9 @@ directives! {
     /// Nodes at each end of a list that are not compressed; 0 compresses none.
     LIST_COMPRESS_DEPTH: i64 = int("list-compress-depth", "0", 0, INT_MAX);
     /// Bytes up to which a HyperLogLog is sparse.
-    HLL_SPARSE_MAX_BYTES: u64 = size("hll-sparse-max-bytes", "3000", 0, i64::MAX).no_effect();
+    HLL_SPARSE_MAX_BYTES: u64 = size("hll-sparse-max-bytes", "3000", 0, i64::MAX);
     /// Bytes of a stream's node; 0 is no limit.
-    STREAM_NODE_MAX_BYTES: u64 = size("stream-node-max-bytes", "4096", 0, i64::MAX).no_effect();
+    STREAM_NODE_MAX_BYTES: u64 = size("stream-node-max-bytes", "4096", 0, i64::MAX);
     /// Entries of a stream's node; 0 is no limit.
-    STREAM_NODE_MAX_ENTRIES: i64 = int("stream-node-max-entries", "100", 0, i64::MAX).no_effect();
+    STREAM_NODE_MAX_ENTRIES: i64 = int("stream-node-max-entries", "100", 0, i64::MAX);
 }
