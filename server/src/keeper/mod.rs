@@ -7,7 +7,7 @@
 //! | `child` | how a child that writes ends |
 //! | `load` | the load at start, in steps, so that clients get LOADING meanwhile |
 //!
-//! The methods hang on [`Front`](crate::front::Front), because they need its disk, configuration and log.
+//! The methods hang on [`Front`], because they need its disk, configuration and log.
 
 mod child;
 pub mod load;

@@ -6,7 +6,7 @@
 //!
 //! Invariants:
 //! - `dealloc` and `realloc` compute their flags from the layout exactly as `alloc` did.
-//! - a slot of [`SLOTS`] that is not null points at the two counters of a thread that is still alive;
+//! - a slot of `SLOTS` that is not null points at the two counters of a thread that is still alive;
 //!   [`Registration`] takes it out and waits until no reader is inside before its thread may end.
 //!
 //! Only a program that names [`Jemalloc`] as `#[global_allocator]` uses it; the library works without.

@@ -2,7 +2,7 @@
 //!
 //! A record with an expiry carries the mark in its handle, and the table counts and finds marked entries by itself (see
 //! [`super::table`]). So there is one pointer to each record and no second index to keep in step. Every change that can
-//! move a record goes through [`Keyed::change`], which is [`Table::update`]: the slot's handle is the record's owner, and
+//! move a record goes through `Keyed::change`, which is [`Table::update`]: the slot's handle is the record's owner, and
 //! it is changed in place.
 
 use super::record::{Payload, PayloadMut, Record, Tag};

@@ -19,7 +19,7 @@
 //!
 //! Invariants:
 //! - the handle is the allocation's address, with bit 0 set exactly if flag 0 is (the table counts these);
-//! - the allocation has the size that [`Shape::size`] computes from the header, which freeing relies on;
+//! - the allocation has the size that `Shape::size` computes from the header, which freeing relies on;
 //! - a record whose value form is 2 owns the object; it is dropped with the record unless taken out.
 #![allow(unsafe_code)]
 
