@@ -1,5 +1,7 @@
 //! Waiting: how a command blocks, what wakes it, how it ends; and the words of its timeout.
 
+use std::collections::BTreeSet;
+
 use super::Args;
 use super::ctx::{Ctx, Instance, Shared};
 use super::dispatch;
@@ -137,11 +139,12 @@ fn run_again(ks: &mut Keyspace, shared: &mut Shared, slot: SessionId, inst: &mut
     ks.select(db);
     dispatch::call(ks, shared, &mut session, command, &args, &mut reply, inst);
     session.running_again = false;
-    dispatch::settle(ks, shared, &mut session, inst);
+    // Whom this wakes in turn is served by the caller's loop.
+    dispatch::apply(ks, shared, Some(&mut session), inst);
     if session.blocked {
         session.waiting = Some(bytes_of);
     } else {
-        forget(ks, shared, slot, &bytes_of);
+        leave_queues(ks, &mut shared.deadlines, slot, &bytes_of);
         inst.deliver_reply(slot, reply);
         inst.resume(slot);
     }
@@ -149,28 +152,28 @@ fn run_again(ks: &mut Keyspace, shared: &mut Shared, slot: SessionId, inst: &mut
 }
 
 /// Takes a session out of the queues it stands in.
-fn forget(ks: &mut Keyspace, shared: &mut Shared, slot: SessionId, waiting: &Blocked) {
+fn leave_queues(
+    ks: &mut Keyspace,
+    deadlines: &mut BTreeSet<(i64, SessionId)>,
+    slot: SessionId,
+    waiting: &Blocked,
+) {
     for key in &waiting.keys {
         ks.stop_waiting(waiting.db, key, slot);
     }
     if let Some(at) = waiting.deadline_ms {
-        shared.deadlines.remove(&(at, slot));
+        deadlines.remove(&(at, slot));
     }
 }
 
 /// The client is gone, or nobody waits for it any more.
 pub fn abandon(
     ks: &mut Keyspace,
-    shared_deadlines: &mut std::collections::BTreeSet<(i64, SessionId)>,
+    deadlines: &mut BTreeSet<(i64, SessionId)>,
     session: &mut Session,
 ) {
     if let Some(waiting) = session.waiting.take() {
-        for key in &waiting.keys {
-            ks.stop_waiting(waiting.db, key, session.slot);
-        }
-        if let Some(at) = waiting.deadline_ms {
-            shared_deadlines.remove(&(at, session.slot));
-        }
+        leave_queues(ks, deadlines, session.slot, &waiting);
     }
     session.blocked = false;
 }

@@ -317,16 +317,6 @@ pub fn apply(
     }
 }
 
-/// Applies what a command left behind that ran for a waiting session; whom it wakes in turn is served by the caller.
-pub fn settle(
-    ks: &mut Keyspace,
-    shared: &mut Shared,
-    session: &mut Session,
-    inst: &mut dyn Instance,
-) {
-    apply(ks, shared, Some(session), inst);
-}
-
 /// Publishes keyspace events: `__keyspace@db__:key` carries the event, `__keyevent@db__:event` the key.
 fn publish_events(ks: &mut Keyspace, shared: &mut Shared, inst: &mut dyn Instance) {
     let events = std::mem::take(&mut ks.fx.events);
