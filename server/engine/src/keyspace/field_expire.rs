@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use super::Keyspace;
 use crate::base::effect::EventClass;
 use crate::structure::table::Slot;
-use crate::value::{Encoding, Kind, ValueRef, encoding_of, hash_ttl, kind_of};
+use crate::value::{Kind, ValueRef, hash_ttl};
 
 /// Fields removed between two looks at the clock.
 const BATCH: usize = 64;
@@ -62,13 +62,10 @@ impl Keyspace {
     /// When the next field of this value expires.
     #[inline]
     pub(super) fn fields_due(&self, slot: Slot) -> Option<i64> {
-        let tag = self.record(slot).tag();
-        let may = match encoding_of(tag) {
-            Encoding::ListpackEx => true,
-            Encoding::Hashtable => kind_of(tag) == Kind::Hash,
-            _ => false,
-        };
-        may.then(|| hash_ttl::next_expire(self.view(slot)))?
+        if self.record(slot).tag().kind() != Kind::Hash as u8 {
+            return None;
+        }
+        hash_ttl::next_expire(self.view(slot))
     }
 
     /// A value was stored at a key that had none.

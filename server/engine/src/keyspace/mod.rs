@@ -25,14 +25,14 @@ pub use change::Change;
 pub use db::Db;
 pub use garbage::Garbage;
 
-use crate::base::effect::{Effects, Event};
+use crate::base::effect::{Effects, Event, EventClass};
 use crate::base::limits::Limits;
 use crate::base::random::Random;
 use crate::command::error::{Error, WRONG_TYPE};
 use crate::session::SessionId;
 use crate::session::blocked::Waiter;
 use crate::structure::keyed::Keyed;
-use crate::structure::record::Record;
+use crate::structure::record::{Record, Tag};
 use crate::structure::table::{Hasher, Slot};
 use crate::value::{Kind, NewValue, Object, ValueRef, kind_of};
 
@@ -49,6 +49,14 @@ pub struct KeyStats {
     pub expired_fields: u64,
     /// Keys removed for want of memory.
     pub evicted: u64,
+}
+
+#[inline]
+fn must_be(found: Option<(Slot, Tag)>, kind: Kind) -> Result<Option<Slot>, Error> {
+    match found {
+        Some((_, tag)) if tag.kind() != kind as u8 => Err(WRONG_TYPE),
+        found => Ok(found.map(|(slot, _)| slot)),
+    }
 }
 
 /// All databases and the state that their changes share.
@@ -173,66 +181,82 @@ impl Keyspace {
     /// The key if it exists, without counting a hit or refreshing its clock. An expired key is removed.
     #[inline]
     pub fn find(&mut self, key: &[u8]) -> Option<Slot> {
+        self.look_up(key, false).map(|(slot, _)| slot)
+    }
+
+    /// The one way to a key: what is due is removed, and with `used` the access clock is refreshed, all on the record that
+    /// the table found.
+    #[inline]
+    fn look_up(&mut self, key: &[u8], used: bool) -> Option<(Slot, Tag)> {
         let hash = self.hash(key);
-        let keys = &self.dbs[self.current].keys;
-        let slot = keys.find(hash, key)?;
-        match keys.get(slot).expire() {
-            Some(at) if at < self.now_ms && !self.keep_expired => {
-                self.expire_key(slot, key);
-                None
-            }
-            _ if self.dbs[self.current].fields.next_ms() < self.now_ms => {
-                self.without_due_fields(slot, key)
-            }
-            _ => Some(slot),
+        let db = &self.dbs[self.current];
+        let (slot, record) = db.keys.lookup(hash, key)?;
+        let (tag, now) = (record.tag(), self.now_ms);
+        if record.expire().is_some_and(|at| at < now) || db.fields.next_ms() < now {
+            return self.look_up_due(slot, key, used);
         }
+        if used && !self.no_touch {
+            if self.limits.lfu {
+                self.touch(slot);
+            } else {
+                record.set_access(lru_clock(now));
+            }
+        }
+        Some((slot, tag))
+    }
+
+    /// As [`Self::look_up`] where the key or some field has expired.
+    #[cold]
+    fn look_up_due(&mut self, slot: Slot, key: &[u8], used: bool) -> Option<(Slot, Tag)> {
+        let expired = self
+            .record(slot)
+            .expire()
+            .is_some_and(|at| at < self.now_ms);
+        if expired && !self.keep_expired {
+            self.expire_key(slot, key);
+            return None;
+        }
+        let slot = self.without_due_fields(slot, key)?;
+        if used {
+            self.touch(slot);
+        }
+        Some((slot, self.record(slot).tag()))
     }
 
     /// The key for reading: counts hit or miss, refreshes its clock.
     #[inline]
     pub fn read(&mut self, key: &[u8]) -> Option<Slot> {
-        match self.find(key) {
-            Some(slot) => {
-                self.stats.hits += 1;
-                self.touch(slot);
-                Some(slot)
-            }
-            None => {
-                self.stats.misses += 1;
-                self.notify(crate::base::effect::EventClass::KEY_MISS, "keymiss", key);
-                None
-            }
+        self.read_tagged(key).map(|(slot, _)| slot)
+    }
+
+    #[inline]
+    fn read_tagged(&mut self, key: &[u8]) -> Option<(Slot, Tag)> {
+        let found = self.look_up(key, true);
+        if found.is_some() {
+            self.stats.hits += 1;
+        } else {
+            self.stats.misses += 1;
+            self.notify(EventClass::KEY_MISS, "keymiss", key);
         }
+        found
     }
 
     /// The key for writing: refreshes its clock.
     #[inline]
     pub fn write(&mut self, key: &[u8]) -> Option<Slot> {
-        let slot = self.find(key)?;
-        self.touch(slot);
-        Some(slot)
+        self.look_up(key, true).map(|(slot, _)| slot)
     }
 
     /// As [`Self::read`], if the key holds this type; WRONGTYPE otherwise.
     #[inline]
     pub fn read_kind(&mut self, key: &[u8], kind: Kind) -> Result<Option<Slot>, Error> {
-        let slot = self.read(key);
-        self.must_be(slot, kind)
+        must_be(self.read_tagged(key), kind)
     }
 
     /// As [`Self::write`], if the key holds this type; WRONGTYPE otherwise.
     #[inline]
     pub fn write_kind(&mut self, key: &[u8], kind: Kind) -> Result<Option<Slot>, Error> {
-        let slot = self.write(key);
-        self.must_be(slot, kind)
-    }
-
-    #[inline]
-    fn must_be(&self, slot: Option<Slot>, kind: Kind) -> Result<Option<Slot>, Error> {
-        match slot {
-            Some(s) if self.kind(s) != kind => Err(WRONG_TYPE),
-            other => Ok(other),
-        }
+        must_be(self.look_up(key, true), kind)
     }
 
     /// The record of a key.
@@ -278,8 +302,8 @@ impl Keyspace {
         let slot = keys.insert(hash, key, value.tag, value.payload, expire);
         keys.get(slot).set_access(access);
         self.adopt_fields(slot);
-        if self.limits.notify & crate::base::effect::EventClass::NEW != 0 {
-            self.notify(crate::base::effect::EventClass::NEW, "new", key);
+        if self.limits.notify & EventClass::NEW != 0 {
+            self.notify(EventClass::NEW, "new", key);
         }
         slot
     }
