@@ -51,9 +51,12 @@ impl<'k> Change<'k> {
         slot
     }
 
-    /// Overwrites an integer string.
+    /// Overwrites an integer string, where it lies if it fits there.
     #[inline]
     pub fn set_int(self, i: i64) -> Slot {
+        if self.ks.keys().set_int(self.slot, i) {
+            return self.slot;
+        }
         self.replace(NewValue::int(i))
     }
 

@@ -170,6 +170,12 @@ impl<O> Keyed<O> {
         self.table.get_mut(slot).payload_mut()
     }
 
+    /// Overwrites an integer where it lies; false, and nothing done, if the value is none or needs more bytes.
+    #[inline]
+    pub fn set_int(&mut self, slot: Slot, i: i64) -> bool {
+        self.table.get_mut(slot).set_int(i)
+    }
+
     /// Names another type or encoding for the same value.
     #[inline]
     pub fn set_tag(&mut self, slot: Slot, tag: Tag) {

@@ -215,9 +215,14 @@ impl Shape {
 
 /// Bytes for an integer that begins at `at`: what it needs, and up to 8 of what would be padding otherwise.
 fn int_width(i: i64, at: usize) -> usize {
+    (raw::rounded(at + int_needs(i)) - at).min(8)
+}
+
+/// The fewest bytes that hold an integer with its sign.
+#[inline]
+fn int_needs(i: i64) -> usize {
     let magnitude = if i < 0 { !i } else { i };
-    let needed = (65 - magnitude.leading_zeros() as usize).div_ceil(8);
-    (raw::rounded(at + needed) - at).min(8)
+    (65 - magnitude.leading_zeros() as usize).div_ceil(8)
 }
 
 fn form_of<O>(payload: &Payload<'_, O>) -> u8 {
@@ -374,7 +379,11 @@ impl<O> Record<O> {
     /// Sets the access clock or use counter; bits above 24 are dropped.
     #[inline]
     pub fn set_access(&self, access: u32) {
-        self.put_header(self.header().with_access(access));
+        let header = self.header();
+        // Mostly it is the same second still: a page that a child shares is not copied for that.
+        if header.access() != access {
+            self.put_header(header.with_access(access));
+        }
     }
 
     /// Size of the record's allocation, bytes, without the object behind the pointer.
@@ -416,6 +425,19 @@ impl<O> Record<O> {
                 _ => PayloadMut::Heap(&mut *value.cast::<*mut O>().read_unaligned()),
             }
         }
+    }
+
+    /// Overwrites an integer where it lies; false, and nothing done, if the value is none or needs more bytes.
+    #[inline]
+    pub fn set_int(&mut self, i: i64) -> bool {
+        let header = self.header();
+        if header.flags() & FORM != FORM_INT || header.value_len() < int_needs(i) {
+            return false;
+        }
+        let shape = self.shape(header);
+        // SAFETY: the record holds an integer of this width here.
+        unsafe { self.put_value(shape, Payload::Int(i)) };
+        true
     }
 
     /// Replaces tag and value, keeps all else; the allocation may move. Hands out the object that the old value was.
