@@ -9,6 +9,7 @@ use super::spec::{Command, Flags};
 use crate::base::effect::{EventClass, Propagate};
 use crate::keyspace::Keyspace;
 use crate::session::{ReplyMode, Session, transaction::Queued};
+use crate::structure::table::same_bytes;
 
 type Numbered = (&'static Command, u16);
 
@@ -134,8 +135,8 @@ fn reject(shared: &mut Shared, (_, number): Numbered) {
 fn look_up(shared: &Shared, session: &mut Session, args: &Args) -> Result<Numbered, Error> {
     let name = args.at(0);
     if let Some(last) = session.last
-        && last.0.subcommands.is_empty()
-        && name.eq_ignore_ascii_case(last.0.name.as_bytes())
+        && !name.is_empty()
+        && same_bytes(name, &session.last_name)
     {
         return Ok(last);
     }
@@ -151,6 +152,10 @@ fn look_up(shared: &Shared, session: &mut Session, args: &Args) -> Result<Number
         _ => found,
     };
     session.last = Some(command);
+    session.last_name.clear();
+    if found.0.subcommands.is_empty() {
+        session.last_name.extend_from_slice(name);
+    }
     Ok(command)
 }
 

@@ -91,6 +91,8 @@ pub struct Session {
     pub no_touch: bool,
     /// The command last run, with its place in the table.
     pub last: Option<(&'static Command, u16)>,
+    /// How the client spelled it, if it has no subcommands: clients repeat themselves, and equal bytes need no look-up.
+    pub last_name: Vec<u8>,
     /// Connection time, wall milliseconds.
     pub created_ms: i64,
     /// Last command, wall milliseconds.
@@ -129,6 +131,7 @@ impl Session {
             no_evict: false,
             no_touch: false,
             last: None,
+            last_name: Vec::new(),
             created_ms: wall_ms,
             active_ms: wall_ms,
             closing: false,

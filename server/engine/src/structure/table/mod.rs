@@ -211,7 +211,7 @@ impl Slot {
 
 /// Whether two byte strings are equal, word by word: keys are short, and calling `memcmp` costs more than comparing.
 #[inline]
-pub(super) fn same_bytes(a: &[u8], b: &[u8]) -> bool {
+pub(crate) fn same_bytes(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
     }
