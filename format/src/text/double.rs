@@ -27,15 +27,53 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
         [b'+', body @ ..] => (false, body),
         body => (false, body),
     };
-    let value = match body {
+    let value = match parse_short(body) {
+        Some(value) => value,
+        None => parse_long(body)?,
+    };
+    Some(if negative { -value } else { value })
+}
+
+/// Powers of ten that a double holds exactly, as many as a short text can have decimals.
+const TENS: [f64; 16] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+];
+
+/// Up to 15 characters, digits and at most one point among them: both the digits and the power of ten are exact doubles,
+/// so that one division rounds correctly. `None` for everything else.
+#[inline]
+fn parse_short(body: &[u8]) -> Option<f64> {
+    if body.len() > 15 {
+        return None;
+    }
+    let (mut digits, mut decimals, mut step) = (0u64, 0, 0);
+    for &byte in body {
+        let digit = byte.wrapping_sub(b'0');
+        if digit < 10 {
+            digits = digits * 10 + u64::from(digit);
+            decimals += step;
+        } else if byte == b'.' && step == 0 {
+            step = 1;
+        } else {
+            return None;
+        }
+    }
+    match (body.len() - step, decimals) {
+        (0, _) => None,
+        (_, 0) => Some(digits as f64),
+        _ => Some(digits as f64 / TENS[decimals]),
+    }
+}
+
+fn parse_long(body: &[u8]) -> Option<f64> {
+    Some(match body {
         [b'0', b'x' | b'X', hex @ ..] => parse_hex(hex)?,
         [b'0'..=b'9' | b'.', ..] => parse_decimal(body)?,
         _ if body.eq_ignore_ascii_case(b"inf") || body.eq_ignore_ascii_case(b"infinity") => {
             f64::INFINITY
         }
         _ => return None,
-    };
-    Some(if negative { -value } else { value })
+    })
 }
 
 /// Takes decimal digits, of which `whole_only` says whether one point may stand among them. Gives the length and whether one is not zero.
@@ -350,6 +388,12 @@ mod tests {
             ("-1.5", -1.5),
             (".5", 0.5),
             ("5.", 5.0),
+            ("-0", -0.0),
+            ("999999999999999", 999999999999999.0),
+            ("9.9999999999999", 9.9999999999999),
+            ("0.0000000000001", 1e-13),
+            (".00000000000001", 1e-14),
+            ("12345678901234567890", 12345678901234567890.0),
             ("1e3", 1e3),
             ("1E+3", 1e3),
             ("inf", f64::INFINITY),
@@ -417,6 +461,15 @@ mod tests {
             proptest::prop_assume!(value.is_finite());
             proptest::prop_assert_eq!(parse_f64(text(value).as_bytes()).map(f64::to_bits), Some(bits));
             proptest::prop_assert_eq!(parse_f64(text_17(value).as_bytes()).map(f64::to_bits), Some(bits));
+        }
+
+        #[test]
+        fn short_texts_round_as_the_standard_library_does(text in "[0-9]{0,9}[.]?[0-9]{0,9}") {
+            proptest::prop_assert_eq!(
+                parse_f64(text.as_bytes()).map(f64::to_bits),
+                text.parse::<f64>().ok().map(f64::to_bits),
+                "{}", text
+            );
         }
     }
 }
