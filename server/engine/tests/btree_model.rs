@@ -1,6 +1,16 @@
 //! The counted B+tree against a sorted vector: random steps from printed seeds.
 
-use cairn_engine::structure::btree::Tree;
+use cairn_engine::structure::btree::{Coarse, Tree};
+
+/// An item that shares its coarse number with up to three others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Number(u64);
+
+impl Coarse for Number {
+    fn coarse(&self) -> u64 {
+        self.0 / 4
+    }
+}
 
 /// A small generator (xorshift64*), so that a seed names a run whatever the crates do.
 struct Steps(u64);
@@ -20,12 +30,13 @@ impl Steps {
 
 #[derive(Default)]
 struct Pair {
-    tree: Tree<u64>,
-    model: Vec<u64>,
+    tree: Tree<Number>,
+    model: Vec<Number>,
 }
 
 impl Pair {
     fn insert(&mut self, item: u64) {
+        let item = Number(item);
         if let Err(at) = self.model.binary_search(&item) {
             self.model.insert(at, item);
             self.tree.insert(item, |x| *x < item);
@@ -33,26 +44,27 @@ impl Pair {
     }
 
     fn remove(&mut self, item: u64) {
+        let item = Number(item);
         let there = self
             .model
             .binary_search(&item)
             .ok()
             .map(|at| self.model.remove(at));
-        assert_eq!(self.tree.remove(|x| x.cmp(&item)), there);
+        assert_eq!(self.tree.remove(item.coarse(), |x| x.cmp(&item)), there);
     }
 
     fn remove_range(&mut self, start: usize, end: usize) {
         let end_there = end.min(self.model.len());
-        let expected: Vec<u64> = self.model.drain(start.min(end_there)..end_there).collect();
+        let expected: Vec<Number> = self.model.drain(start.min(end_there)..end_there).collect();
         let mut removed = Vec::new();
         self.tree.remove_range(start..end, |x| removed.push(x));
         assert_eq!(removed, expected);
     }
 
     fn look(&self, steps: &mut Steps, span: u64) {
-        let item = steps.next() % span;
+        let item = Number(steps.next() % span);
         assert_eq!(
-            self.tree.rank(|x| x.cmp(&item)),
+            self.tree.rank(item.coarse(), |x| x.cmp(&item)),
             self.model.binary_search(&item).ok()
         );
         assert_eq!(
@@ -106,7 +118,7 @@ fn run(seed: u64, span: u64, rounds: usize) {
                 _ if pair.model.is_empty() => {}
                 n if n % 4 == 0 => pair.remove(item),
                 _ => {
-                    let there = pair.model[steps.below(pair.model.len())];
+                    let there = pair.model[steps.below(pair.model.len())].0;
                     pair.remove(there);
                 }
             }
@@ -130,8 +142,8 @@ fn random_steps_agree_with_a_sorted_vector() {
 fn appending_in_order_fills_leaves_and_popping_from_either_end_keeps_them() {
     let mut pair = Pair::default();
     for item in 0..30_000_u64 {
-        pair.model.push(item);
-        pair.tree.push(item);
+        pair.model.push(Number(item));
+        pair.tree.push(Number(item));
     }
     pair.check();
     let bytes = pair.tree.mem_bytes();

@@ -8,8 +8,9 @@
 //!                    Leaf            [a b ..] [k l ..] [t u ..]    up to 64 items, in order
 //! ```
 //!
-//! The tree does not know how its items compare: each search is handed a closure, so an item can be a bare handle
-//! that only its owner can read (the sorted set keeps score bits and a pointer in 16 bytes). Leaves are vectors whose
+//! The tree knows of its items one number, which orders most of them ([`Coarse`]); how items of equal numbers compare a
+//! closure tells that each search is handed, so an item can be a bare handle that only its owner can read (the sorted set
+//! keeps score bits and a pointer in 16 bytes). Leaves are vectors whose
 //! capacity follows their length in steps of 8 items, because half-empty arrays of fixed size would cost the sorted
 //! set of random scores about 7 bytes per member. There are no links between leaves: an iterator finds the next leaf
 //! by rank, one descent for some fifty items, and every edit stays plain safe code.
@@ -24,9 +25,11 @@
 
 mod node;
 mod range;
+mod search;
 
 use node::Node;
 pub use range::Range;
+pub use search::Coarse;
 
 use std::cmp::Ordering;
 use std::ops;
@@ -40,13 +43,13 @@ pub struct Tree<T> {
     len: usize,
 }
 
-impl<T: Copy> Default for Tree<T> {
+impl<T: Coarse> Default for Tree<T> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<T: Copy> Tree<T> {
+impl<T: Coarse> Tree<T> {
     /// An empty tree, which allocates nothing.
     pub const fn new() -> Self {
         Self {
@@ -80,9 +83,9 @@ impl<T: Copy> Tree<T> {
         self.insert(item, |_| true);
     }
 
-    /// Takes out the item that `order` calls equal. `order(x)` compares the stored `x` with what is sought.
-    pub fn remove(&mut self, mut order: impl FnMut(&T) -> Ordering) -> Option<T> {
-        let item = self.root.remove(&mut order)?;
+    /// Takes out the item of the number `coarse` that `order` calls equal. `order(x)` compares the stored `x` with what is sought.
+    pub fn remove(&mut self, coarse: u64, mut order: impl FnMut(&T) -> Ordering) -> Option<T> {
+        let item = self.root.remove(coarse, &mut order)?;
         self.len -= 1;
         self.root.collapse();
         Some(item)
@@ -108,9 +111,9 @@ impl<T: Copy> Tree<T> {
         self.root.partition_point(&mut less)
     }
 
-    /// Rank of the item that `order` calls equal. `order(x)` compares the stored `x` with what is sought.
-    pub fn rank(&self, mut order: impl FnMut(&T) -> Ordering) -> Option<usize> {
-        self.root.rank(&mut order)
+    /// Rank of the item of the number `coarse` that `order` calls equal. `order(x)` compares the stored `x` with what is sought.
+    pub fn rank(&self, coarse: u64, mut order: impl FnMut(&T) -> Ordering) -> Option<usize> {
+        self.root.rank(coarse, &mut order)
     }
 
     /// The item at `rank`, counted from 0.

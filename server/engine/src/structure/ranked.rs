@@ -21,7 +21,7 @@
 //! - no score is NaN: the commands refuse NaN before they come here.
 #![allow(unsafe_code)]
 
-use super::btree::{self, Tree};
+use super::btree::{self, Coarse, Tree};
 use super::record::ScoredMember;
 use super::table::{Hasher, Ref, Slot, Table};
 use crate::base::random::Random;
@@ -72,6 +72,13 @@ fn order_of(score: f64) -> u64 {
         !bits
     } else {
         bits | 1 << 63
+    }
+}
+
+impl Coarse for Item {
+    #[inline]
+    fn coarse(&self) -> u64 {
+        self.order
     }
 }
 
@@ -131,20 +138,41 @@ impl Ranked {
 
     /// Gives a member its score, which must not be NaN.
     pub fn insert(&mut self, member: &[u8], score: f64) -> Put {
+        let mut put = Put::Inserted;
+        self.put_with(member, |old| {
+            put = match old {
+                None => Put::Inserted,
+                Some(old) if old == score => Put::Same,
+                Some(old) => Put::Updated(old),
+            };
+            Some(score)
+        });
+        put
+    }
+
+    /// Gives a member the score that `decide` makes of the one it has; `None` leaves all as it is. The score must not be
+    /// NaN. One look-up, whatever is decided.
+    #[inline]
+    pub fn put_with(&mut self, member: &[u8], decide: impl FnOnce(Option<f64>) -> Option<f64>) {
         let hash = self.table.hasher().hash(member);
-        let Some(slot) = self.table.find(hash, member) else {
-            let slot = self.table.insert(hash, ScoredMember::new(member, score));
-            self.enter(Item::of(self.table.get(slot)), member);
-            return Put::Inserted;
+        let Some((slot, entry)) = self.table.lookup(hash, member) else {
+            if let Some(score) = decide(None) {
+                let slot = self.table.insert(hash, ScoredMember::new(member, score));
+                self.enter(Item::of(self.table.get(slot)), member);
+            }
+            return;
         };
-        let old = self.table.get(slot).score();
-        if old == score {
-            return Put::Same;
+        let old = entry.score();
+        match decide(Some(old)) {
+            Some(score) if score != old => {
+                self.leave(old, member);
+                let entry = self.table.get_mut(slot);
+                entry.set_score(score);
+                let item = Item::of(entry);
+                self.enter(item, member);
+            }
+            _ => {}
         }
-        self.leave(old, member);
-        self.table.get_mut(slot).set_score(score);
-        self.enter(Item::of(self.table.get(slot)), member);
-        Put::Updated(old)
     }
 
     /// Removes a member and returns its score.
@@ -173,7 +201,7 @@ impl Ranked {
         // SAFETY: every item of the tree is owned by the table.
         let rank = self
             .tree
-            .rank(|item| unsafe { item.compare(order, member) });
+            .rank(order, |item| unsafe { item.compare(order, member) });
         Some((rank.expect("a member of the table is in the tree"), score))
     }
 
@@ -351,7 +379,7 @@ impl Ranked {
         // SAFETY: every item of the tree is owned by the table.
         let item = self
             .tree
-            .remove(|item| unsafe { item.compare(order, member) });
+            .remove(order, |item| unsafe { item.compare(order, member) });
         assert!(item.is_some(), "a member of the table is in the tree");
     }
 

@@ -98,29 +98,59 @@ impl Options {
         Ok(o)
     }
 
-    /// Whether a member of score `old` takes `new`.
-    fn allow(&self, old: Option<f64>, new: f64) -> bool {
+    /// What becomes of a member of score `old` for which `given` came.
+    #[inline]
+    fn decide(&self, old: Option<f64>, given: f64) -> Done {
+        let new = if self.incr {
+            old.unwrap_or(0.0) + given
+        } else {
+            given
+        };
+        if new.is_nan() {
+            return Done::NotANumber;
+        }
         match old {
-            None => !self.if_present,
-            Some(old) => {
-                !(self.if_absent || self.if_greater && new <= old || self.if_less && new >= old)
+            None if self.if_present => Done::Refused,
+            None => Done::Added(new),
+            Some(old)
+                if self.if_absent
+                    || self.if_greater && new <= old
+                    || self.if_less && new >= old =>
+            {
+                Done::Refused
             }
+            Some(old) if old == new => Done::Same(new),
+            Some(_) => Done::Updated(new),
         }
     }
 }
 
 /// What became of one pair.
+#[derive(Clone, Copy)]
 enum Done {
     Added(f64),
     Updated(f64),
     Same(f64),
     Refused,
+    NotANumber,
+}
+
+impl Done {
+    /// The score to write, if one is.
+    #[inline]
+    fn score(self) -> Option<f64> {
+        match self {
+            Done::Added(score) | Done::Updated(score) => Some(score),
+            Done::Same(_) | Done::Refused | Done::NotANumber => None,
+        }
+    }
 }
 
 fn add(cx: &mut Ctx, args: &Args, options: Options) -> Outcome {
     let key = args.at(1);
-    // All scores are read before anything changes.
-    for i in (options.first..args.len()).step_by(2) {
+    // All scores are read before anything changes; the first is often the only one.
+    let first = args.float(options.first)?;
+    for i in (options.first + 2..args.len()).step_by(2) {
         args.float(i)?;
     }
     let slot = cx.ks.write_kind(key, Kind::Zset)?;
@@ -132,27 +162,35 @@ fn add(cx: &mut Ctx, args: &Args, options: Options) -> Outcome {
         }
         return Ok(());
     }
+    // Without XX the first pair always enters a new set, so none is made for nothing.
     let mut slot = match slot {
         Some(slot) => slot,
         None => store::open(cx.ks, key, args.at(options.first + 1))?,
     };
     let (mut added, mut updated, mut last) = (0, 0, Done::Refused);
     for i in (options.first..args.len()).step_by(2) {
-        (slot, last) = match put(cx, slot, options, args.float(i)?, args.at(i + 1)) {
-            Ok(done) => done,
-            Err(failure) => {
-                finish(cx, slot, key, added + updated, options.incr);
-                return Err(failure);
-            }
+        let given = if i == options.first {
+            first
+        } else {
+            args.float(i)?
         };
+        (slot, last) = put(cx, slot, options, given, args.at(i + 1));
         match last {
             Done::Added(_) => added += 1,
             Done::Updated(_) => updated += 1,
             Done::Same(_) | Done::Refused => {}
+            Done::NotANumber => break,
         }
     }
-    finish(cx, slot, key, added + updated, options.incr);
+    let changes = added + updated;
+    if changes > 0 {
+        let event = if options.incr { "zincr" } else { "zadd" };
+        cx.ks.modified(EventClass::ZSET, event, key, changes);
+    }
     match last {
+        Done::NotANumber => {
+            return Err(Error::new("ERR resulting score is not a number (NaN)"));
+        }
         Done::Refused if options.incr => cx.reply.null(),
         Done::Added(score) | Done::Updated(score) | Done::Same(score) if options.incr => {
             cx.reply.double(score)
@@ -168,50 +206,20 @@ fn add(cx: &mut Ctx, args: &Args, options: Options) -> Outcome {
     Ok(())
 }
 
-fn put(
-    cx: &mut Ctx,
-    slot: Slot,
-    options: Options,
-    given: f64,
-    member: &[u8],
-) -> Result<(Slot, Done), Error> {
+fn put(cx: &mut Ctx, slot: Slot, options: Options, given: f64, member: &[u8]) -> (Slot, Done) {
+    if let Some(ranked) = store::ranked(cx.ks, slot) {
+        let mut done = Done::Refused;
+        ranked.put_with(member, |old| {
+            done = options.decide(old, given);
+            done.score()
+        });
+        return (slot, done);
+    }
     let old = zset::score(cx.ks.view(slot), member);
-    let new = if options.incr {
-        old.unwrap_or(0.0) + given
-    } else {
-        given
+    let done = options.decide(old, given);
+    let slot = match done.score() {
+        Some(score) => store::put(cx.ks, slot, member, score, old.is_some()),
+        None => slot,
     };
-    if new.is_nan() {
-        return Err(Error::new("ERR resulting score is not a number (NaN)"));
-    }
-    if !options.allow(old, new) {
-        return Ok((slot, Done::Refused));
-    }
-    if old == Some(new) {
-        return Ok((slot, Done::Same(new)));
-    }
-    let slot = store::put(cx.ks, slot, member, new, old.is_some());
-    Ok((
-        slot,
-        if old.is_some() {
-            Done::Updated(new)
-        } else {
-            Done::Added(new)
-        },
-    ))
-}
-
-/// Notes the changes; a set that stayed empty goes again.
-fn finish(cx: &mut Ctx, slot: Slot, key: &[u8], changes: u64, incr: bool) {
-    if cx.ks.view(slot).count() == 0 {
-        cx.ks.remove(slot);
-    }
-    if changes > 0 {
-        cx.ks.modified(
-            EventClass::ZSET,
-            if incr { "zincr" } else { "zadd" },
-            key,
-            changes,
-        );
-    }
+    (slot, done)
 }

@@ -53,7 +53,7 @@ pub(super) fn put(
         let ranked = zset::to_ranked(ks.view(slot), ks.hasher);
         slot = ks.change(slot).replace(ranked);
     }
-    ranked(ks, slot).insert(member, score);
+    unpacked(ks, slot).insert(member, score);
     slot
 }
 
@@ -102,7 +102,7 @@ pub(super) fn remove(ks: &mut Keyspace, slot: Slot, member: &[u8]) -> (Slot, boo
             .change(slot)
             .edit_packed(|blob| zset::packed_remove(blob, member));
     }
-    (slot, ranked(ks, slot).remove(member).is_some())
+    (slot, unpacked(ks, slot).remove(member).is_some())
 }
 
 /// Removes a range of ranks.
@@ -113,13 +113,19 @@ pub(super) fn remove_range(ks: &mut Keyspace, slot: Slot, ranks: std::ops::Range
             .edit_packed(|blob| zset::packed_remove_range(blob, ranks))
             .0;
     }
-    ranked(ks, slot).remove_range(ranks, |_, _| {});
+    unpacked(ks, slot).remove_range(ranks, |_, _| {});
     slot
 }
 
-fn ranked(ks: &mut Keyspace, slot: Slot) -> &mut Ranked {
+/// The sorted set with both indexes, if it is not packed.
+#[inline]
+pub(super) fn ranked(ks: &mut Keyspace, slot: Slot) -> Option<&mut Ranked> {
     match ks.change(slot).object() {
-        Some(Object::Zset(ranked)) => ranked,
-        _ => unreachable!("a sorted set that is not packed has both indexes"),
+        Some(Object::Zset(ranked)) => Some(ranked),
+        _ => None,
     }
+}
+
+fn unpacked(ks: &mut Keyspace, slot: Slot) -> &mut Ranked {
+    ranked(ks, slot).expect("a sorted set that is not packed has both indexes")
 }

@@ -1,5 +1,6 @@
 //! Nodes of the counted B+tree: search, insertion with splits, removal with borrowing and merging.
 
+use super::search::{Coarse, split_at};
 use std::cmp::Ordering;
 use std::mem;
 
@@ -66,7 +67,7 @@ fn share<E>(left: &mut Vec<E>, right: &mut Vec<E>, target: usize) {
     give_back(right);
 }
 
-impl<T: Copy> Node<T> {
+impl<T: Coarse> Node<T> {
     /// A root above two halves.
     pub(super) fn join(left: Self, right: Self) -> Self {
         let mut inner = Inner::with(left);
@@ -105,7 +106,7 @@ impl<T: Copy> Node<T> {
     ) -> Option<Self> {
         match self {
             Self::Leaf(items) => {
-                let at = items.partition_point(less);
+                let at = split_at(items, item.coarse(), less);
                 insert_in_leaf(items, at, item, last).map(Self::Leaf)
             }
             Self::Inner(inner) => inner
@@ -114,20 +115,21 @@ impl<T: Copy> Node<T> {
         }
     }
 
-    pub(super) fn remove(&mut self, order: &mut impl FnMut(&T) -> Ordering) -> Option<T> {
+    pub(super) fn remove(
+        &mut self,
+        coarse: u64,
+        order: &mut impl FnMut(&T) -> Ordering,
+    ) -> Option<T> {
         match self {
             Self::Leaf(items) => {
-                let at = items.binary_search_by(order).ok()?;
+                let at = place_of(items, coarse, order)?;
                 let item = items.remove(at);
                 give_back(items);
                 Some(item)
             }
             Self::Inner(inner) => {
-                let at = inner
-                    .firsts
-                    .partition_point(|first| order(first) != Ordering::Greater)
-                    .checked_sub(1)?;
-                let item = inner.nodes[at].remove(order)?;
+                let at = inner.child_of(coarse, order)?;
+                let item = inner.nodes[at].remove(coarse, order)?;
                 inner.counts[at] -= 1;
                 inner.settle(at);
                 Some(item)
@@ -186,19 +188,20 @@ impl<T: Copy> Node<T> {
         }
     }
 
-    pub(super) fn rank(&self, order: &mut impl FnMut(&T) -> Ordering) -> Option<usize> {
+    pub(super) fn rank(
+        &self,
+        coarse: u64,
+        order: &mut impl FnMut(&T) -> Ordering,
+    ) -> Option<usize> {
         let mut node = self;
         let mut before = 0;
         loop {
             match node {
                 Self::Leaf(items) => {
-                    return items.binary_search_by(order).ok().map(|at| before + at);
+                    return place_of(items, coarse, order).map(|at| before + at);
                 }
                 Self::Inner(inner) => {
-                    let at = inner
-                        .firsts
-                        .partition_point(|first| order(first) != Ordering::Greater)
-                        .checked_sub(1)?;
+                    let at = inner.child_of(coarse, order)?;
                     before += inner.counts[..at].iter().sum::<usize>();
                     node = &inner.nodes[at];
                 }
@@ -271,8 +274,18 @@ impl<T: Copy> Node<T> {
     }
 }
 
+/// Place of the item of the number `coarse` that `order` calls equal.
+fn place_of<T: Coarse>(
+    items: &[T],
+    coarse: u64,
+    order: &mut impl FnMut(&T) -> Ordering,
+) -> Option<usize> {
+    let at = split_at(items, coarse, |item| order(item) == Ordering::Less);
+    (order(items.get(at)?) == Ordering::Equal).then_some(at)
+}
+
 /// Inserts into a leaf; returns the right half if it was full.
-fn insert_in_leaf<T: Copy>(items: &mut Vec<T>, at: usize, item: T, last: bool) -> Option<Vec<T>> {
+fn insert_in_leaf<T: Coarse>(items: &mut Vec<T>, at: usize, item: T, last: bool) -> Option<Vec<T>> {
     if items.len() < LEAF_MAX {
         make_room(items);
         items.insert(at, item);
@@ -295,7 +308,7 @@ fn insert_in_leaf<T: Copy>(items: &mut Vec<T>, at: usize, item: T, last: bool) -
     Some(right)
 }
 
-impl<T: Copy> Inner<T> {
+impl<T: Coarse> Inner<T> {
     fn with(node: Node<T>) -> Self {
         let mut inner = Self {
             firsts: Vec::new(),
@@ -325,6 +338,14 @@ impl<T: Copy> Inner<T> {
         node
     }
 
+    /// The child below which the item of the number `coarse` is that `order` calls equal, if it is anywhere.
+    fn child_of(&self, coarse: u64, order: &mut impl FnMut(&T) -> Ordering) -> Option<usize> {
+        split_at(&self.firsts, coarse, |first| {
+            order(first) != Ordering::Greater
+        })
+        .checked_sub(1)
+    }
+
     /// Child that holds `rank`, and the rank inside it.
     fn locate(&self, mut rank: usize) -> (usize, usize) {
         for (at, count) in self.counts.iter().enumerate() {
@@ -337,7 +358,7 @@ impl<T: Copy> Inner<T> {
     }
 
     fn insert(&mut self, item: T, less: &mut impl FnMut(&T) -> bool, last: bool) -> Option<Self> {
-        let at = self.firsts.partition_point(&mut *less).saturating_sub(1);
+        let at = split_at(&self.firsts, item.coarse(), &mut *less).saturating_sub(1);
         let last = last && at + 1 == self.nodes.len();
         let split = self.nodes[at].insert(item, less, last);
         self.counts[at] += 1;

@@ -1,6 +1,6 @@
 //! Iteration over a range of ranks, from both ends.
 
-use super::Tree;
+use super::{Coarse, Tree};
 use std::iter::FusedIterator;
 use std::ops;
 use std::slice;
@@ -14,7 +14,7 @@ pub struct Range<'a, T> {
     tail: slice::Iter<'a, T>,
 }
 
-impl<'a, T: Copy> Range<'a, T> {
+impl<'a, T: Coarse> Range<'a, T> {
     pub(super) fn new(tree: &'a Tree<T>, ranks: ops::Range<usize>) -> Self {
         let end = ranks.end.min(tree.len());
         let unopened = ranks.start.min(end)..end;
@@ -41,7 +41,7 @@ impl<'a, T: Copy> Range<'a, T> {
     }
 }
 
-impl<T: Copy> Iterator for Range<'_, T> {
+impl<T: Coarse> Iterator for Range<'_, T> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
@@ -61,7 +61,7 @@ impl<T: Copy> Iterator for Range<'_, T> {
     }
 }
 
-impl<T: Copy> DoubleEndedIterator for Range<'_, T> {
+impl<T: Coarse> DoubleEndedIterator for Range<'_, T> {
     fn next_back(&mut self) -> Option<T> {
         if let Some(item) = self.tail.next_back() {
             return Some(*item);
@@ -74,5 +74,5 @@ impl<T: Copy> DoubleEndedIterator for Range<'_, T> {
     }
 }
 
-impl<T: Copy> ExactSizeIterator for Range<'_, T> {}
-impl<T: Copy> FusedIterator for Range<'_, T> {}
+impl<T: Coarse> ExactSizeIterator for Range<'_, T> {}
+impl<T: Coarse> FusedIterator for Range<'_, T> {}
