@@ -92,13 +92,14 @@ impl HashTable {
         let hash = self.fields.hasher().hash(name);
         match self.fields.find(hash, name) {
             Some(slot) => {
-                let old = self.fields.get(slot).expire();
-                let new = ttl.after(old);
-                self.fields.update(slot, |field| {
+                let (old, new) = self.fields.update(slot, |field| {
+                    let old = field.expire();
+                    let new = ttl.after(old);
                     field.set_value(value);
                     if old != new {
                         field.set_expire(new);
                     }
+                    (old, new)
                 });
                 self.index(hash, old, new);
                 false

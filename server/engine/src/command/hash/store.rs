@@ -27,19 +27,29 @@ pub(super) fn set_field(
     value: &[u8],
     ttl: Ttl,
 ) -> (Slot, bool) {
-    let mut slot = slot;
-    if matches!(ks.view(slot), ValueRef::Packed(..)) {
-        if hash::fits(&ks.limits, field, value) {
-            let (moved, new) = set_packed(ks, slot, field, value, ttl);
-            let full = new && ks.view(moved).count() > ks.limits.hash_listpack_entries;
-            return (if full { unpack(ks, moved) } else { moved }, new);
-        }
-        slot = unpack(ks, slot);
+    if let Some(new) = set_in_table(ks, slot, field, value, ttl) {
+        return (slot, new);
     }
-    let set = ks
-        .change(slot)
-        .edit_hash(|table| table.set(field, value, ttl));
+    if hash::fits(&ks.limits, field, value) {
+        let (slot, new) = set_packed(ks, slot, field, value, ttl);
+        let full = new && ks.view(slot).count() > ks.limits.hash_listpack_entries;
+        return (if full { unpack(ks, slot) } else { slot }, new);
+    }
+    let slot = unpack(ks, slot);
+    let set = set_in_table(ks, slot, field, value, ttl);
     (slot, set.expect("a hash that is not packed is a table"))
+}
+
+#[inline]
+fn set_in_table(
+    ks: &mut Keyspace,
+    slot: Slot,
+    field: &[u8],
+    value: &[u8],
+    ttl: Ttl,
+) -> Option<bool> {
+    ks.change(slot)
+        .edit_hash(|table| table.set(field, value, ttl))
 }
 
 fn set_packed(ks: &mut Keyspace, slot: Slot, field: &[u8], value: &[u8], ttl: Ttl) -> (Slot, bool) {

@@ -197,6 +197,13 @@ impl Field {
     /// Replaces the value, keeps the expiry. The allocation moves only if the size changes.
     pub fn set_value(&mut self, value: &[u8]) {
         let old = self.shape();
+        if old.value_len == value.len() {
+            // SAFETY: so many bytes are there; the value given cannot be part of what is borrowed exclusively.
+            unsafe {
+                ptr::copy_nonoverlapping(value.as_ptr(), self.at(old.value_at()), value.len())
+            };
+            return;
+        }
         let new = Shape::new(old.expires, old.name_len, value.len());
         if new.name_at != old.name_at {
             *self = Field::new(self.key(), value, self.expire());
