@@ -29,6 +29,7 @@
 //! count is right or unknown, `FF` stands at the end and nowhere else where an entry could begin.
 
 mod edit;
+pub mod ends;
 mod view;
 
 pub use edit::{

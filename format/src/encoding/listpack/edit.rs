@@ -94,7 +94,7 @@ impl<'a> Encoded<'a> {
 
     /// Writes all of it over `to`, which is [`Encoded::size`] long.
     #[inline]
-    fn write(&self, to: &mut [u8]) {
+    pub(super) fn write(&self, to: &mut [u8]) {
         let head = usize::from(self.head_len);
         let size = head + self.body.len();
         to[..head].copy_from_slice(&self.head[..head]);
@@ -132,24 +132,24 @@ pub fn clear(buf: &mut Vec<u8>) {
 }
 
 #[inline]
-fn set_total(buf: &mut [u8]) {
+pub(super) fn set_total(buf: &mut [u8]) {
     let total = u32::try_from(buf.len()).expect("a listpack is smaller than 4 GiB");
     buf[..4].copy_from_slice(&total.to_le_bytes());
 }
 
 #[inline]
-fn stored_count(buf: &[u8]) -> u16 {
+pub(super) fn stored_count(buf: &[u8]) -> u16 {
     u16::from_le_bytes([buf[4], buf[5]])
 }
 
 #[inline]
-fn set_count(buf: &mut [u8], count: u16) {
+pub(super) fn set_count(buf: &mut [u8], count: u16) {
     buf[4..6].copy_from_slice(&count.to_le_bytes());
 }
 
 /// One more entry. From 65,534 it becomes 65,535, which is the very mark for "unknown".
 #[inline]
-fn count_up(buf: &mut [u8]) {
+pub(super) fn count_up(buf: &mut [u8]) {
     let count = stored_count(buf);
     if count != COUNT_UNKNOWN {
         set_count(buf, count + 1);
@@ -182,8 +182,18 @@ fn insert_encoded(buf: &mut Vec<u8>, pos: usize, value: &Encoded<'_>) {
     count_up(buf);
 }
 
+/// Takes one entry off the count.
 #[inline]
-fn push_encoded(buf: &mut Vec<u8>, value: &Encoded<'_>) {
+pub(super) fn count_down(buf: &mut [u8]) {
+    let count = stored_count(buf);
+    if count != COUNT_UNKNOWN {
+        set_count(buf, count.saturating_sub(1));
+    }
+}
+
+/// Appends to the listpack that begins at `start` of its buffer.
+#[inline]
+pub(super) fn push_encoded(buf: &mut Vec<u8>, start: usize, value: &Encoded<'_>) {
     // The end byte gives way to the entry and comes back behind it: nothing is moved and nothing is zeroed first.
     buf.pop();
     buf.reserve(value.size() + 1);
@@ -199,20 +209,20 @@ fn push_encoded(buf: &mut Vec<u8>, value: &Encoded<'_>) {
         buf.extend_from_slice(&back[..width]);
         buf.push(END);
     }
-    set_total(buf);
-    count_up(buf);
+    set_total(&mut buf[start..]);
+    count_up(&mut buf[start..]);
 }
 
 /// Appends a text; a canonical integer is stored as a number.
 #[inline]
 pub fn push_back(buf: &mut Vec<u8>, text: &[u8]) {
-    push_encoded(buf, &Encoded::new(text));
+    push_encoded(buf, 0, &Encoded::new(text));
 }
 
 /// Appends a number.
 #[inline]
 pub fn push_back_int(buf: &mut Vec<u8>, value: i64) {
-    push_encoded(buf, &Encoded::int(value));
+    push_encoded(buf, 0, &Encoded::int(value));
 }
 
 /// Puts a text before all others.
@@ -241,7 +251,7 @@ pub fn insert_int(buf: &mut Vec<u8>, pos: usize, value: i64) {
 
 /// The size of the entry at `pos`, back length included; 0 at the end byte.
 #[inline]
-fn size_at(buf: &[u8], pos: usize) -> usize {
+pub(super) fn size_at(buf: &[u8], pos: usize) -> usize {
     match decode(&buf[..buf.len() - 1], pos) {
         Some((_, size)) => size + back_size(size),
         None => 0,

@@ -22,7 +22,7 @@ mod insert;
 mod node;
 
 use super::list_pack;
-use cairn_format::encoding::listpack::{self, Entry};
+use cairn_format::encoding::listpack::Entry;
 use node::Node;
 pub use node::NodeRef;
 use std::collections::VecDeque;
@@ -196,7 +196,7 @@ impl List {
             .front_mut()
             .filter(|node| node.has_room(value, limits))
         {
-            node.grow(|blob| listpack::push_front(blob, value));
+            node.push_front(value);
             return;
         }
         if let Some(full) = self.nodes.front_mut() {
@@ -214,7 +214,7 @@ impl List {
             .back_mut()
             .filter(|node| node.has_room(value, limits))
         {
-            node.grow(|blob| listpack::push_back(blob, value));
+            node.push_back(value);
             return;
         }
         if let Some(full) = self.nodes.back_mut() {

@@ -54,16 +54,24 @@ fn push(cx: &mut Ctx, args: &Args, end: End, create: bool) -> Outcome {
         }
     };
     slot = store::prepare(cx.ks, slot, args.iter_from(2));
-    for value in args.iter_from(2) {
-        slot = store::push(cx.ks, slot, end, value);
-    }
+    let limits = store::limits(cx.ks);
+    let len = if let Some(list) = store::chained(cx.ks, slot) {
+        for value in args.iter_from(2) {
+            end.push(list, value, &limits);
+        }
+        list.len()
+    } else {
+        for value in args.iter_from(2) {
+            slot = store::push(cx.ks, slot, end, value);
+        }
+        cx.ks.view(slot).count()
+    };
     cx.ks.modified(
         EventClass::LIST,
         end.push_event(),
         key,
         args.len() as u64 - 2,
     );
-    let len = cx.ks.view(slot).count();
     cx.reply.int(len as i64);
     Ok(())
 }

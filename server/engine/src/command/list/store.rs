@@ -16,6 +16,15 @@ pub enum End {
 }
 
 impl End {
+    /// Adds to a chain.
+    #[inline]
+    pub(super) fn push(self, list: &mut List, value: &[u8], limits: &ListLimits) {
+        match self {
+            End::Head => list.push_front(value, limits),
+            End::Tail => list.push_back(value, limits),
+        }
+    }
+
     /// The event of an addition.
     pub(super) fn push_event(self) -> &'static str {
         if self == End::Head { "lpush" } else { "rpush" }
@@ -60,37 +69,32 @@ pub(super) fn prepare<'a>(
 
 /// Adds at an end. [`prepare`] came before.
 pub(super) fn push(ks: &mut Keyspace, slot: Slot, end: End, value: &[u8]) -> Slot {
-    if matches!(ks.view(slot), ValueRef::Packed(..)) {
-        let (slot, ()) = ks.change(slot).edit_packed(|blob| match end {
-            End::Head => listpack::push_front(blob, value),
-            End::Tail => listpack::push_back(blob, value),
-        });
+    let limits = limits(ks);
+    if let Some(list) = chained(ks, slot) {
+        end.push(list, value, &limits);
         return slot;
     }
-    let limits = limits(ks);
-    let list = chain(ks, slot);
-    match end {
-        End::Head => list.push_front(value, &limits),
-        End::Tail => list.push_back(value, &limits),
-    }
+    let (slot, ()) = ks.change(slot).edit_packed(|blob| match end {
+        End::Head => listpack::push_front(blob, value),
+        End::Tail => listpack::push_back(blob, value),
+    });
     slot
 }
 
 /// Takes from an end; nothing if the list is empty.
 pub(super) fn pop(ks: &mut Keyspace, slot: Slot, end: End, take: impl FnOnce(Entry)) -> Slot {
-    if matches!(ks.view(slot), ValueRef::Packed(..)) {
-        let (slot, _) = ks.change(slot).edit_packed(|blob| match end {
-            End::Head => list_pack::pop_front(blob, take),
-            End::Tail => list_pack::pop_back(blob, take),
-        });
+    let limits = limits(ks);
+    if let Some(list) = chained(ks, slot) {
+        match end {
+            End::Head => list.pop_front(take, &limits),
+            End::Tail => list.pop_back(take, &limits),
+        };
         return slot;
     }
-    let limits = limits(ks);
-    let list = chain(ks, slot);
-    match end {
-        End::Head => list.pop_front(take, &limits),
-        End::Tail => list.pop_back(take, &limits),
-    };
+    let (slot, _) = ks.change(slot).edit_packed(|blob| match end {
+        End::Head => list_pack::pop_front(blob, take),
+        End::Tail => list_pack::pop_back(blob, take),
+    });
     slot
 }
 
@@ -124,11 +128,17 @@ pub(super) fn shrink(ks: &mut Keyspace, slot: Slot) -> Slot {
     }
 }
 
-fn chain(ks: &mut Keyspace, slot: Slot) -> &mut List {
+/// The chain, if the list is one.
+#[inline]
+pub(super) fn chained(ks: &mut Keyspace, slot: Slot) -> Option<&mut List> {
     match ks.change(slot).object() {
-        Some(Object::List(list)) => list,
-        _ => unreachable!("a list that is not packed is a chain"),
+        Some(Object::List(list)) => Some(list),
+        _ => None,
     }
+}
+
+fn chain(ks: &mut Keyspace, slot: Slot) -> &mut List {
+    chained(ks, slot).expect("a list that is not packed is a chain")
 }
 
 /// Replaces what is at a key by a list of these values; no values remove the key. Answers whether it existed.

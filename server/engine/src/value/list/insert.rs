@@ -3,7 +3,6 @@
 use super::node::Node;
 use super::{List, ListLimits};
 use crate::value::list_pack;
-use cairn_format::encoding::listpack;
 
 impl List {
     /// Inserts before or after the element at `offset` of node `at`, with the same choices as Redis 7.2: the node
@@ -48,8 +47,8 @@ impl List {
                 .is_some_and(|node| node.has_room(value, limits))
         });
         match roomy {
-            Some(at) if after => self.nodes[at].grow(|blob| listpack::push_front(blob, value)),
-            Some(at) => self.nodes[at].grow(|blob| listpack::push_back(blob, value)),
+            Some(at) if after => self.nodes[at].push_front(value),
+            Some(at) => self.nodes[at].push_back(value),
             None => self
                 .nodes
                 .insert(at + usize::from(after), Node::of(value, limits)),
@@ -88,10 +87,10 @@ impl List {
         self.split(at, offset + usize::from(after));
         // Redis merges around the part that was the old node: the left one if inserting after, the right one if before.
         let center = if after {
-            self.nodes[at + 1].grow(|blob| listpack::push_front(blob, value));
+            self.nodes[at + 1].push_front(value);
             at
         } else {
-            self.nodes[at].grow(|blob| listpack::push_back(blob, value));
+            self.nodes[at].push_back(value);
             at + 1
         };
         let center = self.merge_around(center, limits);

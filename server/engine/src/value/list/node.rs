@@ -34,6 +34,8 @@ enum Form {
 #[derive(Debug)]
 pub(super) struct Node {
     bytes: Vec<u8>,
+    /// Where a listpack begins in `bytes` (see [`listpack::ends`]); 0 in the other forms.
+    start: u32,
     count: u32,
     form: Form,
 }
@@ -61,6 +63,7 @@ impl Node {
             .expect("an entry takes two bytes, a listpack less than 4 GB");
         Self {
             bytes: blob,
+            start: 0,
             count,
             form: Form::Packed,
         }
@@ -69,6 +72,7 @@ impl Node {
     pub(super) fn plain(value: Vec<u8>) -> Self {
         Self {
             bytes: value,
+            start: 0,
             count: 1,
             form: Form::Plain,
         }
@@ -83,6 +87,7 @@ impl Node {
         listpack::push_back(&mut blob, value);
         Self {
             bytes: blob,
+            start: 0,
             count: 1,
             form: Form::Packed,
         }
@@ -104,8 +109,13 @@ impl Node {
     pub(super) fn raw_len(&self) -> usize {
         match self.form {
             Form::Squeezed { raw_len } => raw_len as usize,
-            _ => self.bytes.len(),
+            _ => self.stored().len(),
         }
+    }
+
+    /// The listpack, element or compressed bytes, without the room before it.
+    fn stored(&self) -> &[u8] {
+        &self.bytes[self.start as usize..]
     }
 
     pub(super) fn mem_bytes(&self) -> usize {
@@ -123,7 +133,7 @@ impl Node {
 
     pub(super) fn view(&self) -> NodeRef<'_> {
         match self.form {
-            Form::Packed | Form::Stubborn => NodeRef::Packed(&self.bytes),
+            Form::Packed | Form::Stubborn => NodeRef::Packed(self.stored()),
             Form::Plain => NodeRef::Plain(&self.bytes),
             Form::Squeezed { raw_len } => NodeRef::Squeezed {
                 raw_len: raw_len as usize,
@@ -141,7 +151,7 @@ impl Node {
                     .expect("compressed by ourselves");
                 Cow::Owned(raw)
             }
-            _ => Cow::Borrowed(&self.bytes),
+            _ => Cow::Borrowed(self.stored()),
         }
     }
 
@@ -150,19 +160,31 @@ impl Node {
         self.bytes
     }
 
-    /// Uncompresses.
+    /// Uncompresses, and closes the room before the listpack.
     pub(super) fn open(&mut self) {
         if self.is_squeezed() {
             self.bytes = self.raw().into_owned();
             self.form = Form::Packed;
         }
+        if self.start > 0 {
+            self.at_ends(listpack::ends::close);
+        }
+    }
+
+    /// Lends buffer and place of the listpack.
+    fn at_ends<R>(&mut self, change: impl FnOnce(&mut Vec<u8>, &mut usize) -> R) -> R {
+        let mut start = self.start as usize;
+        let result = change(&mut self.bytes, &mut start);
+        self.start = u32::try_from(start).expect("the room is smaller than the listpack it served");
+        result
     }
 
     /// Compresses a listpack if that saves memory.
     pub(super) fn squeeze(&mut self) {
-        if self.form != Form::Packed || self.bytes.len() < SQUEEZE_BYTES_MIN {
+        if self.form != Form::Packed || self.raw_len() < SQUEEZE_BYTES_MIN {
             return;
         }
+        self.open();
         let mut small = Vec::new();
         let smaller = TABLE.with_borrow_mut(|table| lzf::compress(&self.bytes, &mut small, table));
         match u32::try_from(self.bytes.len()) {
@@ -203,30 +225,58 @@ impl Node {
 
     /// Gives unused capacity back: no more pushes are expected here.
     pub(super) fn finish(&mut self) {
+        if self.start > 0 {
+            self.open();
+        }
         if self.bytes.capacity() - self.bytes.len() > self.bytes.len() / 16 {
             self.bytes.shrink_to_fit();
         }
     }
 
+    /// Adds before all others.
+    pub(super) fn push_front(&mut self, value: &[u8]) {
+        self.count_at_ends(1);
+        self.at_ends(|bytes, start| listpack::ends::push_front(bytes, start, value));
+    }
+
+    /// Adds behind all others.
+    pub(super) fn push_back(&mut self, value: &[u8]) {
+        self.count_at_ends(1);
+        self.at_ends(|bytes, start| listpack::ends::push_back(bytes, *start, value));
+    }
+
     pub(super) fn pop_front<R>(&mut self, take: impl FnOnce(Entry<'_>) -> R) -> Option<R> {
-        self.pop(take, |blob, take| list_pack::pop_front(blob, take))
+        if self.is_plain() {
+            return self.pop_plain(take);
+        }
+        self.count_at_ends(-1);
+        self.at_ends(|bytes, start| listpack::ends::pop_front(bytes, start, take))
     }
 
     pub(super) fn pop_back<R>(&mut self, take: impl FnOnce(Entry<'_>) -> R) -> Option<R> {
-        self.pop(take, |blob, take| list_pack::pop_back(blob, take))
+        if self.is_plain() {
+            return self.pop_plain(take);
+        }
+        self.count_at_ends(-1);
+        self.at_ends(|bytes, start| listpack::ends::pop_back(bytes, *start, take))
     }
 
-    fn pop<R, F: FnOnce(Entry<'_>) -> R>(
-        &mut self,
-        take: F,
-        packed: impl FnOnce(&mut Vec<u8>, F) -> Option<R>,
-    ) -> Option<R> {
-        if self.is_plain() {
-            self.count = 0;
-            return Some(take(Entry::Str(&self.bytes)));
+    fn pop_plain<R>(&mut self, take: impl FnOnce(Entry<'_>) -> R) -> Option<R> {
+        self.count = 0;
+        Some(take(Entry::Str(&self.bytes)))
+    }
+
+    /// An element comes or goes at an end of the listpack, which is uncompressed for that.
+    fn count_at_ends(&mut self, change: i32) {
+        assert!(!self.is_plain(), "a plain node is replaced, not edited");
+        if self.is_squeezed() {
+            self.open();
         }
-        let left = self.len().checked_sub(1)?;
-        self.edit(left, |blob| packed(blob, take))
+        self.form = Form::Packed;
+        self.count = self
+            .count
+            .checked_add_signed(change)
+            .expect("an entry takes two bytes, a listpack less than 4 GB; and no node is empty");
     }
 
     pub(super) fn get<R>(&self, offset: usize, see: impl FnOnce(Entry<'_>) -> R) -> Option<R> {
@@ -308,6 +358,7 @@ impl Node {
         });
         Self {
             bytes: right,
+            start: 0,
             count: (count - keep) as u32,
             form: Form::Packed,
         }
