@@ -1,6 +1,6 @@
 //! Waiting: how a command blocks, what wakes it, how it ends; and the words of its timeout.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::Args;
 use super::ctx::{Ctx, Instance, Shared};
@@ -47,9 +47,9 @@ impl Ctx<'_> {
             kind: wait.kind,
             on_missing: wait.on_missing,
         };
-        let mut names: Vec<Box<[u8]>> = Vec::new();
+        let (mut seen, mut names) = (HashSet::new(), Vec::new());
         for key in keys {
-            if !names.iter().any(|name| **name == *key) {
+            if seen.insert(key) {
                 self.ks.wait_for(key, waiter);
                 names.push(key.into());
             }
@@ -105,16 +105,47 @@ pub fn serve(ks: &mut Keyspace, shared: &mut Shared, inst: &mut dyn Instance) {
     while at < ks.fx.ready.len() {
         let (db, key) = std::mem::take(&mut ks.fx.ready[at]);
         at += 1;
-        for waiter in ks.waiters(db, &key) {
-            ks.select(db);
-            let found = ks.find(&key).map(|slot| ks.kind(slot));
-            if found == Some(waiter.kind) || (waiter.on_missing && found != Some(waiter.kind)) {
-                run_again(ks, shared, waiter.session, inst);
-            }
-        }
+        serve_key(ks, shared, db, &key, inst);
     }
     ks.fx.ready.clear();
     ks.select(selected);
+}
+
+/// Gives each of those who wait for a key now one chance.
+fn serve_key(
+    ks: &mut Keyspace,
+    shared: &mut Shared,
+    db: usize,
+    key: &[u8],
+    inst: &mut dyn Instance,
+) {
+    ks.select(db);
+    let Some(queue) = ks.waiters(key) else {
+        return;
+    };
+    queue.unnote();
+    let (mut place, mut chances) = (0, queue.len());
+    while chances > 0 {
+        chances -= 1;
+        ks.select(db);
+        let found = ks.find(key).map(|slot| ks.kind(slot));
+        let Some(queue) = ks.waiters(key) else {
+            return;
+        };
+        let Some(waiter) = queue.get(place) else {
+            return;
+        };
+        if found.is_none() && !queue.wants_missing() {
+            return;
+        }
+        if found == Some(waiter.kind) || waiter.on_missing {
+            run_again(ks, shared, waiter.session, inst);
+            ks.select(db);
+        }
+        let next = ks.waiters(key).and_then(|queue| queue.get(place));
+        // Who was served has left the queue, and the next one stands in the same place.
+        place += usize::from(next.is_some_and(|next| next.session == waiter.session));
+    }
 }
 
 fn run_again(ks: &mut Keyspace, shared: &mut Shared, slot: SessionId, inst: &mut dyn Instance) {
@@ -189,15 +220,22 @@ pub fn unblock(
     let Some(mut session) = shared.sessions.take(slot) else {
         return false;
     };
-    let waits = session.waiting.is_some();
-    if waits {
+    let command = session.waiting.as_ref().map(|w| w.command.command);
+    if let Some((_, number)) = command {
         abandon(ks, &mut shared.deadlines, &mut session);
+        // A command that waited counts when it ends.
+        shared.stats.processed += 1;
+        let stats = &mut shared.stats.commands[usize::from(number)];
+        stats.calls += 1;
+        stats.failed += u64::from(error);
         let mut reply = Reply {
             protocol: session.protocol,
             ..Reply::default()
         };
         if error {
-            reply.error(&Error::new("UNBLOCKED client unblocked via CLIENT UNBLOCK"));
+            let unblocked = Error::new("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+            dispatch::count_error(shared, &unblocked);
+            reply.error(&unblocked);
         } else {
             reply.null_array();
         }
@@ -205,7 +243,7 @@ pub fn unblock(
         inst.resume(slot);
     }
     shared.sessions.put_back(session);
-    waits
+    command.is_some()
 }
 
 /// Ends the waits whose time has run out.

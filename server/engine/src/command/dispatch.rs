@@ -41,9 +41,6 @@ pub fn dispatch(
             call(ks, shared, session, command, args, reply, inst);
             if ks.fx.pending() {
                 apply(ks, shared, Some(session), inst);
-                if !ks.fx.ready.is_empty() {
-                    super::blocking::serve(ks, shared, inst);
-                }
             }
         }
         Err(_) if is_http(args) => {
@@ -62,6 +59,10 @@ pub fn dispatch(
                 multi.aborted = true;
             }
         }
+    }
+    // What was evicted to make room may have woken somebody, too, whatever became of the command.
+    if !ks.fx.ready.is_empty() {
+        super::blocking::serve(ks, shared, inst);
     }
     if session.reply_mode != ReplyMode::On || reply.muted {
         hush(session, reply, before);
@@ -240,8 +241,10 @@ pub fn call(
         args,
     );
     let stats = &mut shared.stats.commands[command.1 as usize];
-    stats.calls += 1;
-    shared.stats.processed += 1;
+    // A command that begins to wait counts when it ends.
+    let ended = u64::from(!session.blocked);
+    stats.calls += ended;
+    shared.stats.processed += ended;
     match outcome {
         Err(failure) => {
             stats.failed += 1;
@@ -313,7 +316,8 @@ pub fn apply(
             Some(session) if session.slot == touched => Some(session),
             _ => shared.sessions.get_mut(touched),
         };
-        if let Some(session) = session {
+        // EXEC has forgotten what it watched before its own effects are applied.
+        if let Some(session) = session.filter(|session| !session.watched.is_empty()) {
             session.watch_touched = true;
         }
     }

@@ -119,18 +119,17 @@ fn exec(cx: &mut Ctx, _: &Args) -> Outcome {
     Ok(())
 }
 
-/// A watched key that was alive when it was watched and whose time has come since is a change, too.
+/// A watched key or field that was alive when it was watched and whose time has come since is a change, too.
 fn watched_key_expired(cx: &mut Ctx) -> bool {
     let selected = cx.ks.selected();
-    let mut expired = false;
+    let expired = |cx: &Ctx| (cx.ks.stats.expired, cx.ks.stats.expired_fields);
+    let before = expired(cx);
     for (db, key) in &cx.session.watched {
         cx.ks.select(*db);
-        let before = cx.ks.stats.expired;
         cx.ks.find(key);
-        expired |= cx.ks.stats.expired != before;
     }
     cx.ks.select(selected);
-    expired
+    expired(cx) != before
 }
 
 const WATCH: Command = Command {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::field_expire::FieldIndex;
 use crate::session::SessionId;
-use crate::session::blocked::Waiter;
+use crate::session::blocked::Queue;
 use crate::structure::keyed::Keyed;
 use crate::structure::record::Record;
 use crate::structure::table::Hasher;
@@ -15,8 +15,8 @@ use crate::value::Object;
 pub struct Db {
     pub(crate) keys: Keyed<Object>,
     pub(crate) watchers: HashMap<Box<[u8]>, Vec<SessionId>>,
-    /// Who waits for which key, in the order in which they came.
-    pub(crate) waiters: HashMap<Box<[u8]>, Vec<Waiter>>,
+    /// Who waits for which key.
+    pub(crate) waiters: HashMap<Box<[u8]>, Queue>,
     /// Mean time to live of the keys that active expiry sampled, milliseconds.
     pub(crate) avg_ttl_ms: i64,
     /// Hashes with fields that expire.

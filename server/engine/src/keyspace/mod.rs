@@ -30,7 +30,7 @@ use crate::base::limits::Limits;
 use crate::base::random::Random;
 use crate::command::error::{Error, WRONG_TYPE};
 use crate::session::SessionId;
-use crate::session::blocked::Waiter;
+use crate::session::blocked::{Queue, Waiter};
 use crate::structure::keyed::Keyed;
 use crate::structure::record::{Record, Tag};
 use crate::structure::table::{Hasher, Slot};
@@ -420,9 +420,9 @@ impl Keyspace {
 
     /// Notes that those who wait for a key should look again.
     #[inline]
-    fn wake(&mut self, db: usize, key: &[u8]) {
-        let waiters = &self.dbs[db].waiters;
-        if !waiters.is_empty() && waiters.contains_key(key) {
+    pub fn wake(&mut self, db: usize, key: &[u8]) {
+        let waiters = &mut self.dbs[db].waiters;
+        if !waiters.is_empty() && waiters.get_mut(key).is_some_and(Queue::note) {
             self.fx.ready.push((db, key.into()));
         }
     }
@@ -441,16 +441,16 @@ impl Keyspace {
     /// It does not wait for it any more.
     pub fn stop_waiting(&mut self, db: usize, key: &[u8], session: SessionId) {
         if let Some(queue) = self.dbs[db].waiters.get_mut(key) {
-            queue.retain(|w| w.session != session);
+            queue.remove(session);
             if queue.is_empty() {
                 self.dbs[db].waiters.remove(key);
             }
         }
     }
 
-    /// Those who wait for a key, in order.
-    pub fn waiters(&self, db: usize, key: &[u8]) -> Vec<Waiter> {
-        self.dbs[db].waiters.get(key).cloned().unwrap_or_default()
+    /// Those who wait for a key of the selected database, if there are any.
+    pub fn waiters(&mut self, key: &[u8]) -> Option<&mut Queue> {
+        self.dbs[self.current].waiters.get_mut(key)
     }
 
     /// Number of keys that somebody waits for, and of those whose disappearance would wake somebody.
@@ -458,7 +458,7 @@ impl Keyspace {
         let queues = || self.dbs.iter().flat_map(|db| db.waiters.values());
         (
             queues().count(),
-            queues().filter(|q| q.iter().any(|w| w.on_missing)).count(),
+            queues().filter(|q| q.wants_missing()).count(),
         )
     }
 

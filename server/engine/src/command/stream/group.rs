@@ -196,20 +196,13 @@ fn set_id(cx: &mut Ctx, args: &Args) -> Outcome {
     Ok(())
 }
 
-/// Consumers that wait for entries of the group hear that it is gone.
-fn wake(cx: &mut Ctx, key: &[u8]) {
-    let db = cx.ks.selected();
-    if !cx.ks.waiters(db, key).is_empty() {
-        cx.ks.fx.ready.push((db, key.into()));
-    }
-}
-
 fn destroy(cx: &mut Ctx, args: &Args) -> Outcome {
     let slot = find(cx, args)?;
     let removed = stream_mut(cx.ks, slot).remove_group(args.at(3)).is_some();
     if removed {
         changed(cx, args, "xgroup-destroy");
-        wake(cx, args.at(2));
+        // Consumers that wait for entries of the group hear that it is gone.
+        cx.ks.wake(cx.ks.selected(), args.at(2));
     }
     cx.reply.int(i64::from(removed));
     Ok(())
