@@ -8,6 +8,10 @@ use crate::os::signals::Signals;
 
 /// Part of the time between two runs that expiry may take, percent (`ACTIVE_EXPIRE_CYCLE_SLOW_TIME_PERC` of Redis).
 const EXPIRE_PERCENT: u64 = 25;
+/// What each step of `active-expire-effort` above the first adds to it, percent.
+const EXPIRE_PERCENT_STEP: u64 = 2;
+/// Time that expiry may take in one turn, microseconds.
+const EXPIRE_SLICE_US: u64 = 500;
 /// Time that moving table entries may take in one turn, microseconds.
 const REHASH_US: u64 = 500;
 /// A client idle for so long gives its buffers back, milliseconds.
@@ -19,6 +23,8 @@ pub struct Cron {
     next_us: u64,
     /// Runs so far.
     runs: u64,
+    /// What is left of the time that expiry may take until the next run, microseconds.
+    expire_left_us: u64,
     /// Something is left to do: the loop does not wait.
     pub work_left: bool,
     /// Listeners that had no descriptor left: tried again at the next run.
@@ -33,6 +39,7 @@ impl Cron {
         Cron {
             next_us: now_us,
             runs: 0,
+            expire_left_us: 0,
             work_left: false,
             accept_later: Vec::new(),
             retry_accept: false,
@@ -49,7 +56,7 @@ impl Cron {
         crate::shutdown::on_signal(engine, front, signals);
         let now = front.host.clock().monotonic_us();
         if self.work_left {
-            self.work_left = rehash(engine, front) | engine.evict(front);
+            self.work_left = self.slices(engine, front);
         }
         if now < self.next_us || front.cron_paused {
             return;
@@ -62,8 +69,10 @@ impl Cron {
             // What is there is not yet the data: nothing expires and nothing is saved.
             return;
         }
-        expire(engine, front, 1_000_000 / hz * EXPIRE_PERCENT / 100);
-        self.work_left = rehash(engine, front) | engine.evict(front);
+        let effort = u64::from(engine.ks.limits.expire_effort.clamp(1, 10)) - 1;
+        let percent = EXPIRE_PERCENT + effort * EXPIRE_PERCENT_STEP;
+        self.expire_left_us = 1_000_000 / hz * percent / 100;
+        self.work_left = self.slices(engine, front);
         front.keeper_cron(&mut engine.ks, &mut engine.shared.gate);
         crate::info::note_memory();
         if self.runs.is_multiple_of(hz) {
@@ -76,10 +85,28 @@ impl Cron {
             front.counters.bytes_out,
         );
     }
-}
 
-fn expire(engine: &mut Engine, front: &mut Front, budget_us: u64) {
-    engine.expire(front, budget_us);
+    /// A little of all that takes longer than one turn; whether more is left.
+    fn slices(&mut self, engine: &mut Engine, front: &mut Front) -> bool {
+        self.expire(engine, front) | rehash(engine, front) | engine.evict(front)
+    }
+
+    /// Whether there is more to expire, and time left for it.
+    fn expire(&mut self, engine: &mut Engine, front: &mut Front) -> bool {
+        if self.expire_left_us == 0 {
+            return false;
+        }
+        let start = front.host.clock().monotonic_us();
+        let cycle = engine.expire(front, EXPIRE_SLICE_US.min(self.expire_left_us));
+        let took = front.host.clock().monotonic_us() - start;
+        self.expire_left_us = match cycle.cut_short {
+            true => self.expire_left_us.saturating_sub(took.max(1)),
+            false => 0,
+        };
+        let more = self.expire_left_us > 0;
+        engine.ks.stats.expire_capped += u64::from(cycle.cut_short && !more);
+        more
+    }
 }
 
 fn rehash(engine: &mut Engine, front: &mut Front) -> bool {

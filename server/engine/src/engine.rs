@@ -6,6 +6,7 @@ use crate::command::room::{self, Room};
 use crate::command::table::CommandTable;
 use crate::command::{Args, Command, Reply, blocking, dispatch, families};
 use crate::keyspace::Keyspace;
+use crate::keyspace::expire::Cycle;
 use crate::pubsub::PubSub;
 use crate::session::{Session, SessionId, Sessions};
 
@@ -175,36 +176,48 @@ impl Engine {
         false
     }
 
-    /// Removes expired keys and fields database by database for at most `budget_us`, and propagates the removals.
-    /// Answers how many went.
-    pub fn expire(&mut self, inst: &mut dyn Instance, budget_us: u64) -> usize {
+    /// Removes expired keys and fields database by database for at most `budget_us`, and propagates the removals. A
+    /// slice that is cut short is followed by one that begins at the next database, so that none waits for the others.
+    pub fn expire(&mut self, inst: &mut dyn Instance, budget_us: u64) -> Cycle {
+        let mut sum = Cycle::default();
         if !self.ks.active_expire || self.shared.gate.loading {
-            return 0;
+            return sum;
         }
-        let end = inst.mono_us() + budget_us;
+        let (start, mut expired) = (inst.mono_us(), 0);
+        let end = start + budget_us;
         let effort = self.ks.limits.expire_effort.clamp(1, 10) as usize - 1;
-        let (per_loop, stale_percent) = (20 + 5 * effort, 10 - effort.min(9));
+        let (per_loop, stale_percent) = (20 + 5 * effort, 10 - effort);
         let (selected, databases) = (self.ks.selected(), self.ks.databases());
-        let mut removed = 0;
         for _ in 0..databases {
             self.ks.select(self.expire_db);
-            removed += self
+            self.expire_db = (self.expire_db + 1) % databases;
+            // Fields leave half of the time to the keys.
+            let now = inst.mono_us();
+            let middle = now + end.saturating_sub(now) / 2;
+            let fields = self.ks.expire_fields(&mut || inst.mono_us() < middle);
+            let keys = self
                 .ks
                 .expire_cycle(per_loop, stale_percent, &mut || inst.mono_us() < end);
-            removed += self.ks.expire_fields(&mut || inst.mono_us() < end);
             self.flush_effects_one_by_one(inst);
+            expired += keys.removed;
+            sum.sampled += keys.sampled;
+            sum.removed += keys.removed + fields.removed;
+            sum.cut_short |= keys.cut_short || fields.cut_short;
             if inst.mono_us() >= end {
+                sum.cut_short = true;
                 break;
             }
-            self.expire_db = (self.expire_db + 1) % databases;
         }
         self.ks.select(selected);
-        removed
+        let stats = &mut self.ks.stats;
+        stats.expire_us += inst.mono_us() - start;
+        stats.stale = stats.stale * 0.95 + 0.05 * expired as f64 / sum.sampled.max(1) as f64;
+        sum
     }
 
     /// Evicts keys while `maxmemory` is exceeded, for a slice of time. Answers whether there is more to do.
     pub fn evict(&mut self, inst: &mut dyn Instance) -> bool {
-        if self.ks.limits.memory_max == 0 || self.shared.gate.loading {
+        if self.shared.gate.loading {
             return false;
         }
         let room = room::make_room(&mut self.ks, inst);

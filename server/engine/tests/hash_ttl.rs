@@ -14,7 +14,7 @@ use support::Bench;
 const NOW: i64 = Bench::START_MS;
 
 fn expire_all(bench: &mut Bench) {
-    while bench.engine.expire(&mut bench.world, 1000) > 0 {}
+    while bench.engine.expire(&mut bench.world, 1000).removed > 0 {}
 }
 
 #[test]

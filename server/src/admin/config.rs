@@ -103,7 +103,7 @@ const RESETSTAT: Command = Command {
     summary: "Set the counters of INFO to zero",
     run: |cx, _| {
         cx.shared.stats.reset();
-        cx.ks.stats = Default::default();
+        cx.ks.reset_stats();
         let front = front(&mut *cx.inst);
         front.counters = Default::default();
         front.keeper.last_fork_us = 0;

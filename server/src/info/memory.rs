@@ -164,6 +164,9 @@ pub(super) const MEMORY: &[Field] = &[
     ("mem_aof_buffer", show!(|v| log_buffer(v))),
     ("mem_allocator", |_| alloc::name()),
     ("active_defrag_running", word!("0")),
-    ("lazyfree_pending_objects", word!("0")),
-    ("lazyfreed_objects", word!("0")),
+    (
+        "lazyfree_pending_objects",
+        show!(|v| v.ks.ledger().pending()),
+    ),
+    ("lazyfreed_objects", show!(|v| v.ks.ledger().freed())),
 ];

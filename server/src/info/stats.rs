@@ -14,6 +14,12 @@ fn command_us(view: &View) -> u64 {
     view.shared.stats.commands.iter().map(|c| c.usec).sum()
 }
 
+/// For how long `maxmemory` has been exceeded without a break, milliseconds.
+fn over_limit_ms(view: &View) -> u64 {
+    let since = view.ks.stats.over_limit_since_us;
+    since.map_or(0, |us| view.front.now().mono_us.saturating_sub(us) / 1000)
+}
+
 /// `# Stats`.
 pub(super) const STATS: &[Field] = &[
     (
@@ -51,13 +57,27 @@ pub(super) const STATS: &[Field] = &[
     ("sync_partial_ok", word!("0")),
     ("sync_partial_err", word!("0")),
     ("expired_keys", show!(|v| v.ks.stats.expired)),
-    ("expired_stale_perc", word!("0.00")),
-    ("expired_time_cap_reached_count", word!("0")),
-    ("expire_cycle_cpu_milliseconds", word!("0")),
+    ("expired_stale_perc", |v| {
+        format!("{:.2}", v.ks.stats.stale * 100.0)
+    }),
+    (
+        "expired_time_cap_reached_count",
+        show!(|v| v.ks.stats.expire_capped),
+    ),
+    (
+        "expire_cycle_cpu_milliseconds",
+        show!(|v| v.ks.stats.expire_us / 1000),
+    ),
     ("evicted_keys", show!(|v| v.ks.stats.evicted)),
     ("evicted_clients", word!("0")),
-    ("total_eviction_exceeded_time", word!("0")),
-    ("current_eviction_exceeded_time", word!("0")),
+    (
+        "total_eviction_exceeded_time",
+        show!(|v| v.ks.stats.over_limit_us / 1000 + over_limit_ms(v)),
+    ),
+    (
+        "current_eviction_exceeded_time",
+        show!(|v| over_limit_ms(v)),
+    ),
     ("keyspace_hits", show!(|v| v.ks.stats.hits)),
     ("keyspace_misses", show!(|v| v.ks.stats.misses)),
     ("pubsub_channels", show!(|v| v.shared.pubsub.channels.len())),

@@ -23,9 +23,22 @@ pub enum Room {
 
 /// Evicts keys until `maxmemory` is kept, for as long as `maxmemory-eviction-tenacity` allows.
 pub fn make_room(ks: &mut Keyspace, inst: &mut dyn Instance) -> Room {
+    let room = search(ks, inst);
+    let stats = &mut ks.stats;
+    if room != Room::Enough {
+        stats
+            .over_limit_since_us
+            .get_or_insert_with(|| inst.mono_us());
+    } else if let Some(since) = stats.over_limit_since_us.take() {
+        stats.over_limit_us += inst.mono_us().saturating_sub(since);
+    }
+    room
+}
+
+fn search(ks: &mut Keyspace, inst: &mut dyn Instance) -> Room {
     let limit = ks.limits.memory_max;
     let kept = |ks: &Keyspace, inst: &mut dyn Instance| {
-        inst.used_memory().saturating_sub(ks.owed_bytes()) <= limit
+        inst.used_memory().saturating_sub(ks.ledger().owed_bytes()) <= limit
     };
     if limit == 0 || kept(ks, inst) {
         return Room::Enough;

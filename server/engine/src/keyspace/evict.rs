@@ -4,12 +4,9 @@
 //! 16 candidates, which keeps the best of what was seen so far, and the best of the pool goes. With ten samples that is
 //! hardly worse than a perfect choice.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
+use super::Keyspace;
 use super::access::{lfu_counter, lru_idle};
-use super::garbage::{HUGE, Promised};
-use super::{Garbage, Keyspace};
+use super::garbage::{HUGE, LARGE};
 use crate::base::effect::EventClass;
 use crate::base::limits::{EvictionRule, Limits};
 use crate::structure::record::Record;
@@ -35,8 +32,6 @@ pub(crate) struct Evictor {
     pool: Vec<Candidate>,
     /// Database that a random choice looks at next.
     next_db: usize,
-    /// Bytes of evicted values that are freed elsewhere.
-    owed: Arc<AtomicU64>,
 }
 
 impl Evictor {
@@ -73,32 +68,19 @@ impl Keyspace {
         found.is_some()
     }
 
-    /// Bytes of evicted values that are on their way to be freed.
-    pub fn owed_bytes(&self) -> u64 {
-        self.evictor.owed.load(Ordering::Relaxed)
-    }
-
     fn evict(&mut self, slot: Slot, key: &[u8]) {
-        let before = self.garbage.len();
-        self.remove(slot);
-        for garbage in self.garbage.split_off(before) {
-            self.settle(garbage);
-        }
+        // Its memory is wanted at once, unless freeing it takes too long here.
+        let (del, at_once): (&[u8], _) = if self.limits.lazy_eviction {
+            (b"UNLINK", LARGE)
+        } else {
+            (b"DEL", HUGE)
+        };
+        self.remove_within(slot, at_once);
         self.stats.evicted += 1;
-        self.propagate(&[b"DEL", key]);
+        self.propagate(&[del, key]);
         let db = self.current;
         self.touch_watchers(db, key);
         self.notify(EventClass::EVICTED, "evicted", key);
-    }
-
-    /// Frees what the removal put aside, unless that takes too long here.
-    fn settle(&mut self, garbage: Garbage) {
-        if let Garbage::Object(object) = garbage
-            && (self.limits.lazy_eviction || object.weight() > HUGE)
-        {
-            let promised = Promised::new(object, &self.evictor.owed);
-            self.garbage.push(Garbage::Evicted(promised));
-        }
     }
 
     /// A random key, database after database.

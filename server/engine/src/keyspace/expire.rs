@@ -4,45 +4,65 @@ use super::Keyspace;
 use crate::base::effect::EventClass;
 use crate::structure::table::Slot;
 
+/// What active expiry did in one database.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cycle {
+    /// Keys that were looked at.
+    pub sampled: usize,
+    /// Keys or fields that were removed.
+    pub removed: usize,
+    /// There is more to do.
+    pub cut_short: bool,
+}
+
 impl Keyspace {
     /// Removes a key whose time has come, as a change of its own.
     pub(super) fn expire_key(&mut self, slot: Slot, key: &[u8]) {
         self.remove(slot);
         self.stats.expired += 1;
-        let del: &[u8] = if self.limits.lazy_expire {
-            b"UNLINK"
-        } else {
-            b"DEL"
-        };
-        self.propagate(&[del, key]);
+        self.propagate(&[self.expired_del(), key]);
         let db = self.current;
         self.touch_watchers(db, key);
         self.notify(EventClass::EXPIRED, "expired", key);
     }
 
+    /// The command that tells others of it.
+    pub(super) fn expired_del(&self) -> &'static [u8] {
+        if self.limits.lazy_expire {
+            b"UNLINK"
+        } else {
+            b"DEL"
+        }
+    }
+
     /// Looks for expired keys in the selected database: samples of `per_loop` keys with an expiry, again while more
-    /// than `stale_percent` of a sample had expired and `go_on` allows. Answers how many were removed.
+    /// than `stale_percent` of a sample had expired and `go_on` allows.
     pub fn expire_cycle(
         &mut self,
         per_loop: usize,
         stale_percent: usize,
         go_on: &mut dyn FnMut() -> bool,
-    ) -> usize {
-        let mut removed = 0;
+    ) -> Cycle {
+        let mut cycle = Cycle::default();
         loop {
             let sampled = per_loop.min(self.here().expiring());
             if sampled == 0 {
                 self.dbs[self.current].avg_ttl_ms = 0;
-                return removed;
+                return cycle;
             }
             let (expired, ttl_sum) = self.sample_expired(sampled);
             let found = expired.len();
             self.note_ttl(ttl_sum, sampled - found.min(sampled));
+            cycle.sampled += sampled;
             for key in expired {
-                removed += usize::from(self.find(&key).is_none());
+                cycle.removed += usize::from(self.find(&key).is_none());
             }
-            if found * 100 <= sampled * stale_percent || !go_on() {
-                return removed;
+            if found * 100 <= sampled * stale_percent {
+                return cycle;
+            }
+            if !go_on() {
+                cycle.cut_short = true;
+                return cycle;
             }
         }
     }

@@ -3,16 +3,18 @@
 //! Each database keeps its hashes with expiring fields ordered by their next expiry. Invariant: the index names exactly the
 //! hashes for which [`hash_ttl::next_expire`] answers a time, with that time; whatever adds, removes or changes a value
 //! tells it. So an expired field is never seen: a look-up compares one number with the clock, and removes what is due
-//! from its key if that number is past.
+//! from its key if that number is past. From a table it removes only so many at a time; the rest is hidden by the table
+//! itself, until the next look-up or active expiry gets to it. A hash of which nothing is left goes as a whole.
 
 use std::collections::BTreeSet;
 
 use super::Keyspace;
+use super::expire::Cycle;
 use crate::base::effect::EventClass;
 use crate::structure::table::Slot;
 use crate::value::{Kind, ValueRef, hash_ttl};
 
-/// Fields removed between two looks at the clock.
+/// Fields removed between two looks at the clock, and by one look-up.
 const BATCH: usize = 64;
 
 /// Hashes of one database by their next expiry, Unix milliseconds.
@@ -112,26 +114,30 @@ impl Keyspace {
         if !due || self.keep_expired {
             return Some(slot);
         }
-        self.remove_due_fields(slot, key, usize::MAX).0
+        self.remove_due_fields(slot, key).0
     }
 
-    /// Removes up to `limit` expired fields, as a change of its own. Answers the key, if it is still there, and how many went.
-    fn remove_due_fields(&mut self, slot: Slot, key: &[u8], limit: usize) -> (Option<Slot>, usize) {
+    /// Removes a batch of expired fields, as a change of its own. Answers the key, if it is still there, and how many went.
+    fn remove_due_fields(&mut self, slot: Slot, key: &[u8]) -> (Option<Slot>, usize) {
+        if let Some(count) = self.many_dead_fields(slot) {
+            self.remove(slot);
+            self.propagate(&[self.expired_del(), key]);
+            self.fields_expired(key, count);
+            self.notify(EventClass::GENERIC, "del", key);
+            return (None, count);
+        }
         let mut removed = Vec::new();
-        let slot = self.take_due_fields(slot, limit, &mut removed);
+        let slot = self.take_due_fields(slot, BATCH, &mut removed);
         if removed.is_empty() {
             return (Some(slot), 0);
         }
-        self.stats.expired_fields += removed.len() as u64;
         for names in removed.chunks(BATCH) {
             let mut command: Vec<&[u8]> = vec![b"HDEL", key];
             command.extend(names.iter().map(Vec::as_slice));
             self.propagate(&command);
         }
-        let db = self.current;
-        self.touch_watchers(db, key);
-        self.notify(EventClass::HASH, "hexpired", key);
-        let empty = self.view(slot).count() == 0;
+        self.fields_expired(key, removed.len());
+        let empty = self.view(slot).is_empty();
         if empty {
             self.remove(slot);
             self.notify(EventClass::GENERIC, "del", key);
@@ -139,12 +145,38 @@ impl Keyspace {
         ((!empty).then_some(slot), removed.len())
     }
 
+    /// Number of fields of a table that is dead as a whole and has more of them than are named one by one.
+    fn many_dead_fields(&self, slot: Slot) -> Option<usize> {
+        match self.view(slot) {
+            ValueRef::Hash(table) if table.is_dead(self.now_ms) => {
+                Some(table.stored_len()).filter(|count| *count > BATCH)
+            }
+            _ => None,
+        }
+    }
+
+    fn fields_expired(&mut self, key: &[u8], count: usize) {
+        self.stats.expired_fields += count as u64;
+        let db = self.current;
+        self.touch_watchers(db, key);
+        self.notify(EventClass::HASH, "hexpired", key);
+    }
+
+    /// A field that its table only hid was removed, because another one takes its name.
+    #[cold]
+    pub fn hidden_field_went(&mut self, slot: Slot, name: &[u8]) {
+        let key: Box<[u8]> = self.record(slot).key().into();
+        self.propagate(&[b"HDEL", &key, name]);
+        self.fields_expired(&key, 1);
+    }
+
+    /// Takes all expired fields out of a packed hash, and up to `limit` out of a table.
     fn take_due_fields(&mut self, slot: Slot, limit: usize, removed: &mut Vec<Vec<u8>>) -> Slot {
         let now = self.now_ms;
         if matches!(self.view(slot), ValueRef::Packed(..)) {
             let edited = self
                 .change(slot)
-                .edit_packed(|blob| hash_ttl::packed_remove_due(blob, now, limit, removed));
+                .edit_packed(|blob| hash_ttl::packed_remove_due(blob, now, removed));
             return edited.0;
         }
         self.change(slot)
@@ -159,7 +191,7 @@ impl Keyspace {
             return true;
         }
         let slot = self.take_due_fields(slot, usize::MAX, &mut Vec::new());
-        let left = self.view(slot).count() > 0;
+        let left = !self.view(slot).is_empty();
         if !left {
             self.remove(slot);
         }
@@ -167,9 +199,8 @@ impl Keyspace {
     }
 
     /// Removes expired fields in the selected database, those first that expired first, as long as `go_on` allows.
-    /// Answers how many went.
-    pub fn expire_fields(&mut self, go_on: &mut dyn FnMut() -> bool) -> usize {
-        let mut total = 0;
+    pub fn expire_fields(&mut self, go_on: &mut dyn FnMut() -> bool) -> Cycle {
+        let mut cycle = Cycle::default();
         while self.here().fields.next_ms() < self.now_ms {
             let Some((_, key)) = self.here().fields.order.first().cloned() else {
                 break;
@@ -178,11 +209,12 @@ impl Keyspace {
             let Some(slot) = self.here().keys.find(hash, &key) else {
                 unreachable!("the index names hashes that exist");
             };
-            total += self.remove_due_fields(slot, &key, BATCH).1;
+            cycle.removed += self.remove_due_fields(slot, &key).1;
             if !go_on() {
+                cycle.cut_short = self.here().fields.next_ms() < self.now_ms;
                 break;
             }
         }
-        total
+        cycle
     }
 }

@@ -1,8 +1,12 @@
 //! What is freed elsewhere: values and whole tables whose destruction would hold the loop up.
+//!
+//! Memory that is on its way to be freed is counted as free already as far as `maxmemory` goes, so that nothing else has to
+//! go for it, and no command is refused that fits in a moment.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use super::field_expire::FieldIndex;
 use crate::structure::keyed;
 use crate::value::Object;
 
@@ -12,40 +16,87 @@ pub const LARGE: usize = 64;
 /// millisecond.
 pub const HUGE: usize = 10_000;
 
+/// What is on its way to be freed: written by the thread that puts it aside and by the one that frees it.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    pending: AtomicU64,
+    freed: AtomicU64,
+    owed: AtomicU64,
+}
+
+impl Ledger {
+    /// Values that wait (`lazyfree_pending_objects`); a flushed database counts its keys.
+    pub fn pending(&self) -> u64 {
+        self.pending.load(Relaxed)
+    }
+
+    /// Values freed so far (`lazyfreed_objects`).
+    pub fn freed(&self) -> u64 {
+        self.freed.load(Relaxed)
+    }
+
+    /// Bytes that will soon be free, about.
+    pub fn owed_bytes(&self) -> u64 {
+        self.owed.load(Relaxed)
+    }
+
+    /// Counts what is freed from 0 again.
+    pub(super) fn forget_freed(&self) {
+        self.freed.store(0, Relaxed);
+    }
+}
+
 /// Something to drop on another thread.
 #[derive(Debug)]
-pub enum Garbage {
-    /// One large value.
-    Object(Box<Object>),
-    /// One large value that was evicted.
-    Evicted(Promised),
-    /// All keys of a flushed database.
-    Keys(Box<keyed::Garbage<Object>>),
-}
-
-/// An evicted value whose memory will soon be free: until then its bytes are owed, so that nothing else has to go for them.
-#[derive(Debug)]
-pub struct Promised {
+pub struct Garbage {
+    /// One large value, ...
     object: Option<Box<Object>>,
+    /// ... or all keys of a flushed database, and which of them have fields that expire.
+    keys: Option<(Box<keyed::Garbage<Object>>, FieldIndex)>,
+    objects: u64,
     bytes: u64,
-    owed: Arc<AtomicU64>,
+    ledger: Arc<Ledger>,
 }
 
-impl Promised {
-    pub(super) fn new(object: Box<Object>, owed: &Arc<AtomicU64>) -> Promised {
-        let bytes = object.mem_estimate() as u64;
-        owed.fetch_add(bytes, Ordering::Relaxed);
-        Promised {
-            object: Some(object),
+impl Garbage {
+    /// One value of about so many bytes.
+    pub(super) fn of_object(object: Box<Object>, bytes: usize, ledger: &Arc<Ledger>) -> Garbage {
+        let mut garbage = Garbage::noted(1, bytes, ledger);
+        garbage.object = Some(object);
+        garbage
+    }
+
+    /// All keys of a database, of about so many bytes.
+    pub(super) fn of_keys(
+        keys: keyed::Garbage<Object>,
+        fields: FieldIndex,
+        bytes: usize,
+        ledger: &Arc<Ledger>,
+    ) -> Garbage {
+        let mut garbage = Garbage::noted(keys.len(), bytes, ledger);
+        garbage.keys = Some((Box::new(keys), fields));
+        garbage
+    }
+
+    fn noted(objects: usize, bytes: usize, ledger: &Arc<Ledger>) -> Garbage {
+        let (objects, bytes) = (objects as u64, bytes as u64);
+        ledger.pending.fetch_add(objects, Relaxed);
+        ledger.owed.fetch_add(bytes, Relaxed);
+        Garbage {
+            object: None,
+            keys: None,
+            objects,
             bytes,
-            owed: Arc::clone(owed),
+            ledger: Arc::clone(ledger),
         }
     }
 }
 
-impl Drop for Promised {
+impl Drop for Garbage {
     fn drop(&mut self) {
-        drop(self.object.take());
-        self.owed.fetch_sub(self.bytes, Ordering::Relaxed);
+        drop((self.object.take(), self.keys.take()));
+        self.ledger.owed.fetch_sub(self.bytes, Relaxed);
+        self.ledger.pending.fetch_sub(self.objects, Relaxed);
+        self.ledger.freed.fetch_add(self.objects, Relaxed);
     }
 }

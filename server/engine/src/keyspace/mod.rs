@@ -19,11 +19,12 @@ pub mod relocate;
 pub mod weigh;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 pub use access::lru_clock;
 pub use change::Change;
 pub use db::Db;
-pub use garbage::Garbage;
+pub use garbage::{Garbage, Ledger};
 
 use crate::base::effect::{Effects, Event, EventClass};
 use crate::base::limits::Limits;
@@ -47,8 +48,18 @@ pub struct KeyStats {
     pub expired: u64,
     /// Hash fields removed because their time had come.
     pub expired_fields: u64,
+    /// Part of the sampled keys that had expired, a moving mean from 0 to 1.
+    pub stale: f64,
+    /// Times that active expiry had used up its share of the time with more to do.
+    pub expire_capped: u64,
+    /// Time that active expiry took, microseconds.
+    pub expire_us: u64,
     /// Keys removed for want of memory.
     pub evicted: u64,
+    /// Since when `maxmemory` is exceeded, monotonic microseconds.
+    pub over_limit_since_us: Option<u64>,
+    /// How long it was exceeded before, microseconds.
+    pub over_limit_us: u64,
 }
 
 #[inline]
@@ -83,6 +94,8 @@ pub struct Keyspace {
     evictor: evict::Evictor,
     /// Values that wait to be freed elsewhere.
     pub(crate) garbage: Vec<Garbage>,
+    /// Those and what is being freed now.
+    ledger: Arc<Ledger>,
     /// Expired keys stay (a load is under way).
     pub keep_expired: bool,
     /// Reads do not refresh the access clock (CLIENT NO-TOUCH, or a child shares the memory).
@@ -112,6 +125,7 @@ impl Keyspace {
             hasher,
             evictor: evict::Evictor::default(),
             garbage: Vec::new(),
+            ledger: Arc::default(),
             keep_expired: false,
             no_touch: false,
             active_expire: true,
@@ -341,10 +355,15 @@ impl Keyspace {
 
     /// Removes a key; a large value is freed elsewhere.
     pub fn remove(&mut self, slot: Slot) {
+        self.remove_within(slot, garbage::LARGE);
+    }
+
+    /// As [`Self::remove`]; a value of up to so many elements is freed at once.
+    fn remove_within(&mut self, slot: Slot, elements: usize) {
         self.forget_fields(slot);
         let removed = self.keys().remove(slot);
         if let Some(object) = removed.into_heap() {
-            self.discard(object);
+            self.put_aside(object, elements);
         }
     }
 
@@ -464,9 +483,35 @@ impl Keyspace {
 
     /// Puts a value aside to be freed: at once if it is small, by whoever calls [`Self::take_garbage`] if not.
     pub fn discard(&mut self, object: Box<Object>) {
-        if object.weight() > garbage::LARGE {
-            self.garbage.push(Garbage::Object(object));
+        self.put_aside(object, garbage::LARGE);
+    }
+
+    fn put_aside(&mut self, object: Box<Object>, elements: usize) {
+        if object.weight() > elements {
+            let bytes = self.worth(|| object.mem_estimate());
+            self.garbage
+                .push(Garbage::of_object(object, bytes, &self.ledger));
         }
+    }
+
+    /// What garbage weighs: nobody asks as long as there is no limit.
+    fn worth(&self, estimate: impl FnOnce() -> usize) -> usize {
+        if self.limits.memory_max == 0 {
+            0
+        } else {
+            estimate()
+        }
+    }
+
+    /// What is on its way to be freed.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Counts everything from 0 again (CONFIG RESETSTAT).
+    pub fn reset_stats(&mut self) {
+        self.stats = KeyStats::default();
+        self.ledger.forget_freed();
     }
 
     /// Values that wait to be freed; dropping them may take long.
@@ -510,10 +555,13 @@ impl Keyspace {
             }
         }
         let removed = self.dbs[db].keys.len();
-        self.ttl_hashes -= std::mem::take(&mut self.dbs[db].fields).len();
+        let fields = std::mem::take(&mut self.dbs[db].fields);
+        self.ttl_hashes -= fields.len();
         if removed > 0 {
+            let keys = self.dbs[db].keys.clear();
+            let bytes = self.worth(|| weigh::keys_estimate(&keys));
             self.garbage
-                .push(Garbage::Keys(Box::new(self.dbs[db].keys.clear())));
+                .push(Garbage::of_keys(keys, fields, bytes, &self.ledger));
         }
         removed
     }

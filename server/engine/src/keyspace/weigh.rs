@@ -1,6 +1,8 @@
 //! What keys weigh: estimates for MEMORY USAGE, INFO and eviction.
 
 use super::Keyspace;
+use crate::structure::keyed;
+use crate::structure::record::{PayloadRef, Record};
 use crate::value::Object;
 
 impl Keyspace {
@@ -34,12 +36,25 @@ impl Object {
                 table.mem_bytes() + scaled(table.iter().map(|m| m.mem_bytes()), table.len())
             }
             Object::Hash(table) => {
-                table.mem_bytes() + scaled(table.iter().map(|f| f.mem_bytes()), table.len())
+                let fields = table.iter().map(|f| f.mem_bytes());
+                table.mem_bytes() + scaled(fields, table.stored_len())
             }
             Object::Zset(ranked) => ranked.mem_bytes(),
             Object::Stream(stream) => stream.mem_bytes(),
         }
     }
+}
+
+/// About how many bytes freeing these keys will bring.
+pub(super) fn keys_estimate(keys: &keyed::Garbage<Object>) -> usize {
+    let key = |record: &Record<Object>| {
+        let value = match record.payload() {
+            PayloadRef::Heap(object) => object.mem_estimate(),
+            _ => 0,
+        };
+        record.mem_bytes() + value
+    };
+    keys.mem_bytes() + scaled(keys.iter().map(key), keys.len())
 }
 
 fn scaled(sizes: impl Iterator<Item = usize>, count: usize) -> usize {

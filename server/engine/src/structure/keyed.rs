@@ -28,6 +28,16 @@ impl<O> Garbage<O> {
     pub fn is_empty(&self) -> bool {
         self.table.is_empty()
     }
+
+    /// All records, in no order.
+    pub fn iter(&self) -> Iter<'_, Record<O>> {
+        self.table.iter()
+    }
+
+    /// Bytes of the table, without the records.
+    pub fn mem_bytes(&self) -> usize {
+        self.table.mem_bytes()
+    }
 }
 
 /// The keys of one database.

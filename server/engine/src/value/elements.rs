@@ -40,6 +40,14 @@ impl<'a> ValueRef<'a> {
         }
     }
 
+    /// Whether a collection has no elements. Found at once, which [`Self::count`] is not for every hash.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            ValueRef::Hash(hash) => hash.is_empty(),
+            other => other.count() == 0,
+        }
+    }
+
     /// The elements of a list or set, in order of the encoding.
     pub fn each(&self, visit: &mut dyn FnMut(Entry<'_>)) {
         match *self {

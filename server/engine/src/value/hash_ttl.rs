@@ -8,15 +8,18 @@
 //!
 //! A table ([`HashTable`]) keeps beside its fields an ordered set of (expiry, hash of the name), 16 bytes each, as soon
 //! as a field expires. Invariant: the set holds exactly the marked fields of the table; no change gets past it, because
-//! the table is only lent out to read.
+//! all changes are made here.
+//!
+//! Many fields may expire at the same moment, more than can be removed in one go. Until they are, they are **hidden**: nothing
+//! here shows a field whose time came before `hidden_ms`, except to those who remove it.
 
 use std::collections::BTreeSet;
-use std::ops::Deref;
 
 use cairn_format::encoding::listpack::{self, Entry};
 
 use super::elements::pack;
 use super::{Encoding, ValueRef};
+use crate::base::random::Random;
 use crate::structure::record::Field;
 use crate::structure::table::{Hasher, Slot, Table};
 
@@ -49,16 +52,15 @@ impl Ttl {
 pub struct HashTable {
     fields: Table<Field>,
     due: BTreeSet<(i64, u64)>,
+    /// Fields that expire before this are hidden, Unix milliseconds.
+    hidden_ms: i64,
 }
 
-impl Deref for HashTable {
-    type Target = Table<Field>;
+/// Nothing is hidden.
+const NOTHING: i64 = i64::MIN;
 
-    #[inline]
-    fn deref(&self) -> &Table<Field> {
-        &self.fields
-    }
-}
+/// Draws for a field that is not hidden before they are counted instead.
+const DRAWS: usize = 16;
 
 impl HashTable {
     /// An empty hash.
@@ -66,7 +68,84 @@ impl HashTable {
         HashTable {
             fields: Table::new(hasher),
             due: BTreeSet::new(),
+            hidden_ms: NOTHING,
         }
+    }
+
+    /// The hash function of the names.
+    #[inline]
+    pub fn hasher(&self) -> Hasher {
+        self.fields.hasher()
+    }
+
+    /// Number of fields. While some are hidden they have to be counted.
+    #[inline]
+    pub fn len(&self) -> usize {
+        match self.hidden_ms {
+            NOTHING => self.fields.len(),
+            hidden => self.fields.len() - self.due.range(..(hidden, 0)).count(),
+        }
+    }
+
+    /// No fields.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty() || (self.hidden_ms != NOTHING && self.is_dead(self.hidden_ms))
+    }
+
+    /// Number of fields that lie here, hidden ones included.
+    #[inline]
+    pub fn stored_len(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// Whether all fields expired before `now`.
+    pub fn is_dead(&self, now: i64) -> bool {
+        self.due.len() == self.fields.len() && self.due.last().is_some_and(|(at, _)| *at < now)
+    }
+
+    #[inline]
+    fn is_hidden(&self, field: &Field) -> bool {
+        self.hidden_ms != NOTHING && field.expire().is_some_and(|at| at < self.hidden_ms)
+    }
+
+    /// The field whose hash is `hash`.
+    #[inline]
+    pub fn find(&self, hash: u64, name: &[u8]) -> Option<Slot> {
+        let slot = self.fields.find(hash, name)?;
+        (!self.is_hidden(self.fields.get(slot))).then_some(slot)
+    }
+
+    /// The field in a slot.
+    #[inline]
+    pub fn get(&self, slot: Slot) -> &Field {
+        self.fields.get(slot)
+    }
+
+    /// Any field, each as likely as any other.
+    pub fn random(&self, random: &mut Random) -> Option<&Field> {
+        for _ in 0..DRAWS {
+            let field = self.fields.get(self.fields.random(random)?);
+            if !self.is_hidden(field) {
+                return Some(field);
+            }
+        }
+        let nth = random.index(self.len().max(1));
+        self.iter().nth(nth)
+    }
+
+    /// One step of HSCAN: see [`Table::scan`].
+    pub fn scan(&self, cursor: u64, visit: &mut dyn FnMut(&Field)) -> u64 {
+        self.fields.scan(cursor, &mut |field| {
+            if !self.is_hidden(field) {
+                visit(field);
+            }
+        })
+    }
+
+    /// All fields, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Field> {
+        self.fields.iter().filter(|field| !self.is_hidden(field))
     }
 
     /// When the next field expires.
@@ -114,39 +193,55 @@ impl HashTable {
     /// Gives a field an expiry or takes it away; nothing happens if it is not there.
     pub fn set_expire(&mut self, name: &[u8], at: Option<i64>) {
         let hash = self.fields.hasher().hash(name);
-        if let Some(slot) = self.fields.find(hash, name) {
+        if let Some(slot) = self.find(hash, name) {
             let old = self.fields.get(slot).expire();
             self.fields.update(slot, |field| field.set_expire(at));
             self.index(hash, old, at);
         }
     }
 
-    /// Removes a field; whether it was there.
-    pub fn remove(&mut self, name: &[u8]) -> bool {
+    /// Removes a field, a hidden one only if that is asked for; whether it was there.
+    pub fn remove(&mut self, name: &[u8], hidden: bool) -> bool {
         let hash = self.fields.hasher().hash(name);
         let Some(slot) = self.fields.find(hash, name) else {
             return false;
         };
+        if self.is_hidden(self.fields.get(slot)) != hidden {
+            return false;
+        }
         let removed = self.fields.remove(slot);
         self.index(hash, removed.expire(), None);
         true
     }
 
-    /// Removes up to `limit` fields that expired before `now`, the earliest first, and names them.
+    /// Whether a field of this name is hidden here.
+    #[inline]
+    pub fn hides(&self, name: &[u8]) -> bool {
+        self.hidden_ms != NOTHING && {
+            let hash = self.fields.hasher().hash(name);
+            let found = self.fields.find(hash, name);
+            found.is_some_and(|slot| self.is_hidden(self.fields.get(slot)))
+        }
+    }
+
+    /// Removes up to `limit` fields that expired before `now`, the earliest first, and names them. Those that are left are
+    /// hidden from now on.
     pub fn remove_due(&mut self, now: i64, limit: usize, removed: &mut Vec<Vec<u8>>) {
         let hasher = self.fields.hasher();
-        for _ in 0..limit {
-            match self.due.first() {
-                Some(&(at, hash)) if at < now => {
-                    self.due.pop_first();
-                    let slot = self.fields.find_by(hash, |f| {
-                        f.expire() == Some(at) && hasher.hash(f.key()) == hash
-                    });
-                    removed.extend(slot.map(|slot| self.fields.remove(slot).key().to_vec()));
-                }
-                _ => break,
+        let mut left = limit;
+        while let Some(&(at, hash)) = self.due.first().filter(|(at, _)| *at < now) {
+            if left == 0 {
+                self.hidden_ms = now;
+                return;
             }
+            left -= 1;
+            self.due.pop_first();
+            let slot = self.fields.find_by(hash, |f| {
+                f.expire() == Some(at) && hasher.hash(f.key()) == hash
+            });
+            removed.extend(slot.map(|slot| self.fields.remove(slot).key().to_vec()));
         }
+        self.hidden_ms = NOTHING;
     }
 
     #[inline]
@@ -275,14 +370,13 @@ pub fn packed_set_expire(blob: &mut Vec<u8>, field: &[u8], new: Option<i64>) {
     }
 }
 
-/// Removes up to `limit` fields that expired before `now` from a packed hash, and names them.
-pub fn packed_remove_due(blob: &mut Vec<u8>, now: i64, limit: usize, removed: &mut Vec<Vec<u8>>) {
+/// Removes the fields that expired before `now` from a packed hash, and names them.
+pub fn packed_remove_due(blob: &mut Vec<u8>, now: i64, removed: &mut Vec<Vec<u8>>) {
     let entries = pack(blob);
     let mut triples = entries.iter().map(|(_, entry)| entry);
     let mut count = 0;
     while let (Some(name), Some(_), Some(at)) = (triples.next(), triples.next(), triples.next())
         && expiry(at).is_some_and(|at| at < now)
-        && count < limit
     {
         removed.push(name.to_bytes().into_owned());
         count += 1;

@@ -168,9 +168,9 @@ impl Object {
             Object::Str(_) | Object::Packed(_) => 1,
             Object::List(l) => l.node_count(),
             Object::Set(t) => t.len(),
-            Object::Hash(t) => t.len(),
+            Object::Hash(t) => t.stored_len(),
             Object::Zset(z) => z.len(),
-            Object::Stream(s) => s.len() as usize / 64 + 1,
+            Object::Stream(s) => s.len() as usize / 64 + s.pending_len() + 1,
         }
     }
 }

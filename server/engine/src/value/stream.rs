@@ -263,6 +263,11 @@ impl Stream {
         Ok(())
     }
 
+    /// Number of pending entries of all groups.
+    pub fn pending_len(&self) -> usize {
+        self.groups.values().map(Group::pending_len).sum()
+    }
+
     /// Heap bytes of nodes and groups. Nodes are measured up to 64, beyond that extrapolated from the first 64.
     pub fn mem_bytes(&self) -> usize {
         // An entry of the map costs its key and value, and about as much again in nodes that are half full.

@@ -136,7 +136,7 @@ impl Stage {
         self.world.now.mono_us += ms * 1000;
         self.engine.set_now(self.world.now);
         self.engine.time_out(&mut self.world);
-        while self.engine.expire(&mut self.world, 1000) > 0 {}
+        while self.engine.expire(&mut self.world, 1000).removed > 0 {}
         self.hand_out();
     }
 

@@ -140,7 +140,7 @@ fn getdel(cx: &mut Ctx, args: &Args) -> Outcome {
             && let Some(at) = slot
         {
             let (at, _) = remove_field(cx.ks, at, name);
-            slot = Some(at).filter(|at| cx.ks.view(*at).count() > 0);
+            slot = Some(at).filter(|at| !cx.ks.view(*at).is_empty());
             if slot.is_none() {
                 cx.ks.remove(at);
             }

@@ -60,8 +60,8 @@ fn one(cx: &mut Ctx, key: &[u8]) -> Outcome {
 fn random_field(cx: &mut Ctx, slot: Slot) -> (Vec<u8>, Vec<u8>) {
     let mut random = cx.ks.random.clone();
     let found = match cx.ks.view(slot) {
-        ValueRef::Hash(table) => table.random(&mut random).map(|at| {
-            let (name, value) = table.get(at).pair();
+        ValueRef::Hash(table) => table.random(&mut random).map(|field| {
+            let (name, value) = field.pair();
             (name.to_vec(), value.to_vec())
         }),
         packed => pairs(packed).nth(random.index(packed.count())),

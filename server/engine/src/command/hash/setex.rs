@@ -141,7 +141,7 @@ fn set_dead(cx: &mut Ctx, args: &Args, fields: Fields) {
         if was_there {
             removed.push(name);
         }
-        slot = Some(at).filter(|at| cx.ks.view(*at).count() > 0);
+        slot = Some(at).filter(|at| !cx.ks.view(*at).is_empty());
         if slot.is_none() {
             cx.ks.remove(at);
         }

@@ -48,8 +48,17 @@ fn set_in_table(
     value: &[u8],
     ttl: Ttl,
 ) -> Option<bool> {
-    ks.change(slot)
-        .edit_hash(|table| table.set(field, value, ttl))
+    let (new, took_over) = ks.change(slot).edit_hash(|table| {
+        let hidden = table.hides(field);
+        if hidden {
+            table.remove(field, true);
+        }
+        (table.set(field, value, ttl), hidden)
+    })?;
+    if took_over {
+        ks.hidden_field_went(slot, field);
+    }
+    Some(new)
 }
 
 fn set_packed(ks: &mut Keyspace, slot: Slot, field: &[u8], value: &[u8], ttl: Ttl) -> (Slot, bool) {
@@ -85,7 +94,9 @@ pub(super) fn remove_field(ks: &mut Keyspace, slot: Slot, field: &[u8]) -> (Slot
             .change(slot)
             .edit_packed(|blob| hash::packed_remove(blob, field, stride));
     }
-    let removed = ks.change(slot).edit_hash(|table| table.remove(field));
+    let removed = ks
+        .change(slot)
+        .edit_hash(|table| table.remove(field, false));
     (slot, removed.expect("a hash that is not packed is a table"))
 }
 

@@ -151,7 +151,7 @@ impl<'a> FieldChange<'a> {
             return Some(set_expire(cx.ks, slot, name, Some(self.when)));
         }
         let (slot, _) = remove_field(cx.ks, slot, name);
-        if cx.ks.view(slot).count() > 0 {
+        if !cx.ks.view(slot).is_empty() {
             return Some(slot);
         }
         cx.ks.remove(slot);

@@ -104,7 +104,7 @@ fn hdel(cx: &mut Ctx, args: &Args) -> Outcome {
         let was_there;
         (slot, was_there) = remove_field(cx.ks, slot, field);
         removed += u64::from(was_there);
-        if was_there && cx.ks.view(slot).count() == 0 {
+        if was_there && cx.ks.view(slot).is_empty() {
             cx.ks.remove(slot);
             emptied = true;
             break;
