@@ -95,8 +95,24 @@ fn without_a_policy_commands_that_store_are_refused() {
     assert_eq!(bench.line("LPUSH more v"), oom);
     assert_eq!(bench.line("STRLEN k1"), format!(":{}\r\n", VALUE.len()));
     assert_eq!(bench.line("MULTI"), "+OK\r\n");
-    assert_eq!(bench.line("GET k1"), oom);
+    for line in ["GET k1", "MULTI", "WATCH k1"] {
+        assert_eq!(bench.line(line), oom, "{line}");
+    }
     assert_eq!(bench.line("DISCARD"), "+OK\r\n");
+    assert_eq!(bench.line("MULTI"), "+OK\r\n");
+    bench.line("PING");
+    assert!(
+        bench
+            .line("EXEC")
+            .starts_with("-EXECABORT Transaction discarded because of prev")
+    );
+    bench.line("SUBSCRIBE channel");
+    assert_eq!(
+        set(&mut bench, "more"),
+        oom,
+        "before the state of the client"
+    );
+    bench.line("UNSUBSCRIBE");
     for i in 0..8 {
         assert_eq!(bench.line(&format!("DEL k{i}")), ":1\r\n");
     }

@@ -69,7 +69,8 @@ impl Ctx<'_> {
     }
 }
 
-/// The deadline that a timeout in seconds names; 0 waits for ever.
+/// The deadline that a timeout in seconds names, rounded up to milliseconds; 0 waits for ever, and so does, as in Redis,
+/// what is less than a millisecond below it.
 pub fn deadline_seconds(text: &[u8], now_ms: i64) -> Result<Option<i64>, Error> {
     let seconds =
         parse_f64(text).ok_or(Error::new("ERR timeout is not a float or out of range"))?;
@@ -77,19 +78,19 @@ pub fn deadline_seconds(text: &[u8], now_ms: i64) -> Result<Option<i64>, Error> 
     if ms >= i64::MAX as f64 {
         return Err(OUT_OF_RANGE);
     }
-    deadline(ms as i64, seconds < 0.0, now_ms)
+    deadline(ms as i64, now_ms)
 }
 
 /// The deadline that a timeout in milliseconds names; 0 waits for ever.
 pub fn deadline_ms(text: &[u8], now_ms: i64) -> Result<Option<i64>, Error> {
     let ms = parse_i64(text).ok_or(Error::new("ERR timeout is not an integer or out of range"))?;
-    deadline(ms, ms < 0, now_ms)
+    deadline(ms, now_ms)
 }
 
 const OUT_OF_RANGE: Error = Error::new("ERR timeout is out of range");
 
-fn deadline(ms: i64, negative: bool, now_ms: i64) -> Result<Option<i64>, Error> {
-    if negative {
+fn deadline(ms: i64, now_ms: i64) -> Result<Option<i64>, Error> {
+    if ms < 0 {
         return Err(Error::new("ERR timeout is negative"));
     }
     if ms == 0 {

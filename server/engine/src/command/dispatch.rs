@@ -24,7 +24,8 @@ pub fn dispatch(
 ) {
     let before = reply.buf.len();
     let admitted = admit(shared, session, args)
-        .and_then(|command| with_room(ks, shared, session, command, inst));
+        .and_then(|command| with_room(ks, shared, session, command, inst))
+        .and_then(|command| pass(shared, session, command));
     match admitted {
         Ok(command) if session.multi.is_some() && !runs_in_multi(command.0) => {
             let queued = Queued::new(command, args);
@@ -83,7 +84,8 @@ fn exec_refused(ks: &mut Keyspace, session: &mut Session, reason: Error) -> Erro
     ))
 }
 
-/// Finds the command and says why it may not run now.
+/// Finds the command and says why the client may not run it now. The order of the reasons is that of Redis: the client,
+/// memory, the server.
 #[inline]
 fn admit(shared: &mut Shared, session: &mut Session, args: &Args) -> Result<Numbered, Error> {
     let command = look_up(shared, session, args)?;
@@ -92,23 +94,39 @@ fn admit(shared: &mut Shared, session: &mut Session, args: &Args) -> Result<Numb
         reject(shared, command);
         return Err(error::wrong_arity(spec.name));
     }
-    // One test for the ordinary case: nothing stands in the way of anybody.
-    let gate = &shared.gate;
-    if session.authenticated
-        && !gate.loading
-        && gate.refuse_writes.is_none()
-        && session.subscriptions.is_none()
-        && session.multi.is_none()
-    {
+    if session.authenticated && session.multi.is_none() {
         return Ok(command);
     }
-    refusal(gate, session, spec).map_or(Ok(command), |refusal| {
-        if refusal == error::NO_AUTH {
-            shared.stats.auth_denied += 1;
+    let refusal = refusal_of_client(session, spec);
+    if refusal == Some(error::NO_AUTH) {
+        shared.stats.auth_denied += 1;
+    }
+    refused(shared, command, refusal)
+}
+
+fn refused(
+    shared: &mut Shared,
+    command: Numbered,
+    refusal: Option<Error>,
+) -> Result<Numbered, Error> {
+    match refusal {
+        Some(refusal) => {
+            reject(shared, command);
+            Err(refusal)
         }
-        reject(shared, command);
-        Err(refusal)
-    })
+        None => Ok(command),
+    }
+}
+
+/// The command, if the server is in a state to run it.
+#[inline]
+fn pass(shared: &mut Shared, session: &Session, command: Numbered) -> Result<Numbered, Error> {
+    let gate = &shared.gate;
+    if !gate.loading && gate.refuse_writes.is_none() && session.subscriptions.is_none() {
+        return Ok(command);
+    }
+    let refusal = refusal_of_server(gate, session, command.0);
+    refused(shared, command, refusal)
 }
 
 /// The command, if there is memory for it.
@@ -180,7 +198,7 @@ fn unknown_command(args: &Args) -> Error {
     ))
 }
 
-fn refusal(gate: &Gate, session: &Session, spec: &Command) -> Option<Error> {
+fn refusal_of_client(session: &Session, spec: &Command) -> Option<Error> {
     let flags = spec.flags;
     if !session.authenticated && !flags.has(Flags::NO_AUTH) {
         return Some(error::NO_AUTH);
@@ -188,6 +206,11 @@ fn refusal(gate: &Gate, session: &Session, spec: &Command) -> Option<Error> {
     if session.multi.is_some() && flags.has(Flags::NO_MULTI) {
         return Some(Error::text("ERR Command not allowed inside a transaction"));
     }
+    None
+}
+
+fn refusal_of_server(gate: &Gate, session: &Session, spec: &Command) -> Option<Error> {
+    let flags = spec.flags;
     if flags.has(Flags::WRITE)
         && !session.replay
         && let Some(reason) = &gate.refuse_writes

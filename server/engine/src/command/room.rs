@@ -95,7 +95,7 @@ fn may_need_memory(session: &Session, command: &Command) -> bool {
     let denied = |command: &Command| command.flags.has(Flags::DENY_OOM);
     match &session.multi {
         Some(multi) if command.name == "exec" => multi.queue.iter().any(|q| denied(q.command.0)),
-        Some(_) => !matches!(command.name, "discard" | "multi" | "quit" | "reset"),
+        Some(_) => !matches!(command.name, "discard" | "quit" | "reset"),
         None => denied(command),
     }
 }
