@@ -18,6 +18,8 @@ pub const SHARED_MIN: usize = 16 * 1024;
 /// A tail that grew beyond this is made a piece of the chain when the socket is full, so that it is neither copied
 /// as it grows nor moved as it is sent.
 const TAIL_MAX: usize = 64 * 1024;
+/// A tail beyond this is not kept for the next replies.
+const TAIL_KEPT: usize = 256 * 1024;
 /// Pieces in one vectored write.
 const PIECES_MAX: usize = 64;
 /// Bytes written to one client in one turn; the others wait meanwhile.
@@ -203,8 +205,19 @@ impl Output {
             self.chain.pop_front();
         }
         if self.sent == self.tail.len() {
-            self.tail.clear();
             self.sent = 0;
+            self.reuse_tail();
+        }
+    }
+
+    /// Empties the tail. Its memory is kept for the next replies if they are likely to need it: what lies idle here counts
+    /// against `maxmemory`, and keys would have to go for it.
+    fn reuse_tail(&mut self) {
+        let (used, held) = (self.tail.len(), self.tail.capacity());
+        if held > TAIL_KEPT || (held > TAIL_MAX && used < held / 4) {
+            self.tail = Vec::new();
+        } else {
+            self.tail.clear();
         }
     }
 }
@@ -316,5 +329,24 @@ mod tests {
         };
         let (written, done) = output.write_to(&mut socket).unwrap();
         assert!(!done && written < 8 << 20, "{written}");
+    }
+
+    #[test]
+    fn a_large_tail_is_not_kept() {
+        let mut output = Output::new();
+        let mut send = |len: usize| {
+            output.tail().resize(len, b'x');
+            let mut socket = Socket {
+                taken: Vec::new(),
+                room: usize::MAX,
+                per_call: usize::MAX,
+            };
+            assert!(matches!(output.write_to(&mut socket), Ok((sent, true)) if sent == len));
+            output.memory()
+        };
+        assert!(send(TAIL_MAX) >= TAIL_MAX, "the next batch may need it");
+        assert!(send(TAIL_KEPT) >= TAIL_KEPT);
+        assert_eq!(send(10), 0, "it did not");
+        assert_eq!(send(TAIL_KEPT + 1), 0);
     }
 }
