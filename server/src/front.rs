@@ -51,6 +51,8 @@ pub struct Counters {
     pub turn_us: u64,
     /// Longest turn, microseconds.
     pub turn_us_max: u64,
+    /// Most processor time of a turn, microseconds. Without it nobody looks, because each look is a system call.
+    pub turn_cpu_us_max: Option<u64>,
 }
 
 /// What ends the process.

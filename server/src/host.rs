@@ -36,12 +36,14 @@ impl Journal for NoJournal {
     fn log(&self, _level: Level, _line: &str) {}
 }
 
-/// Two clocks: one that never goes back and one that people set.
+/// Two clocks, one that never goes back and one that people set, and what the calling thread has used.
 pub trait Clock {
     /// Microseconds since an arbitrary start; never goes back.
     fn monotonic_us(&self) -> u64;
     /// Microseconds since 1970 of the wall clock.
     fn wall_us(&self) -> i64;
+    /// Microseconds of processor time that the calling thread has had, those in the system included. A system call.
+    fn thread_cpu_us(&self) -> u64;
     /// Milliseconds since 1970 of the wall clock.
     fn wall_ms(&self) -> i64 {
         self.wall_us().div_euclid(1000)

@@ -110,6 +110,7 @@ impl Node {
 
     fn turn(&mut self, events: &Events) {
         let now = self.front.now();
+        let cpu_us = self.watched_cpu_us();
         self.engine.set_now(now);
         self.visit_ready();
         for event in events {
@@ -153,15 +154,25 @@ impl Node {
             // Without its thread the garbage is freed here; nothing else depends on it.
             drop(self.drop_queue.send(garbage));
         }
-        self.count_turn(now.mono_us);
+        self.count_turn(now.mono_us, cpu_us);
     }
 
-    fn count_turn(&mut self, started_us: u64) {
+    /// The thread's processor time, while somebody wants to know the longest turn (DEBUG LOOP-TURN).
+    fn watched_cpu_us(&self) -> Option<u64> {
+        self.front.counters.turn_cpu_us_max?;
+        Some(self.front.host.clock().thread_cpu_us())
+    }
+
+    fn count_turn(&mut self, started_us: u64, started_cpu_us: Option<u64>) {
         let took = self.front.host.clock().monotonic_us() - started_us;
+        let cpu_us = self.watched_cpu_us();
         let counters = &mut self.front.counters;
         counters.turns += 1;
         counters.turn_us += took;
         counters.turn_us_max = counters.turn_us_max.max(took);
+        if let (Some(before), Some(after)) = (started_cpu_us, cpu_us) {
+            counters.turn_cpu_us_max = counters.turn_cpu_us_max.max(Some(after - before));
+        }
     }
 
     // ---- reading ----

@@ -53,6 +53,7 @@ const SUBCOMMANDS: &[(&str, usize, usize, Handler)] = &[
     ("error", 3, 3, error_reply),
     ("listpack", 3, 3, show_listpack),
     ("log", 3, 3, log_line),
+    ("loop-turn", 2, 3, loop_turn),
     ("object", 3, 4, describe),
     ("panic", 2, 2, panics),
     ("pause-cron", 3, 3, pause_cron),
@@ -120,6 +121,29 @@ fn pause_cron(cx: &mut Ctx, args: &Args) -> Outcome {
 fn aof_flush_sleep(cx: &mut Ctx, args: &Args) -> Outcome {
     front(&mut *cx.inst).keeper.flush_sleep_us = args.int(2).unwrap_or(0).max(0) as u64;
     ok(cx)
+}
+
+/// Not in Redis. Two numbers in microseconds, each of the turn of the loop that had most of it: time from the end of its poll
+/// to its last reply, and processor time. The first holds also what others on the machine took, the second does not.
+/// RESET begins anew after its own turn, and from the first RESET on processor time is watched; before, it is null.
+fn loop_turn(cx: &mut Ctx, args: &Args) -> Outcome {
+    let counters = &mut front(&mut *cx.inst).counters;
+    let (longest, cpu) = (counters.turn_us_max, counters.turn_cpu_us_max);
+    match args.get(2) {
+        None => {}
+        Some(word) if word.eq_ignore_ascii_case(b"reset") => {
+            counters.turn_us_max = 0;
+            counters.turn_cpu_us_max = Some(0);
+        }
+        Some(_) => return Err(error::SYNTAX),
+    }
+    cx.reply.array(2);
+    cx.reply.int(longest as i64);
+    match cpu {
+        Some(cpu) => cx.reply.int(cpu as i64),
+        None => cx.reply.null(),
+    }
+    Ok(())
 }
 
 /// There is no replication whose id could be changed; the run's own id stands for it in INFO.
@@ -382,6 +406,10 @@ const HELP_LINES: &[&str] = &[
     "    unit tests to simulate Redis errors.",
     "LOG <message>",
     "    Write <message> to the server log.",
+    "LOOP-TURN [RESET]",
+    "    Show the longest turn of the event loop in microseconds, without the time it",
+    "    waited for work, and the most processor time of a turn, which is watched from",
+    "    the first RESET on. RESET starts anew. Only in Cairn.",
     "REPLICATE <string>",
     "    Replicates the provided string to replicas, allowing data divergence.",
     "OBJECT <key>",

@@ -1,4 +1,4 @@
-//! The two clocks of the system.
+//! The clocks of the system.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -52,6 +52,16 @@ impl Clock for SystemClock {
             Err(before) => -(before.duration().as_micros() as i64),
         }
     }
+
+    fn thread_cpu_us(&self) -> u64 {
+        let mut time = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        // SAFETY: the structure is ours and lives through the call, which writes it or leaves it as it is.
+        unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+        time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1000
+    }
 }
 
 #[cfg(test)]
@@ -65,6 +75,10 @@ mod tests {
         std::thread::sleep(std::time::Duration::from_millis(2));
         assert!(clock.monotonic_us() >= first + 2000);
         assert!(clock.wall_ms() > 1_600_000_000_000);
+        let used = clock.thread_cpu_us();
+        let busy = Instant::now();
+        while busy.elapsed().as_millis() < 20 {}
+        assert!(clock.thread_cpu_us() > used, "a busy thread uses time");
         assert_eq!(
             clock.wall_us() / 1_000_000_000_000,
             clock.wall_ms() / 1_000_000_000

@@ -186,3 +186,32 @@ fn proto_max_bulk_len_is_a_limit() {
             .contains("string exceeds maximum allowed size")
     );
 }
+
+#[test]
+fn the_longest_turn_is_known() {
+    let folder = Folder::new();
+    let server = Setup::cairn(&folder)
+        .with("--enable-debug-command yes")
+        .start();
+    let mut connection = server.connect();
+    connection.good("DEBUG SLEEP 0.5");
+    let (time, cpu) = longest(&mut connection, "DEBUG LOOP-TURN");
+    assert!(time >= 500_000 && cpu.is_none(), "{time} {cpu:?}");
+    assert!(longest(&mut connection, "DEBUG LOOP-TURN RESET").0 >= 500_000);
+    // More keys than are made in no time at all, so that there is processor time to be seen.
+    connection.good("DEBUG POPULATE 20000");
+    let (time, cpu) = longest(&mut connection, "DEBUG LOOP-TURN");
+    assert!(time > 0 && cpu > Some(0), "{time} {cpu:?}");
+    connection.good("DEBUG SLEEP 0.5");
+    let (time, cpu) = longest(&mut connection, "DEBUG LOOP-TURN");
+    assert!(time >= 500_000, "{time}");
+    assert!(cpu < Some(500_000), "sleeping takes no processor: {cpu:?}");
+    assert_eq!(connection.error("DEBUG LOOP-TURN SOON"), "ERR syntax error");
+}
+
+/// Time and processor time of the longest turn, microseconds.
+fn longest(connection: &mut Connection, command: &str) -> (i64, Option<i64>) {
+    let reply = connection.line(command);
+    let numbers = reply.as_array().expect(command);
+    (numbers[0].as_int().expect("a time"), numbers[1].as_int())
+}
