@@ -104,6 +104,63 @@ fn the_error_stays_within_its_bound() {
     }
 }
 
+/// Standard error of an estimate from 16,384 registers.
+const STANDARD_ERROR: f64 = 0.008_125;
+
+/// One that holds these numbers, each mixed with the seed.
+fn of_seed(seed: u64, numbers: std::ops::Range<u64>) -> Vec<u8> {
+    let mut bytes = hll::empty();
+    for number in numbers {
+        let element = (seed << 32 | number).to_le_bytes();
+        hll::add(&mut bytes, &element, DEFAULT_MAX).expect("our own bytes are sound");
+    }
+    bytes
+}
+
+/// Each estimate lies within four standard errors (or one element, where there are few), and the errors of all seeds
+/// together have the spread that theory gives them: a hash that is not even would show here first.
+#[test]
+fn errors_over_many_seeds_have_the_spread_of_theory() {
+    for (n, seeds) in [
+        (10, 200),
+        (100, 200),
+        (1000, 200),
+        (10_000, 100),
+        (100_000, 30),
+        (1_000_000, 5),
+    ] {
+        let mut squares = 0.0;
+        for seed in 1..=seeds {
+            let count = hll::count(&of_seed(seed, 0..n)).expect("sound");
+            let error = (count as f64 - n as f64) / n as f64;
+            let bound = f64::max(4.0 * STANDARD_ERROR, 1.0 / n as f64);
+            assert!(error.abs() <= bound, "seed {seed}: {count} for {n}");
+            squares += error * error;
+        }
+        let spread = (squares / seeds as f64).sqrt();
+        assert!(spread <= 1.3 * STANDARD_ERROR, "{n} elements: {spread}");
+    }
+}
+
+#[test]
+fn a_union_is_what_all_elements_together_would_be() {
+    for n in [10, 100, 1000, 10_000, 100_000, 1_000_000u64] {
+        let (left, right) = (of_seed(7, 0..n * 2 / 3), of_seed(7, n / 3..n));
+        let mut united = Registers::default();
+        united.unite(&left).expect("sound");
+        united.unite(&right).expect("sound");
+        let whole = of_seed(7, 0..n);
+        let registers = Registers::of(&whole).expect("sound");
+        assert_eq!(united.values(), registers.values(), "{n} elements");
+        let mut stored = hll::empty();
+        united.store(&mut stored, DEFAULT_MAX).expect("sound");
+        let counts = [&stored, &whole].map(|bytes| hll::count(bytes).expect("sound"));
+        assert_eq!(counts[0], counts[1]);
+        let error = (counts[0] as f64 - n as f64).abs();
+        assert!(error <= f64::max(3.0 * STANDARD_ERROR * n as f64, 1.0));
+    }
+}
+
 #[test]
 fn a_sparse_one_and_a_dense_one_say_the_same() {
     let mut sparse = filled("x", 400, DEFAULT_MAX);
