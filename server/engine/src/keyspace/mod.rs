@@ -367,6 +367,15 @@ impl Keyspace {
         }
     }
 
+    /// Removes a collection of which nothing is left, and tells of it.
+    #[inline]
+    pub fn remove_if_empty(&mut self, slot: Slot, key: &[u8]) {
+        if self.view(slot).is_empty() {
+            self.remove(slot);
+            self.notify(crate::base::effect::EventClass::GENERIC, "del", key);
+        }
+    }
+
     /// Removes a key by name; whether it existed.
     pub fn delete(&mut self, key: &[u8]) -> bool {
         match self.find(key) {

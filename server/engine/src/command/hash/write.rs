@@ -5,6 +5,7 @@ use crate::base::effect::EventClass;
 use crate::command::Args;
 use crate::command::ctx::Ctx;
 use crate::command::error::{self, Error, Outcome};
+use crate::command::members;
 use crate::command::spec::{Command, Flags, Group, KeySpec};
 use crate::value::hash_ttl::{self, Ttl};
 use crate::value::{Kind, hash};
@@ -88,37 +89,17 @@ pub(super) const HDEL: Command = Command {
     keys: &[KeySpec::one(&["RW", "delete"])],
     complexity: "O(N) where N is the number of fields to be removed.",
     summary: "Remove fields",
-    run: hdel,
+    run: |cx, args| {
+        members::remove(
+            cx,
+            args,
+            Kind::Hash,
+            (EventClass::HASH, "hdel"),
+            remove_field,
+        )
+    },
     ..HSET
 };
-
-fn hdel(cx: &mut Ctx, args: &Args) -> Outcome {
-    let key = args.at(1);
-    let Some(mut slot) = cx.ks.write_kind(key, Kind::Hash)? else {
-        cx.reply.int(0);
-        return Ok(());
-    };
-    let mut removed = 0;
-    let mut emptied = false;
-    for field in args.iter_from(2) {
-        let was_there;
-        (slot, was_there) = remove_field(cx.ks, slot, field);
-        removed += u64::from(was_there);
-        if was_there && cx.ks.view(slot).is_empty() {
-            cx.ks.remove(slot);
-            emptied = true;
-            break;
-        }
-    }
-    if removed > 0 {
-        cx.ks.modified(EventClass::HASH, "hdel", key, removed);
-        if emptied {
-            cx.ks.notify(EventClass::GENERIC, "del", key);
-        }
-    }
-    cx.reply.int(removed as i64);
-    Ok(())
-}
 
 pub(super) const HINCRBY: Command = Command {
     name: "hincrby",

@@ -3,9 +3,10 @@
 use super::ends::take;
 use super::store::End;
 use crate::command::Args;
-use crate::command::blocking::{Wait, deadline_seconds};
+use crate::command::blocking::deadline_seconds;
 use crate::command::ctx::Ctx;
 use crate::command::error::Outcome;
+use crate::command::first;
 use crate::command::spec::{Command, Flags, Group, KeySpec};
 use crate::value::Kind;
 
@@ -32,28 +33,15 @@ pub(super) const BRPOP: Command = Command {
 fn pop(cx: &mut Ctx, args: &Args, end: End) -> Outcome {
     let last = args.len() - 1;
     let deadline_ms = deadline_seconds(args.at(last), cx.ks.now_ms)?;
-    for key in args.iter_from(1).take(last - 1) {
-        let Some(slot) = cx.ks.write_kind(key, Kind::List)? else {
-            continue;
-        };
+    let keys = || args.iter_from(1).take(last - 1);
+    let taken = first::take(cx, Kind::List, keys(), |cx, slot, key| {
         cx.reply.array(2);
         cx.reply.bulk(key);
         take(cx, slot, key, end, 1);
-        let name: &[u8] = if end == End::Head { b"LPOP" } else { b"RPOP" };
-        cx.propagate(&[name, key]);
+        cx.propagate(&[end.pop_command(), key]);
+    })?;
+    if taken {
         return Ok(());
     }
-    if !cx.may_block() {
-        cx.reply.null_array();
-        return Ok(());
-    }
-    cx.block(
-        args,
-        args.iter_from(1).take(last - 1),
-        Wait {
-            deadline_ms,
-            kind: Kind::List,
-            on_missing: false,
-        },
-    )
+    first::wait(cx, args, Kind::List, keys(), deadline_ms)
 }

@@ -30,6 +30,11 @@ impl End {
         if self == End::Head { "lpush" } else { "rpush" }
     }
 
+    /// The command that removes.
+    pub(super) fn pop_command(self) -> &'static [u8] {
+        if self == End::Head { b"LPOP" } else { b"RPOP" }
+    }
+
     /// The event of a removal.
     pub(super) fn pop_event(self) -> &'static str {
         if self == End::Head { "lpop" } else { "rpop" }

@@ -8,6 +8,7 @@ use crate::command::Args;
 use crate::command::blocking::{Wait, deadline_seconds};
 use crate::command::ctx::Ctx;
 use crate::command::error::{self, Error, Outcome};
+use crate::command::first::{self, Several};
 use crate::command::spec::{Command, Flags, Group, KeySpec};
 use crate::value::Kind;
 
@@ -134,8 +135,8 @@ pub(super) const LMPOP: Command = Command {
     complexity: "O(N+M) where N is the number of provided keys and M is the number of elements returned.",
     summary: "Take elements from the first list that is not empty",
     run: |cx, args| {
-        let several = Several::parse(args, 1)?;
-        if !several.pop(cx, args)? {
+        let several = Several::parse(args, 1, end)?;
+        if !pop_first(cx, args, &several)? {
             cx.reply.null_array();
         }
         Ok(())
@@ -154,83 +155,23 @@ pub(super) const BLMPOP: Command = Command {
 };
 
 fn blmpop(cx: &mut Ctx, args: &Args) -> Outcome {
-    let several = Several::parse(args, 2)?;
+    let several = Several::parse(args, 2, end)?;
     let deadline_ms = deadline_seconds(args.at(1), cx.ks.now_ms)?;
-    if several.pop(cx, args)? {
+    if pop_first(cx, args, &several)? {
         return Ok(());
     }
-    if !cx.may_block() {
-        cx.reply.null_array();
-        return Ok(());
-    }
-    let wait = Wait {
-        deadline_ms,
-        kind: Kind::List,
-        on_missing: false,
-    };
-    cx.block(args, several.keys(args), wait)
+    first::wait(cx, args, Kind::List, several.keys(args), deadline_ms)
 }
 
-/// The words of a command that takes from the first of several lists that has any.
-struct Several {
-    /// Argument of the first key.
-    first: usize,
-    keys: usize,
-    from: End,
-    count: usize,
-}
-
-impl Several {
-    /// `number` is the argument that holds the number of keys.
-    fn parse(args: &Args, number: usize) -> Result<Several, Error> {
-        let above_zero = |i: usize, text: &'static str| {
-            let number = args.int(i).ok().and_then(|n| usize::try_from(n).ok());
-            number.filter(|n| *n > 0).ok_or(Error::new(text))
-        };
-        let keys = above_zero(number, "ERR numkeys should be greater than 0")?;
-        let at = keys
-            .checked_add(number + 1)
-            .filter(|at| *at < args.len())
-            .ok_or(error::SYNTAX)?;
-        let from = end(args, at)?;
-        let count = match args.len() - at {
-            1 => 1,
-            3 if args.is(at + 1, "count") => {
-                above_zero(at + 2, "ERR count should be greater than 0")?
-            }
-            _ => return Err(error::SYNTAX),
-        };
-        Ok(Several {
-            first: number + 1,
-            keys,
-            from,
-            count,
-        })
-    }
-
-    fn keys<'a>(&self, args: &Args<'a>) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        args.iter_from(self.first).take(self.keys)
-    }
-
-    /// Takes and replies; false, without a reply, if none of them has anything.
-    fn pop(&self, cx: &mut Ctx, args: &Args) -> Result<bool, Error> {
-        for key in self.keys(args) {
-            let Some(slot) = cx.ks.write_kind(key, Kind::List)? else {
-                continue;
-            };
-            let taken = self.count.min(cx.ks.view(slot).count());
-            cx.reply.array(2);
-            cx.reply.bulk(key);
-            cx.reply.array(taken);
-            take(cx, slot, key, self.from, taken);
-            let name: &[u8] = if self.from == End::Head {
-                b"LPOP"
-            } else {
-                b"RPOP"
-            };
-            cx.propagate(&[name, key, taken.to_string().as_bytes()]);
-            return Ok(true);
-        }
-        Ok(false)
-    }
+/// Takes and replies; false, without a reply, if none of the lists exists.
+fn pop_first(cx: &mut Ctx, args: &Args, several: &Several<End>) -> Result<bool, Error> {
+    first::take(cx, Kind::List, several.keys(args), |cx, slot, key| {
+        let taken = several.count.min(cx.ks.view(slot).count());
+        cx.reply.array(2);
+        cx.reply.bulk(key);
+        cx.reply.array(taken);
+        take(cx, slot, key, several.end, taken);
+        let name = several.end.pop_command();
+        cx.propagate(&[name, key, taken.to_string().as_bytes()]);
+    })
 }

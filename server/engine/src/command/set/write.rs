@@ -5,8 +5,8 @@ use crate::base::effect::EventClass;
 use crate::command::Args;
 use crate::command::ctx::Ctx;
 use crate::command::error::{self, Outcome};
+use crate::command::members;
 use crate::command::spec::{Command, Flags, Group, KeySpec};
-use crate::structure::table::Slot;
 use crate::value::{Kind, set};
 
 pub(super) const SADD: Command = Command {
@@ -43,36 +43,17 @@ pub(super) const SREM: Command = Command {
     keys: &[KeySpec::one(&["RW", "delete"])],
     complexity: "O(N) where N is the number of members to be removed.",
     summary: "Remove members",
-    run: srem,
+    run: |cx, args| {
+        members::remove(
+            cx,
+            args,
+            Kind::Set,
+            (EventClass::SET, "srem"),
+            store::remove,
+        )
+    },
     ..SADD
 };
-
-fn srem(cx: &mut Ctx, args: &Args) -> Outcome {
-    let key = args.at(1);
-    let Some(mut slot) = cx.ks.write_kind(key, Kind::Set)? else {
-        cx.reply.int(0);
-        return Ok(());
-    };
-    let (mut removed, mut emptied) = (0, false);
-    for member in args.iter_from(2) {
-        let was_there;
-        (slot, was_there) = store::remove(cx.ks, slot, member);
-        removed += u64::from(was_there);
-        if was_there && cx.ks.view(slot).count() == 0 {
-            cx.ks.remove(slot);
-            emptied = true;
-            break;
-        }
-    }
-    if removed > 0 {
-        cx.ks.modified(EventClass::SET, "srem", key, removed);
-        if emptied {
-            cx.ks.notify(EventClass::GENERIC, "del", key);
-        }
-    }
-    cx.reply.int(removed as i64);
-    Ok(())
-}
 
 pub(super) const SPOP: Command = Command {
     name: "spop",
@@ -105,15 +86,8 @@ fn spop_one(cx: &mut Ctx, key: &[u8]) -> Outcome {
     cx.ks.modified(EventClass::SET, "spop", key, 1);
     cx.propagate(&[b"SREM", key, &member]);
     cx.reply.bulk(&member);
-    remove_if_empty(cx, slot, key);
+    cx.ks.remove_if_empty(slot, key);
     Ok(())
-}
-
-fn remove_if_empty(cx: &mut Ctx, slot: Slot, key: &[u8]) {
-    if cx.ks.view(slot).count() == 0 {
-        cx.ks.remove(slot);
-        cx.ks.notify(EventClass::GENERIC, "del", key);
-    }
 }
 
 fn spop_count(cx: &mut Ctx, args: &Args) -> Outcome {
@@ -187,7 +161,7 @@ fn smove(cx: &mut Ctx, args: &Args) -> Outcome {
     if from != to {
         let (slot, _) = store::remove(cx.ks, slot, member);
         cx.ks.modified(EventClass::SET, "srem", from, 1);
-        remove_if_empty(cx, slot, from);
+        cx.ks.remove_if_empty(slot, from);
         let slot = store::open(cx.ks, to, member)?;
         if store::add(cx.ks, slot, member).1 {
             cx.ks.modified(EventClass::SET, "sadd", to, 1);

@@ -1,10 +1,11 @@
 //! Taking from sorted sets that may have to be waited for: BZPOPMIN, BZPOPMAX.
 
-use super::remove::take_ranks;
+use super::remove::{pop_command, take_ranks};
 use crate::command::Args;
-use crate::command::blocking::{Wait, deadline_seconds};
+use crate::command::blocking::deadline_seconds;
 use crate::command::ctx::Ctx;
 use crate::command::error::Outcome;
+use crate::command::first;
 use crate::command::spec::{Command, Flags, Group, KeySpec};
 use crate::value::Kind;
 
@@ -31,28 +32,15 @@ pub(super) const BZPOPMAX: Command = Command {
 fn pop(cx: &mut Ctx, args: &Args, highest: bool) -> Outcome {
     let last = args.len() - 1;
     let deadline_ms = deadline_seconds(args.at(last), cx.ks.now_ms)?;
-    for key in args.iter_from(1).take(last - 1) {
-        let Some(slot) = cx.ks.write_kind(key, Kind::Zset)? else {
-            continue;
-        };
+    let keys = || args.iter_from(1).take(last - 1);
+    let taken = first::take(cx, Kind::Zset, keys(), |cx, slot, key| {
         cx.reply.array(3);
         cx.reply.bulk(key);
         take_ranks(cx, slot, key, 1, highest, false);
-        let name: &[u8] = if highest { b"ZPOPMAX" } else { b"ZPOPMIN" };
-        cx.propagate(&[name, key]);
+        cx.propagate(&[pop_command(highest), key]);
+    })?;
+    if taken {
         return Ok(());
     }
-    if !cx.may_block() {
-        cx.reply.null_array();
-        return Ok(());
-    }
-    cx.block(
-        args,
-        args.iter_from(1).take(last - 1),
-        Wait {
-            deadline_ms,
-            kind: Kind::Zset,
-            on_missing: false,
-        },
-    )
+    first::wait(cx, args, Kind::Zset, keys(), deadline_ms)
 }

@@ -6,6 +6,7 @@ use crate::base::effect::EventClass;
 use crate::command::Args;
 use crate::command::ctx::Ctx;
 use crate::command::error::{self, Outcome};
+use crate::command::members;
 use crate::command::reply::Protocol;
 use crate::command::spec::{Command, Flags, Group, KeySpec};
 use crate::structure::table::Slot;
@@ -20,43 +21,17 @@ pub(super) const ZREM: Command = Command {
     keys: &[KeySpec::one(&["RW", "delete"])],
     complexity: "O(M*log(N)) with N being the number of elements in the sorted set and M the number of elements to be removed.",
     summary: "Remove members",
-    run: zrem,
+    run: |cx, args| {
+        members::remove(
+            cx,
+            args,
+            Kind::Zset,
+            (EventClass::ZSET, "zrem"),
+            store::remove,
+        )
+    },
     ..Command::BASE
 };
-
-fn zrem(cx: &mut Ctx, args: &Args) -> Outcome {
-    let key = args.at(1);
-    let Some(mut slot) = cx.ks.write_kind(key, Kind::Zset)? else {
-        cx.reply.int(0);
-        return Ok(());
-    };
-    let (mut removed, mut emptied) = (0, false);
-    for member in args.iter_from(2) {
-        let was_there;
-        (slot, was_there) = store::remove(cx.ks, slot, member);
-        removed += u64::from(was_there);
-        if was_there && cx.ks.view(slot).count() == 0 {
-            cx.ks.remove(slot);
-            emptied = true;
-            break;
-        }
-    }
-    if removed > 0 {
-        cx.ks.modified(EventClass::ZSET, "zrem", key, removed);
-        if emptied {
-            cx.ks.notify(EventClass::GENERIC, "del", key);
-        }
-    }
-    cx.reply.int(removed as i64);
-    Ok(())
-}
-
-fn remove_if_empty(cx: &mut Ctx, slot: Slot, key: &[u8]) {
-    if cx.ks.view(slot).count() == 0 {
-        cx.ks.remove(slot);
-        cx.ks.notify(EventClass::GENERIC, "del", key);
-    }
-}
 
 pub(super) const ZREMRANGEBYRANK: Command = Command {
     name: "zremrangebyrank",
@@ -99,7 +74,7 @@ fn remove_range(cx: &mut Ctx, args: &Args, by: By, event: &'static str) -> Outco
     if removed > 0 {
         let slot = store::remove_range(cx.ks, slot, ranks);
         cx.ks.modified(EventClass::ZSET, event, key, removed as u64);
-        remove_if_empty(cx, slot, key);
+        cx.ks.remove_if_empty(slot, key);
     }
     cx.reply.int(removed as i64);
     Ok(())
@@ -149,6 +124,11 @@ fn pop(cx: &mut Ctx, args: &Args, highest: bool) -> Outcome {
     Ok(())
 }
 
+/// The command that takes from this end.
+pub(super) fn pop_command(highest: bool) -> &'static [u8] {
+    if highest { b"ZPOPMAX" } else { b"ZPOPMIN" }
+}
+
 /// Takes so many members from an end of a sorted set, which has them, and answers them with their scores.
 pub(super) fn take_ranks(
     cx: &mut Ctx,
@@ -176,6 +156,6 @@ pub(super) fn take_ranks(
             key,
             taken as u64,
         );
-        remove_if_empty(cx, slot, key);
+        cx.ks.remove_if_empty(slot, key);
     }
 }
