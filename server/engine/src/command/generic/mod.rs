@@ -11,7 +11,7 @@ mod scan;
 mod sort;
 mod wait;
 
-pub use scan::{ScanOptions, parse_cursor, reply_scan};
+pub(crate) use scan::{Visit, scan_elements};
 
 use super::spec::Command;
 

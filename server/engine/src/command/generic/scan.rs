@@ -1,5 +1,7 @@
 //! Walking over keys: KEYS and SCAN.
 
+use std::borrow::Cow;
+
 use cairn_format::text::glob::glob_match;
 
 use crate::command::Args;
@@ -7,7 +9,7 @@ use crate::command::ctx::Ctx;
 use crate::command::error::{self, Error, Outcome};
 use crate::command::reply::Reply;
 use crate::command::spec::{Command, Flags, Group};
-use crate::value::{Kind, kind_of};
+use crate::value::{Kind, ValueRef, kind_of};
 
 pub(super) const KEYS: Command = Command {
     name: "keys",
@@ -58,7 +60,7 @@ pub(super) const SCAN: Command = Command {
 
 /// MATCH, COUNT and TYPE of the whole SCAN family.
 #[derive(Debug, Clone, Copy)]
-pub struct ScanOptions<'a> {
+struct ScanOptions<'a> {
     /// Only names that match.
     pub pattern: Option<&'a [u8]>,
     /// About how many to visit.
@@ -70,21 +72,12 @@ pub struct ScanOptions<'a> {
 }
 
 impl<'a> ScanOptions<'a> {
-    /// Parses what follows the cursor; `keys` allows TYPE.
-    pub fn parse(args: &Args<'a>, from: usize, keys: bool) -> Result<ScanOptions<'a>, Error> {
-        Self::parse_words(args, from, keys, false)
-    }
-
-    /// Parses what follows the cursor of HSCAN, where NOVALUES is allowed (as since Redis 7.4).
-    pub fn parse_fields(args: &Args<'a>, from: usize) -> Result<ScanOptions<'a>, Error> {
-        Self::parse_words(args, from, false, true)
-    }
-
-    fn parse_words(
+    /// Parses what follows the cursor; `keys` allows TYPE, `fields` NOVALUES (HSCAN, since Redis 7.4).
+    fn parse(
         args: &Args<'a>,
         from: usize,
-        keys: bool,
         fields: bool,
+        keys: bool,
     ) -> Result<ScanOptions<'a>, Error> {
         let mut options = ScanOptions {
             pattern: None,
@@ -117,16 +110,79 @@ impl<'a> ScanOptions<'a> {
         Ok(options)
     }
 
+    /// As Redis: at most ten steps for each element asked for, so that a sparse table does not hold the loop up.
+    fn steps(&self) -> usize {
+        self.count.saturating_mul(10)
+    }
+
     /// Whether a name is wanted.
-    pub fn wants(&self, name: &[u8]) -> bool {
+    fn wants(&self, name: &[u8]) -> bool {
         self.pattern
             .is_none_or(|pattern| glob_match(pattern, name, false))
     }
 }
 
+/// What one call of SSCAN, HSCAN or ZSCAN has met so far.
+#[derive(Debug)]
+pub struct Visit<'a> {
+    options: ScanOptions<'a>,
+    visited: usize,
+    words: Vec<Vec<u8>>,
+}
+
+impl Visit<'_> {
+    /// Meets an element; `value` is what stands behind its name in the answer, if anything.
+    pub fn meet<'e>(
+        &mut self,
+        name: impl Into<Cow<'e, [u8]>>,
+        value: impl FnOnce() -> Option<Vec<u8>>,
+    ) {
+        let name = name.into();
+        self.visited += 1;
+        if self.options.wants(&name) {
+            self.words.push(name.into_owned());
+            self.words
+                .extend(value().filter(|_| !self.options.names_only));
+        }
+    }
+}
+
+/// SSCAN, HSCAN and ZSCAN: `step` walks over a part of the value from a cursor on and answers the next one.
+pub fn scan_elements<'a>(
+    cx: &mut Ctx,
+    args: &Args<'a>,
+    kind: Kind,
+    step: fn(ValueRef, u64, &mut Visit<'a>) -> u64,
+) -> Outcome {
+    let mut cursor = parse_cursor(args.at(2))?;
+    let Some(slot) = cx.ks.read_kind(args.at(1), kind)? else {
+        reply_scan(cx.reply, 0, 0, |_| {});
+        return Ok(());
+    };
+    // The options of a scan over nothing are not even read.
+    let options = ScanOptions::parse(args, 3, kind == Kind::Hash, false)?;
+    let mut visit = Visit {
+        options,
+        visited: 0,
+        words: Vec::new(),
+    };
+    let mut steps = visit.options.steps();
+    loop {
+        cursor = step(cx.ks.view(slot), cursor, &mut visit);
+        steps -= 1;
+        if cursor == 0 || visit.visited >= visit.options.count || steps == 0 {
+            break;
+        }
+    }
+    reply_scan(cx.reply, cursor, visit.words.len(), |reply| {
+        visit.words.iter().for_each(|word| reply.bulk(word))
+    });
+    Ok(())
+}
+
 /// A cursor as clients send it. Redis reads it with C's `strtoul`: nothing is 0, and a negative number counts back
 /// from the end of the unsigned range.
-pub fn parse_cursor(text: &[u8]) -> Result<u64, Error> {
+fn parse_cursor(text: &[u8]) -> Result<u64, Error> {
     let (negative, digits) = match text {
         [b'-', digits @ ..] => (true, digits),
         [b'+', digits @ ..] => (false, digits),
@@ -148,7 +204,7 @@ pub fn parse_cursor(text: &[u8]) -> Result<u64, Error> {
 }
 
 /// Writes the answer of a scan: the next cursor and `n` elements that `write` appends.
-pub fn reply_scan(reply: &mut Reply, cursor: u64, n: usize, write: impl FnOnce(&mut Reply)) {
+fn reply_scan(reply: &mut Reply, cursor: u64, n: usize, write: impl FnOnce(&mut Reply)) {
     reply.array(2);
     reply.bulk(cursor.to_string().as_bytes());
     reply.array(n);
@@ -157,11 +213,10 @@ pub fn reply_scan(reply: &mut Reply, cursor: u64, n: usize, write: impl FnOnce(&
 
 fn scan(cx: &mut Ctx, args: &Args) -> Outcome {
     let mut cursor = parse_cursor(args.at(1))?;
-    let options = ScanOptions::parse(args, 2, true)?;
+    let options = ScanOptions::parse(args, 2, false, true)?;
     let mut found: Vec<Box<[u8]>> = Vec::new();
     let mut visited = 0;
-    // As Redis: at most ten steps for each element asked for, so that a sparse table does not hold the loop up.
-    let mut steps = options.count.saturating_mul(10);
+    let mut steps = options.steps();
     loop {
         cursor = cx.ks.here().scan(cursor, &mut |record| {
             visited += 1;
@@ -169,7 +224,7 @@ fn scan(cx: &mut Ctx, args: &Args) -> Outcome {
                 found.push(record.key().into());
             }
         });
-        steps = steps.saturating_sub(1);
+        steps -= 1;
         if cursor == 0 || visited >= options.count || steps == 0 {
             break;
         }

@@ -3,7 +3,7 @@
 use crate::command::Args;
 use crate::command::ctx::Ctx;
 use crate::command::error::Outcome;
-use crate::command::generic::{ScanOptions, parse_cursor, reply_scan};
+use crate::command::generic::{Visit, scan_elements};
 use crate::command::spec::{Command, Flags, Group, KeySpec};
 use crate::structure::table::Slot;
 use crate::value::{Kind, ValueRef, hash};
@@ -163,53 +163,18 @@ pub(super) const HSCAN: Command = Command {
     tips: &["nondeterministic_output"],
     complexity: "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection.",
     summary: "Walk over the fields of a hash, some at a time",
-    run: hscan,
+    run: |cx, args| scan_elements(cx, args, Kind::Hash, scan_step),
     ..Command::BASE
 };
 
-fn hscan(cx: &mut Ctx, args: &Args) -> Outcome {
-    let mut cursor = parse_cursor(args.at(2))?;
-    let Some(slot) = cx.ks.read_kind(args.at(1), Kind::Hash)? else {
-        reply_scan(cx.reply, 0, 0, |_| {});
-        return Ok(());
-    };
-    // The options of a scan over nothing are not even read.
-    let options = ScanOptions::parse_fields(args, 3)?;
-    let mut found = Vec::new();
-    match cx.ks.view(slot) {
-        ValueRef::Hash(table) => {
-            let mut visited = 0;
-            loop {
-                cursor = table.scan(cursor, &mut |field| {
-                    visited += 1;
-                    if options.wants(field.key()) {
-                        let pair = (field.key().to_vec(), field.value().to_vec());
-                        found.push(pair);
-                    }
-                });
-                if cursor == 0 || visited >= options.count {
-                    break;
-                }
-            }
-        }
-        packed => {
-            cursor = 0;
-            packed.each_field(&mut |name, value, _| {
-                let name = name.to_bytes();
-                if options.wants(&name) {
-                    found.push((name.into_owned(), value.to_bytes().into_owned()));
-                }
-            });
-        }
+fn scan_step(hash: ValueRef, cursor: u64, visit: &mut Visit) -> u64 {
+    if let ValueRef::Hash(table) = hash {
+        return table.scan(cursor, &mut |field| {
+            visit.meet(field.key(), || Some(field.value().to_vec()));
+        });
     }
-    let words = if options.names_only { 1 } else { 2 };
-    reply_scan(cx.reply, cursor, found.len() * words, |reply| {
-        for (name, value) in &found {
-            reply.bulk(name);
-            if !options.names_only {
-                reply.bulk(value);
-            }
-        }
+    hash.each_field(&mut |name, value, _| {
+        visit.meet(name.to_bytes(), || Some(value.to_bytes().into_owned()));
     });
-    Ok(())
+    0
 }

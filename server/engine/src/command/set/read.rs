@@ -3,7 +3,7 @@
 use crate::command::Args;
 use crate::command::ctx::Ctx;
 use crate::command::error::Outcome;
-use crate::command::generic::{ScanOptions, parse_cursor, reply_scan};
+use crate::command::generic::{Visit, scan_elements};
 use crate::command::spec::{Command, Flags, Group, KeySpec};
 use crate::value::{Kind, ValueRef, set};
 
@@ -97,46 +97,14 @@ pub(super) const SSCAN: Command = Command {
     complexity: "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection.",
     keys: &[KeySpec::one(&["RO", "access"])],
     summary: "Walk over the members, some at a time",
-    run: sscan,
+    run: |cx, args| scan_elements(cx, args, Kind::Set, scan_step),
     ..SCARD
 };
 
-fn sscan(cx: &mut Ctx, args: &Args) -> Outcome {
-    let mut cursor = parse_cursor(args.at(2))?;
-    let Some(slot) = cx.ks.read_kind(args.at(1), Kind::Set)? else {
-        reply_scan(cx.reply, 0, 0, |_| {});
-        return Ok(());
-    };
-    // The options of a scan over nothing are not even read.
-    let options = ScanOptions::parse(args, 3, false)?;
-    let mut found: Vec<Vec<u8>> = Vec::new();
-    match cx.ks.view(slot) {
-        ValueRef::Set(table) => {
-            let mut visited = 0;
-            loop {
-                cursor = table.scan(cursor, &mut |member| {
-                    visited += 1;
-                    if options.wants(member.key()) {
-                        found.push(member.key().to_vec());
-                    }
-                });
-                if cursor == 0 || visited >= options.count {
-                    break;
-                }
-            }
-        }
-        packed => {
-            cursor = 0;
-            packed.each(&mut |member| {
-                let member = member.to_bytes();
-                if options.wants(&member) {
-                    found.push(member.into_owned());
-                }
-            });
-        }
+fn scan_step(set: ValueRef, cursor: u64, visit: &mut Visit) -> u64 {
+    if let ValueRef::Set(table) = set {
+        return table.scan(cursor, &mut |member| visit.meet(member.key(), || None));
     }
-    reply_scan(cx.reply, cursor, found.len(), |reply| {
-        found.iter().for_each(|member| reply.bulk(member))
-    });
-    Ok(())
+    set.each(&mut |member| visit.meet(member.to_bytes(), || None));
+    0
 }

@@ -3,7 +3,7 @@
 use crate::command::Args;
 use crate::command::ctx::Ctx;
 use crate::command::error::{self, Outcome};
-use crate::command::generic::{ScanOptions, parse_cursor, reply_scan};
+use crate::command::generic::{Visit, scan_elements};
 use crate::command::spec::{Command, Flags, Group, KeySpec};
 use crate::value::{Kind, ValueRef, zset};
 use cairn_format::text::number::write_f64;
@@ -135,51 +135,19 @@ pub(super) const ZSCAN: Command = Command {
     tips: &["nondeterministic_output"],
     complexity: "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection.",
     summary: "Walk over the members, some at a time",
-    run: zscan,
+    run: |cx, args| scan_elements(cx, args, Kind::Zset, scan_step),
     ..Command::BASE
 };
 
-fn zscan(cx: &mut Ctx, args: &Args) -> Outcome {
-    let mut cursor = parse_cursor(args.at(2))?;
-    let Some(slot) = cx.ks.read_kind(args.at(1), Kind::Zset)? else {
-        reply_scan(cx.reply, 0, 0, |_| {});
-        return Ok(());
+fn scan_step(zset: ValueRef, cursor: u64, visit: &mut Visit) -> u64 {
+    let text = |score| {
+        let mut text = Vec::with_capacity(32);
+        write_f64(&mut text, score);
+        Some(text)
     };
-    // The options of a scan over nothing are not even read.
-    let options = ScanOptions::parse(args, 3, false)?;
-    let mut found: Vec<(Vec<u8>, f64)> = Vec::new();
-    match cx.ks.view(slot) {
-        ValueRef::Zset(ranked) => {
-            let mut visited = 0;
-            loop {
-                cursor = ranked.scan(cursor, |member, score| {
-                    visited += 1;
-                    if options.wants(member) {
-                        found.push((member.to_vec(), score));
-                    }
-                });
-                if cursor == 0 || visited >= options.count {
-                    break;
-                }
-            }
-        }
-        packed => {
-            cursor = 0;
-            packed.each_scored(&mut |member, score| {
-                let member = member.to_bytes();
-                if options.wants(&member) {
-                    found.push((member.into_owned(), score));
-                }
-            });
-        }
+    if let ValueRef::Zset(ranked) = zset {
+        return ranked.scan(cursor, |member, score| visit.meet(member, || text(score)));
     }
-    reply_scan(cx.reply, cursor, 2 * found.len(), |reply| {
-        for (member, score) in &found {
-            let mut text = Vec::with_capacity(32);
-            write_f64(&mut text, *score);
-            reply.bulk(member);
-            reply.bulk(&text);
-        }
-    });
-    Ok(())
+    zset.each_scored(&mut |member, score| visit.meet(member.to_bytes(), || text(score)));
+    0
 }
