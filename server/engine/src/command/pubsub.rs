@@ -133,14 +133,11 @@ fn confirm(
 
 const UNSUBSCRIBE: Command = Command {
     name: "unsubscribe",
-    group: Group::PubSub,
-    since: "2.0.0",
     arity: -1,
-    flags: LISTEN,
     complexity: "O(N) where N is the number of channels to unsubscribe.",
     summary: "Stop listening to channels, or to all",
     run: |cx, args| unsubscribe(cx, args, &CHANNELS),
-    ..Command::BASE
+    ..SUBSCRIBE
 };
 
 const PUNSUBSCRIBE: Command = Command {
@@ -153,12 +150,11 @@ const PUNSUBSCRIBE: Command = Command {
 
 const SUNSUBSCRIBE: Command = Command {
     name: "sunsubscribe",
-    since: "7.0.0",
-    keys: &[KeySpec::range(1, -1, 1, &["not_key"])],
+    arity: -1,
     complexity: "O(N) where N is the number of shard channels to unsubscribe.",
     summary: "Stop listening to shard channels, or to all",
     run: |cx, args| unsubscribe(cx, args, &SHARDED),
-    ..UNSUBSCRIBE
+    ..SSUBSCRIBE
 };
 
 fn unsubscribe(cx: &mut Ctx, args: &Args, sort: &Sort) -> Outcome {

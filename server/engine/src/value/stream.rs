@@ -21,7 +21,7 @@ mod trim;
 pub use super::stream_group::{Consumer, ConsumerId, Group, Pending};
 pub use id::StreamId;
 pub use node::Fields;
-pub use range::{Range, RangeRev, StreamEntry};
+pub use range::{Range, StreamEntry};
 pub use trim::{Keep, Trim};
 
 use node::Node;
@@ -222,12 +222,12 @@ impl Stream {
 
     /// Entries from `start` to `end`, both included, with rising ids.
     pub fn range(&self, start: StreamId, end: StreamId) -> Range<'_> {
-        Range::new(self, start, end)
+        Range::new(self, start, end, false)
     }
 
     /// Entries from `end` down to `start`, both included, with falling ids.
-    pub fn range_rev(&self, start: StreamId, end: StreamId) -> RangeRev<'_> {
-        RangeRev::new(self, start, end)
+    pub fn range_rev(&self, start: StreamId, end: StreamId) -> Range<'_> {
+        Range::new(self, start, end, true)
     }
 
     /// The lowest (`first`) or the greatest id of a live entry.

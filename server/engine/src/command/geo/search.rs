@@ -2,18 +2,16 @@
 
 use super::options::{Form, Options, Order};
 use super::{reply_distance, reply_place};
-use crate::base::effect::EventClass;
 use crate::command::Args;
 use crate::command::ctx::Ctx;
 use crate::command::error::{Error, Outcome};
 use crate::command::reply::Reply;
 use crate::command::spec::{Begin, Command, Find, Flags, Group, KeySpec};
+use crate::command::zset::replace_zset;
 use crate::keyspace::Keyspace;
-use crate::structure::ranked::Ranked;
 use crate::structure::table::Slot;
 use crate::value::geohash::{self, Cell, Place, Shape};
-use crate::value::{Encoding, Kind, NewValue, Object, ValueRef, zset};
-use cairn_format::encoding::listpack;
+use crate::value::{Kind, ValueRef, zset};
 use std::ops::Bound;
 
 const COMPLEXITY: &str = "O(N+log(M)), N being the members near the shape and M those within it";
@@ -249,12 +247,6 @@ fn reply_found(reply: &mut Reply, found: &[Found], options: &Options) {
 
 /// Makes the results the sorted set at a key, whatever it held; no results remove it.
 fn store(ks: &mut Keyspace, key: &[u8], found: &[Found], options: &Options, event: &'static str) {
-    if found.is_empty() {
-        if ks.delete(key) {
-            ks.modified(EventClass::GENERIC, "del", key, 1);
-        }
-        return;
-    }
     let scored = found.iter().map(|one| {
         let distance = one.distance / options.metres;
         let score = if options.store_distance {
@@ -262,26 +254,11 @@ fn store(ks: &mut Keyspace, key: &[u8], found: &[Found], options: &Options, even
         } else {
             one.score
         };
-        (one.member.as_slice(), score)
+        (one.member.clone(), score)
     });
-    let packed = found.len() <= ks.limits.zset_listpack_entries
-        && found
-            .iter()
-            .all(|one| one.member.len() <= ks.limits.zset_listpack_value);
-    if packed {
-        let mut blob = listpack::empty();
-        for (member, score) in scored {
-            zset::packed_remove(&mut blob, member);
-            zset::packed_insert(&mut blob, member, score);
-        }
-        let value = NewValue::packed(Kind::Zset, Encoding::Listpack, &blob);
-        ks.set(key, value, None);
-    } else {
-        let mut ranked = Ranked::new(ks.hasher);
-        for (member, score) in scored {
-            ranked.insert(member, score);
-        }
-        ks.set(key, NewValue::object(Object::Zset(ranked)), None);
-    }
-    ks.modified(EventClass::ZSET, event, key, found.len() as u64);
+    let mut members: Vec<_> = scored.collect();
+    members.sort_by(|(a, x), (b, y)| x.total_cmp(y).then_with(|| a.cmp(b)));
+    // A member of a cell that met itself was found twice.
+    members.dedup();
+    replace_zset(ks, key, &members, event, found.len() as u64);
 }

@@ -65,15 +65,14 @@ fn range(cx: &mut Ctx, args: &Args, reverse: bool) -> Outcome {
     }
     let stream = stream_at(cx.ks, slot);
     let (mark, mut found) = (cx.reply.mark(), 0);
-    let mut give = |entry| {
+    let entries = match reverse {
+        false => stream.range(start, end),
+        true => stream.range_rev(start, end),
+    };
+    entries.take(count).for_each(|entry| {
         reply_entry(cx.reply, entry);
         found += 1;
-    };
-    if reverse {
-        stream.range_rev(start, end).take(count).for_each(&mut give);
-    } else {
-        stream.range(start, end).take(count).for_each(&mut give);
-    }
+    });
     cx.reply.array_at(mark, found);
     Ok(())
 }

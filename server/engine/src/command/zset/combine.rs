@@ -352,6 +352,6 @@ pub(super) fn store_sorted(
     members: &[(Vec<u8>, f64)],
     event: &'static str,
 ) {
-    store::replace(cx.ks, target, members, event);
+    store::replace(cx.ks, target, members, event, 1);
     cx.reply.int(members.len() as i64);
 }

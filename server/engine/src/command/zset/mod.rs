@@ -11,6 +11,8 @@ mod range;
 mod remove;
 mod store;
 
+pub(crate) use store::replace as replace_zset;
+
 use super::spec::Command;
 
 /// This family.

@@ -57,12 +57,14 @@ pub(super) fn put(
     slot
 }
 
-/// Replaces what is at a key by a sorted set of these members, which are in order; no members remove the key.
-pub(super) fn replace(
+/// Replaces what is at a key by a sorted set of these members, which are in order, and counts that as so many changes; no
+/// members remove the key.
+pub(crate) fn replace(
     ks: &mut Keyspace,
     key: &[u8],
     members: &[(Vec<u8>, f64)],
     event: &'static str,
+    changes: u64,
 ) {
     let old = ks.write(key);
     if members.is_empty() {
@@ -92,7 +94,7 @@ pub(super) fn replace(
         }
         ks.set(key, NewValue::object(Object::Zset(ranked)), None);
     }
-    ks.modified(EventClass::ZSET, event, key, 1);
+    ks.modified(EventClass::ZSET, event, key, changes);
 }
 
 /// Removes a member; whether it was there.

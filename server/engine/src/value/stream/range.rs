@@ -13,22 +13,14 @@ pub struct StreamEntry<'a> {
     pub fields: Fields<'a>,
 }
 
-/// Live entries with rising ids. Made by [`Stream::range`].
+/// Live entries between two ids. Made by [`Stream::range`] and [`Stream::range_rev`].
 #[derive(Debug)]
 pub struct Range<'a> {
     nodes: btree_map::Range<'a, StreamId, Vec<u8>>,
     node: Option<(Node<'a>, Place)>,
     start: StreamId,
     end: StreamId,
-}
-
-/// Live entries with falling ids. Made by [`Stream::range_rev`].
-#[derive(Debug)]
-pub struct RangeRev<'a> {
-    nodes: btree_map::Range<'a, StreamId, Vec<u8>>,
-    node: Option<(Node<'a>, Place)>,
-    start: StreamId,
-    end: StreamId,
+    falling: bool,
 }
 
 fn nodes(
@@ -46,26 +38,41 @@ fn nodes(
 }
 
 impl<'a> Range<'a> {
-    pub(super) fn new(stream: &'a Stream, start: StreamId, end: StreamId) -> Self {
+    /// Entries from `start` to `end`, both included, with rising or `falling` ids.
+    pub(super) fn new(stream: &'a Stream, start: StreamId, end: StreamId, falling: bool) -> Self {
         Self {
             nodes: nodes(stream, start, end),
             node: None,
             start,
             end,
+            falling,
         }
     }
 
+    /// The next entry, live or not.
     fn step(&mut self) -> Option<(Node<'a>, Place)> {
         if let Some((node, place)) = self.node
-            && let Some(next) = node.at(place.next)
+            && let Some(next) = match self.falling {
+                false => node.at(place.next),
+                true => node.before(place.pos),
+            }
         {
             return Some((node, next));
         }
         loop {
-            let (id, blob) = self.nodes.next()?;
-            let node = Node::new(*id, blob);
-            if let Some(found) = node.and_then(|node| Some((node, node.seek(self.start)?))) {
-                return Some(found);
+            let (id, blob) = match self.falling {
+                false => self.nodes.next(),
+                true => self.nodes.next_back(),
+            }?;
+            let found = Node::new(*id, blob).and_then(|node| {
+                let place = match self.falling {
+                    false => node.seek(self.start),
+                    true => node.seek_rev(self.end),
+                };
+                Some((node, place?))
+            });
+            if found.is_some() {
+                return found;
             }
         }
     }
@@ -81,58 +88,12 @@ impl<'a> Iterator for Range<'a> {
         loop {
             let (node, place) = self.step()?;
             self.node = Some((node, place));
-            if place.id > self.end {
+            let beyond = match self.falling {
+                false => place.id > self.end,
+                true => place.id < self.start,
+            };
+            if beyond {
                 // Nothing behind can be inside; an empty range answers every later call.
-                (self.start, self.end) = (StreamId::MAX, StreamId::MIN);
-                return None;
-            }
-            if !place.is_deleted() {
-                return Some(StreamEntry {
-                    id: place.id,
-                    fields: node.fields(&place),
-                });
-            }
-        }
-    }
-}
-
-impl<'a> RangeRev<'a> {
-    pub(super) fn new(stream: &'a Stream, start: StreamId, end: StreamId) -> Self {
-        Self {
-            nodes: nodes(stream, start, end),
-            node: None,
-            start,
-            end,
-        }
-    }
-
-    fn step(&mut self) -> Option<(Node<'a>, Place)> {
-        if let Some((node, place)) = self.node
-            && let Some(previous) = node.before(place.pos)
-        {
-            return Some((node, previous));
-        }
-        loop {
-            let (id, blob) = self.nodes.next_back()?;
-            let node = Node::new(*id, blob);
-            if let Some(found) = node.and_then(|node| Some((node, node.seek_rev(self.end)?))) {
-                return Some(found);
-            }
-        }
-    }
-}
-
-impl<'a> Iterator for RangeRev<'a> {
-    type Item = StreamEntry<'a>;
-
-    fn next(&mut self) -> Option<StreamEntry<'a>> {
-        if self.start > self.end {
-            return None;
-        }
-        loop {
-            let (node, place) = self.step()?;
-            self.node = Some((node, place));
-            if place.id < self.start {
                 (self.start, self.end) = (StreamId::MAX, StreamId::MIN);
                 return None;
             }
