@@ -109,9 +109,15 @@ pub(super) const CLIENTS: &[Field] = &[
         show!(|v| v.shared.sessions.iter().filter(|s| s.blocked).count()),
     ),
     ("tracking_clients", word!("0")),
-    ("clients_in_timeout_table", word!("0")),
-    ("total_blocking_keys", word!("0")),
-    ("total_blocking_keys_on_nokey", word!("0")),
+    (
+        "clients_in_timeout_table",
+        show!(|v| v.shared.deadlines.len()),
+    ),
+    ("total_blocking_keys", show!(|v| v.ks.waited_keys().0)),
+    (
+        "total_blocking_keys_on_nokey",
+        show!(|v| v.ks.waited_keys().1),
+    ),
 ];
 
 /// `# Cairn`: what Redis does not have.
