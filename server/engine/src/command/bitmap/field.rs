@@ -154,6 +154,10 @@ fn bitfield(cx: &mut Ctx, args: &Args, read_only: bool) -> Outcome {
     }
     if changes > 0 {
         cx.ks.modified(EventClass::STRING, "setbit", key, changes);
+    } else if row.grown {
+        // Every number was refused, yet zeros were appended or the key was made. Redis tells neither replicas nor the log
+        // of that, who then lack it.
+        cx.ks.changed(key, 1);
     }
     Ok(())
 }
