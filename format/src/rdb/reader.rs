@@ -138,7 +138,7 @@ pub struct RawRecord<'a> {
     pub kind: RawKind,
     /// The database it belongs to.
     pub db: u64,
-    /// All its bytes; a reader of the same dialect takes them as they are.
+    /// All its bytes; a reader of the same dialect takes them as they are. Of the end: the checksum behind the opcode.
     pub bytes: &'a [u8],
 }
 

@@ -1,0 +1,119 @@
+//! Logs from slices and streams, how far they are valid, and manifests.
+
+use std::io::Read;
+
+use cairn_format::aof::extent::{Rules, check, check_stream};
+use cairn_format::aof::manifest::Manifest;
+use cairn_format::aof::reader::{SliceReader, StreamReader};
+use cairn_format::aof::record::{Kind, timestamp};
+
+use crate::steps::Steps;
+
+/// Hands out at most so many bytes at a time.
+pub struct Chopped<'a> {
+    bytes: &'a [u8],
+    most: usize,
+}
+
+impl<'a> Chopped<'a> {
+    /// A stream of `bytes` that gives up to `most` of them per call, which is at least 1.
+    pub fn new(bytes: &'a [u8], most: usize) -> Self {
+        Chopped {
+            bytes,
+            most: most.max(1),
+        }
+    }
+}
+
+impl Read for Chopped<'_> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let count = out.len().min(self.most).min(self.bytes.len());
+        let (now, later) = self.bytes.split_at(count);
+        out[..count].copy_from_slice(now);
+        self.bytes = later;
+        Ok(count)
+    }
+}
+
+/// A log read in both ways, and cut where it stops being valid.
+pub fn log(bytes: &[u8]) {
+    let mut steps = Steps::new(bytes);
+    let (base, piece) = (u64::from(steps.byte()), 1 + steps.below(256));
+    let rules = Rules {
+        vocabulary: steps.flip(),
+        ..Rules::default()
+    };
+    let log = steps.rest();
+    both_readers_agree(log, base, piece);
+    let extent = check(log, base, rules);
+    assert!(extent.valid_end >= base && extent.valid_end <= base + log.len() as u64);
+    assert_eq!(extent.damage.is_some(), extent.cure.is_some());
+    let mut reader = StreamReader::new(Chopped::new(log, piece), base);
+    let other = check_stream(&mut reader, rules, |_| ()).expect("the stream does not fail");
+    assert_eq!(format!("{other:?}"), format!("{extent:?}"));
+    if extent.damage.is_none() {
+        assert_eq!(extent.valid_end, base + log.len() as u64);
+        return;
+    }
+    let valid = &log[..(extent.valid_end - base) as usize];
+    let again = check(valid, base, rules);
+    assert!(
+        again.damage.is_none(),
+        "cut at {}: {:?}",
+        extent.valid_end,
+        again.damage
+    );
+    let counts = |e: &cairn_format::aof::extent::Extent| {
+        (e.valid_end, e.commands, e.transactions, e.annotations)
+    };
+    assert_eq!(counts(&again), counts(&extent));
+}
+
+fn both_readers_agree(log: &[u8], base: u64, piece: usize) {
+    let mut slice = SliceReader::new(log, base);
+    let mut stream = StreamReader::new(Chopped::new(log, piece), base);
+    let mut end = base;
+    loop {
+        match (slice.next_item(), stream.next_item()) {
+            (Ok(Some(a)), Ok(Some(b))) => {
+                assert_eq!((a.offset, a.raw), (b.offset, b.raw));
+                assert_eq!(a.offset, end, "records leave no gap");
+                end = a.end();
+                assert!(a.args().eq(b.args()) && a.args().count() == a.argc());
+                match a.kind() {
+                    Kind::Command => assert!(a.argc() > 0),
+                    Kind::Annotation => {
+                        let text = a.annotation().expect("an annotation has a text");
+                        let _ = timestamp(text);
+                    }
+                }
+            }
+            (Ok(None), Ok(None)) => return assert_eq!(end, base + log.len() as u64),
+            (Err(a), Err(b)) => {
+                assert!(
+                    a.offset >= base && a.offset <= base + log.len() as u64,
+                    "{a}"
+                );
+                return assert_eq!(a, b);
+            }
+            (a, b) => panic!("{a:?} from the slice, {b:?} from the stream"),
+        }
+    }
+}
+
+/// A manifest that can be read is the same after being written and read again.
+pub fn manifest(text: &[u8]) {
+    let Ok(read) = Manifest::parse(text) else {
+        assert!(Manifest::parse_strict(text).is_err());
+        return;
+    };
+    let _ = Manifest::parse_strict(text);
+    assert!(read.to_load().count() <= text.len());
+    if read.is_empty() {
+        return;
+    }
+    let written = read.to_text();
+    let again = Manifest::parse_strict(&written).expect("what we write is sound");
+    assert_eq!(format!("{again:?}"), format!("{read:?}"));
+    assert_eq!(again.to_text(), written);
+}

@@ -1,0 +1,137 @@
+//! What the fuzz targets of Cairn do with their bytes.
+//!
+//! Each target is a function that takes any bytes and panics when something does not hold. The fuzzers in `fuzz/fuzz_targets`
+//! call them, and so do plain tests: on seeded random bytes, on the seeds, and on every finding of the past under
+//! `testdata/hostile`, so that nobody needs a fuzzer to see that a finding stays mended.
+//!
+//! ```text
+//! steps                             decisions taken from bytes
+//! resp text packed stream_node lzf hll aof rdb    what `format` decodes
+//! config                            redis.conf
+//! structures                        what `structure` holds in memory, and lists
+//! stage commands dump               an engine, scripts on it, payloads for it
+//! describe                          values as text, for comparisons
+//! seeds                             where fuzzing begins
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod aof;
+pub mod commands;
+pub mod config;
+pub mod describe;
+pub mod dump;
+pub mod hll;
+pub mod lzf;
+pub mod packed;
+pub mod rdb;
+pub mod resp;
+pub mod seeds;
+pub mod stage;
+pub mod steps;
+pub mod stream_node;
+pub mod structures;
+pub mod text;
+
+/// A fuzz target.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// Its name, that of its file in `fuzz/fuzz_targets` and of its folder in `testdata/hostile`.
+    pub name: &'static str,
+    /// Takes any bytes; panics when something does not hold.
+    pub run: fn(&[u8]),
+    /// Inputs to begin with.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+    /// Words to put in.
+    pub words: fn() -> Vec<Vec<u8>>,
+    /// Longest input, bytes.
+    pub len_max: usize,
+}
+
+const KB: usize = 1024;
+
+const fn target(name: &'static str, run: fn(&[u8]), seeds: fn() -> Vec<Vec<u8>>) -> Target {
+    Target {
+        name,
+        run,
+        seeds,
+        words: seeds::no_words,
+        len_max: 16 * KB,
+    }
+}
+
+/// All targets.
+pub const TARGETS: &[Target] = &[
+    Target {
+        words: seeds::log_words,
+        ..target("aof_log", aof::log, seeds::logs)
+    },
+    Target {
+        words: seeds::log_words,
+        len_max: 4 * KB,
+        ..target("aof_manifest", aof::manifest, seeds::manifests)
+    },
+    Target {
+        len_max: 2 * KB,
+        ..target("btree", structures::btree::run, seeds::random)
+    },
+    Target {
+        words: seeds::command_words,
+        len_max: 8 * KB,
+        ..target("commands", commands::run, seeds::scripts)
+    },
+    Target {
+        words: seeds::directive_words,
+        len_max: 4 * KB,
+        ..target("config", config::run, seeds::configurations)
+    },
+    Target {
+        len_max: 8 * KB,
+        ..target("dump", dump::run, seeds::payloads)
+    },
+    Target {
+        len_max: 512,
+        ..target("glob", text::glob, seeds::patterns)
+    },
+    target("hll", hll::run, seeds::random),
+    target("intset", packed::intset, seeds::intsets),
+    Target {
+        len_max: 2 * KB,
+        ..target("keyed", structures::keyed::run, seeds::random)
+    },
+    Target {
+        len_max: 2 * KB,
+        ..target("list", structures::list::run, seeds::random)
+    },
+    Target {
+        len_max: 8 * KB,
+        ..target("listpack", packed::listpack, seeds::listpacks)
+    },
+    Target {
+        len_max: 64 * KB,
+        ..target("lzf", lzf::run, seeds::packed)
+    },
+    Target {
+        len_max: 512,
+        ..target("number", text::number, seeds::numbers)
+    },
+    Target {
+        len_max: 2 * KB,
+        ..target("ranked", structures::ranked::run, seeds::random)
+    },
+    target("rdb_read", rdb::read, seeds::files_to_read),
+    target("rdb_rewrite", rdb::rewrite, seeds::files_to_rewrite),
+    Target {
+        words: seeds::protocol_words,
+        ..target("resp_reply", resp::reply, seeds::replies)
+    },
+    Target {
+        words: seeds::protocol_words,
+        ..target("resp_request", resp::request, seeds::requests)
+    },
+    target("stream_node", stream_node::run, seeds::stream_nodes),
+    Target {
+        len_max: 2 * KB,
+        ..target("table", structures::table::run, seeds::random)
+    },
+    target("ziplist", packed::ziplist, seeds::ziplists),
+];
