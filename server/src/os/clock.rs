@@ -66,6 +66,8 @@ impl Clock for SystemClock {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[test]
