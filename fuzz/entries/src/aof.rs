@@ -9,6 +9,9 @@ use cairn_format::aof::record::{Kind, timestamp};
 
 use crate::steps::Steps;
 
+/// Longest line of a manifest that is read.
+const LINE_MAX: usize = 1023;
+
 /// Hands out at most so many bytes at a time.
 pub struct Chopped<'a> {
     bytes: &'a [u8],
@@ -113,6 +116,13 @@ pub fn manifest(text: &[u8]) {
         return;
     }
     let written = read.to_text();
+    // Quoting can make a line longer than any server reads, if a name is made of hundreds of strange bytes.
+    if written
+        .split(|b| *b == b'\n')
+        .any(|line| line.len() >= LINE_MAX)
+    {
+        return;
+    }
     let again = Manifest::parse_strict(&written).expect("what we write is sound");
     assert_eq!(format!("{again:?}"), format!("{read:?}"));
     assert_eq!(again.to_text(), written);

@@ -13,7 +13,7 @@ use cairn_format::text::words::split_words;
 use crate::stage::Stage;
 
 /// Most commands of a script.
-const COMMANDS_MAX: usize = 300;
+const COMMANDS_MAX: usize = 100;
 /// Commands that answer or repeat as often as a number says, in Redis too, and the most that a script may ask of them.
 const REPEATING: [&[u8]; 4] = [b"SRANDMEMBER", b"HRANDFIELD", b"ZRANDMEMBER", b"LOLWUT"];
 const REPEATED_MAX: i64 = 1000;
@@ -64,17 +64,26 @@ fn is_bounded(stage: &mut Stage, words: &[Vec<u8>]) -> bool {
 
 /// The data is the same on every way that it can take.
 pub fn compare(stage: &Stage) {
+    compare_copies(stage);
+    let followed = stage.followed().hex() == stage.digest().hex();
+    assert!(
+        followed || stage.has_negative_zero(),
+        "an engine that follows has other data"
+    );
+}
+
+/// The data is the same after it was saved and loaded, and after it was written as commands.
+pub fn compare_copies(stage: &Stage) {
     stage.check_values();
     let digest = stage.digest().hex();
     let ways = [
         ("saved and loaded", stage.saved_and_loaded()),
         ("rewritten as commands", stage.rewritten()),
-        ("followed command by command", stage.followed()),
     ];
     for (way, other) in ways {
         assert!(
             other.hex() == digest || stage.has_negative_zero(),
-            "{way}: the data differs"
+            "{way}, the data differs"
         );
     }
 }

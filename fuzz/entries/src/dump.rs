@@ -1,4 +1,5 @@
-//! DUMP payloads: decoded, written again, and given to RESTORE, which takes them from any client.
+//! DUMP payloads: decoded, written again, and given to RESTORE, which takes them from any client; and whole snapshots for the
+//! start of an engine.
 
 use cairn_format::crc64::crc64;
 use cairn_format::rdb::dump::{Payload, encode};
@@ -6,7 +7,7 @@ use cairn_format::rdb::{Dialect, WriteError, WriteOptions};
 
 use crate::commands;
 use crate::describe;
-use crate::rdb::DIALECTS;
+use crate::rdb::{DIALECTS, file};
 use crate::stage::Stage;
 use crate::steps::Steps;
 
@@ -94,4 +95,14 @@ fn restore(payload: Vec<u8>, small: bool) {
         commands::step(&mut stage, &words);
     }
     commands::compare(&stage);
+}
+
+/// An engine takes a snapshot and has it, or refuses it.
+pub fn load(bytes: &[u8]) {
+    let mut steps = Steps::new(bytes);
+    let small = steps.flip();
+    let file = file(&mut steps);
+    if let Ok(stage) = Stage::loaded(&file, small) {
+        commands::compare_copies(&stage);
+    }
 }

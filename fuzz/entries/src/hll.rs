@@ -75,7 +75,10 @@ fn completed(body: &[u8]) -> Vec<u8> {
 
 fn ours(steps: &mut Steps<'_>, sparse_max: usize) -> Vec<u8> {
     let mut made = hll::empty();
-    for _ in 0..steps.below(64) {
+    for _ in 0..steps.below(60) {
+        hll::add(&mut made, &steps.long().to_le_bytes(), sparse_max).expect("our own is sound");
+    }
+    for _ in 0..steps.below(4) {
         let element = steps.text();
         let before = Registers::of(&made).expect("our own is sound");
         let changed = hll::add(&mut made, &element, sparse_max).expect("our own is sound");

@@ -76,7 +76,7 @@ pub const TARGETS: &[Target] = &[
     },
     Target {
         words: seeds::command_words,
-        len_max: 8 * KB,
+        len_max: 4 * KB,
         ..target("commands", commands::run, seeds::scripts)
     },
     Target {
@@ -85,7 +85,7 @@ pub const TARGETS: &[Target] = &[
         ..target("config", config::run, seeds::configurations)
     },
     Target {
-        len_max: 8 * KB,
+        len_max: 4 * KB,
         ..target("dump", dump::run, seeds::payloads)
     },
     Target {
@@ -118,6 +118,7 @@ pub const TARGETS: &[Target] = &[
         len_max: 2 * KB,
         ..target("ranked", structures::ranked::run, seeds::random)
     },
+    target("rdb_load", dump::load, seeds::files_to_read),
     target("rdb_read", rdb::read, seeds::files_to_read),
     target("rdb_rewrite", rdb::rewrite, seeds::files_to_rewrite),
     Target {

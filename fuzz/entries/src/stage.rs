@@ -12,7 +12,7 @@ use cairn_engine::command::reply::Reply;
 use cairn_engine::command::{Instance, Pause};
 use cairn_engine::keyspace::Keyspace;
 use cairn_engine::persist::digest::{Digest, of_all};
-use cairn_engine::persist::load::Loader;
+use cairn_engine::persist::load::{LoadError, Loader};
 use cairn_engine::persist::replay::Replay;
 use cairn_engine::persist::rewrite::rewrite;
 use cairn_engine::persist::save::{SaveOptions, save};
@@ -260,6 +260,17 @@ impl Stage {
             .unwrap_or_else(|error| panic!("our own snapshot: {error}"))
         {}
         of_all(&other.ks)
+    }
+
+    /// An engine that was started with a snapshot, if that is sound.
+    ///
+    /// # Errors
+    /// What the snapshot is refused for.
+    pub fn loaded(file: &[u8], small: bool) -> Result<Stage, LoadError> {
+        let mut stage = Stage::new(small);
+        let mut loader = Loader::new(file, 16, false, false)?;
+        while loader.step(&mut stage.engine.ks, 1000)? {}
+        Ok(stage)
     }
 
     /// The digest of an engine that ran all that was propagated.

@@ -25,14 +25,14 @@ pub fn run(bytes: &[u8]) {
             0 => {
                 let (first, count, gap) = (
                     steps.below(60_000) as u32,
-                    steps.below(600) as u32,
+                    steps.below(300) as u32,
                     1 + u32::from(steps.byte()),
                 );
                 (0..count).for_each(|n| put_item(&mut tree, &mut model, Number(first + n * gap)));
             }
             1 => {
                 let first = model.last().map_or(0, |last| last.0.saturating_add(1));
-                let count = (steps.below(600) as u32).min(u32::MAX - first);
+                let count = (steps.below(300) as u32).min(u32::MAX - first);
                 for item in (first..first + count).map(Number) {
                     tree.push(item);
                     model.push(item);

@@ -29,7 +29,7 @@ pub fn run(bytes: &[u8]) {
     while more(&steps, &mut taken) {
         match steps.byte() % 8 {
             0 => {
-                let (first, count, score) = (steps.below(300), steps.below(200), score(&mut steps));
+                let (first, count, score) = (steps.below(300), steps.below(80), score(&mut steps));
                 (first..first + count)
                     .for_each(|n| put_member(&mut set, &mut model, name(n), score));
             }

@@ -23,7 +23,7 @@ use crate::base::random::Random;
 use crate::structure::record::Field;
 use crate::structure::table::{Hasher, Slot, Table};
 
-/// The latest time at which a field may expire, Unix milliseconds: what Redis takes (46 bits).
+/// The latest time that a client may name for a field, Unix milliseconds: what Redis takes (46 bits). Snapshots may bring later ones.
 pub const EXPIRE_MAX_MS: i64 = (1 << 46) - 1;
 
 /// Entries per field of a `listpackex`.

@@ -58,7 +58,7 @@ fn parse(cx: &Ctx, args: &Args) -> Result<(Expiry, Fields), Error> {
             ));
         }
         expiry = Some(match unit {
-            Some(unit) => Expiry::At(unit.when(args, i + 1, cx.ks.now_ms, "hgetex")?),
+            Some(unit) => Expiry::At(unit.when(cx, args, i + 1, "hgetex")?),
             None => Expiry::Persist,
         });
         i += 1 + usize::from(unit.is_some());

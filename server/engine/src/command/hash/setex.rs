@@ -77,7 +77,7 @@ fn expiry(cx: &Ctx, args: &Args, i: usize, ttl: &mut Option<Ttl>) -> Result<usiz
         ));
     }
     *ttl = Some(match unit {
-        Some(unit) => Ttl::Set(Some(unit.when(args, i + 1, cx.ks.now_ms, "hsetex")?)),
+        Some(unit) => Ttl::Set(Some(unit.when(cx, args, i + 1, "hsetex")?)),
         None => Ttl::Keep,
     });
     Ok(1 + usize::from(unit.is_some()))

@@ -105,7 +105,7 @@ fn expire(cx: &mut Ctx, args: &Args, seconds: bool, absolute: bool) -> Outcome {
     let key = args.at(1);
     let slot = cx.ks.write_kind(key, Kind::Hash)?;
     let unit = Unit { seconds, absolute };
-    let when = unit.when(args, 2, cx.ks.now_ms, cx.command.0.name)?;
+    let when = unit.when(cx, args, 2, cx.command.0.name)?;
     let (condition, fields) = parse(args)?;
     cx.reply.array(fields.count);
     let mut change = FieldChange::new(cx, when);

@@ -1,6 +1,6 @@
 //! The words that commands of field expiry share: `FIELDS n field ...`, conditions, and times.
 
-use crate::command::Args;
+use crate::command::{Args, Ctx};
 use crate::command::error::{self, Error};
 use crate::value::hash_ttl::EXPIRE_MAX_MS;
 
@@ -26,8 +26,8 @@ impl Unit {
         }
     }
 
-    /// Argument `i` as a Unix time in milliseconds.
-    pub fn when(self, args: &Args, i: usize, now_ms: i64, command: &str) -> Result<i64, Error> {
+    /// Argument `i` as a Unix time in milliseconds. A log may name later times than clients may: those that a snapshot brought.
+    pub fn when(self, cx: &Ctx, args: &Args, i: usize, command: &str) -> Result<i64, Error> {
         let number = args.int(i)?;
         if number < 0 {
             return Err(Error::new("ERR invalid expire time, must be >= 0"));
@@ -37,9 +37,9 @@ impl Unit {
         } else {
             Some(number)
         };
-        let from = if self.absolute { 0 } else { now_ms };
+        let from = if self.absolute { 0 } else { cx.ks.now_ms };
         ms.and_then(|ms| ms.checked_add(from))
-            .filter(|at| *at <= EXPIRE_MAX_MS)
+            .filter(|at| *at <= EXPIRE_MAX_MS || cx.session.replay)
             .ok_or_else(|| error::invalid_expire(command))
     }
 }
