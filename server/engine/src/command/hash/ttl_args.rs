@@ -1,7 +1,7 @@
 //! The words that commands of field expiry share: `FIELDS n field ...`, conditions, and times.
 
-use crate::command::{Args, Ctx};
 use crate::command::error::{self, Error};
+use crate::command::{Args, Ctx};
 use crate::value::hash_ttl::EXPIRE_MAX_MS;
 
 /// How a number states a time.
