@@ -6,6 +6,7 @@
 pub mod hll;
 pub mod intset;
 pub mod listpack;
+pub mod stream_id;
 pub mod stream_node;
 pub mod ziplist;
 pub mod zipmap;

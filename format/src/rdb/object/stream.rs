@@ -14,7 +14,6 @@
 //! Ids are two lens, except where 16 bytes are said.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use super::super::length::read_len;
 use super::super::string::{Stored, Text, read_string};
@@ -24,56 +23,19 @@ use crate::cursor::Cursor;
 use crate::error::{Damage, FormatError, Result};
 
 mod entries;
+pub use crate::encoding::stream_id::StreamId;
 pub use entries::StreamEntry;
 pub(super) use entries::walk_node;
 
-/// The id of an entry.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StreamId {
-    /// Unix milliseconds.
-    pub ms: u64,
-    /// Number within the millisecond.
-    pub seq: u64,
+fn raw_id(cursor: &mut Cursor<'_>, what: &str) -> Result<StreamId> {
+    Ok(StreamId::new(cursor.u64be(what)?, cursor.u64be(what)?))
 }
 
-impl StreamId {
-    /// An id from its parts.
-    pub const fn new(ms: u64, seq: u64) -> Self {
-        StreamId { ms, seq }
-    }
-
-    /// Sixteen bytes, big-endian, as node keys and pending entries have it.
-    pub fn to_bytes(self) -> [u8; 16] {
-        ((u128::from(self.ms) << 64) | u128::from(self.seq)).to_be_bytes()
-    }
-
-    fn from_bytes(bytes: [u8; 16]) -> Self {
-        let whole = u128::from_be_bytes(bytes);
-        StreamId {
-            ms: (whole >> 64) as u64,
-            seq: whole as u64,
-        }
-    }
-
-    fn raw(cursor: &mut Cursor<'_>, what: &str) -> Result<Self> {
-        Ok(StreamId {
-            ms: cursor.u64be(what)?,
-            seq: cursor.u64be(what)?,
-        })
-    }
-
-    fn lens(cursor: &mut Cursor<'_>, what: &str) -> Result<Self> {
-        Ok(StreamId {
-            ms: read_len(cursor, what)?,
-            seq: read_len(cursor, what)?,
-        })
-    }
-}
-
-impl fmt::Display for StreamId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.ms, self.seq)
-    }
+fn id_of_lens(cursor: &mut Cursor<'_>, what: &str) -> Result<StreamId> {
+    Ok(StreamId::new(
+        read_len(cursor, what)?,
+        read_len(cursor, what)?,
+    ))
 }
 
 /// A stream. Entries stay packed, groups are decoded.
@@ -209,7 +171,7 @@ impl<'a> Stream<'a> {
             read_string(cursor, "stream node")?;
         }
         let length = read_len(cursor, "stream length")?;
-        let last_id = StreamId::lens(cursor, "last id")?;
+        let last_id = id_of_lens(cursor, "last id")?;
         let mut stream = Stream {
             nodes,
             length,
@@ -217,8 +179,8 @@ impl<'a> Stream<'a> {
             ..Stream::without_nodes(form)
         };
         if form >= 2 {
-            stream.first_id = Some(StreamId::lens(cursor, "first id")?);
-            stream.max_deleted_id = Some(StreamId::lens(cursor, "deleted id")?);
+            stream.first_id = Some(id_of_lens(cursor, "first id")?);
+            stream.max_deleted_id = Some(id_of_lens(cursor, "deleted id")?);
             stream.entries_added = Some(read_len(cursor, "entries added")?);
         }
         for _ in 0..read_len(cursor, "number of groups")? {
@@ -294,7 +256,7 @@ fn read_node<'a>(texts: &mut Texts<'a>) -> Result<StreamNode<'a>> {
 
 fn read_group<'a>(cursor: &mut Cursor<'a>, form: u8) -> Result<Group<'a>> {
     let name = read_string(cursor, "group name").and_then(Stored::text)?;
-    let last_id = StreamId::lens(cursor, "last id of the group")?;
+    let last_id = id_of_lens(cursor, "last id of the group")?;
     let mut group = Group {
         name,
         last_id,
@@ -308,7 +270,7 @@ fn read_group<'a>(cursor: &mut Cursor<'a>, form: u8) -> Result<Group<'a>> {
         group.entries_read = (read != u64::MAX).then_some(read);
     }
     for _ in 0..read_len(cursor, "number of pending entries")? {
-        let id = StreamId::raw(cursor, "pending id")?;
+        let id = raw_id(cursor, "pending id")?;
         let delivery_ms = cursor.i64le("delivery time")?;
         let count = read_len(cursor, "delivery count")?;
         group.pending.push(Pending {
@@ -322,7 +284,7 @@ fn read_group<'a>(cursor: &mut Cursor<'a>, form: u8) -> Result<Group<'a>> {
     }
     if form >= 5 {
         for _ in 0..read_len(cursor, "number of nacked entries")? {
-            group.nacked.push(StreamId::raw(cursor, "nacked id")?);
+            group.nacked.push(raw_id(cursor, "nacked id")?);
         }
     }
     Ok(group)
@@ -338,7 +300,7 @@ fn read_consumer<'a>(cursor: &mut Cursor<'a>, form: u8) -> Result<Consumer<'a>> 
     };
     let mut pending = Vec::new();
     for _ in 0..read_len(cursor, "number of owned entries")? {
-        pending.push(StreamId::raw(cursor, "owned id")?);
+        pending.push(raw_id(cursor, "owned id")?);
     }
     Ok(Consumer {
         name,
@@ -357,7 +319,7 @@ fn read_producers<'a>(cursor: &mut Cursor<'a>) -> Result<Producers<'a>> {
         let mut tokens = Vec::new();
         for _ in 0..read_len(cursor, "number of tokens")? {
             let token = read_string(cursor, "token").and_then(Stored::text)?;
-            tokens.push((token, StreamId::lens(cursor, "token id")?));
+            tokens.push((token, id_of_lens(cursor, "token id")?));
         }
         producers.push(Producer { name, tokens });
     }

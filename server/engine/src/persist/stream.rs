@@ -21,14 +21,6 @@ use crate::value::{NewValue, Object};
 /// The form of Redis 7.2, with active times: it has a place for everything that is held here.
 const FORM: u8 = 3;
 
-fn from_saved(id: saved::StreamId) -> StreamId {
-    StreamId::new(id.ms, id.seq)
-}
-
-fn to_saved(id: StreamId) -> saved::StreamId {
-    saved::StreamId::new(id.ms, id.seq)
-}
-
 /// The groups of a snapshot point into it; a wrong one is named by what is wrong with it.
 fn damage(offset: u64, what: impl Into<String>) -> Box<FormatError> {
     FormatError::new(Damage::Encoding, offset, what.into())
@@ -58,7 +50,7 @@ pub fn load(saved: &saved::Stream) -> Read<Loaded> {
     for node in saved.nodes() {
         let node = node?;
         let offset = node.offset;
-        let added = stream.push_node(from_saved(node.id), node.listpack.into_owned());
+        let added = stream.push_node(node.id, node.listpack.into_owned());
         added.map_err(|what| damage(offset, what))?;
     }
     if stream.len() != saved.length {
@@ -70,9 +62,9 @@ pub fn load(saved: &saved::Stream) -> Read<Loaded> {
         return Err(damage(0, what));
     }
     stream.set_marks(Marks {
-        last_id: from_saved(saved.last_id).max(stream.last_id()),
+        last_id: saved.last_id.max(stream.last_id()),
         first_id: StreamId::MIN,
-        max_deleted_id: saved.max_deleted_id.map_or(StreamId::MIN, from_saved),
+        max_deleted_id: saved.max_deleted_id.unwrap_or(StreamId::MIN),
         entries_added: saved.entries_added.unwrap_or(saved.length),
     });
     for group in &saved.groups {
@@ -85,7 +77,7 @@ pub fn load(saved: &saved::Stream) -> Read<Loaded> {
 }
 
 fn load_group(saved: &saved::Group) -> Read<Group> {
-    let mut group = Group::new(from_saved(saved.last_id), saved.entries_read);
+    let mut group = Group::new(saved.last_id, saved.entries_read);
     let listed: HashMap<_, _> = saved
         .pending
         .iter()
@@ -102,7 +94,7 @@ fn load_group(saved: &saved::Group) -> Read<Group> {
         let active_ms = consumer.active_ms.unwrap_or(consumer.seen_ms);
         group.consumer_mut(id).active_ms = (active_ms != -1).then_some(active_ms);
         for owned in &consumer.pending {
-            let entry = from_saved(*owned);
+            let entry = *owned;
             let pending = listed.get(owned).filter(|_| group.pending(entry).is_none());
             let pending = pending.ok_or_else(|| {
                 damage(0, format!("stream group: {owned} is pending at a consumer, and not in the group or at another one too"))
@@ -130,14 +122,14 @@ fn load_group(saved: &saved::Group) -> Read<Group> {
 pub fn save<W: Write>(writer: &mut Writer<W>, head: &Head, stream: &Stream) -> WriteResult<()> {
     writer.begin_stream(head, FORM, stream.node_count() as u64)?;
     for (id, blob) in stream.nodes() {
-        writer.stream_node(to_saved(id), blob)?;
+        writer.stream_node(id, blob)?;
     }
     let marks = stream.marks();
     let mut rest = saved::Stream::without_nodes(FORM);
     rest.length = stream.len();
-    rest.last_id = to_saved(marks.last_id);
-    rest.first_id = Some(to_saved(marks.first_id));
-    rest.max_deleted_id = Some(to_saved(marks.max_deleted_id));
+    rest.last_id = marks.last_id;
+    rest.first_id = Some(marks.first_id);
+    rest.max_deleted_id = Some(marks.max_deleted_id);
     rest.entries_added = Some(marks.entries_added);
     rest.groups = stream
         .groups()
@@ -150,11 +142,11 @@ fn save_group<'a>(name: &'a [u8], group: &'a Group) -> saved::Group<'a> {
     let pending = group.pending_range(StreamId::MIN, StreamId::MAX);
     saved::Group {
         name: Text::Bytes(name),
-        last_id: to_saved(group.last_id),
+        last_id: group.last_id,
         entries_read: group.entries_read,
         pending: pending
             .map(|(id, pending)| saved::Pending {
-                id: to_saved(id),
+                id,
                 delivery_ms: pending.delivery_ms,
                 count: pending.deliveries,
             })
@@ -172,10 +164,7 @@ fn save_consumer(consumer: &Consumer) -> saved::Consumer<'_> {
         name: Text::Bytes(consumer.name()),
         seen_ms: consumer.seen_ms,
         active_ms: Some(consumer.active_ms.unwrap_or(-1)),
-        pending: consumer
-            .pending(StreamId::MIN, StreamId::MAX)
-            .map(to_saved)
-            .collect(),
+        pending: consumer.pending(StreamId::MIN, StreamId::MAX).collect(),
     }
 }
 

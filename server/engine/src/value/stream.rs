@@ -9,22 +9,20 @@
 //! `stream-node-max-entries`), keyed by the id of the entry that began them. A deleted entry is only marked; a node
 //! goes when its last live entry is deleted or the node is trimmed as a whole. Fields that are the same as those of a node's first entry are not stored again.
 //!
-//! Invariants ([`Stream::check`] tests them): nodes have the shape that `stream/node.rs` draws, with at least one
+//! Invariants ([`Stream::check`] tests them): nodes have the shape that `stream_node` of `cairn-format` draws, with at least one
 //! entry each, live or not; all ids of a node are below the next node's id and none is above `last_id`; `len` is the number of live
 //! entries; `first_id` is the lowest live id, 0-0 if there is none.
 
-mod id;
-mod node;
 mod range;
 mod trim;
 
 pub use super::stream_group::{Consumer, ConsumerId, Group, Pending};
-pub use id::StreamId;
-pub use node::Fields;
+pub use cairn_format::encoding::stream_id::StreamId;
+pub use cairn_format::encoding::stream_node::Fields;
 pub use range::{Range, StreamEntry};
 pub use trim::{Keep, Trim};
 
-use node::Node;
+use cairn_format::encoding::stream_node::{self as node, Node};
 use std::collections::BTreeMap;
 
 /// Text of fields and values of one entry, and size of a node, at most: 1 GiB, as in Redis.
@@ -250,7 +248,7 @@ impl Stream {
     /// # Errors
     /// Says what is wrong with the node, or that it does not follow the nodes before it; nothing is changed then.
     pub fn push_node(&mut self, id: StreamId, blob: Vec<u8>) -> Result<(), String> {
-        let (live, last) = node::check(id, &blob)?;
+        let (live, last) = check_node(id, &blob)?;
         if !self.nodes.is_empty() && id <= self.last_id {
             return Err(format!("stream node {id} does not follow {}", self.last_id));
         }
@@ -294,7 +292,7 @@ impl Stream {
                     "node {id} begins before the one in front of it ends"
                 ));
             }
-            let (count, end) = node::check(*id, blob)?;
+            let (count, end) = check_node(*id, blob)?;
             live += count;
             last = Some(end);
         }
@@ -310,6 +308,13 @@ impl Stream {
         }
         self.groups.values().try_for_each(Group::check)
     }
+}
+
+/// The number of live entries of a sound node, which can be 0 (see [`Stream::trim`]), and the id of the last entry.
+fn check_node(id: StreamId, blob: &[u8]) -> Result<(u64, StreamId), String> {
+    let (node, last) = node::check(id, blob).map_err(|error| error.to_string())?;
+    let last = last.ok_or("stream node without entries")?;
+    Ok((node.live(), last))
 }
 
 /// Whether an entry with so many bytes of text may join the last node.

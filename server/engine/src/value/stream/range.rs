@@ -1,7 +1,7 @@
 //! Entries of an id range, in either direction.
 
-use super::node::{Fields, Node, Place};
 use super::{Stream, StreamId};
+use cairn_format::encoding::stream_node::{Fields, Node, Place};
 use std::collections::btree_map;
 
 /// One live entry.

@@ -1,7 +1,7 @@
 //! Trimming a stream from its oldest end.
 
-use super::node::{self, Node};
 use super::{Stream, StreamId};
+use cairn_format::encoding::stream_node::{self as node, Node};
 
 /// What XTRIM, and XADD with MAXLEN or MINID, ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

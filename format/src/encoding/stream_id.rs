@@ -62,7 +62,8 @@ impl StreamId {
     }
 
     /// The id that differs from `self` by what a node stores: both numbers wrap, differences being signed.
-    pub(super) fn plus(self, ms: i64, seq: i64) -> Self {
+    #[inline]
+    pub fn plus(self, ms: i64, seq: i64) -> Self {
         Self {
             ms: self.ms.wrapping_add_signed(ms),
             seq: self.seq.wrapping_add_signed(seq),
@@ -70,7 +71,8 @@ impl StreamId {
     }
 
     /// The differences that [`StreamId::plus`] adds to `base`.
-    pub(super) fn minus(self, base: Self) -> (i64, i64) {
+    #[inline]
+    pub fn minus(self, base: Self) -> (i64, i64) {
         (
             self.ms.wrapping_sub(base.ms) as i64,
             self.seq.wrapping_sub(base.seq) as i64,
