@@ -12,7 +12,7 @@ use crate::steps::Steps;
 
 const HASHER: Hasher = Hasher::new([11, 12, 13, 14]);
 /// Most steps of one run, so that a long input does not hide a slow step.
-const STEPS_MAX: usize = 300;
+const STEPS_MAX: usize = 120;
 
 /// Whether to go on: bytes are left and not too many steps were taken.
 fn more(steps: &Steps<'_>, taken: &mut usize) -> bool {

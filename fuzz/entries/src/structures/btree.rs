@@ -25,7 +25,7 @@ pub fn run(bytes: &[u8]) {
             0 => {
                 let (first, count, gap) = (
                     steps.below(60_000) as u32,
-                    steps.below(300) as u32,
+                    steps.below(100) as u32,
                     1 + u32::from(steps.byte()),
                 );
                 (0..count).for_each(|n| put_item(&mut tree, &mut model, Number(first + n * gap)));
