@@ -3,8 +3,9 @@
 
 mod support;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use cairn_engine::base::random::Random;
 use cairn_engine::persist::digest::of_value;
 use cairn_engine::persist::rewrite::rewrite;
 use cairn_format::resp::value::Value;
@@ -228,4 +229,185 @@ fn active_expiry_stops_when_its_time_is_up() {
     let rest = bench.engine.expire(&mut bench.world, 1000);
     assert!(!rest.cut_short);
     assert_eq!(removed(&bench), DEAD as u64);
+}
+
+/// Fields with their values and expiries.
+type Model = BTreeMap<String, (String, Option<i64>)>;
+
+/// A server, a model of its hashes `h0` to `h2`, and one that replays its log and never expires anything by itself until the end.
+struct Play {
+    bench: Bench,
+    log: Vec<String>,
+    models: [Model; 3],
+    random: Random,
+}
+
+impl Play {
+    fn run(&mut self, line: &str) -> String {
+        let reply = self.bench.line(line);
+        assert!(!reply.starts_with("-ERR"), "{line}: {reply}");
+        self.log.append(&mut self.bench.propagated());
+        reply
+    }
+
+    /// Forgets what is dead by now.
+    fn bury(&mut self) {
+        let now = self.bench.engine.ks.now_ms;
+        for model in &mut self.models {
+            model.retain(|_, (_, at)| at.is_none_or(|at| at >= now));
+        }
+    }
+
+    /// Many fields get the same expiry, some of them new ones.
+    fn burst(&mut self, key: usize) {
+        let at = self.bench.engine.ks.now_ms + 1 + self.random.index(60) as i64;
+        let from = self.random.index(100);
+        let names: Vec<String> = (from..from + 400).map(|i| format!("f{i}")).collect();
+        let pairs: Vec<String> = names.iter().map(|name| format!("{name} 7")).collect();
+        let pairs = pairs.join(" ");
+        self.run(&format!("HSETEX h{key} PXAT {at} FIELDS 400 {pairs}"));
+        let fields = names.into_iter().map(|name| (name, ("7".into(), Some(at))));
+        self.models[key].extend(fields);
+    }
+
+    fn step(&mut self) {
+        let (key, other) = (self.random.index(3), self.random.index(3));
+        let name = format!("f{}", self.random.index(500));
+        match self.random.index(16) {
+            0 | 1 => self.burst(key),
+            2 => {
+                self.run(&format!("HSET h{key} {name} 1"));
+                self.models[key].insert(name, ("1".into(), None));
+            }
+            3 => {
+                self.run(&format!("HSETNX h{key} {name} 2"));
+                let fresh = || ("2".into(), None);
+                self.models[key].entry(name).or_insert_with(fresh);
+            }
+            4 => {
+                self.run(&format!("HINCRBY h{key} {name} 1"));
+                let entry = self.models[key].entry(name).or_insert(("0".into(), None));
+                entry.0 = (entry.0.parse::<i64>().unwrap_or(0) + 1).to_string();
+            }
+            5 => {
+                self.run(&format!("HDEL h{key} {name}"));
+                self.models[key].remove(&name);
+            }
+            6 => {
+                self.run(&format!("HPERSIST h{key} FIELDS 1 {name}"));
+                self.models[key].entry(name).and_modify(|e| e.1 = None);
+            }
+            7 => {
+                self.run(&format!("HGETDEL h{key} FIELDS 1 {name}"));
+                self.models[key].remove(&name);
+            }
+            8 if key != other => {
+                self.run(&format!("COPY h{key} h{other} REPLACE"));
+                if !self.models[key].is_empty() {
+                    self.models[other] = self.models[key].clone();
+                }
+            }
+            9 if key != other && !self.models[key].is_empty() => {
+                self.run(&format!("RENAME h{key} h{other}"));
+                self.models[other] = std::mem::take(&mut self.models[key]);
+            }
+            10 => {
+                let moved = self.run(&format!("MOVE h{key} 1"));
+                assert_eq!(moved == ":1\r\n", !self.models[key].is_empty());
+                for line in ["SELECT 1", &format!("MOVE h{key} 0"), "SELECT 0"] {
+                    self.run(line);
+                }
+            }
+            11 => {
+                for line in ["SWAPDB 0 1", "SELECT 1", "SWAPDB 1 0", "SELECT 0"] {
+                    self.run(line);
+                }
+            }
+            12 if self.random.index(8) == 0 => {
+                self.run(&format!("SET h{key} overwritten"));
+                self.run(&format!("DEL h{key}"));
+                self.models[key].clear();
+            }
+            13 => {
+                self.bench.engine.expire(&mut self.bench.world, 0);
+                self.log.append(&mut self.bench.propagated());
+            }
+            _ => {
+                let ms = self.random.below(20);
+                self.bench.sleep_ms(ms);
+                self.bury();
+            }
+        }
+        // Not each time: a look-up removes some of what this test is about.
+        if self.random.index(4) == 0 {
+            let got = self.run(&format!("HLEN h{key}"));
+            assert_eq!(got, format!(":{}\r\n", self.models[key].len()));
+        }
+    }
+
+    /// Whoever replays the log arrives at the same fields, although nothing expired on the way but by its commands.
+    fn replay(&mut self) {
+        let mut copy = Bench::new();
+        copy.engine.ks.keep_expired = true;
+        let session = copy.engine.shared.sessions.get_mut(copy.session);
+        session.expect("a session").replay = true;
+        for line in &self.log {
+            let (db, words) = line.split_once("> ").unwrap_or(("0", line));
+            if !matches!(words, "MULTI" | "EXEC") {
+                copy.line(&format!("SELECT {db}"));
+                copy.line(words);
+            }
+        }
+        copy.engine.ks.keep_expired = false;
+        copy.world.now = self.bench.world.now;
+        copy.engine.set_now(copy.world.now);
+        copy.line("SELECT 0");
+        for key in ["h0", "h1", "h2"] {
+            let [mut here, mut there] = [&mut self.bench, &mut copy].map(|bench| {
+                let all = bench.value(&format!("HGETALL {key}"));
+                let words = all.as_array().expect("pairs");
+                let pairs = words.chunks(2).map(|p| format!("{p:?}"));
+                pairs.collect::<Vec<_>>()
+            });
+            here.sort();
+            there.sort();
+            assert_eq!(here, there, "{key}");
+        }
+    }
+}
+
+#[test]
+fn random_bursts_agree_with_a_map_and_with_the_log() {
+    for seed in 0..9 {
+        println!("seed {seed}");
+        let mut play = Play {
+            bench: Bench::new(),
+            log: Vec::new(),
+            models: Default::default(),
+            random: Random::new(seed),
+        };
+        play.bench.engine.ks.limits.hash_listpack_entries = 40;
+        for _ in 0..600 {
+            play.step();
+        }
+        play.replay();
+        while play
+            .bench
+            .engine
+            .expire(&mut play.bench.world, 1000)
+            .removed
+            > 0
+        {}
+        let due = play
+            .models
+            .iter()
+            .filter(|m| m.values().any(|(_, at)| at.is_some()));
+        assert_eq!(play.bench.engine.ks.ttl_hashes, due.count());
+        for (i, model) in play.models.iter().enumerate() {
+            let all = names(&play.bench.value(&format!("HKEYS h{i}")));
+            assert!(all.iter().eq(model.keys()), "h{i}");
+        }
+        play.bench.line("FLUSHALL");
+        assert_eq!(play.bench.engine.ks.ttl_hashes, 0);
+    }
 }
