@@ -102,10 +102,14 @@ fn end(args: &Args, i: usize) -> Result<End, Error> {
 /// Moves one element; false if the source has none.
 fn transfer(cx: &mut Ctx, args: &Args, from: End, to: End) -> Result<bool, Error> {
     let (source, target) = (args.at(1), args.at(2));
-    let Some(slot) = cx.ks.write_kind(source, Kind::List)? else {
+    if cx.ks.write_kind(source, Kind::List)?.is_none() {
+        return Ok(false);
+    }
+    cx.ks.write_kind(target, Kind::List)?;
+    // A target that had expired may have moved the source as it went.
+    let Some(slot) = cx.ks.find(source) else {
         return Ok(false);
     };
-    cx.ks.write_kind(target, Kind::List)?;
     let mut value = Vec::new();
     store::pop(cx.ks, slot, from, |element| element.append_to(&mut value));
     let slot = match cx.ks.find(target) {

@@ -152,8 +152,10 @@ fn smove(cx: &mut Ctx, args: &Args) -> Outcome {
         cx.reply.int(0);
         return Ok(());
     }
-    let source = cx.ks.write_kind(from, Kind::Set)?;
+    cx.ks.write_kind(from, Kind::Set)?;
     cx.ks.write_kind(to, Kind::Set)?;
+    // A target that had expired may have moved the source as it went.
+    let source = cx.ks.find(from);
     let Some(slot) = source.filter(|slot| set::contains(cx.ks.view(*slot), member)) else {
         cx.reply.int(0);
         return Ok(());
