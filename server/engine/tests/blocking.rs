@@ -4,7 +4,7 @@ mod support;
 
 use cairn_engine::Engine;
 use cairn_engine::command::blocking::unblock;
-use cairn_engine::session::SessionId;
+use cairn_engine::session::{ReplyMode, SessionId};
 use support::Bench;
 
 fn wait_for(bench: &mut Bench, words: &[&str]) -> SessionId {
@@ -217,5 +217,25 @@ fn a_watched_key_that_expires_fails_one_exec_only() {
         bench.line("MULTI");
         bench.line("PING");
         assert_eq!(bench.line("EXEC"), "*1\r\n+PONG\r\n", "{lines:?}");
+    }
+}
+
+/// CLIENT REPLY OFF and SKIP hold for what a wait answers at its end.
+#[test]
+fn who_wants_no_reply_gets_none() {
+    for (mode, after) in [
+        (ReplyMode::Off, ReplyMode::Off),
+        (ReplyMode::Skip, ReplyMode::On),
+    ] {
+        let mut bench = Bench::new();
+        let waits = bench.open();
+        let session = bench.engine.shared.sessions.get_mut(waits);
+        session.expect("a session").reply_mode = mode;
+        assert!(bench.run_as(waits, &["BLPOP", "k", "0"]).is_empty());
+        bench.line("RPUSH k a");
+        assert_eq!(heard(&mut bench, waits), "");
+        assert_eq!(bench.line("EXISTS k"), ":0\r\n", "it was served");
+        let session = bench.engine.shared.sessions.get(waits);
+        assert_eq!(session.map(|s| s.reply_mode), Some(after));
     }
 }

@@ -177,10 +177,16 @@ fn run_again(ks: &mut Keyspace, shared: &mut Shared, slot: SessionId, inst: &mut
         session.waiting = Some(bytes_of);
     } else {
         leave_queues(ks, &mut shared.deadlines, slot, &bytes_of);
-        inst.deliver_reply(slot, reply);
-        inst.resume(slot);
+        answer(&mut session, reply, inst);
     }
     shared.sessions.put_back(session);
+}
+
+/// Answers a wait that is over, unless the client wants no replies.
+fn answer(session: &mut Session, mut reply: Reply, inst: &mut dyn Instance) {
+    dispatch::hush(session, &mut reply, 0);
+    inst.deliver_reply(session.slot, reply);
+    inst.resume(session.slot);
 }
 
 /// Takes a session out of the queues it stands in.
@@ -240,8 +246,7 @@ pub fn unblock(
         } else {
             reply.null_array();
         }
-        inst.deliver_reply(slot, reply);
-        inst.resume(slot);
+        answer(&mut session, reply, inst);
     }
     shared.sessions.put_back(session);
     command.is_some()

@@ -65,7 +65,8 @@ pub fn dispatch(
     if !ks.fx.ready.is_empty() {
         super::blocking::serve(ks, shared, inst);
     }
-    if session.reply_mode != ReplyMode::On || reply.muted {
+    // Whether a wait is answered is decided at its end.
+    if (session.reply_mode != ReplyMode::On || reply.muted) && !session.blocked {
         hush(session, reply, before);
     }
 }
@@ -384,7 +385,7 @@ fn publish_events(ks: &mut Keyspace, shared: &mut Shared, inst: &mut dyn Instanc
 }
 
 /// Takes the answer back if the client does not want it.
-fn hush(session: &mut Session, reply: &mut Reply, before: usize) {
+pub(super) fn hush(session: &mut Session, reply: &mut Reply, before: usize) {
     let keep = match session.reply_mode {
         ReplyMode::On => !reply.muted,
         ReplyMode::Off | ReplyMode::Skip => false,
