@@ -14,6 +14,10 @@
 //! The compressor keeps its table of places between calls. Places count on from call to call, so that what an earlier input left
 //! is older than the present input's first byte and needs no clearing; this is what makes short strings cheap. Its output is
 //! readable by any LZF decompressor; the crate `lzf` is the reference in tests.
+//!
+//! It follows the compressor of Redis where a DUMP shows it: nothing is copied from the first byte, a copy does not reach
+//! the last two bytes, and the room that has to be left is judged at the same places. Which earlier place is found can
+//! differ in long inputs, where two triples share a slot of the table.
 
 use crate::error::{Damage, FormatError, Result};
 
@@ -24,6 +28,11 @@ const LITERAL_MAX: usize = 32;
 const COPY_MIN: usize = 3;
 const COPY_MAX: usize = 264;
 const OFFSET_MAX: usize = 8192;
+/// A copy that could go on to the end stops so many bytes before it, unless it is one of [`COPY_MIN`] then.
+const TAIL_LITERALS: usize = 2;
+/// Bytes that must be left below the limit before a copy, and at the end.
+const COPY_ROOM: usize = 4;
+const TAIL_ROOM: usize = 3;
 /// At most 264 bytes come out of the three bytes of a long copy.
 const EXPANSION_MAX: usize = COPY_MAX / 3;
 
@@ -116,7 +125,9 @@ fn compress_into(input: &[u8], out: &mut Vec<u8>, limit: usize, table: &mut Tabl
         *place = base + at as u32;
         let from = match seen.checked_sub(base) {
             Some(from)
-                if at - from as usize <= OFFSET_MAX && three_at(input, from as usize) == three =>
+                if from > 0
+                    && at - from as usize <= OFFSET_MAX
+                    && three_at(input, from as usize) == three =>
             {
                 from as usize
             }
@@ -127,10 +138,10 @@ fn compress_into(input: &[u8], out: &mut Vec<u8>, limit: usize, table: &mut Tabl
         };
         let len = match_len(input, from, at);
         put_literals(out, &input[literal..at]);
-        put_copy(out, at - from, len);
-        if out.len() > limit {
+        if out.len() + COPY_ROOM >= limit {
             return false;
         }
+        put_copy(out, at - from, len);
         let end = at + len;
         // The last two places of what was copied are the likeliest starts of the next copy.
         for inner in end.saturating_sub(2)..end {
@@ -140,14 +151,16 @@ fn compress_into(input: &[u8], out: &mut Vec<u8>, limit: usize, table: &mut Tabl
         }
         (literal, at) = (end, end);
     }
+    let before_tail = out.len() + (at - literal) + (at - literal) / LITERAL_MAX + 1;
     put_literals(out, &input[literal..]);
-    out.len() <= limit
+    before_tail + TAIL_ROOM <= limit
 }
 
 /// How many bytes from `from` on equal those from `at` on; at least the three that were compared already.
 #[inline]
 fn match_len(input: &[u8], from: usize, at: usize) -> usize {
-    let longest = (input.len() - at).min(COPY_MAX);
+    let longest = (input.len() - at).saturating_sub(TAIL_LITERALS);
+    let longest = longest.clamp(COPY_MIN, COPY_MAX);
     let (old, new) = (&input[from..from + longest], &input[at..at + longest]);
     let mut len = COPY_MIN;
     while let (Some(a), Some(b)) = (old[len..].first_chunk::<8>(), new[len..].first_chunk::<8>()) {
@@ -359,8 +372,10 @@ mod tests {
         let packed = [0x00, 0x61, 0xe0, 0x02, 0x00];
         assert_eq!(unpack(&packed, 12).unwrap(), b"aaaaaaaaaaaa");
         let mut out = Vec::new();
-        assert!(compress(b"aaaaaaaaaaaa", &mut out, &mut Table::new()));
-        assert_eq!(out, packed);
+        assert!(compress(&[b'a'; 60], &mut out, &mut Table::new()));
+        // What Redis 7.2.4 makes of it.
+        assert_eq!(out, b"\x01aa\xe0\x2f\x00\x01aa");
+        assert!(!compress(b"aaaaaaaaaaaa", &mut out, &mut Table::new()));
     }
 
     #[test]

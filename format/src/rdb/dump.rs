@@ -34,6 +34,14 @@ impl<'a> Payload<'a> {
     /// # Errors
     /// [`Damage::Truncated`], [`Damage::Version`], [`Damage::Checksum`].
     pub fn open(bytes: &'a [u8], newest: Dialect) -> Result<Self> {
+        Payload::open_with(bytes, newest, true)
+    }
+
+    /// As [`Payload::open`], and if `checksum` is false, whatever the checksum says.
+    ///
+    /// # Errors
+    /// As [`Payload::open`].
+    pub fn open_with(bytes: &'a [u8], newest: Dialect, checksum: bool) -> Result<Self> {
         let Some(footer_at) = bytes.len().checked_sub(FOOTER) else {
             return Err(FormatError::new(
                 Damage::Truncated,
@@ -51,6 +59,10 @@ impl<'a> Payload<'a> {
                 format!("payload of version {version} cannot be read by {newest}"),
             ));
         };
+        let body = &bytes[..footer_at];
+        if !checksum {
+            return Ok(Payload { dialect, body });
+        }
         let stored = footer.u64le("checksum")?;
         let computed = crc64(&bytes[..bytes.len() - 8]);
         // Redis 8.8 and up take a checksum of 0 as "not computed".
@@ -64,10 +76,7 @@ impl<'a> Payload<'a> {
                 what,
             ));
         }
-        Ok(Payload {
-            dialect,
-            body: &bytes[..footer_at],
-        })
+        Ok(Payload { dialect, body })
     }
 
     /// The version it was written in.
