@@ -15,7 +15,7 @@ const EXPIRE_SLICE_US: u64 = 500;
 /// Time that moving table entries may take in one turn, microseconds.
 const REHASH_US: u64 = 500;
 /// A client idle for so long gives its buffers back, milliseconds.
-const TRIM_AFTER_MS: u64 = 2000;
+pub(crate) const TRIM_AFTER_MS: u64 = 2000;
 
 /// When what is due.
 #[derive(Debug)]
@@ -118,6 +118,7 @@ fn rehash(engine: &mut Engine, front: &mut Front) -> bool {
 fn clients(engine: &mut Engine, front: &mut Front) {
     let timeout_ms = front.config.get(table::TIMEOUT).max(0) as u64 * 1000;
     let now_ms = front.host.clock().monotonic_us() / 1000;
+    let reply_trim = front.reply_trim.after_ms.filter(|_| front.reply_trim.on);
     for slot in 0..front.connections.slot_count() {
         let session = front.client(slot).map(|c| c.session);
         let Some(connection) = front.connections.get_mut(slot) else {
@@ -131,7 +132,8 @@ fn clients(engine: &mut Engine, front: &mut Front) {
             connection.closing = crate::net::Closing::Asap;
             front.connections.mark_touched(slot);
         } else {
-            connection.trim(now_ms, TRIM_AFTER_MS);
+            connection.trim(now_ms, TRIM_AFTER_MS, reply_trim);
         }
     }
+    front.peers.forget_idle(now_ms);
 }

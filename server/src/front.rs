@@ -7,6 +7,8 @@ use std::any::Any;
 
 use cairn_engine::base::effect::Feed;
 use cairn_engine::base::time::Now;
+use cairn_engine::command::ctx::Durable;
+use cairn_engine::command::peer::{PeerAnswer, PeerCall};
 use cairn_engine::command::{Ctx, Instance, Pause};
 use cairn_engine::session::SessionId;
 use cairn_format::resp::request::RequestParser;
@@ -17,6 +19,7 @@ use crate::host::Host;
 use crate::keeper::Keeper;
 use crate::log::Log;
 use crate::net::{Closing, Connections, Listeners};
+use crate::peer::Peers;
 
 /// What the front keeps of a client beside its connection.
 #[derive(Debug)]
@@ -100,6 +103,30 @@ pub struct Front {
     pub inbox: Vec<u8>,
     /// DEBUG PAUSE-CRON.
     pub cron_paused: bool,
+    /// DEBUG REPLYBUFFER.
+    pub reply_trim: ReplyTrim,
+    /// DEBUG LOADAOF asks for it: the session that waits for the log to be loaded again.
+    pub load_log_for: Option<SessionId>,
+    /// Connections to other servers, which MIGRATE speaks over.
+    pub peers: Peers,
+}
+
+/// When the reply buffer of an idle client is given back.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplyTrim {
+    /// Whether it ever is.
+    pub on: bool,
+    /// After so many milliseconds; none: never.
+    pub after_ms: Option<u64>,
+}
+
+impl Default for ReplyTrim {
+    fn default() -> Self {
+        ReplyTrim {
+            on: true,
+            after_ms: Some(crate::cron::TRIM_AFTER_MS),
+        }
+    }
 }
 
 /// Configured values that the request path reads.
@@ -194,6 +221,9 @@ impl Front {
             running: NOBODY,
             inbox: Vec::new(),
             cron_paused: false,
+            reply_trim: ReplyTrim::default(),
+            load_log_for: None,
+            peers: Peers::default(),
         };
         front.refresh_hot();
         front
@@ -295,6 +325,19 @@ impl Instance for Front {
 
     fn feed(&mut self, changes: &Feed, transaction: bool) {
         self.append(changes, transaction);
+    }
+
+    fn log_position(&mut self) -> u64 {
+        self.keeper.log_position()
+    }
+
+    fn log_durable(&mut self) -> Durable {
+        self.keeper.log_durable()
+    }
+
+    fn ask_peer(&mut self, call: &PeerCall) -> PeerAnswer {
+        let now_ms = self.host.clock().monotonic_us() / 1000;
+        self.peers.ask(call, now_ms)
     }
 
     fn used_memory(&mut self) -> u64 {

@@ -5,6 +5,7 @@
 //! front, request    what commands see of the instance; from bytes to calls
 //! admin, cron, shutdown, keeper    instance commands, timed work, the end, what keeps the data
 //! net, config, log, persist        sockets, redis.conf, the log file, files that survive a power cut
+//! peer              connections to other servers
 //! os                the operating system, and nothing else calls it
 //! host              the traits through which the rest sees it
 //! ```
@@ -21,6 +22,7 @@ pub mod log;
 pub mod net;
 pub mod node;
 pub mod os;
+pub mod peer;
 pub mod persist;
 pub mod request;
 pub mod shutdown;

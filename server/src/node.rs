@@ -131,6 +131,9 @@ impl Node {
             }
         }
         self.accept();
+        if let Some(session) = self.front.load_log_for.take() {
+            crate::keeper::load::load_again(&mut self.engine, &mut self.front, session);
+        }
         self.engine.set_now(self.front.now());
         self.engine.time_out(&mut self.front);
         self.cron
@@ -148,6 +151,7 @@ impl Node {
                 return;
             }
         }
+        self.engine.serve_log_waiters(&mut self.front);
         self.flush_outputs();
         let garbage = self.engine.ks.take_garbage();
         if !garbage.is_empty() {

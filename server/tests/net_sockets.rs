@@ -318,7 +318,7 @@ fn a_fast_sender_is_cut_short_and_comes_again_without_an_event() {
     assert!(turns >= 3, "{turns} turns");
     drop(sender.join().unwrap());
     let connection = bed.connections.get_mut(slot).unwrap();
-    connection.trim(5000, 2000);
+    connection.trim(5000, 2000, Some(2000));
     assert_eq!(connection.input.capacity(), 0);
 }
 

@@ -52,6 +52,7 @@ impl Engine {
                 stats,
                 gate: Gate::default(),
                 deadlines: Default::default(),
+                log_waiters: Vec::new(),
             },
             expire_db: 0,
             rehash_db: 0,
@@ -154,6 +155,11 @@ impl Engine {
     /// When the next waiting session gives up, wall milliseconds.
     pub fn next_deadline_ms(&self) -> Option<i64> {
         self.shared.deadlines.first().map(|(at, _)| *at)
+    }
+
+    /// Answers those who wait for the log, as far as it is on the disk now.
+    pub fn serve_log_waiters(&mut self, inst: &mut dyn Instance) {
+        blocking::serve_log_waiters(&mut self.ks, &mut self.shared, inst);
     }
 
     /// Ends the waits whose time has run out.

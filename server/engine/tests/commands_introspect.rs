@@ -41,6 +41,20 @@ fn getkeys_names_keys_and_says_why_not() {
         ("GETKEYS GET a", "*1\r\n$1\r\na\r\n"),
         ("GETKEYS MSET a 1 b 2", "*2\r\n$1\r\na\r\n$1\r\nb\r\n"),
         ("GETKEYS OBJECT ENCODING k", "*1\r\n$1\r\nk\r\n"),
+        (
+            "GETKEYS SORT a LIMIT 0 STORE GET STORE STORE d",
+            "*2\r\n$1\r\na\r\n$1\r\nd\r\n",
+        ),
+        ("GETKEYS SORT_RO a BY w* GET x*", "*1\r\n$1\r\na\r\n"),
+        ("GETKEYS MIGRATE h 1 k 0 1 COPY", "*1\r\n$1\r\nk\r\n"),
+        (
+            "GETKEYS MIGRATE h 1 k 0 1 KEYS a",
+            "-ERR Invalid arguments specified for command\r\n",
+        ),
+        (
+            "GETKEYSANDFLAGS SORT a STORE d",
+            "*2\r\n*2\r\n$1\r\na\r\n*2\r\n+RO\r\n+access\r\n*2\r\n$1\r\nd\r\n*2\r\n+OW\r\n+update\r\n",
+        ),
         ("GETKEYS PING", "-ERR The command has no key arguments\r\n"),
         (
             "GETKEYS SPUBLISH c m",
@@ -67,6 +81,10 @@ fn getkeys_names_keys_and_says_why_not() {
     for (line, want) in cases {
         assert_eq!(bench.line(&format!("COMMAND {line}")), want, "{line}");
     }
+    // Words that are arguments of an option are no options.
+    let words = "COMMAND|GETKEYS|MIGRATE|h|1||0|1|AUTH|KEYS|KEYS|a|b";
+    let words: Vec<&str> = words.split('|').collect();
+    assert_eq!(bench.run(&words), b"*2\r\n$1\r\na\r\n$1\r\nb\r\n");
 }
 
 #[test]

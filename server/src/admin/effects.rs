@@ -1,6 +1,7 @@
 //! What a changed value does. CONFIG SET calls [`apply`] with the new values in place; when it refuses, it is called once
 //! more with the old ones, so that each effect is written to go to whatever the configuration says now.
 
+use cairn_engine::base::limits::Limits;
 use cairn_engine::command::connection::password_digest;
 use cairn_engine::command::ctx::Gate;
 use cairn_engine::keyspace::Keyspace;
@@ -25,7 +26,10 @@ pub(super) struct Parts<'a> {
 pub(super) fn apply(parts: Parts, changes: &[Change]) -> Result<(), Rejected> {
     let Parts { front, ks, gate } = parts;
     // What cannot fail comes first: it is right even if the rest has to be undone and this runs again.
-    ks.limits = limits_of(&front.config);
+    ks.limits = Limits {
+        tests: ks.limits.tests,
+        ..limits_of(&front.config)
+    };
     front.refresh_hot();
     for change in changes {
         if change.is(table::LOGLEVEL) {

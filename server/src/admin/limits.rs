@@ -1,7 +1,7 @@
 //! The configured numbers that the engine works with.
 
 use cairn_engine::base::effect::EventClass;
-use cairn_engine::base::limits::{EvictionRule, Limits};
+use cairn_engine::base::limits::{EvictionRule, Limits, TestLimits};
 
 use crate::config::choice::{MaxmemoryPolicy, Sanitize};
 use crate::config::{Config, table};
@@ -29,6 +29,8 @@ pub fn limits_of(config: &Config) -> Limits {
         lazy_expire: config.get(table::LAZYFREE_LAZY_EXPIRE),
         lazy_user_del: config.get(table::LAZYFREE_LAZY_USER_DEL),
         expire_effort: int(table::ACTIVE_EXPIRE_EFFORT).clamp(1, 10) as u32,
+        dump_dialect: config.rdb_save_version(),
+        dump_compress: config.get(table::RDBCOMPRESSION),
         sanitize_dump: config.get(table::SANITIZE_DUMP_PAYLOAD) != Sanitize::No,
         lfu: eviction == EvictionRule::Lfu,
         memory_max: config.get(table::MAXMEMORY),
@@ -39,6 +41,7 @@ pub fn limits_of(config: &Config) -> Limits {
         lazy_eviction: config.get(table::LAZYFREE_LAZY_EVICTION),
         lfu_log_factor: u32::try_from(int(table::LFU_LOG_FACTOR)).unwrap_or(0),
         lfu_decay_minutes: u32::try_from(int(table::LFU_DECAY_TIME)).unwrap_or(0),
+        tests: TestLimits::default(),
     }
 }
 
@@ -110,6 +113,7 @@ mod tests {
         assert_eq!(limits.list_listpack_size, -2);
         assert_eq!(limits.notify, 0);
         assert!(!limits.lfu && !limits.sanitize_dump);
+        assert!(limits.dump_dialect.is_none() && limits.dump_compress);
         assert_eq!(limits.eviction, defaults.eviction);
         assert_eq!(limits.eviction_samples, defaults.eviction_samples);
         assert_eq!(limits.lfu_log_factor, defaults.lfu_log_factor);

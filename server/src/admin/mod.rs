@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `client`, `client_line`, `client_kill` | CLIENT |
 //! | `config`, `effects`, `limits` | CONFIG, and what a changed value does |
-//! | `debug`, `reload` | DEBUG |
+//! | `debug` | DEBUG, RELOAD and LOADAOF among it |
 //! | `lifecycle` | SAVE, BGSAVE, LASTSAVE, BGREWRITEAOF, SHUTDOWN, ROLE |
 //! | `memory` | MEMORY |
 //!
@@ -20,7 +20,6 @@ mod effects;
 mod lifecycle;
 mod limits;
 mod memory;
-mod reload;
 
 use cairn_engine::command::{Command, Instance};
 

@@ -41,6 +41,7 @@ pub use directive::{Directive, Effect, Key, Kind};
 pub use file::StartError;
 pub use limits::{OutputLimit, OutputLimits};
 pub use rewrite::RewriteError;
+pub(crate) use rules::memory as memory_size;
 pub use value::{SavePoint, Setting, ShutdownFlags, Value};
 
 use file::Origin;

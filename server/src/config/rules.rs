@@ -133,7 +133,7 @@ fn is_title(text: &[u8]) -> bool {
 
 /// Bytes from digits and a unit, as Redis's `memtoull`: k is 1000, kb is 1024, too large a number is the largest one,
 /// no digits are 0, and a product that does not fit wraps.
-pub(super) fn memory(text: &[u8]) -> Option<u64> {
+pub(crate) fn memory(text: &[u8]) -> Option<u64> {
     let digits = text.iter().take_while(|b| b.is_ascii_digit()).count();
     let (number, unit) = text.split_at(digits);
     if digits > 127 {

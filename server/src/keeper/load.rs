@@ -11,14 +11,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cairn_engine::Engine;
+use cairn_engine::command::Instance;
 use cairn_engine::persist::load::{LoadReport, Loader};
 use cairn_engine::persist::replay::{Refused, Replay};
+use cairn_engine::session::SessionId;
 use cairn_format::aof::reader::StreamReader;
 use cairn_format::aof::{Form, form};
 use cairn_format::error::Damage;
 
 use crate::config::table;
-use crate::front::Front;
+use crate::front::{Ending, Front};
 use crate::os::error_text;
 use crate::persist::append_files::AppendFiles;
 
@@ -209,6 +211,40 @@ impl Loading {
         }
         Ok(())
     }
+}
+
+/// DEBUG LOADAOF: writes the log to its end, forgets the data and loads it again from the log, without letting anybody
+/// else in. A log that cannot be loaded ends the process, as at start: half of the data is no data.
+pub fn load_again(engine: &mut Engine, front: &mut Front, session: SessionId) {
+    if let Err(line) = try_load_again(engine, front) {
+        for part in line.lines() {
+            front.log.warning(format_args!("{part}"));
+        }
+        front.ending = Some(Ending::Exit(1));
+        return;
+    }
+    front
+        .log
+        .warning(format_args!("Append Only File loaded by DEBUG LOADAOF"));
+    if let Some(state) = engine.shared.sessions.get_mut(session) {
+        state.blocked = false;
+        front.deliver(session, b"+OK\r\n");
+        front.resume(session);
+    }
+}
+
+fn try_load_again(engine: &mut Engine, front: &mut Front) -> Result<(), String> {
+    front.finish_log()?;
+    for db in 0..engine.ks.databases() {
+        engine.ks.flush(db);
+    }
+    engine.ks.fx.feed_on = false;
+    let mut loading = Loading::find(front)?;
+    while !loading.step(engine, front, Duration::from_secs(1))? {}
+    engine.ks.fx.feed_on = true;
+    engine.ks.dirty = 0;
+    engine.ks.select(0);
+    Ok(())
 }
 
 fn open(path: &Path, log: bool, engine: &mut Engine, front: &Front) -> Result<Source, String> {

@@ -157,7 +157,8 @@ impl Front {
         path: PathBuf,
         first_pending: bool,
     ) -> std::io::Result<()> {
-        let log = AppendLog::open(self.host.disk(), &path, self.sync_policy())?;
+        let mut log = AppendLog::open(self.host.disk(), &path, self.sync_policy())?;
+        log.begin_at(self.keeper.log_position());
         let total = if first_pending { 0 } else { files.sizes()?.1 };
         let earlier_size = total.saturating_sub(log.size());
         self.keeper.append = Some(OpenLog {
@@ -316,6 +317,7 @@ impl Front {
         {
             Ok(path) => {
                 open.log.renamed(&path);
+                open.log.base_installed();
                 open.first_pending = false;
                 open.earlier_size = work.child.report().bytes;
                 open.base_size = open.size();
@@ -382,7 +384,7 @@ impl Front {
     }
 
     fn abandon_first_rewrite(&mut self, ks: &mut Keyspace) {
-        if let Some(mut open) = self.keeper.append.take() {
+        if let Some(mut open) = self.keeper.close_log() {
             open.files.abandon_first_rewrite(&self.log);
         }
         ks.fx.feed_on = false;
@@ -407,7 +409,7 @@ impl Front {
         {
             self.abandon_first_rewrite(ks);
         }
-        self.keeper.append = None;
+        self.keeper.close_log();
         ks.fx.feed_on = false;
         finished
     }

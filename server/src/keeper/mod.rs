@@ -20,7 +20,7 @@ use std::path::PathBuf;
 
 use cairn_engine::base::limits::EvictionRule;
 use cairn_engine::base::time::Now;
-use cairn_engine::command::ctx::Gate;
+use cairn_engine::command::ctx::{Durable, Gate};
 use cairn_engine::command::error::Error;
 use cairn_engine::keyspace::Keyspace;
 use cairn_engine::persist::save::SaveOptions;
@@ -96,6 +96,8 @@ pub struct Keeper {
     pub load_progress: (u64, u64),
     /// DEBUG AOF-FLUSH-SLEEP, microseconds.
     pub flush_sleep_us: u64,
+    /// Where the last log that was switched off ended: positions go on from there.
+    pub closed_position: u64,
 }
 
 impl Keeper {
@@ -123,7 +125,31 @@ impl Keeper {
             last_load: (0, 0),
             load_progress: (0, 0),
             flush_sleep_us: 0,
+            closed_position: 0,
         }
+    }
+
+    /// How far the log is fed, as a number that never goes back.
+    pub fn log_position(&self) -> u64 {
+        match &self.append {
+            Some(open) => open.log.position(),
+            None => self.closed_position,
+        }
+    }
+
+    /// How far it is on the disk. Until its first base is there it does not hold the data set.
+    pub fn log_durable(&self) -> Durable {
+        match &self.append {
+            None => Durable::NoLog,
+            Some(open) if open.first_pending => Durable::Nothing,
+            Some(open) => open.log.durable().map_or(Durable::Nothing, Durable::UpTo),
+        }
+    }
+
+    /// Closes the log, if one is open.
+    pub fn close_log(&mut self) -> Option<OpenLog> {
+        self.closed_position = self.log_position();
+        self.append.take()
     }
 
     /// A background save is under way.

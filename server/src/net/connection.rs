@@ -161,10 +161,13 @@ impl Connection {
         self.blocked
     }
 
-    /// Gives memory back when nothing came or went for `idle_ms`.
-    pub fn trim(&mut self, now_ms: u64, idle_ms: u64) {
-        if now_ms.saturating_sub(self.last_io_ms) >= idle_ms {
+    /// Gives memory back when nothing came or went for `idle_ms`, that of replies after `reply_idle_ms` or never.
+    pub fn trim(&mut self, now_ms: u64, idle_ms: u64, reply_idle_ms: Option<u64>) {
+        let idle = now_ms.saturating_sub(self.last_io_ms);
+        if idle >= idle_ms {
             self.input.shrink();
+        }
+        if reply_idle_ms.is_some_and(|ms| idle >= ms) {
             self.output.shrink();
         }
     }

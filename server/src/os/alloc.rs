@@ -12,7 +12,8 @@
 //! Only a program that names [`Jemalloc`] as `#[global_allocator]` uses it; the library works without.
 
 use std::alloc::{GlobalAlloc, Layout};
-use std::ffi::{CStr, c_int, c_void};
+use std::ffi::{CStr, CString, c_int, c_void};
+use std::io;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering};
@@ -265,6 +266,86 @@ pub fn background_thread() -> bool {
 pub fn purge() -> bool {
     // 4096 is MALLCTL_ARENAS_ALL of jemalloc 5: one name for all arenas.
     call_control(c"arena.4096.purge")
+}
+
+/// Controls that MALLCTL may set: those that take any number without harm.
+const SETTABLE: [&[u8]; 6] = [
+    b"epoch",
+    b"background_thread",
+    b"max_background_threads",
+    b"arenas.dirty_decay_ms",
+    b"arenas.muzzy_decay_ms",
+    b"thread.tcache.enabled",
+];
+
+/// Controls that are a text for certain; reading another one as a text would follow a number as if it were a pointer.
+const TEXTS: [&[u8]; 5] = [
+    b"version",
+    b"config.malloc_conf",
+    b"opt.dss",
+    b"opt.metadata_thp",
+    b"opt.percpu_arena",
+];
+
+/// Reads a number of jemalloc's, and sets it if `new` is given; answers what it was before.
+///
+/// # Errors
+/// The system's words: no such control, not a number, or not one that may be set.
+pub fn control_number(name: &[u8], new: Option<i64>) -> io::Result<i64> {
+    let name_text = control_name(name)?;
+    if new.is_some() && !SETTABLE.contains(&name) {
+        return Err(io::Error::from_raw_os_error(libc::EPERM));
+    }
+    // Nothing tells the width of a control: a wrong one is refused, and the next narrower one tried.
+    for width in [8, 4, 2, 1] {
+        let (mut old, mut value) = (0i64, new.unwrap_or(0));
+        let mut size = width;
+        let (source, source_size) = match new {
+            Some(_) => ((&raw mut value).cast::<c_void>(), width),
+            None => (ptr::null_mut(), 0),
+        };
+        // SAFETY: the name ends in zero; both buffers are locals of at least `width` bytes that live through the call,
+        // and the controls that may be set take any bytes of their width.
+        let answer = unsafe {
+            je::mallctl(
+                name_text.as_ptr(),
+                (&raw mut old).cast::<c_void>(),
+                &mut size,
+                source,
+                source_size,
+            )
+        };
+        match answer {
+            0 => return Ok(i64::from_le(old)),
+            libc::EINVAL => {}
+            error => return Err(io::Error::from_raw_os_error(error)),
+        }
+    }
+    Err(io::Error::from_raw_os_error(libc::EINVAL))
+}
+
+/// Reads a text of jemalloc's.
+///
+/// # Errors
+/// The system's words: no such control, or none that is known to be a text.
+pub fn control_text(name: &[u8]) -> io::Result<String> {
+    let name_text = control_name(name)?;
+    if !TEXTS.contains(&name) {
+        return Err(io::Error::from_raw_os_error(libc::ENOENT));
+    }
+    read_control::<*const std::ffi::c_char>(&name_text)
+        .filter(|text| !text.is_null())
+        .map(|text| {
+            // SAFETY: the controls of the list are static texts that end in a zero byte.
+            unsafe { CStr::from_ptr(text) }
+                .to_string_lossy()
+                .into_owned()
+        })
+        .ok_or_else(|| io::Error::from_raw_os_error(libc::ENOENT))
+}
+
+fn control_name(name: &[u8]) -> io::Result<CString> {
+    CString::new(name).map_err(|_| io::Error::from_raw_os_error(libc::ENOENT))
 }
 
 /// Makes the statistics current: jemalloc computes them when its epoch is written.

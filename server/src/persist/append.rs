@@ -25,6 +25,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cairn_format::aof::writer::LogState;
@@ -95,6 +96,21 @@ pub struct AppendLog {
     complained_ms: Option<u64>,
     syncs: Worker,
     sync_failure: Arc<Mutex<Option<String>>>,
+    /// Bytes ever written, over all files, from a position that the caller chose: positions never go back.
+    written: u64,
+    /// `written` when the open file began: what a base made since then holds.
+    file_began: u64,
+    durable: Arc<Durable>,
+}
+
+/// Positions that the threads which sync tell.
+#[derive(Debug, Default)]
+struct Durable {
+    /// Everything up to here is on the disk, unless it is within `lost`.
+    synced: AtomicU64,
+    /// Something before this position may never reach the disk: a sync failed (the system then forgets what it did not
+    /// write), or a file was left unsynced. 0: nothing is. Only a new base makes up for it.
+    lost: AtomicU64,
 }
 
 impl AppendLog {
@@ -118,7 +134,38 @@ impl AppendLog {
             complained_ms: None,
             syncs: Worker::new(),
             sync_failure: Arc::default(),
+            written: 0,
+            file_began: 0,
+            durable: Arc::default(),
         })
+    }
+
+    /// Sets the position that the log goes on from; everything before it counts as safe. For a log just opened.
+    pub fn begin_at(&mut self, position: u64) {
+        self.written = position;
+        self.file_began = position;
+        self.durable.synced.store(position, Ordering::Release);
+    }
+
+    /// The position behind everything fed so far.
+    pub fn position(&self) -> u64 {
+        self.written + self.buffer.len() as u64
+    }
+
+    /// The position up to which everything is on the disk for certain; `None` if something before may be lost.
+    pub fn durable(&self) -> Option<u64> {
+        let lost = self.durable.lost.load(Ordering::Acquire) > 0;
+        (!lost).then(|| self.durable.synced.load(Ordering::Acquire))
+    }
+
+    /// A base that holds everything from before the open file is in place, and on the disk.
+    pub fn base_installed(&mut self) {
+        self.durable
+            .synced
+            .fetch_max(self.file_began, Ordering::AcqRel);
+        if self.durable.lost.load(Ordering::Acquire) <= self.file_began {
+            self.durable.lost.store(0, Ordering::Release);
+        }
     }
 
     /// Goes on in another file (a rewrite begins). Everything so far is written to the old one, which is then synced
@@ -141,6 +188,10 @@ impl AppendLog {
         if self.policy == SyncPolicy::EverySecond && self.sync_asked < self.size {
             self.sync_in_background()?;
         }
+        if self.policy == SyncPolicy::Never {
+            self.durable.lost.fetch_max(self.written, Ordering::AcqRel);
+        }
+        self.file_began = self.written;
         self.file = file;
         self.path = path.to_path_buf();
         self.size = size;
@@ -250,6 +301,7 @@ impl AppendLog {
         let (written, error) = write_fully(&mut *self.file, &self.buffer);
         let Some(error) = error else {
             self.size += written as u64;
+            self.written += written as u64;
             self.buffer.clear();
             if self.buffer.capacity() > BUFFER_KEPT {
                 self.buffer = Vec::new();
@@ -297,6 +349,7 @@ impl AppendLog {
             // It stays, so the next write must go on right behind it.
             self.buffer.drain(..written);
             self.size += written as u64;
+            self.written += written as u64;
         }
     }
 
@@ -322,6 +375,13 @@ impl AppendLog {
             .unwrap_or_else(PoisonError::into_inner) = None;
         self.sync_asked = self.size;
         self.last_sync_ms = now_ms;
+        if self.syncs.waiting() > 0 {
+            // The policy was another a moment ago: an older file may still be at it.
+            self.syncs.drain();
+        }
+        self.durable
+            .synced
+            .fetch_max(self.written, Ordering::AcqRel);
         Flushed::Done
     }
 
@@ -352,9 +412,14 @@ impl AppendLog {
     fn sync_in_background(&mut self) -> io::Result<()> {
         let handle: Box<dyn SyncHandle> = self.file.sync_handle()?;
         let failure = Arc::clone(&self.sync_failure);
+        let (durable, upto) = (Arc::clone(&self.durable), self.written);
         self.sync_asked = self.size;
         self.syncs.send("aof-sync", move || {
             let outcome = handle.sync_data().err().map(|error| error_text(&error));
+            match outcome {
+                None => durable.synced.fetch_max(upto, Ordering::AcqRel),
+                Some(_) => durable.lost.fetch_max(upto, Ordering::AcqRel),
+            };
             *failure.lock().unwrap_or_else(PoisonError::into_inner) = outcome;
         });
         Ok(())

@@ -6,6 +6,7 @@
 //! - `power`: power cuts at random moments, on the disk that forgets.
 //! - `full`: the disk takes nothing more.
 //! - `torn`: the log ends inside a record.
+//! - `waited`: WAITAOF says 1 only of what is on the disk.
 //! - `damaged`: files that are wrong elsewhere end the start and stay as they are.
 
 mod damaged;
@@ -16,3 +17,4 @@ mod power;
 #[path = "../support/mod.rs"]
 mod support;
 mod torn;
+mod waited;

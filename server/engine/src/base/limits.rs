@@ -1,5 +1,7 @@
 //! The configured numbers that shape values and commands. The server copies them here from its configuration.
 
+use cairn_format::rdb::Dialect;
+
 /// Limits and switches of the data set, with the defaults of Redis 7.2.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -37,6 +39,10 @@ pub struct Limits {
     pub lazy_user_del: bool,
     /// `active-expire-effort`, 1 to 10.
     pub expire_effort: u32,
+    /// `rdb-save-version`: the version of DUMP's payloads; none: the oldest that Redis 7.2 and the value allow.
+    pub dump_dialect: Option<Dialect>,
+    /// `rdbcompression`: DUMP compresses long strings.
+    pub dump_compress: bool,
     /// `sanitize-dump-payload`: deep check of RESTORE payloads by every client.
     pub sanitize_dump: bool,
     /// An LFU policy is in force: the access field of a record counts instead of telling the time.
@@ -57,6 +63,27 @@ pub struct Limits {
     pub lfu_log_factor: u32,
     /// `lfu-decay-time`: minutes in which the counter of LFU falls by one; 0: never.
     pub lfu_decay_minutes: u32,
+    /// What tests set.
+    pub tests: TestLimits,
+}
+
+/// What DEBUG sets. It is no configuration: CONFIG SET leaves it as it is.
+#[derive(Clone, Copy, Debug)]
+pub struct TestLimits {
+    /// QUICKLIST-PACKED-THRESHOLD: from so many bytes on an element of a long list has a node of its own.
+    pub list_plain_threshold: usize,
+    /// SET-SKIP-CHECKSUM-VALIDATION: checksums of payloads and snapshots are not looked at.
+    pub skip_checksums: bool,
+}
+
+impl Default for TestLimits {
+    fn default() -> Self {
+        TestLimits {
+            // 1 GiB, as in Redis 7.0 and 7.2.
+            list_plain_threshold: 1 << 30,
+            skip_checksums: false,
+        }
+    }
 }
 
 /// Which key is evicted first.
@@ -94,6 +121,8 @@ impl Default for Limits {
             lazy_expire: false,
             lazy_user_del: false,
             expire_effort: 1,
+            dump_dialect: None,
+            dump_compress: true,
             sanitize_dump: false,
             lfu: false,
             memory_max: 0,
@@ -104,6 +133,7 @@ impl Default for Limits {
             lazy_eviction: false,
             lfu_log_factor: 10,
             lfu_decay_minutes: 1,
+            tests: TestLimits::default(),
         }
     }
 }

@@ -3,12 +3,12 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::Args;
-use super::ctx::{Ctx, Instance, Shared};
+use super::ctx::{Ctx, Durable, Instance, Shared};
 use super::dispatch;
 use super::error::{Error, Outcome};
 use super::reply::Reply;
 use crate::keyspace::Keyspace;
-use crate::session::blocked::{Blocked, Waiter};
+use crate::session::blocked::{Blocked, LogWait, Waiter};
 use crate::session::transaction::Queued;
 use crate::session::{Session, SessionId};
 use crate::value::Kind;
@@ -64,8 +64,63 @@ impl Ctx<'_> {
             kind: wait.kind,
             on_missing: wait.on_missing,
             deadline_ms: wait.deadline_ms,
+            log: None,
         }));
         Ok(())
+    }
+
+    /// Waits for the log, see [`serve_log_waiters`]. Nothing is to be replied then.
+    pub fn wait_for_log(&mut self, args: &Args, wait: LogWait, deadline_ms: Option<i64>) {
+        self.session.blocked = true;
+        self.shared.log_waiters.push(self.session.slot);
+        if let Some(at) = deadline_ms {
+            self.shared.deadlines.insert((at, self.session.slot));
+        }
+        self.session.waiting = Some(Box::new(Blocked {
+            command: Queued::new(self.command, args),
+            db: self.ks.selected(),
+            keys: Vec::new(),
+            kind: Kind::String,
+            on_missing: false,
+            deadline_ms,
+            log: Some(wait),
+        }));
+    }
+}
+
+/// The answer of WAITAOF: whether this server's log is on the disk, and how many replicas say so of theirs. There are
+/// no replicas yet.
+pub fn reply_log(reply: &mut Reply, durable: Durable, mark: u64) {
+    reply.array(2);
+    reply.int(i64::from(durable.covers(mark)));
+    reply.int(0);
+}
+
+/// WAITAOF asks for the local log and there is none, or there is none any more.
+pub const LOG_IS_OFF: Error =
+    Error::new("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.");
+
+/// Answers those who wait for the log and whose changes are on the disk, or will never be.
+pub fn serve_log_waiters(ks: &mut Keyspace, shared: &mut Shared, inst: &mut dyn Instance) {
+    if shared.log_waiters.is_empty() {
+        return;
+    }
+    let durable = inst.log_durable();
+    for slot in std::mem::take(&mut shared.log_waiters) {
+        let session = shared.sessions.get(slot);
+        let Some(wait) = session.and_then(|s| s.waiting.as_ref()?.log) else {
+            continue;
+        };
+        if wait.local && durable == Durable::NoLog {
+            release(ks, shared, slot, inst, |_, _, _| Err(LOG_IS_OFF));
+        } else if wait.replicas == 0 && (!wait.local || durable.covers(wait.mark)) {
+            release(ks, shared, slot, inst, |reply, _, _| {
+                reply_log(reply, durable, wait.mark);
+                Ok(())
+            });
+        } else {
+            shared.log_waiters.push(slot);
+        }
     }
 }
 
@@ -224,32 +279,52 @@ pub fn unblock(
     error: bool,
     inst: &mut dyn Instance,
 ) -> bool {
+    release(ks, shared, slot, inst, |reply, waiting, inst| {
+        if error {
+            return Err(Error::new("UNBLOCKED client unblocked via CLIENT UNBLOCK"));
+        }
+        match waiting.log {
+            Some(wait) => reply_log(reply, inst.log_durable(), wait.mark),
+            None => reply.null_array(),
+        }
+        Ok(())
+    })
+}
+
+/// Ends the wait of a session with the answer that `write` gives. False if it does not wait.
+fn release(
+    ks: &mut Keyspace,
+    shared: &mut Shared,
+    slot: SessionId,
+    inst: &mut dyn Instance,
+    write: impl FnOnce(&mut Reply, &Blocked, &mut dyn Instance) -> Outcome,
+) -> bool {
     let Some(mut session) = shared.sessions.take(slot) else {
         return false;
     };
-    let command = session.waiting.as_ref().map(|w| w.command.command);
-    if let Some((_, number)) = command {
-        abandon(ks, &mut shared.deadlines, &mut session);
-        // A command that waited counts when it ends.
-        shared.stats.processed += 1;
-        let stats = &mut shared.stats.commands[usize::from(number)];
-        stats.calls += 1;
-        stats.failed += u64::from(error);
+    let waiting = session.waiting.take();
+    if let Some(waiting) = &waiting {
+        leave_queues(ks, &mut shared.deadlines, slot, waiting);
+        session.blocked = false;
         let mut reply = Reply {
             protocol: session.protocol,
             ..Reply::default()
         };
-        if error {
-            let unblocked = Error::new("UNBLOCKED client unblocked via CLIENT UNBLOCK");
-            dispatch::count_error(shared, &unblocked);
-            reply.error(&unblocked);
-        } else {
-            reply.null_array();
+        let outcome = write(&mut reply, waiting, inst);
+        // A command that waited counts when it ends.
+        shared.stats.processed += 1;
+        let (_, number) = waiting.command.command;
+        let stats = &mut shared.stats.commands[usize::from(number)];
+        stats.calls += 1;
+        if let Err(failure) = outcome {
+            stats.failed += 1;
+            dispatch::count_error(shared, &failure);
+            reply.error(&failure);
         }
         answer(&mut session, reply, inst);
     }
     shared.sessions.put_back(session);
-    command.is_some()
+    waiting.is_some()
 }
 
 /// Ends the waits whose time has run out.

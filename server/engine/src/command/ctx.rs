@@ -3,6 +3,7 @@
 use std::any::Any;
 
 use super::error::Error;
+use super::peer::{PeerAnswer, PeerCall, PeerFailure};
 use super::reply::Reply;
 use super::table::CommandTable;
 use crate::base::effect::{Feed, Propagate};
@@ -20,6 +21,24 @@ pub enum Pause {
     Kill,
     /// The process is to end.
     Shutdown,
+}
+
+/// How far the log is on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durable {
+    /// There is no log.
+    NoLog,
+    /// There is one, but it does not hold the whole data set yet.
+    Nothing,
+    /// It is, up to this position.
+    UpTo(u64),
+}
+
+impl Durable {
+    /// Whether a change whose log ends at `mark` is on the disk.
+    pub fn covers(self, mark: u64) -> bool {
+        matches!(self, Durable::UpTo(position) if position >= mark)
+    }
 }
 
 /// The running server as commands see it. The engine's tests supply a small one; `cairn-server` the real one.
@@ -46,6 +65,18 @@ pub trait Instance {
     fn resume(&mut self, _session: SessionId) {}
     /// Takes the changes of one unit, in order; `transaction` asks for MULTI and EXEC around them.
     fn feed(&mut self, changes: &Feed, transaction: bool);
+    /// How far the log is fed; grows with every change. 0 where there never was a log.
+    fn log_position(&mut self) -> u64 {
+        0
+    }
+    /// How far the log is on the disk.
+    fn log_durable(&mut self) -> Durable {
+        Durable::NoLog
+    }
+    /// Sends commands to another server and waits for its answers. Whoever has no sockets reaches nobody.
+    fn ask_peer(&mut self, _call: &PeerCall) -> PeerAnswer {
+        PeerAnswer::failed(PeerFailure::Connect)
+    }
     /// Memory that counts against `maxmemory`, bytes. Whoever does not know it never reaches a limit.
     fn used_memory(&mut self) -> u64 {
         0
@@ -110,6 +141,8 @@ pub struct Shared {
     pub gate: Gate,
     /// When waiting sessions give up: (wall milliseconds, session).
     pub deadlines: std::collections::BTreeSet<(i64, SessionId)>,
+    /// Sessions that wait for the log; those that do not any more are dropped when it is looked at.
+    pub log_waiters: Vec<SessionId>,
 }
 
 /// Reasons to refuse commands, set by the server when they arise.

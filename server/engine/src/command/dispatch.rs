@@ -334,6 +334,9 @@ pub fn apply(
         let transaction = ks.fx.feed.len() > 1;
         inst.feed(&ks.fx.feed, transaction);
         ks.fx.feed.clear();
+        if let Some(session) = running.as_deref_mut() {
+            session.log_mark = inst.log_position();
+        }
     }
     for touched in ks.fx.touched.drain(..) {
         let session = match running.as_deref_mut() {

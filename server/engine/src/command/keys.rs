@@ -25,6 +25,13 @@ pub fn has_keys(command: &Command) -> bool {
 /// The keys of a whole command (name first), in the order of its specifications. `None`: the arguments contradict a
 /// specification, for instance a count of keys that is larger than what follows it.
 pub fn keys_of(command: &Command, args: &Args) -> Option<Vec<KeyUse>> {
+    match command.name {
+        "sort" => return Some(sort_keys(command, args)),
+        // What BY and GET read is named by the elements.
+        "sort_ro" => return Some(vec![use_of(command, 0, 1)]),
+        "migrate" => return migrate_keys(command, args),
+        _ => {}
+    }
     let mut found = Vec::new();
     for spec in command.keys {
         if spec.flags.contains(&"not_key") {
@@ -39,6 +46,56 @@ pub fn keys_of(command: &Command, args: &Args) -> Option<Vec<KeyUse>> {
         }
     }
     Some(found)
+}
+
+fn use_of(command: &Command, spec: usize, at: usize) -> KeyUse {
+    KeyUse {
+        at,
+        flags: command.keys[spec].flags,
+    }
+}
+
+/// SORT: its first argument, and what the last STORE names. Words that are arguments of an option are no options.
+fn sort_keys(command: &Command, args: &Args) -> Vec<KeyUse> {
+    let (mut i, mut target) = (2, None);
+    while i < args.len() {
+        if args.is(i, "limit") {
+            i += 2;
+        } else if args.is(i, "by") || args.is(i, "get") {
+            i += 1;
+        } else if args.is(i, "store") && i + 1 < args.len() {
+            i += 1;
+            target = Some(i);
+        }
+        i += 1;
+    }
+    let source = std::iter::once(use_of(command, 0, 1));
+    source
+        .chain(target.map(|at| use_of(command, 2, at)))
+        .collect()
+}
+
+/// MIGRATE: its third argument, or if that is empty all arguments behind KEYS. Words that are arguments of an option are
+/// no options.
+fn migrate_keys(command: &Command, args: &Args) -> Option<Vec<KeyUse>> {
+    let mut i = 6;
+    // A KEYS behind which nothing stands is no option either.
+    while i < args.len() && !(args.is(i, "keys") && i + 1 < args.len()) {
+        i += match () {
+            () if args.is(i, "auth") => 2,
+            () if args.is(i, "auth2") => 3,
+            () => 1,
+        };
+    }
+    if i >= args.len() {
+        return Some(vec![use_of(command, 0, 3)]);
+    }
+    // With KEYS the single key has to be empty.
+    args.at(3).is_empty().then(|| {
+        (i + 1..args.len())
+            .map(|at| use_of(command, 0, at))
+            .collect()
+    })
 }
 
 /// The flags of one use: some commands do less or more than their specification says at most.

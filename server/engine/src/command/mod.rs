@@ -22,6 +22,7 @@ pub mod introspect;
 pub mod keys;
 pub mod list;
 pub mod members;
+pub mod peer;
 pub mod pubsub;
 pub mod reply;
 pub mod room;

@@ -57,10 +57,7 @@ impl Builder<'_> {
     }
 
     fn list(&self, saved: &SavedList) -> Read<Loaded> {
-        let limits = ListLimits::new(
-            self.limits.list_listpack_size,
-            self.limits.list_compress_depth,
-        );
+        let limits = ListLimits::of(self.limits);
         let mut list = List::new();
         match saved {
             SavedList::Quicklist(nodes) if nodes.has_containers() => {

@@ -25,6 +25,19 @@ pub struct Blocked {
     pub on_missing: bool,
     /// Wall milliseconds at which the wait ends; none: never.
     pub deadline_ms: Option<i64>,
+    /// It waits for the log instead of keys, and is answered without being run again.
+    pub log: Option<LogWait>,
+}
+
+/// What WAITAOF waits for.
+#[derive(Clone, Copy, Debug)]
+pub struct LogWait {
+    /// Position of the log behind the session's last change.
+    pub mark: u64,
+    /// The log of this server has to be on the disk up to there.
+    pub local: bool,
+    /// So many replicas have to say the same of theirs.
+    pub replicas: u64,
 }
 
 /// One place in the queue of a key.

@@ -101,6 +101,8 @@ pub struct Session {
     pub closing: bool,
     /// The pipeline must stop before its next command, because the session waits for something.
     pub blocked: bool,
+    /// Position of the log behind its last change.
+    pub log_mark: u64,
     /// What it waits for.
     pub waiting: Option<Box<blocked::Blocked>>,
     /// The waiting command is being run again right now.
@@ -136,6 +138,7 @@ impl Session {
             active_ms: wall_ms,
             closing: false,
             blocked: false,
+            log_mark: 0,
             waiting: None,
             running_again: false,
             deny_blocking: false,

@@ -75,10 +75,7 @@ fn copy_list(ks: &Keyspace, list: &List) -> List {
             }
         }
     }
-    copy.settle_all(&ListLimits::new(
-        ks.limits.list_listpack_size,
-        ks.limits.list_compress_depth,
-    ));
+    copy.settle_all(&ListLimits::of(&ks.limits));
     copy
 }
 

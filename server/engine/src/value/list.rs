@@ -22,14 +22,13 @@ mod insert;
 mod node;
 
 use super::list_pack;
+use crate::base::limits::{Limits, TestLimits};
 use cairn_format::encoding::listpack::Entry;
 use node::Node;
 pub use node::NodeRef;
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
-/// From this size on an element has a node of its own, bytes: 1 GiB, as in Redis 7.0 and 7.2.
-pub const PLAIN_THRESHOLD: usize = 1 << 30;
 /// Largest node where the limit counts elements, bytes.
 const SAFE_BYTES_MAX: usize = 8192;
 /// Bytes that one more entry may need beside its text when room in a node is judged.
@@ -51,7 +50,7 @@ impl Default for ListLimits {
         Self {
             fill: -2,
             compress_depth: 0,
-            plain_threshold: PLAIN_THRESHOLD,
+            plain_threshold: TestLimits::default().list_plain_threshold,
         }
     }
 }
@@ -63,6 +62,15 @@ impl ListLimits {
             fill,
             compress_depth,
             ..Self::default()
+        }
+    }
+
+    /// Those of the data set.
+    pub fn of(limits: &Limits) -> Self {
+        Self {
+            fill: limits.list_listpack_size,
+            compress_depth: limits.list_compress_depth,
+            plain_threshold: limits.tests.list_plain_threshold,
         }
     }
 

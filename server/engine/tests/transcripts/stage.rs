@@ -7,6 +7,7 @@ use cairn_engine::Engine;
 use cairn_engine::base::effect::Feed;
 use cairn_engine::base::time::Now;
 use cairn_engine::command::args::{Args, ArgsBuf};
+use cairn_engine::command::peer::{PeerAnswer, PeerCall, PeerFailure};
 use cairn_engine::command::{Instance, Pause, Reply};
 use cairn_engine::session::SessionId;
 use cairn_format::resp::request::{Limits, RequestParser, Step};
@@ -71,6 +72,11 @@ impl Instance for World {
         if transaction {
             self.fed.push(word("EXEC"));
         }
+    }
+
+    fn ask_peer(&mut self, _: &PeerCall) -> PeerAnswer {
+        // Nobody listens anywhere, as on port 1 where the sessions were recorded.
+        PeerAnswer::failed(PeerFailure::Write)
     }
 
     fn pause(&mut self) -> Pause {

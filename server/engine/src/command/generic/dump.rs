@@ -10,6 +10,7 @@ use crate::command::Args;
 use crate::command::ctx::Ctx;
 use crate::command::error::{self, Error, Outcome};
 use crate::command::spec::{Command, Flags, Group, KeySpec};
+use crate::keyspace::Keyspace;
 use crate::keyspace::access::{lfu_access, lru_clock};
 use crate::persist::save::write_record;
 use crate::persist::value::{Builder, Loaded};
@@ -42,19 +43,31 @@ fn dump_value(cx: &mut Ctx, args: &Args) -> Outcome {
         cx.reply.null();
         return Ok(());
     };
-    let record = cx.ks.record(slot);
-    let expires = hash_ttl::next_expire(cx.ks.view(slot)).is_some();
-    let dialect = if expires {
-        WITH_FIELD_EXPIRY
-    } else {
-        Dialect::REDIS_7_2
-    };
-    let payload = dump::build(WriteOptions::new(dialect), |writer| {
-        write_record(writer, &Head::default(), record)
-    });
-    let payload = payload.map_err(|why| Error::text(format!("ERR {why}")))?;
+    let payload = payload_of(cx.ks, slot, cx.ks.limits.dump_dialect)?;
     cx.reply.bulk(&payload);
     Ok(())
+}
+
+/// The payload of a value, in a version that was asked for or in the oldest that Redis 7.2 and the value allow.
+///
+/// # Errors
+/// The version cannot hold the value.
+pub(super) fn payload_of(
+    ks: &Keyspace,
+    slot: Slot,
+    dialect: Option<Dialect>,
+) -> Result<Vec<u8>, Error> {
+    let automatic = || match hash_ttl::next_expire(ks.view(slot)) {
+        Some(_) => WITH_FIELD_EXPIRY,
+        None => Dialect::REDIS_7_2,
+    };
+    let mut options = WriteOptions::new(dialect.unwrap_or_else(automatic));
+    options.compress = ks.limits.dump_compress;
+    let record = ks.record(slot);
+    dump::build(options, |writer| {
+        write_record(writer, &Head::default(), record)
+    })
+    .map_err(|why| Error::text(format!("ERR {why}")))
 }
 
 pub(super) const RESTORE: Command = Command {
@@ -177,7 +190,8 @@ fn bad_data() -> Error {
 /// Checks frame and content: a client's bytes are looked through to the last entry before they become a value.
 fn read_payload(cx: &mut Ctx, payload: &[u8]) -> Result<Loaded, Error> {
     let invalid = Error::new("ERR DUMP payload version or checksum are wrong");
-    let payload = Payload::open(payload, NEWEST).map_err(|_| invalid)?;
+    let checksum = !cx.ks.limits.tests.skip_checksums;
+    let payload = Payload::open_with(payload, NEWEST, checksum).map_err(|_| invalid)?;
     let mut scratch = Vec::new();
     let saved = payload.value(&mut scratch, true).map_err(|_| bad_data())?;
     let builder = Builder {

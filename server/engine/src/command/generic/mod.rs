@@ -5,6 +5,7 @@ mod database;
 mod delete;
 mod dump;
 mod expire;
+mod migrate;
 mod name;
 mod object;
 mod scan;
@@ -35,6 +36,8 @@ pub const COMMANDS: &[&Command] = &[
     &sort::SORT,
     &sort::SORT_RO,
     &wait::WAIT,
+    &wait::WAITAOF,
+    &migrate::MIGRATE,
     &object::OBJECT,
     &expire::EXPIRE,
     &expire::PEXPIRE,

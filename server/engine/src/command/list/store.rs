@@ -42,7 +42,7 @@ impl End {
 }
 
 pub(super) fn limits(ks: &Keyspace) -> ListLimits {
-    ListLimits::new(ks.limits.list_listpack_size, ks.limits.list_compress_depth)
+    ListLimits::of(&ks.limits)
 }
 
 /// A new, empty list.

@@ -7,7 +7,6 @@ mod part;
 mod read;
 mod set;
 
-pub(crate) use float::sum_text;
 pub(crate) use part::edit_text;
 pub use set::ExpireOption;
 

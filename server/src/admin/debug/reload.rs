@@ -1,4 +1,4 @@
-//! DEBUG RELOAD: saves, empties, loads again, so that a test sees whether the data survives it.
+//! DEBUG RELOAD and LOADAOF: save, empty, load again, so that a test sees whether the data survives it.
 
 use std::io::BufReader;
 
@@ -7,7 +7,7 @@ use cairn_engine::command::{Args, Ctx};
 use cairn_engine::keyspace::Keyspace;
 use cairn_engine::persist::load::Loader;
 
-use super::front;
+use crate::admin::front;
 use crate::config::table;
 use crate::front::Front;
 use crate::os::error_text;
@@ -56,6 +56,26 @@ pub(super) fn reload(cx: &mut Ctx, args: &Args) -> Outcome {
     Ok(())
 }
 
+/// LOADAOF. Commands run on the whole engine while the log is read, so it begins when this one is over; the session
+/// waits until then.
+pub(super) fn load_log(cx: &mut Ctx, _: &Args) -> Outcome {
+    let slot = cx.session.slot;
+    let front = front(&mut *cx.inst);
+    if front.keeper.append.is_none() {
+        return Err(Error::new(
+            "ERR DEBUG LOADAOF needs a log: appendonly is disabled.",
+        ));
+    }
+    if cx.session.deny_blocking {
+        return Err(Error::new(
+            "ERR DEBUG LOADAOF is not allowed in transactions.",
+        ));
+    }
+    front.load_log_for = Some(slot);
+    cx.session.blocked = true;
+    Ok(())
+}
+
 fn load(front: &mut Front, ks: &mut Keyspace, merge: bool) -> Result<(), String> {
     let path = front.snapshot_path();
     let file = front
@@ -65,7 +85,7 @@ fn load(front: &mut Front, ks: &mut Keyspace, merge: bool) -> Result<(), String>
         .map_err(|error| format!("{}: {}", path.display(), error_text(&error)))?;
     let told = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     let input = BufReader::with_capacity(READ_BYTES, file);
-    let checksum = front.config.get(table::RDBCHECKSUM);
+    let checksum = front.config.get(table::RDBCHECKSUM) && !ks.limits.tests.skip_checksums;
     let mut loader =
         Loader::new(input, ks.databases(), true, checksum).map_err(|error| told(&error))?;
     loader.replace = merge;

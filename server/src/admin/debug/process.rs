@@ -1,0 +1,150 @@
+//! DEBUG of the process: its sleep, its end, its log, its timed work, its allocator.
+
+use std::time::Duration;
+
+use cairn_engine::command::error::{self, Error, Outcome};
+use cairn_engine::command::{Args, Ctx};
+use cairn_format::text::number::parse_f64;
+
+use super::{ok, switch};
+use crate::admin::front;
+use crate::front::ReplyTrim;
+use crate::os::{alloc, error_text};
+
+pub(super) fn sleep(cx: &mut Ctx, args: &Args) -> Outcome {
+    let seconds = parse_f64(args.at(2)).unwrap_or(0.0);
+    // Longer than a day is a mistake in any case, and must not overflow.
+    std::thread::sleep(Duration::from_secs_f64(seconds.clamp(0.0, 86_400.0)));
+    ok(cx)
+}
+
+pub(super) fn pause_cron(cx: &mut Ctx, args: &Args) -> Outcome {
+    front(&mut *cx.inst).cron_paused = switch(args);
+    ok(cx)
+}
+
+pub(super) fn aof_flush_sleep(cx: &mut Ctx, args: &Args) -> Outcome {
+    front(&mut *cx.inst).keeper.flush_sleep_us = args.int(2).unwrap_or(0).max(0) as u64;
+    ok(cx)
+}
+
+/// Not in Redis. Two numbers in microseconds, each of the turn of the loop that had most of it: time from the end of its poll
+/// to its last reply, and processor time. The first holds also what others on the machine took, the second does not.
+/// RESET begins anew after its own turn, and from the first RESET on processor time is watched; before, it is null.
+pub(super) fn loop_turn(cx: &mut Ctx, args: &Args) -> Outcome {
+    let counters = &mut front(&mut *cx.inst).counters;
+    let (longest, cpu) = (counters.turn_us_max, counters.turn_cpu_us_max);
+    match args.get(2) {
+        None => {}
+        Some(word) if word.eq_ignore_ascii_case(b"reset") => {
+            counters.turn_us_max = 0;
+            counters.turn_cpu_us_max = Some(0);
+        }
+        Some(_) => return Err(error::SYNTAX),
+    }
+    cx.reply.array(2);
+    cx.reply.int(longest as i64);
+    match cpu {
+        Some(cpu) => cx.reply.int(cpu as i64),
+        None => cx.reply.null(),
+    }
+    Ok(())
+}
+
+/// There is no replication whose id could be changed; the run's own id stands for it in INFO.
+pub(super) fn change_repl_id(cx: &mut Ctx, _: &Args) -> Outcome {
+    let front = front(&mut *cx.inst);
+    let mut id = [0; 20];
+    front.host.random(&mut id);
+    front.run_id = id.iter().map(|byte| format!("{byte:02x}")).collect();
+    ok(cx)
+}
+
+pub(super) fn log_line(cx: &mut Ctx, args: &Args) -> Outcome {
+    let text = String::from_utf8_lossy(args.at(2));
+    front(&mut *cx.inst)
+        .log
+        .warning(format_args!("DEBUG LOG: {text}"));
+    ok(cx)
+}
+
+pub(super) fn error_reply(_: &mut Ctx, args: &Args) -> Outcome {
+    Err(Error::text(String::from_utf8_lossy(args.at(2))))
+}
+
+pub(super) fn panics(cx: &mut Ctx, _: &Args) -> Outcome {
+    let log = &front(&mut *cx.inst).log;
+    log.warning(format_args!(
+        "------------------------------------------------"
+    ));
+    log.warning(format_args!(
+        "!!! Software Failure. Press left mouse button to continue"
+    ));
+    log.warning(format_args!(
+        "Guru Meditation: called by user #{}:{}",
+        file!(),
+        line!()
+    ));
+    log.warning(format_args!(
+        "------------------------------------------------"
+    ));
+    std::process::abort()
+}
+
+pub(super) fn assert_fails(cx: &mut Ctx, _: &Args) -> Outcome {
+    let log = &front(&mut *cx.inst).log;
+    log.warning(format_args!("=== ASSERTION FAILED ==="));
+    log.warning(format_args!(
+        "==> {}:{} 'asked for by DEBUG ASSERT' is not true",
+        file!(),
+        line!()
+    ));
+    std::process::abort()
+}
+
+pub(super) fn replicate(cx: &mut Ctx, args: &Args) -> Outcome {
+    let command: Vec<&[u8]> = args.iter_from(2).collect();
+    cx.propagate(&command);
+    ok(cx)
+}
+
+/// REPLYBUFFER: whether, and after how long, the reply buffer of an idle client is given back.
+pub(super) fn reply_buffer(cx: &mut Ctx, args: &Args) -> Outcome {
+    let trim = if args.is(2, "peak-reset-time") {
+        match args.at(3).to_ascii_lowercase().as_slice() {
+            b"never" => (None, Some(None)),
+            b"reset" => (None, Some(ReplyTrim::default().after_ms)),
+            _ => (None, Some(Some(args.int(3)?.max(0) as u64))),
+        }
+    } else if args.is(2, "resizing") {
+        (Some(args.int(3).is_ok_and(|on| on != 0)), None)
+    } else {
+        return Err(super::unknown(args));
+    };
+    let current = &mut front(&mut *cx.inst).reply_trim;
+    let (on, after_ms) = trim;
+    *current = ReplyTrim {
+        on: on.unwrap_or(current.on),
+        after_ms: after_ms.unwrap_or(current.after_ms),
+    };
+    ok(cx)
+}
+
+/// MALLCTL: one number of jemalloc's, read or set.
+pub(super) fn allocator_number(cx: &mut Ctx, args: &Args) -> Outcome {
+    let new = args.get(3).map(|_| args.int(3)).transpose()?;
+    match alloc::control_number(args.at(2), new) {
+        Ok(old) => cx.reply.int(old),
+        Err(error) => return Err(Error::text(format!("ERR {}", error_text(&error)))),
+    }
+    Ok(())
+}
+
+/// MALLCTL-STR: one text of jemalloc's. None of those that are safe to read can be set.
+pub(super) fn allocator_text(cx: &mut Ctx, args: &Args) -> Outcome {
+    match alloc::control_text(args.at(2)) {
+        Ok(text) => cx.reply.bulk(text.as_bytes()),
+        Err(error) => return Err(Error::text(format!("ERR {}", error_text(&error)))),
+    }
+    Ok(())
+}

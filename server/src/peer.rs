@@ -1,0 +1,298 @@
+//! Connections to other servers, which MIGRATE speaks over. They are used while the loop waits, and kept for a while:
+//! keys are often moved in many small steps.
+
+use std::collections::HashMap;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::{Duration, Instant};
+
+use cairn_engine::command::peer::{PeerAnswer, PeerCall, PeerFailure};
+use cairn_format::resp::value::write_command;
+
+/// A connection that was not used for so long is closed, milliseconds (as in Redis).
+const KEPT_MS: u64 = 10_000;
+/// Connections kept at most.
+const KEPT_MAX: usize = 64;
+/// Longest line taken for an answer, bytes.
+const LINE_MAX: usize = 64 * 1024;
+
+/// The connections by host and port.
+#[derive(Debug, Default)]
+pub struct Peers {
+    kept: HashMap<(Vec<u8>, Vec<u8>), Peer>,
+}
+
+impl Peers {
+    /// Sends the commands of a call and reads their answers. A kept connection that turns out to be closed is made
+    /// anew once, if nothing was answered on it.
+    pub fn ask(&mut self, call: &PeerCall, now_ms: u64) -> PeerAnswer {
+        let name = (call.host.to_vec(), call.port.to_vec());
+        if let Some(mut peer) = self.kept.remove(&name) {
+            let answer = peer.ask(call);
+            let stale = answer.lines.is_empty() && answer.failure.is_some() && !peer.timed_out;
+            if !stale || matches!(answer.failure, Some(PeerFailure::Refused(_))) {
+                self.keep(name, peer, &answer, now_ms);
+                return answer;
+            }
+        }
+        match Peer::connect(call) {
+            Ok(mut peer) => {
+                let answer = peer.ask(call);
+                self.keep(name, peer, &answer, now_ms);
+                answer
+            }
+            Err(failure) => PeerAnswer::failed(failure),
+        }
+    }
+
+    /// Keeps a connection that is still in step.
+    fn keep(&mut self, name: (Vec<u8>, Vec<u8>), mut peer: Peer, answer: &PeerAnswer, now_ms: u64) {
+        if answer.failure.is_some() {
+            return;
+        }
+        if self.kept.len() >= KEPT_MAX {
+            let oldest = self.kept.iter().min_by_key(|(_, peer)| peer.used_ms);
+            if let Some(oldest) = oldest.map(|(name, _)| name.clone()) {
+                self.kept.remove(&oldest);
+            }
+        }
+        peer.used_ms = now_ms;
+        self.kept.insert(name, peer);
+    }
+
+    /// Closes what was not used for ten seconds.
+    pub fn forget_idle(&mut self, now_ms: u64) {
+        self.kept
+            .retain(|_, peer| now_ms.saturating_sub(peer.used_ms) < KEPT_MS);
+    }
+}
+
+/// One connection.
+#[derive(Debug)]
+struct Peer {
+    stream: TcpStream,
+    /// Bytes received and not taken yet.
+    received: Vec<u8>,
+    /// The database selected there, as far as is known.
+    db: Option<i64>,
+    /// Monotonic milliseconds.
+    used_ms: u64,
+    /// The last failure was that the time was over.
+    timed_out: bool,
+}
+
+impl Peer {
+    fn connect(call: &PeerCall) -> Result<Peer, PeerFailure> {
+        let host = std::str::from_utf8(call.host).map_err(|_| PeerFailure::Connect)?;
+        // As Redis: what is no number is port 0, which nobody listens on.
+        let port = std::str::from_utf8(call.port).map_or(0, |text| text.parse().unwrap_or(0));
+        let timeout = Duration::from_millis(call.timeout_ms);
+        let addresses = (host, port)
+            .to_socket_addrs()
+            .map_err(|_| PeerFailure::Connect)?;
+        let mut failure = PeerFailure::Connect;
+        for address in addresses {
+            match TcpStream::connect_timeout(&address, timeout) {
+                Ok(stream) => return Ok(Peer::new(stream)),
+                // Redis notices a refusal only when it writes.
+                Err(error) if error.kind() != ErrorKind::TimedOut => failure = PeerFailure::Write,
+                Err(_) => failure = PeerFailure::Connect,
+            }
+        }
+        Err(failure)
+    }
+
+    fn new(stream: TcpStream) -> Peer {
+        // Without it the commands only leave a little later.
+        let _ = stream.set_nodelay(true);
+        Peer {
+            stream,
+            received: Vec::new(),
+            db: None,
+            used_ms: 0,
+            timed_out: false,
+        }
+    }
+
+    fn ask(&mut self, call: &PeerCall) -> PeerAnswer {
+        let mut opening = Vec::new();
+        if !call.auth.is_empty() {
+            let words: Vec<&[u8]> = std::iter::once(b"AUTH".as_slice())
+                .chain(call.auth.iter().copied())
+                .collect();
+            write_command(&mut opening, &words);
+        }
+        let select = self.db != Some(call.db);
+        if select {
+            write_command(
+                &mut opening,
+                &[b"SELECT".as_slice(), call.db.to_string().as_bytes()],
+            );
+        }
+        // Until everything is answered nobody knows where the connection stands.
+        self.db = None;
+        let timeout = Duration::from_millis(call.timeout_ms);
+        let sent = self
+            .send(&opening, timeout)
+            .and_then(|()| self.send(call.commands, timeout));
+        if let Err(error) = sent {
+            self.note(&error);
+            return PeerAnswer::failed(PeerFailure::Write);
+        }
+        let greetings = usize::from(!call.auth.is_empty()) + usize::from(select);
+        self.answers(greetings, call, timeout)
+    }
+
+    /// Reads the answers to AUTH and SELECT, then those of the commands.
+    fn answers(&mut self, greetings: usize, call: &PeerCall, timeout: Duration) -> PeerAnswer {
+        let mut answer = PeerAnswer::default();
+        for _ in 0..greetings {
+            match self.line(timeout) {
+                Ok(line) if line.starts_with(b"-") => {
+                    answer.failure = Some(PeerFailure::Refused(line));
+                    return answer;
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    self.note(&error);
+                    answer.failure = Some(PeerFailure::Read);
+                    return answer;
+                }
+            }
+        }
+        for _ in 0..call.count {
+            match self.line(timeout) {
+                Ok(line) => answer.lines.push(line),
+                Err(error) => {
+                    self.note(&error);
+                    answer.failure = Some(PeerFailure::Read);
+                    return answer;
+                }
+            }
+        }
+        self.db = Some(call.db);
+        answer
+    }
+
+    fn note(&mut self, error: &io::Error) {
+        self.timed_out = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+    }
+
+    fn send(&mut self, bytes: &[u8], timeout: Duration) -> io::Result<()> {
+        self.stream.set_write_timeout(Some(timeout))?;
+        self.stream.write_all(bytes)
+    }
+
+    /// The next line, without its end. The whole line has to come in time.
+    fn line(&mut self, timeout: Duration) -> io::Result<Vec<u8>> {
+        let end = Instant::now() + timeout;
+        let mut searched = 0;
+        loop {
+            let fresh = &self.received[searched..];
+            if let Some(at) = fresh.iter().position(|byte| *byte == b'\n') {
+                let mut line: Vec<u8> = self.received.drain(..=searched + at).collect();
+                line.truncate(line.len() - 1);
+                if line.last() == Some(&b'\r') {
+                    line.pop();
+                }
+                return Ok(line);
+            }
+            searched = self.received.len();
+            if searched > LINE_MAX {
+                return Err(ErrorKind::InvalidData.into());
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            self.stream.set_read_timeout(Some(left))?;
+            let mut chunk = [0; 4096];
+            match self.stream.read(&mut chunk) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(count) => self.received.extend_from_slice(&chunk[..count]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    fn call<'a>(port: &'a [u8], commands: &'a [u8], count: usize) -> PeerCall<'a> {
+        PeerCall {
+            host: b"127.0.0.1",
+            port,
+            timeout_ms: 300,
+            auth: &[],
+            db: 3,
+            commands,
+            count,
+        }
+    }
+
+    /// Takes one connection, sends `answers` and hangs up if so asked. Answers what it was sent.
+    fn server(
+        listener: &TcpListener,
+        answers: &'static [u8],
+    ) -> std::thread::JoinHandle<(Vec<u8>, TcpStream)> {
+        let listener = listener.try_clone().unwrap();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut got = vec![0; 4096];
+            let count = stream.read(&mut got).unwrap();
+            stream.write_all(answers).unwrap();
+            got.truncate(count);
+            (got, stream)
+        })
+    }
+
+    #[test]
+    fn a_connection_is_kept_and_made_anew_when_it_was_closed() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port().to_string();
+        let mut peers = Peers::default();
+        let first = server(&listener, b"+OK\r\n+one\r\n+two\r\n");
+        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\nPING\r\n", 2), 0);
+        assert_eq!(answer.lines, [b"+one".to_vec(), b"+two".to_vec()]);
+        assert_eq!(answer.failure, None);
+        let (got, stream) = first.join().unwrap();
+        assert!(got.starts_with(b"*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\n"));
+        assert_eq!(peers.kept.len(), 1);
+        // The server goes away; the next call finds a new one.
+        drop(stream);
+        let second = server(&listener, b"+OK\r\n-no\r\n");
+        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\n", 1), 1000);
+        assert_eq!(answer.lines, [b"-no".to_vec()]);
+        second.join().unwrap();
+        peers.forget_idle(10_999);
+        assert_eq!(peers.kept.len(), 1);
+        peers.forget_idle(11_000);
+        assert_eq!(peers.kept.len(), 0);
+    }
+
+    #[test]
+    fn silence_refusal_and_nonsense_are_told_apart() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port().to_string();
+        let mut peers = Peers::default();
+        let silent = server(&listener, b"");
+        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\n", 1), 0);
+        assert_eq!(answer, PeerAnswer::failed(PeerFailure::Read));
+        silent.join().unwrap();
+        let strict = server(&listener, b"-NOAUTH no\r\n");
+        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\n", 1), 0);
+        assert_eq!(
+            answer.failure,
+            Some(PeerFailure::Refused(b"-NOAUTH no".to_vec()))
+        );
+        strict.join().unwrap();
+        drop(listener);
+        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\n", 1), 0);
+        assert_eq!(answer, PeerAnswer::failed(PeerFailure::Write));
+        assert_eq!(peers.kept.len(), 0);
+    }
+}
