@@ -1,0 +1,63 @@
+"""Instructions per request, counted by valgrind's callgrind: the same from run to run whatever else the machine does.
+
+System calls count as their instructions in the program only. A figure is the difference of two runs, of n and 3n requests, by 2n: start
+and loading cancel out. Valgrind runs a program some fifty times slower.
+"""
+
+import re
+import signal
+from pathlib import Path
+
+from limits import INSTRUCTIONS, INSTRUCTIONS_PIPELINE
+from servers import Server, request
+
+CLIENTS = 8
+REQUESTS = 20_000
+KEYS = 2000
+
+OPERATIONS = {
+    "GET": "GET key:00000000{rand:%d}" % KEYS,
+    "SET": "SET key:00000000{rand:%d} {data:64}" % KEYS,
+    "INCR": "INCR ctr:00000000{rand:%d}" % KEYS,
+    "HSET": "HSET hash f:00000000{rand:%d} {data:16}" % KEYS,
+    "ZADD": "ZADD zset {rand:%d} m:00000000{rand:%d}" % (KEYS, KEYS),
+    "LPUSH": "LPUSH pushed {data:16}",
+}
+
+
+def count(setup, name, operation, requests):
+    """Instructions of a whole life: start, some data, so many requests, end."""
+    wrapper = ["valgrind", "--tool=callgrind", "--callgrind-out-file=counted.%p", "--quiet"]
+    with Server(name, setup.programs[name], wrapper=wrapper) as server:
+        for at in range(0, KEYS, 500):
+            portion = b"".join(request("SET", b"key:00000000%d" % i, b"v" * 64) for i in range(at, at + 500))
+            server.connection.send_all([(portion, 500)])
+        setup.load.run(server, [OPERATIONS[operation]], requests, CLIENTS, INSTRUCTIONS_PIPELINE)
+        server.process.send_signal(signal.SIGTERM)
+        server.process.wait()
+        texts = [path.read_text(errors="replace") for path in Path(server.folder.name).glob("counted.*")]
+    totals = [int(number) for text in texts for number in re.findall(r"^(?:summary|totals): (\d+)", text, re.MULTILINE)]
+    if not totals:
+        raise RuntimeError("callgrind wrote no total")
+    return max(totals)
+
+
+def per_request(setup, name, operation):
+    more, few = (count(setup, name, operation, times * REQUESTS) for times in (3, 1))
+    return (more - few) / (2 * REQUESTS)
+
+
+def measure(setup):
+    """Rows of the table."""
+    for operation in OPERATIONS:
+        if not setup.wants(operation):
+            continue
+        ours, reference = (per_request(setup, name, operation) for name in ("ours", "reference"))
+        yield {
+            "what": operation,
+            "ours": ours,
+            "reference": reference,
+            "ratio": ours / reference,
+            "limit": INSTRUCTIONS[operation],
+            "within": round(ours / reference, 2) <= INSTRUCTIONS[operation],
+        }

@@ -1,0 +1,124 @@
+"""The figures that this server is held to, side by side with redis-server in one run.
+
+    run.py FOLDER [memory] [cpu] [instructions] [turns] [options]
+
+FOLDER holds built programs (cairn-server, bench-tool), such as target/release. Without a name all four are measured, which takes about
+half an hour; nothing else should run on the machine. What each measures stands at the top of its file beside this one, what
+it is held to in limits.py. docs/benchmarks.md shows a run.
+
+Exit status 0: all within their limits; 1: not all, they are marked; 2: it could not be measured.
+"""
+
+import argparse
+import json
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import cpu
+import instructions
+import memory
+import servers
+import turns
+
+MEASURES = {"memory": memory, "cpu": cpu, "instructions": instructions, "turns": turns}
+UNITS = {
+    "memory": "resident bytes per item",
+    "cpu": "processor time of the server per operation, ns; median of the rounds, ratio with its spread",
+    "instructions": f"instructions per request at pipeline {instructions.INSTRUCTIONS_PIPELINE}",
+    "turns": "longest turn of the event loop, ms; least of the rounds",
+}
+
+
+class Setup:
+    """What the measures need: programs, load, sizes."""
+
+    def __init__(self, options):
+        folder = Path(options.folder).resolve()
+        self.programs = {"ours": str(folder / "cairn-server"), "reference": options.reference}
+        self.load = servers.Load(str(folder / "bench-tool"))
+        self.items, self.turn_items, self.rounds = options.items, options.turn_items, options.rounds
+        self.only = options.only
+        for program in (*self.programs.values(), self.load.program):
+            if shutil.which(program) is None:
+                sys.exit(f"scripts/bench: no program {program}")
+
+    def wants(self, what):
+        return not self.only or any(part.lower() in what.lower() for part in self.only)
+
+
+def text(value):
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "NO"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
+    return str(value)
+
+
+def show(rows):
+    """A table as Markdown, a row as soon as it is there."""
+    seen = []
+    for row in rows:
+        if not seen:
+            print("| " + " | ".join(name.replace("_", " ") for name in row) + " |")
+            print("|---" * len(row) + "|")
+        print("| " + " | ".join(text(value) for value in row.values()) + " |", flush=True)
+        seen.append(row)
+    print()
+    return seen
+
+
+def machine(setup):
+    reference = subprocess.run([setup.programs["reference"], "--version"], capture_output=True, text=True).stdout
+    model = [
+        line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
+    ]
+    return {
+        "cpu": model[0] if model else platform.machine(),
+        "cpus": len(model),
+        "reference": reference.split(" sha")[0],
+    }
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", metavar="FOLDER")
+    parser.add_argument("measures", nargs="*", metavar="MEASURE", help="memory, cpu, instructions, turns")
+    parser.add_argument("--items", type=int, default=1_000_000, help="items for memory (%(default)s)")
+    parser.add_argument("--turn-items", type=int, default=10_000_000, help="keys and fields for turns (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of cpu and turns (%(default)s)")
+    parser.add_argument("--only", action="append", metavar="PART", help="only rows whose name holds PART (not turns)")
+    parser.add_argument("--reference", default="/usr/bin/redis-server", help="the other server (%(default)s)")
+    parser.add_argument("--json", metavar="FILE", help="write the rows to FILE as well")
+    options = parser.parse_args()
+    unknown = set(options.measures) - set(MEASURES)
+    if unknown:
+        parser.error(f"no measure {', '.join(sorted(unknown))}: there are {', '.join(MEASURES)}")
+    return options
+
+
+def main():
+    options = parse()
+    setup = Setup(options)
+    found = {"machine": machine(setup)}
+    print(", ".join(str(value) for value in found["machine"].values()) + "\n")
+    for name in options.measures or MEASURES:
+        print(f"**{name}**: {UNITS[name]}\n")
+        found[name] = show(MEASURES[name].measure(setup))
+    if options.json:
+        Path(options.json).write_text(json.dumps(found, indent=1) + "\n")
+    above = [f"{name}: {row['what']}" for name in MEASURES for row in found.get(name, []) if not row["within"]]
+    print("\n".join(["above the limit:", *above]) if above else "all within their limits")
+    return 1 if above else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (RuntimeError, OSError) as error:
+        print(f"scripts/bench: {error}", file=sys.stderr)
+        sys.exit(2)
