@@ -78,6 +78,14 @@ impl<'a> Args<'a> {
         self.get(i).and_then(parse_i64).ok_or(error::NOT_INTEGER)
     }
 
+    /// Argument `i` as a number of elements, or "value is out of range, must be positive".
+    pub fn count(&self, i: usize) -> Result<usize, Error> {
+        let count = self.get(i).and_then(parse_i64);
+        count
+            .and_then(|n| usize::try_from(n).ok())
+            .ok_or(error::MUST_BE_POSITIVE)
+    }
+
     /// Argument `i` as an integer of a range, or the error that names the range.
     pub fn int_within(&self, i: usize, min: i64, max: i64) -> Result<i64, Error> {
         let number = self.int(i)?;

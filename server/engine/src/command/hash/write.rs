@@ -7,6 +7,7 @@ use crate::command::ctx::Ctx;
 use crate::command::error::{self, Error, Outcome};
 use crate::command::members;
 use crate::command::spec::{Command, Flags, Group, KeySpec};
+use crate::command::string::sum_text;
 use crate::value::hash_ttl::{self, Ttl};
 use crate::value::{Kind, hash};
 use cairn_format::text::long_double::LongDouble;
@@ -150,12 +151,7 @@ fn hincrbyfloat(cx: &mut Ctx, args: &Args) -> Outcome {
             .ok_or(Error::new("ERR hash value is not a float"))?,
         None => LongDouble::ZERO,
     };
-    let sum = old
-        .checked_add(by)
-        .filter(LongDouble::is_finite)
-        .ok_or(Error::new("ERR increment would produce NaN or Infinity"))?;
-    let mut text = Vec::with_capacity(32);
-    sum.write_human(&mut text);
+    let text = sum_text(old, by)?;
     let slot = open(cx.ks, key)?;
     set_field(cx.ks, slot, field, &text, Ttl::Keep);
     cx.ks.modified(EventClass::HASH, "hincrbyfloat", key, 1);

@@ -100,13 +100,7 @@ fn pop(cx: &mut Ctx, args: &Args, end: End) -> Outcome {
         return Err(error::wrong_arity(cx.command.0.name));
     }
     let key = args.at(1);
-    let count = match args.get(2) {
-        Some(_) => {
-            let count = args.int(2).map_err(|_| error::MUST_BE_POSITIVE)?;
-            Some(usize::try_from(count).map_err(|_| error::MUST_BE_POSITIVE)?)
-        }
-        None => None,
-    };
+    let count = args.get(2).map(|_| args.count(2)).transpose()?;
     let Some(slot) = cx.ks.write_kind(key, Kind::List)? else {
         if count.is_some() {
             cx.reply.null_array()

@@ -92,11 +92,7 @@ fn spop_one(cx: &mut Ctx, key: &[u8]) -> Outcome {
 
 fn spop_count(cx: &mut Ctx, args: &Args) -> Outcome {
     let key = args.at(1);
-    let count = args
-        .int(2)
-        .ok()
-        .and_then(|n| usize::try_from(n).ok())
-        .ok_or(error::MUST_BE_POSITIVE)?;
+    let count = args.count(2)?;
     let Some(mut slot) = cx.ks.write_kind(key, Kind::Set)? else {
         cx.reply.set(0);
         return Ok(());

@@ -2,7 +2,6 @@
 
 use super::feed::{Claim, propagate_claim, propagate_group};
 use super::{group_mut, id, no_key_or_group, reply_entry, seen_consumer, shown, stream_at};
-use crate::base::effect::EventClass;
 use crate::command::Args;
 use crate::command::ctx::Ctx;
 use crate::command::error::{self, Error, Outcome};
@@ -68,12 +67,7 @@ impl<'a> Claiming<'a> {
     fn begin(cx: &mut Ctx, args: &Args<'a>, slot: Slot, idle_min_ms: i64) -> Claiming<'a> {
         let (key, group, name) = (args.at(1), args.at(2), args.at(3));
         let now_ms = cx.ks.now_ms;
-        let (id, made) = seen_consumer(group_mut(cx.ks, slot, group), name, now_ms);
-        if made {
-            cx.ks.dirty += 1;
-            cx.ks
-                .notify(EventClass::STREAM, "xgroup-createconsumer", key);
-        }
+        let (id, _) = seen_consumer(cx.ks, slot, (key, group, name));
         Claiming {
             key,
             group,

@@ -15,6 +15,7 @@ mod trim;
 use super::error::{Error, lossless};
 use super::reply::Reply;
 use super::spec::Command;
+use crate::base::effect::EventClass;
 use crate::keyspace::Keyspace;
 use crate::structure::table::Slot;
 use crate::value::stream::{ConsumerId, Group, Stream, StreamEntry};
@@ -62,9 +63,15 @@ fn group_mut<'k>(ks: &'k mut Keyspace, slot: Slot, name: &[u8]) -> &'k mut Group
         .expect("the group was found")
 }
 
-/// The consumer of this name, made if there is none, seen now; whether it was made. What that leaves behind is the
-/// caller's business.
-fn seen_consumer(group: &mut Group, name: &[u8], now_ms: i64) -> (ConsumerId, bool) {
+/// The consumer of this name, made if there is none, seen now; whether it was made, which is a change that is told but not
+/// propagated: the caller knows whether what it does next makes it anyway.
+fn seen_consumer(
+    ks: &mut Keyspace,
+    slot: Slot,
+    (key, group, name): (&[u8], &[u8], &[u8]),
+) -> (ConsumerId, bool) {
+    let now_ms = ks.now_ms;
+    let group = group_mut(ks, slot, group);
     let (id, made) = match group.find_consumer(name) {
         Some(id) => (id, false),
         None => {
@@ -73,6 +80,10 @@ fn seen_consumer(group: &mut Group, name: &[u8], now_ms: i64) -> (ConsumerId, bo
         }
     };
     group.consumer_mut(id).seen_ms = now_ms;
+    if made {
+        ks.dirty += 1;
+        ks.notify(EventClass::STREAM, "xgroup-createconsumer", key);
+    }
     (id, made)
 }
 

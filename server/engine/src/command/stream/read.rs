@@ -3,7 +3,6 @@
 use super::feed::{Claim, propagate_claim, propagate_group};
 use super::request::{From, Request};
 use super::{group_mut, id, reply_entry, seen_consumer, stream_at, stream_mut};
-use crate::base::effect::EventClass;
 use crate::command::Args;
 use crate::command::ctx::Ctx;
 use crate::command::error::Outcome;
@@ -169,15 +168,9 @@ fn see(
     (group, name): (&[u8], &[u8]),
     no_ack: bool,
 ) -> ConsumerId {
-    let now_ms = cx.ks.now_ms;
-    let (id, made) = seen_consumer(group_mut(cx.ks, slot, group), name, now_ms);
-    if made {
-        cx.ks.dirty += 1;
-        cx.ks
-            .notify(EventClass::STREAM, "xgroup-createconsumer", key);
-        if no_ack {
-            cx.propagate(&[b"XGROUP", b"CREATECONSUMER", key, group, name]);
-        }
+    let (id, made) = seen_consumer(cx.ks, slot, (key, group, name));
+    if made && no_ack {
+        cx.propagate(&[b"XGROUP", b"CREATECONSUMER", key, group, name]);
     }
     id
 }

@@ -35,12 +35,7 @@ fn incr_by_float(cx: &mut Ctx, args: &Args) -> Outcome {
         None => LongDouble::ZERO,
     };
     let by = LongDouble::parse(args.at(2)).ok_or(error::NOT_FLOAT)?;
-    let sum = old
-        .checked_add(by)
-        .filter(LongDouble::is_finite)
-        .ok_or(Error::new("ERR increment would produce NaN or Infinity"))?;
-    let mut text = Vec::with_capacity(32);
-    sum.write_human(&mut text);
+    let text = sum_text(old, by)?;
     // The result is text as it is printed, even where that is an integer.
     let value = NewValue::text_of_number(&text);
     match slot {
@@ -52,4 +47,13 @@ fn incr_by_float(cx: &mut Ctx, args: &Args) -> Outcome {
     cx.propagate(&[b"SET", key, &text, b"KEEPTTL"]);
     cx.reply.bulk(&text);
     Ok(())
+}
+
+/// The sum of two numbers as INCRBYFLOAT and HINCRBYFLOAT print it.
+pub(crate) fn sum_text(a: LongDouble, b: LongDouble) -> Result<Vec<u8>, Error> {
+    let sum = a.checked_add(b).filter(LongDouble::is_finite);
+    let sum = sum.ok_or(Error::new("ERR increment would produce NaN or Infinity"))?;
+    let mut text = Vec::with_capacity(32);
+    sum.write_human(&mut text);
+    Ok(text)
 }

@@ -7,6 +7,7 @@ mod part;
 mod read;
 mod set;
 
+pub(crate) use float::sum_text;
 pub(crate) use part::edit_text;
 pub use set::ExpireOption;
 

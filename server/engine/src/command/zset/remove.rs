@@ -105,13 +105,7 @@ fn pop(cx: &mut Ctx, args: &Args, highest: bool) -> Outcome {
         return Err(error::SYNTAX);
     }
     let key = args.at(1);
-    let count = match args.get(2) {
-        Some(_) => {
-            let count = args.int(2).map_err(|_| error::MUST_BE_POSITIVE)?;
-            Some(usize::try_from(count).map_err(|_| error::MUST_BE_POSITIVE)?)
-        }
-        None => None,
-    };
+    let count = args.get(2).map(|_| args.count(2)).transpose()?;
     let Some(slot) = cx.ks.write_kind(key, Kind::Zset)? else {
         cx.reply.array(0);
         return Ok(());
