@@ -261,6 +261,10 @@ impl Entries<'_> {
                 format!("entry {} does not come after the one before it", place.id),
             );
         }
+        // No command can make one, and the command that a rewritten log would name it in is refused.
+        if place.field_count == 0 {
+            return damage(pos, format!("entry {} has no fields", place.id));
+        }
         let size = match place.has_same_fields() {
             true => place.field_count + 3,
             false => 2 * place.field_count + 4,
