@@ -8,7 +8,7 @@
 //!   type 23   listpack of field, value, expiry                     Redis, release candidates
 //! ```
 //!
-//! Times are Unix milliseconds, at most 2^48.
+//! Times are Unix milliseconds, at most 2^48. Valkey takes later ones; they are read as that, the year 10889.
 
 use super::super::length::read_len;
 use super::super::string::{Stored, Text, read_string};
@@ -168,7 +168,8 @@ fn valkey_expiry(cursor: &mut Cursor<'_>) -> Result<Option<i64>> {
             at,
             format!("field expiry {time} is negative"),
         )),
-        time => Ok(Some(time)),
+        // No other form can hold more: a value that was read must be one that can be written.
+        time => Ok(Some(time.min(EXPIRE_MS_MAX as i64))),
     }
 }
 
