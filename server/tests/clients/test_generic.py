@@ -2,7 +2,8 @@
 
 import time
 
-from harness import Case
+import redis
+from harness import Case, later
 
 FAR_S = 4_102_444_800
 
@@ -170,6 +171,14 @@ class Keys(Case):
         self.r.set("k", "v")
         self.assertEqual(self.r.wait(0, 10), 0)
         self.assertEqual(self.r.wait(1, 10), 0)
+
+    @later("WAITAOF")
+    def test_waitaof_without_a_log(self):
+        self.r.set("k", "v")
+        self.assertEqual(self.r.execute_command("WAITAOF", 0, 0, 10), [0, 0])
+        self.assertEqual(self.r.execute_command("WAITAOF", 0, 1, 10), [0, 0])
+        with self.assertRaisesRegex(redis.ResponseError, "appendonly is disabled"):
+            self.r.execute_command("WAITAOF", 1, 0, 10)
 
 
 class Expiry(Case):

@@ -15,6 +15,7 @@ LATER = {
     "HGETEX": "8.0",
     "HSETEX": "8.0",
     "HGETDEL": "8.0",
+    "WAITAOF": "7.2",
     "CLIENT|SETINFO": "7.2",
     "CLIENT|NO-TOUCH": "7.2",
     "novalues": "7.4: HSCAN without values",
