@@ -45,7 +45,7 @@ pub(super) const RPUSHX: Command = Command {
 
 fn push(cx: &mut Ctx, args: &Args, end: End, create: bool) -> Outcome {
     let key = args.at(1);
-    let mut slot = match cx.ks.write_kind(key, Kind::List)? {
+    let slot = match cx.ks.write_kind(key, Kind::List)? {
         Some(slot) => slot,
         None if create => store::create(cx.ks, key),
         None => {
@@ -53,19 +53,8 @@ fn push(cx: &mut Ctx, args: &Args, end: End, create: bool) -> Outcome {
             return Ok(());
         }
     };
-    slot = store::prepare(cx.ks, slot, args.iter_from(2));
-    let limits = store::limits(cx.ks);
-    let len = if let Some(list) = store::chained(cx.ks, slot) {
-        for value in args.iter_from(2) {
-            end.push(list, value, &limits);
-        }
-        list.len()
-    } else {
-        for value in args.iter_from(2) {
-            slot = store::push(cx.ks, slot, end, value);
-        }
-        cx.ks.view(slot).count()
-    };
+    let slot = store::prepare(cx.ks, slot, args.iter_from(2));
+    let (_, len) = store::push_all(cx.ks, slot, end, args.iter_from(2));
     cx.ks.modified(
         EventClass::LIST,
         end.push_event(),

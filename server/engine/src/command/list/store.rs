@@ -18,10 +18,18 @@ pub enum End {
 impl End {
     /// Adds to a chain.
     #[inline]
-    pub(super) fn push(self, list: &mut List, value: &[u8], limits: &ListLimits) {
+    fn push(self, list: &mut List, value: &[u8], limits: &ListLimits) {
         match self {
             End::Head => list.push_front(value, limits),
             End::Tail => list.push_back(value, limits),
+        }
+    }
+
+    /// Adds to a listpack.
+    fn push_packed(self, blob: &mut Vec<u8>, value: &[u8]) {
+        match self {
+            End::Head => listpack::push_front(blob, value),
+            End::Tail => listpack::push_back(blob, value),
         }
     }
 
@@ -72,18 +80,35 @@ pub(super) fn prepare<'a>(
     ks.change(slot).replace(chain)
 }
 
-/// Adds at an end. [`prepare`] came before.
+/// Adds one element at an end. [`prepare`] came before.
 pub(super) fn push(ks: &mut Keyspace, slot: Slot, end: End, value: &[u8]) -> Slot {
     let limits = limits(ks);
     if let Some(list) = chained(ks, slot) {
         end.push(list, value, &limits);
         return slot;
     }
-    let (slot, ()) = ks.change(slot).edit_packed(|blob| match end {
-        End::Head => listpack::push_front(blob, value),
-        End::Tail => listpack::push_back(blob, value),
-    });
-    slot
+    ks.change(slot)
+        .edit_packed(|blob| end.push_packed(blob, value))
+        .0
+}
+
+/// Adds elements at an end, one after the other, in one change of the value; answers the place and the new length.
+/// [`prepare`] came before.
+pub(super) fn push_all<'a>(
+    ks: &mut Keyspace,
+    slot: Slot,
+    end: End,
+    values: impl Iterator<Item = &'a [u8]>,
+) -> (Slot, usize) {
+    let limits = limits(ks);
+    if let Some(list) = chained(ks, slot) {
+        values.for_each(|value| end.push(list, value, &limits));
+        return (slot, list.len());
+    }
+    ks.change(slot).edit_packed(|blob| {
+        values.for_each(|value| end.push_packed(blob, value));
+        list_pack::len(blob)
+    })
 }
 
 /// Takes from an end; nothing if the list is empty.
@@ -153,10 +178,9 @@ pub(crate) fn replace_list(ks: &mut Keyspace, key: &[u8], values: &[Vec<u8>]) ->
         return existed;
     }
     let slot = create(ks, key);
-    let mut slot = prepare(ks, slot, values.iter().map(Vec::as_slice));
-    for value in values {
-        slot = push(ks, slot, End::Tail, value);
-    }
+    let values = || values.iter().map(Vec::as_slice);
+    let slot = prepare(ks, slot, values());
+    let (slot, _) = push_all(ks, slot, End::Tail, values());
     shrink(ks, slot);
     existed
 }
