@@ -10,9 +10,6 @@ use crate::keyspace::expire::Cycle;
 use crate::pubsub::PubSub;
 use crate::session::{Session, SessionId, Sessions};
 
-/// Keys below which looking ahead costs more than it saves: the buckets are in the cache anyway.
-const PREFETCH_FROM_KEYS: usize = 100_000;
-
 /// A data set with its clients. See the crate's map.
 #[derive(Debug)]
 pub struct Engine {
@@ -129,7 +126,7 @@ impl Engine {
     /// Whether looking ahead at the keys of a batch pays.
     #[inline]
     pub fn wants_lookahead(&self, db: usize) -> bool {
-        self.ks.db(db).len() >= PREFETCH_FROM_KEYS
+        self.ks.db(db).is_beyond_cache()
     }
 
     /// First look ahead: computes the hash of a key and fetches its bucket.

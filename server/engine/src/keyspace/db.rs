@@ -10,6 +10,9 @@ use crate::structure::record::Record;
 use crate::structure::table::Hasher;
 use crate::value::Object;
 
+/// Keys from which on the table does not fit the caches.
+const BEYOND_CACHE: usize = 100_000;
+
 /// One numbered database.
 #[derive(Debug)]
 pub struct Db {
@@ -37,6 +40,12 @@ impl Db {
     /// Number of keys.
     pub fn len(&self) -> usize {
         self.keys.len()
+    }
+
+    /// Whether fetching ahead pays: with fewer keys the buckets are in the cache anyway.
+    #[inline]
+    pub fn is_beyond_cache(&self) -> bool {
+        self.keys.len() >= BEYOND_CACHE
     }
 
     /// No keys.

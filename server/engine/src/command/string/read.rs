@@ -6,6 +6,7 @@ use crate::command::Args;
 use crate::command::ctx::Ctx;
 use crate::command::error::{self, Outcome};
 use crate::command::spec::{Command, Flags, Group, KeySpec};
+use crate::keyspace::AHEAD;
 use crate::value::Kind;
 
 const READ_FAST: Flags = Flags::READ.and(Flags::FAST);
@@ -46,12 +47,16 @@ pub(super) const MGET: Command = Command {
 
 fn mget(cx: &mut Ctx, args: &Args) -> Outcome {
     cx.reply.array(args.len() - 1);
-    for key in args.iter_from(1) {
-        match cx.ks.read(key) {
-            Some(slot) if cx.ks.kind(slot) == Kind::String => {
-                reply_string(cx.reply, cx.ks.view(slot))?
+    for from in (1..args.len()).step_by(AHEAD) {
+        let batch = from..args.len().min(from + AHEAD);
+        cx.ks.fetch_ahead(batch.clone().map(|i| args.at(i)));
+        for i in batch {
+            match cx.ks.read(args.at(i)) {
+                Some(slot) if cx.ks.kind(slot) == Kind::String => {
+                    reply_string(cx.reply, cx.ks.view(slot))?
+                }
+                _ => cx.reply.null(),
             }
-            _ => cx.reply.null(),
         }
     }
     Ok(())

@@ -6,6 +6,7 @@ use crate::command::Args;
 use crate::command::ctx::Ctx;
 use crate::command::error::{self, Error, Outcome, WRONG_TYPE};
 use crate::command::spec::{Command, Flags, Group, KeySpec};
+use crate::keyspace::AHEAD;
 use crate::value::{Kind, NewValue};
 
 /// One of EX, PX, EXAT, PXAT, with its number still as text.
@@ -165,9 +166,10 @@ fn set_with_options(cx: &mut Ctx, args: &Args, options: Options) -> Outcome {
 }
 
 fn store(cx: &mut Ctx, key: &[u8], value: &[u8], expire: Option<i64>, keep_ttl: bool) {
-    let kept = match cx.ks.find(key) {
-        Some(slot) if keep_ttl => cx.ks.expire_at(slot),
-        _ => None,
+    let kept = if keep_ttl {
+        cx.ks.find(key).and_then(|slot| cx.ks.expire_at(slot))
+    } else {
+        None
     };
     cx.ks.set(key, NewValue::string(value), expire.or(kept));
     cx.ks.modified(EventClass::STRING, "set", key, 1);
@@ -292,8 +294,12 @@ fn mset(cx: &mut Ctx, args: &Args) -> Outcome {
 
 fn store_pairs(cx: &mut Ctx, args: &Args) -> Outcome {
     pairs_complete(args)?;
-    for i in (1..args.len()).step_by(2) {
-        store(cx, args.at(i), args.at(i + 1), None, false);
+    for from in (1..args.len()).step_by(2 * AHEAD) {
+        let batch = (from..args.len().min(from + 2 * AHEAD)).step_by(2);
+        cx.ks.fetch_ahead(batch.clone().map(|i| args.at(i)));
+        for i in batch {
+            store(cx, args.at(i), args.at(i + 1), None, false);
+        }
     }
     Ok(())
 }
