@@ -61,12 +61,7 @@ pub fn load(saved: &saved::Stream) -> Read<Loaded> {
         );
         return Err(damage(0, what));
     }
-    stream.set_marks(Marks {
-        last_id: saved.last_id.max(stream.last_id()),
-        first_id: StreamId::MIN,
-        max_deleted_id: saved.max_deleted_id.unwrap_or(StreamId::MIN),
-        entries_added: saved.entries_added.unwrap_or(saved.length),
-    });
+    stream.set_marks(possible_marks(saved, &stream));
     for group in &saved.groups {
         let name = group.name.to_vec();
         if !stream.add_group(&name, load_group(group)?) {
@@ -76,8 +71,25 @@ pub fn load(saved: &saved::Stream) -> Read<Loaded> {
     Ok(Loaded::Value(NewValue::object(Object::Stream(stream))))
 }
 
+/// Largest number that a command takes.
+const NUMBER_MAX: u64 = i64::MAX as u64;
+
+/// The marks of a saved stream. What XSETID would refuse, and so no server has written, becomes the nearest that it
+/// takes: a log is written with XSETID, and has to be run at the next start.
+fn possible_marks(saved: &saved::Stream, stream: &Stream) -> Marks {
+    let max_deleted_id = saved.max_deleted_id.unwrap_or(StreamId::MIN);
+    let entries_added = saved.entries_added.unwrap_or(saved.length);
+    Marks {
+        last_id: saved.last_id.max(stream.last_id()).max(max_deleted_id),
+        first_id: StreamId::MIN,
+        max_deleted_id,
+        entries_added: entries_added.min(NUMBER_MAX).max(stream.len()),
+    }
+}
+
 fn load_group(saved: &saved::Group) -> Read<Group> {
-    let mut group = Group::new(saved.last_id, saved.entries_read);
+    let entries_read = saved.entries_read.filter(|read| *read <= NUMBER_MAX);
+    let mut group = Group::new(saved.last_id, entries_read);
     let listed: HashMap<_, _> = saved
         .pending
         .iter()
@@ -101,7 +113,7 @@ fn load_group(saved: &saved::Group) -> Read<Group> {
             })?;
             let pending = Pending {
                 delivery_ms: pending.delivery_ms,
-                deliveries: pending.count,
+                deliveries: pending.count.min(NUMBER_MAX),
                 consumer: id,
             };
             group.assign(entry, pending);
