@@ -7,6 +7,19 @@ use cairn_engine::command::blocking::unblock;
 use cairn_engine::session::{ReplyMode, SessionId};
 use support::Bench;
 
+/// Consumer `c` of group `g` waits for new entries of the stream `s`.
+const GROUP_READ: [&str; 9] = [
+    "XREADGROUP",
+    "GROUP",
+    "g",
+    "c",
+    "BLOCK",
+    "0",
+    "STREAMS",
+    "s",
+    ">",
+];
+
 fn wait_for(bench: &mut Bench, words: &[&str]) -> SessionId {
     let session = bench.open();
     assert!(bench.run_as(session, words).is_empty(), "{words:?} waits");
@@ -159,18 +172,7 @@ fn readers_of_a_group_hear_of_its_end() {
     for (line, want) in gone {
         let mut bench = Bench::new();
         bench.line("XGROUP CREATE s g $ MKSTREAM");
-        let words = [
-            "XREADGROUP",
-            "GROUP",
-            "g",
-            "c",
-            "BLOCK",
-            "0",
-            "STREAMS",
-            "s",
-            ">",
-        ];
-        let waits = wait_for(&mut bench, &words);
+        let waits = wait_for(&mut bench, &GROUP_READ);
         bench.line(line);
         let got = heard(&mut bench, waits);
         assert!(got.starts_with(want), "{line}: {got}");
@@ -178,18 +180,7 @@ fn readers_of_a_group_hear_of_its_end() {
     let mut bench = Bench::new();
     bench.line("XGROUP CREATE s g $ MKSTREAM");
     bench.line("PEXPIRE s 10");
-    let words = [
-        "XREADGROUP",
-        "GROUP",
-        "g",
-        "c",
-        "BLOCK",
-        "0",
-        "STREAMS",
-        "s",
-        ">",
-    ];
-    let waits = wait_for(&mut bench, &words);
+    let waits = wait_for(&mut bench, &GROUP_READ);
     bench.sleep_ms(11);
     bench.engine.expire(&mut bench.world, 1000);
     assert!(heard(&mut bench, waits).starts_with("-NOGROUP"));
