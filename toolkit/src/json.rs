@@ -18,23 +18,32 @@ pub enum Bytes {
 impl Bytes {
     /// Appends the JSON form of `bytes`.
     pub fn append(self, out: &mut String, bytes: &[u8]) {
-        match (self, std::str::from_utf8(bytes)) {
-            (Bytes::Text, Ok(text)) => append_text(out, text),
-            (Bytes::Text, Err(_)) => {
+        match self.text_of(bytes) {
+            Some(text) => append_text(out, &text),
+            None if self == Bytes::Text => {
                 out.push_str("{\"base64\":");
                 append_base64(out, bytes);
                 out.push('}');
             }
-            (Bytes::Base64, _) => append_base64(out, bytes),
+            None => append_base64(out, bytes),
         }
     }
 
     /// The same as a value.
     pub fn value(self, bytes: &[u8]) -> Value {
-        match (self, std::str::from_utf8(bytes)) {
-            (Bytes::Text, Ok(text)) => Value::from(text),
-            (Bytes::Text, Err(_)) => serde_json::json!({ "base64": STANDARD.encode(bytes) }),
-            (Bytes::Base64, _) => Value::from(STANDARD.encode(bytes)),
+        match self.text_of(bytes) {
+            Some(text) => Value::from(text),
+            None if self == Bytes::Text => serde_json::json!({ "base64": STANDARD.encode(bytes) }),
+            None => Value::from(STANDARD.encode(bytes)),
+        }
+    }
+
+    /// The bytes as text, if they are to stand as that and are UTF-8. It is a copy that is checked: the bytes may lie in a
+    /// mapped file, which another process can change between the check and the use.
+    fn text_of(self, bytes: &[u8]) -> Option<String> {
+        match self {
+            Bytes::Base64 => None,
+            Bytes::Text => String::from_utf8(bytes.to_vec()).ok(),
         }
     }
 }

@@ -67,9 +67,11 @@ impl Map {
             .iter()
             .position(|slot| slot.taken.compare_exchange(0, 1, SeqCst, SeqCst).is_ok())
             .ok_or_else(|| io::Error::other("too many files are mapped at once"))?;
-        // SAFETY: the bytes of a map can change under the program when another process writes the file.
-        // Readers in `format` take every byte as untrusted at each read and hold no invariant across reads,
-        // so a change gives a wrong value or an error; a shrunken file gives SIGBUS, which is handled below.
+        // SAFETY: the map is private and read-only, but its bytes can change when another process writes the file, and the
+        // language has no `&[u8]` over memory that changes: no reader can make that sound. What is done about it: readers
+        // take every byte as untrusted at each read, and whoever needs to check bytes and then rely on it (text for JSON)
+        // checks a copy. The one `&str` made in place, for `str::parse::<f64>` in `format::text::double`, is used only
+        // byte by byte. So a change gives a wrong value or an error. A shrunken file gives SIGBUS, which is handled below.
         let bytes = match unsafe { Mmap::map(file) } {
             Ok(bytes) => bytes,
             Err(error) => {
