@@ -2,8 +2,8 @@
 
 use crate::fix;
 use crate::log::{File, Log, ManifestFile, Role};
-use crate::part::{self, Commands, Depth, Problem};
-use cairn_format::aof::extent::{Cure, Extent, Rules, check_stream, check_with};
+use crate::part::{self, Look, Problem};
+use cairn_format::aof::extent::{Cure, Extent, Rules, check_records};
 use cairn_format::error::{Damage, FormatError};
 use cairn_toolkit::human::{count, plural};
 use cairn_toolkit::outcome::damage_line;
@@ -106,18 +106,15 @@ pub fn check_file(file: &File, rules: Rules) -> Result<Report, Failure> {
     report.name = input.name().to_string();
     report.size = input.len();
     let mut progress = Progress::bytes("checking", input.len());
-    report.extent = match part::open(&input, Depth::Everything(rules.databases), &mut progress) {
-        Ok((preamble, commands)) => {
+    report.extent = match part::open(
+        &input,
+        &mut Look::Everything(rules.databases),
+        &mut progress,
+    ) {
+        Ok((preamble, mut commands)) => {
             report.preamble = preamble;
-            match commands {
-                Commands::Mapped { log, base } => {
-                    check_with(log, base, rules, |at| progress.at(at))
-                }
-                Commands::Stream(mut reader) => {
-                    check_stream(&mut reader, rules, |at| progress.at(at))
-                        .map_err(|error| Failure::damage(input.name(), &error))?
-                }
-            }
+            check_records(&mut commands, rules, |at| progress.at(at))
+                .map_err(|error| Failure::damage(input.name(), &error))?
         }
         Err(Problem::Failed(failure)) => return Err(failure),
         Err(Problem::Damaged(error)) => Extent {

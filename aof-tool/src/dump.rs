@@ -6,8 +6,8 @@
 //! ```
 
 use crate::log::{File, Log};
-use crate::part::{self, Commands, Depth, Preamble, Problem};
-use cairn_format::aof::reader::{Item, SliceReader};
+use crate::part::{self, Look, Preamble, Problem};
+use cairn_format::aof::reader::{Item, Records};
 use cairn_format::aof::record::timestamp;
 use cairn_format::error::{Damage, FormatError};
 use cairn_format::text::number::parse_i64;
@@ -93,7 +93,7 @@ pub fn run(arguments: &DumpArguments) -> Outcome {
 /// Print one file; gives the damage that ended it early.
 fn dump_file(input: &Input, lines: &mut Lines<'_>) -> Result<Option<Box<FormatError>>, Failure> {
     let mut progress = Progress::bytes("reading", input.len());
-    let (preamble, commands) = match part::open(input, Depth::Structure, &mut progress) {
+    let (preamble, mut commands) = match part::open(input, &mut Look::Structure, &mut progress) {
         Ok(opened) => opened,
         Err(Problem::Damaged(error)) => return Ok(Some(error)),
         Err(Problem::Failed(failure)) => return Err(failure),
@@ -101,28 +101,15 @@ fn dump_file(input: &Input, lines: &mut Lines<'_>) -> Result<Option<Box<FormatEr
     if let Some(preamble) = preamble {
         lines.preamble(preamble)?;
     }
-    let ended = match commands {
-        Commands::Mapped { log, base } => {
-            let mut reader = SliceReader::new(log, base);
-            loop {
-                match reader.next_item() {
-                    Ok(Some(item)) => lines.item(&item, &mut progress)?,
-                    Ok(None) => break None,
-                    Err(error) => break Some(error),
-                }
+    loop {
+        match commands.next_item() {
+            Ok(Some(item)) => lines.item(&item, &mut progress)?,
+            Ok(None) => return Ok(None),
+            Err(error) if error.kind == Damage::Io => {
+                return Err(Failure::damage(input.name(), &error));
             }
+            Err(error) => return Ok(Some(error)),
         }
-        Commands::Stream(mut reader) => loop {
-            match reader.next_item() {
-                Ok(Some(item)) => lines.item(&item, &mut progress)?,
-                Ok(None) => break None,
-                Err(error) => break Some(error),
-            }
-        },
-    };
-    match ended {
-        Some(error) if error.kind == Damage::Io => Err(Failure::damage(input.name(), &error)),
-        ended => Ok(ended),
     }
 }
 

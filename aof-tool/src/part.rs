@@ -1,8 +1,11 @@
 //! One file of a log: a snapshot preamble if it has one, then commands, over a map or a stream.
+//!
+//! [`open`] looks at the first bytes, hands a preamble to a [`Head`], which checks or loads it, and gives the commands
+//! behind it. All commands of the tool read a file that way.
 
-use cairn_format::aof::reader::StreamReader;
+use cairn_format::aof::reader::{Item, Records, SliceReader, StreamReader};
 use cairn_format::aof::{FORM_BYTES, Form, form};
-use cairn_format::error::{Damage, FormatError};
+use cairn_format::error::{Damage, FormatError, Result as FormatResult};
 use cairn_format::rdb;
 use cairn_toolkit::input::Source;
 use cairn_toolkit::{Failure, Input, Progress};
@@ -13,12 +16,25 @@ type Rest<'a> = Chain<Cursor<Vec<u8>>, Box<dyn Read + 'a>>;
 
 /// The commands of a file.
 pub enum Commands<'a> {
-    /// All of them in memory, the first byte at this absolute offset.
-    Mapped {
-        log: &'a [u8],
-        base: u64,
-    },
+    Mapped(SliceReader<'a>),
     Stream(StreamReader<Rest<'a>>),
+}
+
+impl Records for Commands<'_> {
+    fn offset(&self) -> u64 {
+        match self {
+            Commands::Mapped(reader) => reader.offset(),
+            Commands::Stream(reader) => reader.offset(),
+        }
+    }
+
+    #[inline]
+    fn next_item(&mut self) -> FormatResult<Option<Item<'_>>> {
+        match self {
+            Commands::Mapped(reader) => reader.next_item(),
+            Commands::Stream(reader) => reader.next_item(),
+        }
+    }
 }
 
 /// What stands before the commands.
@@ -35,21 +51,46 @@ pub enum Problem {
     Failed(Failure),
 }
 
-/// What is looked at in a preamble.
+impl Problem {
+    /// An input that cannot be read is no damage.
+    pub fn of(input: &Input, error: Box<FormatError>) -> Problem {
+        match error.kind {
+            Damage::Io => Problem::Failed(Failure::damage(input.name(), &error)),
+            _ => Problem::Damaged(error),
+        }
+    }
+}
+
+/// What is done with a snapshot in front of the commands.
+pub trait Head {
+    /// Reads a snapshot at the start of `log`.
+    fn slice(&mut self, log: &[u8], progress: &mut Progress) -> Result<Preamble, Problem> {
+        self.stream(log, progress).map(|(preamble, _, _)| preamble)
+    }
+
+    /// The same from a stream; gives what was read behind it, and the rest of the stream.
+    fn stream<R: Read>(
+        &mut self,
+        input: R,
+        progress: &mut Progress,
+    ) -> Result<(Preamble, Vec<u8>, R), Problem>;
+}
+
+/// Looks at a snapshot and keeps nothing.
 #[derive(Clone, Copy)]
-pub enum Depth {
+pub enum Look {
     /// Structure, to get past it.
     Structure,
     /// Everything, for this many databases.
     Everything(u64),
 }
 
-impl Depth {
+impl Look {
     fn options(self) -> rdb::Options {
         match self {
-            Depth::Structure => rdb::Options::shallow(),
+            Look::Structure => rdb::Options::shallow(),
             // Commands follow the snapshot, so bytes behind it are no damage.
-            Depth::Everything(databases) => rdb::Options {
+            Look::Everything(databases) => rdb::Options {
                 databases: Some(databases),
                 trailing: false,
                 ..rdb::Options::deep()
@@ -58,37 +99,74 @@ impl Depth {
     }
 }
 
-/// Read the preamble of `input`, if it has one, and give the commands behind it.
+impl Head for Look {
+    fn slice(&mut self, log: &[u8], progress: &mut Progress) -> Result<Preamble, Problem> {
+        let reader = rdb::SliceReader::from_slice(log, self.options());
+        let preamble = reader.and_then(|mut reader| count(&mut reader, progress));
+        preamble.map_err(Problem::Damaged)
+    }
+
+    fn stream<R: Read>(
+        &mut self,
+        input: R,
+        progress: &mut Progress,
+    ) -> Result<(Preamble, Vec<u8>, R), Problem> {
+        let mut reader =
+            rdb::StreamReader::from_read(input, self.options()).map_err(Problem::Damaged)?;
+        let preamble = count(&mut reader, progress).map_err(Problem::Damaged)?;
+        let (ahead, rest) = reader.into_rest();
+        Ok((preamble, ahead, rest))
+    }
+}
+
+fn count<S: rdb::reader::Source>(
+    reader: &mut rdb::Reader<S>,
+    progress: &mut Progress,
+) -> FormatResult<Preamble> {
+    let mut preamble = Preamble::default();
+    while let Some(located) = reader.next()? {
+        progress.at(located.end);
+        preamble.end = located.end;
+        preamble.keys += u64::from(matches!(located.event, rdb::Event::Record(_)));
+    }
+    Ok(preamble)
+}
+
+/// Read the preamble of `input` into `head`, if it has one, and give the commands behind it.
 pub fn open<'a>(
     input: &'a Input,
-    depth: Depth,
+    head: &mut impl Head,
     progress: &mut Progress,
 ) -> Result<(Option<Preamble>, Commands<'a>), Problem> {
-    match input.source() {
-        Source::Mapped(map) => {
-            let log = &map[..];
-            if form(log) == Form::Commands {
-                return Ok((None, Commands::Mapped { log, base: 0 }));
-            }
-            let mut reader =
-                rdb::SliceReader::from_slice(log, depth.options()).map_err(Problem::Damaged)?;
-            let preamble = read_preamble(&mut reader, progress).map_err(Problem::Damaged)?;
-            let rest = usize::try_from(preamble.end)
-                .ok()
-                .and_then(|end| log.get(end..));
-            let commands = Commands::Mapped {
-                log: rest.unwrap_or_default(),
-                base: preamble.end,
-            };
-            Ok((Some(preamble), commands))
-        }
-        Source::Stream(_) => open_stream(input, depth, progress),
+    let opened = match input.source() {
+        Source::Mapped(map) => open_mapped(map, head, progress),
+        Source::Stream(_) => open_stream(input, head, progress),
+    };
+    opened.map_err(|problem| match problem {
+        Problem::Damaged(error) => Problem::of(input, error),
+        failed => failed,
+    })
+}
+
+fn open_mapped<'a>(
+    log: &'a [u8],
+    head: &mut impl Head,
+    progress: &mut Progress,
+) -> Result<(Option<Preamble>, Commands<'a>), Problem> {
+    if form(log) == Form::Commands {
+        return Ok((None, Commands::Mapped(SliceReader::new(log, 0))));
     }
+    let preamble = head.slice(log, progress)?;
+    let rest = usize::try_from(preamble.end)
+        .ok()
+        .and_then(|end| log.get(end..));
+    let reader = SliceReader::new(rest.unwrap_or_default(), preamble.end);
+    Ok((Some(preamble), Commands::Mapped(reader)))
 }
 
 fn open_stream<'a>(
     input: &'a Input,
-    depth: Depth,
+    head: &mut impl Head,
     progress: &mut Progress,
 ) -> Result<(Option<Preamble>, Commands<'a>), Problem> {
     let mut source = input.reader();
@@ -103,35 +181,9 @@ fn open_stream<'a>(
     if !is_preamble {
         return Ok((None, Commands::Stream(StreamReader::new(whole, 0))));
     }
-    let mut reader =
-        rdb::StreamReader::from_read(whole, depth.options()).map_err(|e| sort(input, e))?;
-    let preamble = read_preamble(&mut reader, progress).map_err(|e| sort(input, e))?;
-    let (ahead, whole) = reader.into_rest();
+    let (preamble, ahead, whole) = head.stream(whole, progress)?;
     let (_, source) = whole.into_inner();
     let rest = Cursor::new(ahead).chain(source);
-    Ok((
-        Some(preamble),
-        Commands::Stream(StreamReader::new(rest, preamble.end)),
-    ))
-}
-
-fn read_preamble<S: rdb::reader::Source>(
-    reader: &mut rdb::Reader<S>,
-    progress: &mut Progress,
-) -> cairn_format::error::Result<Preamble> {
-    let mut preamble = Preamble::default();
-    while let Some(located) = reader.next()? {
-        progress.at(located.end);
-        preamble.end = located.end;
-        preamble.keys += u64::from(matches!(located.event, rdb::Event::Record(_)));
-    }
-    Ok(preamble)
-}
-
-/// An input that cannot be read is no damage.
-pub fn sort(input: &Input, error: Box<FormatError>) -> Problem {
-    match error.kind {
-        Damage::Io => Problem::Failed(Failure::damage(input.name(), &error)),
-        _ => Problem::Damaged(error),
-    }
+    let reader = StreamReader::new(rest, preamble.end);
+    Ok((Some(preamble), Commands::Stream(reader)))
 }

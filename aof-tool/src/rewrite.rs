@@ -4,6 +4,7 @@
 //! expires meanwhile, and a key whose time has come is written with its expiry, as servers do it.
 
 use crate::log::{File, Log};
+use crate::part::{self, Head, Preamble, Problem};
 use cairn_engine::Engine;
 use cairn_engine::base::effect::Feed;
 use cairn_engine::base::time::Now;
@@ -13,8 +14,7 @@ use cairn_engine::persist::load::{LoadError, Loader};
 use cairn_engine::persist::replay::{Refused, Replay};
 use cairn_engine::persist::save::{SaveOptions, save};
 use cairn_engine::session::SessionId;
-use cairn_format::aof::reader::StreamReader;
-use cairn_format::aof::{FORM_BYTES, Form, form};
+use cairn_format::aof::reader::Records;
 use cairn_format::error::{Damage, FormatError};
 use cairn_format::rdb::Dialect;
 use cairn_format::rdb::writer::WriteError;
@@ -23,7 +23,7 @@ use cairn_toolkit::outcome::damage_line;
 use cairn_toolkit::{Failure, Input, Outcome, Output, Progress, Verdict, note};
 use clap::{Args, ValueEnum};
 use std::any::Any;
-use std::io::{Cursor, Read};
+use std::io::Read;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -109,6 +109,8 @@ pub fn run(arguments: &RewriteArguments) -> Outcome {
 struct Player {
     engine: Engine,
     now: Now,
+    /// The file that is played.
+    name: String,
     commands: u64,
     /// Commands that were answered with an error.
     errors: u64,
@@ -129,6 +131,7 @@ impl Player {
         Player {
             engine,
             now,
+            name: String::new(),
             commands: 0,
             errors: 0,
         }
@@ -137,51 +140,19 @@ impl Player {
     /// Play one file of the log: its snapshot, then its commands.
     fn file(&mut self, file: &File) -> Result<(), Failure> {
         let input = Input::open(&file.path)?;
+        self.name = input.name().to_owned();
         let mut progress = Progress::bytes("replaying", input.len());
-        let mut source = input.reader();
-        let mut first = Vec::new();
-        let read = source
-            .by_ref()
-            .take(FORM_BYTES as u64)
-            .read_to_end(&mut first);
-        read.map_err(|error| Failure::io(input.name(), &error))?;
-        let is_snapshot = form(&first) == Form::Preamble;
-        let whole = Cursor::new(first).chain(source);
-        if !is_snapshot {
-            return self.replay(input.name(), StreamReader::new(whole, 0), &mut progress);
+        match part::open(&input, self, &mut progress) {
+            Ok((_, mut commands)) => self.replay(input.name(), &mut commands, &mut progress),
+            Err(Problem::Failed(failure)) => Err(failure),
+            Err(Problem::Damaged(error)) => Err(Failure::damage(input.name(), &error)),
         }
-        let (ahead, rest, end) = self.load(input.name(), whole, &mut progress)?;
-        let rest = Cursor::new(ahead).chain(rest);
-        self.replay(input.name(), StreamReader::new(rest, end), &mut progress)
     }
 
-    /// Load a snapshot; gives what was read behind it, the rest of the input, and where it ended.
-    fn load<R: Read>(
+    fn replay(
         &mut self,
         name: &str,
-        input: R,
-        progress: &mut Progress,
-    ) -> Result<(Vec<u8>, R, u64), Failure> {
-        let ks = &mut self.engine.ks;
-        // The commands behind it may still need keys whose time has come.
-        ks.keep_expired = true;
-        let mut loader =
-            Loader::new(input, ks.databases(), false, true).map_err(|e| load_failure(name, &e))?;
-        while loader
-            .step(ks, LOAD_STEP)
-            .map_err(|e| load_failure(name, &e))?
-        {
-            progress.at(loader.offset());
-        }
-        let end = loader.offset();
-        let (_, ahead, rest) = loader.finish();
-        Ok((ahead, rest, end))
-    }
-
-    fn replay<R: Read>(
-        &mut self,
-        name: &str,
-        mut reader: StreamReader<R>,
+        reader: &mut impl Records,
         progress: &mut Progress,
     ) -> Result<(), Failure> {
         let mut replay = Replay::begin(&mut self.engine, self.now, reader.offset());
@@ -250,6 +221,28 @@ impl Player {
     }
 }
 
+/// A snapshot becomes keys of the engine.
+impl Head for Player {
+    fn stream<R: Read>(
+        &mut self,
+        input: R,
+        progress: &mut Progress,
+    ) -> Result<(Preamble, Vec<u8>, R), Problem> {
+        let ks = &mut self.engine.ks;
+        // The commands behind it may still need keys whose time has come.
+        ks.keep_expired = true;
+        let failed = |error| unloaded(&self.name, error);
+        let mut loader = Loader::new(input, ks.databases(), false, true).map_err(failed)?;
+        while loader.step(ks, LOAD_STEP).map_err(failed)? {
+            progress.at(loader.offset());
+        }
+        let end = loader.offset();
+        let (report, ahead, rest) = loader.finish();
+        let keys = report.keys;
+        Ok((Preamble { end, keys }, ahead, rest))
+    }
+}
+
 fn damaged(name: &str, error: &FormatError) -> Failure {
     let failure = Failure::new(damage_line(name, error));
     match error.kind {
@@ -260,10 +253,10 @@ fn damaged(name: &str, error: &FormatError) -> Failure {
     }
 }
 
-fn load_failure(name: &str, error: &LoadError) -> Failure {
+fn unloaded(name: &str, error: LoadError) -> Problem {
     match error {
-        LoadError::Damaged(error) => Failure::damage(name, error),
-        unheld => Failure::new(format!("{name}: {unheld}")),
+        LoadError::Damaged(error) => Problem::Damaged(error),
+        unheld => Problem::Failed(Failure::new(format!("{name}: {unheld}"))),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Damaged logs and manifests, made from real ones and shown to real servers: each has its kind of
 //! damage, the place of it, and the end of what is valid before it.
 
-use cairn_format::aof::extent::{Cure, Extent, Rules, check, check_stream};
+use cairn_format::aof::extent::{Cure, Extent, Rules, check, check_records};
 use cairn_format::aof::manifest::{Manifest, PartType};
 use cairn_format::aof::reader::StreamReader;
 use cairn_format::aof::{Form, form};
@@ -23,7 +23,7 @@ fn expectations() -> Vec<Value> {
 fn extent_of(log: &[u8], base: u64) -> Extent {
     let extent = check(log, base, Rules::default());
     let streamed =
-        check_stream(&mut StreamReader::new(log, base), Rules::default(), |_| ()).unwrap();
+        check_records(&mut StreamReader::new(log, base), Rules::default(), |_| ()).unwrap();
     assert_eq!(format!("{extent:?}"), format!("{streamed:?}"));
     extent
 }

@@ -1,6 +1,6 @@
 //! Logs of real servers parse whole, and any damage to them gives a value or an error.
 
-use cairn_format::aof::extent::{Rules, check, check_stream};
+use cairn_format::aof::extent::{Rules, check, check_records};
 use cairn_format::aof::manifest::{self, Manifest, Part, PartType};
 use cairn_format::aof::reader::{SliceReader, StreamReader};
 use cairn_format::aof::writer::{LogState, write_pexpireat, write_timestamp};
@@ -55,7 +55,7 @@ fn logs_of_real_servers_are_valid_to_their_end() {
         let extent = check(&log, 0, Rules::default());
         assert_eq!(extent.damage, None, "{}", path.display());
         assert_eq!(extent.valid_end, log.len() as u64);
-        let streamed = check_stream(
+        let streamed = check_records(
             &mut StreamReader::new(Drops(&log, 777), 0),
             Rules::default(),
             |_| (),
@@ -183,7 +183,7 @@ fn false_claims_reserve_nothing() {
         "*1\r\n$9223372036854775807\r\n",
     ] {
         let mut reader = StreamReader::new(log.as_bytes(), 0);
-        let extent = check_stream(&mut reader, Rules::default(), |_| ()).unwrap();
+        let extent = check_records(&mut reader, Rules::default(), |_| ()).unwrap();
         assert_eq!(extent.valid_end, 0);
         assert!(extent.damage.unwrap().kind.name().starts_with("aof-"));
     }

@@ -9,7 +9,7 @@
 //! cuts a log that ends within a command inside MULTI only back to that command, which leaves the
 //! open MULTI in the file to swallow what is appended later; here it ends before MULTI.
 
-use super::reader::{Item, SliceReader, StreamReader};
+use super::reader::{Item, Records, SliceReader};
 use super::record::{self, Kind};
 use super::vocabulary::{Objection, judge};
 use crate::error::{Damage, FormatError, Result};
@@ -268,35 +268,19 @@ fn objection_text(name: &[u8], argc: usize, objection: Objection) -> String {
 /// Check the commands of a log that lies in memory. `base` is the absolute offset of its first byte:
 /// 0, or the end of the preamble.
 pub fn check(log: &[u8], base: u64, rules: Rules) -> Extent {
-    check_with(log, base, rules, |_| ())
+    // Memory is always there to be read, so the second arm is for the type alone.
+    check_records(&mut SliceReader::new(log, base), rules, |_| ()).unwrap_or_else(|error| Extent {
+        damage: Some(error),
+        ..Extent::default()
+    })
 }
 
-/// [`check`], telling `progress` the absolute offset of each record.
-pub fn check_with(log: &[u8], base: u64, rules: Rules, mut progress: impl FnMut(u64)) -> Extent {
-    let mut checker = Checker::new(rules, base);
-    let mut reader = SliceReader::new(log, base);
-    let failure = loop {
-        progress(reader.offset());
-        match reader.next_item() {
-            Ok(Some(item)) => {
-                if let Err(failure) = checker.item(&item) {
-                    break Some(failure);
-                }
-            }
-            Ok(None) => break None,
-            Err(error) => {
-                let cure = cure_of(&error).unwrap_or(Cure::CutLoses);
-                break Some((error, cure));
-            }
-        }
-    };
-    checker.finish(failure)
-}
-
-/// Check the commands that a stream reader gives, telling `progress` the absolute offset of each
-/// record. Fails only if reading fails.
-pub fn check_stream<R: std::io::Read>(
-    reader: &mut StreamReader<R>,
+/// Check the commands that a reader gives, telling `progress` the absolute offset of each record.
+///
+/// # Errors
+/// Only if reading fails; damage is part of the outcome.
+pub fn check_records(
+    reader: &mut impl Records,
     rules: Rules,
     mut progress: impl FnMut(u64),
 ) -> Result<Extent> {

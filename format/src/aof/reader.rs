@@ -57,6 +57,18 @@ impl<'a> Item<'a> {
     }
 }
 
+/// What gives the records of a log one after the other, wherever its bytes come from.
+pub trait Records {
+    /// Absolute offset of the next record.
+    fn offset(&self) -> u64;
+
+    /// The next record, or nothing at the end. After an error the reader stays where it is.
+    ///
+    /// # Errors
+    /// [`Damage::AofFormat`], [`Damage::AofTruncated`]; [`Damage::Io`] if the bytes could not be read.
+    fn next_item(&mut self) -> Result<Option<Item<'_>>>;
+}
+
 /// Reads a log that lies in memory.
 #[derive(Debug)]
 pub struct SliceReader<'a> {
@@ -97,6 +109,27 @@ impl<'a> SliceReader<'a> {
             ranges: &self.args,
             shift: start,
         }))
+    }
+}
+
+impl Records for SliceReader<'_> {
+    fn offset(&self) -> u64 {
+        SliceReader::offset(self)
+    }
+
+    #[inline]
+    fn next_item(&mut self) -> Result<Option<Item<'_>>> {
+        SliceReader::next_item(self)
+    }
+}
+
+impl<R: Read> Records for StreamReader<R> {
+    fn offset(&self) -> u64 {
+        StreamReader::offset(self)
+    }
+
+    fn next_item(&mut self) -> Result<Option<Item<'_>>> {
+        StreamReader::next_item(self)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use cairn_format::aof::extent::{Rules, check, check_stream};
+use cairn_format::aof::extent::{Rules, check, check_records};
 use cairn_format::aof::manifest::Manifest;
 use cairn_format::aof::reader::{SliceReader, StreamReader};
 use cairn_format::aof::record::{Kind, timestamp};
@@ -52,7 +52,7 @@ pub fn log(bytes: &[u8]) {
     assert!(extent.valid_end >= base && extent.valid_end <= base + log.len() as u64);
     assert_eq!(extent.damage.is_some(), extent.cure.is_some());
     let mut reader = StreamReader::new(Chopped::new(log, piece), base);
-    let other = check_stream(&mut reader, rules, |_| ()).expect("the stream does not fail");
+    let other = check_records(&mut reader, rules, |_| ()).expect("the stream does not fail");
     assert_eq!(format!("{other:?}"), format!("{extent:?}"));
     if extent.damage.is_none() {
         assert_eq!(extent.valid_end, base + log.len() as u64);
