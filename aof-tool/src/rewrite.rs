@@ -35,10 +35,10 @@ Examples:
   aof-tool rewrite --form snapshot old.aof -o base.aof
   aof-tool rewrite old.aof -o - | redis-cli --pipe
 
-Nothing is written if a command is unknown to the engine or the log is damaged. A server takes the new log as its
+Nothing is written if the log is damaged, or a command of it is unknown to the engine or refused by it. A server takes the new log as its
 appendonly.aof, or as the base of a folder.
 
-Exit status: 0 written, 1 written, but commands of the log were answered with errors (as a server would), 2 not written.")]
+Exit status: 0 written, 1 written, but commands that change no data were passed over, 2 not written.")]
 pub struct RewriteArguments {
     /// Log file, folder, manifest, or - for standard input
     path: PathBuf,
@@ -63,8 +63,8 @@ enum NewForm {
 
 /// Keys loaded between two looks at the progress bar.
 const LOAD_STEP: usize = 1024;
-/// Error replies that are told one by one.
-const ERRORS_TOLD: u64 = 10;
+/// Commands passed over that are told one by one.
+const PASSED_TOLD: u64 = 10;
 
 /// Rewrite the log that was named.
 pub fn run(arguments: &RewriteArguments) -> Outcome {
@@ -96,13 +96,13 @@ pub fn run(arguments: &RewriteArguments) -> Outcome {
         arguments.path.display(),
         plural(keys, "key", "keys")
     ));
-    if player.errors > ERRORS_TOLD {
+    if player.passed > PASSED_TOLD {
         note(&format!(
-            "{} commands in all were answered with errors",
-            count(player.errors)
+            "{} commands in all were passed over",
+            count(player.passed)
         ));
     }
-    Ok(Verdict::found_if(player.errors > 0))
+    Ok(Verdict::found_if(player.passed > 0))
 }
 
 /// An engine and what was played into it.
@@ -112,8 +112,8 @@ struct Player {
     /// The file that is played.
     name: String,
     commands: u64,
-    /// Commands that were answered with an error.
-    errors: u64,
+    /// Commands that no server logs, and that change no data.
+    passed: u64,
 }
 
 impl Player {
@@ -133,7 +133,7 @@ impl Player {
             now,
             name: String::new(),
             commands: 0,
-            errors: 0,
+            passed: 0,
         }
     }
 
@@ -162,16 +162,13 @@ impl Player {
             progress.at(item.offset);
             last = item.end();
             let answer = replay.run(&mut self.engine, &mut world, &item);
-            match answer.map_err(|refused| refusal(name, item.offset, refused))? {
-                None => {}
-                Some(error) => {
-                    self.errors += 1;
-                    if self.errors <= ERRORS_TOLD {
-                        progress.note(&format!(
-                            "{name}: offset {0} ({0:#x}): answered with: {error}",
-                            item.offset
-                        ));
-                    }
+            if let Some(passed) = answer.map_err(|refused| refusal(name, &refused))? {
+                self.passed += 1;
+                if self.passed <= PASSED_TOLD {
+                    progress.note(&format!(
+                        "{name}: offset {0} ({0:#x}): {passed}",
+                        item.offset
+                    ));
                 }
             }
         }
@@ -260,16 +257,8 @@ fn unloaded(name: &str, error: LoadError) -> Problem {
     }
 }
 
-fn refusal(name: &str, offset: u64, refused: Refused) -> Failure {
-    let what = match refused {
-        Refused::Unknown(command) => format!(
-            "the engine has no command {}",
-            cairn_toolkit::quoted(command.as_bytes())
-        ),
-        Refused::Invalid(error) => format!("the command cannot be replayed: {error}"),
-    };
-    Failure::new(format!("{name}: offset {offset} ({offset:#x}): {what}"))
-        .hint("nothing was written")
+fn refusal(name: &str, refused: &Refused) -> Failure {
+    Failure::new(format!("{name}: {refused}")).hint("nothing was written")
 }
 
 fn write_failure(error: WriteError) -> Failure {

@@ -84,15 +84,15 @@ fn nothing_is_written_when_the_log_cannot_be_played() {
     for (name, reason) in [
         (
             "aof-unknown-command.aof",
-            "offset 93 (0x5d): the engine has no command \"NOSUCHCMD\"",
+            "offset 93 (0x5d): command 4, NOSUCHCMD, is unknown here",
         ),
         (
             "aof-wrong-args.aof",
-            "offset 93 (0x5d): the command cannot be replayed: ERR wrong number",
+            "offset 93 (0x5d): command 4, SET, is refused: ERR wrong number",
         ),
         (
             "aof-select-bad.aof",
-            "offset 93 (0x5d): the command cannot be replayed: ERR DB index",
+            "offset 93 (0x5d): command 4, SELECT, is refused: ERR DB index",
         ),
         (
             "aof-truncated-060.aof",
@@ -114,14 +114,19 @@ fn nothing_is_written_when_the_log_cannot_be_played() {
 }
 
 #[test]
-fn error_replies_are_told_and_do_not_stop_the_work() {
+fn a_refused_command_ends_the_work() {
     let run = run(&["rewrite", &bad("aof-wrongtype.aof"), "-o", "-"]);
-    assert_eq!(run.code, 1);
-    assert!(
-        run.stderr
-            .contains("offset 93 (0x5d): answered with: WRONGTYPE "),
-        "{run:?}"
-    );
+    assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{run:?}");
+    let told = "offset 93 (0x5d): command 4, INCR, is refused: WRONGTYPE ";
+    assert!(run.stderr.contains(told), "{run:?}");
+}
+
+#[test]
+fn what_changes_no_data_is_passed_over_and_told() {
+    let run = run(&["rewrite", &bad("aof-exec-alone.aof"), "-o", "-"]);
+    assert_eq!(run.code, 1, "{run:?}");
+    let told = "offset 93 (0x5d): EXEC is passed over, outside of any transaction";
+    assert!(run.stderr.contains(told), "{run:?}");
     assert!(run.stdout.starts_with("*2\r\n$6\r\nSELECT"));
 }
 

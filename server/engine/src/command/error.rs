@@ -61,6 +61,7 @@ mod texts {
     pub const OVERFLOW: Error = Error::new("ERR increment or decrement would overflow");
     pub const STRING_TOO_LONG: Error =
         Error::new("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+    pub const NO_MEMORY: Error = Error::new("ERR Insufficient memory for a string of this length");
     pub const NO_AUTH: Error = Error::new("NOAUTH Authentication required.");
     pub const OUT_OF_MEMORY: Error =
         Error::new("OOM command not allowed when used memory > 'maxmemory'.");

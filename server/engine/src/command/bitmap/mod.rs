@@ -10,9 +10,10 @@ use bytes::Bytes;
 
 use super::Args;
 use super::ctx::Ctx;
-use super::error::{Error, Outcome};
+use super::error::{Error, NO_MEMORY, Outcome};
 use super::spec::Command;
 use super::string::{bytes_of, edit_text};
+use crate::base::limits::can_hold;
 use crate::keyspace::Keyspace;
 use crate::structure::record::INLINE_MAX;
 use crate::structure::table::Slot;
@@ -30,8 +31,7 @@ pub const COMMANDS: &[&Command] = &[
     &bit::SETBIT,
 ];
 
-/// A bit offset; `#n` counts fields of `width` bits where there is one. It lies within the longest string allowed,
-/// unless a log is replayed.
+/// A bit offset; `#n` counts fields of `width` bits where there is one. It lies within the longest string allowed.
 fn offset(cx: &Ctx, text: &[u8], width: Option<u32>) -> Result<u64, Error> {
     let unit = width.and_then(|width| Some((text.strip_prefix(b"#")?, width)));
     let number = match unit {
@@ -40,7 +40,7 @@ fn offset(cx: &Ctx, text: &[u8], width: Option<u32>) -> Result<u64, Error> {
     };
     number
         .and_then(|n| u64::try_from(n).ok())
-        .filter(|n| cx.session.replay || n / 8 < cx.ks.limits.string_bytes_max as u64)
+        .filter(|n| n / 8 < cx.string_bytes_max() as u64)
         .ok_or(Error::new(
             "ERR bit offset is not an integer or out of range",
         ))
@@ -64,15 +64,20 @@ struct Row {
 }
 
 fn open(cx: &mut Ctx, key: &[u8], len: usize) -> Result<Row, Error> {
-    Ok(match cx.ks.write_kind(key, Kind::String)? {
-        Some(slot) => {
-            let old = bytes_of(cx.ks.view(slot), &mut I64Text::new())?.len();
-            Row {
-                slot,
-                grown: old < len,
-                len,
-            }
-        }
+    let found = cx.ks.write_kind(key, Kind::String)?;
+    let old = match found {
+        Some(slot) => bytes_of(cx.ks.view(slot), &mut I64Text::new())?.len(),
+        None => 0,
+    };
+    if !can_hold(len.saturating_sub(old)) {
+        return Err(NO_MEMORY);
+    }
+    Ok(match found {
+        Some(slot) => Row {
+            slot,
+            grown: old < len,
+            len,
+        },
         None => Row {
             slot: add(cx.ks, key, vec![0; len]),
             grown: true,

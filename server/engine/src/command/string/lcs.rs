@@ -14,6 +14,7 @@
 use cairn_format::text::number::I64Text;
 
 use super::bytes_of;
+use crate::base::limits::can_hold;
 use crate::command::Args;
 use crate::command::ctx::Ctx;
 use crate::command::error::{self, Error, Outcome};
@@ -80,6 +81,11 @@ fn lcs(cx: &mut Ctx, args: &Args) -> Outcome {
     {
         return Err(Error::new(
             "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len",
+        ));
+    }
+    if !can_hold(cells as usize * 4) {
+        return Err(Error::new(
+            "ERR Insufficient memory, failed allocating transient memory for LCS",
         ));
     }
     let lengths = Lengths::new(&first, &second);

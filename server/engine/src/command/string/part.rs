@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::bytes_of;
 use crate::base::effect::EventClass;
+use crate::base::limits::can_hold;
 use crate::command::Args;
 use crate::command::ctx::Ctx;
 use crate::command::error::{self, Error, Outcome};
@@ -124,7 +125,7 @@ fn append(cx: &mut Ctx, args: &Args) -> Outcome {
 
 fn check_len(cx: &Ctx, offset: usize, len: usize) -> Outcome {
     match offset.checked_add(len) {
-        Some(total) if total <= cx.ks.limits.string_bytes_max || cx.session.replay => Ok(()),
+        Some(total) if total <= cx.string_bytes_max() => Ok(()),
         _ => Err(error::STRING_TOO_LONG),
     }
 }
@@ -156,6 +157,9 @@ fn setrange(cx: &mut Ctx, args: &Args) -> Outcome {
         return Ok(());
     }
     check_len(cx, offset, part.len())?;
+    if !can_hold(offset.saturating_sub(old)) {
+        return Err(error::NO_MEMORY);
+    }
     let slot = slot.unwrap_or_else(|| cx.ks.add(key, NewValue::raw(b""), None));
     let end = offset + part.len();
     let len = edit_text(cx.ks, slot, old.max(end), |text| {
