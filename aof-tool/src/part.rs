@@ -4,11 +4,13 @@
 //! behind it. All commands of the tool read a file that way.
 
 use cairn_format::aof::reader::{Item, Records, SliceReader, StreamReader};
-use cairn_format::aof::{FORM_BYTES, Form, form};
+use cairn_format::aof::{Form, form};
 use cairn_format::error::{Damage, FormatError, Result as FormatResult};
 use cairn_format::rdb;
 use cairn_toolkit::input::Source;
-use cairn_toolkit::{Failure, Input, Progress};
+use cairn_toolkit::kind::{FileKind, KIND_BYTES};
+use cairn_toolkit::outcome::tool_name;
+use cairn_toolkit::{Failure, Input, Progress, quoted};
 use std::io::{Chain, Cursor, Read};
 
 /// The rest of a stream behind what was read ahead.
@@ -139,13 +141,31 @@ pub fn open<'a>(
     progress: &mut Progress,
 ) -> Result<(Option<Preamble>, Commands<'a>), Problem> {
     let opened = match input.source() {
-        Source::Mapped(map) => open_mapped(map, head, progress),
+        Source::Mapped(map) => {
+            refuse_foreign(input, map).and_then(|()| open_mapped(map, head, progress))
+        }
         Source::Stream(_) => open_stream(input, head, progress),
     };
     opened.map_err(|problem| match problem {
         Problem::Damaged(error) => Problem::of(input, error),
         failed => failed,
     })
+}
+
+/// A file that is no log at all is not looked at as a damaged one.
+fn refuse_foreign(input: &Input, first: &[u8]) -> Result<(), Problem> {
+    let first = &first[..first.len().min(KIND_BYTES)];
+    let kind = FileKind::of(first);
+    match kind.advice(tool_name(), input.name()) {
+        // A log in which nothing was written yet.
+        _ if kind == FileKind::Empty => Ok(()),
+        None => Ok(()),
+        Some(advice) => {
+            let begins = quoted(&first[..first.len().min(9)]);
+            let line = format!("{}: not a log: begins with {begins}", input.name());
+            Err(Problem::Failed(Failure::new(line).hint(advice)))
+        }
+    }
 }
 
 fn open_mapped<'a>(
@@ -173,9 +193,10 @@ fn open_stream<'a>(
     let mut first = Vec::new();
     let read = source
         .by_ref()
-        .take(FORM_BYTES as u64)
+        .take(KIND_BYTES as u64)
         .read_to_end(&mut first);
     read.map_err(|error| Problem::Failed(Failure::io(input.name(), &error)))?;
+    refuse_foreign(input, &first)?;
     let is_preamble = form(&first) == Form::Preamble;
     let whole = Cursor::new(first).chain(source);
     if !is_preamble {

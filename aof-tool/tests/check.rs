@@ -174,3 +174,33 @@ fn a_data_folder_of_a_server_leads_to_its_log() {
     assert_eq!(run.code, 0, "{run:?}");
     assert!(run.stdout.contains("no base and 1 increment\n"), "{run:?}");
 }
+
+#[test]
+fn a_file_that_is_no_log_is_told_what_reads_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes, advice) in [
+        (
+            "a.gz",
+            &b"\x1f\x8b\x08\x00\x00\x00\x00\x00"[..],
+            "`gzip -dc ",
+        ),
+        ("b.sent", b"$14\r\nREDIS0011\xfe\x00\xff", "`tail -c +6 "),
+        ("c.jsonl", b"{\"offset\":0,\"end\":23}\n", "this is JSON"),
+    ] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let path = path.to_str().unwrap();
+        for words in [&["check"][..], &["dump"], &["rewrite", "-o", "-"]] {
+            let runs = [
+                run(&[words, &[path]].concat()),
+                run_with_stdin(&[words, &["-"]].concat(), bytes),
+            ];
+            for run in runs {
+                assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{run:?}");
+                assert!(run.stderr.contains(": not a log: begins with "), "{run:?}");
+                assert!(run.stderr.contains("aof-tool: hint: "), "{run:?}");
+                assert!(run.stderr.contains(advice), "{run:?}");
+            }
+        }
+    }
+}

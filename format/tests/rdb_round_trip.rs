@@ -4,7 +4,8 @@ mod rdb_support;
 
 use cairn_format::rdb::dump::{self, Payload};
 use cairn_format::rdb::{
-    Dialect, Event, Object, Options, SliceReader, WriteError, WriteOptions, Writer, Written,
+    Dialect, Event, ExpiringFields, Object, Options, SliceReader, WriteError, WriteOptions, Writer,
+    Written,
 };
 use rdb_support::*;
 use serde_json::{Value, json};
@@ -30,7 +31,7 @@ fn convert(bytes: &[u8], options: WriteOptions) -> (Vec<u8>, Vec<(u64, String)>)
         match writer.event(&found.event) {
             Ok(Written::Whole | Written::Nothing) => {}
             Ok(Written::Partly(what)) => {
-                assert!(options.lossy_at_ms.is_some() && what.part, "{what}")
+                assert!(options.expiring_fields.is_some() && what.part, "{what}")
             }
             Err(WriteError::Unsupported(what)) => refused.push((db, b64(&what.key))),
             Err(error) => panic!("{error}"),
@@ -223,6 +224,15 @@ fn every_target_gets_the_same_elements() {
     assert!(conversions >= 900, "{conversions}");
 }
 
+/// Fields of a hash that do not expire.
+fn lasting_fields(line: &Value) -> usize {
+    let all = line["value"].as_array().unwrap().len();
+    let times = line.get("field_expire_ms").and_then(Value::as_array);
+    times.map_or(all, |times| {
+        times.iter().filter(|time| time.is_null()).count()
+    })
+}
+
 #[test]
 fn lossy_writing_keeps_what_remains() {
     let bytes = std::fs::read(testdata().join("rdb/redis-8.6.3/all.rdb")).unwrap();
@@ -236,7 +246,8 @@ fn lossy_writing_keeps_what_remains() {
     let (written, refused) = convert(
         &bytes,
         WriteOptions {
-            lossy_at_ms: Some(now_ms),
+            drop_parts: true,
+            expiring_fields: Some(ExpiringFields::Keep { now_ms }),
             ..WriteOptions::new(Dialect::redis(11))
         },
     );
@@ -249,14 +260,6 @@ fn lossy_writing_keeps_what_remains() {
             assert!(after.get("field_expire_ms").is_none());
         }
     }
-    // In the far future the fields are gone, and a hash that had no others with them.
-    let (written, _) = convert(
-        &bytes,
-        WriteOptions {
-            lossy_at_ms: Some(i64::MAX),
-            ..WriteOptions::new(Dialect::redis(11))
-        },
-    );
     let fields = |lines: &[Value]| {
         lines
             .iter()
@@ -264,7 +267,22 @@ fn lossy_writing_keeps_what_remains() {
             .map(|line| line["value"].as_array().unwrap().len())
             .sum::<usize>()
     };
-    assert!(fields(&read(&written)) < fields(&original));
+    // In the far future the fields are gone, and a hash that had no others with them; so they are where they are dropped.
+    let far = ExpiringFields::Keep { now_ms: i64::MAX };
+    let lasting = original.iter().filter(|line| line["type"] == "hash");
+    let lasting: usize = lasting.map(|line| lasting_fields(line)).sum();
+    for choice in [far, ExpiringFields::Drop] {
+        let (written, _) = convert(
+            &bytes,
+            WriteOptions {
+                drop_parts: true,
+                expiring_fields: Some(choice),
+                ..WriteOptions::new(Dialect::redis(11))
+            },
+        );
+        assert_eq!(fields(&read(&written)), lasting, "{choice:?}");
+    }
+    assert!(lasting < fields(&original));
 }
 
 #[test]

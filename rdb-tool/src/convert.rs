@@ -5,13 +5,18 @@
 
 use crate::commands::Commands;
 use crate::dump::write_lines;
-use crate::loss::Losses;
-use crate::snapshot::{Stop, walk};
+use crate::loss::{Fate, Loss, Losses};
+use crate::snapshot::{Need, Reading, Stop, open, read};
+use cairn_format::rdb::object::Module;
 use cairn_format::rdb::reader::Options;
-use cairn_format::rdb::{Dialect, Event, Unsupported, WriteError, WriteOptions, Writer, Written};
+use cairn_format::rdb::writer::FIELD_EXPIRY;
+use cairn_format::rdb::{
+    Dialect, Event, ExpiringFields, Located, Object, Unsupported, WriteError, WriteOptions, Writer,
+    Written,
+};
 use cairn_toolkit::json::Bytes;
 use cairn_toolkit::{Failure, Input, Outcome, Output, Verdict};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -22,11 +27,14 @@ Examples:
   rdb-tool convert --to redis-6.2 -o old.rdb dump.rdb
   rdb-tool convert --to valkey-8 -o valkey.rdb dump.rdb
   rdb-tool convert --to 10 --drop-unsupported -o v10.rdb dump.rdb
+  rdb-tool convert --to 10 --expiring-fields keep -o v10.rdb dump.rdb
+  rdb-tool convert --to redis-7.2 --with-module MBbloom-- -o bloom.rdb dump.rdb
   rdb-tool convert --to aof -o appendonly.aof dump.rdb
   rdb-tool convert --to jsonl -o - dump.rdb | gzip > keys.jsonl.gz
 
 Targets: redis-2.6 to redis-8.6, valkey-7.2 to valkey-9.0, a version number (6 to 13, 80), jsonl, aof.
 What the target cannot hold ends the conversion with exit status 2, count and example, and nothing is written.
+A server refuses a snapshot with values of a module that it has not loaded. Vector sets are such values before Redis 8.0.
 A log of commands carries no idle times, frequencies and consumer times, as that of a server does not.";
 
 /// The options of `rdb-tool convert`.
@@ -42,23 +50,51 @@ pub struct ConvertArguments {
     /// Leave out what the target cannot hold, and tell what it was
     #[arg(long)]
     drop_unsupported: bool,
+    /// Hash fields that expire, where the target has no such thing [default: drop, with --drop-unsupported]
+    #[arg(long, value_enum, value_name = "CHOICE")]
+    expiring_fields: Option<FieldChoice>,
+    /// A module type that the target has, by the nine letters that error lines show; may be repeated
+    #[arg(long = "with-module", value_name = "TYPE")]
+    with_modules: Vec<String>,
     /// How bytes stand in JSON
     #[arg(long, value_enum, default_value = "base64")]
     bytes: Bytes,
     /// Do not compress strings
     #[arg(long)]
     no_compress: bool,
+    #[command(flatten)]
+    reading: Reading,
     /// Snapshot to read; - is stdin
     file: PathBuf,
+}
+
+/// What becomes of hash fields that expire where fields cannot expire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FieldChoice {
+    /// Leave such fields out, and a hash that has no others
+    Drop,
+    /// Write them without their expiry: they stay for ever
+    Keep,
 }
 
 /// What is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Target {
-    Snapshot(Dialect),
+    Snapshot(Snapshot),
     Lines,
     Commands,
 }
+
+/// A server that is to load the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Snapshot {
+    dialect: Dialect,
+    /// It has vector sets: Redis 8.0, which writes version 12 as 7.4 does.
+    has_vector_sets: bool,
+}
+
+/// The module type of vector sets, which Redis 8 has from the start.
+const VECTOR_SET: &str = "vectorset";
 
 fn target(name: &str) -> Result<Target, String> {
     // `valkey-8` means the newest of that series.
@@ -72,7 +108,10 @@ fn target(name: &str) -> Result<Target, String> {
         "jsonl" => Ok(Target::Lines),
         "aof" => Ok(Target::Commands),
         name => match Dialect::parse(name) {
-            Some(dialect) if dialect.is_writable() => Ok(Target::Snapshot(dialect)),
+            Some(dialect) if dialect.is_writable() => Ok(Target::Snapshot(Snapshot {
+                dialect,
+                has_vector_sets: name.starts_with("redis-8.") || dialect.has_key_meta(),
+            })),
             Some(dialect) => Err(format!(
                 "{dialect} is read but not written; Redis 6 to 13 and Valkey 80 are"
             )),
@@ -86,33 +125,92 @@ fn target(name: &str) -> Result<Target, String> {
 
 /// Reads, writes, and keeps the result only if it is whole.
 pub fn convert(arguments: &ConvertArguments) -> Outcome {
-    let input = Input::open(&arguments.file)?;
+    let input = open(&arguments.file)?;
     let mut output = Output::create_whole(&arguments.output, &[&input])?;
-    let (losses, target) = match arguments.to {
+    let (mut losses, target) = match arguments.to {
         Target::Lines => {
-            write_lines(&input, &mut output, arguments.bytes)?;
-            (Losses::default(), "jsonl".to_owned())
+            let (reading, bytes) = (arguments.reading, arguments.bytes);
+            let (_, losses) = write_lines(&input, reading, Need::All, &mut output, bytes)?;
+            (losses, "jsonl".to_owned())
         }
         Target::Commands => (
-            write_commands(&input, &mut output)?,
+            write_commands(&input, &mut output, arguments)?,
             "a command log".to_owned(),
         ),
-        Target::Snapshot(dialect) => {
-            let mut options = WriteOptions::new(dialect);
-            options.compress = !arguments.no_compress;
-            options.lossy_at_ms = arguments.drop_unsupported.then(now_ms);
-            (
-                write_snapshot(&input, &mut output, options)?,
-                dialect.to_string(),
-            )
-        }
+        Target::Snapshot(target) => (
+            write_snapshot(&input, &mut output, target, arguments)?,
+            target.dialect.to_string(),
+        ),
     };
-    if !losses.is_empty() && !arguments.drop_unsupported {
-        return Err(losses.into_failure(input.name(), &target));
+    let refused = losses.refused(|fate| arguments.agrees(fate));
+    if !refused.is_empty() {
+        return Err(refused.into_failure(input.name(), &target));
     }
     output.finish()?;
-    losses.report_dropped(input.name());
+    losses.report(input.name());
     Ok(Verdict::Fine)
+}
+
+impl ConvertArguments {
+    /// Whether the user agreed to such a loss.
+    fn agrees(&self, fate: Fate) -> bool {
+        match fate {
+            Fate::Dropped | Fate::DroppedModule => self.drop_unsupported,
+            Fate::DroppedFields | Fate::KeptFields => {
+                self.drop_unsupported || self.expiring_fields.is_some()
+            }
+        }
+    }
+
+    /// What is written in place of hash fields that expire; nothing if that was not agreed to.
+    fn expiring_fields(&self) -> Option<ExpiringFields> {
+        match self.expiring_fields {
+            Some(FieldChoice::Keep) => Some(ExpiringFields::Keep { now_ms: now_ms() }),
+            Some(FieldChoice::Drop) => Some(ExpiringFields::Drop),
+            None => self.drop_unsupported.then_some(ExpiringFields::Drop),
+        }
+    }
+
+    /// The loss of a part or the whole of a value that the writer had no place for.
+    fn loss(&self, lost: &Unsupported) -> Loss {
+        let fate = match (lost.what == FIELD_EXPIRY, self.expiring_fields) {
+            (false, _) => Fate::Dropped,
+            (true, Some(FieldChoice::Keep)) => Fate::KeptFields,
+            (true, _) => Fate::DroppedFields,
+        };
+        Loss {
+            what: lost.what.to_owned(),
+            needs: lost.needs.to_owned(),
+            fate,
+        }
+    }
+
+    /// What the target would refuse because it is not known to have the module, if the event is such a thing.
+    fn foreign_module(&self, event: &Event<'_>) -> Option<Loss> {
+        let (module, what) = match event {
+            Event::Record(record) => match &record.value {
+                Object::Module(module) => (module, "values"),
+                _ => return None,
+            },
+            Event::ModuleAux(aux) => (&aux.module, "data outside the keys"),
+            _ => return None,
+        };
+        let name = Module::name(module);
+        let is_vector_set = name == VECTOR_SET;
+        let has_vector_sets = matches!(self.to, Target::Snapshot(target) if target.has_vector_sets);
+        if self.with_modules.contains(&name) || (is_vector_set && has_vector_sets) {
+            return None;
+        }
+        let needs = match is_vector_set {
+            true => "Redis 8.0".to_owned(),
+            false => "a server with that module".to_owned(),
+        };
+        Some(Loss {
+            what: format!("{what} of the module type {name}"),
+            needs,
+            fate: Fate::DroppedModule,
+        })
+    }
 }
 
 /// Unix milliseconds: the time as of which expired fields go when a hash loses its field expiries.
@@ -122,73 +220,97 @@ fn now_ms() -> i64 {
         .map_or(0, |time| time.as_millis() as i64)
 }
 
-/// A conversion must not carry damage on, so everything is looked into. What follows the end of a snapshot is not part of it.
-fn options() -> Options {
-    Options {
-        trailing: false,
-        ..Options::deep()
+/// Database and key of an event, for the example of a loss.
+fn place<'a>(event: &'a Event<'_>) -> Option<(u64, &'a [u8])> {
+    match event {
+        Event::Record(record) => Some((record.db, record.head.key)),
+        _ => None,
     }
 }
 
 fn write_snapshot(
     input: &Input,
     output: &mut Output,
-    options_out: WriteOptions,
+    target: Snapshot,
+    arguments: &ConvertArguments,
 ) -> Result<Losses, Failure> {
     let mut losses = Losses::default();
-    let mut writer = Writer::new(output, options_out).map_err(failed)?;
-    walk(input, options(), "converting", &mut |_, located| {
-        let db = match &located.event {
-            Event::Record(record) => Some(record.db),
-            _ => None,
-        };
-        let mut lose = |lost: &Unsupported| {
-            losses.add(lost.what, lost.needs, db.map(|db| (db, &lost.key[..])))
-        };
-        match writer.event(&located.event) {
-            Ok(Written::Whole | Written::Nothing) => Ok(()),
-            Ok(Written::Partly(lost)) | Err(WriteError::Unsupported(lost)) => {
-                lose(&lost);
-                Ok(())
-            }
-            Err(WriteError::Source(error)) => Err(Stop::Damage {
-                error,
-                sound: None,
-                keys: 0,
-            }),
-            Err(error) => Err(Stop::Failed(failed(error))),
+    let options = WriteOptions {
+        compress: !arguments.no_compress,
+        drop_parts: arguments.drop_unsupported,
+        expiring_fields: arguments.expiring_fields(),
+        ..WriteOptions::new(target.dialect)
+    };
+    let mut writer = Writer::new(output, options).map_err(failed)?;
+    let visit = &mut |_, located: &Located<'_>| {
+        let event = &located.event;
+        if let Some(loss) = arguments.foreign_module(event) {
+            losses.add(loss, place(event));
+            return Ok(());
         }
-    })
-    .map_err(|stop| stop.into_failure(input.name()))?;
+        match writer.event(event) {
+            Ok(Written::Whole | Written::Nothing) => {}
+            Ok(Written::Partly(lost)) | Err(WriteError::Unsupported(lost)) => {
+                losses.add(arguments.loss(&lost), place(event));
+            }
+            Err(WriteError::Source(error)) => return Err(Stop::inside(error)),
+            Err(error) => return Err(Stop::Failed(failed(error))),
+        }
+        if let Event::Record(record) = event
+            && record.head.meta.is_some()
+            && !target.dialect.has_key_meta()
+        {
+            let loss = Loss::dropped("key metadata", "Redis 8.6 (version 13)");
+            losses.add(loss, place(event));
+        }
+        Ok(())
+    };
+    let reading = arguments.reading;
+    // A conversion must not carry damage on, so everything is looked into.
+    read(
+        input,
+        reading,
+        Need::All,
+        Options::deep(),
+        "converting",
+        visit,
+    )?;
     writer.finish().map_err(failed)?;
     Ok(losses)
 }
 
-fn write_commands(input: &Input, output: &mut Output) -> Result<Losses, Failure> {
+fn write_commands(
+    input: &Input,
+    output: &mut Output,
+    arguments: &ConvertArguments,
+) -> Result<Losses, Failure> {
     let mut losses = Losses::default();
     let mut commands = Commands::new();
-    walk(input, options(), "converting", &mut |_, located| {
-        let lost = commands
-            .event(&located.event)
-            .map_err(|error| Stop::Damage {
-                error,
-                sound: None,
-                keys: 0,
-            })?;
+    let visit = &mut |_, located: &Located<'_>| {
+        let event = &located.event;
+        if let Some(loss) = arguments.foreign_module(event) {
+            losses.add(loss, place(event));
+            return Ok(());
+        }
+        let lost = commands.event(event).map_err(Stop::inside)?;
         if let Some((what, needs)) = lost {
-            let place = match &located.event {
-                Event::Record(record) => Some((record.db, record.head.key)),
-                _ => None,
-            };
-            losses.add(what, needs, place);
+            losses.add(Loss::dropped(what, needs), place(event));
         }
         output
             .write_all(commands.bytes())
             .map_err(|error| Stop::Failed(error.into()))?;
         commands.clear();
         Ok(())
-    })
-    .map_err(|stop| stop.into_failure(input.name()))?;
+    };
+    let reading = arguments.reading;
+    read(
+        input,
+        reading,
+        Need::All,
+        Options::deep(),
+        "converting",
+        visit,
+    )?;
     Ok(losses)
 }
 
@@ -206,12 +328,17 @@ mod tests {
     #[test]
     fn targets_by_name_and_number() {
         assert_eq!(target("aof"), Ok(Target::Commands));
-        assert_eq!(target("valkey-8"), Ok(Target::Snapshot(Dialect::redis(11))));
-        assert_eq!(
-            target("valkey-9"),
-            Ok(Target::Snapshot(Dialect::valkey(80)))
-        );
-        assert_eq!(target("redis-5.0"), Ok(Target::Snapshot(Dialect::redis(9))));
+        let snapshot = |name: &str| match target(name) {
+            Ok(Target::Snapshot(snapshot)) => (snapshot.dialect, snapshot.has_vector_sets),
+            other => panic!("{name}: {other:?}"),
+        };
+        assert_eq!(snapshot("valkey-8"), (Dialect::redis(11), false));
+        assert_eq!(snapshot("valkey-9"), (Dialect::valkey(80), false));
+        assert_eq!(snapshot("redis-5.0"), (Dialect::redis(9), false));
+        assert_eq!(snapshot("redis-7.4"), (Dialect::redis(12), false));
+        assert_eq!(snapshot("redis-8.0"), (Dialect::redis(12), true));
+        assert_eq!(snapshot("12"), (Dialect::redis(12), false));
+        assert_eq!(snapshot("13"), (Dialect::redis(13), true));
         assert!(
             target("redis-2.2")
                 .unwrap_err()

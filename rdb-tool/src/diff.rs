@@ -4,9 +4,9 @@
 //! So both files are read once, in any form, and what is in memory is the keys of the first, not its values.
 
 use crate::canon::{Canon, Canonizer};
-use crate::snapshot::{Stop, inside, walk};
+use crate::snapshot::{Need, Reading, inside, open, read};
 use cairn_format::rdb::reader::Options;
-use cairn_format::rdb::{Event, library_name};
+use cairn_format::rdb::{Event, Located, library_name};
 use cairn_format::text::number::I64Text;
 use cairn_toolkit::{Failure, Input, Outcome, Output, Verdict, human, json, quoted};
 use clap::Args;
@@ -36,6 +36,8 @@ pub struct DiffArguments {
     /// How many keys of each kind of difference are named
     #[arg(long, default_value_t = 10)]
     examples: usize,
+    #[command(flatten)]
+    reading: Reading,
     /// First snapshot; - is stdin
     a: PathBuf,
     /// Second snapshot; - is stdin
@@ -74,8 +76,8 @@ pub fn diff(arguments: &DiffArguments) -> Outcome {
     if arguments.a == Path::new("-") && arguments.b == Path::new("-") {
         return Err(Failure::new("both snapshots cannot come from stdin"));
     }
-    let (a, b) = (Input::open(&arguments.a)?, Input::open(&arguments.b)?);
-    let findings = compare(&a, &b, arguments.examples)?;
+    let (a, b) = (open(&arguments.a)?, open(&arguments.b)?);
+    let findings = compare(&a, &b, arguments.reading, arguments.examples)?;
     let mut out = Output::stdout();
     match arguments.json {
         true => json::write_pretty(&mut out, &findings.json(a.name(), b.name()))?,
@@ -85,15 +87,16 @@ pub fn diff(arguments: &DiffArguments) -> Outcome {
     Ok(Verdict::found_if(!findings.are_none()))
 }
 
-fn compare(a: &Input, b: &Input, examples: usize) -> Result<Findings, Failure> {
+fn compare(a: &Input, b: &Input, reading: Reading, examples: usize) -> Result<Findings, Failure> {
     let canonizer = Canonizer::new();
     let mut findings = Findings::default();
     let mut table: HashMap<Place, Entry> = HashMap::new();
-    each_entry(a, &canonizer, &mut |place, entry| {
+    each_entry(a, reading, &canonizer, &mut |place, entry| {
         table.insert(place, entry);
     })?;
     each_entry(
         b,
+        reading,
         &canonizer,
         &mut |place, entry| match table.get_mut(&place) {
             None => findings
@@ -122,11 +125,12 @@ fn compare(a: &Input, b: &Input, examples: usize) -> Result<Findings, Failure> {
 
 fn each_entry(
     input: &Input,
+    reading: Reading,
     canonizer: &Canonizer,
     visit: &mut dyn FnMut(Place, Entry),
 ) -> Result<(), Failure> {
     let label = format!("reading {}", input.name());
-    walk(input, Options::shallow(), &label, &mut |_, located| {
+    let visit = &mut |_, located: &Located<'_>| {
         match &located.event {
             Event::Record(record) => {
                 let canon = inside(canonizer.value(&record.value), record.db, record.head.key)?;
@@ -154,9 +158,8 @@ fn each_entry(
             _ => {}
         }
         Ok(())
-    })
-    .map(|_| ())
-    .map_err(|stop: Stop| stop.into_failure(input.name()))
+    };
+    read(input, reading, Need::All, Options::shallow(), &label, visit).map(|_| ())
 }
 
 fn differences(a: &Entry, b: &Entry) -> Vec<String> {

@@ -1,12 +1,13 @@
 //! `rdb-tool dump`: every key as a line of JSON.
 
 use crate::line::Lines;
-use crate::snapshot::{Stop, inside, walk};
-use cairn_format::rdb::Event;
+use crate::loss::{Loss, Losses};
+use crate::snapshot::{Need, Reading, Stop, Walk, inside, open, read};
 use cairn_format::rdb::reader::Options;
+use cairn_format::rdb::{Event, Located};
 use cairn_format::text::number::I64Text;
 use cairn_toolkit::json::Bytes;
-use cairn_toolkit::{Failure, Input, Outcome, Output, Verdict};
+use cairn_toolkit::{Failure, Input, Outcome, Output};
 use clap::{Args, ValueEnum};
 use std::io::Write;
 use std::path::PathBuf;
@@ -34,6 +35,8 @@ pub struct DumpArguments {
     /// Where the lines go; - is stdout
     #[arg(short, long, default_value = "-")]
     output: PathBuf,
+    #[command(flatten)]
+    reading: Reading,
     /// Snapshot to read; - is stdin
     file: PathBuf,
 }
@@ -47,26 +50,45 @@ enum Form {
 /// Writes the lines.
 pub fn dump(arguments: &DumpArguments) -> Outcome {
     let Form::Jsonl = arguments.format;
-    let input = Input::open(&arguments.file)?;
+    let input = open(&arguments.file)?;
     let mut output = Output::create(&arguments.output, &[&input])?;
-    write_lines(&input, &mut output, arguments.bytes)?;
+    let reading = arguments.reading;
+    let (walk, _) = write_lines(&input, reading, Need::AsFar, &mut output, arguments.bytes)?;
     output.finish()?;
-    Ok(Verdict::Fine)
+    Ok(walk.verdict())
 }
 
-/// Writes all keys and function libraries of `input` as lines.
-pub fn write_lines(input: &Input, output: &mut Output, bytes: Bytes) -> Result<(), Failure> {
+/// Writes all keys and function libraries of `input` as lines. Says what else the file holds, which has no line.
+pub fn write_lines(
+    input: &Input,
+    reading: Reading,
+    need: Need,
+    output: &mut Output,
+    bytes: Bytes,
+) -> Result<(Walk, Losses), Failure> {
     let mut lines = Lines::new(bytes);
-    walk(input, Options::shallow(), "dumping", &mut |_, located| {
+    let mut losses = Losses::default();
+    let visit = &mut |_, located: &Located<'_>| {
         let line = match &located.event {
             Event::Record(record) => inside(lines.record(record), record.db, record.head.key)?,
             Event::Function(code) => lines.function(code.bytes(&mut I64Text::new())),
+            Event::ModuleAux(_) => {
+                losses.add(
+                    Loss::dropped("module data outside the keys", "a snapshot"),
+                    None,
+                );
+                return Ok(());
+            }
+            Event::SlotImport(_) => {
+                losses.add(Loss::dropped("a slot import under way", "a snapshot"), None);
+                return Ok(());
+            }
             _ => return Ok(()),
         };
         output
             .write_all(line.as_bytes())
             .map_err(|error| Stop::Failed(error.into()))
-    })
-    .map(|_| ())
-    .map_err(|stop| stop.into_failure(input.name()))
+    };
+    let walk = read(input, reading, need, Options::shallow(), "dumping", visit)?;
+    Ok((walk, losses))
 }

@@ -1,11 +1,11 @@
 //! `rdb-tool inspect`: what is in a snapshot, and what takes the room.
 
-use crate::snapshot::{Stop, Walk, checksum_text, checksum_word, walk};
+use crate::snapshot::{Need, Reading, Stop, Walk, checksum_text, checksum_word, open, read};
 use crate::survey::{Count, Survey};
 use cairn_format::rdb::reader::Options;
-use cairn_format::rdb::{Event, Family};
+use cairn_format::rdb::{Event, Family, Located};
 use cairn_toolkit::table::Side;
-use cairn_toolkit::{Input, Outcome, Output, Table, Verdict, human, json, quoted};
+use cairn_toolkit::{Outcome, Output, Table, human, json, quoted};
 use clap::Args;
 use serde_json::{Value, json};
 use std::io::{self, Write};
@@ -30,40 +30,34 @@ pub struct InspectArguments {
     /// How many of the largest keys are listed
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     top: u32,
+    #[command(flatten)]
+    reading: Reading,
     /// Snapshot to read; - is stdin
     file: PathBuf,
 }
 
 /// Counts and reports.
 pub fn inspect(arguments: &InspectArguments) -> Outcome {
-    let input = Input::open(&arguments.file)?;
+    let input = open(&arguments.file)?;
     let mut survey = Survey::new(arguments.top as usize);
-    let walk = walk(
-        &input,
-        Options::shallow(),
-        "inspecting",
-        &mut |_, located| {
-            survey.event(located).map_err(|error| {
-                let error = match &located.event {
-                    Event::Record(record) => error.at_key(record.head.key).in_db(record.db),
-                    _ => error,
-                };
-                Stop::Damage {
-                    error,
-                    sound: None,
-                    keys: 0,
-                }
+    let visit = &mut |_, located: &Located<'_>| {
+        survey.event(located).map_err(|error| {
+            Stop::inside(match &located.event {
+                Event::Record(record) => error.at_key(record.head.key).in_db(record.db),
+                _ => error,
             })
-        },
-    )
-    .map_err(|stop| stop.into_failure(input.name()))?;
+        })
+    };
+    let options = Options::shallow();
+    let reading = arguments.reading;
+    let walk = read(&input, reading, Need::AsFar, options, "inspecting", visit)?;
     let mut out = Output::stdout();
     match arguments.json {
         true => json::write_pretty(&mut out, &as_json(input.name(), &walk, &survey))?,
         false => as_text(&mut out, input.name(), &walk, &survey)?,
     }
     out.finish()?;
-    Ok(Verdict::Fine)
+    Ok(walk.verdict())
 }
 
 const COUNTS: [(&str, Side); 4] = [
@@ -248,6 +242,7 @@ fn as_json(name: &str, walk: &Walk, survey: &Survey) -> Value {
         "bytes": walk.bytes,
         "keys": walk.keys,
         "checksum": checksum_word(walk.checksum),
+        "complete": !walk.is_cut,
         "aux": aux,
         "functions": libraries,
         "module_aux": survey.module_aux,

@@ -98,6 +98,10 @@ impl Lines {
         if let Some(freq) = head.freq {
             let _ = write!(self.text, ",\"freq\":{freq}");
         }
+        if let Some(meta) = head.meta {
+            self.text.push_str(",\"meta\":");
+            Bytes::Base64.append(&mut self.text, meta);
+        }
     }
 
     fn value(&mut self, value: &Object<'_>) -> Result<()> {

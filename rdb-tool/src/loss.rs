@@ -3,9 +3,66 @@
 use cairn_toolkit::{Failure, human, note, quoted};
 use std::collections::BTreeMap;
 
+/// Something that has no place in a target.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Loss {
+    /// What it is: "a stream".
+    pub what: String,
+    /// What could hold it.
+    pub needs: String,
+    /// What became of it, or what may become of it.
+    pub fate: Fate,
+}
+
+/// What becomes of something that has no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fate {
+    /// It is left out, if that was asked for.
+    Dropped,
+    /// It is left out because it belongs to a module that the target is not known to have.
+    DroppedModule,
+    /// Hash fields that expire are left out.
+    DroppedFields,
+    /// Hash fields that expire stay, and expire no more.
+    KeptFields,
+}
+
+impl Loss {
+    /// What is left out whole.
+    pub fn dropped(what: impl Into<String>, needs: impl Into<String>) -> Loss {
+        Loss {
+            what: what.into(),
+            needs: needs.into(),
+            fate: Fate::Dropped,
+        }
+    }
+}
+
+impl Fate {
+    fn verb(self) -> &'static str {
+        match self {
+            Fate::Dropped | Fate::DroppedModule | Fate::DroppedFields => "dropped",
+            Fate::KeptFields => "kept without their expiry:",
+        }
+    }
+
+    /// What can be done if it was not agreed to.
+    fn hint(self) -> Option<&'static str> {
+        match self {
+            Fate::Dropped => None,
+            Fate::DroppedModule => {
+                Some("--with-module TYPE writes the values of a module that the target has")
+            }
+            Fate::DroppedFields | Fate::KeptFields => Some(
+                "--expiring-fields drop leaves such fields out, --expiring-fields keep writes them without their expiry",
+            ),
+        }
+    }
+}
+
 /// How often something had no place, and where first.
 #[derive(Debug)]
-struct Loss {
+struct Count {
     count: u64,
     example: String,
 }
@@ -13,25 +70,32 @@ struct Loss {
 /// All that has no place in a target.
 #[derive(Debug, Default)]
 pub struct Losses {
-    /// By what it is and what could hold it.
-    kinds: BTreeMap<(String, String), Loss>,
+    kinds: BTreeMap<Loss, Count>,
 }
 
 impl Losses {
-    /// Counts one; `key` is `None` for what belongs to no key.
-    pub fn add(&mut self, what: &str, needs: &str, place: Option<(u64, &[u8])>) {
+    /// Counts one; `place` is `None` for what belongs to no key.
+    pub fn add(&mut self, loss: Loss, place: Option<(u64, &[u8])>) {
         let example = || match place {
             Some((db, key)) => format!("db {db}, key {}", quoted(key)),
             None => "outside the keys".to_owned(),
         };
-        let kind = (what.to_owned(), needs.to_owned());
         self.kinds
-            .entry(kind)
-            .or_insert_with(|| Loss {
+            .entry(loss)
+            .or_insert_with(|| Count {
                 count: 0,
                 example: example(),
             })
             .count += 1;
+    }
+
+    /// Takes out what `agreed` does not accept.
+    pub fn refused(&mut self, agreed: impl Fn(Fate) -> bool) -> Losses {
+        let (agreed, refused) = std::mem::take(&mut self.kinds)
+            .into_iter()
+            .partition(|(loss, _)| agreed(loss.fate));
+        self.kinds = agreed;
+        Losses { kinds: refused }
     }
 
     /// Whether everything had a place.
@@ -39,34 +103,49 @@ impl Losses {
         self.kinds.is_empty()
     }
 
-    fn lines(&self, verb: &str) -> impl Iterator<Item = String> {
-        self.kinds.iter().map(move |((what, needs), loss)| {
-            let count = human::count(loss.count);
-            let needs = if needs.is_empty() {
+    fn lines(&self, verb: impl Fn(Fate) -> String) -> impl Iterator<Item = String> {
+        self.kinds.iter().map(move |(loss, found)| {
+            let needs = if loss.needs.is_empty() {
                 String::new()
             } else {
-                format!(", which needs {needs}")
+                format!(", which needs {}", loss.needs)
             };
-            let first = if loss.count == 1 { "" } else { "first " };
-            format!("{verb} {what}{needs}: {count}, {first}{}", loss.example)
+            let first = if found.count == 1 { "" } else { "first " };
+            format!(
+                "{} {}{needs}: {}, {first}{}",
+                verb(loss.fate),
+                loss.what,
+                human::count(found.count),
+                found.example
+            )
         })
     }
 
     /// Tells what was left out.
-    pub fn report_dropped(&self, name: &str) {
-        self.lines("dropped")
+    pub fn report(&self, name: &str) {
+        self.lines(|fate| fate.verb().to_owned())
             .for_each(|line| note(&format!("{name}: {line}")));
     }
 
-    /// The end of a conversion that was to lose nothing.
+    /// The end of a conversion that was not to lose these.
     pub fn into_failure(self, name: &str, target: &str) -> Failure {
         let mut lines: Vec<String> = self
-            .lines(&format!("{target} cannot hold"))
+            .lines(|_| format!("{target} cannot hold"))
             .map(|line| format!("{name}: {line}"))
             .collect();
         let last = lines.pop().unwrap_or_default();
         lines.iter().for_each(|line| note(line));
-        Failure::new(last)
-            .hint("nothing was written; --drop-unsupported leaves these out and writes the rest")
+        let mut failure = Failure::new(last)
+            .hint("nothing was written; --drop-unsupported leaves these out and writes the rest");
+        let mut hints: Vec<&str> = self
+            .kinds
+            .keys()
+            .filter_map(|loss| loss.fate.hint())
+            .collect();
+        hints.dedup();
+        for hint in hints {
+            failure = failure.hint(hint);
+        }
+        failure
     }
 }

@@ -3,6 +3,7 @@
 //! | module | question it answers |
 //! |---|---|
 //! | [`snapshot`] | one walk over a file or a pipe, for all commands |
+//! | [`behind`] | what stands behind the end of a snapshot |
 //! | [`inspect`], [`survey`] | what is in it, and what takes the room |
 //! | [`dump`], [`mod@line`] | every key as a line of JSON |
 //! | [`verify`] | is it sound, and if not, where and why |
@@ -10,6 +11,7 @@
 //! | [`diff`], [`canon`] | which keys differ, whatever their order and encoding |
 #![forbid(unsafe_code)]
 
+mod behind;
 mod canon;
 mod commands;
 mod convert;

@@ -1,34 +1,73 @@
 //! One walk over a snapshot, mapped or piped, for all commands.
 
+use crate::behind::Behind;
 use cairn_format::error::{Damage, FormatError};
 use cairn_format::rdb::reader::{Options, Reader, SliceReader, Source, StreamReader};
 use cairn_format::rdb::{Checksum, Dialect, Event, Located};
-use cairn_toolkit::{Failure, Input, Progress, human};
+use cairn_toolkit::kind::{FileKind, KIND_BYTES};
+use cairn_toolkit::outcome::{damage_line, tool_name};
+use cairn_toolkit::{Failure, Input, Progress, Verdict, hint, human, note};
+use clap::Args;
+use std::io::{Cursor, Read};
+use std::path::Path;
+
+/// How files are taken that are not simply a snapshot of a known version.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Reading {
+    /// Read a version that is not known as the newest known one, as far as that goes
+    #[arg(long = "try")]
+    try_version: bool,
+    /// Take the snapshot alone where something follows it, as the commands of a log do
+    #[arg(long)]
+    snapshot_only: bool,
+}
+
+/// How much of a file of an unknown version a command can use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Only all of it.
+    All,
+    /// As much as can be read.
+    AsFar,
+}
 
 /// Why a walk ended before the end of the file.
 #[derive(Debug)]
 pub enum Stop {
-    /// The file is damaged; everything before `sound` decoded.
+    /// The file is damaged, or it is no snapshot.
     Damage {
         /// What and where.
         error: Box<FormatError>,
-        /// Offset behind the last event that was whole; `None` if not even the header was.
-        sound: Option<u64>,
-        /// Keys before that.
-        keys: u64,
+        /// What decoded before it; `None` if not even the header did.
+        walked: Option<Walk>,
+        /// What someone can do about it.
+        advice: Option<String>,
     },
     /// The visitor could not go on.
     Failed(Failure),
 }
 
 impl Stop {
+    /// Damage that a visitor found inside an event; the walk adds what came before.
+    pub fn inside(error: Box<FormatError>) -> Stop {
+        Stop::Damage {
+            error,
+            walked: None,
+            advice: None,
+        }
+    }
+
     /// For commands that need the whole file: damage means that their work cannot be done.
     pub fn into_failure(self, name: &str) -> Failure {
         match self {
             Stop::Failed(failure) => failure,
-            Stop::Damage { error, sound, keys } => {
+            Stop::Damage {
+                error,
+                walked,
+                advice,
+            } => {
                 let failure = Failure::damage(name, &error);
-                match sound_part(&error, sound, keys) {
+                match advice.or_else(|| sound_part(&error, walked.as_ref())) {
                     Some(hint) => failure.hint(hint),
                     None => failure,
                 }
@@ -43,21 +82,103 @@ impl From<Failure> for Stop {
     }
 }
 
-/// What a whole walk knows at its end.
+/// What a walk knows of what it has passed.
 #[derive(Clone, Copy, Debug)]
 pub struct Walk {
     /// Family and version of the file.
     pub dialect: Dialect,
     /// What became of the checksum.
     pub checksum: Checksum,
-    /// Bytes up to the end of the snapshot.
+    /// Bytes up to the end of the snapshot, or of what decoded.
     pub bytes: u64,
     /// Keys of all databases.
     pub keys: u64,
+    /// What follows the snapshot.
+    pub behind: Option<Behind>,
+    /// Not all was read, because the version is unknown.
+    pub is_cut: bool,
+}
+
+impl Walk {
+    /// Whether what was read is all there is.
+    pub fn verdict(&self) -> Verdict {
+        Verdict::found_if(self.is_cut)
+    }
 }
 
 /// What a visitor answers.
 pub type Visit = Result<(), Stop>;
+
+/// Opens a file that should hold a snapshot.
+pub fn open(path: &Path) -> Result<Input, Failure> {
+    Input::open(path).map_err(|failure| match folder_advice(path) {
+        Some(advice) => failure.hint(advice),
+        None => failure,
+    })
+}
+
+/// What to name instead of a folder.
+fn folder_advice(path: &Path) -> Option<String> {
+    let entries = path.read_dir().ok()?.filter_map(Result::ok);
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    let folder = path.display();
+    let is_log = |name: &String| name == "appendonlydir" || name.ends_with(".manifest");
+    if names.iter().any(is_log) {
+        return Some(format!(
+            "there is a log: `aof-tool check {folder}` looks at it, and `aof-tool rewrite --form snapshot -o whole.rdb {folder}` makes a snapshot of it"
+        ));
+    }
+    let snapshot = names.iter().find(|name| name.ends_with(".rdb"))?;
+    Some(format!(
+        "name the snapshot, for instance {}",
+        path.join(snapshot).display()
+    ))
+}
+
+/// Walks over all of a file for a command that must not take a part of the data for the whole: bytes behind the snapshot
+/// are refused unless `reading` says otherwise.
+pub fn read(
+    input: &Input,
+    reading: Reading,
+    need: Need,
+    options: Options,
+    label: &str,
+    visit: &mut dyn FnMut(Dialect, &Located<'_>) -> Visit,
+) -> Result<Walk, Failure> {
+    let options = Options {
+        any_version: reading.try_version,
+        ..options
+    };
+    let name = input.name();
+    match walk(input, options, label, visit) {
+        Ok(walk) => match walk.behind.filter(|_| !reading.snapshot_only) {
+            None => Ok(walk),
+            Some(behind) => {
+                let mut failure = Failure::damage(name, &behind.damage(walk.keys));
+                if let Some(advice) = behind.advice(name) {
+                    failure = failure.hint(advice);
+                }
+                Err(failure.hint("--snapshot-only takes the snapshot without them"))
+            }
+        },
+        Err(Stop::Damage {
+            error,
+            walked: Some(walk),
+            ..
+        }) if need == Need::AsFar && !walk.dialect.is_known() && error.kind != Damage::Io => {
+            note(&damage_line(name, &error));
+            hint(&unread(&walk));
+            Ok(Walk {
+                is_cut: true,
+                ..walk
+            })
+        }
+        Err(stop) => Err(stop.into_failure(name)),
+    }
+}
 
 /// Calls `visit` for each event of `input`, in the order of the file.
 pub fn walk(
@@ -66,59 +187,85 @@ pub fn walk(
     label: &str,
     visit: &mut dyn FnMut(Dialect, &Located<'_>) -> Visit,
 ) -> Result<Walk, Stop> {
-    let unopened = |error| Stop::Damage {
-        error,
-        sound: None,
-        keys: 0,
+    let options = Options {
+        trailing: false,
+        ..options
     };
     let progress = Progress::bytes(label, input.len());
+    let io = |error: std::io::Error| Stop::Failed(Failure::io(input.name(), &error));
     match input.bytes() {
-        Some(bytes) => each(
-            SliceReader::from_slice(bytes, options).map_err(unopened)?,
-            progress,
-            visit,
-        ),
-        None => each(
-            StreamReader::from_read(input.reader(), options).map_err(unopened)?,
-            progress,
-            visit,
-        ),
+        Some(bytes) => {
+            let mut reader = SliceReader::from_slice(bytes, options)
+                .map_err(|error| unopened(input.name(), bytes, error))?;
+            let mut walk = each(&mut reader, input.name(), progress, visit)?;
+            let rest = usize::try_from(walk.bytes)
+                .ok()
+                .and_then(|end| bytes.get(end..));
+            walk.behind = Behind::look(rest.unwrap_or_default(), walk.bytes).map_err(io)?;
+            Ok(walk)
+        }
+        None => {
+            let mut source = input.reader();
+            let mut first = Vec::new();
+            let mut ahead = source.by_ref().take(KIND_BYTES as u64);
+            ahead.read_to_end(&mut first).map_err(io)?;
+            let whole = Cursor::new(first.clone()).chain(source);
+            let mut reader = StreamReader::from_read(whole, options)
+                .map_err(|error| unopened(input.name(), &first, error))?;
+            let mut walk = each(&mut reader, input.name(), progress, visit)?;
+            let (ahead, rest) = reader.into_rest();
+            walk.behind = Behind::look(Cursor::new(ahead).chain(rest), walk.bytes).map_err(io)?;
+            Ok(walk)
+        }
+    }
+}
+
+/// A file whose header is not that of a snapshot that can be read.
+fn unopened(name: &str, first: &[u8], error: Box<FormatError>) -> Stop {
+    let advice = match error.kind {
+        Damage::Version => {
+            Some("--try reads it as the newest known version, as far as that goes".to_owned())
+        }
+        Damage::Io => None,
+        _ => FileKind::of(&first[..first.len().min(KIND_BYTES)]).advice(tool_name(), name),
+    };
+    Stop::Damage {
+        error,
+        walked: None,
+        advice,
     }
 }
 
 fn each<S: Source>(
-    mut reader: Reader<S>,
+    reader: &mut Reader<S>,
+    name: &str,
     mut progress: Progress,
     visit: &mut dyn FnMut(Dialect, &Located<'_>) -> Visit,
 ) -> Result<Walk, Stop> {
     let dialect = reader.dialect();
+    tell_unknown(name, dialect);
     let mut walk = Walk {
         dialect,
         checksum: Checksum::None,
         bytes: reader.offset(),
         keys: 0,
+        behind: None,
+        is_cut: false,
+    };
+    let damaged = |error, walk| Stop::Damage {
+        error,
+        walked: Some(walk),
+        advice: None,
     };
     loop {
         let located = match reader.next() {
             Ok(Some(located)) => located,
             Ok(None) => return Ok(walk),
-            Err(error) => {
-                return Err(Stop::Damage {
-                    error,
-                    sound: Some(walk.bytes),
-                    keys: walk.keys,
-                });
-            }
+            Err(error) => return Err(damaged(error, walk)),
         };
         match visit(dialect, &located) {
             // The visitor looked into a value and found damage there; it cannot know what came before.
-            Err(Stop::Damage { error, .. }) => {
-                return Err(Stop::Damage {
-                    error,
-                    sound: Some(walk.bytes),
-                    keys: walk.keys,
-                });
-            }
+            Err(Stop::Damage { error, .. }) => return Err(damaged(error, walk)),
             result => result?,
         }
         walk.bytes = located.end;
@@ -131,25 +278,41 @@ fn each<S: Source>(
     }
 }
 
+/// Says how a file of an unknown version is read.
+pub fn tell_unknown(name: &str, dialect: Dialect) {
+    if !dialect.is_known() {
+        let known = dialect.newest_known();
+        note(&format!(
+            "{name}: {dialect} is unknown; it is read as {known}"
+        ));
+    }
+}
+
+/// What became of the rest of a file of an unknown version.
+pub fn unread(walk: &Walk) -> String {
+    format!(
+        "{} is unknown: {} before offset {} were read, what follows was not",
+        walk.dialect,
+        human::plural(walk.keys, "key", "keys"),
+        walk.bytes
+    )
+}
+
 /// Turns damage inside a value into a stop that names database and key.
 pub fn inside<T>(result: cairn_format::error::Result<T>, db: u64, key: &[u8]) -> Result<T, Stop> {
-    result.map_err(|error| Stop::Damage {
-        error: error.at_key(key).in_db(db),
-        sound: None,
-        keys: 0,
-    })
+    result.map_err(|error| Stop::inside(error.at_key(key).in_db(db)))
 }
 
 /// How much of a damaged file is sound, for the line below the error.
-pub fn sound_part(error: &FormatError, sound: Option<u64>, keys: u64) -> Option<String> {
-    let keys = human::plural(keys, "key", "keys");
+pub fn sound_part(error: &FormatError, walked: Option<&Walk>) -> Option<String> {
+    let keys = human::plural(walked.map_or(0, |walk| walk.keys), "key", "keys");
     match error.kind {
         // The system could not read: that says nothing about the file.
         Damage::Io => None,
         Damage::Checksum => Some(format!(
             "the structure of all {keys} is sound; which bytes changed cannot be told"
         )),
-        _ => sound.map(|sound| format!("everything before offset {sound} decodes: {keys}")),
+        _ => walked.map(|walk| format!("everything before offset {} decodes: {keys}", walk.bytes)),
     }
 }
 

@@ -1,8 +1,11 @@
 //! `rdb-tool verify`: is this file sound, and if not, where and why.
 
-use crate::snapshot::{Stop, checksum_text, checksum_word, sound_part, walk};
+use crate::behind::Behind;
+use crate::snapshot::{
+    Stop, Walk, checksum_text, checksum_word, open, sound_part, tell_unknown, unread, walk,
+};
 use cairn_format::error::{Damage, FormatError};
-use cairn_format::rdb::{Checksum, Dialect, Options, SliceReader};
+use cairn_format::rdb::{Dialect, Options, SliceReader};
 use cairn_toolkit::outcome::damage_line;
 use cairn_toolkit::{
     Failure, Input, Outcome, Output, Progress, Verdict, escape, hint, human, json, note,
@@ -34,6 +37,9 @@ pub struct VerifyArguments {
     /// a newer version, a database above 15, values of modules
     #[arg(long = "for", value_name = "SERVER", value_parser = server)]
     server: Option<Dialect>,
+    /// Check a version that is not known as the newest known one, as far as that goes
+    #[arg(long = "try")]
+    try_version: bool,
     /// Snapshots to check; - is stdin
     #[arg(required = true)]
     files: Vec<PathBuf>,
@@ -48,13 +54,16 @@ fn server(name: &str) -> Result<Dialect, String> {
 /// Checks each file; found if any is damaged.
 pub fn verify(arguments: &VerifyArguments) -> Outcome {
     let mut out = Output::stdout();
-    let options = arguments
-        .server
-        .map_or(Options::deep(), Options::for_server);
+    let options = Options {
+        any_version: arguments.try_version,
+        ..arguments
+            .server
+            .map_or(Options::deep(), Options::for_server)
+    };
     let mut damaged = false;
     for path in &arguments.files {
-        let input = Input::open(path)?;
-        let result = check(&input, options);
+        let input = open(path)?;
+        let result = check(&input, options).and_then(|walk| refuse_more(walk, input.name()));
         damaged |= result.is_err();
         report(&input, result, arguments.json, &mut out)?;
     }
@@ -62,50 +71,61 @@ pub fn verify(arguments: &VerifyArguments) -> Outcome {
     Ok(Verdict::found_if(damaged))
 }
 
-/// What is known of a sound file.
-struct Sound {
-    dialect: Dialect,
-    checksum: Checksum,
-    keys: u64,
-    bytes: u64,
-}
-
 /// A file in memory is checked without building events, several times as fast as a walk; if that finds damage, a walk
 /// finds the same again and counts the keys before it. A pipe can be read only once, so it is walked.
-fn check(input: &Input, options: Options) -> Result<Sound, Stop> {
+fn check(input: &Input, options: Options) -> Result<Walk, Stop> {
     if let Some(bytes) = input.bytes()
-        && let Some(sound) = check_fast(input.name(), bytes, options)
+        && let Some(walk) = check_fast(input.name(), bytes, options)
     {
-        return Ok(sound);
+        return Ok(walk);
     }
-    let walk = walk(input, options, "verifying", &mut |_, _| Ok(()))?;
-    Ok(Sound {
-        dialect: walk.dialect,
-        checksum: walk.checksum,
-        keys: walk.keys,
-        bytes: walk.bytes,
-    })
+    walk(input, options, "verifying", &mut |_, _| Ok(()))
 }
 
-fn check_fast(name: &str, bytes: &[u8], options: Options) -> Option<Sound> {
+fn check_fast(name: &str, bytes: &[u8], options: Options) -> Option<Walk> {
     let progress = Progress::line();
     progress.say(format!(
         "verifying {name}, {}",
         human::bytes(bytes.len() as u64)
     ));
+    let options = Options {
+        trailing: false,
+        ..options
+    };
     let mut reader = SliceReader::from_slice(bytes, options).ok()?;
     let checksum = cairn_format::rdb::verify(&mut reader).ok()?;
-    Some(Sound {
+    let end = reader.offset();
+    let rest = bytes.get(usize::try_from(end).ok()?..)?;
+    tell_unknown(name, reader.dialect());
+    Some(Walk {
         dialect: reader.dialect(),
         checksum,
         keys: reader.records(),
-        bytes: reader.offset(),
+        bytes: end,
+        behind: Behind::look(rest, end).ok()?,
+        is_cut: false,
+    })
+}
+
+/// Bytes behind the end are a finding: whoever trusts the file should know that servers ignore them.
+fn refuse_more(walk: Walk, name: &str) -> Result<Walk, Stop> {
+    let Some(behind) = walk.behind else {
+        return Ok(walk);
+    };
+    let advice = match behind.advice(name) {
+        Some(advice) => format!("the snapshot is sound; {advice}"),
+        None => "the snapshot is sound, and servers ignore what follows it".to_owned(),
+    };
+    Err(Stop::Damage {
+        error: behind.damage(walk.keys),
+        walked: Some(walk),
+        advice: Some(advice),
     })
 }
 
 fn report(
     input: &Input,
-    result: Result<Sound, Stop>,
+    result: Result<Walk, Stop>,
     as_json: bool,
     out: &mut Output,
 ) -> Result<(), Failure> {
@@ -125,14 +145,22 @@ fn report(
         Err(Stop::Damage { error, .. }) if error.kind == Damage::Io => {
             return Err(Failure::damage(name, &error));
         }
-        Err(Stop::Damage { error, sound, keys }) => {
+        Err(Stop::Damage {
+            error,
+            walked,
+            advice,
+        }) => {
             if as_json {
-                json::write_line(out, &damage_json(name, &error, sound, keys))?;
+                json::write_line(out, &damage_json(name, &error, walked.as_ref()))?;
             }
             // What was said so far comes before what is said now, also when both go to one terminal.
             out.flush()?;
             note(&damage_line(name, &error));
-            if let Some(text) = sound_part(&error, sound, keys) {
+            let unknown = walked.filter(|walk| !walk.dialect.is_known());
+            let text = advice
+                .or_else(|| unknown.map(|walk| unread(&walk)))
+                .or_else(|| sound_part(&error, walked.as_ref()));
+            if let Some(text) = text {
                 hint(&text);
             }
         }
@@ -140,7 +168,7 @@ fn report(
     Ok(())
 }
 
-fn sound_json(name: &str, sound: &Sound) -> Value {
+fn sound_json(name: &str, sound: &Walk) -> Value {
     json!({
         "file": name,
         "sound": true,
@@ -151,8 +179,8 @@ fn sound_json(name: &str, sound: &Sound) -> Value {
     })
 }
 
-fn damage_json(name: &str, error: &FormatError, sound: Option<u64>, keys: u64) -> Value {
-    json!({
+fn damage_json(name: &str, error: &FormatError, walked: Option<&Walk>) -> Value {
+    let mut value = json!({
         "file": name,
         "sound": false,
         "kind": error.kind.name(),
@@ -160,7 +188,14 @@ fn damage_json(name: &str, error: &FormatError, sound: Option<u64>, keys: u64) -
         "db": error.db,
         "key": error.key.as_deref().map(escape::quoted_whole),
         "reason": error.what,
-        "sound_until": sound,
-        "keys_before": keys,
-    })
+        "sound_until": walked.map(|walk| walk.bytes),
+        "keys_before": walked.map_or(0, |walk| walk.keys),
+    });
+    if let (Some(behind), Some(value)) =
+        (walked.and_then(|walk| walk.behind), value.as_object_mut())
+    {
+        value.insert("bytes_behind".to_owned(), behind.bytes.into());
+        value.insert("behind".to_owned(), behind.looks.word().into());
+    }
+    value
 }

@@ -5,6 +5,7 @@
 //! | [`outcome`] | how a tool ends: exit code, error line, hints; a closed pipe is no error |
 //! | [`mod@arguments`] | clap's complaints in the words of the house |
 //! | [`input`], [`map`] | a path or `-`: mapped when it is a regular file, streamed otherwise |
+//! | [`kind`] | which tool reads a file that this one does not |
 //! | [`output`] | a file that appears whole or not at all |
 //! | [`progress`], [`table`], [`human`], [`escape`] | what numbers, keys and waiting look like |
 //! | [`json`] | the same for programs that read us |
@@ -18,6 +19,7 @@ pub mod escape;
 pub mod human;
 pub mod input;
 pub mod json;
+pub mod kind;
 pub mod map;
 pub mod outcome;
 pub mod output;

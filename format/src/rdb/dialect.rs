@@ -104,6 +104,22 @@ impl Dialect {
         self.version
     }
 
+    /// Whether the layout of this version is known.
+    pub const fn is_known(self) -> bool {
+        match self.family {
+            Family::Redis => self.version >= 1 && self.version <= Dialect::NEWEST_REDIS.version,
+            Family::Valkey => self.version == Dialect::NEWEST_VALKEY.version,
+        }
+    }
+
+    /// The newest version of the same family whose layout is known.
+    pub const fn newest_known(self) -> Dialect {
+        match self.family {
+            Family::Redis => Dialect::NEWEST_REDIS,
+            Family::Valkey => Dialect::NEWEST_VALKEY,
+        }
+    }
+
     /// Whether a reader made for `self` understands a file of `file`: older versions of the own
     /// family, and up to 11 those of the other, which are the common past.
     pub const fn reads(self, file: Dialect) -> bool {

@@ -33,4 +33,6 @@ pub use length::write_len;
 pub use object::Object;
 pub use reader::{Options, Reader, SliceReader, StreamReader, verify};
 pub use string::Text;
-pub use writer::{Unsupported, WriteError, WriteOptions, WriteResult, Writer, Written};
+pub use writer::{
+    ExpiringFields, Unsupported, WriteError, WriteOptions, WriteResult, Writer, Written,
+};

@@ -47,6 +47,8 @@ pub struct Options {
     pub databases: Option<u64>,
     /// Files that this dialect cannot read are refused.
     pub newest: Option<Dialect>,
+    /// Files of a version that nobody here knows are read as the newest known one of their family, as far as that goes.
+    pub any_version: bool,
     /// Values of modules are accepted; without, they are refused as a server without modules does.
     pub modules: bool,
 }
@@ -61,6 +63,7 @@ impl Options {
             duplicate_keys: false,
             databases: None,
             newest: None,
+            any_version: false,
             modules: true,
         }
     }
@@ -185,7 +188,7 @@ impl<R: Read> StreamReader<R> {
 
 impl<S: Source> Reader<S> {
     fn open(mut source: S, options: Options) -> Result<Self> {
-        let dialect = read_header(&mut source, options.newest)?;
+        let dialect = read_header(&mut source, options.newest, options.any_version)?;
         Ok(Reader {
             source,
             options,

@@ -43,9 +43,34 @@ pub struct WriteOptions {
     pub compress: bool,
     /// Compute the checksum; otherwise it is eight zero bytes.
     pub checksum: bool,
-    /// Write what remains of a value if a part has no place in the target (field expiries, producers of
-    /// streams), as of this time in Unix milliseconds: fields past it go. `None`: refuse such values.
-    pub lossy_at_ms: Option<i64>,
+    /// Write what remains of a stream whose producers or entries without an owner have no place in the target.
+    /// Otherwise such values are refused.
+    pub drop_parts: bool,
+    /// What becomes of hash fields that expire where the target has no field expiry. `None`: refuse such values.
+    pub expiring_fields: Option<ExpiringFields>,
+}
+
+/// What becomes of hash fields that expire where fields cannot expire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExpiringFields {
+    /// They are left out; a hash that has no others goes whole.
+    Drop,
+    /// They stay and expire no more, except those whose time has come.
+    Keep {
+        /// Unix milliseconds.
+        now_ms: i64,
+    },
+}
+
+impl ExpiringFields {
+    /// Whether a field with this expiry is written.
+    pub fn keeps(self, expire_ms: Option<i64>) -> bool {
+        match (expire_ms, self) {
+            (None, _) => true,
+            (Some(_), ExpiringFields::Drop) => false,
+            (Some(time), ExpiringFields::Keep { now_ms }) => time > now_ms,
+        }
+    }
 }
 
 impl WriteOptions {
@@ -55,7 +80,8 @@ impl WriteOptions {
             dialect,
             compress: true,
             checksum: true,
-            lossy_at_ms: None,
+            drop_parts: false,
+            expiring_fields: None,
         }
     }
 }
@@ -665,5 +691,6 @@ impl<W: Write> Writer<W> {
     }
 }
 
-const FIELD_EXPIRY: &str = "hash fields that expire";
+/// The name of hash fields that expire in [`Unsupported::what`].
+pub const FIELD_EXPIRY: &str = "hash fields that expire";
 const FIELD_EXPIRY_NEEDS: &str = "Redis 7.4 (version 12) or Valkey 9.0 (version 80)";

@@ -3,8 +3,8 @@
 use cairn_format::error::{FormatError, Result};
 use cairn_format::rdb::reader::{RawKind, Source};
 use cairn_format::rdb::{
-    Dialect, Event, Options, Reader, SliceReader, StreamReader, WriteError, WriteOptions, Writer,
-    verify,
+    Dialect, Event, ExpiringFields, Options, Reader, SliceReader, StreamReader, WriteError,
+    WriteOptions, Writer, verify,
 };
 
 use crate::aof::Chopped;
@@ -135,9 +135,13 @@ type Line = (u64, Vec<u8>, String, String);
 pub fn rewrite(bytes: &[u8]) {
     let mut steps = Steps::new(bytes);
     let target = DIALECTS[steps.below(DIALECTS.len())];
+    let (compress, lossy) = (steps.flip(), steps.flip());
     let options = WriteOptions {
-        compress: steps.flip(),
-        lossy_at_ms: steps.flip().then_some(1_700_000_000_000),
+        compress,
+        drop_parts: lossy,
+        expiring_fields: lossy.then_some(ExpiringFields::Keep {
+            now_ms: 1_700_000_000_000,
+        }),
         ..WriteOptions::new(target)
     };
     let file = file(&mut steps);

@@ -9,7 +9,11 @@ use crate::text::words::quote;
 pub(super) const SIZE: usize = 9;
 
 /// Reads the dialect; the nine bytes stay in the source.
-pub(super) fn read_header<S: Source>(source: &mut S, newest: Option<Dialect>) -> Result<Dialect> {
+pub(super) fn read_header<S: Source>(
+    source: &mut S,
+    newest: Option<Dialect>,
+    any_version: bool,
+) -> Result<Dialect> {
     let whole = source.have(SIZE)?;
     let window = source.window();
     let window = &window[..window.len().min(SIZE)];
@@ -30,7 +34,7 @@ pub(super) fn read_header<S: Source>(source: &mut S, newest: Option<Dialect>) ->
             format!("header: 9 bytes needed, {} remain", window.len()),
         ));
     }
-    let dialect = version(magic.1, &window[magic.0.len()..])?;
+    let dialect = version(magic.1, &window[magic.0.len()..], any_version)?;
     match newest {
         Some(newest) if !newest.reads(dialect) => {
             let kind = if newest.family() == Family::Redis && dialect.family() == Family::Valkey {
@@ -54,35 +58,31 @@ fn agrees(window: &[u8], magic: &[u8]) -> bool {
     window[..common] == magic[..common]
 }
 
-fn version(family: Family, digits: &[u8]) -> Result<Dialect> {
+fn version(family: Family, digits: &[u8], any: bool) -> Result<Dialect> {
     let at = (SIZE - digits.len()) as u64;
-    let number = std::str::from_utf8(digits)
-        .ok()
-        .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-    let Some(number) = number.and_then(|text| text.parse::<u16>().ok()) else {
+    let number = digits.iter().try_fold(0u16, |number, digit| {
+        digit
+            .is_ascii_digit()
+            .then(|| number * 10 + u16::from(digit - b'0'))
+    });
+    let Some(number) = number else {
         return Err(FormatError::new(
             Damage::Version,
             at,
             format!("version {} is no number", quote(digits)),
         ));
     };
-    let known = match family {
-        Family::Redis => (1..=Dialect::NEWEST_REDIS.version()).contains(&number),
-        Family::Valkey => number == Dialect::NEWEST_VALKEY.version(),
+    let dialect = match family {
+        Family::Redis => Dialect::redis(number),
+        Family::Valkey => Dialect::valkey(number),
     };
-    if !known {
-        let newest = match family {
-            Family::Redis => Dialect::NEWEST_REDIS,
-            Family::Valkey => Dialect::NEWEST_VALKEY,
-        };
+    if !any && !dialect.is_known() {
+        let newest = dialect.newest_known();
         return Err(FormatError::new(
             Damage::Version,
             at,
             format!("version {number} is unknown; the newest known is {newest}"),
         ));
     }
-    Ok(match family {
-        Family::Redis => Dialect::redis(number),
-        Family::Valkey => Dialect::valkey(number),
-    })
+    Ok(dialect)
 }

@@ -6,14 +6,15 @@
 //! | hash, zset as listpack | 16, 17 from 10 | full, types 4 and 5 or 3 |
 //! | set as listpack | 20 from 11 | full, type 2 |
 //! | zipmap, ziplist, intset | always: every later server reads them | |
-//! | hash with expiry | 24, 25 from Redis 12; 22 in Valkey 80 | refused, or without the expiries |
+//! | hash with expiry | 24, 25 from Redis 12; 22 in Valkey 80 | refused, or without those fields, or without their expiry |
 
 use std::io::Write;
 
 use super::super::event::Head;
 use super::super::object::{Blob, Hash, List, NodeKind, Object, Set, Texts, Zset};
 use super::{
-    Collection, FIELD_EXPIRY, FIELD_EXPIRY_NEEDS, WriteError, WriteResult, Writer, Written,
+    Collection, ExpiringFields, FIELD_EXPIRY, FIELD_EXPIRY_NEEDS, WriteError, WriteResult, Writer,
+    Written,
 };
 
 impl<W: Write> Writer<W> {
@@ -159,14 +160,14 @@ impl<W: Write> Writer<W> {
         Ok(Written::Whole)
     }
 
-    /// Type 4, without fields that expired before `now_ms`.
+    /// Type 4, without the fields that `lossy` leaves out.
     fn plain_hash(
         &mut self,
         head: &Head<'_>,
         hash: &Hash<'_>,
-        now_ms: Option<i64>,
+        lossy: Option<ExpiringFields>,
     ) -> WriteResult<()> {
-        let alive = |expire_ms: Option<i64>| !matches!((expire_ms, now_ms), (Some(time), Some(now)) if time <= now);
+        let alive = |expire_ms| lossy.is_none_or(|lossy| lossy.keeps(expire_ms));
         let mut count = 0;
         for field in hash.fields() {
             count += u64::from(alive(field?.expire_ms));
@@ -192,11 +193,12 @@ impl<W: Write> Writer<W> {
         };
         if !self.dialect().has_field_expiry() {
             let refused = self.unsupported(FIELD_EXPIRY, FIELD_EXPIRY_NEEDS, head.key, true);
-            let (Some(now), WriteError::Unsupported(what)) = (self.options.lossy_at_ms, &refused)
+            let (Some(lossy), WriteError::Unsupported(what)) =
+                (self.options.expiring_fields, &refused)
             else {
                 return Err(refused);
             };
-            self.plain_hash(head, hash, Some(now))?;
+            self.plain_hash(head, hash, Some(lossy))?;
             return Ok(Written::Partly(what.clone()));
         }
         if let (Hash::ExpiringListpack(blob), true) =

@@ -111,7 +111,7 @@ impl<W: Write> Writer<W> {
             return Ok(None);
         };
         match refused {
-            WriteError::Unsupported(what) if self.options.lossy_at_ms.is_some() => Ok(Some(what)),
+            WriteError::Unsupported(what) if self.options.drop_parts => Ok(Some(what)),
             refused => Err(refused),
         }
     }

@@ -1,0 +1,136 @@
+//! What a file is that a tool cannot read, by its first bytes, and what reads it instead.
+
+/// Bytes that [`FileKind::of`] wants to see.
+pub const KIND_BYTES: usize = 64;
+
+/// What the first bytes of a file say about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// No bytes at all.
+    Empty,
+    /// A snapshot, or a log that begins with one.
+    Snapshot,
+    /// A log of commands.
+    Log,
+    /// The manifest of a log in parts.
+    Manifest,
+    /// A snapshot as a server sends it to a replica: this many bytes of another line stand before it.
+    Sent(usize),
+    /// Lines of JSON.
+    Json,
+    /// Compressed; the program that undoes it.
+    Compressed(&'static str),
+    /// None of these.
+    Unknown,
+}
+
+/// Compressed files: magic, and the command that writes what is in them to its standard output.
+const COMPRESSED: [(&[u8], &str); 6] = [
+    (b"\x1f\x8b", "gzip -dc"),
+    (b"\x28\xb5\x2f\xfd", "zstd -dc"),
+    (b"\xfd7zXZ\x00", "xz -dc"),
+    (b"BZh", "bzip2 -dc"),
+    (b"\x04\x22\x4d\x18", "lz4 -dc"),
+    (b"PK\x03\x04", "unzip -p"),
+];
+
+impl FileKind {
+    /// The kind of a file that begins with `first`, which is all of it or at least [`KIND_BYTES`].
+    pub fn of(first: &[u8]) -> FileKind {
+        let begins = |magic: &[u8]| first.starts_with(magic);
+        if first.is_empty() {
+            return FileKind::Empty;
+        }
+        if begins(b"REDIS") || begins(b"VALKEY") {
+            return FileKind::Snapshot;
+        }
+        if let Some((_, undo)) = COMPRESSED.iter().find(|(magic, _)| begins(magic)) {
+            return FileKind::Compressed(undo);
+        }
+        let second = first.get(1).copied().unwrap_or_default();
+        match first[0] {
+            b'*' if second.is_ascii_digit() => FileKind::Log,
+            b'#' if begins(b"#TS:") => FileKind::Log,
+            b'$' | b'\n' => sent(first).map_or(FileKind::Unknown, FileKind::Sent),
+            b'f' if begins(b"file ") => FileKind::Manifest,
+            b'{' if second == b'"' => FileKind::Json,
+            _ => FileKind::Unknown,
+        }
+    }
+
+    /// What someone can do who gave the file called `name` to `tool`, which could not read it; nothing if the kind is one
+    /// that it reads, or unknown.
+    pub fn advice(self, tool: &str, name: &str) -> Option<String> {
+        // Standard input has no name that another command could take.
+        let name = if name == "stdin" { "FILE" } else { name };
+        Some(match self {
+            FileKind::Empty => "the file is empty".to_owned(),
+            FileKind::Snapshot => return None,
+            FileKind::Log | FileKind::Manifest if tool == "aof-tool" => return None,
+            FileKind::Log => format!(
+                "this is a log of commands: `aof-tool check {name}` looks at it, and `aof-tool rewrite --form snapshot -o whole.rdb {name}` makes a snapshot of it"
+            ),
+            FileKind::Manifest => {
+                format!(
+                    "this is the manifest of a log: `aof-tool check {name}` looks at all its parts"
+                )
+            }
+            FileKind::Sent(before) => format!(
+                "this is what a server sends to a replica: the snapshot begins behind the first line, `tail -c +{} {name} | {tool} ... -` reads it",
+                before + 1
+            ),
+            FileKind::Json => "this is JSON, which the tools write and do not read".to_owned(),
+            FileKind::Compressed(undo) => {
+                format!(
+                    "the file is compressed: `{undo} {name} | {tool} ... -` reads what is in it"
+                )
+            }
+            FileKind::Unknown => return None,
+        })
+    }
+}
+
+/// Bytes before the snapshot of a reply to SYNC: `$LENGTH` or `$EOF:` and a mark, perhaps after newlines that keep the link alive.
+fn sent(first: &[u8]) -> Option<usize> {
+    let newlines = first.iter().take_while(|byte| **byte == b'\n').count();
+    let line = &first[newlines..];
+    let end = line.iter().position(|byte| *byte == b'\n')? + 1;
+    let head = line[..end].trim_ascii_end().strip_prefix(b"$")?;
+    let is_length = !head.is_empty() && head.iter().all(u8::is_ascii_digit);
+    let magic = &line[end..];
+    let is_snapshot = magic.starts_with(b"REDIS") || magic.starts_with(b"VALKEY");
+    ((is_length || head.starts_with(b"EOF:")) && is_snapshot).then_some(newlines + end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_bytes_tell_the_kind() {
+        let mark = [&b"$EOF:"[..], &[b'a'; 40], b"\r\nREDIS0011"].concat();
+        for (first, kind) in [
+            (&b""[..], FileKind::Empty),
+            (b"REDIS0011", FileKind::Snapshot),
+            (b"VALKEY080", FileKind::Snapshot),
+            (b"*2\r\n$6\r\nSELECT\r\n", FileKind::Log),
+            (b"#TS:1700000000\r\n", FileKind::Log),
+            (
+                b"file appendonly.aof.1.base.rdb seq 1 type b\n",
+                FileKind::Manifest,
+            ),
+            (b"$65\r\nREDIS0011", FileKind::Sent(5)),
+            (b"\n\n$65\r\nREDIS0011", FileKind::Sent(7)),
+            (&mark, FileKind::Sent(47)),
+            (b"{\"db\":0,", FileKind::Json),
+            (b"\x1f\x8b\x08\x00", FileKind::Compressed("gzip -dc")),
+            (b"$", FileKind::Unknown),
+            (b"$6\r\nSELECT\r\n", FileKind::Unknown),
+            (b"*", FileKind::Unknown),
+            (b"\n", FileKind::Unknown),
+            (b"hello", FileKind::Unknown),
+        ] {
+            assert_eq!(FileKind::of(first), kind, "{}", first.escape_ascii());
+        }
+    }
+}
