@@ -211,6 +211,34 @@ fn a_watched_key_that_expires_fails_one_exec_only() {
     }
 }
 
+/// SWAPDB touches a watched key when there is one on either side, before or after; one whose time has come is none.
+#[test]
+fn a_swap_touches_no_key_that_was_and_is_not_there() {
+    let swapped = |here: &str, there: &str, after: &[&str]| {
+        let mut bench = Bench::new();
+        for line in ["SELECT 1", there, "SELECT 0", here] {
+            bench.line(line);
+        }
+        bench.line("WATCH k");
+        bench.sleep_ms(2);
+        for line in after.iter().chain(&["SWAPDB 0 1", "MULTI", "PING"]) {
+            bench.line(line);
+        }
+        bench.line("EXEC")
+    };
+    let (stale, fresh, none) = ("SET k v PX 1", "SET k v", "PING");
+    let done = "*1\r\n+PONG\r\n";
+    assert_eq!(swapped(none, none, &[]), done);
+    assert_eq!(swapped(none, stale, &[]), done);
+    assert_eq!(swapped(none, fresh, &[]), "*-1\r\n");
+    assert_eq!(swapped(fresh, none, &[]), "*-1\r\n");
+    assert_eq!(swapped(fresh, stale, &[]), "*-1\r\n");
+    // It was there when it was watched.
+    assert_eq!(swapped(stale, none, &[]), "*-1\r\n");
+    assert_eq!(swapped(stale, stale, &[]), "*-1\r\n");
+    assert_eq!(swapped(stale, stale, &["UNWATCH", "WATCH k"]), done);
+}
+
 /// CLIENT REPLY OFF and SKIP hold for what a wait answers at its end.
 #[test]
 fn who_wants_no_reply_gets_none() {

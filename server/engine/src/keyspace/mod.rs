@@ -600,7 +600,7 @@ impl Keyspace {
         removed
     }
 
-    /// Exchanges two databases; watched keys that exist in either are touched.
+    /// Exchanges two databases; watched keys that exist in either are touched. A key whose time has come does not exist.
     pub fn swap(&mut self, a: usize, b: usize) {
         self.touch_swapped(a, b);
         self.touch_swapped(b, a);
@@ -623,13 +623,17 @@ impl Keyspace {
     }
 
     fn touch_swapped(&mut self, watched: usize, other: usize) {
+        let selected = self.current;
         for key in self.keys_of_interest(watched) {
-            let hash = self.hasher.hash(&key);
-            let exists = |db: usize| self.dbs[db].keys.find(hash, &key).is_some();
-            if exists(watched) || exists(other) {
+            let exists = [watched, other].map(|db| {
+                self.select(db);
+                self.find(&key).is_some()
+            });
+            if exists.contains(&true) {
                 self.touch_watchers(watched, &key);
             }
         }
+        self.select(selected);
     }
 
     /// While a child shares the memory, tables grow only when they must.
