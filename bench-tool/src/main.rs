@@ -9,6 +9,7 @@
 //! | [`worker`] | one thread: an event loop over its clients |
 //! | [`budget`] | how many requests remain and when the measuring starts and ends |
 //! | [`tally`] | times and errors counted |
+//! | [`ending`] | whether all was done that was asked for |
 //! | [`report`] | the tally as a table and as JSON |
 //! | [`random`] | the seeded generator behind `{rand:N}` and `{data:N}` |
 //!
@@ -21,6 +22,7 @@
 
 mod budget;
 mod client;
+mod ending;
 mod options;
 mod random;
 mod report;

@@ -13,12 +13,14 @@ pub const EXAMPLES: &str = "\
 Examples:
   bench-tool run --port 6379 --clients 50 --pipeline 16 --requests 1000000 --command \"SET key:{rand:1000000} {data:64}\"
   bench-tool run --command \"GET key:{rand:1000}\" --weight 9 --command \"SET key:{rand:1000} {data:100}\" --weight 1
+  bench-tool run --command \"HSET user:{=id:rand:1000} id {=id}\"
   bench-tool run --rate 20000 --duration 30 --warmup 5 --command \"GET key:{rand:1000}\" --json result.json
 
 Places in a command:
   {rand:N}   a random number from 0 to N-1
   {seq}      0, 1, 2 ... over all clients
   {data:N}   N random letters and digits
+  {=NAME:rand:N}, {=NAME:seq}, {=NAME:data:N}   the same, and {=NAME} behind it in the command is the same value again
   Words are quoted as in redis-cli. Other braces stay as they are.
 
 Exit status: 0 all well, 1 the server answered with errors, 2 the run could not be done or connections were lost.";

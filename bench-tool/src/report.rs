@@ -1,6 +1,7 @@
 //! The result of a run, for people and for programs.
 
 use crate::budget::Marks;
+use crate::ending::Ending;
 use crate::options::Plan;
 use crate::tally::Tally;
 use cairn_toolkit::table::Side;
@@ -17,16 +18,18 @@ const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), 
 pub struct Report<'a> {
     plan: &'a Plan,
     tally: &'a Tally,
+    ending: Ending,
     seconds: f64,
 }
 
 impl<'a> Report<'a> {
     /// The time of a run goes from the end of the warm-up to the last reply.
-    pub fn new(plan: &'a Plan, tally: &'a Tally, marks: &Marks) -> Report<'a> {
+    pub fn new(plan: &'a Plan, tally: &'a Tally, marks: &Marks, ending: Ending) -> Report<'a> {
         let seconds = tally.last_reply.saturating_sub(marks.measure_from) as f64 / 1e9;
         Report {
             plan,
             tally,
+            ending,
             seconds,
         }
     }
@@ -80,6 +83,9 @@ impl<'a> Report<'a> {
             self.seconds,
             human::count(self.rate().round() as u64)
         )?;
+        if self.ending.early {
+            writeln!(out, "{}", self.early())?;
+        }
         writeln!(out)?;
         self.table().write_to(out, 0)?;
         if tally.error_count() > 0 {
@@ -92,6 +98,25 @@ impl<'a> Report<'a> {
             self.errors().write_to(out, 2)?;
         }
         Ok(())
+    }
+
+    /// What a run that ended early did not do.
+    fn early(&self) -> String {
+        let Ending {
+            after_s, unsent, ..
+        } = self.ending;
+        let of = match self.plan.duration {
+            Some(duration) => format!(" of {}", duration.as_secs_f64()),
+            None => String::new(),
+        };
+        let unsent = match unsent {
+            Some(unsent) => format!(
+                "; {} never sent, and no time below tells of them",
+                human::plural(unsent, "request was", "requests were")
+            ),
+            None => String::new(),
+        };
+        format!("the run ended early, after {after_s:.2}{of} s{unsent}")
     }
 
     fn table(&self) -> Table {
@@ -161,6 +186,10 @@ impl<'a> Report<'a> {
             "loop": if plan.rate.is_some() { "open" } else { "closed" },
             "latency_from": if plan.rate.is_some() { "schedule" } else { "send" },
             "rate": plan.rate,
+            "requests": (plan.requests != u64::MAX).then_some(plan.requests),
+            "duration_s": plan.duration.map(|duration| duration.as_secs_f64()),
+            "ended_early": self.ending.early,
+            "ended_after_s": self.ending.after_s,
             "replies": tally.replies(),
             "elapsed_s": self.seconds,
             "throughput_rps": self.rate(),
@@ -169,6 +198,7 @@ impl<'a> Report<'a> {
             "errors_by_word": errors,
             "connections_lost": tally.lost_count(),
             "requests_unanswered": tally.unanswered,
+            "requests_unsent": self.ending.unsent,
             "commands": commands,
         })
     }

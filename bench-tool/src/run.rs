@@ -2,6 +2,7 @@
 
 use crate::budget::{Budget, Marks};
 use crate::client::connect_all;
+use crate::ending::Ending;
 use crate::options::Plan;
 use crate::random::Random;
 use crate::report::Report;
@@ -56,9 +57,11 @@ pub fn run(plan: Plan) -> Outcome {
         collect(workers, plan.commands.len())
     })
     .map_err(|error| Failure::io("event loop", &error))?;
-    let report = Report::new(&plan, &tally, &shared.marks);
+    let stopped = shared.budget.stop.load(Relaxed);
+    let ending = Ending::new(&plan, &tally, &shared.marks, stopped);
+    let report = Report::new(&plan, &tally, &shared.marks, ending);
     report.write(json)?;
-    verdict(&plan, &tally)
+    verdict(&plan, &tally, ending)
 }
 
 fn with_sums(plan: &Plan) -> Vec<(Template, u64)> {
@@ -116,7 +119,7 @@ fn collect(
     Ok(all)
 }
 
-fn verdict(plan: &Plan, tally: &Tally) -> Outcome {
+fn verdict(plan: &Plan, tally: &Tally, ending: Ending) -> Outcome {
     for (why, count) in &tally.lost {
         note(&format!(
             "{}: {} of {} connections ended: {why}",
@@ -128,9 +131,13 @@ fn verdict(plan: &Plan, tally: &Tally) -> Outcome {
     match tally.lost_count() {
         0 => Ok(Verdict::found_if(tally.error_count() > 0)),
         _ => Err(Failure::new(format!(
-            "{}: {} without a reply; the numbers are those of the others",
+            "{}: {} without a reply{}; the numbers are those of the others",
             plan.target.address,
-            human::plural(tally.unanswered, "request stayed", "requests stayed")
+            human::plural(tally.unanswered, "request stayed", "requests stayed"),
+            match ending.unsent.filter(|unsent| *unsent > 0) {
+                Some(unsent) => format!(" and {} never sent", human::plural(unsent, "was", "were")),
+                None => String::new(),
+            }
         ))),
     }
 }

@@ -8,6 +8,8 @@
 //!   Raw  "$8\r\n"  Data(8)  "\r\n"
 //! ```
 //!
+//! `{=NAME:rand:1000}` also keeps what it wrote, and `{=NAME}` behind it writes the same again.
+//!
 //! Other braces stay as they are, because hash tags (`{user}:1`) are written with them.
 
 use crate::random::Random;
@@ -40,7 +42,14 @@ enum Piece {
     Rand(u64),
     Seq,
     Data(usize),
+    /// Writes a piece and keeps its bytes under this number.
+    Keep(usize, Box<Piece>),
+    /// Writes what was kept under this number.
+    Again(usize),
 }
+
+/// Names of values that are used more than once in a command; the place in the list is the number in its pieces.
+type Names = Vec<String>;
 
 /// Where the changing parts come from: one for each thread.
 #[derive(Debug)]
@@ -48,6 +57,8 @@ pub struct Filler {
     pub(crate) random: Random,
     pool: std::sync::Arc<[u8]>,
     arg: Vec<u8>,
+    /// What the command under way keeps.
+    kept: Vec<Vec<u8>>,
 }
 
 impl Filler {
@@ -57,7 +68,16 @@ impl Filler {
             random,
             pool,
             arg: Vec::new(),
+            kept: Vec::new(),
         }
+    }
+
+    fn keep(&mut self, number: usize, bytes: &[u8]) {
+        if self.kept.len() <= number {
+            self.kept.resize(number + 1, Vec::new());
+        }
+        self.kept[number].clear();
+        self.kept[number].extend_from_slice(bytes);
     }
 
     fn data(&mut self, len: usize) -> std::ops::Range<usize> {
@@ -90,10 +110,11 @@ impl Template {
         if words.is_empty() {
             return Err("a command is empty".to_owned());
         }
-        let mut parts = Vec::new();
+        let (mut parts, mut names) = (Vec::new(), Names::new());
         write_command_header(raw(&mut parts), words.len());
         for word in &words {
-            let pieces = pieces(word).map_err(|what| format!("command {text:?}: {what}"))?;
+            let pieces =
+                pieces(word, &mut names).map_err(|what| format!("command {text:?}: {what}"))?;
             push_argument(&mut parts, pieces);
         }
         Ok(Template {
@@ -111,7 +132,7 @@ impl Template {
     pub fn uses_seq(&self) -> bool {
         self.parts
             .iter()
-            .any(|part| matches!(part, Part::Arg(pieces) if pieces.contains(&Piece::Seq)))
+            .any(|part| matches!(part, Part::Arg(pieces) if pieces.iter().any(Piece::uses_seq)))
     }
 
     /// Appends the next request. `seq` is the number for `{seq}`.
@@ -141,13 +162,7 @@ impl Template {
             Part::Arg(pieces) => pieces.as_slice(),
             _ => &[],
         });
-        let in_args = in_args.map(|piece| {
-            if let Piece::Data(len) = piece {
-                *len
-            } else {
-                0
-            }
-        });
+        let in_args = in_args.map(Piece::data_len);
         let alone = self
             .parts
             .iter()
@@ -161,7 +176,23 @@ impl Piece {
         match self {
             Piece::Text(text) => Some(text.len()),
             Piece::Data(len) => Some(*len),
-            Piece::Rand(_) | Piece::Seq => None,
+            Piece::Rand(_) | Piece::Seq | Piece::Keep(..) | Piece::Again(_) => None,
+        }
+    }
+
+    fn uses_seq(&self) -> bool {
+        match self {
+            Piece::Seq => true,
+            Piece::Keep(_, piece) => piece.uses_seq(),
+            _ => false,
+        }
+    }
+
+    fn data_len(&self) -> usize {
+        match self {
+            Piece::Data(len) => *len,
+            Piece::Keep(_, piece) => piece.data_len(),
+            _ => 0,
         }
     }
 
@@ -172,6 +203,12 @@ impl Piece {
                 let range = filler.data(*len);
                 return arg.extend_from_slice(&filler.pool[range]);
             }
+            Piece::Keep(number, piece) => {
+                let start = arg.len();
+                piece.write(arg, filler, seq);
+                return filler.keep(*number, &arg[start..]);
+            }
+            Piece::Again(number) => return arg.extend_from_slice(&filler.kept[*number]),
             Piece::Rand(bound) => filler.random.below(*bound),
             Piece::Seq => seq,
         };
@@ -200,18 +237,22 @@ fn push_argument(parts: &mut Vec<Part>, pieces: Vec<Piece>) {
         match piece {
             Piece::Data(len) => parts.push(Part::Data(len)),
             Piece::Text(text) => raw(parts).extend_from_slice(&text),
-            Piece::Rand(_) | Piece::Seq => unreachable!("these have no fixed length"),
+            Piece::Rand(_) | Piece::Seq | Piece::Keep(..) | Piece::Again(_) => {
+                unreachable!("these have no fixed length")
+            }
         }
     }
     raw(parts).extend_from_slice(b"\r\n");
 }
 
-fn pieces(word: &[u8]) -> Result<Vec<Piece>, String> {
+fn pieces(word: &[u8], names: &mut Names) -> Result<Vec<Piece>, String> {
     let mut pieces = Vec::new();
     let (mut plain, mut at) = (0, 0);
     while at < word.len() {
         let place = match (word[at], word[at..].iter().position(|&byte| byte == b'}')) {
-            (b'{', Some(len)) => place(&word[at + 1..at + len])?.map(|piece| (piece, at + len + 1)),
+            (b'{', Some(len)) => {
+                place(&word[at + 1..at + len], names)?.map(|piece| (piece, at + len + 1))
+            }
             _ => None,
         };
         match place {
@@ -232,10 +273,43 @@ fn pieces(word: &[u8]) -> Result<Vec<Piece>, String> {
 }
 
 /// What stands between braces, if it is one of our places.
-fn place(inner: &[u8]) -> Result<Option<Piece>, String> {
+fn place(inner: &[u8], names: &mut Names) -> Result<Option<Piece>, String> {
     let Ok(inner) = std::str::from_utf8(inner) else {
         return Ok(None);
     };
+    match inner.strip_prefix('=') {
+        Some(named) => named_place(named, names).map(Some),
+        None => plain_place(inner),
+    }
+}
+
+/// `NAME:PLACE` keeps a value, `NAME` alone writes it again.
+fn named_place(named: &str, names: &mut Names) -> Result<Piece, String> {
+    let (name, inner) = named
+        .split_once(':')
+        .map_or((named, None), |(name, inner)| (name, Some(inner)));
+    let number = names.iter().position(|known| known == name);
+    match (inner, number) {
+        (None, Some(number)) => Ok(Piece::Again(number)),
+        (None, None) => Err(format!(
+            "{{={name}}} stands before the place that makes it, as in {{={name}:rand:100}}"
+        )),
+        (Some(_), Some(_)) => Err(format!(
+            "{{={named}}}: {name} has a value already; {{={name}}} writes it again"
+        )),
+        (Some(inner), None) => match plain_place(inner)? {
+            Some(piece) => {
+                names.push(name.to_owned());
+                Ok(Piece::Keep(names.len() - 1, Box::new(piece)))
+            }
+            None => Err(format!(
+                "{{={named}}}: {inner} is none of rand:N, seq and data:N"
+            )),
+        },
+    }
+}
+
+fn plain_place(inner: &str) -> Result<Option<Piece>, String> {
     let (name, number) = inner
         .split_once(':')
         .map_or((inner, None), |(name, number)| (name, Some(number)));
@@ -296,6 +370,34 @@ mod tests {
     }
 
     #[test]
+    fn a_named_value_is_the_same_wherever_it_stands_and_another_in_the_next_command() {
+        let text = "HSET user:{=id:rand:1000000} id {=id} x{=d:data:9}y {=d} n{=n:seq} {=n}";
+        let template = Template::parse(text).unwrap();
+        assert!(template.uses_seq());
+        let mut random = Random::new(1);
+        let pool = data_pool(std::slice::from_ref(&template), &mut random);
+        let mut filler = Filler::new(random, pool);
+        let mut ids = Vec::new();
+        for seq in 0..20 {
+            let mut out = Vec::new();
+            template.write(&mut out, &mut filler, seq);
+            let text = String::from_utf8(out).unwrap();
+            let words: Vec<&str> = text.split("\r\n").skip(2).step_by(2).collect();
+            assert_eq!(words[1], format!("user:{}", words[3]), "{text}");
+            assert_eq!(words[4], format!("x{}y", words[5]), "{text}");
+            assert_eq!(words[5].len(), 9);
+            assert_eq!(
+                (words[6], words[7]),
+                (&*format!("n{seq}"), &*seq.to_string())
+            );
+            ids.push(words[3].to_owned());
+        }
+        ids.sort();
+        ids.dedup();
+        assert!(ids.len() > 15, "{ids:?}");
+    }
+
+    #[test]
     fn hash_tags_stay_and_mistakes_are_told() {
         assert_eq!(
             written("GET {user}:{seq}", 1),
@@ -309,6 +411,12 @@ mod tests {
             "GET {rand:x}",
             "SET k {data:999999999999}",
             "GET {seq:4}",
+            "GET {=a}",
+            "MSET {=a} 1 {=a:rand:5} 2",
+            "MSET {=a:rand:5} 1 {=a:rand:5} 2",
+            "GET {=a:rand:0}",
+            "GET {=a:what}",
+            "GET {=a:=b:seq}",
             "GET \"x",
         ] {
             assert!(Template::parse(wrong).is_err(), "{wrong}");

@@ -268,6 +268,83 @@ fn a_lost_connection_is_told_and_gives_exit_2() {
     );
 }
 
+/// Two connections, and the server closes both after 200 requests of a schedule that means 600.
+#[test]
+fn a_run_that_loses_all_connections_says_what_it_did_not_do() {
+    let closing = |n: u64, _: &[&[u8]]| (n < 200).then(|| b"+OK\r\n".to_vec());
+    let words = ["-c", "2", "-P", "1", "--command", "GET k"];
+    let open = ["--rate", "200", "-d", "3"];
+    let server = Responder::start(closing);
+    let (code, json, stderr) = run(server.port, &[&words[..], &open].concat());
+    assert_eq!(code, 2, "{stderr}");
+    assert_eq!(
+        (&json["connections_lost"], &json["ended_early"]),
+        (&2.into(), &true.into())
+    );
+    let number = |name: &str| json[name].as_u64().unwrap();
+    assert_eq!(number("replies"), 200);
+    assert_eq!(number("requests_unanswered"), 2);
+    assert_eq!(number("requests_unsent"), 398, "{json}");
+    assert_eq!(json["duration_s"], 3.0);
+    assert!(json["ended_after_s"].as_f64().unwrap() < 3.0, "{json}");
+    assert!(
+        stderr.contains("2 requests stayed without a reply and 398 were never sent"),
+        "{stderr}"
+    );
+    let server = Responder::start(closing);
+    let port = server.port.to_string();
+    let text = bench(&[&["run", "--port", &port], &words[..], &open].concat()).stdout;
+    let text = String::from_utf8(text).unwrap();
+    assert!(
+        text.contains("the run ended early, after ")
+            && text.contains(" of 3 s; 398 requests were never sent"),
+        "{text}"
+    );
+
+    // A closed loop of so many requests knows what is missing; one of so many seconds does not, but that it ended early.
+    let server = Responder::start(closing);
+    let (_, json, _) = run(server.port, &[&words[..], &["-n", "1000"]].concat());
+    assert_eq!(
+        (&json["requests"], &json["requests_unsent"]),
+        (&1000.into(), &798.into())
+    );
+    assert_eq!(
+        (&json["ended_early"], &json["duration_s"]),
+        (&true.into(), &Value::Null)
+    );
+    let server = Responder::start(closing);
+    let (_, json, _) = run(server.port, &[&words[..], &["-d", "60"]].concat());
+    assert_eq!(
+        (&json["requests_unsent"], &json["ended_early"]),
+        (&Value::Null, &true.into())
+    );
+}
+
+#[test]
+fn a_run_that_does_all_it_should_has_nothing_unsent() {
+    for (words, unsent) in [
+        (&["-n", "300"][..], Value::from(0)),
+        (&["-d", "0.3", "--rate", "500"], Value::from(0)),
+        (
+            &["-d", "0.3", "--rate", "500", "-n", "40", "--warmup", "0.1"],
+            Value::from(0),
+        ),
+        (&["-d", "0.3"], Value::Null),
+    ] {
+        let server = Responder::start(ok);
+        let (code, json, stderr) = run(
+            server.port,
+            &[words, &["-c", "3", "--command", "PING"]].concat(),
+        );
+        assert_eq!((code, stderr.as_str()), (0, ""), "{words:?}");
+        assert_eq!(
+            (&json["requests_unsent"], &json["ended_early"]),
+            (&unsent, &false.into()),
+            "{words:?}"
+        );
+    }
+}
+
 #[test]
 fn bytes_that_are_no_reply_and_silence_end_the_run() {
     let server = Responder::start(|_, _| Some(b"HTTP/1.1 400 Bad Request\r\n".to_vec()));
@@ -354,6 +431,44 @@ fn an_open_loop_does_not_hide_a_stall() {
     assert!(
         closed["latency_us"]["max"].as_f64().unwrap() > 400_000.0,
         "{closed}"
+    );
+}
+
+/// With one request on its way at a time nothing can be sent while the server stalls. What fell due meanwhile goes out late, and its time
+/// runs from the moment when it was due: counted from the send, all but one of these requests would look fast.
+#[test]
+fn an_open_loop_counts_from_the_due_moment_also_where_nothing_could_be_sent() {
+    let server = Responder::start(|n, _| {
+        if n == 100 {
+            thread::sleep(Duration::from_millis(600));
+        }
+        Some(b"+OK\r\n".to_vec())
+    });
+    let (code, json, stderr) = run(
+        server.port,
+        &[
+            "-n",
+            "1000",
+            "-c",
+            "1",
+            "-P",
+            "1",
+            "--rate",
+            "1000",
+            "--command",
+            "PING",
+        ],
+    );
+    assert_eq!(
+        (code, &json["replies"]),
+        (0, &Value::from(1000)),
+        "{stderr}"
+    );
+    // 600 of 1,000 fell due in the stall, one a millisecond, and 300 of them waited for 300 ms and more.
+    let latency = |name: &str| json["latency_us"][name].as_f64().unwrap();
+    assert!(
+        latency("p90") > 300_000.0 && latency("p50") > 50_000.0,
+        "{json}"
     );
 }
 
