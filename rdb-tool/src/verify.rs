@@ -1,6 +1,7 @@
 //! `rdb-tool verify`: is this file sound, and if not, where and why.
 
 use crate::behind::Behind;
+use crate::cross::{self, Agreement};
 use crate::snapshot::{
     Stop, Walk, checksum_text, checksum_word, open, sound_part, tell_unknown, unread, walk,
 };
@@ -21,6 +22,7 @@ Examples:
   rdb-tool verify dump.rdb
   rdb-tool verify --json backups/*.rdb
   rdb-tool verify --for redis-7.2 dump.rdb
+  rdb-tool verify --cross-check dump.rdb
   zcat dump.rdb.gz | rdb-tool verify -
 
 Checks the structure, every packed value entry by entry, and the checksum. Exit status: 0 sound,
@@ -40,6 +42,10 @@ pub struct VerifyArguments {
     /// Check a version that is not known as the newest known one, as far as that goes
     #[arg(long = "try")]
     try_version: bool,
+    /// Ask two other implementations, too: the crate lzf for each compressed string, crc64 for the checksum. Reads the
+    /// file once more, so it must be a file and no pipe
+    #[arg(long)]
+    cross_check: bool,
     /// Snapshots to check; - is stdin
     #[arg(required = true)]
     files: Vec<PathBuf>,
@@ -64,8 +70,12 @@ pub fn verify(arguments: &VerifyArguments) -> Outcome {
     for path in &arguments.files {
         let input = open(path)?;
         let result = check(&input, options).and_then(|walk| refuse_more(walk, input.name()));
-        damaged |= result.is_err();
-        report(&input, result, arguments.json, &mut out)?;
+        let agreement = match &result {
+            Ok(walk) if arguments.cross_check => Some(cross::check(&input, walk)?),
+            _ => None,
+        };
+        damaged |= result.is_err() || agreement.as_ref().is_some_and(Agreement::is_broken);
+        report(&input, result, agreement, arguments.json, &mut out)?;
     }
     out.finish()?;
     Ok(Verdict::found_if(damaged))
@@ -126,20 +136,30 @@ fn refuse_more(walk: Walk, name: &str) -> Result<Walk, Stop> {
 fn report(
     input: &Input,
     result: Result<Walk, Stop>,
+    agreement: Option<Agreement>,
     as_json: bool,
     out: &mut Output,
 ) -> Result<(), Failure> {
     let name = input.name();
     match result {
-        Ok(sound) if as_json => json::write_line(out, &sound_json(name, &sound))?,
-        Ok(sound) => writeln!(
-            out,
-            "{name}: sound, {}, {}, {}, {}",
-            sound.dialect,
-            human::plural(sound.keys, "key", "keys"),
-            human::bytes(sound.bytes),
-            checksum_text(sound.checksum)
-        )?,
+        Ok(sound) => {
+            match as_json {
+                true => json::write_line(out, &sound_json(name, &sound, agreement.as_ref()))?,
+                false => writeln!(
+                    out,
+                    "{name}: sound, {}, {}, {}, {}{}",
+                    sound.dialect,
+                    human::plural(sound.keys, "key", "keys"),
+                    human::bytes(sound.bytes),
+                    checksum_text(sound.checksum),
+                    agreement.as_ref().map_or(String::new(), Agreement::text)
+                )?,
+            }
+            if let Some(agreement) = agreement.filter(Agreement::is_broken) {
+                out.flush()?;
+                agreement.tell(name);
+            }
+        }
         Err(Stop::Failed(failure)) => return Err(failure),
         // The system could not read: that says nothing about the file.
         Err(Stop::Damage { error, .. }) if error.kind == Damage::Io => {
@@ -168,15 +188,19 @@ fn report(
     Ok(())
 }
 
-fn sound_json(name: &str, sound: &Walk) -> Value {
-    json!({
+fn sound_json(name: &str, sound: &Walk, agreement: Option<&Agreement>) -> Value {
+    let mut value = json!({
         "file": name,
         "sound": true,
         "version": sound.dialect.version(),
         "keys": sound.keys,
         "bytes": sound.bytes,
         "checksum": checksum_word(sound.checksum),
-    })
+    });
+    if let (Some(agreement), Some(value)) = (agreement, value.as_object_mut()) {
+        value.insert("cross_check".to_owned(), agreement.json());
+    }
+    value
 }
 
 fn damage_json(name: &str, error: &FormatError, walked: Option<&Walk>) -> Value {

@@ -140,3 +140,52 @@ fn what_a_server_cannot_load_is_found_only_when_asked() {
     ]);
     assert_eq!(code(&output), 1, "{}", stderr(&output));
 }
+
+#[test]
+fn other_implementations_agree_on_every_golden_snapshot() {
+    let files = all_golden();
+    let words = ["verify".into(), "--cross-check".into(), "--json".into()];
+    let output = run(&[&words, &files[..]].concat());
+    assert_eq!((code(&output), stderr(&output).as_str()), (0, ""));
+    let mut strings = 0;
+    for line in stdout(&output).lines() {
+        let found: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(found["cross_check"]["disagreements"], 0, "{line}");
+        strings += found["cross_check"]["strings"].as_u64().unwrap();
+    }
+    assert!(
+        strings > 400,
+        "only {strings} compressed strings in all golden files"
+    );
+}
+
+/// Damage is damage as without it, and no bytes make the other code end the tool.
+#[test]
+fn hostile_files_are_judged_as_without_a_cross_check() {
+    for entry in std::fs::read_dir(testdata().join("bad")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "rdb") {
+            continue;
+        }
+        let plain = run(&["verify".as_ref(), path.as_os_str()]);
+        let crossed = run(&[
+            "verify".as_ref(),
+            "--cross-check".as_ref(),
+            path.as_os_str(),
+        ]);
+        assert_eq!(code(&plain), code(&crossed), "{}", path.display());
+        assert_eq!(stderr(&plain), stderr(&crossed), "{}", path.display());
+    }
+}
+
+#[test]
+fn a_pipe_cannot_be_cross_checked() {
+    let bytes = std::fs::read(common::golden("redis-7.2.4/all.rdb")).unwrap();
+    let output = run_piped(&["verify", "--cross-check", "-"], &bytes);
+    assert_eq!(code(&output), 2);
+    assert!(
+        stderr(&output).contains("which a pipe cannot give"),
+        "{}",
+        stderr(&output)
+    );
+}

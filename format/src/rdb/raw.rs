@@ -40,6 +40,83 @@ pub trait Source {
     fn reread(&self, offset: u64) -> &[u8];
     /// Adds all but the last `tail` bytes of the window to the checksum; only for reporting damage, as the sum is then spent.
     fn checksum_before(&mut self, tail: usize) -> u64;
+    /// Told of each compressed string as it is passed: where in the window its compressed bytes stand, and the length that
+    /// it claims for the string. Most sources have nothing to do with it.
+    #[inline]
+    fn packed(&mut self, _place: Range<usize>, _len: u64) {}
+}
+
+/// A compressed string on its way past a [`Watched`] source.
+#[derive(Clone, Copy, Debug)]
+pub struct Packed<'a> {
+    /// Absolute offset of the compressed bytes.
+    pub offset: u64,
+    /// The compressed bytes.
+    pub bytes: &'a [u8],
+    /// The length that is claimed for the string.
+    pub len: u64,
+}
+
+/// A whole file in memory, each compressed string of which is shown to somebody.
+#[derive(Debug)]
+pub struct Watched<'a, F> {
+    inner: SliceSource<'a>,
+    watch: F,
+}
+
+impl<'a, F: FnMut(Packed<'a>)> Watched<'a, F> {
+    pub(crate) fn new(bytes: &'a [u8], checksum: bool, watch: F) -> Self {
+        Watched {
+            inner: SliceSource::new(bytes, checksum),
+            watch,
+        }
+    }
+}
+
+impl<'a, F: FnMut(Packed<'a>)> Source for Watched<'a, F> {
+    fn have(&mut self, count: usize) -> Result<bool> {
+        self.inner.have(count)
+    }
+
+    fn window(&self) -> &[u8] {
+        self.inner.window()
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.inner.consume(count);
+    }
+
+    fn offset(&self) -> u64 {
+        self.inner.offset()
+    }
+
+    fn known_rest(&self) -> Option<u64> {
+        self.inner.known_rest()
+    }
+
+    fn checksum(&mut self) -> u64 {
+        self.inner.checksum()
+    }
+
+    fn can_reread(&self) -> bool {
+        self.inner.can_reread()
+    }
+
+    fn reread(&self, offset: u64) -> &[u8] {
+        self.inner.reread(offset)
+    }
+
+    fn checksum_before(&mut self, tail: usize) -> u64 {
+        self.inner.checksum_before(tail)
+    }
+
+    fn packed(&mut self, place: Range<usize>, len: u64) {
+        let at = self.inner.at;
+        if let Some(bytes) = self.inner.bytes.get(at + place.start..at + place.end) {
+            let offset = (at + place.start) as u64;
+            (self.watch)(Packed { offset, bytes, len });
+        }
+    }
 }
 
 /// A whole file in memory.
@@ -441,7 +518,10 @@ impl<'s, S: Source> Scan<'s, S> {
                     self.at = start;
                     return Err(self.error(Damage::Lzf, format!("{what}: {text}")));
                 }
-                self.sized(packed, start, what)
+                let from = self.at;
+                self.sized(packed, start, what)?;
+                self.source.packed(from..self.at, len);
+                Ok(())
             }
             Prefix::Special(form) => {
                 self.at = start;

@@ -17,8 +17,8 @@ use std::io::Read;
 use super::dialect::{Dialect, Family};
 use super::event::{Checksum, Event, Located};
 use super::opcode::{self, TypeInfo};
+pub use super::raw::{Packed, SliceSource, Source, StreamSource, Watched};
 use super::raw::{Parts, Scan};
-pub use super::raw::{SliceSource, Source, StreamSource};
 use super::{decode, object};
 use crate::cursor::Cursor;
 use crate::error::{Damage, FormatError, Result};
@@ -167,6 +167,16 @@ impl<'a> SliceReader<'a> {
     /// [`Damage::Magic`], [`Damage::Version`], [`Damage::Truncated`].
     pub fn from_slice(bytes: &'a [u8], options: Options) -> Result<Self> {
         Reader::open(SliceSource::new(bytes, options.checksum), options)
+    }
+}
+
+impl<'a, F: FnMut(Packed<'a>)> Reader<Watched<'a, F>> {
+    /// A reader over a whole file that shows each compressed string to `watch` when it passes it, keys included.
+    ///
+    /// # Errors
+    /// As [`SliceReader::from_slice`].
+    pub fn watching(bytes: &'a [u8], options: Options, watch: F) -> Result<Self> {
+        Reader::open(Watched::new(bytes, options.checksum, watch), options)
     }
 }
 
