@@ -5,7 +5,8 @@ mod common;
 use common::{code, golden, many_strings, names, run, run_piped, stderr, stdout, tool};
 use serde_json::Value;
 use std::io::Read;
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -221,36 +222,53 @@ fn a_mapped_file_that_shrinks_ends_in_an_error_line() {
     assert!(stderr(&output).starts_with(&line), "{}", stderr(&output));
 }
 
+/// A conversion that has begun its output in `folder` and waits for input. Whoever runs the tests may have signals ignored
+/// (`nohup`), and what is ignored stays so: `env` says what holds.
+fn conversion(folder: &Path, signals: &str) -> Child {
+    let child = Command::new("env")
+        .arg(signals)
+        .arg(tool().get_program())
+        .args(["convert", "--to", "redis-7.2", "-o"])
+        .arg(folder.join("out.rdb"))
+        .arg("-")
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let since = Instant::now();
+    while names(folder).is_empty() {
+        assert!(
+            since.elapsed() < Duration::from_secs(60),
+            "no temporary file appears"
+        );
+        thread::sleep(Duration::from_millis(5));
+    }
+    child
+}
+
+fn kill(signal: &str, child: &Child) {
+    let killed = Command::new("kill")
+        .args([format!("-{signal}"), child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(killed.success());
+}
+
+#[test]
+fn an_ignored_hangup_stays_ignored() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = conversion(folder.path(), "--ignore-signal=HUP");
+    kill("HUP", &child);
+    drop(child.stdin.take());
+    let status = child.wait().unwrap();
+    assert_eq!(status.code(), Some(2), "it went on, and found no snapshot");
+}
+
 #[test]
 fn a_signal_leaves_no_temporary_file() {
     let folder = tempfile::tempdir().unwrap();
     for signal in ["TERM", "INT", "HUP"] {
-        let out = folder.path().join("out.rdb");
-        let mut child = tool()
-            .args([
-                "convert",
-                "--to",
-                "redis-7.2",
-                "-o",
-                out.to_str().unwrap(),
-                "-",
-            ])
-            .stdin(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let since = Instant::now();
-        while names(folder.path()).is_empty() {
-            assert!(
-                since.elapsed() < Duration::from_secs(10),
-                "no temporary file appears"
-            );
-            thread::sleep(Duration::from_millis(5));
-        }
-        let killed = Command::new("kill")
-            .args([format!("-{signal}"), child.id().to_string()])
-            .status()
-            .unwrap();
-        assert!(killed.success());
+        let mut child = conversion(folder.path(), "--default-signal=TERM,INT,HUP");
+        kill(signal, &child);
         let status = child.wait().unwrap();
         assert_eq!(status.code(), None, "it died of the signal");
         assert!(
