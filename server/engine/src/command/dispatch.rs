@@ -349,12 +349,18 @@ pub fn apply(
         }
     }
     if !ks.fx.events.is_empty() {
-        publish_events(ks, shared, inst);
+        publish_events(ks, shared, running.as_deref(), inst);
     }
 }
 
 /// Publishes keyspace events: `__keyspace@db__:key` carries the event, `__keyevent@db__:event` the key.
-fn publish_events(ks: &mut Keyspace, shared: &mut Shared, inst: &mut dyn Instance) {
+/// A client hears of its own changes, too.
+fn publish_events(
+    ks: &mut Keyspace,
+    shared: &mut Shared,
+    running: Option<&Session>,
+    inst: &mut dyn Instance,
+) {
     let events = std::mem::take(&mut ks.fx.events);
     if !shared.pubsub.is_idle() {
         for event in &events {
@@ -366,7 +372,7 @@ fn publish_events(ks: &mut Keyspace, shared: &mut Shared, inst: &mut dyn Instanc
                 super::pubsub::publish(
                     shared,
                     inst,
-                    None,
+                    running,
                     &channel("keyspace", key),
                     event.name.as_bytes(),
                 );
@@ -375,7 +381,7 @@ fn publish_events(ks: &mut Keyspace, shared: &mut Shared, inst: &mut dyn Instanc
                 super::pubsub::publish(
                     shared,
                     inst,
-                    None,
+                    running,
                     &channel("keyevent", event.name.as_bytes()),
                     key,
                 );

@@ -6,7 +6,7 @@ use super::error::{Error, Outcome};
 use super::reply::{Protocol, Reply};
 use super::spec::{Command, Flags, Group, KeySpec};
 use crate::pubsub::{Channels, PubSub};
-use crate::session::{Session, SessionId, Subscriptions};
+use crate::session::{ReplyMode, Session, SessionId, Subscriptions};
 use std::collections::HashSet;
 
 /// This family.
@@ -103,12 +103,26 @@ fn subscribe(cx: &mut Ctx, args: &Args, sort: &Sort) -> Outcome {
         if (sort.own)(subscriptions).insert(channel.into()) {
             (sort.all)(&mut cx.shared.pubsub).add(channel, cx.session.slot);
         }
-        confirm(cx.reply, cx.session, sort.word, Some(channel), sort.sharded);
+        confirm(cx, sort.word, Some(channel), sort.sharded);
     }
     Ok(())
 }
 
-fn confirm(
+/// Confirms one subscription or its end. Confirmations are pushes: they come also where CLIENT REPLY is off.
+fn confirm(cx: &mut Ctx, word: &[u8], channel: Option<&[u8]>, sharded: bool) {
+    if cx.session.reply_mode == ReplyMode::On {
+        return write_confirmation(cx.reply, cx.session, word, channel, sharded);
+    }
+    // The reply is going to be taken back, messages are not.
+    let mut push = Reply {
+        protocol: cx.reply.protocol,
+        ..Reply::default()
+    };
+    write_confirmation(&mut push, cx.session, word, channel, sharded);
+    cx.deliver(cx.session.slot, &push.buf);
+}
+
+fn write_confirmation(
     reply: &mut Reply,
     session: &Session,
     word: &[u8],
@@ -173,16 +187,10 @@ fn unsubscribe(cx: &mut Ctx, args: &Args, sort: &Sort) -> Outcome {
         {
             (sort.all)(&mut cx.shared.pubsub).remove(channel, cx.session.slot);
         }
-        confirm(
-            cx.reply,
-            cx.session,
-            sort.un_word,
-            Some(channel),
-            sort.sharded,
-        );
+        confirm(cx, sort.un_word, Some(channel), sort.sharded);
     }
     if channels.is_empty() {
-        confirm(cx.reply, cx.session, sort.un_word, None, sort.sharded);
+        confirm(cx, sort.un_word, None, sort.sharded);
     }
     if cx
         .session

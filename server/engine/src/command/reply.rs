@@ -20,6 +20,10 @@ pub struct Reply {
     pub buf: Vec<u8>,
     /// Values to insert: (offset in `buf`, value), offsets rising.
     pub shared: Vec<(usize, Bytes)>,
+    /// Their bytes together.
+    pub shared_bytes: usize,
+    /// With so many bytes it is full: the client is going to be cut off and sees nothing of it.
+    pub limit: usize,
     /// RESP2 or RESP3.
     pub protocol: Protocol,
     /// Error replies written so far.
@@ -37,6 +41,8 @@ impl Default for Reply {
         Reply {
             buf: Vec::new(),
             shared: Vec::new(),
+            shared_bytes: 0,
+            limit: usize::MAX,
             protocol: Protocol::Resp2,
             errors: 0,
             muted: false,
@@ -54,8 +60,15 @@ impl Reply {
     }
 
     /// Bytes that wait, the shared ones included.
+    #[inline]
     pub fn len(&self) -> usize {
-        self.buf.len() + self.shared.iter().map(|(_, b)| b.len()).sum::<usize>()
+        self.buf.len() + self.shared_bytes
+    }
+
+    /// Whether it is beyond its limit. Who could go on for ever should stop then: what follows is not sent.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.len() >= self.limit
     }
 
     /// Nothing waits.
@@ -66,8 +79,8 @@ impl Reply {
     /// Cuts back to an earlier length; for a muted session after its command.
     pub fn truncate(&mut self, len: usize) {
         self.buf.truncate(len);
-        while self.shared.last().is_some_and(|(at, _)| *at > len) {
-            self.shared.pop();
+        while let Some((_, value)) = self.shared.pop_if(|(at, _)| *at > len) {
+            self.shared_bytes -= value.len();
         }
     }
 
@@ -120,6 +133,7 @@ impl Reply {
         }
         encode::bulk_header(&mut self.buf, bytes.len());
         self.shared.push((self.buf.len(), bytes.clone()));
+        self.shared_bytes += bytes.len();
         self.buf.extend_from_slice(b"\r\n");
     }
 
@@ -235,8 +249,20 @@ mod tests {
         reply.bulk_shared(&Bytes::from(vec![b'x'; SHARE_FROM]));
         reply.truncate(5);
         assert_eq!(
-            (reply.buf.as_slice(), reply.shared.len()),
-            (b"+OK\r\n".as_slice(), 0)
+            (reply.buf.as_slice(), reply.shared.len(), reply.len()),
+            (b"+OK\r\n".as_slice(), 0, 5)
         );
+    }
+
+    #[test]
+    fn shared_values_count_for_the_limit() {
+        let mut reply = Reply {
+            limit: SHARE_FROM + 20,
+            ..Reply::default()
+        };
+        reply.bulk(&[b'x'; 8]);
+        assert!(!reply.is_full());
+        reply.bulk_shared(&Bytes::from(vec![b'x'; SHARE_FROM]));
+        assert!(reply.is_full());
     }
 }

@@ -35,6 +35,9 @@ fn keys(cx: &mut Ctx, args: &Args) -> Outcome {
         {
             cx.reply.bulk(record.key());
             count += 1;
+            if cx.reply.is_full() {
+                break;
+            }
         }
     }
     cx.reply.array_at(mark, count);

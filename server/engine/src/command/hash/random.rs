@@ -98,7 +98,7 @@ fn many(cx: &mut Ctx, slot: Slot, count: i64, with_values: bool) {
         let times = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
         head(cx, times);
         let (mut left, mut seen) = (times, HashSet::new());
-        while left > 0 {
+        while left > 0 && !cx.reply.is_full() {
             let (name, value) = random_field(cx, slot);
             if count < 0 || seen.insert(name.clone()) {
                 write(cx, &name, &value);
@@ -113,6 +113,9 @@ fn many(cx: &mut Ctx, slot: Slot, count: i64, with_values: bool) {
         Choice::Repeated(times) => {
             head(cx, times);
             for _ in 0..times {
+                if cx.reply.is_full() {
+                    return;
+                }
                 let (name, value) = &all[cx.ks.random.index(len)];
                 write(cx, name, value);
             }

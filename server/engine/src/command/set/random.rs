@@ -50,7 +50,7 @@ fn many(cx: &mut Ctx, slot: Slot, count: i64) {
         let times = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
         cx.reply.array(times);
         let (mut left, mut seen) = (times, HashSet::new());
-        while left > 0 {
+        while left > 0 && !cx.reply.is_full() {
             let member = store::random(cx.ks, slot);
             if count < 0 || seen.insert(member.clone()) {
                 cx.reply.bulk(&member);

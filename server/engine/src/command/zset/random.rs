@@ -72,16 +72,23 @@ fn many(cx: &mut Ctx, slot: Slot, count: i64, with_scores: bool) {
                 reply.double(score);
             }
         });
+        reply.is_full()
     };
     match choice {
         // Redis walks a sorted set from its end here.
-        Choice::All => (0..len).rev().for_each(|at| show(at..at + 1)),
-        Choice::Some(places) => places.iter().for_each(|at| show(*at..at + 1)),
+        Choice::All => (0..len).rev().for_each(|at| {
+            show(at..at + 1);
+        }),
+        Choice::Some(places) => places.iter().for_each(|at| {
+            show(*at..at + 1);
+        }),
         Choice::Repeated(times) => {
             let mut random = cx.ks.random.clone();
             for _ in 0..times {
                 let at = random.index(len);
-                show(at..at + 1);
+                if show(at..at + 1) {
+                    break;
+                }
             }
             cx.ks.random = random;
         }
