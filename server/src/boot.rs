@@ -3,7 +3,7 @@
 //! The order is what programs that drive `redis-server` rely on: ` PID: n` and `Server initialized` are logged before
 //! the data is loaded, `Ready to accept connections` only after.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::log::Log;
 use crate::net::{Connections, ListenPlan, Listeners};
 use crate::node::{FIRST_CONNECTION, FIRST_LISTENER, Node, SIGNALS};
 use crate::os::process::{self, OpenFiles};
-use crate::os::{SystemHost, alloc, crash, error_text, signals};
+use crate::os::{SystemHost, alloc, complain, crash, error_text, print, signals};
 
 /// Time that a load takes before clients get an answer.
 const LOAD_SLICE: Duration = Duration::from_millis(20);
@@ -29,19 +29,22 @@ pub fn main(args: &[Vec<u8>]) -> i32 {
     let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     let start = match crate::config::start(args, &cwd, &mut io::stdin()) {
         Ok(Invocation::Print(text)) => {
-            // A reader that went away needs no text.
-            let _ = io::stdout().write_all(text.as_bytes());
+            print(&text);
             return 0;
         }
         Ok(Invocation::Run(start)) => *start,
         Err(error) => {
-            eprintln!("{error}");
+            complain(error);
             return 1;
         }
     };
-    match boot(start) {
-        Ok(mut node) => node.run(),
-        Err(status) => status,
+    crash::catch_panics();
+    match crash::survive(|| boot(start)) {
+        Some(Ok(mut node)) => {
+            crash::survive(|| node.run()).unwrap_or_else(|| crash::finish(|| node.last_words()))
+        }
+        Some(Err(status)) => status,
+        None => crash::finish(Vec::new),
     }
 }
 
@@ -50,14 +53,14 @@ fn boot(start: Start) -> Result<Node, i32> {
         mut config,
         warnings,
     } = start;
-    let complain = |line: &dyn std::fmt::Display| {
-        eprintln!("{line}");
+    let refuse = |line: &dyn std::fmt::Display| {
+        complain(line);
         1
     };
-    enter_folder(&mut config).map_err(|line| complain(&line))?;
-    let log = open_log(&config).map_err(|line| complain(&line))?;
+    enter_folder(&mut config).map_err(|line| refuse(&line))?;
+    let log = open_log(&config).map_err(|line| refuse(&line))?;
     if config.get(table::DAEMONIZE) {
-        process::daemonize().map_err(|error| complain(&error))?;
+        process::daemonize().map_err(|error| refuse(&error))?;
     }
     alloc::set_background_thread(true);
     let host = SystemHost::new();
@@ -127,7 +130,7 @@ fn open_log(config: &Config) -> Result<Log, String> {
     if config.get(table::CRASH_LOG_ENABLED)
         && let Err(error) = crash::install()
     {
-        eprintln!("crash reports are off: {error}");
+        complain(format_args!("crash reports are off: {error}"));
     }
     Log::new(config.get(table::LOGLEVEL), file).map_err(|error| {
         config
@@ -263,7 +266,7 @@ fn load(node: &mut Node) -> Result<(), i32> {
     let fatal = |node: &Node, line: &str| {
         for part in line.lines() {
             node.front.log.warning(format_args!("{part}"));
-            eprintln!("{part}");
+            complain(part);
         }
         1
     };

@@ -12,6 +12,8 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use cairn_engine::Engine;
+use cairn_engine::command::args::ArgsBuf;
+use cairn_engine::command::reply::Reply;
 use cairn_engine::keyspace::Garbage;
 use mio::{Events, Poll, Token};
 
@@ -21,6 +23,7 @@ use crate::cron::Cron;
 use crate::front::{Client, Ending, Front};
 use crate::keeper::LogState;
 use crate::net::{Accepting, BufferLimit, ClientClass, Closing, Flush, Received, Stream};
+use crate::os::crash;
 use crate::os::signals::Signals;
 use crate::request::{self, Batch};
 
@@ -83,6 +86,35 @@ impl Node {
                 return status;
             }
         }
+    }
+
+    /// What the server says of itself at the end of a crash report: INFO and who is connected. What cannot be told any more
+    /// is left out.
+    pub fn last_words(&mut self) -> Vec<u8> {
+        let mut text = Vec::new();
+        for (title, words) in [
+            ("INFO OUTPUT", ["info", "everything"]),
+            ("CLIENT LIST OUTPUT", ["client", "list"]),
+        ] {
+            text.extend_from_slice(format!("\n------ {title} ------\n").as_bytes());
+            text.extend(crash::survive(|| self.ask(&words)).unwrap_or_default());
+        }
+        text
+    }
+
+    /// Runs a command on a session of its own.
+    fn ask(&mut self, words: &[&str]) -> Vec<u8> {
+        let session = self.engine.open_session(self.front.now());
+        if let Some(state) = self.engine.shared.sessions.get_mut(session) {
+            state.authenticated = true;
+        }
+        let words: Vec<Box<[u8]>> = words.iter().map(|word| word.as_bytes().into()).collect();
+        let mut reply = Reply::default();
+        let args = ArgsBuf::from_slices(&words);
+        self.engine
+            .call(session, &args.args(), &mut reply, &mut self.front);
+        self.engine.close_session(session);
+        reply.buf
     }
 
     /// One turn without waiting, between two slices of a load.

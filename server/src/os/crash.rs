@@ -1,17 +1,27 @@
-//! The report of a crash: a few lines in the log, then the end that the signal would have brought anyway.
+//! The report of a crash in the log, then the end of the process: of a signal that means a broken program, and of a panic.
 //!
-//! What comes first is made on the stack and written with plain `write`; the stack trace needs the allocator and may
-//! hang when the crash was inside it, so an alarm stands ready to end the process. The words are those that
-//! programs which watch a Redis log look for.
+//! | | signal | panic of the server's thread | panic of another thread or of a child |
+//! |---|---|---|---|
+//! | what happened, stack, who ran what | in the handler ([`on_crash`]) | in the hook | in the hook, without the client |
+//! | INFO, CLIENT LIST | no: nothing can be trusted | after unwinding ([`finish`]) | no: they are not its own |
+//! | end | as the signal ends it | abort | abort |
+//!
+//! What a handler writes first is made on the stack and written with plain `write`; the stack trace needs the allocator and
+//! may hang when the crash was inside it, so an alarm stands ready to end the process. The words are those that programs
+//! which watch a Redis log look for.
 
+use std::any::Any;
 use std::ffi::CString;
+use std::fmt::Write;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::path::Path;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering};
 
-use super::signals::write_raw;
+use super::running;
+use super::signals::{remove_emergency_file, write_raw};
 
 /// The signals that mean a broken program.
 const CRASHES: [i32; 5] = [
@@ -26,9 +36,26 @@ const TRACE_SECONDS: u32 = 10;
 /// The stack trace is made on a stack of its own, since the real one may have overflowed. In bytes.
 const STACK_SIZE: usize = 512 * 1024;
 
+const START: &str = "\n\n=== REDIS BUG REPORT START: Cut & paste starting from here ===\n";
+const TRACE: &str = "\n------ STACK TRACE ------\n";
+const END: &str = "\n=== REDIS BUG REPORT END. Make sure to include from START to END. ===\n";
+
 /// The log file's name, or null for standard output; never freed, since a handler may be reading it.
 static LOG_FILE: AtomicPtr<libc::c_char> = AtomicPtr::new(ptr::null_mut());
 static STACK_READY: AtomicBool = AtomicBool::new(false);
+/// `crash-log-enabled`.
+static REPORTS: AtomicBool = AtomicBool::new(false);
+/// This process is a child: what it shows of its parent's is a copy.
+static CHILD: AtomicBool = AtomicBool::new(false);
+/// The server's thread, by its number in the system's thread library.
+static MAIN_THREAD: AtomicUsize = AtomicUsize::new(0);
+/// How far the report is.
+static STAGE: AtomicU8 = AtomicU8::new(NO_REPORT);
+const NO_REPORT: u8 = 0;
+/// A panic is being reported.
+const REPORTING: u8 = 1;
+/// What the server says of itself is collected; a panic on the way only ends that.
+const LAST_WORDS: u8 = 2;
 
 /// Says where reports go: the file of `logfile`, or standard output for `None`.
 pub fn set_log_file(path: Option<&Path>) {
@@ -39,7 +66,8 @@ pub fn set_log_file(path: Option<&Path>) {
     );
 }
 
-/// Installs the report for SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGABRT (`crash-log-enabled yes`). Call it on the main thread.
+/// Installs the report for SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGABRT (`crash-log-enabled yes`), and of panics that are
+/// caught ([`catch_panics`]). Call it on the main thread.
 pub fn install() -> io::Result<()> {
     if !STACK_READY.swap(true, Ordering::SeqCst) {
         prepare_thread()?;
@@ -59,11 +87,23 @@ pub fn install() -> io::Result<()> {
             return Err(io::Error::last_os_error());
         }
     }
+    REPORTS.store(true, Ordering::SeqCst);
     Ok(())
 }
 
-/// Gives the signals back their default action (`crash-log-enabled no`, and in children).
+/// Gives the signals back their default action (`crash-log-enabled no`). Of a panic only its message is written then.
 pub fn uninstall() {
+    reset_signals();
+    REPORTS.store(false, Ordering::SeqCst);
+}
+
+/// In a child: signals end it as they always did, the parent tells of it. A panic is still reported.
+pub(super) fn enter_child() {
+    reset_signals();
+    CHILD.store(true, Ordering::SeqCst);
+}
+
+fn reset_signals() {
     for signal in CRASHES {
         // Fails only for signals that do not exist.
         let _ = super::signals::set_handler(signal, libc::SIG_DFL);
@@ -95,16 +135,132 @@ pub fn prepare_thread() -> io::Result<()> {
     }
 }
 
+// ---- panics ----
+
+/// From here on a panic is written to the log and ends the process, whichever thread it is on. The calling thread is the
+/// server's: it unwinds to [`survive`] first, so that the server can say how it stands.
+pub fn catch_panics() {
+    MAIN_THREAD.store(this_thread(), Ordering::SeqCst);
+    std::panic::set_hook(Box::new(on_panic));
+}
+
+/// Runs something; none if it panicked, which then is in the log. What it was about is not to be trusted any more.
+pub fn survive<T>(work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).ok()
+}
+
+/// Ends the report of a panic with what the server says of itself, and the process with it.
+pub fn finish(last_words: impl FnOnce() -> Vec<u8>) -> ! {
+    if REPORTS.load(Ordering::SeqCst) {
+        STAGE.store(LAST_WORDS, Ordering::SeqCst);
+        write_raw(open_log(), &survive(last_words).unwrap_or_default());
+        write_raw(open_log(), END.as_bytes());
+    }
+    end_of_panic()
+}
+
+fn end_of_panic() -> ! {
+    // What follows is no second crash.
+    reset_signals();
+    remove_emergency_file();
+    std::process::abort()
+}
+
+fn on_panic(info: &PanicHookInfo<'_>) {
+    let is_main = is_main_thread() && !CHILD.load(Ordering::SeqCst);
+    match STAGE.swap(REPORTING, Ordering::SeqCst) {
+        NO_REPORT => {}
+        // `survive` goes on without it.
+        LAST_WORDS if is_main => return STAGE.store(LAST_WORDS, Ordering::SeqCst),
+        // While it unwinds, or by two threads at once: the first report counts.
+        _ if is_main => end_of_panic(),
+        _ => loop {
+            std::thread::park();
+        },
+    }
+    let mut text = String::new();
+    describe(info, &mut text);
+    write_raw(2, text.as_bytes());
+    let fd = open_log();
+    if !REPORTS.load(Ordering::SeqCst) {
+        write_raw(fd, text.as_bytes());
+    } else {
+        write_raw(fd, START.as_bytes());
+        write_raw(fd, text.as_bytes());
+        write_raw(fd, TRACE.as_bytes());
+        write_trace(fd);
+        if is_main {
+            running::write(fd);
+        } else {
+            write_raw(fd, END.as_bytes());
+        }
+    }
+    if !is_main {
+        end_of_panic();
+    }
+}
+
+/// What happened, in the words of Redis: a failed assertion, or a panic.
+fn describe(info: &PanicHookInfo<'_>, text: &mut String) {
+    let message = message_of(info.payload());
+    let (file, line) = info.location().map_or(("?", 0), |l| (l.file(), l.line()));
+    let lines = match message.strip_prefix("assertion failed: ") {
+        Some(condition) => vec![
+            "=== ASSERTION FAILED ===".to_string(),
+            format!("==> {file}:{line} '{condition}' is not true"),
+        ],
+        None => vec![
+            "------------------------------------------------".to_string(),
+            "!!! Software Failure. Press left mouse button to continue".to_string(),
+            format!("Guru Meditation: {message} #{file}:{line}"),
+            "------------------------------------------------".to_string(),
+        ],
+    };
+    let (pid, role) = (std::process::id(), role());
+    for line in lines {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{pid}:{role} # {line}");
+    }
+    let name = std::thread::current().name().unwrap_or("?").to_string();
+    let _ = writeln!(
+        text,
+        "{pid}:{role} # Cairn {} crashed by a panic of thread '{name}'",
+        env!("CARGO_PKG_VERSION")
+    );
+}
+
+fn message_of(payload: &dyn Any) -> &str {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| payload.downcast_ref::<&str>().copied())
+        .unwrap_or("a value that is no text")
+}
+
+fn role() -> char {
+    if CHILD.load(Ordering::SeqCst) {
+        'C'
+    } else {
+        'M'
+    }
+}
+
+fn this_thread() -> usize {
+    // SAFETY: a question about the calling thread, which a handler may ask, too.
+    unsafe { libc::pthread_self() as usize }
+}
+
+fn is_main_thread() -> bool {
+    this_thread() == MAIN_THREAD.load(Ordering::SeqCst)
+}
+
+// ---- signals ----
+
 extern "C" fn on_crash(
     signal: libc::c_int,
     info: *mut libc::siginfo_t,
     _context: *mut libc::c_void,
 ) {
     let fd = open_log();
-    write_raw(
-        fd,
-        b"\n\n=== REDIS BUG REPORT START: Cut & paste starting from here ===\n",
-    );
+    write_raw(fd, START.as_bytes());
     // SAFETY: getpid may be called in a handler; the system hands in a valid siginfo.
     let (pid, code, address) = unsafe {
         let info = info.as_ref();
@@ -128,22 +284,29 @@ extern "C" fn on_crash(
         line.hex(address as usize);
         line.text(b"\n");
     }
-    line.text(b"\n------ STACK TRACE ------\n");
     write_raw(fd, line.bytes());
-    // SAFETY: `alarm` may be called in a handler.
-    unsafe { libc::alarm(TRACE_SECONDS) };
-    let trace = std::backtrace::Backtrace::force_capture().to_string();
-    write_raw(fd, trace.as_bytes());
-    write_raw(
-        fd,
-        b"\n=== REDIS BUG REPORT END. Make sure to include from START to END. ===\n",
-    );
+    if is_main_thread() {
+        running::write(fd);
+    }
+    write_raw(fd, TRACE.as_bytes());
+    write_trace(fd);
+    write_raw(fd, END.as_bytes());
+    remove_emergency_file();
     // SAFETY: the default action is in place (SA_RESETHAND), so raising ends the process as the signal would have;
     // `_exit` is for a signal that somebody blocked.
     unsafe {
         libc::raise(signal);
         libc::_exit(128 + signal);
     }
+}
+
+fn write_trace(fd: i32) {
+    // SAFETY: `alarm` may be called in a handler.
+    unsafe { libc::alarm(TRACE_SECONDS) };
+    let trace = std::backtrace::Backtrace::force_capture().to_string();
+    // SAFETY: as above.
+    unsafe { libc::alarm(0) };
+    write_raw(fd, trace.as_bytes());
 }
 
 fn open_log() -> i32 {
@@ -157,30 +320,39 @@ fn open_log() -> i32 {
 }
 
 /// A line that is put together without the allocator.
-struct Line {
+pub(super) struct Line {
     bytes: [u8; 512],
     len: usize,
 }
 
 impl Line {
-    fn new() -> Line {
+    pub(super) fn new() -> Line {
         Line {
             bytes: [0; 512],
             len: 0,
         }
     }
 
-    fn bytes(&self) -> &[u8] {
+    pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
 
-    fn text(&mut self, text: &[u8]) {
+    pub(super) fn text(&mut self, text: &[u8]) {
         let count = text.len().min(self.bytes.len() - self.len);
         self.bytes[self.len..self.len + count].copy_from_slice(&text[..count]);
         self.len += count;
     }
 
-    fn number(&mut self, number: i64) {
+    /// Text of which nothing is known, as Rust's `escape_ascii` shows it.
+    pub(super) fn escaped(&mut self, text: &[u8]) {
+        for byte in text {
+            for part in std::ascii::escape_default(*byte) {
+                self.text(&[part]);
+            }
+        }
+    }
+
+    pub(super) fn number(&mut self, number: i64) {
         if number < 0 {
             self.text(b"-");
         }
@@ -218,7 +390,8 @@ mod tests {
         line.text(b" 0x");
         line.hex(0xdeadbeef);
         line.number(0);
-        assert_eq!(line.bytes(), b"a -120 0xdeadbeef0");
+        line.escaped(b"\n'");
+        assert_eq!(line.bytes(), b"a -120 0xdeadbeef0\\n\\'");
         line.text(&[b'x'; 600]);
         assert_eq!(line.bytes().len(), 512);
     }

@@ -107,7 +107,7 @@ fn restore_signals(before: &libc::sigset_t) {
 /// Default actions for everything the parent handles. Ctrl-C goes to the whole group of processes: what becomes of
 /// the child then is for the parent to say.
 fn reset_signals() {
-    super::crash::uninstall();
+    super::crash::enter_child();
     for signal in [libc::SIGTERM, libc::SIGUSR1, libc::SIGHUP, libc::SIGCHLD] {
         // Fails only for signals that do not exist.
         let _ = set_handler(signal, libc::SIG_DFL);

@@ -10,9 +10,10 @@ pub mod disk;
 pub mod fork;
 pub mod localtime;
 pub mod process;
+pub mod running;
 pub mod signals;
 
-use std::io;
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use crate::host::{Child, ChildJob, Clock, Disk, Host};
@@ -24,6 +25,17 @@ pub fn error_text(error: &io::Error) -> String {
         (Some(_), Some(end)) => text[..end].to_string(),
         _ => text,
     }
+}
+
+/// Writes a line to standard error; where nobody reads it, it is lost.
+pub fn complain(line: impl std::fmt::Display) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Writes text to standard output; where nobody reads it, it is lost.
+pub fn print(text: &str) {
+    let mut out = io::stdout();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 /// The world as it is: the system's clocks and disk, and children by fork.

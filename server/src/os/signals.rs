@@ -68,25 +68,45 @@ impl Signals {
 
     /// What asked for the end, if anything did. It stays until [`Signals::reset`].
     pub fn requested(&self) -> Option<Interrupt> {
-        match REQUESTED.load(Ordering::SeqCst) {
-            libc::SIGINT => Some(Interrupt::Sigint),
-            libc::SIGTERM => Some(Interrupt::Sigterm),
-            _ => None,
-        }
+        requested()
     }
 
-    /// Forgets the request: the end was refused or aborted.
+    /// Forgets the request: the end was refused.
     pub fn reset(&self) {
-        REQUESTED.store(0, Ordering::SeqCst);
+        abort();
     }
 }
 
-/// Names the file that is removed when somebody insists with a second SIGINT; `None` when there is nothing to remove.
+/// See [`Signals::requested`].
+fn requested() -> Option<Interrupt> {
+    match REQUESTED.load(Ordering::SeqCst) {
+        libc::SIGINT => Some(Interrupt::Sigint),
+        libc::SIGTERM => Some(Interrupt::Sigterm),
+        _ => None,
+    }
+}
+
+/// Forgets a request to end that was not acted on yet; false if there is none.
+pub fn abort() -> bool {
+    REQUESTED.swap(0, Ordering::SeqCst) != 0
+}
+
+/// Names the file that is removed when somebody insists with a second SIGINT, or the process crashes; `None` when there
+/// is nothing to remove.
 pub fn set_emergency_file(path: Option<&Path>) {
     let name = path.and_then(|path| CString::new(path.as_os_str().as_bytes()).ok());
     let name = name.map_or(ptr::null_mut(), CString::into_raw);
     // The old name is left to itself (a few bytes): a handler may be reading it at this moment.
     EMERGENCY_FILE.store(name, Ordering::SeqCst);
+}
+
+/// Removes that file; in a handler, too.
+pub(super) fn remove_emergency_file() {
+    let file = EMERGENCY_FILE.load(Ordering::SeqCst);
+    if !file.is_null() {
+        // SAFETY: `unlink` may be called in a handler; the name ends in zero and is never freed.
+        unsafe { libc::unlink(file) };
+    }
 }
 
 /// Gives a signal a handler, `SIG_IGN` or `SIG_DFL`; interrupted system calls go on.
@@ -124,14 +144,9 @@ extern "C" fn on_interrupt(signal: libc::c_int) {
     let errno = Errno::save();
     if signal == libc::SIGINT && REQUESTED.load(Ordering::SeqCst) != 0 {
         write_raw(1, b"You insist... exiting now.\n");
-        let file = EMERGENCY_FILE.load(Ordering::SeqCst);
-        // SAFETY: `unlink` and `_exit` may be called in a handler; the name ends in zero and is never freed.
-        unsafe {
-            if !file.is_null() {
-                libc::unlink(file);
-            }
-            libc::_exit(1);
-        }
+        remove_emergency_file();
+        // SAFETY: `_exit` may be called in a handler.
+        unsafe { libc::_exit(1) };
     }
     REQUESTED.store(signal, Ordering::SeqCst);
     write_raw(WAKE.load(Ordering::SeqCst), b"!");

@@ -1,6 +1,6 @@
 //! DEBUG of structures: the entries of a listpack, the nodes of a list, how full tables are.
 //!
-//! What is printed on standard output is for people; only the replies are those of Redis.
+//! What is printed on standard output is for people, if there are any; only the replies are those of Redis.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -11,11 +11,15 @@ use cairn_engine::value::list::NodeRef;
 use cairn_engine::value::{Encoding, ValueRef};
 use cairn_format::encoding::listpack::Listpack;
 
+use crate::os::print;
+
 pub(super) fn show_listpack(cx: &mut Ctx, args: &Args) -> Outcome {
     let slot = cx.ks.find(args.at(2)).ok_or(error::NO_SUCH_KEY)?;
     match cx.ks.view(slot) {
         ValueRef::Packed(_, Encoding::Listpack | Encoding::ListpackEx, blob) => {
-            print_listpack(blob)?;
+            let mut text = String::new();
+            print_listpack(blob, &mut text)?;
+            print(&text);
         }
         _ => return Err(Error::new("ERR Not a listpack encoded object.")),
     }
@@ -23,16 +27,19 @@ pub(super) fn show_listpack(cx: &mut Ctx, args: &Args) -> Outcome {
     Ok(())
 }
 
-fn print_listpack(blob: &[u8]) -> Outcome {
+// Writing to a String cannot fail, here and below.
+fn print_listpack(blob: &[u8], text: &mut String) -> Outcome {
     let pack = Listpack::new(blob).map_err(|error| Error::text(format!("ERR {error}")))?;
-    println!(
+    let _ = writeln!(
+        text,
         "{{total bytes {}}} {{num entries {}}}",
         blob.len(),
         pack.len()
     );
     for (number, (at, entry)) in pack.iter().enumerate() {
-        let text = entry.to_bytes();
-        println!("{{{number}}} at {at}: {}", String::from_utf8_lossy(&text));
+        let bytes = entry.to_bytes();
+        let shown = String::from_utf8_lossy(&bytes);
+        let _ = writeln!(text, "{{{number}}} at {at}: {shown}");
     }
     Ok(())
 }
@@ -43,23 +50,28 @@ pub(super) fn show_list(cx: &mut Ctx, args: &Args) -> Outcome {
     let ValueRef::List(list) = cx.ks.view(slot) else {
         return Err(Error::new("ERR Not a quicklist encoded object."));
     };
-    println!("{{count : {}}}", list.len());
-    println!("{{len : {}}}", list.node_count());
-    println!("{{fill : {}}}", cx.ks.limits.list_listpack_size);
-    println!("{{compress : {}}}", cx.ks.limits.list_compress_depth);
+    let mut text = format!(
+        "{{count : {}}}\n{{len : {}}}\n{{fill : {}}}\n{{compress : {}}}\n",
+        list.len(),
+        list.node_count(),
+        cx.ks.limits.list_listpack_size,
+        cx.ks.limits.list_compress_depth
+    );
     for (number, node) in list.nodes().enumerate() {
         let (container, encoding, size, packed) = match node {
             NodeRef::Packed(blob) => ("PACKED", "RAW", blob.len(), Some(blob)),
             NodeRef::Plain(text) => ("PLAIN", "RAW", text.len(), None),
             NodeRef::Squeezed { raw_len, .. } => ("PACKED", "LZF", raw_len, None),
         };
-        println!(
+        let _ = writeln!(
+            text,
             "{{quicklist node({number})}} {{container : {container}, encoding: {encoding}, size: {size}}}"
         );
         if let Some(blob) = packed.filter(|_| full) {
-            print_listpack(blob)?;
+            print_listpack(blob, &mut text)?;
         }
     }
+    print(&text);
     cx.reply.simple("Quicklist structure printed on stdout");
     Ok(())
 }
@@ -95,7 +107,6 @@ impl Filling {
         }
         let used = size - self.buckets.get(&0).copied().unwrap_or(0);
         let longest = self.buckets.keys().next_back().copied().unwrap_or(0);
-        // Writing to a String cannot fail.
         let _ = writeln!(text, " table size: {size}\n number of elements: {elements}");
         if !full {
             return text;
