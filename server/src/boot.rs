@@ -280,8 +280,8 @@ fn load(node: &mut Node) -> Result<(), i32> {
             Ok(false) => node.serve_while_loading(),
             Err(line) => return Err(fatal(node, &line)),
         }
-        if let Some(crate::front::Ending::Exit(status)) = node.front.ending {
-            return Err(status);
+        if let Some(ending) = node.front.ending {
+            return Err(ending.status());
         }
     }
     node.engine.shared.gate.loading = false;

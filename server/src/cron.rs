@@ -4,6 +4,7 @@ use cairn_engine::Engine;
 
 use crate::config::table;
 use crate::front::Front;
+use crate::net::Cause;
 use crate::os::signals::Signals;
 
 /// Part of the time between two runs that expiry may take, percent (`ACTIVE_EXPIRE_CYCLE_SLOW_TIME_PERC` of Redis).
@@ -14,6 +15,8 @@ const EXPIRE_PERCENT_STEP: u64 = 2;
 const EXPIRE_SLICE_US: u64 = 500;
 /// Time that moving table entries may take in one turn, microseconds.
 const REHASH_US: u64 = 500;
+/// Clients that each run looks at, even if there are few.
+const CLIENTS_PER_RUN: usize = 5;
 /// A client idle for so long gives its buffers back, milliseconds.
 pub(crate) const TRIM_AFTER_MS: u64 = 2000;
 
@@ -27,6 +30,8 @@ pub struct Cron {
     expire_left_us: u64,
     /// Something is left to do: the loop does not wait.
     pub work_left: bool,
+    /// The client that was looked at last.
+    next_client: usize,
     /// Listeners that had no descriptor left: tried again at the next run.
     pub accept_later: Vec<usize>,
     /// The time for that has come.
@@ -41,6 +46,7 @@ impl Cron {
             runs: 0,
             expire_left_us: 0,
             work_left: false,
+            next_client: 0,
             accept_later: Vec::new(),
             retry_accept: false,
         }
@@ -54,6 +60,9 @@ impl Cron {
     /// Does what is due.
     pub fn run(&mut self, engine: &mut Engine, front: &mut Front, signals: &mut Signals) {
         crate::shutdown::on_signal(engine, front, signals);
+        if front.ending.is_some() {
+            return;
+        }
         let now = front.host.clock().monotonic_us();
         if self.work_left {
             self.work_left = self.slices(engine, front);
@@ -75,8 +84,9 @@ impl Cron {
         self.work_left = self.slices(engine, front);
         front.keeper_cron(&mut engine.ks, &mut engine.shared.gate);
         crate::info::note_memory();
+        clients(engine, front, &mut self.next_client, hz);
         if self.runs.is_multiple_of(hz) {
-            clients(engine, front);
+            front.peers.forget_idle(now / 1000);
         }
         front.rates.sample(
             now,
@@ -114,26 +124,34 @@ fn rehash(engine: &mut Engine, front: &mut Front) -> bool {
     engine.rehash(&mut || front.host.clock().monotonic_us() < end)
 }
 
-/// Once a second: idle clients end or give memory back.
-fn clients(engine: &mut Engine, front: &mut Front) {
+/// Idle clients end or give memory back, those beyond their output limit for too long are cut off. Each run looks at so
+/// many clients that each is looked at once a second at least.
+fn clients(engine: &mut Engine, front: &mut Front, next: &mut usize, hz: u64) {
+    let slots = front.connections.slot_count();
+    let visits = slots.min((slots / hz as usize).max(CLIENTS_PER_RUN));
+    for _ in 0..visits {
+        *next = (*next + 1) % slots;
+        client(engine, front, *next);
+    }
+}
+
+fn client(engine: &mut Engine, front: &mut Front, slot: usize) {
     let timeout_ms = front.config.get(table::TIMEOUT).max(0) as u64 * 1000;
     let now_ms = front.host.clock().monotonic_us() / 1000;
     let reply_trim = front.reply_trim.after_ms.filter(|_| front.reply_trim.on);
-    for slot in 0..front.connections.slot_count() {
-        let session = front.client(slot).map(|c| c.session);
-        let Some(connection) = front.connections.get_mut(slot) else {
-            continue;
-        };
-        let idle = now_ms.saturating_sub(connection.last_io_ms);
-        let exempt = session
-            .and_then(|s| engine.shared.sessions.get(s))
-            .is_some_and(|s| s.subscriptions.is_some() || s.blocked);
-        if timeout_ms > 0 && idle > timeout_ms && !exempt {
-            connection.closing = crate::net::Closing::Asap;
-            front.connections.mark_touched(slot);
-        } else {
-            connection.trim(now_ms, TRIM_AFTER_MS, reply_trim);
-        }
+    let session = front.client(slot).map(|c| c.session);
+    let Some(connection) = front.connections.get_mut(slot) else {
+        return;
+    };
+    let idle = now_ms.saturating_sub(connection.last_io_ms);
+    let state = session.and_then(|s| engine.shared.sessions.get(s));
+    let subscribed = state.is_some_and(|s| s.subscriptions.is_some());
+    let exempt = subscribed || state.is_some_and(|s| s.blocked);
+    if timeout_ms > 0 && idle > timeout_ms && !exempt {
+        return front.connections.end(slot, Cause::Cut);
     }
-    front.peers.forget_idle(now_ms);
+    connection.trim(now_ms, TRIM_AFTER_MS, reply_trim);
+    if connection.output.limited_bytes() > 0 {
+        front.cut_if_beyond_limit(slot, subscribed, now_ms);
+    }
 }

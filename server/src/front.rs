@@ -1,7 +1,7 @@
 //! Everything of a running instance but the data: sockets, configuration, log, the feed, children.
 //!
-//! It is the [`Instance`] that commands see. A handler of an instance command gets it back as itself through
-//! [`front_of`].
+//! It is the [`Instance`] that commands see. A handler of an instance command gets it back as itself
+//! (`crate::admin::front`).
 
 use std::any::Any;
 
@@ -9,7 +9,7 @@ use cairn_engine::base::effect::Feed;
 use cairn_engine::base::time::Now;
 use cairn_engine::command::ctx::Durable;
 use cairn_engine::command::peer::{PeerAnswer, PeerCall};
-use cairn_engine::command::{Ctx, Instance, Pause};
+use cairn_engine::command::{Instance, Pause};
 use cairn_engine::session::SessionId;
 use cairn_format::resp::request::RequestParser;
 use mio::Registry;
@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::host::Host;
 use crate::keeper::Keeper;
 use crate::log::Log;
-use crate::net::{Closing, Connections, Listeners};
+use crate::net::{BufferLimit, Cause, ClientClass, Connections, Listeners};
 use crate::peer::Peers;
 
 /// What the front keeps of a client beside its connection.
@@ -28,8 +28,6 @@ pub struct Client {
     pub session: SessionId,
     /// Where in a request the bytes so far end.
     pub parser: RequestParser,
-    /// Commands it has run.
-    pub commands: u64,
 }
 
 /// No session has this number: there are fewer connections.
@@ -58,11 +56,22 @@ pub struct Counters {
     pub turn_cpu_us_max: Option<u64>,
 }
 
-/// What ends the process.
+/// The process ends at the end of this turn: no command runs any more. The status to exit with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// SHUTDOWN or a signal; data was saved as asked.
+    /// What was replied so far is saved as asked: these replies still leave.
     Exit(i32),
+    /// It is not on the disk as it should be: no reply of this turn leaves, it would acknowledge what is lost.
+    Lost(i32),
+}
+
+impl Ending {
+    /// The status to exit with.
+    pub fn status(self) -> i32 {
+        match self {
+            Ending::Exit(status) | Ending::Lost(status) => status,
+        }
+    }
 }
 
 /// The instance without its data.
@@ -91,7 +100,7 @@ pub struct Front {
     pub run_id: String,
     /// Start of the process.
     pub started: Now,
-    /// Set when the loop is to end.
+    /// Set when the loop is to end: from then on no command runs.
     pub ending: Option<Ending>,
     /// Values that CONFIG SET can change and every request needs.
     pub hot: Hot,
@@ -99,6 +108,8 @@ pub struct Front {
     pub rates: Rates,
     /// The session whose commands run right now.
     pub running: SessionId,
+    /// Bytes of its input that have come, and room for more, while the input is with the loop.
+    pub running_input: (usize, usize),
     /// Messages to the running session.
     pub inbox: Vec<u8>,
     /// DEBUG PAUSE-CRON.
@@ -136,14 +147,8 @@ pub struct Hot {
     pub bulk_max: usize,
     /// `client-query-buffer-limit`, bytes.
     pub query_max: usize,
-}
-
-/// The server behind a handler's context.
-pub fn front_of<'a>(cx: &'a mut Ctx) -> &'a mut Front {
-    match cx.inst.as_any().downcast_mut() {
-        Some(front) => front,
-        None => unreachable!("instance commands are registered by the server only"),
-    }
+    /// Hard limits of `client-output-buffer-limit`: of normal clients and of those that listen to channels, bytes.
+    pub output_max: [usize; 2],
 }
 
 /// Rates over the last 16 samples of timed work, as Redis computes its instantaneous figures.
@@ -219,6 +224,7 @@ impl Front {
             hot: Hot::default(),
             rates: Rates::default(),
             running: NOBODY,
+            running_input: (0, 0),
             inbox: Vec::new(),
             cron_paused: false,
             reply_trim: ReplyTrim::default(),
@@ -279,7 +285,61 @@ impl Front {
                 .config
                 .get(crate::config::table::CLIENT_QUERY_BUFFER_LIMIT)
                 as usize,
+            output_max: [ClientClass::Normal, ClientClass::Pubsub].map(|class| {
+                match self.buffer_limit(class).hard {
+                    0 => usize::MAX,
+                    hard => hard as usize,
+                }
+            }),
         };
+    }
+
+    /// How much may wait for clients of a class.
+    pub fn buffer_limit(&self, class: ClientClass) -> BufferLimit {
+        let limits = self
+            .config
+            .get(crate::config::table::CLIENT_OUTPUT_BUFFER_LIMIT);
+        let limit = match class {
+            ClientClass::Normal => &limits.normal,
+            ClientClass::Replica => &limits.replica,
+            ClientClass::Pubsub => &limits.pubsub,
+        };
+        BufferLimit {
+            hard: limit.hard,
+            soft: limit.soft,
+            soft_seconds: limit.soft_seconds,
+        }
+    }
+
+    /// Whether more waits for a client than may. It is then cut off: none of it is sent, a part of a reply would be none.
+    pub fn cut_if_beyond_limit(&mut self, slot: usize, subscribed: bool, now_ms: u64) -> bool {
+        let limit = self.buffer_limit(match subscribed {
+            true => ClientClass::Pubsub,
+            false => ClientClass::Normal,
+        });
+        let Some(connection) = self.connections.get_mut(slot) else {
+            return false;
+        };
+        let waiting = connection.output.limited_bytes() as u64;
+        let beyond = connection.limit_watch.exceeded(limit, waiting, now_ms);
+        if beyond {
+            self.cut_for_output(slot);
+        }
+        beyond
+    }
+
+    /// Cuts a client off whose output is beyond its limit.
+    pub fn cut_for_output(&mut self, slot: usize) {
+        let Some(connection) = self.connections.get_mut(slot) else {
+            return;
+        };
+        self.counters.output_limit_closed += 1;
+        self.log.warning(format_args!(
+            "Client {} scheduled to be closed ASAP for overcoming of output buffer limits.",
+            connection.stream().peer()
+        ));
+        connection.output.clear();
+        self.connections.end(slot, Cause::Cut);
     }
 }
 
@@ -300,7 +360,7 @@ impl Instance for Front {
         }
         if let Some(slot) = self.connection_slot(to)
             && let Some(connection) = self.connections.get_mut(slot)
-            && connection.closing == Closing::No
+            && connection.closing().runs()
         {
             connection.output.tail().extend_from_slice(bytes);
             self.connections.mark_touched(slot);
@@ -308,11 +368,8 @@ impl Instance for Front {
     }
 
     fn close(&mut self, session: SessionId) {
-        if let Some(slot) = self.connection_slot(session)
-            && let Some(connection) = self.connections.get_mut(slot)
-        {
-            connection.closing = Closing::Asap;
-            self.connections.mark_touched(slot);
+        if let Some(slot) = self.connection_slot(session) {
+            self.connections.end(slot, Cause::Cut);
         }
     }
 

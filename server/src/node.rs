@@ -6,6 +6,9 @@
 //! 3. timed work when it is due;
 //! 4. the append log is written, and synced if `appendfsync always` asks for it;
 //! 5. only then replies leave, each touched connection with one write.
+//!
+//! When something ends the process (`Front::ending`), the turn goes straight to its last two steps: no further command
+//! runs, and what was replied before has been saved with everything else.
 
 use std::io;
 use std::sync::mpsc::Sender;
@@ -13,16 +16,18 @@ use std::time::Duration;
 
 use cairn_engine::Engine;
 use cairn_engine::command::args::ArgsBuf;
+use cairn_engine::command::blocking;
 use cairn_engine::command::reply::Reply;
 use cairn_engine::keyspace::Garbage;
+use cairn_engine::session::{Session, SessionId};
+use mio::event::Event;
 use mio::{Events, Poll, Token};
 
-use crate::config::Config;
 use crate::config::table;
 use crate::cron::Cron;
 use crate::front::{Client, Ending, Front};
 use crate::keeper::LogState;
-use crate::net::{Accepting, BufferLimit, ClientClass, Closing, Flush, Received, Stream};
+use crate::net::{Accepting, Cause, Closing, Flush, Received, Stream};
 use crate::os::crash;
 use crate::os::signals::Signals;
 use crate::request::{self, Batch};
@@ -81,9 +86,8 @@ impl Node {
                 _ => {}
             }
             self.turn(&events);
-            if let Some(Ending::Exit(status)) = self.front.ending {
-                self.flush_outputs();
-                return status;
+            if let Some(ending) = self.front.ending {
+                return ending.status();
             }
         }
     }
@@ -146,22 +150,42 @@ impl Node {
         self.engine.set_now(now);
         self.visit_ready();
         for event in events {
-            match event.token() {
-                SIGNALS => self.signals.drain(),
-                token => match self.front.connections.slot_of(token) {
-                    Some(slot) => {
-                        let hangup = event.is_read_closed() || event.is_error();
-                        if event.is_writable() {
-                            self.front.connections.mark_touched(slot);
-                        }
-                        if event.is_readable() || hangup {
-                            self.read(slot, hangup);
-                        }
-                    }
-                    None => self.accept_again.push(token.0 - FIRST_LISTENER),
-                },
-            }
+            self.serve_event(event);
         }
+        if self.front.ending.is_none() {
+            self.work();
+        }
+        if self.settle() {
+            self.flush_outputs();
+        }
+        let garbage = self.engine.ks.take_garbage();
+        if !garbage.is_empty() {
+            // Without its thread the garbage is freed here; nothing else depends on it.
+            drop(self.drop_queue.send(garbage));
+        }
+        self.count_turn(now.mono_us, cpu_us);
+    }
+
+    fn serve_event(&mut self, event: &Event) {
+        match event.token() {
+            SIGNALS => self.signals.drain(),
+            token => match self.front.connections.slot_of(token) {
+                Some(slot) => {
+                    let hangup = event.is_read_closed() || event.is_error();
+                    if event.is_writable() {
+                        self.front.connections.mark_touched(slot);
+                    }
+                    if event.is_readable() || hangup {
+                        self.read(slot, hangup);
+                    }
+                }
+                None => self.accept_again.push(token.0 - FIRST_LISTENER),
+            },
+        }
+    }
+
+    /// What a turn does beside reading: new clients, and what time asks for.
+    fn work(&mut self) {
         self.accept();
         if let Some(session) = self.front.load_log_for.take() {
             crate::keeper::load::load_again(&mut self.engine, &mut self.front, session);
@@ -173,24 +197,23 @@ impl Node {
         if std::mem::take(&mut self.cron.retry_accept) {
             self.accept_again.append(&mut self.cron.accept_later);
         }
-        match self.front.flush_log() {
-            LogState::Fine => {}
-            LogState::Failed => self.engine.shared.gate.refuse_writes = self.front.write_refusal(),
-            LogState::Fatal => {
-                // Under `appendfsync always` nothing may be acknowledged that is not on the disk.
-                self.front.ending = Some(Ending::Exit(1));
-                self.front.drop_replies();
-                return;
+    }
+
+    /// Writes the log. Answers whether replies may leave: nothing is acknowledged that is lost for good.
+    fn settle(&mut self) -> bool {
+        match (self.front.flush_log(), self.front.ending) {
+            (LogState::Fine, _) => {}
+            (LogState::Failed, None) => {
+                self.engine.shared.gate.refuse_writes = self.front.write_refusal();
             }
+            (LogState::Failed, Some(ending)) => {
+                self.front.ending = Some(Ending::Lost(ending.status()));
+            }
+            // Under `appendfsync always`.
+            (LogState::Fatal, _) => self.front.ending = Some(Ending::Lost(1)),
         }
         self.engine.serve_log_waiters(&mut self.front);
-        self.flush_outputs();
-        let garbage = self.engine.ks.take_garbage();
-        if !garbage.is_empty() {
-            // Without its thread the garbage is freed here; nothing else depends on it.
-            drop(self.drop_queue.send(garbage));
-        }
-        self.count_turn(now.mono_us, cpu_us);
+        !matches!(self.front.ending, Some(Ending::Lost(_)))
     }
 
     /// The thread's processor time, while somebody wants to know the longest turn (DEBUG LOOP-TURN).
@@ -222,38 +245,28 @@ impl Node {
         self.visits = visits;
     }
 
-    /// Reads and runs until the socket is empty or the client had its share of this turn.
+    /// Reads and runs until the socket is empty, the client had its share of this turn, or the process is to end.
     fn read(&mut self, slot: usize, hangup: bool) {
         if let Some(connection) = self.front.connections.get_mut(slot) {
             connection.begin_turn(hangup);
         }
-        loop {
+        while self.front.ending.is_none() {
             let Some(connection) = self.front.connections.get_mut(slot) else {
                 return;
             };
-            if connection.closing != Closing::No {
-                return;
+            if !connection.closing().reads() {
+                return self.run_rest(slot);
             }
-            let received = match connection.receive() {
-                Ok(received) => received,
-                Err(_) => Received::End,
+            let (count, drained) = match connection.receive() {
+                Ok(Received::End) => {
+                    self.front.connections.end(slot, Cause::InputEnds);
+                    return self.run_rest(slot);
+                }
+                Err(_) => return self.front.connections.end(slot, Cause::Cut),
+                Ok(Received::More(count)) => (count, false),
+                Ok(Received::Drained(count)) => (count, true),
             };
-            let drained = match received {
-                Received::End => {
-                    // What arrived before the end was run when it arrived; what is left is half a command.
-                    connection.closing = Closing::Asap;
-                    self.front.connections.mark_touched(slot);
-                    return;
-                }
-                Received::More(count) => {
-                    self.front.counters.bytes_in += count as u64;
-                    false
-                }
-                Received::Drained(count) => {
-                    self.front.counters.bytes_in += count as u64;
-                    true
-                }
-            };
+            self.front.counters.bytes_in += count as u64;
             request::run_input(&mut self.engine, &mut self.front, &mut self.batch, slot);
             let Some(connection) = self.front.connections.get_mut(slot) else {
                 return;
@@ -263,15 +276,30 @@ impl Node {
                     "Closing client that reached max query buffer length: {}",
                     connection.stream().peer()
                 ));
-                connection.closing = Closing::Asap;
-                self.front.connections.mark_touched(slot);
-                return;
+                return self.front.connections.end(slot, Cause::Cut);
             }
             if drained {
                 return;
             }
             if connection.turn_is_over() {
                 self.front.connections.mark_ready(slot);
+                return;
+            }
+        }
+    }
+
+    /// Runs what a client has sent whose input is over. A command that would wait is answered as if its time had run
+    /// out: an element must not go to somebody who is perhaps gone. (Redis ends such a client without an answer.)
+    fn run_rest(&mut self, slot: usize) {
+        // A write finds out whether the client is still there.
+        self.front.connections.mark_touched(slot);
+        while self.front.ending.is_none() {
+            request::run_input(&mut self.engine, &mut self.front, &mut self.batch, slot);
+            let Some(session) = self.front.client(slot).map(|c| c.session) else {
+                return;
+            };
+            let Engine { ks, shared, .. } = &mut self.engine;
+            if !blocking::unblock(ks, shared, session, false, &mut self.front) {
                 return;
             }
         }
@@ -357,54 +385,49 @@ impl Node {
     /// Answers whether the connection ends now.
     fn flush(&mut self, slot: usize) -> bool {
         let now_ms = self.engine.mono_us() / 1000;
+        let Some(connection) = self.front.connections.get(slot) else {
+            return false;
+        };
+        if !connection.closing().sends() {
+            return true;
+        }
+        if connection.output.limited_bytes() > 0 {
+            let subscribed = self
+                .session(slot)
+                .is_some_and(|s| s.subscriptions.is_some());
+            if self.front.cut_if_beyond_limit(slot, subscribed, now_ms) {
+                return true;
+            }
+        }
         let Front {
             connections,
             registry,
             counters,
-            log,
-            clients,
-            config,
             ..
         } = &mut self.front;
         let Some(connection) = connections.get_mut(slot) else {
             return false;
         };
-        if connection.closing == Closing::Asap {
-            return true;
-        }
         let Ok((written, flush)) = connection.flush(registry) else {
             return true;
         };
         counters.bytes_out += written as u64;
         connection.last_io_ms = now_ms;
-        match flush {
-            Flush::Done => connection.closing == Closing::AfterReply,
-            Flush::Blocked => {
-                let session = clients
-                    .get(slot)
-                    .and_then(Option::as_ref)
-                    .map(|c| c.session);
-                let subscribed = session
-                    .and_then(|s| self.engine.shared.sessions.get(s))
-                    .is_some_and(|s| s.subscriptions.is_some());
-                let class = if subscribed {
-                    ClientClass::Pubsub
-                } else {
-                    ClientClass::Normal
-                };
-                let limit = buffer_limit(config, class);
-                let waiting = connection.output.pending() as u64;
-                if connection.limit_watch.exceeded(limit, waiting, now_ms) {
-                    counters.output_limit_closed += 1;
-                    log.warning(format_args!(
-                        "Client {} scheduled to be closed ASAP for overcoming of output buffer limits.",
-                        connection.stream().peer()
-                    ));
-                    return true;
-                }
-                false
-            }
+        if flush == Flush::Done {
+            connection.limit_watch.reset();
         }
+        let (closing, ready) = (connection.closing(), connection.is_ready());
+        closing != Closing::Open
+            && closing.is_over(flush == Flush::Done, !ready && !self.is_blocked(slot))
+    }
+
+    fn session(&self, slot: usize) -> Option<&Session> {
+        let client = self.front.clients.get(slot)?.as_ref()?;
+        self.engine.shared.sessions.get(client.session)
+    }
+
+    fn is_blocked(&self, slot: usize) -> bool {
+        self.session(slot).is_some_and(|s| s.blocked)
     }
 
     fn close(&mut self, slot: usize) {
@@ -422,41 +445,19 @@ impl Node {
 
 impl Front {
     /// Joins a connection with its session.
-    fn bind(&mut self, slot: usize, session: cairn_engine::session::SessionId) {
+    fn bind(&mut self, slot: usize, session: SessionId) {
         if self.clients.len() <= slot {
             self.clients.resize_with(slot + 1, || None);
         }
         self.clients[slot] = Some(Client {
             session,
             parser: Default::default(),
-            commands: 0,
         });
         let at = session.0 as usize;
         if self.connection_of.len() <= at {
             self.connection_of.resize(at + 1, usize::MAX);
         }
         self.connection_of[at] = slot;
-    }
-
-    /// Forgets all replies that wait: they would acknowledge what is not safe.
-    fn drop_replies(&mut self) {
-        for (_, connection) in self.connections.iter_mut() {
-            connection.output.clear();
-        }
-    }
-}
-
-fn buffer_limit(config: &Config, class: ClientClass) -> BufferLimit {
-    let limits = config.get(table::CLIENT_OUTPUT_BUFFER_LIMIT);
-    let limit = match class {
-        ClientClass::Normal => &limits.normal,
-        ClientClass::Replica => &limits.replica,
-        ClientClass::Pubsub => &limits.pubsub,
-    };
-    BufferLimit {
-        hard: limit.hard,
-        soft: limit.soft,
-        soft_seconds: limit.soft_seconds,
     }
 }
 

@@ -16,7 +16,8 @@ use cairn_engine::session::SessionId;
 use cairn_format::resp::request::{Limits, ProtocolError, Step};
 
 use crate::front::{Front, NOBODY};
-use crate::net::{Closing, Input};
+use crate::net::{Cause, Input};
+use crate::os::running::{self, Commands};
 
 /// Commands understood before the first of them runs.
 const LOOKAHEAD: usize = 64;
@@ -55,39 +56,41 @@ enum After {
 
 /// Runs everything that is complete in a client's input. The replies are appended to its output.
 pub fn run_input(engine: &mut Engine, front: &mut Front, batch: &mut Batch, slot: usize) {
-    let Some(connection) = front.connections.get_mut(slot) else {
+    let Some(session) = front.client(slot).map(|c| c.session) else {
         return;
     };
-    if connection.closing != Closing::No || connection.input.is_empty() {
-        return;
-    }
-    let waits = front
-        .client(slot)
-        .map(|c| c.session)
-        .and_then(|s| engine.shared.sessions.get(s))
-        .is_some_and(|s| s.blocked);
-    let Some(connection) = front.connections.get_mut(slot) else {
+    let Some(state) = engine.shared.sessions.get(session) else {
         return;
     };
-    if waits {
+    if state.blocked {
         // Its commands run when the one it waits with has answered.
         return;
     }
+    let limit = front.hot.output_max[usize::from(state.subscriptions.is_some())];
+    let Some(connection) = front.connections.get_mut(slot) else {
+        return;
+    };
+    if !connection.closing().runs() || connection.input.is_empty() {
+        return;
+    }
+    running::note_client(connection.id, connection.stream().fd());
     let mut input = std::mem::take(&mut connection.input);
     let mut reply = Reply {
+        limit: connection.output.tail_max(limit),
         buf: std::mem::take(connection.output.tail()),
         ..Reply::default()
     };
+    front.running_input = (input.len(), input.free());
     front.connections.mark_touched(slot);
-    if let Some(session) = front.client(slot).map(|c| c.session) {
-        front.running = session;
-    }
+    front.running = session;
     let consumed = run_commands(engine, front, batch, slot, &mut input, &mut reply);
     front.running = NOBODY;
     input.consume(consumed);
     if let Some(connection) = front.connections.get_mut(slot) {
         connection.input = input;
-        give_back(&mut connection.output, reply);
+        if connection.closing().sends() {
+            give_back(&mut connection.output, reply);
+        }
     }
 }
 
@@ -126,24 +129,29 @@ fn run_commands(
             if let Some(client) = front.client(slot) {
                 client.parser.reset();
             }
-            return finish(engine, front, slot, session, stopped);
+            finish(engine, front, slot, session, reply);
+            return stopped;
         }
         at = batch.end;
         match after {
             After::More => {}
             After::Empty => return at,
             After::Inline(args, end) => {
+                let bytes = &input.filled()[..end];
+                let running = Commands::of(bytes);
+                running.at(at as u32);
                 call(engine, front, session, &args.args(), reply);
                 at = end;
-                if stops(engine, session) {
-                    return finish(engine, front, slot, session, end);
+                if reply.is_full() || stops(engine, session) {
+                    finish(engine, front, slot, session, reply);
+                    return end;
                 }
             }
             After::Broken(error) => {
                 reply.buf.extend_from_slice(b"-ERR ");
                 error.append_to(&mut reply.buf);
                 reply.buf.extend_from_slice(b"\r\n");
-                close_after_reply(front, slot);
+                front.connections.end(slot, Cause::LastReply);
                 return input.len();
             }
         }
@@ -213,14 +221,16 @@ fn run_batch(
     reply: &mut Reply,
 ) -> Option<usize> {
     let looked_ahead = batch.commands.len() > 1 && look_ahead(engine, batch, session, bytes);
+    let running = Commands::of(bytes);
     for command in &batch.commands {
         let ranges = &batch.ranges[command.args.start as usize..command.args.end as usize];
         let args = Args::new(bytes, ranges, Some(command.bytes.clone()));
         if looked_ahead && let Some(key) = args.get(1) {
             engine.hint(key, command.hash);
         }
+        running.at(command.bytes.start);
         call(engine, front, session, &args, reply);
-        if stops(engine, session) {
+        if reply.is_full() || stops(engine, session) {
             return Some(command.bytes.end as usize);
         }
     }
@@ -274,23 +284,13 @@ fn stops(engine: &Engine, session: SessionId) -> bool {
         .is_none_or(|s| s.closing || s.blocked)
 }
 
-fn finish(engine: &Engine, front: &mut Front, slot: usize, session: SessionId, at: usize) -> usize {
-    if engine
-        .shared
-        .sessions
-        .get(session)
-        .is_none_or(|s| s.closing)
-    {
-        close_after_reply(front, slot);
+/// Draws the conclusions when a client does not go on: it waits, or it ends.
+fn finish(engine: &Engine, front: &mut Front, slot: usize, session: SessionId, reply: &Reply) {
+    if reply.is_full() {
+        front.cut_for_output(slot);
     }
-    at
-}
-
-fn close_after_reply(front: &mut Front, slot: usize) {
-    if let Some(connection) = front.connections.get_mut(slot)
-        && connection.closing == Closing::No
-    {
-        connection.closing = Closing::AfterReply;
+    let state = engine.shared.sessions.get(session);
+    if state.is_none_or(|s| s.closing) {
+        front.connections.end(slot, Cause::LastReply);
     }
-    front.connections.mark_touched(slot);
 }

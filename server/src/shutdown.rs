@@ -7,9 +7,9 @@ use crate::config::{ShutdownFlags, table};
 use crate::front::{Ending, Front};
 use crate::os::signals::{Interrupt, Signals};
 
-/// Ends the process if a signal asked for it.
+/// Ends the process if a signal asked for it; it waits while timed work is paused, and SHUTDOWN ABORT takes it back.
 pub fn on_signal(engine: &mut Engine, front: &mut Front, signals: &mut Signals) {
-    let Some(interrupt) = signals.requested() else {
+    let Some(interrupt) = signals.requested().filter(|_| !front.cron_paused) else {
         return;
     };
     let (name, flags) = match interrupt {
@@ -66,7 +66,7 @@ pub fn shut_down(ks: &mut Keyspace, front: &mut Front, flags: ShutdownFlags) -> 
             return Err(format!("Fail to fsync the AOF file: {reason}"));
         }
     }
-    save_snapshot(ks, front, flags)?;
+    let saved = save_snapshot(ks, front, flags)?;
     if let Some(mut listeners) = front.listeners.take() {
         listeners.close(&front.registry);
     }
@@ -74,18 +74,26 @@ pub fn shut_down(ks: &mut Keyspace, front: &mut Front, flags: ShutdownFlags) -> 
     front
         .log
         .warning(format_args!("Redis is now ready to exit, bye bye..."));
-    front.ending = Some(Ending::Exit(0));
+    front.ending = Some(match saved {
+        true => Ending::Exit(0),
+        false => Ending::Lost(0),
+    });
     Ok(())
 }
 
-fn save_snapshot(ks: &mut Keyspace, front: &mut Front, flags: ShutdownFlags) -> Result<(), String> {
+/// Answers whether all is saved that was to be.
+fn save_snapshot(
+    ks: &mut Keyspace,
+    front: &mut Front,
+    flags: ShutdownFlags,
+) -> Result<bool, String> {
     if front.keeper.loading {
         // What has been loaded so far is a part; the snapshot on disk is the whole.
-        return Ok(());
+        return Ok(true);
     }
     let wanted = flags.save || !front.config.get(table::SAVE).is_empty();
     if !wanted || flags.nosave {
-        return Ok(());
+        return Ok(true);
     }
     front.log.notice(format_args!(
         "Saving the final RDB snapshot before exiting."
@@ -97,6 +105,6 @@ fn save_snapshot(ks: &mut Keyspace, front: &mut Front, flags: ShutdownFlags) -> 
                 .warning(format_args!("Error trying to save the DB, can't exit."));
             Err("Error trying to save the DB, can't exit.".into())
         }
-        _ => Ok(()),
+        saved => Ok(saved.is_ok()),
     }
 }

@@ -9,9 +9,6 @@ use super::front;
 use crate::front::{Client, Front};
 use crate::net::{Address, ClientClass, Closing, Connection};
 
-/// Memory that an input buffer has at first, bytes; the running client's buffer is with the loop and is taken as one.
-const INPUT_BYTES: usize = 16 * 1024;
-
 /// What is known of one client while its line is made.
 pub(super) struct Line {
     id: u64,
@@ -60,8 +57,7 @@ impl Line {
         lines
     }
 
-    /// The client that asks. Its input and output are with the loop while its command runs, so they are measured by
-    /// the request and the reply at hand.
+    /// The client that asks. Its input and output are with the loop while its command runs.
     pub(super) fn of_running(cx: &mut Ctx, args: &Args) -> Line {
         let front = front(&mut *cx.inst);
         let slot = front.connection_slot(cx.session.slot);
@@ -71,8 +67,7 @@ impl Line {
             None => Line::of_session(cx.session, now_ms),
         };
         line.is_self = true;
-        line.input = args.encoded().map_or(0, <[u8]>::len);
-        line.input_free = INPUT_BYTES.saturating_sub(line.input);
+        (line.input, line.input_free) = front.running_input;
         line.args = args.iter_from(0).map(<[u8]>::len).sum();
         let capacity = cx.reply.buf.capacity();
         line.output[0] = capacity;
@@ -87,16 +82,19 @@ impl Line {
             laddr: stream.local().to_string(),
             fd: stream.fd(),
             input: connection.input.len(),
-            input_free: connection.input.capacity() - connection.input.len(),
+            input_free: connection.input.free(),
             output: output_figures(connection),
             wants_to_write: connection.is_blocked(),
             ..Line::of_session(session, now_ms)
         };
         line.add_flag(
             'c',
-            connection.closing == Closing::AfterReply && !session.closing,
+            matches!(
+                connection.closing(),
+                Closing::InputOver | Closing::AfterReply
+            ) && !session.closing,
         );
-        line.add_flag('A', connection.closing == Closing::Asap);
+        line.add_flag('A', connection.closing() == Closing::Now);
         line.add_flag('U', matches!(stream.peer(), Address::Unix(_)));
         line.add_flag('e', session.no_evict);
         line.add_flag('T', session.no_touch);

@@ -5,6 +5,7 @@ use cairn_engine::command::{Args, Command, Ctx, Flags, Group};
 
 use super::front;
 use crate::config::ShutdownFlags;
+use crate::os::signals;
 use crate::shutdown::shut_down;
 
 /// This family.
@@ -155,8 +156,7 @@ fn shutdown(cx: &mut Ctx, args: &Args) -> Outcome {
         return Err(error::SYNTAX);
     }
     if abort {
-        // A shutdown waits for nobody yet, so that there is never one to stop.
-        return Err(Error::new("ERR No shutdown in progress."));
+        return abort_shutdown(cx);
     }
     let front = front(&mut *cx.inst);
     front
@@ -167,6 +167,18 @@ fn shutdown(cx: &mut Ctx, args: &Args) -> Outcome {
         Error::new("ERR Errors trying to SHUTDOWN. Check logs.")
     })?;
     cx.session.closing = true;
+    Ok(())
+}
+
+/// SHUTDOWN ABORT: a shutdown waits for nobody yet, so that there is only a signal to take back that was not acted on.
+fn abort_shutdown(cx: &mut Ctx) -> Outcome {
+    if !signals::abort() {
+        return Err(Error::new("ERR No shutdown in progress."));
+    }
+    front(&mut *cx.inst)
+        .log
+        .notice(format_args!("Shutdown manually aborted."));
+    cx.reply.ok();
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use cairn_engine::base::effect::Feed;
 use cairn_engine::keyspace::Keyspace;
@@ -62,6 +63,9 @@ impl Front {
         let Some(open) = &mut self.keeper.append else {
             return LogState::Fine;
         };
+        if self.keeper.flush_sleep_us > 0 && open.log.buffered() > 0 {
+            std::thread::sleep(Duration::from_micros(self.keeper.flush_sleep_us));
+        }
         let hold_syncs =
             self.keeper.work.is_some() && self.config.get(table::NO_APPENDFSYNC_ON_REWRITE);
         let now_ms = self.host.clock().monotonic_us() / 1000;

@@ -4,22 +4,10 @@ use std::io::{self, Read};
 
 use mio::{Interest, Registry, Token};
 
-use super::{Input, LimitWatch, Output, Stream};
+use super::{Cause, Closing, Input, LimitWatch, Output, Stream};
 
 /// Bytes that one client may send in one turn before the others get theirs.
 pub const TURN_MAX: usize = 1 << 20;
-
-/// Whether and how a connection ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Closing {
-    /// It stays.
-    #[default]
-    No,
-    /// Nothing is read any more; it ends when its replies are sent.
-    AfterReply,
-    /// It ends at the end of the turn, replies or not.
-    Asap,
-}
 
 /// What a read brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,12 +39,11 @@ pub struct Connection {
     pub input: Input,
     /// Replies that wait.
     pub output: Output,
-    /// Whether and how it ends.
-    pub closing: Closing,
     /// Since when the output is beyond its soft limit.
     pub limit_watch: LimitWatch,
     /// Milliseconds, monotonic, of the last bytes received or sent.
     pub last_io_ms: u64,
+    closing: Closing,
     stream: Stream,
     token: Token,
     /// The last event said that the peer closed or the socket failed: a short read is then not the end.
@@ -75,7 +62,7 @@ impl Connection {
             id,
             input: Input::new(),
             output: Output::new(),
-            closing: Closing::No,
+            closing: Closing::Open,
             limit_watch: LimitWatch::default(),
             last_io_ms: now_ms,
             stream,
@@ -86,6 +73,21 @@ impl Connection {
             on_ready_list: false,
             on_touched_list: false,
         }
+    }
+
+    /// Whether and how it ends.
+    #[inline]
+    pub fn closing(&self) -> Closing {
+        self.closing
+    }
+
+    pub(super) fn end(&mut self, cause: Cause) {
+        self.closing = self.closing.after(cause);
+    }
+
+    /// Whether it was noted that it must be visited: commands of it may be left to run.
+    pub fn is_ready(&self) -> bool {
+        self.on_ready_list
     }
 
     /// The socket, for names and options.
@@ -161,12 +163,10 @@ impl Connection {
         self.blocked
     }
 
-    /// Gives memory back when nothing came or went for `idle_ms`, that of replies after `reply_idle_ms` or never.
+    /// Gives memory back: more when nothing came or went for `idle_ms`, that of replies after `reply_idle_ms` or never.
     pub fn trim(&mut self, now_ms: u64, idle_ms: u64, reply_idle_ms: Option<u64>) {
         let idle = now_ms.saturating_sub(self.last_io_ms);
-        if idle >= idle_ms {
-            self.input.shrink();
-        }
+        self.input.trim(idle >= idle_ms);
         if reply_idle_ms.is_some_and(|ms| idle >= ms) {
             self.output.shrink();
         }

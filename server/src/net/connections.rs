@@ -7,7 +7,7 @@ use std::io;
 
 use mio::{Interest, Registry, Token};
 
-use super::{Connection, Stream};
+use super::{Cause, Connection, Stream};
 
 /// The slab. Tokens below `first_token` belong to others (listeners, signals, children).
 #[derive(Debug)]
@@ -146,6 +146,14 @@ impl Connections {
             && !std::mem::replace(&mut connection.on_touched_list, true)
         {
             self.touched.push(slot);
+        }
+    }
+
+    /// Brings a connection nearer to its end (see [`super::closing`]); the end of the turn looks whether it is there.
+    pub fn end(&mut self, slot: usize, cause: Cause) {
+        if let Some(connection) = self.get_mut(slot) {
+            connection.end(cause);
+            self.mark_touched(slot);
         }
     }
 

@@ -15,6 +15,10 @@
 const CHUNK: usize = 16 * 1024;
 /// Largest room that is made for a client that merely sends fast.
 const CHUNK_MAX: usize = 64 * 1024;
+/// Less unused memory than this is left alone by [`Input::trim`].
+const FREE_KEPT: usize = 4 * 1024;
+/// A buffer up to this is left alone while its client is not idle (`PROTO_RESIZE_THRESHOLD` of Redis).
+const TRIM_FROM: usize = 32 * 1024;
 
 /// A buffer that is read into at its end and consumed from its front.
 #[derive(Debug, Default)]
@@ -26,6 +30,8 @@ pub struct Input {
     missing: usize,
     /// The last read filled all the room it got.
     filled_all: bool,
+    /// Most bytes that waited since the last trim.
+    peak: usize,
 }
 
 impl Input {
@@ -55,6 +61,11 @@ impl Input {
     /// Bytes of memory held.
     pub fn capacity(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// Bytes of memory held beside those received and not consumed.
+    pub fn free(&self) -> usize {
+        self.bytes.len() - self.len()
     }
 
     /// Drops the first `count` bytes of `filled`.
@@ -108,6 +119,7 @@ impl Input {
         );
         self.end += count;
         self.filled_all = self.end == self.bytes.len();
+        self.peak = self.peak.max(self.len());
     }
 
     /// Adds bytes from elsewhere: a script, a test.
@@ -122,21 +134,30 @@ impl Input {
         }
     }
 
-    /// Gives memory back that an idle client does not need: all of it when nothing is pending, else what is beyond
-    /// the pending bytes. Returns whether anything was given back.
-    pub fn shrink(&mut self) -> bool {
-        let before = self.bytes.capacity();
-        if self.is_empty() {
-            self.bytes = Vec::new();
-            self.start = 0;
-            self.end = 0;
-        } else if self.bytes.len() > self.len() + CHUNK_MAX {
-            self.bytes = self.filled().to_vec();
-            self.start = 0;
-            self.end = self.bytes.len();
+    /// Gives memory back, as Redis 7.2 does: what is unused of an idle client's buffer; of another's, if it is large
+    /// and not half of it was needed since the last call, what was not needed. Call it about once a second.
+    pub fn trim(&mut self, idle: bool) {
+        let needed = self.peak.max(CHUNK);
+        if self.free() > FREE_KEPT {
+            if idle {
+                self.resize(self.len());
+            } else if self.bytes.len() > TRIM_FROM && self.bytes.len() / 2 > needed {
+                self.resize(needed);
+            }
         }
+        // What the command at hand claims to need more is about to come.
+        self.peak = self.len().saturating_add(self.missing);
+    }
+
+    /// Moves what waits into a buffer of this length, or as long as it is itself.
+    fn resize(&mut self, len: usize) {
+        let mut bytes = Vec::with_capacity(len.max(self.len()));
+        bytes.extend_from_slice(self.filled());
+        self.end = bytes.len();
+        bytes.resize(bytes.capacity(), 0);
+        self.bytes = bytes;
+        self.start = 0;
         self.filled_all = false;
-        self.bytes.capacity() < before
     }
 }
 
@@ -184,11 +205,43 @@ mod tests {
         let mut input = Input::new();
         input.push(&vec![1; 1 << 20]);
         input.consume((1 << 20) - 3);
-        assert!(input.shrink());
-        assert_eq!(input.filled(), [1, 1, 1]);
+        input.trim(true);
+        assert_eq!((input.filled(), input.free()), (&[1, 1, 1][..], 0));
         input.consume(3);
-        assert!(input.shrink());
+        input.push(b"abc");
+        input.trim(true);
+        assert_eq!((input.filled(), input.free()), (&b"abc"[..], 0));
+        input.consume(3);
+        input.trim(true);
+        assert_eq!(input.capacity(), 3, "so little is not worth the work");
+        input.push(&[0; 10_000]);
+        input.consume(10_000);
+        input.trim(true);
         assert_eq!(input.capacity(), 0);
-        assert!(!input.shrink());
+    }
+
+    #[test]
+    fn busy_buffers_keep_what_was_needed_lately() {
+        let mut input = Input::new();
+        input.push(&vec![1; 400_000]);
+        input.consume(400_000);
+        let large = input.capacity();
+        input.trim(false);
+        assert_eq!(input.capacity(), large, "it was needed a moment ago");
+        input.push(&[1; 100]);
+        input.consume(100);
+        input.trim(false);
+        assert!((CHUNK..TRIM_FROM).contains(&input.capacity()));
+        let small = input.capacity();
+        input.trim(false);
+        assert_eq!(input.capacity(), small);
+        // A large value that arrives slowly keeps its room.
+        input.push(&vec![1; 300_000]);
+        input.consume(1);
+        input.expect(1 << 20);
+        let large = input.capacity();
+        input.trim(false);
+        input.trim(false);
+        assert_eq!((input.capacity(), input.len()), (large, 299_999));
     }
 }

@@ -22,29 +22,6 @@ pub struct BufferLimit {
     pub soft_seconds: u64,
 }
 
-impl BufferLimit {
-    /// The defaults of Redis 7.2.
-    pub const fn default_of(class: ClientClass) -> BufferLimit {
-        match class {
-            ClientClass::Normal => BufferLimit {
-                hard: 0,
-                soft: 0,
-                soft_seconds: 0,
-            },
-            ClientClass::Replica => BufferLimit {
-                hard: 256 << 20,
-                soft: 64 << 20,
-                soft_seconds: 60,
-            },
-            ClientClass::Pubsub => BufferLimit {
-                hard: 32 << 20,
-                soft: 8 << 20,
-                soft_seconds: 60,
-            },
-        }
-    }
-}
-
 /// Since when a client is beyond its soft limit.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LimitWatch {
@@ -52,6 +29,12 @@ pub struct LimitWatch {
 }
 
 impl LimitWatch {
+    /// Everything was sent: the time beyond the soft limit, if it ran, is over.
+    #[inline]
+    pub fn reset(&mut self) {
+        self.soft_since_ms = None;
+    }
+
     /// Whether a client with `bytes` waiting has to be closed; `now_ms` is monotonic.
     pub fn exceeded(&mut self, limit: BufferLimit, bytes: u64, now_ms: u64) -> bool {
         if limit.hard > 0 && bytes >= limit.hard {
@@ -63,7 +46,7 @@ impl LimitWatch {
         }
         let since = *self.soft_since_ms.get_or_insert(now_ms);
         // In whole seconds and strictly more, as Redis compares two second stamps.
-        (now_ms - since) / 1000 > limit.soft_seconds
+        now_ms / 1000 - since / 1000 > limit.soft_seconds
     }
 }
 
@@ -89,6 +72,9 @@ mod tests {
             "below the limit the time starts again"
         );
         assert!(!watch.exceeded(limit, 10, 5000));
+        assert!(!watch.exceeded(limit, 10, 7000));
+        watch.reset();
+        assert!(!watch.exceeded(limit, 10, 9000), "all was sent in between");
         assert!(!watch.exceeded(BufferLimit::default(), u64::MAX, 9000));
     }
 }

@@ -2,12 +2,13 @@
 //!
 //! ```text
 //!   Listeners --accept--> Stream --add--> Connections (slab; the slot is the poll token)
-//!                                            Connection { Input, Output, closing, ... }
+//!                                            Connection { Input, Output, Closing, ... }
 //! ```
 //!
 //! The poll is edge-triggered: who stops reading or accepting before the system says "would block" must come back
 //! by itself. `Connections` keeps a list of such connections, the node polls without waiting while it is not empty.
 
+pub mod closing;
 pub mod connection;
 pub mod connections;
 pub mod input;
@@ -16,7 +17,8 @@ pub mod listener;
 pub mod output;
 pub mod stream;
 
-pub use connection::{Closing, Connection, Flush, Received};
+pub use closing::{Cause, Closing};
+pub use connection::{Connection, Flush, Received};
 pub use connections::Connections;
 pub use input::Input;
 pub use limit::{BufferLimit, ClientClass, LimitWatch};

@@ -99,6 +99,24 @@ impl Output {
         self.chain_bytes + self.tail.len() - self.sent
     }
 
+    /// Bytes that count for the limits of what may wait: all, once they do not fit into the fixed buffer. Redis counts whole
+    /// blocks beyond that buffer; the difference is less than two blocks.
+    #[inline]
+    pub fn limited_bytes(&self) -> usize {
+        match self.pending() {
+            0..=REPLY_BUFFER => 0,
+            pending => pending,
+        }
+    }
+
+    /// The length of the tail with which `limit` is reached.
+    pub fn tail_max(&self, limit: usize) -> usize {
+        limit
+            .max(REPLY_BUFFER + 1)
+            .saturating_add(self.sent)
+            .saturating_sub(self.chain_bytes)
+    }
+
     /// Whether nothing waits.
     #[inline]
     pub fn is_empty(&self) -> bool {
@@ -307,6 +325,9 @@ mod tests {
             (output.buffer_len(), output.list_bytes()),
             (16 * 1024, 99_001 - 16 * 1024)
         );
+        let more = output.tail_max(100_000) - output.tail().len();
+        assert_eq!(output.limited_bytes() + more, 100_000);
+        assert!(output.tail_max(usize::MAX) > usize::MAX / 2);
         assert_eq!(output.write_to(&mut socket).unwrap(), (0, false));
         socket.room = usize::MAX;
         assert_eq!(output.write_to(&mut socket).unwrap(), (99_001, true));

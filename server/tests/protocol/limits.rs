@@ -5,7 +5,7 @@ use std::net::{IpAddr, TcpStream, UdpSocket};
 
 use cairn_format::resp::value::{Value, write_command};
 
-use crate::support::process::Server;
+use crate::support::process::{Program, Server};
 use crate::support::{Connection, Folder, Setup, left_out, wait_until};
 
 #[test]
@@ -214,4 +214,101 @@ fn longest(connection: &mut Connection, command: &str) -> (i64, Option<i64>) {
     let reply = connection.line(command);
     let numbers = reply.as_array().expect(command);
     (numbers[0].as_int().expect("a time"), numbers[1].as_int())
+}
+
+/// A field of the line of CLIENT LIST with this name; none if there is no such client.
+fn field(connection: &mut Connection, name: &str, field: &str) -> Option<u64> {
+    let list = connection.text("CLIENT LIST");
+    let line = list
+        .lines()
+        .find(|line| line.contains(&format!(" name={name} ")))?;
+    let word = line
+        .split(' ')
+        .find_map(|word| word.strip_prefix(&format!("{field}=")));
+    Some(word.expect(field).parse().expect(field))
+}
+
+/// Bytes of a client's query buffer, used and free.
+fn query_buffer(connection: &mut Connection, name: &str) -> u64 {
+    let parts = ["qbuf", "qbuf-free"].map(|part| field(connection, name, part));
+    parts.iter().map(|part| part.expect(name)).sum()
+}
+
+#[test]
+fn query_buffers_of_idle_and_of_large_clients_shrink() {
+    let folder = Folder::new();
+    let server = Setup::cairn(&folder).start();
+    let mut control = server.connect();
+    let mut idle = server.connect();
+    idle.good("CLIENT SETNAME idle");
+    let at_first = query_buffer(&mut control, "idle");
+    assert!((16_384..32_768).contains(&at_first), "{at_first}");
+    wait_until("the buffer of the idle client is gone", || {
+        query_buffer(&mut control, "idle") == 0
+    });
+    assert!(field(&mut control, "idle", "idle") >= Some(2));
+    let mut busy = server.connect();
+    busy.good("CLIENT SETNAME busy");
+    busy.good_call(&[b"SET".as_slice(), b"k", &vec![b'x'; 400_000]]);
+    let large = query_buffer(&mut busy, "busy");
+    assert!(large > 400_000, "{large}");
+    wait_until("what is not needed any more is given back", || {
+        busy.good("SET k small");
+        query_buffer(&mut control, "busy") < 32_768
+    });
+    assert!(query_buffer(&mut control, "busy") > 0);
+    // Half a request counts as used, and the own one as it is.
+    idle.send(b"*1\r\n$100\r\nabc");
+    wait_until("half a request is there", || {
+        field(&mut control, "idle", "qbuf") == Some(13)
+    });
+    control.good("CLIENT SETNAME control");
+    assert_eq!(
+        field(&mut control, "control", "qbuf"),
+        Some("*2\r\n$6\r\nCLIENT\r\n$4\r\nLIST\r\n".len() as u64)
+    );
+}
+
+#[test]
+fn a_reply_beyond_the_hard_limit_ends_the_client_and_nothing_of_it_is_sent() {
+    for program in [Program::Cairn, Program::Reference] {
+        let folder = Folder::new();
+        let server = Setup::new(program, &folder).start();
+        let mut control = server.connect();
+        for (command, count) in [("RPUSH list", 150), ("SADD set", 150)] {
+            for i in 0..count {
+                control.good(&format!("{command} {}{i}", "x".repeat(1000)));
+            }
+        }
+        control.good("HSET hash a b");
+        control.good("ZADD sorted 1 a");
+        control.good("SADD few a b");
+        control.good(&format!("SET text {}", "x".repeat(10_000)));
+        control.good_call(&[
+            "CONFIG",
+            "SET",
+            "client-output-buffer-limit",
+            "normal 100000 0 0",
+        ]);
+        let many = "GET text\r\nINCR ran\r\n".repeat(15);
+        for requests in [
+            "LRANGE list 0 -1\r\n",
+            "PING\r\nSMEMBERS set\r\n",
+            "HRANDFIELD hash -999999999\r\n",
+            "HRANDFIELD hash -999999999 WITHVALUES\r\n",
+            "SRANDMEMBER few -999999999\r\n",
+            "ZRANDMEMBER sorted -999999999\r\n",
+            &many,
+            "MULTI\r\nSET k2 v2\r\nLRANGE list 0 -1\r\nSET k3 v3\r\nDEL text\r\nEXEC\r\nSET k4 v4\r\n",
+        ] {
+            let mut client = server.connect();
+            client.send(requests.as_bytes());
+            assert_eq!(client.read_to_end(), b"", "{program:?} {requests:?}");
+        }
+        // A pipeline runs as far as it came, a transaction as a whole.
+        let ran: i64 = control.text("GET ran").parse().unwrap();
+        assert!((9..15).contains(&ran), "{program:?} {ran}");
+        assert_eq!(control.int("EXISTS k2 k3 text k4"), 2, "{program:?}");
+        assert_eq!(control.text("PING"), "PONG");
+    }
 }
