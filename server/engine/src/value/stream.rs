@@ -106,6 +106,11 @@ impl Stream {
         self.last_id
     }
 
+    /// The lowest live id, 0-0 if there is none.
+    pub fn first_id(&self) -> StreamId {
+        self.first_id
+    }
+
     /// Id and counters.
     pub fn marks(&self) -> Marks {
         Marks {

@@ -303,23 +303,55 @@ impl Stream {
             return false;
         }
         let read = match read {
-            Some(read) if !self.has_deleted_from(id) => Some(read.saturating_add(1)),
+            // Nothing may be missing between the two, neither deleted nor trimmed.
+            Some(read) if last >= self.first_id() && !self.has_deleted_behind(last) => {
+                Some(read.saturating_add(1))
+            }
             read if self.marks().entries_added == 0 => read,
             _ => self.entries_up_to(id),
         };
+        self.place_group(name, id, read);
+        true
+    }
+
+    /// As [`Stream::advance_group`] for an id that is told, as that of a delivery elsewhere: there may be more entries in
+    /// front of it than one.
+    pub fn follow_group(&mut self, name: &[u8], id: StreamId) -> bool {
+        let Some(last) = self.group(name).map(|group| group.last_id) else {
+            return false;
+        };
+        if id <= last {
+            return false;
+        }
+        let next = last
+            .next()
+            .and_then(|start| self.range(start, StreamId::MAX).next());
+        if next.is_some_and(|next| next.id == id) {
+            return self.advance_group(name, id);
+        }
+        self.place_group(name, id, self.entries_up_to(id));
+        true
+    }
+
+    fn place_group(&mut self, name: &[u8], last_id: StreamId, read: Option<u64>) {
         if let Some(group) = self.group_mut(name) {
-            group.last_id = id;
+            group.last_id = last_id;
             group.entries_read = read;
         }
-        true
     }
 
     /// How many entries a group has not read yet; `None` if deletions make it unknowable (XINFO GROUPS `lag`). Negative
     /// if XGROUP SETID gave the group a count above that of the stream.
+    ///
+    /// Redis 7.2 tells a number in the same cases, but a wrong one where entries that a group had not read were trimmed
+    /// or the stream was emptied; later versions tell these.
     pub fn lag(&self, group: &Group) -> Option<i64> {
         let added = self.marks().entries_added;
-        if added == 0 {
+        if added == 0 || self.is_empty() {
             return Some(0);
+        }
+        if group.last_id < self.first_id() && !self.has_deleted_from(self.first_id()) {
+            return Some(self.len() as i64);
         }
         let read = match group.entries_read {
             Some(read) if !self.has_deleted_from(group.last_id) => read,
@@ -349,6 +381,11 @@ impl Stream {
             return None;
         }
         Some(marks.entries_added.saturating_sub(self.len()) + u64::from(id == marks.first_id))
+    }
+
+    /// Whether the greatest deleted id lies behind `id`, so that entries behind it may be missing.
+    fn has_deleted_behind(&self, id: StreamId) -> bool {
+        !self.is_empty() && self.marks().max_deleted_id > id
     }
 
     /// Whether the greatest deleted id lies at `id` or behind it, so that entries from there on may be missing.

@@ -134,6 +134,12 @@ fn judge(stage: &Stage, step: &Step, got: &[u8], fed: &[Vec<Vec<u8>>], tally: &m
             "    recorded to replicas {want:?}\n    propagated {got:?}"
         ));
     }
+    if compare::is_better(step) {
+        match wrong.is_empty() {
+            true => wrong.push("    said to be better than recorded, and is the same".to_string()),
+            false => wrong.clear(),
+        }
+    }
     if wrong.is_empty() {
         tally.passed += 1;
         return;

@@ -1,7 +1,9 @@
 //! Taking over what is pending at other consumers: XCLAIM, XAUTOCLAIM.
 
-use super::feed::{Claim, propagate_claim, propagate_group};
-use super::{group_mut, id, no_key_or_group, reply_entry, seen_consumer, shown, stream_at};
+use super::feed::{Claim, propagate_claim, propagate_consumer, propagate_group};
+use super::{
+    group_mut, id, no_key_or_group, reply_entry, seen_consumer, shown, stream_at, stream_mut,
+};
 use crate::command::Args;
 use crate::command::ctx::Ctx;
 use crate::command::error::{self, Error, Outcome};
@@ -41,6 +43,8 @@ struct Claiming<'a> {
     group: &'a [u8],
     slot: Slot,
     consumer: (&'a [u8], ConsumerId),
+    /// The consumer is new.
+    made: bool,
     idle_min_ms: i64,
     /// Only ids are answered, and deliveries are not counted.
     just_id: bool,
@@ -67,12 +71,13 @@ impl<'a> Claiming<'a> {
     fn begin(cx: &mut Ctx, args: &Args<'a>, slot: Slot, idle_min_ms: i64) -> Claiming<'a> {
         let (key, group, name) = (args.at(1), args.at(2), args.at(3));
         let now_ms = cx.ks.now_ms;
-        let (id, _) = seen_consumer(cx.ks, slot, (key, group, name));
+        let (id, made) = seen_consumer(cx.ks, slot, (key, group, name));
         Claiming {
             key,
             group,
             slot,
             consumer: (name, id),
+            made,
             idle_min_ms,
             just_id: false,
             delivery_ms: now_ms,
@@ -146,12 +151,16 @@ impl<'a> Claiming<'a> {
         }
     }
 
-    /// Propagates what was claimed.
+    /// Propagates what was claimed, and a new consumer that claimed nothing.
     fn propagate(&self, cx: &mut Ctx) {
         let Some(group) = stream_at(cx.ks, self.slot).group(self.group) else {
             return;
         };
         let last = group.last_id;
+        let (name, _) = self.consumer;
+        if self.made && !self.changes.iter().any(|claim| *claim.owner == *name) {
+            propagate_consumer(cx, self.key, self.group, name);
+        }
         for claim in &self.changes {
             propagate_claim(cx, self.key, self.group, last, claim);
         }
@@ -238,11 +247,8 @@ fn xclaim(cx: &mut Ctx, args: &Args) -> Outcome {
     let now_ms = cx.ks.now_ms;
     let options = ClaimOptions::parse(args, 5 + ids.len(), now_ms)?;
     cx.propagate_nothing();
-    let group = group_mut(cx.ks, slot, args.at(2));
-    let moved = options.last_id > group.last_id;
-    if moved {
-        group.last_id = options.last_id;
-    }
+    // Deliveries are told to log and replicas as claims: following one keeps the count of entries read, too.
+    let moved = stream_mut(cx.ks, slot).follow_group(args.at(2), options.last_id);
     let mut claiming = Claiming::begin(cx, args, slot, idle);
     claiming.just_id = options.just_id;
     claiming.force = options.force;

@@ -40,6 +40,12 @@ pub fn propagate_claim(cx: &mut Ctx, key: &[u8], group: &[u8], last: StreamId, c
     ]);
 }
 
+/// Propagates that a consumer is there, to which no claim makes it: it must not be gone after a restart. (Redis 7.2 forgets
+/// it; later versions tell it as we do.)
+pub fn propagate_consumer(cx: &mut Ctx, key: &[u8], group: &[u8], name: &[u8]) {
+    cx.propagate(&[b"XGROUP", b"CREATECONSUMER", key, group, name]);
+}
+
 /// Propagates where a group stands.
 pub fn propagate_group(cx: &mut Ctx, slot: Slot, key: &[u8], name: &[u8]) {
     let Some(group) = stream_at(cx.ks, slot).group(name) else {

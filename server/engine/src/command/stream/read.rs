@@ -1,6 +1,6 @@
 //! Reading what came after an id: XREAD, and XREADGROUP for a consumer of a group.
 
-use super::feed::{Claim, propagate_claim, propagate_group};
+use super::feed::{Claim, propagate_claim, propagate_consumer, propagate_group};
 use super::request::{From, Request};
 use super::{group_mut, id, reply_entry, seen_consumer, stream_at, stream_mut};
 use crate::command::Args;
@@ -9,7 +9,7 @@ use crate::command::error::Outcome;
 use crate::command::reply::{Mark, Protocol};
 use crate::command::spec::{Begin, Command, Find, Flags, Group, KeySpec};
 use crate::structure::table::Slot;
-use crate::value::stream::{ConsumerId, Pending, StreamId};
+use crate::value::stream::{ConsumerId, Pending, Stream, StreamId};
 
 /// Keys from STREAMS on, the first half of what follows it.
 const fn streams(from: i16) -> KeySpec {
@@ -128,51 +128,44 @@ fn xreadgroup(cx: &mut Ctx, args: &Args) -> Outcome {
         let Some(slot) = cx.ks.read(key) else {
             continue;
         };
+        let (id, made) = seen_consumer(cx.ks, slot, (key, group, consumer));
         let mut reading = Reading {
             key,
             slot,
             group,
-            consumer: (
-                consumer,
-                see(cx, slot, key, (group, consumer), request.no_ack),
-            ),
+            consumer: (consumer, id),
             count: request.count(),
             no_ack: request.no_ack,
         };
-        match *from {
-            From::After(after) => {
+        let start = match *from {
+            From::After(_) => None,
+            From::New => new_start(stream_at(cx.ks, slot), group),
+        };
+        // A delivery that has to be acknowledged is told as a claim, which makes the consumer, too.
+        if made && (start.is_none() || request.no_ack) {
+            propagate_consumer(cx, key, group, consumer);
+        }
+        match (*from, start) {
+            (From::After(after), _) => {
                 answer.stream(cx, key);
                 reading.history(cx, after);
             }
-            From::New => {
-                let stream = stream_at(cx.ks, slot);
-                let last = stream.group(group).map_or(StreamId::MAX, |g| g.last_id);
-                let Some(start) = last.next() else { continue };
-                if stream.edge_id(false).is_none_or(|top| top <= last) {
-                    continue;
-                }
+            (From::New, Some(start)) => {
                 answer.stream(cx, key);
                 reading.new_entries(cx, start);
             }
+            (From::New, None) => continue,
         }
         cx.ks.dirty += 1;
     }
     answer.end(cx, args, &request, &starts)
 }
 
-/// Finds or makes the consumer. A new one is propagated only where no delivery to it will be.
-fn see(
-    cx: &mut Ctx,
-    slot: Slot,
-    key: &[u8],
-    (group, name): (&[u8], &[u8]),
-    no_ack: bool,
-) -> ConsumerId {
-    let (id, made) = seen_consumer(cx.ks, slot, (key, group, name));
-    if made && no_ack {
-        cx.propagate(&[b"XGROUP", b"CREATECONSUMER", key, group, name]);
-    }
-    id
+/// Where what a group was not given yet begins, if there is anything.
+fn new_start(stream: &Stream, group: &[u8]) -> Option<StreamId> {
+    let last = stream.group(group)?.last_id;
+    let top = stream.edge_id(false)?;
+    last.next().filter(|_| top > last)
 }
 
 /// One stream that is read for a consumer.
