@@ -12,9 +12,11 @@ use cairn_engine::command::connection::REDIS_VERSION;
 use cairn_engine::command::{Instance, Pause};
 use cairn_engine::persist::load::{LoadError, Loader};
 use cairn_engine::persist::replay::{Refused, Replay};
-use cairn_engine::persist::save::{SaveOptions, save};
+use cairn_engine::persist::rewrite::{RewriteError, rewrite};
+use cairn_engine::persist::save::{SaveOptions, automatic_dialect, save};
 use cairn_engine::session::SessionId;
 use cairn_format::aof::reader::Records;
+use cairn_format::aof::release::Release;
 use cairn_format::error::{Damage, FormatError};
 use cairn_format::rdb::Dialect;
 use cairn_format::rdb::writer::WriteError;
@@ -33,6 +35,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 Examples:
   aof-tool rewrite appendonlydir -o compact.aof
   aof-tool rewrite --form snapshot old.aof -o base.aof
+  aof-tool rewrite --to redis-6.2 appendonlydir -o old-server.aof
   aof-tool rewrite old.aof -o - | redis-cli --pipe
 
 Nothing is written if the log is damaged, or a command of it is unknown to the engine or refused by it. A server takes the new log as its
@@ -48,6 +51,10 @@ pub struct RewriteArguments {
     /// Form of the new log
     #[arg(long, value_enum, default_value_t = NewForm::Commands)]
     form: NewForm,
+    /// Server that is to read it, as in redis-6.2; without, the oldest that the data allows from Redis 7.0 (commands) or 7.2
+    /// (snapshot) on
+    #[arg(long, value_name = "SERVER", value_parser = reader)]
+    to: Option<Reader>,
     /// Databases of the server
     #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     databases: u32,
@@ -55,10 +62,24 @@ pub struct RewriteArguments {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum NewForm {
-    /// The commands that make the data; every server reads them
+    /// The commands that make the data
     Commands,
-    /// A snapshot as Redis 7.2 writes it; smaller and faster to load
+    /// A snapshot; smaller and faster to load
     Snapshot,
+}
+
+/// Who is to read the new log, in either form.
+#[derive(Clone, Copy, Debug)]
+struct Reader {
+    commands: Release,
+    snapshot: Dialect,
+}
+
+fn reader(name: &str) -> Result<Reader, String> {
+    let known = Release::parse(name).zip(Dialect::parse(name));
+    known
+        .map(|(commands, snapshot)| Reader { commands, snapshot })
+        .ok_or_else(|| "expected a server as in redis-6.2 or valkey-9.0, from redis-2.6 on".into())
 }
 
 /// Keys loaded between two looks at the progress bar.
@@ -88,7 +109,7 @@ pub fn run(arguments: &RewriteArguments) -> Outcome {
     for file in &log.files {
         player.file(file)?;
     }
-    let keys = player.write(&mut out, arguments.form)?;
+    let keys = player.write(&mut out, arguments.form, arguments.to)?;
     out.finish()?;
     let commands = plural(player.commands, "command", "commands");
     note(&format!(
@@ -186,7 +207,12 @@ impl Player {
     }
 
     /// Write the data as a log; gives the number of keys.
-    fn write(&mut self, out: &mut Output, form: NewForm) -> Result<u64, Failure> {
+    fn write(
+        &mut self,
+        out: &mut Output,
+        form: NewForm,
+        to: Option<Reader>,
+    ) -> Result<u64, Failure> {
         let progress = Progress::line();
         let mut keys = 0;
         let mut told = |n: u64| {
@@ -197,11 +223,15 @@ impl Player {
         };
         match form {
             NewForm::Commands => {
-                cairn_engine::persist::rewrite::rewrite(&self.engine.ks, out, &mut told)?
+                let target = to.map_or(Release::NEWEST, |reader| reader.commands);
+                rewrite(&self.engine.ks, out, target, &mut told).map_err(rewrite_failure)?
             }
             NewForm::Snapshot => {
                 let options = SaveOptions {
-                    dialect: Dialect::REDIS_7_2,
+                    dialect: to.map_or_else(
+                        || automatic_dialect(&self.engine.ks),
+                        |reader| reader.snapshot,
+                    ),
                     compress: true,
                     checksum: true,
                     aux: vec![
@@ -264,7 +294,14 @@ fn refusal(name: &str, refused: &Refused) -> Failure {
 fn write_failure(error: WriteError) -> Failure {
     match error {
         WriteError::Io(error) => error.into(),
-        other => Failure::new(other.to_string()),
+        other => Failure::new(other.to_string()).hint("nothing was written"),
+    }
+}
+
+fn rewrite_failure(error: RewriteError) -> Failure {
+    match error {
+        RewriteError::Io(error) => error.into(),
+        other => Failure::new(other.to_string()).hint("nothing was written"),
     }
 }
 

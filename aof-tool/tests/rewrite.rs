@@ -142,6 +142,94 @@ fn the_input_is_never_overwritten() {
     assert_eq!(fs::read(path).unwrap().len(), 93);
 }
 
+/// Hash fields that expire have a place only in snapshots from 12 on: the tool takes the version that the data needs, as the
+/// server does.
+#[test]
+fn a_log_with_field_expiry_becomes_a_snapshot() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+    let mut log = Vec::new();
+    for line in [
+        "SELECT 0",
+        "HSET h a 1 b 2",
+        "HPEXPIREAT h 4000000000000 FIELDS 1 a",
+        "SET k v",
+    ] {
+        write_command(&mut log, &line.split(' ').collect::<Vec<_>>());
+    }
+    fs::write(path("log"), &log).unwrap();
+    let snapshot = |extra: &[&str]| {
+        let (from, out) = (path("log"), path("out"));
+        let words = ["rewrite", "--form", "snapshot", &from, "-o", &out];
+        run(&[&words[..], extra].concat())
+    };
+    assert_eq!(snapshot(&[]).code, 0, "{:?}", snapshot(&[]));
+    assert!(fs::read(path("out")).unwrap().starts_with(b"REDIS0012"));
+    let back = run(&["rewrite", &path("out"), "-o", "-"]);
+    assert!(back.stdout.contains("HPEXPIREAT"), "{back:?}");
+    fs::remove_file(path("out")).unwrap();
+    // One that cannot hold it is refused, in either form, with the key.
+    let refused = snapshot(&["--to", "redis-7.2"]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    assert!(refused.stderr.contains("key \"h\""), "{refused:?}");
+    let refused = run(&[
+        "rewrite",
+        "--to",
+        "redis-7.2",
+        &path("log"),
+        "-o",
+        &path("out"),
+    ]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    assert!(
+        refused.stderr.contains(
+            "db 0, key \"h\": Redis 7.2 has no commands for hash fields that expire, which needs Redis 7.4 or Valkey 9.0"
+        ),
+        "{refused:?}"
+    );
+    assert!(!Path::new(&path("out")).exists());
+    let without = snapshot(&["--to", "valkey-9.0"]);
+    assert_eq!(without.code, 0, "{without:?}");
+    assert!(fs::read(path("out")).unwrap().starts_with(b"VALKEY080"));
+}
+
+/// Of three pending entries two are not in the stream any more; the real server keeps all three, and so does the log.
+#[test]
+fn pending_entries_of_deleted_messages_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+    let mut log = Vec::new();
+    for line in [
+        "SELECT 0",
+        "XADD jobs 1-0 f v",
+        "XADD jobs 2-0 f v",
+        "XADD jobs 3-0 f v",
+        "XGROUP CREATE jobs grp 0",
+        "XREADGROUP GROUP grp A COUNT 2 STREAMS jobs >",
+        "XREADGROUP GROUP grp B STREAMS jobs >",
+        "XDEL jobs 1-0 3-0",
+    ] {
+        write_command(&mut log, &line.split(' ').collect::<Vec<_>>());
+    }
+    fs::write(path("log"), &log).unwrap();
+    for to in ["redis-8.0", "redis-7.0", "redis-6.2", "redis-5.0"] {
+        let written = run(&["rewrite", "--to", to, &path("log"), "-o", &path("out")]);
+        assert_eq!(written.code, 0, "{written:?}");
+        let server = Reference::start(Path::new(&path("out")));
+        let summary = server.ask(&["XPENDING", "jobs", "grp"]);
+        let owners = [["A", "2"], ["B", "1"]];
+        let owners = owners.map(|pair| pair.map(|word| Value::Bulk(word.into())).to_vec());
+        let wanted = vec![
+            Value::Int(3),
+            Value::Bulk("1-0".into()),
+            Value::Bulk("3-0".into()),
+            Value::Array(owners.map(Value::Array).to_vec()),
+        ];
+        assert_eq!(summary, Value::Array(wanted), "{to}");
+        assert_eq!(server.ask(&["XLEN", "jobs"]), Value::Int(1), "{to}");
+    }
+}
+
 /// A log of many commands over three databases, with expiry and both small and large values.
 fn busy_log() -> Vec<u8> {
     let mut log = Vec::new();
@@ -201,43 +289,58 @@ fn the_reference_server_has_the_same_data_from_both_logs() {
     }
 }
 
-struct Server(Child);
+/// A reference server that has loaded a log.
+struct Reference {
+    child: Child,
+    folder: tempfile::TempDir,
+}
 
-impl Drop for Server {
+impl Drop for Reference {
     fn drop(&mut self) {
         // A server that has ended already is what this wants.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Reference {
+    fn start(log: &Path) -> Reference {
+        let folder = tempfile::tempdir().unwrap();
+        fs::copy(log, folder.path().join("appendonly.aof")).unwrap();
+        let words = "--port 0 --unixsocket socket --appendonly yes --enable-debug-command yes";
+        let child = Command::new("redis-server")
+            .args(words.split(' '))
+            .args(["--save", ""])
+            .current_dir(folder.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the reference redis-server is needed; scripts/test installs it");
+        let server = Reference { child, folder };
+        let deadline = Instant::now() + Duration::from_secs(30);
+        // DEBUG is answered while loading, DBSIZE is not.
+        while !matches!(ask(&server.socket(), &["DBSIZE"]), Some(Value::Int(_))) {
+            assert!(
+                Instant::now() < deadline,
+                "the reference server does not answer"
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        server
+    }
+
+    fn socket(&self) -> std::path::PathBuf {
+        self.folder.path().join("socket")
+    }
+
+    fn ask(&self, words: &[&str]) -> Value {
+        ask(&self.socket(), words).expect("it has loaded")
     }
 }
 
 /// What DEBUG DIGEST of the reference server says after loading a log.
 fn digest(log: &Path) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    fs::copy(log, folder.path().join("appendonly.aof")).unwrap();
-    let socket = folder.path().join("socket");
-    let words = "--port 0 --unixsocket socket --appendonly yes --enable-debug-command yes";
-    let child = Command::new("redis-server")
-        .args(words.split(' '))
-        .args(["--save", ""])
-        .current_dir(folder.path())
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("the reference redis-server is needed; scripts/test installs it");
-    let _server = Server(child);
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        assert!(
-            Instant::now() < deadline,
-            "the reference server does not answer"
-        );
-        // DEBUG is answered while loading, DBSIZE is not.
-        if let Some(Value::Int(_)) = ask(&socket, &["DBSIZE"]) {
-            let digest = ask(&socket, &["DEBUG", "DIGEST"]).unwrap();
-            return String::from_utf8(digest.as_bytes().unwrap().to_vec()).unwrap();
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    let digest = Reference::start(log).ask(&["DEBUG", "DIGEST"]);
+    String::from_utf8(digest.as_bytes().unwrap().to_vec()).unwrap()
 }
 
 /// One command and its reply; nothing while the server is starting or loading.

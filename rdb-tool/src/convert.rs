@@ -3,16 +3,16 @@
 //! What the target cannot hold is found on the way: the output is a temporary file until all of the input has been read, and
 //! it becomes the output only if nothing was lost or losses were asked for.
 
-use crate::commands::Commands;
 use crate::dump::write_lines;
 use crate::loss::{Fate, Loss, Losses};
 use crate::snapshot::{Need, Reading, Stop, open, read};
+use cairn_format::aof::release::Release;
+use cairn_format::aof::rewrite::Rewriter;
 use cairn_format::rdb::object::Module;
 use cairn_format::rdb::reader::Options;
 use cairn_format::rdb::writer::FIELD_EXPIRY;
 use cairn_format::rdb::{
-    Dialect, Event, ExpiringFields, Located, Object, Unsupported, WriteError, WriteOptions, Writer,
-    Written,
+    Dialect, Event, ExpiringFields, Located, Object, WriteError, WriteOptions, Writer, Written,
 };
 use cairn_toolkit::json::Bytes;
 use cairn_toolkit::{Failure, Input, Outcome, Output, Verdict};
@@ -30,9 +30,11 @@ Examples:
   rdb-tool convert --to 10 --expiring-fields keep -o v10.rdb dump.rdb
   rdb-tool convert --to redis-7.2 --with-module MBbloom-- -o bloom.rdb dump.rdb
   rdb-tool convert --to aof -o appendonly.aof dump.rdb
+  rdb-tool convert --to aof:redis-6.2 -o appendonly.aof dump.rdb
   rdb-tool convert --to jsonl -o - dump.rdb | gzip > keys.jsonl.gz
 
-Targets: redis-2.6 to redis-8.6, valkey-7.2 to valkey-9.0, a version number (6 to 13, 80), jsonl, aof.
+Targets: redis-2.6 to redis-8.6, valkey-7.2 to valkey-9.0, a version number (6 to 13, 80), jsonl, aof, or aof: and a server
+for a log that it can replay: aof alone uses the newest commands that the data needs.
 What the target cannot hold ends the conversion with exit status 2, count and example, and nothing is written.
 A server refuses a snapshot with values of a module that it has not loaded. Vector sets are such values before Redis 8.0.
 A log of commands carries no idle times, frequencies and consumer times, as that of a server does not.";
@@ -41,7 +43,7 @@ A log of commands carries no idle times, frequencies and consumer times, as that
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct ConvertArguments {
-    /// What to write: a server and version, an RDB version number, jsonl or aof
+    /// What to write: a server and version, an RDB version number, jsonl, aof or aof:SERVER
     #[arg(long, value_parser = target)]
     to: Target,
     /// Where to; - is stdout
@@ -82,7 +84,7 @@ enum FieldChoice {
 enum Target {
     Snapshot(Snapshot),
     Lines,
-    Commands,
+    Commands(Release),
 }
 
 /// A server that is to load the result.
@@ -97,16 +99,16 @@ struct Snapshot {
 const VECTOR_SET: &str = "vectorset";
 
 fn target(name: &str) -> Result<Target, String> {
-    // `valkey-8` means the newest of that series.
-    let full = match name {
-        "valkey-7" => "valkey-7.2",
-        "valkey-8" => "valkey-8.1",
-        "valkey-9" => "valkey-9.0",
-        name => name,
-    };
-    match full {
+    if let Some(server) = name.strip_prefix("aof:") {
+        return Release::parse(newest_of_series(server))
+            .map(Target::Commands)
+            .ok_or_else(|| {
+                "expected aof: and a server, as in aof:redis-6.2, from redis-2.6 on".to_owned()
+            });
+    }
+    match newest_of_series(name) {
         "jsonl" => Ok(Target::Lines),
-        "aof" => Ok(Target::Commands),
+        "aof" => Ok(Target::Commands(Release::NEWEST)),
         name => match Dialect::parse(name) {
             Some(dialect) if dialect.is_writable() => Ok(Target::Snapshot(Snapshot {
                 dialect,
@@ -123,6 +125,16 @@ fn target(name: &str) -> Result<Target, String> {
     }
 }
 
+/// `valkey-8` means the newest of that series.
+fn newest_of_series(name: &str) -> &str {
+    match name {
+        "valkey-7" => "valkey-7.2",
+        "valkey-8" => "valkey-8.1",
+        "valkey-9" => "valkey-9.0",
+        name => name,
+    }
+}
+
 /// Reads, writes, and keeps the result only if it is whole.
 pub fn convert(arguments: &ConvertArguments) -> Outcome {
     let input = open(&arguments.file)?;
@@ -133,9 +145,9 @@ pub fn convert(arguments: &ConvertArguments) -> Outcome {
             let (_, losses) = write_lines(&input, reading, Need::All, &mut output, bytes)?;
             (losses, "jsonl".to_owned())
         }
-        Target::Commands => (
-            write_commands(&input, &mut output, arguments)?,
-            "a command log".to_owned(),
+        Target::Commands(reader) => (
+            write_commands(&input, &mut output, reader, arguments)?,
+            format!("a command log for {reader}"),
         ),
         Target::Snapshot(target) => (
             write_snapshot(&input, &mut output, target, arguments)?,
@@ -172,15 +184,15 @@ impl ConvertArguments {
     }
 
     /// The loss of a part or the whole of a value that the writer had no place for.
-    fn loss(&self, lost: &Unsupported) -> Loss {
-        let fate = match (lost.what == FIELD_EXPIRY, self.expiring_fields) {
+    fn loss(&self, what: &str, needs: &str) -> Loss {
+        let fate = match (what == FIELD_EXPIRY, self.expiring_fields) {
             (false, _) => Fate::Dropped,
             (true, Some(FieldChoice::Keep)) => Fate::KeptFields,
             (true, _) => Fate::DroppedFields,
         };
         Loss {
-            what: lost.what.to_owned(),
-            needs: lost.needs.to_owned(),
+            what: what.to_owned(),
+            needs: needs.to_owned(),
             fate,
         }
     }
@@ -251,7 +263,7 @@ fn write_snapshot(
         match writer.event(event) {
             Ok(Written::Whole | Written::Nothing) => {}
             Ok(Written::Partly(lost)) | Err(WriteError::Unsupported(lost)) => {
-                losses.add(arguments.loss(&lost), place(event));
+                losses.add(arguments.loss(lost.what, lost.needs), place(event));
             }
             Err(WriteError::Source(error)) => return Err(Stop::inside(error)),
             Err(error) => return Err(Stop::Failed(failed(error))),
@@ -282,10 +294,12 @@ fn write_snapshot(
 fn write_commands(
     input: &Input,
     output: &mut Output,
+    reader: Release,
     arguments: &ConvertArguments,
 ) -> Result<Losses, Failure> {
     let mut losses = Losses::default();
-    let mut commands = Commands::new();
+    let mut commands = Rewriter::new(reader);
+    commands.expiring_fields = arguments.expiring_fields();
     let visit = &mut |_, located: &Located<'_>| {
         let event = &located.event;
         if let Some(loss) = arguments.foreign_module(event) {
@@ -294,7 +308,7 @@ fn write_commands(
         }
         let lost = commands.event(event).map_err(Stop::inside)?;
         if let Some((what, needs)) = lost {
-            losses.add(Loss::dropped(what, needs), place(event));
+            losses.add(arguments.loss(what, needs), place(event));
         }
         output
             .write_all(commands.bytes())
@@ -327,7 +341,14 @@ mod tests {
 
     #[test]
     fn targets_by_name_and_number() {
-        assert_eq!(target("aof"), Ok(Target::Commands));
+        assert_eq!(target("aof"), Ok(Target::Commands(Release::NEWEST)));
+        assert_eq!(
+            target("aof:valkey-8"),
+            Ok(Target::Commands(
+                Release::parse("valkey-8.1").expect("a server")
+            ))
+        );
+        assert!(target("aof:11").is_err());
         let snapshot = |name: &str| match target(name) {
             Ok(Target::Snapshot(snapshot)) => (snapshot.dialect, snapshot.has_vector_sets),
             other => panic!("{name}: {other:?}"),

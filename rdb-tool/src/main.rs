@@ -8,13 +8,12 @@
 //! | [`dump`], [`mod@line`] | every key as a line of JSON |
 //! | [`verify`] | is it sound, and if not, where and why |
 //! | [`cross`] | do two other implementations see the same bytes in it |
-//! | [`convert`], [`commands`], [`loss`] | the same data for another version, as lines or as commands, and what it cannot hold |
+//! | [`convert`], [`loss`] | the same data for another version, as lines or as commands, and what it cannot hold |
 //! | [`diff`], [`canon`] | which keys differ, whatever their order and encoding |
 #![forbid(unsafe_code)]
 
 mod behind;
 mod canon;
-mod commands;
 mod convert;
 mod cross;
 mod diff;

@@ -365,16 +365,21 @@ fn a_real_server_loads_version_10_and_saves_the_same() {
 
 #[test]
 fn a_real_server_replays_the_commands_to_the_same() {
-    for name in [
-        "redis-7.2.4/all.rdb",
-        "redis-5.0.14/all.rdb",
-        "redis-2.4.18/all.rdb",
-        "redis-6.2.16/lfu.rdb",
+    for (to, name) in [
+        ("aof", "redis-7.2.4/all.rdb"),
+        ("aof", "redis-5.0.14/all.rdb"),
+        ("aof", "redis-2.4.18/all.rdb"),
+        ("aof", "redis-6.2.16/lfu.rdb"),
+        ("aof:redis-7.0", "redis-7.2.4/all.rdb"),
+        ("aof:redis-6.2", "redis-6.2.16/lfu.rdb"),
+        ("aof:redis-5.0", "redis-5.0.14/all.rdb"),
+        ("aof:redis-5.0", "redis-6.2.16/lfu.rdb"),
+        ("aof:redis-2.6", "redis-2.4.18/all.rdb"),
     ] {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(
             code(&convert(
-                "aof",
+                to,
                 &[],
                 &golden(name),
                 &folder.path().join("appendonly.aof")
@@ -388,6 +393,32 @@ fn a_real_server_replays_the_commands_to_the_same() {
         server.ask("SAVE");
         drop(server);
         assert_equal(&golden(name), &folder.path().join("theirs.rdb"));
+    }
+}
+
+#[test]
+fn what_the_reader_of_a_log_lacks_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let from = golden("redis-8.6.3/all.rdb");
+    let output = convert("aof:redis-7.2", &[], &from, &out);
+    assert_eq!((code(&output), out.exists()), (2, false));
+    let text = stderr(&output);
+    assert!(
+        text.contains("a command log for Redis 7.2 cannot hold hash fields that expire, which needs Redis 7.4 or Valkey 9.0: "),
+        "{text}"
+    );
+    let output = convert("aof:redis-4.0", &["--drop-unsupported"], &from, &out);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let text = stderr(&output);
+    assert!(
+        text.contains("dropped a stream, which needs Redis 5.0: "),
+        "{text}"
+    );
+    let log = std::fs::read(&out).unwrap();
+    for word in ["XADD", "HPEXPIREAT", "FUNCTION"] {
+        let found = log.windows(word.len()).any(|w| w == word.as_bytes());
+        assert!(!found, "{word}");
     }
 }
 

@@ -20,6 +20,7 @@ use cairn_engine::session::SessionId;
 use cairn_engine::value::list::ListLimits;
 use cairn_engine::value::{Encoding, ValueRef, encoding_of};
 use cairn_format::aof::reader::SliceReader;
+use cairn_format::aof::release::Release;
 use cairn_format::aof::writer::LogState;
 use cairn_format::encoding::intset::Intset;
 use cairn_format::encoding::listpack::Listpack;
@@ -281,7 +282,8 @@ impl Stage {
     /// The digest of an engine that ran the data written as commands.
     pub fn rewritten(&self) -> Digest {
         let mut log = Vec::new();
-        rewrite(&self.engine.ks, &mut log, &mut |_| ()).expect("a vector takes every byte");
+        rewrite(&self.engine.ks, &mut log, Release::NEWEST, &mut |_| ())
+            .expect("a vector takes every byte");
         self.replayed(&log)
     }
 

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cairn_engine::base::random::Random;
 use cairn_engine::persist::digest::of_value;
 use cairn_engine::persist::rewrite::rewrite;
+use cairn_format::aof::release::Release;
 use cairn_format::resp::value::Value;
 use support::Bench;
 
@@ -127,7 +128,7 @@ fn copies_and_files_hold_only_what_is_alive() {
     assert_eq!(digest(&mut bench, "h"), digest(&mut bench, "copy"));
     assert!(removed(&bench) < DEAD as u64);
     let mut log = Vec::new();
-    rewrite(&bench.engine.ks, &mut log, &mut |_| {}).expect("a vector takes all");
+    rewrite(&bench.engine.ks, &mut log, Release::NEWEST, &mut |_| {}).expect("a vector takes all");
     assert!(!String::from_utf8_lossy(&log).contains("dead"));
     for line in [
         "RENAME h other",

@@ -8,6 +8,7 @@ use cairn_engine::base::random::Random;
 use cairn_engine::persist::load::Loader;
 use cairn_engine::persist::rewrite::rewrite;
 use cairn_engine::persist::save::{SaveOptions, save};
+use cairn_format::aof::release::Release;
 use cairn_format::rdb::Dialect;
 use support::Bench;
 
@@ -279,7 +280,7 @@ fn snapshots_logs_and_dumps_keep_expiries() {
     let bytes = save(&bench.engine.ks, Vec::new(), &options, false, &mut |_| {})
         .expect("version 12 can hold it");
     let mut log = Vec::new();
-    rewrite(&bench.engine.ks, &mut log, &mut |_| {}).expect("a vector takes all");
+    rewrite(&bench.engine.ks, &mut log, Release::NEWEST, &mut |_| {}).expect("a vector takes all");
     let log = String::from_utf8_lossy(&log).replace("\r\n", " ");
     assert!(
         log.contains(&format!("$10 HPEXPIREAT $1 p $13 {at} $6 FIELDS $1 1 $1 a")),

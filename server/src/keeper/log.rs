@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use cairn_engine::base::effect::Feed;
 use cairn_engine::keyspace::Keyspace;
-use cairn_engine::persist::{rewrite::rewrite, save::save};
+use cairn_engine::persist::rewrite::{RewriteError, rewrite};
+use cairn_engine::persist::save::{automatic_dialect, save};
+use cairn_format::aof::release::Release;
 use cairn_format::rdb::Dialect;
 
+use super::OpenLog;
 use super::child::{Job, SaveDelay, Work};
-use super::{OpenLog, automatic_dialect};
 use crate::config::choice::AppendFsync;
 use crate::config::table;
 use crate::front::Front;
@@ -452,6 +454,10 @@ fn write_base(
             .map(|_| ())
             .map_err(|error| error.to_string())
     } else {
-        rewrite(ks, out, &mut slow).map_err(|error| error_text(&error))
+        // Its own next start reads it, or a newer server: no older one is meant.
+        rewrite(ks, out, Release::NEWEST, &mut slow).map_err(|error| match error {
+            RewriteError::Io(error) => error_text(&error),
+            other => other.to_string(),
+        })
     }
 }

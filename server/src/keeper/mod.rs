@@ -236,8 +236,3 @@ impl Front {
         self.config.path(table::DBFILENAME)
     }
 }
-
-/// The version that is written when nobody asked for another: 11, or 12 as soon as a hash has field expiry.
-pub fn automatic_dialect(ks: &Keyspace) -> Dialect {
-    Dialect::redis(if ks.ttl_hashes > 0 { 12 } else { 11 })
-}

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use cairn_engine::command::error::Error;
 use cairn_engine::keyspace::Keyspace;
-use cairn_engine::persist::save::{SaveOptions, save};
+use cairn_engine::persist::save::{SaveOptions, automatic_dialect, save};
 use cairn_format::rdb::Dialect;
 
-use super::automatic_dialect;
 use super::child::{Job, SaveDelay, Work};
 use crate::config::table;
 use crate::front::Front;

@@ -1,5 +1,6 @@
 //! What can go wrong while writing, and what became of an event.
 
+use crate::text::words::quote;
 use std::fmt;
 use std::io;
 
@@ -50,6 +51,9 @@ pub enum Written {
 
 impl fmt::Display for Unsupported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.key.is_empty() {
+            write!(f, "key {}: ", quote(&self.key))?;
+        }
         write!(
             f,
             "{} cannot hold {}, which needs {}",

@@ -1,141 +1,160 @@
 //! The data set as commands: the base of a log when `aof-use-rdb-preamble no`, and what aof-tool writes.
+//!
+//! What the commands are is said once, in [`cairn_format::aof::rewrite`]; here are the values that it is told.
 
+use std::fmt;
 use std::io::{self, Write};
 
-use cairn_format::aof::writer::{write_pexpireat, write_select};
-use cairn_format::resp::value::{write_argument, write_command, write_command_header};
-use cairn_format::text::number::{I64Text, write_f64};
+use cairn_format::aof::release::Release;
+use cairn_format::aof::rewrite::{Collection, FIELD_EXPIRY, Rewriter, STREAM};
+use cairn_format::text::number::I64Text;
+use cairn_format::text::words::quote;
 
 use crate::keyspace::Keyspace;
 use crate::structure::record::Record;
 use crate::value::{Kind, Object, ValueRef};
 
-/// Elements in one command, as Redis chunks them.
-const CHUNK: usize = 64;
 /// Bytes collected before the output is asked.
 const BUFFER: usize = 64 * 1024;
 
-/// Writes commands that make the data set again. `progress` hears the number of keys now and then.
+/// Why the data cannot be written as commands.
+#[derive(Debug)]
+pub enum RewriteError {
+    /// What the output reports.
+    Io(io::Error),
+    /// A value that the target has no commands for.
+    Unsupported {
+        /// Who was to read the commands.
+        target: Release,
+        /// Its database and key.
+        key: (usize, Vec<u8>),
+        /// What it is.
+        what: &'static str,
+        /// What could hold it.
+        needs: &'static str,
+    },
+}
+
+impl fmt::Display for RewriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RewriteError::Io(error) => write!(f, "{error}"),
+            RewriteError::Unsupported {
+                target,
+                key: (db, key),
+                what,
+                needs,
+            } => write!(
+                f,
+                "db {db}, key {}: {target} has no commands for {what}, which needs {needs}",
+                quote(key)
+            ),
+        }
+    }
+}
+
+impl std::error::Error for RewriteError {}
+
+impl From<io::Error> for RewriteError {
+    fn from(error: io::Error) -> Self {
+        RewriteError::Io(error)
+    }
+}
+
+/// Writes commands that make the data set again on a server of the target's release. `progress` hears the number of keys
+/// now and then.
 ///
 /// # Errors
-/// What the output reports.
+/// What the output reports, or the first value that the target has no commands for.
 pub fn rewrite(
     ks: &Keyspace,
     out: &mut dyn Write,
+    target: Release,
     progress: &mut dyn FnMut(u64),
-) -> io::Result<()> {
-    let mut buffer = Vec::with_capacity(2 * BUFFER);
+) -> Result<(), RewriteError> {
+    let mut to = Rewriter::new(target);
     let mut keys = 0;
     for index in 0..ks.databases() {
-        if ks.db(index).is_empty() {
-            continue;
-        }
-        write_select(&mut buffer, index as u64);
         for record in ks.db(index).iter() {
-            write_record(&mut buffer, record);
+            to.select(index as u64);
+            if let Err((what, needs)) = write_record(&mut to, record) {
+                let key = (index, record.key().to_vec());
+                return Err(RewriteError::Unsupported {
+                    target,
+                    key,
+                    what,
+                    needs,
+                });
+            }
             keys += 1;
-            if buffer.len() >= BUFFER {
-                out.write_all(&buffer)?;
-                buffer.clear();
+            if to.bytes().len() >= BUFFER {
+                out.write_all(to.bytes())?;
+                to.clear();
                 progress(keys);
             }
         }
     }
     progress(keys);
-    out.write_all(&buffer)
+    Ok(out.write_all(to.bytes())?)
 }
 
-fn write_record(out: &mut Vec<u8>, record: &Record<Object>) {
+/// What it is that the target has no commands for, and what could hold it.
+type Unsupported = (&'static str, &'static str);
+
+fn write_record(to: &mut Rewriter, record: &Record<Object>) -> Result<(), Unsupported> {
     let (key, value) = (record.key(), ValueRef::of(record.tag(), record.payload()));
     match value {
-        ValueRef::Int(i) => write_command(out, &[b"SET", key, I64Text::new().format(i)]),
-        ValueRef::Str(bytes) => write_command(out, &[b"SET", key, bytes]),
-        ValueRef::Big(bytes) => write_command(out, &[b"SET", key, bytes]),
-        ValueRef::Stream(stream) => super::stream::rewrite(out, key, stream),
-        _ => write_collection(out, key, value),
+        ValueRef::Int(i) => to.string(key, I64Text::new().format(i)),
+        ValueRef::Str(bytes) => to.string(key, bytes),
+        ValueRef::Big(bytes) => to.string(key, bytes),
+        ValueRef::Stream(_) if !to.target().has_streams() => return Err(STREAM),
+        ValueRef::Stream(stream) => super::stream::rewrite(to, key, stream),
+        _ => write_collection(to, key, value)?,
     }
     if let Some(at) = record.expire() {
-        write_pexpireat(out, key, at);
+        to.expiry(key, at);
     }
+    Ok(())
 }
 
-fn write_collection(out: &mut Vec<u8>, key: &[u8], value: ValueRef) {
+fn write_collection(to: &mut Rewriter, key: &[u8], value: ValueRef) -> Result<(), Unsupported> {
     let (mut a, mut b) = (I64Text::new(), I64Text::new());
     match value.kind() {
-        Kind::List | Kind::Set => {
-            let name: &[u8] = if value.kind() == Kind::List {
-                b"RPUSH"
-            } else {
-                b"SADD"
-            };
-            let mut chunks = Chunks::new(out, name, key, value.count(), 1);
-            value.each(&mut |element| chunks.item(&[element.text(&mut a)]));
-        }
+        Kind::List => to.collection(Collection::List, key, |to| {
+            value.each(&mut |element| to.one(element.text(&mut a)));
+        }),
+        Kind::Set => to.collection(Collection::Set, key, |to| {
+            value.each(&mut |member| to.one(member.text(&mut a)));
+        }),
+        Kind::Zset => to.collection(Collection::Zset, key, |to| {
+            value.each_scored(&mut |member, score| to.scored(member.text(&mut a), score));
+        }),
         Kind::Hash => {
-            let mut chunks = Chunks::new(out, b"HMSET", key, value.count(), 2);
-            value.each_field(&mut |field, value, _| {
-                chunks.item(&[field.text(&mut a), value.text(&mut b)])
+            let mut expires = false;
+            to.collection(Collection::Hash, key, |to| {
+                value.each_field(&mut |field, value, at| {
+                    expires |= at.is_some();
+                    to.field(field.text(&mut a), value.text(&mut b));
+                });
             });
-            value.each_field(&mut |field, _, expire| {
-                if let Some(at) = expire {
-                    let at = b.format(at);
-                    write_command(
-                        out,
-                        &[b"HPEXPIREAT", key, at, b"FIELDS", b"1", field.text(&mut a)],
-                    );
-                }
-            });
-        }
-        Kind::Zset => {
-            let mut chunks = Chunks::new(out, b"ZADD", key, value.count(), 2);
-            value.each_scored(&mut |member, score| {
-                let mut text = Vec::with_capacity(32);
-                write_f64(&mut text, score);
-                chunks.item(&[&text, member.text(&mut a)]);
-            });
+            if expires {
+                write_field_expiries(to, key, value)?;
+            }
         }
         Kind::String | Kind::Stream => {}
     }
+    Ok(())
 }
 
-/// Commands of at most [`CHUNK`] items each.
-struct Chunks<'o> {
-    out: &'o mut Vec<u8>,
-    name: &'static [u8],
-    key: &'o [u8],
-    left: usize,
-    /// Items until the next command begins.
-    room: usize,
-    words: usize,
-}
-
-impl<'o> Chunks<'o> {
-    fn new(
-        out: &'o mut Vec<u8>,
-        name: &'static [u8],
-        key: &'o [u8],
-        items: usize,
-        words: usize,
-    ) -> Self {
-        Chunks {
-            out,
-            name,
-            key,
-            left: items,
-            room: 0,
-            words,
-        }
+fn write_field_expiries(to: &mut Rewriter, key: &[u8], hash: ValueRef) -> Result<(), Unsupported> {
+    if !to.target().has_field_expiry() {
+        return Err(FIELD_EXPIRY);
     }
-
-    fn item(&mut self, words: &[&[u8]]) {
-        if self.room == 0 {
-            self.room = self.left.min(CHUNK);
-            write_command_header(self.out, 2 + self.room * self.words);
-            write_argument(self.out, self.name);
-            write_argument(self.out, self.key);
+    let mut text = I64Text::new();
+    hash.each_field(&mut |field, _, at| {
+        if let Some(at) = at {
+            to.field_expiry(key, field.text(&mut text), at);
         }
-        words.iter().for_each(|word| write_argument(self.out, word));
-        self.room -= 1;
-        self.left -= 1;
-    }
+    });
+    Ok(())
 }

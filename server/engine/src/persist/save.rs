@@ -10,7 +10,7 @@ use crate::keyspace::access::{lfu_counter, lru_idle};
 use crate::keyspace::{Db, Keyspace};
 use crate::structure::record::Record;
 use crate::value::list::NodeRef;
-use crate::value::{Encoding, Kind, Object, ValueRef};
+use crate::value::{Encoding, Kind, Object, ValueRef, hash_ttl};
 
 /// How and as what a snapshot is written.
 #[derive(Clone, Debug)]
@@ -27,6 +27,27 @@ pub struct SaveOptions {
     pub idle: bool,
     /// Access frequencies are saved with the keys (an LFU policy is in force).
     pub freq: bool,
+}
+
+/// The first version with field expiry: that of Redis 7.4.
+const WITH_FIELD_EXPIRY: Dialect = Dialect::redis(12);
+
+/// The version in which a data set is written when nobody asked for another: that of Redis 7.2, or the first that can hold
+/// field expiry as soon as a hash has it.
+pub fn automatic_dialect(ks: &Keyspace) -> Dialect {
+    oldest(ks.ttl_hashes > 0)
+}
+
+/// As [`automatic_dialect`] for one value.
+pub fn automatic_dialect_of(value: ValueRef<'_>) -> Dialect {
+    oldest(hash_ttl::next_expire(value).is_some())
+}
+
+fn oldest(fields_expire: bool) -> Dialect {
+    match fields_expire {
+        true => WITH_FIELD_EXPIRY,
+        false => Dialect::REDIS_7_2,
+    }
 }
 
 /// Keys between two calls of the progress function.

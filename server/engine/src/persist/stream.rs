@@ -3,14 +3,14 @@
 //! Nodes pass as they are; groups are taken apart. A snapshot names every pending entry twice, in the list of its group
 //! (time and count) and in that of its consumer: both have to agree.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::Write;
 
+use cairn_format::aof::rewrite::Rewriter;
 use cairn_format::error::{Damage, FormatError, Result as Read};
 use cairn_format::rdb::object as saved;
 use cairn_format::rdb::writer::{WriteResult, Writer};
 use cairn_format::rdb::{Head, Text};
-use cairn_format::resp::value::{write_argument, write_command, write_command_header};
 use cairn_format::text::number::I64Text;
 
 use super::Unheld;
@@ -136,6 +136,11 @@ pub fn save<W: Write>(writer: &mut Writer<W>, head: &Head, stream: &Stream) -> W
     for (id, blob) in stream.nodes() {
         writer.stream_node(id, blob)?;
     }
+    writer.end_stream(&rest_of(stream))
+}
+
+/// Marks and groups: everything but the nodes.
+fn rest_of(stream: &Stream) -> saved::Stream<'_> {
     let marks = stream.marks();
     let mut rest = saved::Stream::without_nodes(FORM);
     rest.length = stream.len();
@@ -147,7 +152,7 @@ pub fn save<W: Write>(writer: &mut Writer<W>, head: &Head, stream: &Stream) -> W
         .groups()
         .map(|(name, group)| save_group(name, group))
         .collect();
-    writer.end_stream(&rest)
+    rest
 }
 
 fn save_group<'a>(name: &'a [u8], group: &'a Group) -> saved::Group<'a> {
@@ -182,100 +187,32 @@ fn save_consumer(consumer: &Consumer) -> saved::Consumer<'_> {
 
 // ---- as commands ----
 
-/// Writes the commands that make the stream again, as Redis 7.2 writes them.
-pub fn rewrite(out: &mut Vec<u8>, key: &[u8], stream: &Stream) {
+/// Writes the commands that make the stream again.
+pub fn rewrite(to: &mut Rewriter, key: &[u8], stream: &Stream) {
     let (mut a, mut b) = (I64Text::new(), I64Text::new());
+    let rest = rest_of(stream);
+    let mut to = to.stream(key, &rest, pending_but_gone(stream));
     for entry in stream.range(StreamId::MIN, StreamId::MAX) {
-        write_command_header(out, 3 + 2 * entry.fields.len());
-        write_argument(out, b"XADD");
-        write_argument(out, key);
-        write_argument(out, entry.id.to_string().as_bytes());
-        for (field, value) in entry.fields {
-            write_argument(out, field.text(&mut a));
-            write_argument(out, value.text(&mut b));
-        }
+        to.entry(entry.id, |push| {
+            for (field, value) in entry.fields {
+                push(field.text(&mut a), value.text(&mut b));
+            }
+        });
     }
-    if stream.is_empty() {
-        // An entry that is trimmed at once leaves the empty stream behind.
-        write_command(out, &[b"XADD", key, b"MAXLEN", b"0", b"0-1", b"x", b"y"]);
-    }
-    let marks = stream.marks();
-    let (last, deleted) = (marks.last_id.to_string(), marks.max_deleted_id.to_string());
-    let added = marks.entries_added.to_string();
-    let (last, deleted, added) = (last.as_bytes(), deleted.as_bytes(), added.as_bytes());
-    write_command(
-        out,
-        &[
-            b"XSETID",
-            key,
-            last,
-            b"ENTRIESADDED",
-            added,
-            b"MAXDELETEDID",
-            deleted,
-        ],
-    );
-    for (name, group) in stream.groups() {
-        rewrite_group(out, key, name, group);
-    }
+    to.end();
 }
 
-fn rewrite_group(out: &mut Vec<u8>, key: &[u8], name: &[u8], group: &Group) {
-    let last = group.last_id.to_string();
-    let read = group
-        .entries_read
-        .map_or_else(|| "-1".to_string(), |read| read.to_string());
-    let (last, read) = (last.as_bytes(), read.as_bytes());
-    write_command(
-        out,
-        &[b"XGROUP", b"CREATE", key, name, last, b"ENTRIESREAD", read],
-    );
-    for (_, consumer) in group.consumers() {
-        if consumer.pending_len() == 0 {
-            write_command(
-                out,
-                &[
-                    b"XGROUP".as_slice(),
-                    b"CREATECONSUMER",
-                    key,
-                    name,
-                    consumer.name(),
-                ],
-            );
-        }
-        for id in consumer.pending(StreamId::MIN, StreamId::MAX) {
-            let Some(pending) = group.pending(id) else {
-                continue;
-            };
-            rewrite_pending(out, (key, name, consumer.name()), id, pending);
+/// Entries that are pending although the stream has them no more.
+fn pending_but_gone(stream: &Stream) -> BTreeSet<StreamId> {
+    let (first, last) = (StreamId::MIN, StreamId::MAX);
+    let pending = stream
+        .groups()
+        .flat_map(|(_, group)| group.pending_range(first, last));
+    let mut ids: BTreeSet<StreamId> = pending.map(|(id, _)| id).collect();
+    if let (Some(first), Some(last)) = (ids.first().copied(), ids.last().copied()) {
+        for entry in stream.range(first, last) {
+            ids.remove(&entry.id);
         }
     }
-}
-
-fn rewrite_pending(
-    out: &mut Vec<u8>,
-    (key, group, consumer): (&[u8], &[u8], &[u8]),
-    id: StreamId,
-    pending: &Pending,
-) {
-    let id = id.to_string();
-    let time = pending.delivery_ms.to_string();
-    let deliveries = pending.deliveries.to_string();
-    write_command(
-        out,
-        &[
-            b"XCLAIM",
-            key,
-            group,
-            consumer,
-            b"0",
-            id.as_bytes(),
-            b"TIME",
-            time.as_bytes(),
-            b"RETRYCOUNT",
-            deliveries.as_bytes(),
-            b"JUSTID",
-            b"FORCE",
-        ],
-    );
+    ids
 }

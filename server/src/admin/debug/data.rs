@@ -5,7 +5,7 @@ use cairn_engine::command::error::{self, Error, Outcome};
 use cairn_engine::command::{Args, Ctx};
 use cairn_engine::keyspace::lru_clock;
 use cairn_engine::persist::digest;
-use cairn_engine::persist::save::write_record;
+use cairn_engine::persist::save::{automatic_dialect, write_record};
 use cairn_engine::value::{NewValue, ValueRef, encoding_of};
 use cairn_format::rdb::WriteOptions;
 use cairn_format::rdb::dump;
@@ -78,7 +78,7 @@ pub(super) fn describe(cx: &mut Ctx, args: &Args) -> Outcome {
         return Err(error::SYNTAX);
     }
     let slot = cx.ks.find(args.at(2)).ok_or(error::NO_SUCH_KEY)?;
-    let mut options = WriteOptions::new(crate::keeper::automatic_dialect(cx.ks));
+    let mut options = WriteOptions::new(automatic_dialect(cx.ks));
     options.compress = front(&mut *cx.inst).config.get(table::RDBCOMPRESSION);
     let record = cx.ks.record(slot);
     let value = cx.ks.view(slot);

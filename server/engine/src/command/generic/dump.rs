@@ -12,17 +12,14 @@ use crate::command::error::{self, Error, Outcome};
 use crate::command::spec::{Command, Flags, Group, KeySpec};
 use crate::keyspace::Keyspace;
 use crate::keyspace::access::{lfu_access, lru_clock};
-use crate::persist::save::write_record;
+use crate::persist::save::{automatic_dialect_of, write_record};
 use crate::persist::value::{Builder, Loaded};
 use crate::structure::table::Slot;
-use crate::value::hash_ttl;
 use crate::value::{Kind, NewValue};
 
 /// The newest payload that RESTORE takes. Redis takes its own version and older ones; values that the engine cannot hold
 /// are refused one by one.
 const NEWEST: Dialect = Dialect::NEWEST_REDIS;
-/// What DUMP writes if fields of a hash expire: that of Redis 7.4. Everything else is in the form of 7.2.
-const WITH_FIELD_EXPIRY: Dialect = Dialect::redis(12);
 
 pub(super) const DUMP: Command = Command {
     name: "dump",
@@ -57,10 +54,7 @@ pub(super) fn payload_of(
     slot: Slot,
     dialect: Option<Dialect>,
 ) -> Result<Vec<u8>, Error> {
-    let automatic = || match hash_ttl::next_expire(ks.view(slot)) {
-        Some(_) => WITH_FIELD_EXPIRY,
-        None => Dialect::REDIS_7_2,
-    };
+    let automatic = || automatic_dialect_of(ks.view(slot));
     let mut options = WriteOptions::new(dialect.unwrap_or_else(automatic));
     options.compress = ks.limits.dump_compress;
     let record = ks.record(slot);
