@@ -270,7 +270,7 @@ fn lossy_writing_keeps_what_remains() {
     // In the far future the fields are gone, and a hash that had no others with them; so they are where they are dropped.
     let far = ExpiringFields::Keep { now_ms: i64::MAX };
     let lasting = original.iter().filter(|line| line["type"] == "hash");
-    let lasting: usize = lasting.map(|line| lasting_fields(line)).sum();
+    let lasting: usize = lasting.map(lasting_fields).sum();
     for choice in [far, ExpiringFields::Drop] {
         let (written, _) = convert(
             &bytes,

@@ -45,7 +45,7 @@ pub struct Agreement {
     left_out: u64,
     /// How often the two disagreed, and the first cases.
     disagreements: u64,
-    told: Vec<Box<FormatError>>,
+    told: Vec<FormatError>,
 }
 
 impl Agreement {
@@ -73,7 +73,7 @@ impl Agreement {
     /// For programs.
     pub fn json(&self) -> Value {
         let one = |error: &FormatError| json!({ "offset": error.offset, "reason": error.what });
-        let told: Vec<Value> = self.told.iter().map(|error| one(error)).collect();
+        let told: Vec<Value> = self.told.iter().map(one).collect();
         json!({
             "strings": self.strings,
             "bytes": self.bytes,
@@ -96,7 +96,7 @@ impl Agreement {
     fn disagree(&mut self, kind: Damage, offset: u64, what: String) {
         self.disagreements += 1;
         if self.told.len() < TOLD_MAX {
-            self.told.push(FormatError::new(kind, offset, what));
+            self.told.push(*FormatError::new(kind, offset, what));
         }
     }
 
