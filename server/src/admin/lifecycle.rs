@@ -57,7 +57,7 @@ fn background_save(cx: &mut Ctx, args: &Args) -> Outcome {
         return Err(Error::new("ERR Background save already in progress"));
     }
     // Inside a transaction a child would hold half of it.
-    if front.keeper.work.is_some() || cx.session.multi.is_some() {
+    if front.keeper.work.is_some() || cx.session.deny_blocking {
         if !schedule && front.keeper.work.is_some() {
             return Err(Error::new(
                 "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible.",
@@ -104,7 +104,7 @@ fn rewrite(cx: &mut Ctx, _: &Args) -> Outcome {
             "ERR Background append only file rewriting already in progress",
         ));
     }
-    if front.keeper.work.is_some() || cx.session.multi.is_some() {
+    if front.keeper.work.is_some() || cx.session.deny_blocking {
         front.keeper.rewrite_scheduled = true;
         cx.reply
             .simple("Background append only file rewriting scheduled");

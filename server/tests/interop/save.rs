@@ -3,6 +3,7 @@
 use crate::support::dataset::{Holdings, assert_same, digest, fill_and_check, holdings};
 use crate::support::process::{check_with, send_signal};
 use crate::support::{Connection, Folder, Setup, wait_until};
+use cairn_format::resp::value::Value;
 
 /// Kills ours, starts the reference in the same folder with `options`, and compares.
 fn reference_holds(folder: &Folder, options: &str, expected: &Holdings, sum: &str) {
@@ -194,4 +195,36 @@ fn a_log_that_was_switched_on_later_loads_in_the_reference() {
         &folder.data().join("appendonlydir/appendonly.aof.manifest"),
     );
     reference_holds(&folder, "--appendonly yes", &expected, &sum);
+}
+
+/// A child that began between the commands of a transaction would hold half of it, and the log the other half twice.
+#[test]
+fn a_child_that_a_transaction_asks_for_begins_behind_it() {
+    for (command, told) in [
+        ("BGSAVE", "Background saving scheduled"),
+        (
+            "BGREWRITEAOF",
+            "Background append only file rewriting scheduled",
+        ),
+    ] {
+        let folder = Folder::new();
+        let options = "--appendonly yes --appendfsync always --rdb-save-version 10";
+        let server = Setup::cairn(&folder).with(options).start();
+        let mut connection = server.connect();
+        for line in ["MULTI", "INCR n", command, "INCR n"] {
+            connection.good(line);
+        }
+        let Value::Array(replies) = connection.good("EXEC") else {
+            panic!("EXEC answers with a list");
+        };
+        assert_eq!(replies[1], Value::Simple(told.as_bytes().into()));
+        wait_until("the child began and ended", || {
+            connection.info("stats")["total_forks"] == "1"
+        });
+        connection.wait_for_children();
+        server.kill();
+        let server = Setup::cairn(&folder).with(options).start();
+        assert_eq!(server.connect().text("GET n"), "2");
+        server.stop();
+    }
 }
