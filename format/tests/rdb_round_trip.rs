@@ -4,8 +4,8 @@ mod rdb_support;
 
 use cairn_format::rdb::dump::{self, Payload};
 use cairn_format::rdb::{
-    Dialect, Event, ExpiringFields, Object, Options, SliceReader, WriteError, WriteOptions, Writer,
-    Written,
+    Check, Dialect, Event, ExpiringFields, Object, Options, SliceReader, WriteError, WriteOptions,
+    Writer, Written,
 };
 use rdb_support::*;
 use serde_json::{Value, json};
@@ -384,7 +384,7 @@ fn dump_payloads_of_real_servers() {
             }
             let mut scratch = Vec::new();
             let value = payload
-                .value(&mut scratch, true)
+                .value(&mut scratch, Check::Strict)
                 .unwrap_or_else(|error| panic!("{} {line}: {error}", file.display()));
             let expected = truth
                 .iter()

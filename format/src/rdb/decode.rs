@@ -6,7 +6,7 @@ use super::length::read_len;
 use super::object::{self, Module, Object};
 use super::opcode::{self, TypeInfo};
 use super::raw::Source;
-use super::reader::{Keys, Kind, Options, Shape};
+use super::reader::{Check, Keys, Kind, Options, Shape};
 use super::string::{Stored, Text, read_string};
 use crate::cursor::Cursor;
 use crate::error::{Damage, FormatError, Result};
@@ -91,9 +91,9 @@ fn record<'s, S: Source>(
     let value_offset = offset + parts.value.start as u64;
     let cursor = Cursor::at_base(&bytes[parts.value.clone()], value_offset);
     let decoded = object::decode(info, cursor, value_buffer).and_then(|mut value: Object<'s>| {
-        if context.options.deep {
-            context.checker.check(&mut value, value_offset)?;
-        }
+        context
+            .checker
+            .check(&mut value, value_offset, context.options.check)?;
         Ok(value)
     });
     let value = decoded.map_err(|error| error.inside(info.name).at_key(key).in_db(db))?;
@@ -208,7 +208,7 @@ fn module_aux<'s>(context: &Context<'_>, cursor: &mut Cursor<'s>) -> Result<Modu
 fn function<'s>(context: &Context<'_>, cursor: &mut Cursor<'s>) -> Result<Text<'s>> {
     let offset = cursor.offset();
     let code = text(cursor, "function library")?;
-    if context.options.deep && library_name(&code.to_vec()).is_none() {
+    if context.options.check == Check::Strict && library_name(&code.to_vec()).is_none() {
         return Err(FormatError::new(
             Damage::Encoding,
             offset,

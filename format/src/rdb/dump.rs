@@ -12,6 +12,7 @@ use super::event::Head;
 use super::object::{self, Object};
 use super::opcode::{self, TypeInfo};
 use super::raw::{Scan, SliceSource};
+use super::reader::Check;
 use super::string::{Stored, Text, read_string};
 use super::writer::{WriteOptions, WriteResult, Writer, Written};
 use crate::crc64::crc64;
@@ -51,7 +52,12 @@ impl<'a> Payload<'a> {
         };
         let mut footer = Cursor::at_base(&bytes[footer_at..], footer_at as u64);
         let version = footer.u16le("version")?;
-        let dialect = Dialect::from_number(version).filter(|dialect| newest.reads(*dialect));
+        // Any old version will do, 0 as well: the type byte tells what follows.
+        let dialect = match version {
+            0 => Some(Dialect::redis(0)),
+            _ => Dialect::from_number(version),
+        };
+        let dialect = dialect.filter(|dialect| newest.reads(*dialect));
         let Some(dialect) = dialect else {
             return Err(FormatError::new(
                 Damage::Version,
@@ -105,11 +111,11 @@ impl<'a> Payload<'a> {
         Ok(scan.at)
     }
 
-    /// The value. `scratch` holds it if it was compressed as a whole; `deep` looks into packed values.
+    /// The value. `scratch` holds it if it was compressed as a whole.
     ///
     /// # Errors
     /// Any damage of the value, and bytes after it.
-    pub fn value<'s>(&self, scratch: &'s mut Vec<u8>, deep: bool) -> Result<Object<'s>>
+    pub fn value<'s>(&self, scratch: &'s mut Vec<u8>, check: Check) -> Result<Object<'s>>
     where
         'a: 's,
     {
@@ -121,15 +127,12 @@ impl<'a> Payload<'a> {
                 "dump payload without a value",
             ));
         };
-        let info = opcode::type_info(self.dialect.family(), byte)
-            .filter(|info| info.since <= self.dialect.version());
-        let info: &'static TypeInfo = info.ok_or_else(|| {
-            FormatError::new(
-                Damage::Type,
-                at as u64,
-                opcode::type_refusal(self.dialect, byte),
-            )
-        })?;
+        let refused = |what| FormatError::new(Damage::Type, at as u64, what);
+        let info: &'static TypeInfo = opcode::type_info(self.dialect.family(), byte)
+            .ok_or_else(|| refused(opcode::type_refusal(self.dialect, byte)))?;
+        if check == Check::Strict && info.since > self.dialect.version() {
+            return Err(refused(opcode::type_too_new(self.dialect, info)));
+        }
         let mut source = SliceSource::new(self.body, false);
         let mut scan = Scan::new(&mut source, at + 1, true);
         scan.value(info).map_err(|error| error.inside(info.name))?;
@@ -139,11 +142,9 @@ impl<'a> Payload<'a> {
         let cursor = Cursor::at_base(&self.body[at + 1..], at as u64 + 1);
         let mut value =
             object::decode(info, cursor, scratch).map_err(|error| error.inside(info.name))?;
-        if deep {
-            object::Checker::default()
-                .check(&mut value, at as u64 + 1)
-                .map_err(|error| error.inside(info.name))?;
-        }
+        object::Checker::default()
+            .check(&mut value, at as u64 + 1, check)
+            .map_err(|error| error.inside(info.name))?;
         Ok(value)
     }
 
@@ -219,7 +220,7 @@ mod tests {
         let opened = Payload::open(&payload, Dialect::REDIS_7_2).unwrap();
         assert_eq!(opened.type_byte(), Some(0));
         assert!(matches!(
-            opened.value(&mut Vec::new(), true),
+            opened.value(&mut Vec::new(), Check::Strict),
             Ok(Object::String(Text::Int(5)))
         ));
     }

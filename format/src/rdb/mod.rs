@@ -31,7 +31,7 @@ pub use dialect::{Dialect, Family};
 pub use event::{Checksum, Event, Head, Located, ModuleAux, Record, SlotImport};
 pub use length::write_len;
 pub use object::Object;
-pub use reader::{Options, Reader, SliceReader, StreamReader, verify};
+pub use reader::{Check, Options, Reader, SliceReader, StreamReader, verify};
 pub use string::Text;
 pub use writer::{
     ExpiringFields, Unsupported, WriteError, WriteOptions, WriteResult, Writer, Written,

@@ -145,18 +145,33 @@ pub(crate) fn type_info(family: Family, byte: u8) -> Option<&'static TypeInfo> {
     }
 }
 
-/// Why a type byte cannot be read in this dialect; the text ends an error line.
-pub(crate) fn type_refusal(dialect: Dialect, byte: u8) -> String {
-    let reason = match (dialect.family(), byte) {
+/// What a type byte stands for that cannot be read, where that is known.
+pub(crate) fn unreadable_type(family: Family, byte: u8) -> Option<&'static str> {
+    Some(match (family, byte) {
         (_, 6) => "a module value as release candidates of 4.0 wrote it",
         (Family::Redis, 29..=32) => {
             "a hash on a template (Redis 8.10), whose layout is not documented"
         }
         (Family::Redis, 33) => "a rate limiter, whose layout is not documented",
         (Family::Valkey, 23) => "a path hash, whose layout is not documented",
-        _ => return format!("unknown type {byte} (0x{byte:02x})"),
-    };
-    format!("type {byte} is {reason}")
+        _ => return None,
+    })
+}
+
+/// Why a type byte cannot be read in this dialect; the text ends an error line.
+pub(crate) fn type_refusal(dialect: Dialect, byte: u8) -> String {
+    match unreadable_type(dialect.family(), byte) {
+        Some(what) => format!("type {byte} is {what}"),
+        None => format!("unknown type {byte} (0x{byte:02x})"),
+    }
+}
+
+/// What is odd about a type that came after the version of the file; servers read it by its number.
+pub(crate) fn type_too_new(dialect: Dialect, info: &TypeInfo) -> String {
+    let TypeInfo {
+        byte, name, since, ..
+    } = info;
+    format!("type {byte} ({name}) came with version {since}, and this is {dialect}")
 }
 
 /// Whether a byte is an opcode in some version of some family, known or not.

@@ -32,11 +32,24 @@ use blame::blame_key_length;
 use header::read_header;
 use keys::KeyIndex;
 
+/// How closely a value and what stands around it is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Check {
+    /// The structure: where each part ends. Packed values may hold anything.
+    Structure,
+    /// Every entry of packed values and streams. What passes can be read to its end and held by a server. What no server
+    /// writes but all can read passes: attributes in any place and number, lengths in long forms, types that are newer than
+    /// the version of the file, empty collections, sorted sets out of order, wrong lengths of streams.
+    Sound,
+    /// And it is written as a server writes it.
+    Strict,
+}
+
 /// What a reader looks at, besides the structure, which it always checks.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Look into every packed value and string: entries, counts, order, duplicates, expiries without a key.
-    pub deep: bool,
+    /// How closely values are looked at.
+    pub check: Check,
     /// Compute and compare the checksum.
     pub checksum: bool,
     /// Bytes after the end are damage. Servers ignore them; the head of a command log has commands there.
@@ -57,7 +70,7 @@ impl Options {
     /// Structure and checksum: what a server checks when it loads.
     pub const fn shallow() -> Self {
         Options {
-            deep: false,
+            check: Check::Structure,
             checksum: true,
             trailing: false,
             duplicate_keys: false,
@@ -68,10 +81,18 @@ impl Options {
         }
     }
 
+    /// As a server should load it: whatever harms nobody.
+    pub const fn sound() -> Self {
+        Options {
+            check: Check::Sound,
+            ..Options::shallow()
+        }
+    }
+
     /// Everything that can be known without knowing the server.
     pub const fn deep() -> Self {
         Options {
-            deep: true,
+            check: Check::Strict,
             trailing: true,
             duplicate_keys: true,
             ..Options::shallow()
@@ -356,15 +377,15 @@ impl<S: Source> Reader<S> {
 
     fn scan(&mut self) -> Result<Shape> {
         let mut parts = std::mem::take(&mut self.carried);
-        let mut scan =
-            Scan::new(&mut self.source, 0, self.dialect.has_checksum()).strict(self.options.deep);
+        let strict = self.options.check == Check::Strict;
+        let mut scan = Scan::new(&mut self.source, 0, self.dialect.has_checksum()).strict(strict);
         loop {
             let start = scan.at;
             let byte = scan.byte("opcode or type")?;
-            if attribute(&mut scan, &mut parts, byte, self.dialect, self.options.deep)? {
+            if attribute(&mut scan, &mut parts, byte, self.dialect, strict)? {
                 continue;
             }
-            if self.options.deep && start > 0 && opcode::is_opcode(byte) {
+            if strict && start > 0 && opcode::is_opcode(byte) {
                 return Err(scan.error_at(
                     start,
                     Damage::Opcode,
@@ -389,7 +410,7 @@ impl<S: Source> Reader<S> {
                     len,
                 });
             }
-            return scan_value(scan, parts, byte, self.dialect, self.options.modules, start);
+            return scan_value(scan, parts, byte, self.dialect, &self.options, start);
         }
     }
 
@@ -452,7 +473,7 @@ pub(super) fn attribute<S: Source>(
     parts: &mut Parts,
     byte: u8,
     dialect: Dialect,
-    deep: bool,
+    strict: bool,
 ) -> Result<bool> {
     let start = scan.at - 1;
     let repeated = match byte {
@@ -476,7 +497,7 @@ pub(super) fn attribute<S: Source>(
         }
         _ => return Ok(false),
     };
-    if deep && repeated {
+    if strict && repeated {
         return Err(scan.error_at(
             start,
             Damage::Opcode,
@@ -532,19 +553,21 @@ fn scan_value<S: Source>(
     mut parts: Parts,
     byte: u8,
     dialect: Dialect,
-    modules: bool,
+    options: &Options,
     start: usize,
 ) -> Result<Shape> {
-    let info =
-        opcode::type_info(dialect.family(), byte).filter(|info| info.since <= dialect.version());
-    let Some(info) = info else {
+    let Some(info) = opcode::type_info(dialect.family(), byte) else {
         return Err(scan.error_at(start, Damage::Type, opcode::type_refusal(dialect, byte)));
     };
+    if options.check == Check::Strict && info.since > dialect.version() {
+        let what = opcode::type_too_new(dialect, info);
+        return Err(scan.error_at(start, Damage::Type, what));
+    }
     let key_start = scan.at;
     scan.string("key")?;
     parts.key = key_start..scan.at;
     let value_start = scan.at;
-    let walked = if info.layout == opcode::Layout::Module && !modules {
+    let walked = if info.layout == opcode::Layout::Module && !options.modules {
         Err(scan.error_at(
             start,
             Damage::Type,

@@ -3,7 +3,7 @@
 
 use cairn_format::crc64::crc64;
 use cairn_format::rdb::dump::{Payload, encode};
-use cairn_format::rdb::{Dialect, WriteError, WriteOptions};
+use cairn_format::rdb::{Check, Dialect, WriteError, WriteOptions};
 
 use crate::commands;
 use crate::describe;
@@ -40,11 +40,11 @@ pub fn run(bytes: &[u8]) {
             continue;
         };
         let _ = (payload.type_byte(), payload.functions());
-        if let Ok(value) = payload.value(&mut scratch, false) {
+        if let Ok(value) = payload.value(&mut scratch, Check::Structure) {
             // Unchecked: walking it may find damage, which must end it.
             let _ = (value.count(), describe::value(&value, 5));
         }
-        if let Ok(value) = payload.value(&mut scratch, true) {
+        if let Ok(value) = payload.value(&mut scratch, Check::Strict) {
             assert!(value.count().is_ok(), "{value:?}");
             again(&value, from, target);
         }
@@ -69,7 +69,7 @@ fn again(value: &cairn_format::rdb::Object<'_>, from: Dialect, target: Dialect) 
     let payload = Payload::open(&written, newest).expect("our own payload is sound");
     let mut scratch = Vec::new();
     let found = payload
-        .value(&mut scratch, true)
+        .value(&mut scratch, Check::Strict)
         .unwrap_or_else(|error| panic!("{from} to {target}: {error}: {told}"));
     assert_eq!(
         describe::value(&found, form).expect("it was checked"),

@@ -16,7 +16,9 @@ use cairn_engine::structure::table::{Hasher, Slot};
 use cairn_engine::value::ValueRef;
 use cairn_engine::value::stream::{Stream, StreamId};
 use cairn_format::aof::release::Release;
-use cairn_format::rdb::{Dialect, Event, Head, Object, Options, SliceReader, WriteOptions, dump};
+use cairn_format::rdb::{
+    Check, Dialect, Event, Head, Object, Options, SliceReader, WriteOptions, dump,
+};
 use cairn_format::resp::value::Value;
 use serde_json::{Value as Json, json};
 use support::Bench;
@@ -244,7 +246,9 @@ fn every_version_of_our_snapshots_gives_the_stream_back() {
             let payload = payload.expect("streams exist from version 9 on");
             let opened = dump::Payload::open(&payload, Dialect::redis(13)).expect("it is whole");
             let mut scratch = Vec::new();
-            let saved = opened.value(&mut scratch, true).expect("it is sound");
+            let saved = opened
+                .value(&mut scratch, Check::Strict)
+                .expect("it is sound");
             let mut other = keyspace();
             let copy = store(&mut other, b"copy", &saved).expect("it can be held");
             stream_of(&other, copy)
@@ -285,7 +289,9 @@ fn the_commands_of_a_rewritten_log_make_the_stream_again() {
         });
         let payload = payload.expect("it can be saved");
         let opened = dump::Payload::open(&payload, Dialect::redis(11)).expect("it is whole");
-        let saved = opened.value(&mut scratch, true).expect("it is sound");
+        let saved = opened
+            .value(&mut scratch, Check::Strict)
+            .expect("it is sound");
         store(&mut one, &key, &saved).expect("it can be held");
         let mut log = Vec::new();
         rewrite::rewrite(&one, &mut log, Release::NEWEST, &mut |_| {})

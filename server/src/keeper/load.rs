@@ -424,6 +424,18 @@ fn tell_snapshot(front: &Front, report: &LoadReport) {
             String::from_utf8_lossy(name)
         ));
     }
+    for (name, said, found) in &report.miscounts {
+        front.log.warning(format_args!(
+            "stream {} has {found} entries, the snapshot says {said}; loaded with {found}",
+            cairn_format::text::words::quote(name)
+        ));
+    }
+    let more = report.miscounted - report.miscounts.len() as u64;
+    if more > 0 {
+        front
+            .log
+            .warning(format_args!("so it is with {more} more streams"));
+    }
     let LoadReport {
         keys,
         expired,

@@ -1,10 +1,12 @@
-//! The deep check of a value: every entry, counts, order, duplicates.
+//! The check of a value: every entry, counts, order, duplicates.
 //!
-//! It finds what `redis-check-rdb` 7.2 finds and what both it and the server let pass: scores that are
-//! no numbers or out of order, empty nodes, stream lengths that do not agree with the entries.
+//! It finds what `redis-check-rdb` 7.2 finds, and scores that are no numbers. The strict one also finds what servers let
+//! pass though none writes it: empty collections and nodes, scores out of order, stream lengths and last ids that do not
+//! agree with the entries.
 
 use std::collections::HashSet;
 
+use super::super::reader::Check;
 use super::blob::Blob;
 use super::list::NodeKind;
 use super::stream::{Group, StreamId, walk_node};
@@ -21,6 +23,8 @@ use crate::text::words::quote;
 #[derive(Debug, Default)]
 pub(crate) struct Checker {
     hashes: Vec<u64>,
+    /// What no server writes is damage.
+    strict: bool,
 }
 
 /// A fast hash for finding candidates; equality is always confirmed on the bytes where it matters.
@@ -60,16 +64,24 @@ fn damage(at: u64, what: impl Into<String>) -> Box<FormatError> {
     FormatError::new(Damage::Encoding, at, what)
 }
 
+fn empty(at: u64) -> Box<FormatError> {
+    damage(at, "empty, which no server writes")
+}
+
 impl Checker {
     /// Checks a value whose first byte stands at `at`, and marks packed blocks as checked.
-    pub fn check(&mut self, object: &mut Object<'_>, at: u64) -> Result<()> {
+    pub fn check(&mut self, object: &mut Object<'_>, at: u64, check: Check) -> Result<()> {
+        if check == Check::Structure {
+            return Ok(());
+        }
+        self.strict = check == Check::Strict;
         match object {
             Object::String(_) => Ok(()),
-            Object::List(list) => check_list(list, at),
+            Object::List(list) => self.check_list(list, at),
             Object::Set(set) => self.check_set(set, at),
             Object::Zset(zset) => self.check_zset(zset, at),
             Object::Hash(hash) => self.check_hash(hash, at),
-            Object::Stream(stream) => check_stream(stream, at),
+            Object::Stream(stream) => check_stream(stream, at, self.strict),
             Object::Module(module) => module.decoded().try_for_each(|value| value.map(|_| ())),
             Object::Array(array) => array.items().try_for_each(|item| item.map(|_| ())),
         }
@@ -80,11 +92,14 @@ impl Checker {
             Set::Plain(_) => {}
             Set::Intset(blob) => {
                 let view = Intset::check(blob.bytes()).map_err(|error| blob.place(error))?;
-                not_empty(view.is_empty(), at)?;
+                // Unlike other collections an empty one of these is damage to all servers.
+                if view.is_empty() {
+                    return Err(empty(at));
+                }
                 blob.mark_checked();
                 return Ok(());
             }
-            Set::Listpack(blob) => check_listpack(blob)?,
+            Set::Listpack(blob) => self.check_listpack(blob)?,
         }
         self.unique(at, "member", || set.members())
     }
@@ -92,13 +107,13 @@ impl Checker {
     fn check_zset(&mut self, zset: &mut Zset<'_>, at: u64) -> Result<()> {
         let packed = match zset {
             Zset::Plain(_) => false,
-            Zset::Ziplist(blob) => check_ziplist(blob).map(|()| true)?,
-            Zset::Listpack(blob) => check_listpack(blob).map(|()| true)?,
+            Zset::Ziplist(blob) => self.check_ziplist(blob).map(|()| true)?,
+            Zset::Listpack(blob) => self.check_listpack(blob).map(|()| true)?,
         };
         let mut last = f64::NEG_INFINITY;
         for pair in zset.pairs() {
             let (member, score) = pair?;
-            if packed && score < last {
+            if packed && self.strict && score < last {
                 let member = quote(&member.to_vec());
                 return Err(damage(
                     at,
@@ -119,8 +134,8 @@ impl Checker {
                 Zipmap::check(blob.bytes()).map_err(|error| blob.place(error))?;
                 blob.mark_checked();
             }
-            Hash::Ziplist(blob) => check_ziplist(blob)?,
-            Hash::Listpack(blob) | Hash::ExpiringListpack(blob) => check_listpack(blob)?,
+            Hash::Ziplist(blob) => self.check_ziplist(blob)?,
+            Hash::Listpack(blob) | Hash::ExpiringListpack(blob) => self.check_listpack(blob)?,
         }
         // The names are walked for duplicates; the iterator looks at values and expiries on its way.
         self.unique(at, "field", || {
@@ -140,7 +155,7 @@ impl Checker {
         for name in names() {
             self.hashes.push(hash_bytes(name?.bytes(&mut scratch), 0));
         }
-        not_empty(self.hashes.is_empty(), at)?;
+        self.not_empty(self.hashes.is_empty(), at)?;
         if !has_repeats(&mut self.hashes) {
             return Ok(());
         }
@@ -153,6 +168,51 @@ impl Checker {
             seen.insert(name);
         }
         Ok(())
+    }
+
+    fn not_empty(&self, is_empty: bool, at: u64) -> Result<()> {
+        if is_empty && self.strict {
+            return Err(empty(at));
+        }
+        Ok(())
+    }
+
+    fn check_listpack(&self, blob: &mut Blob<'_>) -> Result<()> {
+        let view = Listpack::check(blob.bytes()).map_err(|error| blob.place(error))?;
+        self.not_empty(view.is_empty(), blob.offset())?;
+        blob.mark_checked();
+        Ok(())
+    }
+
+    fn check_ziplist(&self, blob: &mut Blob<'_>) -> Result<()> {
+        let view = Ziplist::check(blob.bytes()).map_err(|error| blob.place(error))?;
+        self.not_empty(view.is_empty(), blob.offset())?;
+        blob.mark_checked();
+        Ok(())
+    }
+
+    fn check_list(&self, list: &mut List<'_>, at: u64) -> Result<()> {
+        match list {
+            List::Plain(texts) => {
+                self.not_empty(texts.left() == 0, at)?;
+                texts.clone().try_for_each(|text| text.map(|_| ()))
+            }
+            List::Ziplist(blob) => self.check_ziplist(blob),
+            List::Quicklist(nodes) => {
+                self.not_empty(nodes.left() == 0, at)?;
+                for node in nodes.clone() {
+                    let node = node?;
+                    let offset = node.offset;
+                    if node.kind != NodeKind::Plain
+                        && check_node(&node.blob_of(&node.bytes), node.kind)?
+                        && self.strict
+                    {
+                        return Err(damage(offset, "list node without elements"));
+                    }
+                }
+                Ok(())
+            }
+        }
     }
 }
 
@@ -168,51 +228,6 @@ fn has_repeats(hashes: &mut [u64]) -> bool {
     hashes.windows(2).any(|pair| pair[0] == pair[1])
 }
 
-fn not_empty(is_empty: bool, at: u64) -> Result<()> {
-    if is_empty {
-        Err(damage(at, "empty, which no server writes"))
-    } else {
-        Ok(())
-    }
-}
-
-fn check_listpack(blob: &mut Blob<'_>) -> Result<()> {
-    let view = Listpack::check(blob.bytes()).map_err(|error| blob.place(error))?;
-    not_empty(view.is_empty(), blob.offset())?;
-    blob.mark_checked();
-    Ok(())
-}
-
-fn check_ziplist(blob: &mut Blob<'_>) -> Result<()> {
-    let view = Ziplist::check(blob.bytes()).map_err(|error| blob.place(error))?;
-    not_empty(view.is_empty(), blob.offset())?;
-    blob.mark_checked();
-    Ok(())
-}
-
-fn check_list(list: &mut List<'_>, at: u64) -> Result<()> {
-    match list {
-        List::Plain(texts) => {
-            not_empty(texts.left() == 0, at)?;
-            texts.clone().try_for_each(|text| text.map(|_| ()))
-        }
-        List::Ziplist(blob) => check_ziplist(blob),
-        List::Quicklist(nodes) => {
-            not_empty(nodes.left() == 0, at)?;
-            for node in nodes.clone() {
-                let node = node?;
-                let offset = node.offset;
-                if node.kind != NodeKind::Plain
-                    && check_node(&node.blob_of(&node.bytes), node.kind)?
-                {
-                    return Err(damage(offset, "list node without elements"));
-                }
-            }
-            Ok(())
-        }
-    }
-}
-
 /// Walks a packed node; true if it is empty.
 fn check_node(blob: &Blob<'_>, kind: NodeKind) -> Result<bool> {
     let is_empty = match kind {
@@ -222,7 +237,7 @@ fn check_node(blob: &Blob<'_>, kind: NodeKind) -> Result<bool> {
     is_empty.map_err(|error| blob.place(error).inside("list node"))
 }
 
-fn check_stream(stream: &Stream<'_>, at: u64) -> Result<()> {
+fn check_stream(stream: &Stream<'_>, at: u64, strict: bool) -> Result<()> {
     let mut last_node = None;
     let mut last_id = None;
     let mut live = 0_u64;
@@ -258,7 +273,9 @@ fn check_stream(stream: &Stream<'_>, at: u64) -> Result<()> {
             return Err(damage(node.offset, "stream node without entries"));
         }
     }
-    if live != stream.length {
+    // Release candidates of 5.0 and others wrote wrong lengths; entries that are not there at all are another thing.
+    let is_bare = last_node.is_none() && stream.length > 0;
+    if live != stream.length && (strict || is_bare) {
         return Err(damage(
             at,
             format!(
@@ -267,7 +284,7 @@ fn check_stream(stream: &Stream<'_>, at: u64) -> Result<()> {
             ),
         ));
     }
-    if last_id.is_some_and(|last| last > stream.last_id) {
+    if strict && last_id.is_some_and(|last| last > stream.last_id) {
         return Err(damage(
             at,
             format!("last id {} is below that of an entry", stream.last_id),

@@ -30,7 +30,12 @@ pub(super) fn blame_key_length<S: Source>(
     else {
         return error;
     };
-    if a_type_fits(source.reread(error.offset), dialect) {
+    let at_fault = source.reread(error.offset);
+    // A type that is known by name stands there by intent.
+    let is_named = at_fault
+        .first()
+        .is_some_and(|byte| opcode::unreadable_type(dialect.family(), *byte).is_some());
+    if is_named || a_type_fits(at_fault, dialect) {
         return error;
     }
     let bytes = source.reread(key_at);

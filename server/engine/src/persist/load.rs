@@ -5,13 +5,13 @@ use std::io::Read;
 
 use cairn_format::error::{Damage, FormatError};
 use cairn_format::rdb::reader::{Options, StreamReader};
-use cairn_format::rdb::{Dialect, Event, Record as SavedRecord};
+use cairn_format::rdb::{Dialect, Event, Object, Record as SavedRecord};
 
 use super::Unheld;
 use super::value::{Builder, Loaded};
 use crate::keyspace::Keyspace;
 use crate::keyspace::access::{lfu_access, lru_clock};
-use crate::value::{Kind, NewValue};
+use crate::value::{Kind, NewValue, ValueRef};
 
 /// What loading brought.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +24,10 @@ pub struct LoadReport {
     pub empty: u64,
     /// Names of some of the empty ones.
     pub empty_names: Vec<Vec<u8>>,
+    /// Streams whose length in the file was not the number of their entries.
+    pub miscounted: u64,
+    /// Some of them: name, length in the file, entries.
+    pub miscounts: Vec<(Vec<u8>, u64, u64)>,
     /// The snapshot is the base of a log.
     pub aof_base: bool,
     /// Version text of the program that wrote it, its age and memory, as the file tells.
@@ -97,7 +101,7 @@ pub struct Loader<R: Read> {
 }
 
 impl<R: Read> Loader<R> {
-    /// Reads the header. `deep` checks every packed entry; without, sizes only.
+    /// Reads the header.
     ///
     /// # Errors
     /// Damage or an unknown version.
@@ -110,9 +114,7 @@ impl<R: Read> Loader<R> {
         let options = Options {
             checksum,
             databases: Some(databases as u64),
-            duplicate_keys: false,
-            trailing: false,
-            ..Options::deep()
+            ..Options::sound()
         };
         let reader = StreamReader::from_read(input, options)?;
         Ok(Loader {
@@ -193,6 +195,16 @@ impl<R: Read> Loader<R> {
 }
 
 impl LoadReport {
+    /// A stream is loaded with the entries that are there, whatever the file says of their number.
+    fn note_length(&mut self, key: &[u8], saved: u64, found: u64) {
+        if saved != found {
+            self.miscounted += 1;
+            if self.miscounts.len() < NAMES_TOLD {
+                self.miscounts.push((key.to_vec(), saved, found));
+            }
+        }
+    }
+
     fn note_aux(&mut self, name: &[u8], value: &[u8]) {
         let text = || String::from_utf8_lossy(value).into_owned();
         match name {
@@ -204,6 +216,9 @@ impl LoadReport {
         }
     }
 }
+
+/// Names that are kept of keys with one oddity.
+const NAMES_TOLD: usize = 10;
 
 fn store(
     ks: &mut Keyspace,
@@ -246,7 +261,7 @@ fn store(
         ),
         Loaded::Empty => {
             report.empty += 1;
-            if report.empty_names.len() < 10 {
+            if report.empty_names.len() < NAMES_TOLD {
                 report.empty_names.push(head.key.to_vec());
             }
             return Ok(());
@@ -260,6 +275,9 @@ fn store(
             });
         }
     };
+    if let (Object::Stream(saved), ValueRef::Stream(stream)) = (&record.value, ks.view(slot)) {
+        report.note_length(head.key, saved.length, stream.len());
+    }
     // An idle time means nothing to a counter, nor the other way round.
     let access = if ks.limits.lfu {
         head.freq.map(|freq| lfu_access(freq, ks.now_ms))

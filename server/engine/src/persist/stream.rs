@@ -53,14 +53,6 @@ pub fn load(saved: &saved::Stream) -> Read<Loaded> {
         let added = stream.push_node(node.id, node.listpack.into_owned());
         added.map_err(|what| damage(offset, what))?;
     }
-    if stream.len() != saved.length {
-        let what = format!(
-            "stream of {} entries, its nodes hold {}",
-            saved.length,
-            stream.len()
-        );
-        return Err(damage(0, what));
-    }
     stream.set_marks(possible_marks(saved, &stream));
     for group in &saved.groups {
         let name = group.name.to_vec();

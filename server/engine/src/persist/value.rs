@@ -170,7 +170,10 @@ impl Builder<'_> {
     fn zset(&self, saved: &Zset) -> Read<Loaded> {
         if let Zset::Listpack(blob) = saved {
             let members = pack(blob.bytes()).len() / 2;
-            if members > 0 && members <= self.limits.zset_listpack_entries {
+            if members > 0
+                && members <= self.limits.zset_listpack_entries
+                && zset::is_ordered(blob.bytes())
+            {
                 return Ok(Loaded::Packed(
                     Kind::Zset,
                     Encoding::Listpack,

@@ -184,6 +184,25 @@ pub fn each_ranked(
     }
 }
 
+/// Whether a blob from elsewhere keeps to the order that this module relies on: by score, then by member.
+pub fn is_ordered(blob: &[u8]) -> bool {
+    let mut entries = pack(blob).iter().map(|(_, entry)| entry);
+    let mut last: Option<(f64, Entry)> = None;
+    while let (Some(member), Some(score)) = (entries.next(), entries.next()) {
+        let Some(score) = score.as_f64() else {
+            return false;
+        };
+        let rises = last.is_none_or(|(before, other)| {
+            before < score || before == score && other.to_bytes() < member.to_bytes()
+        });
+        if !rises {
+            return false;
+        }
+        last = Some((score, member));
+    }
+    true
+}
+
 /// Inserts a member that is not in the packed set.
 pub fn packed_insert(blob: &mut Vec<u8>, member: &[u8], score: f64) {
     let entries = pack(blob);

@@ -1,8 +1,8 @@
 //! Whether an answer is the recorded one, by the kind of match that the recording asks for.
 
-use cairn_format::rdb::Dialect;
 use cairn_format::rdb::dump::{Payload, encode};
 use cairn_format::rdb::writer::WriteOptions;
+use cairn_format::rdb::{Check, Dialect};
 use cairn_format::resp::value::Value;
 
 use super::pattern;
@@ -198,7 +198,7 @@ fn plain_payload(reply: &[u8]) -> Option<Vec<u8>> {
     let (value, _) = Value::decode(reply).ok()?;
     let payload = Payload::open(value.as_bytes()?, Dialect::REDIS_7_2).ok()?;
     let mut scratch = Vec::new();
-    let object = payload.value(&mut scratch, true).ok()?;
+    let object = payload.value(&mut scratch, Check::Strict).ok()?;
     let plain = WriteOptions {
         compress: false,
         ..WriteOptions::new(Dialect::REDIS_7_2)

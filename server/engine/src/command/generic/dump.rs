@@ -1,9 +1,9 @@
 //! DUMP and RESTORE: one value as bytes, in the form of a snapshot with a version and a checksum behind it.
 
-use cairn_format::rdb::Head;
 use cairn_format::rdb::dialect::Dialect;
 use cairn_format::rdb::dump::{self, Payload};
 use cairn_format::rdb::writer::WriteOptions;
+use cairn_format::rdb::{Check, Head};
 
 use crate::base::effect::EventClass;
 use crate::command::Args;
@@ -187,7 +187,9 @@ fn read_payload(cx: &mut Ctx, payload: &[u8]) -> Result<Loaded, Error> {
     let checksum = !cx.ks.limits.tests.skip_checksums;
     let payload = Payload::open_with(payload, NEWEST, checksum).map_err(|_| invalid)?;
     let mut scratch = Vec::new();
-    let saved = payload.value(&mut scratch, true).map_err(|_| bad_data())?;
+    let saved = payload
+        .value(&mut scratch, Check::Sound)
+        .map_err(|_| bad_data())?;
     let builder = Builder {
         limits: &cx.ks.limits,
         hasher: cx.ks.hasher,
