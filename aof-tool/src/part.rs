@@ -37,6 +37,13 @@ impl Records for Commands<'_> {
             Commands::Stream(reader) => reader.next_item(),
         }
     }
+
+    fn ends_in_zeros(&self) -> bool {
+        match self {
+            Commands::Mapped(reader) => reader.ends_in_zeros(),
+            Commands::Stream(reader) => reader.ends_in_zeros(),
+        }
+    }
 }
 
 /// What stands before the commands.

@@ -5,6 +5,7 @@ use cairn_format::aof::extent::{Cure, Extent, Rules, check, check_records};
 use cairn_format::aof::manifest::{Manifest, PartType};
 use cairn_format::aof::reader::StreamReader;
 use cairn_format::aof::{Form, form};
+use cairn_format::error::Damage;
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -139,6 +140,7 @@ fn the_cure_fits_the_damage() {
     assert_eq!(cure("ok-base.aof"), None);
     assert_eq!(cure("aof-truncated-060.aof"), Some(Cure::Cut));
     assert_eq!(cure("aof-multi-open.aof"), Some(Cure::Cut));
+    assert_eq!(cure("aof-zeros.aof"), Some(Cure::Cut));
     assert_eq!(cure("aof-zeros-mid.aof"), Some(Cure::CutLoses));
     assert_eq!(cure("aof-exec-alone.aof"), Some(Cure::CutLoses));
     assert_eq!(cure("aof-unknown-command.aof"), Some(Cure::Edit));
@@ -160,4 +162,64 @@ fn rules_can_allow_more_databases_and_any_command() {
             "{name}"
         );
     }
+}
+
+/// A log of two commands, with a third one of which `torn` is there, then `zeros` zeros and `tail`.
+fn zero_filled(torn: &[u8], zeros: usize, tail: &[u8]) -> (u64, Vec<u8>) {
+    let whole = b"*1\r\n$4\r\nPING\r\n".repeat(2);
+    let log = [&whole, torn, &vec![0; zeros], tail].concat();
+    (whole.len() as u64, log)
+}
+
+#[test]
+fn zeros_behind_a_torn_command_belong_to_the_tear() {
+    let command = b"*3\r\n$3\r\nSET\r\n$4\r\nhalf\r\n$10\r\n0123456789\r\n";
+    // Fewer than a reader has at hand, and more than it takes in at once.
+    for zeros in [1, 600, 200_000] {
+        for cut in 1..command.len() {
+            let (end, log) = zero_filled(&command[..cut], zeros, b"");
+            let extent = extent_of(&log, 0);
+            let damage = extent.damage.unwrap();
+            let case = format!("{cut} bytes, {zeros} zeros: {damage}");
+            assert_eq!(damage.kind, Damage::AofTruncated, "{case}");
+            assert_eq!(
+                (extent.valid_end, extent.cure),
+                (end, Some(Cure::Cut)),
+                "{case}"
+            );
+        }
+        let (end, log) = zero_filled(b"", zeros, b"");
+        let extent = extent_of(&log, 0);
+        assert_eq!((extent.valid_end, extent.cure), (end, Some(Cure::Cut)));
+        let damage = extent.damage.unwrap();
+        assert_eq!(damage.kind, Damage::AofFormat);
+        let found = format!("{zeros} zero bytes where a command was expected");
+        assert!(damage.what.contains(&found), "{damage}");
+    }
+}
+
+#[test]
+fn zeros_before_more_bytes_or_behind_other_damage_are_no_tear() {
+    for (torn, zeros, tail) in [
+        (&b"*3\r\n$3\r\nSE"[..], 600, &b"x"[..]),
+        (b"*3\r\n$3\r\nSE", 200_000, b"*1\r\n$4\r\nPING\r\n"),
+        (b"", 200_000, b"*1\r\n$4\r\nPING\r\n"),
+        (b"*3\r\n$x\r\n", 600, b""),
+        (b"nonsense", 200_000, b""),
+    ] {
+        let (end, log) = zero_filled(torn, zeros, tail);
+        let extent = extent_of(&log, 0);
+        let damage = extent.damage.unwrap();
+        assert_eq!(damage.kind, Damage::AofFormat, "{damage}");
+        assert_eq!((extent.valid_end, extent.cure), (end, Some(Cure::CutLoses)));
+    }
+}
+
+#[test]
+fn a_reader_says_the_same_damage_again() {
+    let (_, log) = zero_filled(b"*3\r\n$3\r\nSE", 200_000, b"x");
+    let mut reader = StreamReader::new(&log[..], 0);
+    while let Ok(Some(_)) = reader.next_item() {}
+    let first = reader.next_item().unwrap_err();
+    assert_eq!(reader.next_item().unwrap_err(), first);
 }

@@ -8,6 +8,9 @@
 //! The valid part ends after the last whole record that belongs to no open transaction. Redis 7.2
 //! cuts a log that ends within a command inside MULTI only back to that command, which leaves the
 //! open MULTI in the file to swallow what is appended later; here it ends before MULTI.
+//!
+//! A power cut may leave zeros at the end, where the file had grown but its bytes were not written yet. Zeros behind a
+//! torn command belong to the tear; zeros behind a whole one are damage of their own, which cutting cures as well.
 
 use super::reader::{Item, Records, SliceReader};
 use super::record::{self, Kind};
@@ -295,6 +298,7 @@ pub fn check_records(
             }
             Ok(None) => break None,
             Err(error) => match cure_of(&error) {
+                Some(_) if reader.ends_in_zeros() => break Some((error, Cure::Cut)),
                 Some(cure) => break Some((error, cure)),
                 None => return Err(error),
             },

@@ -5,7 +5,7 @@
 
 use super::record::{self, Failure, Kind};
 use crate::error::{Damage, FormatError, Result};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::ops::Range;
 
 /// One record and its place.
@@ -67,6 +67,9 @@ pub trait Records {
     /// # Errors
     /// [`Damage::AofFormat`], [`Damage::AofTruncated`]; [`Damage::Io`] if the bytes could not be read.
     fn next_item(&mut self) -> Result<Option<Item<'_>>>;
+
+    /// Whether, after an error, nothing but zeros is left: damage that cutting cures without loss.
+    fn ends_in_zeros(&self) -> bool;
 }
 
 /// Reads a log that lies in memory.
@@ -121,6 +124,10 @@ impl Records for SliceReader<'_> {
     fn next_item(&mut self) -> Result<Option<Item<'_>>> {
         SliceReader::next_item(self)
     }
+
+    fn ends_in_zeros(&self) -> bool {
+        record::zeros_from(self.log, self.at) == Some(self.at)
+    }
 }
 
 impl<R: Read> Records for StreamReader<R> {
@@ -130,6 +137,10 @@ impl<R: Read> Records for StreamReader<R> {
 
     fn next_item(&mut self) -> Result<Option<Item<'_>>> {
         StreamReader::next_item(self)
+    }
+
+    fn ends_in_zeros(&self) -> bool {
+        self.only_zeros
     }
 }
 
@@ -147,6 +158,9 @@ pub struct StreamReader<R> {
     base: u64,
     ended: bool,
     args: Vec<Range<usize>>,
+    /// The damage that ended the reading: what follows it may be gone from the stream, so it is judged once.
+    failure: Option<Box<FormatError>>,
+    only_zeros: bool,
 }
 
 impl<R: Read> StreamReader<R> {
@@ -159,6 +173,8 @@ impl<R: Read> StreamReader<R> {
             base,
             ended: false,
             args: Vec::new(),
+            failure: None,
+            only_zeros: false,
         }
     }
 
@@ -201,7 +217,7 @@ impl<R: Read> StreamReader<R> {
             self.fill(wanted)?;
             match record::read(&self.buffer, 0, self.base, &mut self.args) {
                 Ok(found) => return Ok(Some(found.end)),
-                Err(Failure::Damaged(error)) => return Err(error),
+                Err(Failure::Damaged(error)) => return Err(self.damaged(error)?),
                 Err(Failure::Short(missing)) if self.ended => match self.buffer.is_empty() {
                     true => return Ok(None),
                     false => return Err(missing.at_end(self.base)),
@@ -211,16 +227,37 @@ impl<R: Read> StreamReader<R> {
         }
     }
 
-    /// A message may show what follows the damage, so have some bytes behind it before it is made.
+    /// The damage that ends the reading. Its message may show what follows, so some bytes behind it are read before; and
+    /// if only zeros follow, it is a torn record.
     fn damaged(&mut self, error: Box<FormatError>) -> Result<Box<FormatError>> {
-        if self.ended || self.buffer.len() - self.at >= CHUNK {
+        if let Some(known) = &self.failure {
+            return Ok(known.clone());
+        }
+        let error = self.judge(error)?;
+        self.failure = Some(error.clone());
+        Ok(error)
+    }
+
+    fn judge(&mut self, error: Box<FormatError>) -> Result<Box<FormatError>> {
+        let mut error = error;
+        if !self.ended && self.buffer.len() - self.at < CHUNK {
+            self.fill(CHUNK)?;
+            if let Err(Failure::Damaged(seen)) =
+                record::read(&self.buffer, self.at, self.base, &mut self.args)
+            {
+                error = seen;
+            }
+        }
+        let Some(zeros) = record::zeros_from(&self.buffer, self.at) else {
+            return Ok(error);
+        };
+        let torn = |beyond| record::before_zeros(&self.buffer, self.at, self.base, zeros, beyond);
+        if torn(0).is_none() {
             return Ok(error);
         }
-        self.fill(CHUNK)?;
-        match record::read(&self.buffer, self.at, self.base, &mut self.args) {
-            Err(Failure::Damaged(error)) => Ok(error),
-            _ => Ok(error),
-        }
+        let beyond = zeros_to_the_end(&mut self.source, self.base + self.buffer.len() as u64)?;
+        self.only_zeros = beyond.is_some() && zeros == self.at;
+        Ok(beyond.and_then(torn).unwrap_or(error))
     }
 
     /// Append up to `wanted` bytes; fewer mean the end of the stream.
@@ -237,10 +274,26 @@ impl<R: Read> StreamReader<R> {
                 self.ended = after - before < wanted;
                 Ok(())
             }
-            Err(error) => {
-                let what = format!("reading the log: {error}");
-                Err(FormatError::new(Damage::Io, self.base + after as u64, what))
-            }
+            Err(error) => Err(unreadable(&error, self.base + after as u64)),
         }
     }
+}
+
+/// Reads the rest of a stream, whose next byte has the absolute offset `at`: how many bytes it has if all are zeros.
+fn zeros_to_the_end<R: Read>(source: &mut R, at: u64) -> Result<Option<u64>> {
+    let mut chunk = vec![0; CHUNK];
+    let mut count = 0;
+    loop {
+        match source.read(&mut chunk) {
+            Ok(0) => return Ok(Some(count)),
+            Ok(got) if chunk[..got].iter().any(|b| *b != 0) => return Ok(None),
+            Ok(got) => count += got as u64,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(unreadable(&error, at + count)),
+        }
+    }
+}
+
+fn unreadable(error: &std::io::Error, at: u64) -> Box<FormatError> {
+    FormatError::new(Damage::Io, at, format!("reading the log: {error}"))
 }

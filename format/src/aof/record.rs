@@ -24,6 +24,9 @@ pub const ARGS_MAX: u64 = i32::MAX as u64;
 /// shorter one is a log that was cut. 512 MB, the default limit of servers.
 pub const BULK_PLAUSIBLE: u64 = 512 * 1024 * 1024;
 
+/// As many zeros in the place of a command are counted where other bytes follow: readers have that many at hand.
+const ZEROS_COUNTED: usize = 4096;
+
 /// What a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -357,8 +360,12 @@ fn bad_argument(
 #[cold]
 fn no_record(log: &[u8], at: usize, base: u64) -> Box<FormatError> {
     let rest = &log[at..];
-    let what = match rest.iter().position(|b| *b != 0) {
-        None => format!("{} zero bytes where a command was expected", rest.len()),
+    let near = &rest[..rest.len().min(ZEROS_COUNTED)];
+    let what = match near.iter().position(|b| *b != 0) {
+        None => format!(
+            "{} or more zero bytes where a command was expected",
+            near.len()
+        ),
         Some(zeros) if zeros > 0 => format!("{zeros} zero bytes where a command was expected"),
         _ => format!(
             "a command (`*`) or annotation (`#`) was expected, found {}",
@@ -377,8 +384,45 @@ pub fn read_whole(
 ) -> Result<Record> {
     read(log, at, base, args).map_err(|failure| match failure {
         Failure::Short(missing) => missing.at_end(base + at as u64),
-        Failure::Damaged(error) => error,
+        Failure::Damaged(error) => match zeros_from(log, at) {
+            Some(zeros) => before_zeros(log, at, base, zeros, 0).unwrap_or(error),
+            None => error,
+        },
     })
+}
+
+/// Where the zeros begin that `log` ends with, not before `at`; nothing if its last byte is another one.
+pub fn zeros_from(log: &[u8], at: usize) -> Option<usize> {
+    let last = log.iter().rposition(|b| *b != 0);
+    let zeros = last.map_or(0, |last| last + 1).max(at);
+    (zeros < log.len()).then_some(zeros)
+}
+
+/// What is wrong with a record that is damaged at `at` and behind which nothing but zeros follow, from the offset `zeros`
+/// of the slice on and for `beyond` bytes more: a torn record, or none at all. Nothing if it is damaged before the zeros.
+#[cold]
+pub fn before_zeros(
+    log: &[u8],
+    at: usize,
+    base: u64,
+    zeros: usize,
+    beyond: u64,
+) -> Option<Box<FormatError>> {
+    let count = (log.len() - zeros) as u64 + beyond;
+    if zeros == at {
+        let what = format!("{count} zero bytes where a command was expected");
+        return Some(FormatError::new(Damage::AofFormat, base + at as u64, what));
+    }
+    match read(log.get(..zeros)?, at, base, &mut Vec::new()) {
+        Err(Failure::Short(missing)) => {
+            let mut error = missing.at_end(base + at as u64);
+            error
+                .what
+                .push_str(&format!("; {count} zero bytes fill the file from there on"));
+            Some(error)
+        }
+        _ => None,
+    }
 }
 
 /// The Unix time in seconds of a timestamp annotation (`#TS:1700000000`), given without its line end.
