@@ -117,6 +117,68 @@ fn save_lines_add_up_and_the_command_line_adds_to_them() {
     assert_eq!(run(&[]).unwrap().get(table::SAVE).len(), 3);
 }
 
+/// What 7.0.15 does with a name alone, or with an empty value, for each directive that takes several.
+#[test]
+fn a_name_alone_is_an_empty_list_where_there_may_be_one() {
+    let limits = "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60";
+    for (name, value) in [
+        ("save", ""),
+        ("bind", ""),
+        ("latency-tracking-info-percentiles", ""),
+        ("client-output-buffer-limit", limits),
+    ] {
+        let file = run_file(&format!("{name}\n"), &[]).unwrap().config;
+        assert_eq!(text(&file, name), value, "{name} in a file");
+        for empty in ["\"\"", "''", "\" \""] {
+            let line = format!("{name} {empty}\n");
+            let Ok(start) = run_file(&line, &[]) else {
+                assert_eq!(
+                    (name, empty != "\" \""),
+                    ("client-output-buffer-limit", true)
+                );
+                continue;
+            };
+            assert_eq!(text(&start.config, name), value, "{line}");
+        }
+        let option = format!("--{name}");
+        assert_eq!(text(&run(&[&option]).unwrap(), name), value, "{option}");
+    }
+    for (name, reason) in [
+        ("oom-score-adj-values", "wrong number of arguments"),
+        ("replicaof", "wrong number of arguments"),
+        ("dir", "wrong number of arguments"),
+        ("notify-keyspace-events", "wrong number of arguments"),
+        (
+            "shutdown-on-sigterm",
+            "argument(s) must be one of the following: default, save, nosave, now, force",
+        ),
+        ("replicaof ''", "wrong number of arguments"),
+        ("replicaof ' '", "wrong number of arguments"),
+        ("dir ''", "No such file or directory"),
+    ] {
+        let error = run_file(&format!("{name}\n"), &[]).unwrap_err();
+        assert_eq!(error.reason, reason, "{name}");
+    }
+    // No digits are 0, as `strtol` has it.
+    let start = run_file("unixsocketperm ''\n", &[]).unwrap();
+    assert_eq!(text(&start.config, "unixsocketperm"), "0");
+}
+
+#[test]
+fn a_bare_save_line_adds_nothing_and_an_empty_one_begins_again() {
+    for (lines, points) in [
+        ("save\n", ""),
+        ("save\nsave 900 1\n", "900 1"),
+        ("save 900 1\nsave\n", "900 1"),
+        ("save 900 1\nsave\nsave 60 1\n", "900 1 60 1"),
+        ("save 900 1\nsave ''\n", ""),
+        ("save 900 1\nsave ''\nsave 60 1\n", "60 1"),
+    ] {
+        let config = run_file(lines, &[]).unwrap().config;
+        assert_eq!(text(&config, "save"), points, "{lines:?}");
+    }
+}
+
 #[test]
 fn options_follow_the_rules_of_redis() {
     let config = run(&[
@@ -274,6 +336,21 @@ fn errors_of_options_are_those_of_redis() {
             &["--timeout", "1a"],
             "timeout \"1a\"",
             "argument couldn't be parsed into an integer",
+        ),
+        (
+            &["--replicaof", "--a", "--b"],
+            "replicaof \"--a\"",
+            "wrong number of arguments",
+        ),
+        (
+            &["--port", "--dir"],
+            "port \"--dir\"",
+            "argument couldn't be parsed into an integer",
+        ),
+        (
+            &["--loglevel", "--dir"],
+            "loglevel \"--dir\"",
+            "argument(s) must be one of the following: debug, verbose, notice, warning, nothing",
         ),
         (
             &["--replicaof", "a"],

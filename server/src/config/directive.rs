@@ -78,6 +78,15 @@ impl Kind {
                 | Kind::Primary
         )
     }
+
+    /// Whether a line of a file may hold the name alone: a list that is empty then, or, where words are asked for, told
+    /// which (Redis itself writes a bare `save` when it rewrites a configuration without save points).
+    pub fn may_be_empty(&self) -> bool {
+        matches!(
+            self,
+            Kind::Bits(_) | Kind::Words | Kind::Save | Kind::Limits | Kind::Percentiles
+        )
+    }
 }
 
 /// What a directive does in this version.

@@ -200,7 +200,6 @@ impl Loader {
         let split;
         let inner: Vec<&[u8]>;
         let args = match args {
-            [] => return Err("wrong number of arguments".into()),
             [one] if directive.kind.is_multi_argument() && !one.is_empty() => {
                 split = split_words(one).map_err(|_| "Unbalanced quotes in configuration line")?;
                 inner = split.iter().map(Vec::as_slice).collect();
@@ -208,21 +207,25 @@ impl Loader {
             }
             _ => args,
         };
+        if args.is_empty() && !directive.kind.may_be_empty() {
+            return Err("wrong number of arguments".into());
+        }
         let value = value::parse(directive, args, current)?;
         let is_save = matches!(directive.kind, Kind::Save);
+        let begins_again = matches!(args, [[]]);
         let before = self.config.replace(found.place, value);
         if is_save {
-            self.add_save_points(found.place, before);
+            self.add_save_points(found.place, before, begins_again);
         }
         Ok(())
     }
 
-    /// The first `save` line replaces the default, later ones add, and an empty one begins again.
-    fn add_save_points(&mut self, place: usize, before: Value) {
+    /// The first `save` line replaces the default and later ones add to it, a bare one nothing; `save ""` begins again.
+    fn add_save_points(&mut self, place: usize, before: Value, begins_again: bool) {
         let is_first = !std::mem::replace(&mut self.has_save, true);
         if let (Value::Save(mut all), Value::Save(new)) = (before, self.config.value_at(place))
             && !is_first
-            && !new.is_empty()
+            && !begins_again
         {
             all.extend(new);
             self.config.replace(place, Value::Save(all));

@@ -159,7 +159,10 @@ pub(super) fn parse(
         Kind::Percentiles => parse_percentiles(without_empty(args)).map(Value::Percentiles),
         Kind::OomValues => parse_oom_values(args).map(Value::OomValues),
         Kind::Primary => parse_primary(args).map(Value::Primary),
-        Kind::Dir => Ok(Value::Dir(join(current, single()?))),
+        Kind::Dir => match single()? {
+            [] => Err("No such file or directory".into()),
+            text => Ok(Value::Dir(join(current, text))),
+        },
     }
 }
 
@@ -272,7 +275,11 @@ fn percent(text: &[u8]) -> Option<i64> {
     (number >= 0).then_some(-number)
 }
 
+/// No digits are 0, as for C's `strtol`.
 fn octal(text: &[u8]) -> Option<i64> {
+    if text.is_empty() {
+        return Some(0);
+    }
     i64::from_str_radix(std::str::from_utf8(text).ok()?, 8).ok()
 }
 
@@ -391,7 +398,7 @@ fn parse_oom_values(args: &[&[u8]]) -> Result<[i64; 3], String> {
 
 fn parse_primary(args: &[&[u8]]) -> Result<Option<(Vec<u8>, u16)>, String> {
     match args {
-        [] | [[]] => Ok(None),
+        [] => Ok(None),
         [host, port] if host.eq_ignore_ascii_case(b"no") && port.eq_ignore_ascii_case(b"one") => {
             Ok(None)
         }
