@@ -120,18 +120,20 @@ pub fn replace_file(
     temporary: &Path,
     bytes: &[u8],
 ) -> io::Result<()> {
-    let written = (|| {
-        let mut file = disk.create(temporary)?;
-        io::Write::write_all(&mut file, bytes)?;
-        file.sync_data()?;
-        disk.rename(temporary, path)
-    })();
+    let written = write_synced(disk, temporary, bytes).and_then(|()| disk.rename(temporary, path));
     if let Err(error) = written {
         // The error that counts is the first one; the temporary file may not even exist.
         let _ = disk.remove(temporary);
         return Err(error);
     }
     disk.sync_dir(folder_of(path))
+}
+
+/// Makes a file of these bytes and waits until the disk has them; its name is not safe yet.
+pub fn write_synced(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = disk.create(path)?;
+    io::Write::write_all(&mut file, bytes)?;
+    file.sync_data()
 }
 
 /// The folder that holds `path`: `.` for a bare name.

@@ -113,8 +113,8 @@ fn a_rewrite_replaces_base_and_increments() {
         [
             "Creating AOF incr file appendonly.aof.2.incr.aof on background rewrite",
             "Successfully renamed the temporary AOF base file temp-rewriteaof-bg-77.aof into appendonly.aof.2.base.rdb",
-            "Removing the history file appendonly.aof.1.base.rdb in the background",
             "Removing the history file appendonly.aof.1.incr.aof in the background",
+            "Removing the history file appendonly.aof.1.base.rdb in the background",
         ]
     );
 }
@@ -244,6 +244,61 @@ fn a_single_file_log_is_moved_in_wherever_the_power_fails() {
                 "Successfully migrated an old-style AOF configuration (appendonly.aof) into the AOF directory (appendonlydir)."
             );
         }
+    }
+}
+
+/// A base without its manifest would end the next start as somebody's data.
+#[test]
+fn a_first_start_is_finished_by_the_next_wherever_the_power_fails() {
+    let mut finished = 0;
+    for stop in 0..40 {
+        let (disk, lines) = (FaultyDisk::new(), Lines::default());
+        disk.stop_after(stop);
+        // Cut off or not, the next start decides.
+        let _ = load(&disk, &lines).open_at_start(PID, true, write(b"base"), &lines);
+        disk.crash(0);
+        let mut files = load(&disk, &lines);
+        finished += lines
+            .0
+            .borrow()
+            .iter()
+            .filter(|line| line.starts_with("Finished what"))
+            .count();
+        files
+            .open_at_start(PID, true, write(b"base"), &lines)
+            .unwrap();
+        let expected = "file appendonly.aof.1.base.rdb seq 1 type b\nfile appendonly.aof.1.incr.aof seq 1 type i\n";
+        assert_eq!(manifest(&disk), expected, "stop {stop}");
+        let base = disk.seen("appendonlydir/appendonly.aof.1.base.rdb");
+        assert_eq!(base.unwrap(), b"base", "stop {stop}");
+    }
+    assert!(finished > 0);
+}
+
+#[test]
+fn files_that_nothing_lists_are_never_overwritten() {
+    let (disk, lines) = (FaultyDisk::new(), Lines::default());
+    let mut files = load(&disk, &lines);
+    files
+        .open_at_start(PID, true, write(b"one"), &lines)
+        .unwrap();
+    let strays = ["2.base.rdb", "3.base.aof", "2.incr.aof"]
+        .map(|name| format!("appendonlydir/appendonly.aof.{name}"));
+    for stray in &strays {
+        let mut file = disk.create(Path::new(stray)).unwrap();
+        file.write_all(b"somebody's").unwrap();
+    }
+    let lines = Lines::default();
+    let mut files = load(&disk, &lines);
+    assert_eq!(lines.0.borrow().len(), 3, "{:?}", lines.0.borrow());
+    let incr = files.begin_rewrite(&lines).unwrap();
+    assert_eq!(incr, Path::new("appendonlydir/appendonly.aof.3.incr.aof"));
+    write_rewrite(&disk, PID, true, write(b"two")).unwrap();
+    files.finish_rewrite(PID, true, false, &lines).unwrap();
+    files.wait_for_cleanup();
+    assert!(manifest(&disk).starts_with("file appendonly.aof.4.base.rdb seq 4 type b\n"));
+    for stray in &strays {
+        assert_eq!(disk.seen(stray).unwrap(), b"somebody's", "{stray}");
     }
 }
 

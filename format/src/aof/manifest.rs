@@ -293,3 +293,17 @@ pub fn base_name(prefix: &str, seq: i64, rdb: bool) -> String {
 pub fn incr_name(prefix: &str, seq: i64) -> String {
     format!("{prefix}.{seq}.incr.aof")
 }
+
+/// Whether servers give parts of the log called `prefix` such a name: that of a base, of an increment, or the bare
+/// prefix, which a log of the time before 7.0 keeps when it is moved in.
+pub fn is_part_name(prefix: &str, name: &str) -> bool {
+    let Some(rest) = name.strip_prefix(prefix) else {
+        return false;
+    };
+    let number = rest
+        .strip_prefix('.')
+        .and_then(|rest| rest.split_once('.'))
+        .filter(|(_, sort)| matches!(*sort, "base.rdb" | "base.aof" | "incr.aof"));
+    rest.is_empty()
+        || number.is_some_and(|(seq, _)| !seq.is_empty() && seq.bytes().all(|b| b.is_ascii_digit()))
+}

@@ -13,7 +13,8 @@
 //! 4. the files that are history now are removed, then dropped from the manifest
 //!
 //! The manifest is always replaced whole (temporary file, sync, rename, sync of the folder), so it never lists a file
-//! that is not there. Words of the log lines and limits of retries are those of Redis 7.2 (`aof.c`).
+//! that is not there. The first one is written before the base that it lists, and renamed after it: a start that is cut
+//! off in between is finished by the next one (`strays`). Words of the log lines and limits of retries are those of Redis 7.2 (`aof.c`).
 
 use std::ffi::OsStr;
 use std::io::{self, Write};
@@ -26,12 +27,13 @@ use cairn_format::aof::manifest::{
 };
 
 use super::snapshot::{self, SnapshotError};
+use super::strays::{self, Stray};
 use super::worker::Worker;
 use crate::host::{self, Disk, Journal, Level};
 use crate::os::error_text;
 
 /// Largest manifest that is read: thousands of failed rewrites.
-const MANIFEST_MAX: usize = 16 << 20;
+pub(super) const MANIFEST_MAX: usize = 16 << 20;
 /// Failures in a row after which rewrites are delayed.
 const FAILURES_FREE: u32 = 3;
 /// Longest delay in minutes.
@@ -47,11 +49,11 @@ pub struct AppendNames {
 }
 
 impl AppendNames {
-    fn inside(&self, name: &str) -> PathBuf {
+    pub(super) fn inside(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
-    fn part(&self, part: &Part) -> PathBuf {
+    pub(super) fn part(&self, part: &Part) -> PathBuf {
         self.folder.join(OsStr::from_bytes(&part.name))
     }
 
@@ -63,6 +65,17 @@ impl AppendNames {
     fn temporary_incr(&self) -> PathBuf {
         self.inside(&format!("temp-{}.incr", self.prefix))
     }
+}
+
+/// Which increment follows a base that a rewrite made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tail {
+    /// The last one listed, begun when the rewrite began.
+    Current,
+    /// The temporary one of a log that was just switched on.
+    First,
+    /// None: the log is off.
+    None,
 }
 
 /// The files of the log.
@@ -78,13 +91,28 @@ pub struct AppendFiles {
 }
 
 impl AppendFiles {
-    /// Reads the manifest; first moves a single-file log of the time before 7.0 into the folder. A folder or manifest
-    /// that does not exist is an empty log. The error is the line to end with.
+    /// For a start: reads the manifest, and moves a single-file log of the time before 7.0 into the folder. A folder or
+    /// manifest that does not exist is an empty log, unless there are parts that a manifest should list. The error holds
+    /// the lines to end with.
     pub fn load(
         disk: Arc<dyn Disk>,
         names: AppendNames,
         journal: &dyn Journal,
     ) -> Result<AppendFiles, String> {
+        let mut files = AppendFiles::open(disk, names)?;
+        files.account_for_parts(journal)?;
+        files.upgrade(journal).map_err(|error| {
+            format!(
+                "Failed to migrate {} into the AOF directory: {}",
+                files.names.prefix,
+                error_text(&error)
+            )
+        })?;
+        Ok(files)
+    }
+
+    /// For a server that runs and has its data: reads the manifest and changes nothing. The error is a line for the log.
+    pub fn open(disk: Arc<dyn Disk>, names: AppendNames) -> Result<AppendFiles, String> {
         let mut files = AppendFiles {
             disk,
             names,
@@ -96,13 +124,6 @@ impl AppendFiles {
             retry_at_ms: None,
         };
         files.read_manifest()?;
-        files.upgrade(journal).map_err(|error| {
-            format!(
-                "Failed to migrate {} into the AOF directory: {}",
-                files.names.prefix,
-                error_text(&error)
-            )
-        })?;
         Ok(files)
     }
 
@@ -120,6 +141,55 @@ impl AppendFiles {
             .map_err(|error| told(&error_text(&error)))?;
         self.manifest = Manifest::parse(&text).map_err(|error| told(&error))?;
         Ok(())
+    }
+
+    /// Whether the manifest lists nothing that could be loaded.
+    fn has_nothing_to_load(&self) -> bool {
+        self.manifest.base.is_none() && self.manifest.incr.is_empty()
+    }
+
+    /// Parts that the manifest does not list are left alone beside those that it lists. Where it lists none, they are
+    /// what a start without them would lose.
+    fn account_for_parts(&mut self, journal: &dyn Journal) -> Result<(), String> {
+        let folder = self.names.folder.clone();
+        let told = |error: io::Error| format!("{}: {}", folder.display(), error_text(&error));
+        let found = strays::unlisted(&*self.disk, &self.names, &self.manifest).map_err(told)?;
+        if found.is_empty() {
+            return Ok(());
+        }
+        if !self.has_nothing_to_load() {
+            for stray in &found {
+                let line = format!(
+                    "{stray} is not listed in the manifest: it is not loaded, and left as it is"
+                );
+                journal.log(Level::Warning, &line);
+            }
+            return Ok(());
+        }
+        let manifest = match strays::prepared(&*self.disk, &self.names).map_err(told)? {
+            Some(manifest) => manifest,
+            None => return Err(self.unaccounted(&found)),
+        };
+        self.install_manifest(manifest).map_err(told)?;
+        let line = format!(
+            "Finished what a start that was cut off began: {} lists all parts",
+            self.names.manifest().display()
+        );
+        journal.log(Level::Notice, &line);
+        Ok(())
+    }
+
+    fn unaccounted(&self, found: &[Stray]) -> String {
+        let parts: Vec<String> = found.iter().map(Stray::to_string).collect();
+        let state = match self.disk.size(&self.names.manifest()) {
+            Ok(Some(_)) => "lists no part",
+            _ => "is missing",
+        };
+        format!(
+            "Fatal error: the AOF manifest {} {state}, but there are parts of a log: {}.\nNothing was changed. Put the manifest back (aof-tool can propose one from these parts), or move the parts away to start without their data.",
+            self.names.manifest().display(),
+            parts.join(", ")
+        )
     }
 
     /// Moves `appendonly.aof` of the data folder in as the base, when there is one and no multi-part log yet. A power
@@ -212,33 +282,11 @@ impl AppendFiles {
     ) -> io::Result<PathBuf> {
         self.disk.create_dir(&self.names.folder)?;
         self.disk.sync_dir(host::folder_of(&self.names.folder))?;
-        let mut manifest = self.manifest.clone();
-        if manifest.base.is_none() && manifest.incr.is_empty() {
-            let name = base_name(&self.names.prefix, 1, rdb);
-            journal.log(
-                Level::Notice,
-                &format!("Creating AOF base file {name} on server start"),
-            );
-            let temporary = rewrite_partial_name(pid);
-            snapshot::write(
-                &*self.disk,
-                &self.names.inside(&name),
-                &temporary,
-                true,
-                save,
-            )
-            .map_err(flatten)?;
-            manifest.base = Some(Part::new(name, 1, PartType::Base));
-        }
-        if manifest.incr.is_empty() {
-            let part = self.add_incr(&mut manifest)?;
-            let name = String::from_utf8_lossy(&part.name).into_owned();
-            journal.log(
-                Level::Notice,
-                &format!("Creating AOF incr file {name} on server start"),
-            );
-        }
-        if manifest != self.manifest {
+        if self.has_nothing_to_load() {
+            self.begin_log(pid, rdb, save, journal)?;
+        } else if self.manifest.incr.is_empty() {
+            let mut manifest = self.manifest.clone();
+            self.add_incr(&mut manifest, journal)?;
             self.replace_manifest(manifest)?;
         }
         self.remove_history(journal)?;
@@ -246,10 +294,35 @@ impl AppendFiles {
             .ok_or_else(|| io::Error::other("the manifest lists no increment"))
     }
 
+    /// Makes the first base and increment of a log.
+    fn begin_log<E: std::fmt::Display>(
+        &mut self,
+        pid: u32,
+        rdb: bool,
+        save: impl FnOnce(&mut dyn Write) -> Result<(), E>,
+        journal: &dyn Journal,
+    ) -> io::Result<()> {
+        let mut manifest = self.manifest.clone();
+        let seq = strays::free_base(&*self.disk, &self.names, 1)?;
+        let name = base_name(&self.names.prefix, seq, rdb);
+        let path = self.names.inside(&name);
+        journal.log(
+            Level::Notice,
+            &format!("Creating AOF base file {name} on server start"),
+        );
+        manifest.base = Some(Part::new(name, seq, PartType::Base));
+        self.add_incr(&mut manifest, journal)?;
+        host::write_synced(&*self.disk, &self.temporary_manifest(), &manifest.to_text())?;
+        self.disk.sync_dir(&self.names.folder)?;
+        let partial = rewrite_partial_name(pid);
+        snapshot::write(&*self.disk, &path, &partial, true, save).map_err(flatten)?;
+        self.install_manifest(manifest)
+    }
+
     /// Step 1 of a rewrite: makes and lists the next increment, to which the log switches before the fork.
     pub fn begin_rewrite(&mut self, journal: &dyn Journal) -> io::Result<PathBuf> {
         let mut manifest = self.manifest.clone();
-        let part = self.add_incr(&mut manifest)?;
+        let part = self.new_incr(&mut manifest)?;
         let path = self.names.part(&part);
         if let Err(error) = self.replace_manifest(manifest) {
             // Not listed, so of no use.
@@ -289,8 +362,34 @@ impl AppendFiles {
         first: bool,
         journal: &dyn Journal,
     ) -> io::Result<PathBuf> {
+        let tail = if first { Tail::First } else { Tail::Current };
+        self.install_rewrite(pid, rdb, tail, journal)?;
+        self.last_incr()
+            .ok_or_else(|| io::Error::other("the manifest lists no increment"))
+    }
+
+    /// Steps 3 and 4 while the log is off: what the child `pid` wrote is the whole log, and what was there before is
+    /// history.
+    pub fn finish_lone_rewrite(
+        &mut self,
+        pid: u32,
+        rdb: bool,
+        journal: &dyn Journal,
+    ) -> io::Result<()> {
+        self.disk.create_dir(&self.names.folder)?;
+        self.disk.sync_dir(host::folder_of(&self.names.folder))?;
+        self.install_rewrite(pid, rdb, Tail::None, journal)
+    }
+
+    fn install_rewrite(
+        &mut self,
+        pid: u32,
+        rdb: bool,
+        tail: Tail,
+        journal: &dyn Journal,
+    ) -> io::Result<()> {
         let mut manifest = self.manifest.clone();
-        let seq = manifest.base_seq() + 1;
+        let seq = strays::free_base(&*self.disk, &self.names, manifest.base_seq() + 1)?;
         let name = base_name(&self.names.prefix, seq, rdb);
         let path = self.names.inside(&name);
         let temporary = rewrite_name(pid);
@@ -300,37 +399,51 @@ impl AppendFiles {
             temporary.display()
         );
         journal.log(Level::Notice, &line);
-        let installed = self.install(
-            &mut manifest,
-            Part::new(name, seq, PartType::Base),
-            first,
-            journal,
-        );
-        if let Err(error) = installed.and_then(|()| self.replace_manifest(manifest)) {
-            // Not listed, so of no use.
-            let _ = self.disk.remove(&path);
+        let base = Part::new(name, seq, PartType::Base);
+        let installed = self
+            .install(&mut manifest, base, tail, journal)
+            .and_then(|()| self.replace_manifest(manifest.clone()));
+        if let Err(error) = installed {
+            self.take_back(&path, &manifest, tail);
             return Err(error);
         }
         self.failures = 0;
         self.delay_minutes = 0;
         self.retry_at_ms = None;
-        self.remove_history(journal)?;
-        self.last_incr()
-            .ok_or_else(|| io::Error::other("the manifest lists no increment"))
+        self.remove_history(journal)
     }
 
-    /// Puts the new base into `manifest`; everything before it becomes history.
+    /// Removes what a rewrite put in place without getting it listed. If the manifest got its name but the folder could
+    /// not be synced, it is listed after all.
+    fn take_back(&mut self, base: &Path, manifest: &Manifest, tail: Tail) {
+        let text = host::read_all(&*self.disk, &self.names.manifest(), MANIFEST_MAX);
+        if text.is_ok_and(|text| text == manifest.to_text()) {
+            self.manifest = manifest.clone();
+            return;
+        }
+        let first = manifest.incr.last().filter(|_| tail == Tail::First);
+        let first = first.map(|part| self.names.part(part));
+        for path in first.as_deref().into_iter().chain([base]) {
+            // Not listed, so of no use; that it cannot be removed either is no news.
+            let _ = self.disk.remove(path);
+        }
+    }
+
+    /// Puts the new base into `manifest`; everything before it becomes history, the latest first, as Redis lists it.
     fn install(
         &self,
         manifest: &mut Manifest,
         base: Part,
-        first: bool,
+        tail: Tail,
         journal: &dyn Journal,
     ) -> io::Result<()> {
-        let mut past: Vec<Part> = manifest.base.replace(base).into_iter().collect();
-        if first {
-            let seq = manifest.last_incr_seq() + 1;
-            past.append(&mut manifest.incr);
+        let last = manifest.last_incr_seq();
+        let kept = usize::from(tail == Tail::Current);
+        let gone = manifest.incr.len().saturating_sub(kept);
+        let mut past: Vec<Part> = manifest.incr.drain(..gone).collect();
+        past.extend(manifest.base.replace(base));
+        if tail == Tail::First {
+            let seq = strays::free_incr(&*self.disk, &self.names, last + 1)?;
             let name = incr_name(&self.names.prefix, seq);
             let temporary = self.names.temporary_incr();
             self.disk.rename(&temporary, &self.names.inside(&name))?;
@@ -340,14 +453,12 @@ impl AppendFiles {
             );
             journal.log(Level::Notice, &line);
             manifest.incr.push(Part::new(name, seq, PartType::Incr));
-        } else {
-            let last = manifest.incr.len().saturating_sub(1);
-            past.extend(manifest.incr.drain(..last));
         }
-        manifest.history.extend(past.into_iter().map(|part| Part {
+        let past = past.into_iter().map(|part| Part {
             part_type: PartType::History,
             ..part
-        }));
+        });
+        manifest.history.splice(..0, past);
         // The names must be on the disk before the manifest that speaks of them.
         self.disk.sync_dir(&self.names.folder)
     }
@@ -363,7 +474,7 @@ impl AppendFiles {
         }
     }
 
-    /// Gives up switching on: removes the temporary increment.
+    /// The first rewrite failed, or the log is switched off before it ended: removes the temporary increment.
     pub fn abandon_first_rewrite(&mut self, journal: &dyn Journal) {
         let path = self.names.temporary_incr();
         let line = format!(
@@ -413,32 +524,53 @@ impl AppendFiles {
         self.cleanup.drain();
     }
 
-    fn add_incr(&self, manifest: &mut Manifest) -> io::Result<Part> {
-        let seq = manifest.last_incr_seq() + 1;
+    /// Makes an empty increment under a number that no file has, and adds it to `manifest`.
+    fn new_incr(&self, manifest: &mut Manifest) -> io::Result<Part> {
+        let seq = strays::free_incr(&*self.disk, &self.names, manifest.last_incr_seq() + 1)?;
         let part = Part::new(incr_name(&self.names.prefix, seq), seq, PartType::Incr);
-        // A file of this name that nobody lists is left from a crash: emptied.
         self.disk.create(&self.names.part(&part))?;
         manifest.incr.push(part.clone());
         Ok(part)
+    }
+
+    fn add_incr(&self, manifest: &mut Manifest, journal: &dyn Journal) -> io::Result<()> {
+        let part = self.new_incr(manifest)?;
+        let name = String::from_utf8_lossy(&part.name);
+        let line = format!("Creating AOF incr file {name} on server start");
+        journal.log(Level::Notice, &line);
+        Ok(())
     }
 
     fn last_incr(&self) -> Option<PathBuf> {
         self.manifest.incr.last().map(|part| self.names.part(part))
     }
 
+    fn temporary_manifest(&self) -> PathBuf {
+        self.names.inside(&manifest_temp_name(&self.names.prefix))
+    }
+
     fn replace_manifest(&mut self, manifest: Manifest) -> io::Result<()> {
-        let temporary = self.names.inside(&manifest_temp_name(&self.names.prefix));
         host::replace_file(
             &*self.disk,
             &self.names.manifest(),
-            &temporary,
+            &self.temporary_manifest(),
             &manifest.to_text(),
         )?;
         self.manifest = manifest;
         Ok(())
     }
 
-    fn remove_history(&mut self, journal: &dyn Journal) -> io::Result<()> {
+    /// Gives the manifest that lies under its temporary name its own.
+    fn install_manifest(&mut self, manifest: Manifest) -> io::Result<()> {
+        self.disk
+            .rename(&self.temporary_manifest(), &self.names.manifest())?;
+        self.disk.sync_dir(&self.names.folder)?;
+        self.manifest = manifest;
+        Ok(())
+    }
+
+    /// Removes files of the past in the background, unless they are kept, and drops them from the manifest.
+    pub fn remove_history(&mut self, journal: &dyn Journal) -> io::Result<()> {
         if self.keep_history || self.manifest.history.is_empty() {
             return Ok(());
         }

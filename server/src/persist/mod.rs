@@ -4,4 +4,5 @@
 pub mod append;
 pub mod append_files;
 pub mod snapshot;
+mod strays;
 pub mod worker;
