@@ -352,6 +352,10 @@ impl Instance for Front {
         self.host.clock().monotonic_us()
     }
 
+    fn warn(&mut self, line: &str) {
+        self.log.warning(format_args!("{line}"));
+    }
+
     fn deliver(&mut self, to: SessionId, bytes: &[u8]) {
         if to == self.running {
             // Its output is with the batch right now; the message goes behind the reply of the running command.

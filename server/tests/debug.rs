@@ -2,7 +2,8 @@
 
 mod support;
 
-use support::{Connection, Folder, Setup};
+use support::process::{children_of, send_signal};
+use support::{Connection, Folder, Setup, wait_until};
 
 fn field(connection: &mut Connection, key: &str, name: &str) -> String {
     let text = connection.text(&format!("DEBUG OBJECT {key}"));
@@ -77,8 +78,110 @@ fn loadaof_brings_back_what_is_in_the_log() {
             .log()
             .contains("Append Only File loaded by DEBUG LOADAOF")
     );
-    connection.good("CONFIG SET appendonly no");
-    assert!(connection.line("DEBUG LOADAOF").is_error());
+}
+
+#[test]
+fn a_log_that_is_off_is_made_by_bgrewriteaof_and_loaded_by_loadaof() {
+    for preamble in ["yes", "no"] {
+        let folder = Folder::new();
+        let options = format!("--aof-use-rdb-preamble {preamble} --aof-timestamp-enabled yes");
+        let server = Setup::cairn(&folder).with(&options).start();
+        let mut connection = server.connect();
+        let none = connection.error("DEBUG LOADAOF");
+        assert!(none.contains("no append only file"), "{none}");
+        for round in 1..=2 {
+            connection.good("FLUSHALL");
+            connection.good(&format!("SET round {round} PX 10000000"));
+            connection.good("RPUSH l a b c");
+            let sum = connection.text("DEBUG DIGEST");
+            connection.good("BGREWRITEAOF");
+            connection.wait_for_children();
+            connection.good("SET later 1");
+            assert_eq!(connection.text("DEBUG LOADAOF"), "OK");
+            assert_eq!(connection.text("DEBUG DIGEST"), sum, "round {round}");
+            // One base, no increment, and nothing left of the round before.
+            let ending = if preamble == "yes" { "rdb" } else { "aof" };
+            let base = format!("appendonlydir/appendonly.aof.{round}.base.{ending}");
+            let manifest = "appendonlydir/appendonly.aof.manifest".to_string();
+            assert_eq!(folder.names(), [base.clone(), manifest]);
+            let bytes = std::fs::read(folder.data().join(base)).unwrap();
+            assert_eq!(bytes.starts_with(b"#TS:"), preamble == "no");
+        }
+        // Nothing is fed to the log that is still off, and switching it on begins a new one.
+        connection.good("SET last 1");
+        connection.good("CONFIG SET appendonly yes");
+        connection.wait_for_children();
+        server.kill();
+        let server = Setup::cairn(&folder).with("--appendonly yes").start();
+        assert_eq!(server.connect().text("GET last"), "1");
+    }
+}
+
+/// What changes before the fork of the first rewrite is in its base, and must not be in the increment as well.
+#[test]
+fn what_changes_before_the_first_base_is_in_the_log_once() {
+    let folder = Folder::new();
+    let server = Setup::cairn(&folder).start();
+    let mut connection = server.connect();
+    connection.good("DEBUG POPULATE 1000");
+    connection.good("CONFIG SET rdb-key-save-delay 10000000");
+    // Another child is at work, so the first rewrite has to wait.
+    connection.good("BGSAVE");
+    connection.good("CONFIG SET appendonly yes");
+    assert_eq!(connection.info("persistence")["aof_enabled"], "1");
+    connection.good("INCR n");
+    let begun = |count: usize| {
+        wait_until("another rewrite", || {
+            let started = "Background append only file rewriting started";
+            server.log().matches(started).count() == count
+        });
+        children_of(server.pid())[0]
+    };
+    send_signal(children_of(server.pid())[0], libc::SIGKILL);
+    let first = begun(1);
+    connection.good("INCR n");
+    // It fails, and the second one begins again.
+    connection.good("CONFIG SET rdb-key-save-delay 0");
+    send_signal(first, libc::SIGKILL);
+    wait_until("the first base", || {
+        server
+            .log()
+            .contains("Background AOF rewrite finished successfully")
+    });
+    assert!(
+        server
+            .log()
+            .contains("Removing the temp incr aof file temp-appendonly.aof.incr")
+    );
+    connection.good("INCR n");
+    server.kill();
+    let server = Setup::cairn(&folder).with("--appendonly yes").start();
+    assert_eq!(server.connect().text("GET n"), "3");
+}
+
+/// A rewrite that began before the log was switched on lacks what changed in between.
+#[test]
+fn a_log_switched_on_during_a_rewrite_begins_with_a_base_of_its_own() {
+    let folder = Folder::new();
+    let server = Setup::cairn(&folder).start();
+    let mut connection = server.connect();
+    connection.good("DEBUG POPULATE 1000");
+    connection.good("CONFIG SET rdb-key-save-delay 10000000");
+    connection.good("BGREWRITEAOF");
+    connection.good("SET between 1");
+    connection.good("CONFIG SET rdb-key-save-delay 0");
+    connection.good("CONFIG SET appendonly yes");
+    connection.wait_for_children();
+    assert!(
+        server.log().contains("Killing AOF child"),
+        "{}",
+        server.log()
+    );
+    server.kill();
+    let server = Setup::cairn(&folder).with("--appendonly yes").start();
+    let mut connection = server.connect();
+    assert_eq!(connection.int("DBSIZE"), 1001);
+    assert_eq!(connection.text("GET between"), "1");
 }
 
 #[test]

@@ -38,6 +38,10 @@ pub(super) fn apply(parts: Parts, changes: &[Change]) -> Result<(), Rejected> {
             set_password(front, gate);
         } else if change.is(table::APPENDFSYNC) {
             front.refresh_sync_policy();
+        } else if change.is(table::AOF_DISABLE_AUTO_GC) {
+            front
+                .refresh_keep_history()
+                .map_err(|reason| Rejected::of(table::AOF_DISABLE_AUTO_GC, reason))?;
         } else if change.is(table::JEMALLOC_BG_THREAD) {
             alloc::set_background_thread(front.config.get(table::JEMALLOC_BG_THREAD));
         } else if change.is(table::CRASH_LOG_ENABLED) {

@@ -86,7 +86,7 @@ pub(super) const PERSISTENCE: &[Field] = &[
         "rdb_last_load_keys_loaded",
         show!(|v| v.front.keeper.last_load.0),
     ),
-    ("aof_enabled", |v| bit(v.front.keeper.append.is_some())),
+    ("aof_enabled", |v| bit(v.front.keeper.log_is_on())),
     ("aof_rewrite_in_progress", |v| {
         bit(v.front.keeper.is_rewriting())
     }),

@@ -97,7 +97,7 @@ impl Front {
         ks.set_resize_allowed(true);
         match work.job {
             Job::Snapshot => self.save_ended(ks, &work, exit),
-            Job::Rewrite => self.rewrite_ended(&work, exit),
+            Job::Rewrite => self.rewrite_ended(ks, &work, exit),
         }
     }
 

@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use cairn_engine::Engine;
 use cairn_engine::command::Instance;
-use cairn_engine::persist::load::{LoadReport, Loader};
+use cairn_engine::persist::load::{LoadError, LoadReport, Loader};
 use cairn_engine::persist::replay::{Refused, Replay, Why};
+use cairn_engine::persist::words;
 use cairn_engine::session::SessionId;
 use cairn_format::aof::reader::StreamReader;
 use cairn_format::aof::{Form, form};
@@ -33,8 +34,10 @@ type Input = Box<dyn Read>;
 pub struct Loading {
     queue: VecDeque<PathBuf>,
     current: Option<Current>,
-    /// The files of the log, if the log is what is loaded.
+    /// The files of the log, if it is on.
     files: Option<AppendFiles>,
+    /// The files to load are those of the log, not a snapshot in its place.
+    is_log: bool,
     started_us: u64,
     file_started_us: u64,
     report: LoadReport,
@@ -69,19 +72,9 @@ impl Loading {
     /// The line to end with.
     pub fn find(front: &Front) -> Result<Loading, String> {
         let disk = front.host.disk();
-        let started_us = front.host.clock().monotonic_us();
-        let mut loading = Loading {
-            queue: VecDeque::new(),
-            current: None,
-            files: None,
-            started_us,
-            file_started_us: started_us,
-            report: LoadReport::default(),
-        };
+        let mut loading = Loading::nothing(front);
         if front.config.get(table::APPENDONLY) {
-            let files = AppendFiles::load(disk.clone(), front.append_names(), &front.log)?;
-            loading.queue = files.to_load().into();
-            loading.files = Some(files);
+            loading.take_log(front)?;
         }
         let snapshot = front.snapshot_path();
         if loading.queue.is_empty() && matches!(disk.size(&snapshot), Ok(Some(_))) {
@@ -94,6 +87,51 @@ impl Loading {
             loading.queue.push_back(snapshot);
         }
         Ok(loading)
+    }
+
+    /// What there is to load of the log, whether it is on or not (DEBUG LOADAOF).
+    ///
+    /// # Errors
+    /// The line to end with.
+    fn of_log(front: &Front) -> Result<Loading, String> {
+        let mut loading = Loading::nothing(front);
+        loading.take_log(front)?;
+        Ok(loading)
+    }
+
+    fn nothing(front: &Front) -> Loading {
+        let started_us = front.host.clock().monotonic_us();
+        Loading {
+            queue: VecDeque::new(),
+            current: None,
+            files: None,
+            is_log: false,
+            started_us,
+            file_started_us: started_us,
+            report: LoadReport::default(),
+        }
+    }
+
+    /// Puts the files of the log into the queue. All must be there before the first one is read.
+    fn take_log(&mut self, front: &Front) -> Result<(), String> {
+        let disk = front.host.disk();
+        let files = AppendFiles::load(disk.clone(), front.append_names(), &front.log)?;
+        for path in files.to_load() {
+            let reason = match disk.size(&path) {
+                Ok(Some(_)) => continue,
+                Ok(None) => "No such file or directory".into(),
+                Err(error) => error_text(&error),
+            };
+            return Err(format!(
+                "{}: the manifest lists this file\nUnable to obtain the AOF file {} length. stat: {reason}",
+                path.display(),
+                path.file_name().unwrap_or_default().display()
+            ));
+        }
+        self.queue = files.to_load().into();
+        self.is_log = !self.queue.is_empty();
+        self.files = Some(files);
+        Ok(())
     }
 
     /// Loads for about `budget`; true when all is loaded.
@@ -114,7 +152,7 @@ impl Loading {
                 return Ok(true);
             }
             let current = self.current.as_mut().ok_or("nothing is open")?;
-            match current.step(engine, front)? {
+            match current.step(engine, front).map_err(usual_last)? {
                 Step::More => {}
                 Step::Ended => self.end_file(engine, front)?,
             }
@@ -130,7 +168,7 @@ impl Loading {
         };
         self.file_started_us = front.host.clock().monotonic_us();
         let is_last = self.queue.is_empty();
-        let source = open(&path, self.files.is_some(), engine, front)?;
+        let source = open(&path, self.is_log, engine, front)?;
         self.current = Some(Current {
             path,
             is_last,
@@ -156,7 +194,7 @@ impl Loading {
                 tell_snapshot(front, &report);
                 self.report.keys += report.keys;
                 self.report.expired += report.expired;
-                if self.files.is_some() {
+                if self.is_log {
                     let input: Input = Box::new(Cursor::new(ahead).chain(rest));
                     let source = start_log(input, offset, engine, front);
                     self.current = Some(Current {
@@ -170,11 +208,11 @@ impl Loading {
             Source::Log { replay, .. } => replay.end(engine),
         }
         let seconds = (front.host.clock().monotonic_us() - self.file_started_us) as f64 / 1e6;
-        match &self.files {
-            None => front
+        match self.is_log {
+            false => front
                 .log
                 .notice(format_args!("DB loaded from disk: {seconds:.3} seconds")),
-            Some(_) => {
+            true => {
                 let name = path
                     .file_name()
                     .unwrap_or_default()
@@ -214,9 +252,20 @@ impl Loading {
 }
 
 /// DEBUG LOADAOF: writes the log to its end, forgets the data and loads it again from the log, without letting anybody
-/// else in. A log that cannot be loaded ends the process, as at start: half of the data is no data.
+/// else in. The log may be off, if there are files of it. A log that cannot be loaded ends the process, as at start: half
+/// of the data is no data.
 pub fn load_again(engine: &mut Engine, front: &mut Front, session: SessionId) {
-    if let Err(line) = try_load_again(engine, front) {
+    let found = front.finish_log().and_then(|()| Loading::of_log(front));
+    if found.as_ref().is_ok_and(|found| found.queue.is_empty()) {
+        return answer(
+            engine,
+            front,
+            session,
+            b"-ERR there is no append only file to load\r\n",
+        );
+    }
+    let loaded = found.and_then(|loading| forget_and_load(engine, front, loading));
+    if let Err(line) = loaded {
         for part in line.lines() {
             front.log.warning(format_args!("{part}"));
         }
@@ -226,22 +275,28 @@ pub fn load_again(engine: &mut Engine, front: &mut Front, session: SessionId) {
     front
         .log
         .warning(format_args!("Append Only File loaded by DEBUG LOADAOF"));
+    answer(engine, front, session, b"+OK\r\n");
+}
+
+fn answer(engine: &mut Engine, front: &mut Front, session: SessionId, reply: &[u8]) {
     if let Some(state) = engine.shared.sessions.get_mut(session) {
         state.blocked = false;
-        front.deliver(session, b"+OK\r\n");
+        front.deliver(session, reply);
         front.resume(session);
     }
 }
 
-fn try_load_again(engine: &mut Engine, front: &mut Front) -> Result<(), String> {
-    front.finish_log()?;
+fn forget_and_load(
+    engine: &mut Engine,
+    front: &mut Front,
+    mut loading: Loading,
+) -> Result<(), String> {
     for db in 0..engine.ks.databases() {
         engine.ks.flush(db);
     }
     engine.ks.fx.feed_on = false;
-    let mut loading = Loading::find(front)?;
     while !loading.step(engine, front, Duration::from_secs(1))? {}
-    engine.ks.fx.feed_on = true;
+    engine.ks.fx.feed_on = front.keeper.append.is_some();
     engine.ks.dirty = 0;
     engine.ks.select(0);
     Ok(())
@@ -253,9 +308,21 @@ fn open(path: &Path, log: bool, engine: &mut Engine, front: &Front) -> Result<So
     let mut first = [0; cairn_format::aof::FORM_BYTES];
     let got = read_up_to(&mut file, &mut first).map_err(told)?;
     let input: Input = Box::new(Cursor::new(first[..got].to_vec()).chain(file));
+    if log && got == 0 && path.extension().is_some_and(|end| end == "rdb") {
+        // Loaded as no data, as by Redis, though something is amiss: an empty snapshot has a head and an end.
+        front.log.warning(format_args!(
+            "{} is empty, which no server writes for a snapshot: did it lose its content?",
+            path.display()
+        ));
+    }
     if log && form(&first[..got]) == Form::Commands {
         return Ok(start_log(input, 0, engine, front));
     }
+    front
+        .log
+        .notice(format_args!("Loading DB in memory from {}", path.display()));
+    // What has expired, and how long ago a key was used, is told by the clock of now.
+    engine.set_now(front.now());
     let loader = Loader::new(
         input,
         engine.ks.databases(),
@@ -288,12 +355,25 @@ fn start_log(input: Input, offset: u64, engine: &mut Engine, front: &Front) -> S
     }
 }
 
-fn refusal(path: &Path, error: &dyn std::fmt::Display) -> String {
+/// Lines that end a load: what is wrong, and the words for it that programs wait for.
+fn refusal(path: &Path, error: &LoadError) -> String {
     format!(
-        "Fatal error loading the DB, check server logs. Exiting.\n{}: {error}",
-        path.display()
+        "{}: {error}\n{}\nTerminating server after rdb file reading failure.\nFatal error loading the DB, check server logs. Exiting.",
+        path.display(),
+        words::usual_of_load(error)
     )
 }
+
+/// Programs that drive a server look for known words in the last line of its log, so our own go before them.
+fn usual_last(lines: String) -> String {
+    match lines.split_once('\n') {
+        Some((usual, ours)) if usual.contains(READING_LOG) => format!("{ours}\n{usual}"),
+        _ => lines,
+    }
+}
+
+/// What all such lines about a log have in common.
+const READING_LOG: &str = "reading the append only file";
 
 impl Current {
     fn step(&mut self, engine: &mut Engine, front: &mut Front) -> Result<Step, String> {
@@ -402,7 +482,8 @@ fn refused_line(path: &Path, refused: &Refused) -> String {
     format!("{usual}\n{name}: {refused}")
 }
 
-fn tell_snapshot(front: &Front, report: &LoadReport) {
+/// Says what a snapshot brought, in lines that programs wait for.
+pub(crate) fn tell_snapshot(front: &Front, report: &LoadReport) {
     if let Some(version) = &report.written_by {
         front
             .log

@@ -10,6 +10,7 @@ use cairn_engine::keyspace::Keyspace;
 use cairn_engine::persist::rewrite::{RewriteError, rewrite};
 use cairn_engine::persist::save::{automatic_dialect, save};
 use cairn_format::aof::release::Release;
+use cairn_format::aof::writer::write_timestamp;
 use cairn_format::rdb::Dialect;
 
 use super::OpenLog;
@@ -88,6 +89,12 @@ impl Front {
         }
     }
 
+    /// Unix time in seconds, if a base is to begin with it: a snapshot has its own place for that.
+    fn base_second(&self, rdb: bool) -> Option<i64> {
+        let wanted = !rdb && self.config.get(table::AOF_TIMESTAMP_ENABLED);
+        wanted.then(|| self.host.clock().wall_us() / 1_000_000)
+    }
+
     /// How the files of the log are named.
     pub(super) fn append_names(&self) -> AppendNames {
         AppendNames {
@@ -116,6 +123,21 @@ impl Front {
         }
     }
 
+    /// `aof-disable-auto-gc` was changed: files of the past that were kept go when they need not be.
+    ///
+    /// # Errors
+    /// The disk's words.
+    pub fn refresh_keep_history(&mut self) -> Result<(), String> {
+        let keep = self.config.get(table::AOF_DISABLE_AUTO_GC);
+        let Some(open) = &mut self.keeper.append else {
+            return Ok(());
+        };
+        open.files.set_keep_history(keep);
+        open.files
+            .remove_history(&self.log)
+            .map_err(|error| error_text(&error))
+    }
+
     /// The version of a base that is a snapshot: the automatic one, unless `rdb-save-version` asks for one that knows
     /// logs in parts (7.0 and later) and the data fits into it. A base must never fail for its version: the log would
     /// grow without end.
@@ -137,7 +159,9 @@ impl Front {
     ) -> Result<(), String> {
         let rdb = self.config.get(table::AOF_USE_RDB_PREAMBLE);
         let options = self.save_options(ks, self.base_dialect(ks), true);
+        let second = self.base_second(rdb);
         let fill = |out: &mut dyn Write| {
+            write_stamp(out, second)?;
             write_base(
                 ks,
                 out,
@@ -150,6 +174,7 @@ impl Front {
         let failed = |error: std::io::Error| {
             format!("Can't open the append-only file: {}", error_text(&error))
         };
+        files.set_keep_history(self.config.get(table::AOF_DISABLE_AUTO_GC));
         let path = files
             .open_at_start(self.host.pid(), rdb, fill, &self.log)
             .map_err(failed)?;
@@ -163,9 +188,16 @@ impl Front {
         path: PathBuf,
         first_pending: bool,
     ) -> std::io::Result<()> {
-        let mut log = AppendLog::open(self.host.disk(), &path, self.sync_policy())?;
-        log.begin_at(self.keeper.log_position());
         let total = if first_pending { 0 } else { files.sizes()?.1 };
+        let opened = AppendLog::open(self.host.disk(), &path, self.sync_policy());
+        let mut log = match opened {
+            Ok(log) => log,
+            Err(error) => {
+                self.keeper.waiting = Some(files).filter(|_| first_pending);
+                return Err(error);
+            }
+        };
+        log.begin_at(self.keeper.log_position());
         let earlier_size = total.saturating_sub(log.size());
         self.keeper.append = Some(OpenLog {
             files,
@@ -186,15 +218,15 @@ impl Front {
         let minimum = self.config.get(table::AUTO_AOF_REWRITE_MIN_SIZE);
         let now_ms = self.host.clock().monotonic_us() / 1000;
         let log = self.log.clone();
-        let Some(open) = &mut self.keeper.append else {
-            return;
-        };
-        if open.first_pending {
-            if open.files.rewrite_allowed(now_ms, &log) {
+        if let Some(files) = &mut self.keeper.waiting {
+            if files.rewrite_allowed(now_ms, &log) {
                 self.begin_rewrite(ks);
             }
             return;
         }
+        let Some(open) = &mut self.keeper.append else {
+            return;
+        };
         let (size, base) = (open.size(), open.base_size.max(1));
         let growth = (size * 100 / base).saturating_sub(100);
         if percent > 0
@@ -211,7 +243,7 @@ impl Front {
 
     /// Starts a rewrite in a child. No other child may be at work. What goes wrong is in the log.
     pub fn begin_rewrite(&mut self, ks: &mut Keyspace) -> bool {
-        if let Err(error) = self.switch_increment() {
+        if let Err(error) = self.switch_increment(ks) {
             self.log.warning(format_args!(
                 "Can't rewrite append only file in background: {}",
                 error_text(&error)
@@ -223,10 +255,12 @@ impl Front {
         let (disk, log) = (self.host.disk(), self.log.clone());
         let sync = self.config.get(table::AOF_REWRITE_INCREMENTAL_FSYNC);
         let delay = SaveDelay::of(&self.config);
+        let second = self.base_second(rdb);
         let (keys, dirty) = (ks.total_keys() as u64, ks.dirty);
         let data = &*ks;
         let forked = self.fork(Box::new(move |link| {
             let written = append_files::write_rewrite(&*disk, std::process::id(), sync, |out| {
+                write_stamp(out, second)?;
                 write_base(data, out, rdb, &options, delay, &mut |keys| {
                     link.progress(keys)
                 })
@@ -263,27 +297,34 @@ impl Front {
                     "Can't rewrite append only file in background: fork: {}",
                     error_text(&error)
                 ));
+                self.put_off_first_rewrite(ks);
                 false
             }
         }
     }
 
-    /// The server appends to a new increment from now on. Without a log that is on there is nothing to switch: the
-    /// rewrite then only makes a base.
-    fn switch_increment(&mut self) -> std::io::Result<()> {
+    /// The server appends to a new increment from now on: what came before will be in the base, what comes after must not
+    /// be. Without a log that is on there is nothing to switch: the rewrite then only makes a base.
+    fn switch_increment(&mut self, ks: &mut Keyspace) -> std::io::Result<()> {
+        if let Some(mut files) = self.keeper.waiting.take() {
+            return match files.begin_first_rewrite(&self.log) {
+                Ok(path) => self.use_log(ks, files, path, true),
+                Err(error) => {
+                    self.keeper.waiting = Some(files);
+                    Err(error)
+                }
+            };
+        }
         let now_ms = self.host.clock().monotonic_us() / 1000;
         let Some(open) = &mut self.keeper.append else {
             return Ok(());
         };
-        if open.first_pending {
-            return Ok(());
-        }
         let path = open.files.begin_rewrite(&self.log)?;
         open.earlier_size = open.size();
         open.log.switch_to(&path, now_ms, &self.log)
     }
 
-    pub(super) fn rewrite_ended(&mut self, work: &Work, exit: ChildExit) {
+    pub(super) fn rewrite_ended(&mut self, ks: &mut Keyspace, work: &Work, exit: ChildExit) {
         let now_s = self.now().wall_ms() / 1000;
         let pid = work.child.pid();
         self.keeper.last_rewrite_took_s = now_s - work.started_s;
@@ -309,14 +350,29 @@ impl Front {
                 work.killed
             }
         };
+        self.put_off_first_rewrite(ks);
+    }
+
+    /// If the first rewrite of a log ended without a base, the log has to begin again: the next base will hold what was
+    /// appended so far, and replaying that on top of it would change the data twice.
+    fn put_off_first_rewrite(&mut self, ks: &mut Keyspace) {
+        if self.first_is_pending() {
+            self.keeper.waiting = self.abandon_first_rewrite(ks);
+        }
+    }
+
+    fn first_is_pending(&self) -> bool {
+        let open = self.keeper.append.as_ref();
+        open.is_some_and(|open| open.first_pending)
     }
 
     fn install_base(&mut self, work: &Work) -> bool {
         let pid = work.child.pid();
         let Some(open) = &mut self.keeper.append else {
-            self.remove_rewrite(pid);
-            return true;
+            return self.install_lone_base(work);
         };
+        open.files
+            .set_keep_history(self.config.get(table::AOF_DISABLE_AUTO_GC));
         match open
             .files
             .finish_rewrite(pid, work.rdb_base, open.first_pending, &self.log)
@@ -343,6 +399,33 @@ impl Front {
         }
     }
 
+    /// The log is off: the base is all of it, for whoever switches it on and for DEBUG LOADAOF.
+    fn install_lone_base(&mut self, work: &Work) -> bool {
+        let pid = work.child.pid();
+        let installed =
+            AppendFiles::open(self.host.disk(), self.append_names()).and_then(|mut files| {
+                files.set_keep_history(self.config.get(table::AOF_DISABLE_AUTO_GC));
+                let done = files.finish_lone_rewrite(pid, work.rdb_base, &self.log);
+                files.wait_for_cleanup();
+                done.map_err(|error| error_text(&error))
+            });
+        match installed {
+            Ok(()) => {
+                self.keeper.rewrites += 1;
+                self.log
+                    .notice(format_args!("Background AOF rewrite finished successfully"));
+                true
+            }
+            Err(reason) => {
+                self.log.warning(format_args!(
+                    "Error installing the rewritten AOF base: {reason}"
+                ));
+                self.remove_rewrite(pid);
+                false
+            }
+        }
+    }
+
     fn forget_base(&mut self, pid: u32, killed: bool) {
         match &mut self.keeper.append {
             Some(open) => open.files.fail_rewrite(pid, killed),
@@ -364,36 +447,39 @@ impl Front {
 
     // ---- on and off ----
 
-    /// CONFIG SET appendonly yes: from now on everything is appended to a temporary increment, and a rewrite makes
-    /// the first base; only then the log is complete.
+    /// CONFIG SET appendonly yes: a rewrite makes the first base, and from its fork on everything is appended to a
+    /// temporary increment; only when both are listed there is a log.
     ///
     /// # Errors
     /// Why it stays off.
     pub fn switch_log_on(&mut self, ks: &mut Keyspace) -> Result<(), String> {
-        if self.keeper.append.is_some() {
+        if self.keeper.log_is_on() {
             return Ok(());
         }
-        let mut files = AppendFiles::load(self.host.disk(), self.append_names(), &self.log)?;
-        let path = files
-            .begin_first_rewrite(&self.log)
-            .map_err(|error| error_text(&error))?;
-        self.use_log(ks, files, path, true)
-            .map_err(|error| error_text(&error))?;
+        if self.keeper.is_rewriting() {
+            // Its base lacks what changes between its fork and now, and the log begins now.
+            self.log.warning(format_args!("AOF was enabled but there is already an AOF rewriting in background. Stopping background AOF and starting a rewrite now."));
+            self.log.warning(format_args!("Killing AOF child"));
+            self.kill_child(ks);
+        }
+        let mut files = AppendFiles::open(self.host.disk(), self.append_names())?;
+        files.set_keep_history(self.config.get(table::AOF_DISABLE_AUTO_GC));
+        self.keeper.waiting = Some(files);
         if self.keeper.work.is_some() {
             self.keeper.rewrite_scheduled = true;
             self.log.notice(format_args!("AOF was enabled but there is already another background operation. An AOF background was scheduled to start when possible."));
         } else if !self.begin_rewrite(ks) {
-            self.abandon_first_rewrite(ks);
+            self.keeper.waiting = None;
             return Err("Redis needs to enable the AOF but can't trigger a background AOF rewrite operation. Check the above logs for more info about the error.".into());
         }
         Ok(())
     }
 
-    fn abandon_first_rewrite(&mut self, ks: &mut Keyspace) {
-        if let Some(mut open) = self.keeper.close_log() {
-            open.files.abandon_first_rewrite(&self.log);
-        }
+    fn abandon_first_rewrite(&mut self, ks: &mut Keyspace) -> Option<AppendFiles> {
         ks.fx.feed_on = false;
+        let mut open = self.keeper.close_log()?;
+        open.files.abandon_first_rewrite(&self.log);
+        Some(open.files)
     }
 
     /// CONFIG SET appendonly no: everything so far is made safe, then nothing is appended any more.
@@ -406,15 +492,8 @@ impl Front {
             self.kill_child(ks);
         }
         self.keeper.rewrite_scheduled = false;
+        self.keeper.waiting = None;
         let finished = self.finish_log();
-        if self
-            .keeper
-            .append
-            .as_ref()
-            .is_some_and(|open| open.first_pending)
-        {
-            self.abandon_first_rewrite(ks);
-        }
         self.keeper.close_log();
         ks.fx.feed_on = false;
         finished
@@ -434,6 +513,15 @@ impl Front {
             None => Ok(()),
         }
     }
+}
+
+/// Begins a base of commands with the time of the data that it holds.
+fn write_stamp(out: &mut dyn Write, second: Option<i64>) -> Result<(), String> {
+    let mut line = Vec::new();
+    if let Some(second) = second {
+        write_timestamp(&mut line, second);
+    }
+    out.write_all(&line).map_err(|error| error_text(&error))
 }
 
 /// Writes the base of a log: a snapshot or commands.

@@ -43,7 +43,7 @@ pub struct OpenLog {
     pub base_size: u64,
     /// Bytes of the files before the increment in use.
     pub earlier_size: u64,
-    /// No base exists yet: it was switched on while the server runs, and the first rewrite is under way or failed.
+    /// No base exists yet: it was switched on while the server runs, and the first rewrite is under way.
     pub first_pending: bool,
 }
 
@@ -58,6 +58,9 @@ impl OpenLog {
 pub struct Keeper {
     /// The append log, if it is on.
     pub append: Option<OpenLog>,
+    /// The log was switched on while the server runs, but its first rewrite has yet to begin: another child is at work, or
+    /// the last try failed. Nothing is appended meanwhile, as the base will hold it.
+    pub waiting: Option<AppendFiles>,
     /// The child that is writing, if there is one.
     pub work: Option<Work>,
     /// BGSAVE SCHEDULE, or a BGSAVE that had to wait for a rewrite.
@@ -106,6 +109,7 @@ impl Keeper {
         let now_s = now.wall_ms() / 1000;
         Keeper {
             append: None,
+            waiting: None,
             work: None,
             save_scheduled: false,
             rewrite_scheduled: false,
@@ -140,10 +144,16 @@ impl Keeper {
     /// How far it is on the disk. Until its first base is there it does not hold the data set.
     pub fn log_durable(&self) -> Durable {
         match &self.append {
+            None if self.waiting.is_some() => Durable::Nothing,
             None => Durable::NoLog,
             Some(open) if open.first_pending => Durable::Nothing,
             Some(open) => open.log.durable().map_or(Durable::Nothing, Durable::UpTo),
         }
+    }
+
+    /// The log is on, though its first base may be missing.
+    pub fn log_is_on(&self) -> bool {
+        self.append.is_some() || self.waiting.is_some()
     }
 
     /// Closes the log, if one is open.

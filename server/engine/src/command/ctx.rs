@@ -82,6 +82,8 @@ pub trait Instance {
     fn used_memory(&mut self) -> u64 {
         0
     }
+    /// Writes a line that needs attention into the log of the server. Whoever has none loses it.
+    fn warn(&mut self, _line: &str) {}
     /// Lets the world in during a long run; never touches the keyspace.
     fn pause(&mut self) -> Pause;
     /// The concrete server, for the handlers of instance commands.

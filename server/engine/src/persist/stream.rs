@@ -15,6 +15,7 @@ use cairn_format::text::number::I64Text;
 
 use super::Unheld;
 use super::value::Loaded;
+use super::words::TWO_CONSUMERS;
 use crate::value::stream::{Consumer, Group, Marks, Pending, Stream, StreamId};
 use crate::value::{NewValue, Object};
 
@@ -93,7 +94,7 @@ fn load_group(saved: &saved::Group) -> Read<Group> {
     let mut text = I64Text::new();
     for consumer in &saved.consumers {
         let made = group.create_consumer(consumer.name.bytes(&mut text), consumer.seen_ms);
-        let id = made.ok_or_else(|| damage(0, "stream group: a consumer occurs twice"))?;
+        let id = made.ok_or_else(|| damage(0, &format!("stream group: {TWO_CONSUMERS}")))?;
         // Before form 3 nobody wrote down when a consumer was active last: as Redis does, when it was seen last.
         let active_ms = consumer.active_ms.unwrap_or(consumer.seen_ms);
         group.consumer_mut(id).active_ms = (active_ms != -1).then_some(active_ms);

@@ -5,11 +5,13 @@ use std::io::BufReader;
 use cairn_engine::command::error::{Error, Outcome};
 use cairn_engine::command::{Args, Ctx};
 use cairn_engine::keyspace::Keyspace;
-use cairn_engine::persist::load::Loader;
+use cairn_engine::persist::load::{LoadError, Loader};
+use cairn_engine::persist::words;
 
 use crate::admin::front;
 use crate::config::table;
 use crate::front::Front;
+use crate::keeper::load::tell_snapshot;
 use crate::os::error_text;
 
 /// Keys stored between two looks at whether the file has ended.
@@ -45,7 +47,9 @@ pub(super) fn reload(cx: &mut Ctx, args: &Args) -> Outcome {
     cx.ks.keep_expired = false;
     cx.ks.select(selected);
     loaded.map_err(|reason| {
-        front.log.warning(format_args!("{reason}"));
+        for line in reason.lines() {
+            front.log.warning(format_args!("{line}"));
+        }
         Error::new("ERR Error trying to load the RDB dump, check server logs")
     })?;
     cx.ks.dirty = 0;
@@ -61,11 +65,6 @@ pub(super) fn reload(cx: &mut Ctx, args: &Args) -> Outcome {
 pub(super) fn load_log(cx: &mut Ctx, _: &Args) -> Outcome {
     let slot = cx.session.slot;
     let front = front(&mut *cx.inst);
-    if front.keeper.append.is_none() {
-        return Err(Error::new(
-            "ERR DEBUG LOADAOF needs a log: appendonly is disabled.",
-        ));
-    }
     if cx.session.deny_blocking {
         return Err(Error::new(
             "ERR DEBUG LOADAOF is not allowed in transactions.",
@@ -83,7 +82,13 @@ fn load(front: &mut Front, ks: &mut Keyspace, merge: bool) -> Result<(), String>
         .disk()
         .open(&path)
         .map_err(|error| format!("{}: {}", path.display(), error_text(&error)))?;
-    let told = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let told = |error: &LoadError| {
+        format!(
+            "{}: {error}\n{}",
+            path.display(),
+            words::usual_of_load(error)
+        )
+    };
     let input = BufReader::with_capacity(READ_BYTES, file);
     let checksum = front.config.get(table::RDBCHECKSUM) && !ks.limits.tests.skip_checksums;
     let mut loader =
@@ -92,6 +97,7 @@ fn load(front: &mut Front, ks: &mut Keyspace, merge: bool) -> Result<(), String>
     ks.keep_expired = true;
     while loader.step(ks, STEP).map_err(|error| told(&error))? {}
     let (report, ..) = loader.finish();
+    tell_snapshot(front, &report);
     front.keeper.last_load = (report.keys, report.expired);
     Ok(())
 }

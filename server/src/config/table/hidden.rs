@@ -23,7 +23,7 @@ directives! {
     /// End by exit instead of abort after a panic.
     USE_EXIT_ON_PANIC: bool = flag("use-exit-on-panic", "no").hidden().no_effect();
     /// Keep replaced files of the log.
-    AOF_DISABLE_AUTO_GC: bool = flag("aof-disable-auto-gc", "no").hidden().no_effect();
+    AOF_DISABLE_AUTO_GC: bool = flag("aof-disable-auto-gc", "no").hidden();
     /// Keep deprecated functions in Lua.
     LUA_ENABLE_DEPRECATED_API: bool = flag("lua-enable-deprecated-api", "no").immutable().hidden().no_effect();
 }

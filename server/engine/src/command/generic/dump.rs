@@ -1,5 +1,6 @@
 //! DUMP and RESTORE: one value as bytes, in the form of a snapshot with a version and a checksum behind it.
 
+use cairn_format::error::FormatError;
 use cairn_format::rdb::dialect::Dialect;
 use cairn_format::rdb::dump::{self, Payload};
 use cairn_format::rdb::writer::WriteOptions;
@@ -14,6 +15,7 @@ use crate::keyspace::Keyspace;
 use crate::keyspace::access::{lfu_access, lru_clock};
 use crate::persist::save::{automatic_dialect_of, write_record};
 use crate::persist::value::{Builder, Loaded};
+use crate::persist::words;
 use crate::structure::table::Slot;
 use crate::value::{Kind, NewValue};
 
@@ -189,15 +191,22 @@ fn read_payload(cx: &mut Ctx, payload: &[u8]) -> Result<Loaded, Error> {
     let mut scratch = Vec::new();
     let saved = payload
         .value(&mut scratch, Check::Sound)
-        .map_err(|_| bad_data())?;
+        .map_err(|error| refused(cx, &error))?;
     let builder = Builder {
         limits: &cx.ks.limits,
         hasher: cx.ks.hasher,
     };
-    match builder.build(&saved).map_err(|_| bad_data())? {
+    match builder.build(&saved).map_err(|error| refused(cx, &error))? {
         Loaded::Empty | Loaded::Unheld(_) => Err(bad_data()),
         loaded => Ok(loaded),
     }
+}
+
+/// The log says what is wrong; the client learns only that it is.
+fn refused(cx: &mut Ctx, error: &FormatError) -> Error {
+    let line = format!("{} RESTORE: {error}", words::usual(error));
+    cx.inst.warn(&line);
+    bad_data()
 }
 
 fn add(cx: &mut Ctx, key: &[u8], loaded: Loaded, expire: Option<i64>) -> Result<Slot, Error> {

@@ -1,0 +1,77 @@
+//! What Redis 7.2 says of damaged snapshots and payloads. Programs that drive a server wait for these words in its log, so
+//! they stand there beside our own, which say more.
+
+use cairn_format::error::{Damage, FormatError};
+
+use super::load::LoadError;
+
+/// What is wrong, in the words of Redis; the value's type is named where the damage is inside a value.
+pub fn usual(error: &FormatError) -> String {
+    match error.kind {
+        Damage::Checksum => "RDB CRC error".into(),
+        Damage::Magic => "Wrong signature trying to load DB from file".into(),
+        Damage::Version => "Can't handle RDB format version".into(),
+        Damage::Truncated if error.key.is_none() => {
+            "Short read or OOM loading DB. Unrecoverable error, aborting now.".into()
+        }
+        _ if error.what.contains(TWO_CONSUMERS) => "Duplicate stream consumer detected".into(),
+        _ => match value_type(&error.what) {
+            Some(name) => format!("{name} integrity check failed."),
+            None => format!("Internal error in RDB reading offset {}", error.offset),
+        },
+    }
+}
+
+/// The same for a snapshot that cannot be loaded.
+pub fn usual_of_load(error: &LoadError) -> String {
+    match error {
+        LoadError::Damaged(error) => usual(error),
+        LoadError::Unheld { offset, .. } => {
+            format!("Internal error in RDB reading offset {offset}")
+        }
+    }
+}
+
+/// How the builder of streams tells a consumer that its group has already.
+pub(super) const TWO_CONSUMERS: &str = "a consumer occurs twice";
+
+/// `Hash listpack` for a text that begins with `hash as listpack: `. A value in one piece is called by its type alone.
+fn value_type(what: &str) -> Option<String> {
+    const TYPES: [&str; 6] = ["string", "list", "set", "zset", "hash", "stream"];
+    let (name, _) = what.split_once(':')?;
+    let word = name.split([' ', ',']).next()?;
+    if !TYPES.contains(&word) {
+        return None;
+    }
+    let name = name.replacen(" as ", " ", 1);
+    let (first, rest) = name.split_at(1);
+    Some(first.to_uppercase() + rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_value_is_called_by_its_type() {
+        let said = |kind, what: &str| usual(&FormatError::new(kind, 9, what).at_key(b"k"));
+        let encoding = |what| said(Damage::Encoding, what);
+        assert_eq!(
+            encoding("hash as listpack: entry 12 claims 300 bytes, 251 remain"),
+            "Hash listpack integrity check failed."
+        );
+        assert_eq!(
+            said(Damage::Truncated, "zset: the bytes end"),
+            "Zset integrity check failed."
+        );
+        assert_eq!(
+            encoding("the key occurs twice in this database"),
+            "Internal error in RDB reading offset 9"
+        );
+        assert_eq!(
+            encoding("stream: stream group: a consumer occurs twice"),
+            "Duplicate stream consumer detected"
+        );
+        assert_eq!(said(Damage::Checksum, ""), "RDB CRC error");
+    }
+}
