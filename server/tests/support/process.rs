@@ -311,7 +311,7 @@ impl Server {
     }
 
     /// False if the process ended before it was ready.
-    fn wait_ready(&mut self) -> bool {
+    pub fn wait_ready(&mut self) -> bool {
         let end = Instant::now() + PATIENCE;
         while Instant::now() < end {
             if self.child.try_wait().unwrap().is_some() {
