@@ -129,14 +129,15 @@ fn a_snapshot_that_cannot_be_read_says_why() {
 #[test]
 fn a_snapshot_that_loads_tells_its_keys() {
     let folder = Folder::new();
-    // A string, and one whose time has come.
-    let bytes = b"REDIS0009\xfe\x00\x00\x01a\x01v\xfc\x01\x00\x00\x00\x00\x00\x00\x00\x00\x01b\x01v\xff\x00\x00\x00\x00\x00\x00\x00\x00";
+    // A list without elements, a string, and one whose time has come.
+    let bytes = b"REDIS0009\xfe\x00\x01\x05empty\x00\x00\x01a\x01v\xfc\x01\x00\x00\x00\x00\x00\x00\x00\x00\x01b\x01v\xff\x00\x00\x00\x00\x00\x00\x00\x00";
     std::fs::write(folder.data().join("dump.rdb"), bytes).unwrap();
     let server = Setup::cairn(&folder).start();
     let log = server.log();
     for text in [
         "Loading DB in memory",
-        "Done loading RDB, keys loaded: 1, keys expired: 1.",
+        "skipping empty key: empty",
+        "Done loading RDB, keys loaded: 1, keys expired: 1, empty keys skipped: 1.",
         "DB loaded from disk",
         "Ready to accept connections",
     ] {
