@@ -15,6 +15,8 @@ const EXPIRE_PERCENT_STEP: u64 = 2;
 const EXPIRE_SLICE_US: u64 = 500;
 /// Time that moving table entries may take in one turn, microseconds.
 const REHASH_US: u64 = 500;
+/// Time that a new meaning of access fields may take in one turn, microseconds.
+const RESTAMP_US: u64 = 500;
 /// Clients that each run looks at, even if there are few.
 const CLIENTS_PER_RUN: usize = 5;
 /// A client idle for so long gives its buffers back, milliseconds.
@@ -98,7 +100,10 @@ impl Cron {
 
     /// A little of all that takes longer than one turn; whether more is left.
     fn slices(&mut self, engine: &mut Engine, front: &mut Front) -> bool {
-        self.expire(engine, front) | rehash(engine, front) | engine.evict(front)
+        self.expire(engine, front)
+            | rehash(engine, front)
+            | restamp(engine, front)
+            | engine.evict(front)
     }
 
     /// Whether there is more to expire, and time left for it.
@@ -122,6 +127,17 @@ impl Cron {
 fn rehash(engine: &mut Engine, front: &mut Front) -> bool {
     let end = front.host.clock().monotonic_us() + REHASH_US;
     engine.rehash(&mut || front.host.clock().monotonic_us() < end)
+}
+
+/// A new meaning of the access fields reaches all keys; not while a child shares their memory.
+fn restamp(engine: &mut Engine, front: &mut Front) -> bool {
+    if front.keeper.work.is_some() {
+        return false;
+    }
+    let end = front.host.clock().monotonic_us() + RESTAMP_US;
+    engine
+        .ks
+        .restamp_step(&mut |_| front.host.clock().monotonic_us() < end)
 }
 
 /// Idle clients end or give memory back, those beyond their output limit for too long are cut off. Each run looks at so

@@ -26,10 +26,10 @@ pub(super) struct Parts<'a> {
 pub(super) fn apply(parts: Parts, changes: &[Change]) -> Result<(), Rejected> {
     let Parts { front, ks, gate } = parts;
     // What cannot fail comes first: it is right even if the rest has to be undone and this runs again.
-    ks.limits = Limits {
+    ks.set_limits(Limits {
         tests: ks.limits.tests,
         ..limits_of(&front.config)
-    };
+    });
     front.refresh_hot();
     for change in changes {
         if change.is(table::LOGLEVEL) {

@@ -145,6 +145,8 @@ impl Loading {
         budget: Duration,
     ) -> Result<bool, String> {
         let end = front.host.clock().monotonic_us() + budget.as_micros() as u64;
+        // Ages and expiries are judged by the time of the load.
+        engine.set_now(front.now());
         engine.ks.keep_expired = true;
         loop {
             if self.current.is_none() && !self.open_next(engine, front)? {

@@ -275,7 +275,10 @@ pub fn call(
             count_error(shared, &failure);
             reply.error(&failure);
         }
-        Ok(()) if reply.errors != errors => stats.failed += 1,
+        // What failed inside of an EXEC is counted there.
+        Ok(()) if reply.errors != errors => {
+            stats.failed += u64::from(command.0.name != super::transaction::EXEC.name);
+        }
         Ok(()) => {}
     }
     if ks.fx.feed_on

@@ -57,7 +57,7 @@ fn discard(cx: &mut Ctx, _: &Args) -> Outcome {
     Ok(())
 }
 
-const EXEC: Command = Command {
+pub(super) const EXEC: Command = Command {
     name: "exec",
     group: Group::Transactions,
     since: "1.2.0",

@@ -72,6 +72,58 @@ impl Keyspace {
     }
 }
 
+/// A walk over all keys that gives each the access field of a new key.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Restamp {
+    db: usize,
+    cursor: u64,
+}
+
+/// Keys that are done when the policy changes, so that where there are few nobody sees them undone.
+const RESTAMP_AT_ONCE: usize = 10_000;
+
+impl Keyspace {
+    /// Sets the configured numbers. If the access fields of the keys now mean something else, each is to begin as that of
+    /// a new key: a time that is read as a counter, or the other way round, would have old keys evicted before any new one.
+    pub fn set_limits(&mut self, limits: Limits) {
+        let other_meaning = limits.lfu != self.limits.lfu;
+        self.limits = limits;
+        if other_meaning {
+            self.restamp = Some(Restamp::default());
+            let mut left = RESTAMP_AT_ONCE;
+            self.restamp_step(&mut |visited| {
+                left = left.saturating_sub(visited);
+                left > 0
+            });
+        }
+    }
+
+    /// Goes on with that while `go_on` allows; it is told how many keys were visited since it was asked last. Answers whether
+    /// more is left.
+    pub fn restamp_step(&mut self, go_on: &mut dyn FnMut(usize) -> bool) -> bool {
+        while let Some(Restamp { db, cursor }) = self.restamp {
+            if db >= self.dbs.len() {
+                self.restamp = None;
+                break;
+            }
+            let access = self.fresh_access();
+            let mut visited = 1;
+            let next = self.dbs[db].keys.scan(cursor, &mut |record| {
+                record.set_access(access);
+                visited += 1;
+            });
+            self.restamp = Some(Restamp {
+                db: db + usize::from(next == 0),
+                cursor: next,
+            });
+            if !go_on(visited) {
+                return true;
+            }
+        }
+        false
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

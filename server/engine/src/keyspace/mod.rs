@@ -95,6 +95,8 @@ pub struct Keyspace {
     pub hasher: Hasher,
     /// Keys that may be evicted next.
     evictor: evict::Evictor,
+    /// How far keys have been given a new access field after the policy changed what that means.
+    restamp: Option<access::Restamp>,
     /// Values that wait to be freed elsewhere.
     pub(crate) garbage: Vec<Garbage>,
     /// Those and what is being freed now.
@@ -127,6 +129,7 @@ impl Keyspace {
             random: Random::new(seed[0] ^ seed[2].rotate_left(17)),
             hasher,
             evictor: evict::Evictor::default(),
+            restamp: None,
             garbage: Vec::new(),
             ledger: Arc::default(),
             keep_expired: false,
@@ -268,12 +271,32 @@ impl Keyspace {
     #[inline]
     fn read_tagged(&mut self, key: &[u8]) -> Option<(Slot, Tag)> {
         let found = self.look_up(key, true);
-        if found.is_some() {
-            self.stats.hits += 1;
-        } else {
-            self.stats.misses += 1;
+        self.count_read(found.is_some());
+        if found.is_none() {
             self.notify(EventClass::KEY_MISS, "keymiss", key);
         }
+        found
+    }
+
+    #[inline]
+    fn count_read(&mut self, hit: bool) {
+        self.stats.hits += u64::from(hit);
+        self.stats.misses += u64::from(!hit);
+    }
+
+    /// The key for a look at it that is no use of it: counts hit or miss, and leaves its clock as it is.
+    pub fn peek(&mut self, key: &[u8]) -> Option<Slot> {
+        let found = self.peek_quietly(key);
+        if found.is_none() {
+            self.notify(EventClass::KEY_MISS, "keymiss", key);
+        }
+        found
+    }
+
+    /// As [`Self::peek`], and nobody hears of a miss (OBJECT).
+    pub fn peek_quietly(&mut self, key: &[u8]) -> Option<Slot> {
+        let found = self.find(key);
+        self.count_read(found.is_some());
         found
     }
 

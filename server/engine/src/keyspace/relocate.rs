@@ -35,6 +35,8 @@ impl Keyspace {
 
     fn attach(&mut self, record: Record<Object>) {
         let hash = self.hasher.hash(record.key());
+        // As with a new key; Redis does the same when it adds the value under its new name.
+        record.set_access(self.fresh_access());
         let slot = self.keys().insert_record(hash, record);
         self.adopt_fields(slot);
     }

@@ -55,6 +55,15 @@ pub(super) const EXISTS: Command = Command {
 fn exists(cx: &mut Ctx, args: &Args) -> Outcome {
     let found = args
         .iter_from(1)
+        .filter(|key| cx.ks.peek(key).is_some())
+        .count();
+    cx.reply.int(found as i64);
+    Ok(())
+}
+
+fn touch(cx: &mut Ctx, args: &Args) -> Outcome {
+    let found = args
+        .iter_from(1)
         .filter(|key| cx.ks.read(key).is_some())
         .count();
     cx.reply.int(found as i64);
@@ -66,5 +75,6 @@ pub(super) const TOUCH: Command = Command {
     since: "3.2.1",
     complexity: "O(N) where N is the number of keys that will be touched.",
     summary: "Refresh the access time of keys",
+    run: touch,
     ..EXISTS
 };

@@ -226,10 +226,7 @@ pub(super) const PEXPIRETIME: Command = Command {
 
 /// -2 for no key, -1 for no expiry, as all of this family answer.
 fn ttl(cx: &mut Ctx, args: &Args, show: fn(i64, i64) -> i64) -> Outcome {
-    let no_touch = std::mem::replace(&mut cx.ks.no_touch, true);
-    let slot = cx.ks.read(args.at(1));
-    cx.ks.no_touch = no_touch;
-    let answer = match slot.map(|s| cx.ks.expire_at(s)) {
+    let answer = match cx.ks.peek(args.at(1)).map(|s| cx.ks.expire_at(s)) {
         None => -2,
         Some(None) => -1,
         Some(Some(at)) => show(at, cx.ks.now_ms),

@@ -20,7 +20,7 @@ pub(super) const TYPE: Command = Command {
 fn type_of(cx: &mut Ctx, args: &Args) -> Outcome {
     let name = cx
         .ks
-        .find(args.at(1))
+        .peek(args.at(1))
         .map_or("none", |slot| cx.ks.kind(slot).name());
     cx.reply.simple(name);
     Ok(())

@@ -84,7 +84,7 @@ const HELP_LINES: &[&str] = &[
 
 /// The key without refreshing its clock; nil was answered if it does not exist.
 fn look(cx: &mut Ctx, args: &Args) -> Option<Slot> {
-    let slot = cx.ks.find(args.at(2));
+    let slot = cx.ks.peek_quietly(args.at(2));
     if slot.is_none() {
         cx.reply.null();
     }

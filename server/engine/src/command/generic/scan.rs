@@ -220,10 +220,15 @@ fn scan(cx: &mut Ctx, args: &Args) -> Outcome {
     let mut found: Vec<Box<[u8]>> = Vec::new();
     let mut visited = 0;
     let mut steps = options.steps();
+    let now = cx.ks.now_ms;
     loop {
         cursor = cx.ks.here().scan(cursor, &mut |record| {
             visited += 1;
-            if options.wants(record.key()) && has_type(kind_of(record.tag()), options.kind) {
+            // What has expired goes, whatever its type was.
+            let expired = record.expire().is_some_and(|at| at < now);
+            if options.wants(record.key())
+                && (expired || has_type(kind_of(record.tag()), options.kind))
+            {
                 found.push(record.key().into());
             }
         });
@@ -232,7 +237,13 @@ fn scan(cx: &mut Ctx, args: &Args) -> Outcome {
             break;
         }
     }
-    found.retain(|key| cx.ks.find(key).is_some());
+    found.retain(|key| {
+        let slot = match options.kind {
+            None => cx.ks.find(key),
+            Some(_) => cx.ks.peek(key),
+        };
+        slot.is_some_and(|slot| has_type(cx.ks.kind(slot), options.kind))
+    });
     reply_scan(cx.reply, cursor, found.len(), |reply| {
         found.iter().for_each(|key| reply.bulk(key))
     });
