@@ -10,6 +10,7 @@ use cairn_engine::base::time::Now;
 use cairn_engine::command::ctx::Durable;
 use cairn_engine::command::peer::{PeerAnswer, PeerCall};
 use cairn_engine::command::{Instance, Pause};
+use cairn_engine::keyspace::Keyspace;
 use cairn_engine::session::SessionId;
 use cairn_format::resp::request::RequestParser;
 use mio::Registry;
@@ -394,6 +395,10 @@ impl Instance for Front {
 
     fn log_durable(&mut self) -> Durable {
         self.keeper.log_durable()
+    }
+
+    fn emptied(&mut self, ks: &mut Keyspace) {
+        self.save_emptied(ks);
     }
 
     fn ask_peer(&mut self, call: &PeerCall) -> PeerAnswer {

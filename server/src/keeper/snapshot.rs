@@ -87,6 +87,17 @@ impl Front {
         }
     }
 
+    /// After FLUSHALL: a background save under way ends, for it would bring back what is gone, and with save points the empty
+    /// data set is saved at once. If that fails the log says why, and the data is gone all the same.
+    pub fn save_emptied(&mut self, ks: &mut Keyspace) {
+        if self.keeper.is_saving() {
+            self.kill_child(ks);
+        }
+        if !self.config.get(table::SAVE).is_empty() {
+            let _ = self.save_now(ks);
+        }
+    }
+
     /// Starts a background save. No other child may be at work.
     ///
     /// # Errors

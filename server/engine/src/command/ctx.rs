@@ -74,6 +74,8 @@ pub trait Instance {
     fn log_durable(&mut self) -> Durable {
         Durable::NoLog
     }
+    /// All databases were emptied by a client: a snapshot of what is gone is not wanted any more.
+    fn emptied(&mut self, _ks: &mut Keyspace) {}
     /// Sends commands to another server and waits for its answers. Whoever has no sockets reaches nobody.
     fn ask_peer(&mut self, _call: &PeerCall) -> PeerAnswer {
         PeerAnswer::failed(PeerFailure::Connect)
