@@ -115,8 +115,13 @@ impl Node {
         let words: Vec<Box<[u8]>> = words.iter().map(|word| word.as_bytes().into()).collect();
         let mut reply = Reply::default();
         let args = ArgsBuf::from_slices(&words);
-        self.engine
-            .call(session, &args.args(), &mut reply, &mut self.front);
+        request::call(
+            &mut self.engine,
+            &mut self.front,
+            session,
+            &args.args(),
+            &mut reply,
+        );
         self.engine.close_session(session);
         reply.buf
     }
@@ -254,13 +259,15 @@ impl Node {
             let Some(connection) = self.front.connections.get_mut(slot) else {
                 return;
             };
-            if !connection.closing().reads() {
-                return self.run_rest(slot);
-            }
-            let (count, drained) = match connection.receive() {
+            let received = match connection.closing().reads() {
+                true => connection.receive(),
+                false => Ok(Received::End),
+            };
+            let (count, drained) = match received {
                 Ok(Received::End) => {
+                    // This has a write tried, too, which finds out whether the client is still there.
                     self.front.connections.end(slot, Cause::InputEnds);
-                    return self.run_rest(slot);
+                    (0, true)
                 }
                 Err(_) => return self.front.connections.end(slot, Cause::Cut),
                 Ok(Received::More(count)) => (count, false),
@@ -279,30 +286,24 @@ impl Node {
                 return self.front.connections.end(slot, Cause::Cut);
             }
             if drained {
-                return;
-            }
-            if connection.turn_is_over() {
+                if connection.closing().reads() || !self.end_wait(slot) {
+                    return;
+                }
+            } else if connection.turn_is_over() {
                 self.front.connections.mark_ready(slot);
                 return;
             }
         }
     }
 
-    /// Runs what a client has sent whose input is over. A command that would wait is answered as if its time had run
-    /// out: an element must not go to somebody who is perhaps gone. (Redis ends such a client without an answer.)
-    fn run_rest(&mut self, slot: usize) {
-        // A write finds out whether the client is still there.
-        self.front.connections.mark_touched(slot);
-        while self.front.ending.is_none() {
-            request::run_input(&mut self.engine, &mut self.front, &mut self.batch, slot);
-            let Some(session) = self.front.client(slot).map(|c| c.session) else {
-                return;
-            };
-            let Engine { ks, shared, .. } = &mut self.engine;
-            if !blocking::unblock(ks, shared, session, false, &mut self.front) {
-                return;
-            }
-        }
+    /// Answers a command that waits as if its time had run out, since its client's input is over: an element must not go to
+    /// somebody who is perhaps gone. (Redis ends such a client without an answer.) False if none waits.
+    fn end_wait(&mut self, slot: usize) -> bool {
+        let Some(session) = self.front.client(slot).map(|c| c.session) else {
+            return false;
+        };
+        let Engine { ks, shared, .. } = &mut self.engine;
+        blocking::unblock(ks, shared, session, false, &mut self.front)
     }
 
     // ---- accepting ----

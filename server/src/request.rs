@@ -55,6 +55,7 @@ enum After {
 }
 
 /// Runs everything that is complete in a client's input. The replies are appended to its output.
+#[inline]
 pub fn run_input(engine: &mut Engine, front: &mut Front, batch: &mut Batch, slot: usize) {
     let Some(session) = front.client(slot).map(|c| c.session) else {
         return;
@@ -109,6 +110,7 @@ fn give_back(output: &mut crate::net::Output, reply: Reply) {
     }
 }
 
+#[inline]
 fn run_commands(
     engine: &mut Engine,
     front: &mut Front,
@@ -140,9 +142,9 @@ fn run_commands(
                 let bytes = &input.filled()[..end];
                 let running = Commands::of(bytes);
                 running.at(at as u32);
-                call(engine, front, session, &args.args(), reply);
+                let goes_on = call(engine, front, session, &args.args(), reply);
                 at = end;
-                if reply.is_full() || stops(engine, session) {
+                if !goes_on {
                     finish(engine, front, slot, session, reply);
                     return end;
                 }
@@ -229,26 +231,28 @@ fn run_batch(
             engine.hint(key, command.hash);
         }
         running.at(command.bytes.start);
-        call(engine, front, session, &args, reply);
-        if reply.is_full() || stops(engine, session) {
+        if !call(engine, front, session, &args, reply) {
             return Some(command.bytes.end as usize);
         }
     }
     None
 }
 
-#[inline]
-fn call(
+/// Runs one command; what it sends to its own client comes behind its reply. Answers whether the client goes on with its next.
+/// Not inlined, so that the engine's part is.
+#[inline(never)]
+pub fn call(
     engine: &mut Engine,
     front: &mut Front,
     session: SessionId,
     args: &Args,
     reply: &mut Reply,
-) {
-    engine.call(session, args, reply, front);
+) -> bool {
+    let goes_on = engine.call(session, args, reply, front);
     if !front.inbox.is_empty() {
         reply.buf.append(&mut front.inbox);
     }
+    goes_on && !reply.is_full()
 }
 
 /// Fetches the buckets of all first arguments, then the records behind them, into the cache. What is no key costs a
@@ -272,16 +276,6 @@ fn look_ahead(engine: &Engine, batch: &mut Batch, session: SessionId, bytes: &[u
         engine.look_ahead_record(db, command.hash);
     }
     true
-}
-
-/// The client does not go on with its next command now.
-#[inline]
-fn stops(engine: &Engine, session: SessionId) -> bool {
-    engine
-        .shared
-        .sessions
-        .get(session)
-        .is_none_or(|s| s.closing || s.blocked)
 }
 
 /// Draws the conclusions when a client does not go on: it waits, or it ends.

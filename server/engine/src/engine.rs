@@ -95,7 +95,8 @@ impl Engine {
         self.ks.now_ms = (self.turn.wall_us + now.saturating_sub(self.turn.mono_us) as i64) / 1000;
     }
 
-    /// Runs one request. The reply is appended; the session's flags say what became of the client.
+    /// Runs one request. The reply is appended; answers whether the client goes on with its next, or waits or ends, which the
+    /// session's flags tell.
     #[inline]
     pub fn call(
         &mut self,
@@ -103,9 +104,9 @@ impl Engine {
         args: &Args,
         reply: &mut Reply,
         inst: &mut dyn Instance,
-    ) {
+    ) -> bool {
         let Some(mut session) = self.shared.sessions.take(slot) else {
-            return;
+            return false;
         };
         reply.protocol = session.protocol;
         session.active_ms = self.ks.now_ms;
@@ -120,7 +121,9 @@ impl Engine {
         );
         self.ks.forget_hint();
         self.clock_command(session.last, inst);
+        let goes_on = !session.closing && !session.blocked;
         self.shared.sessions.put_back(session);
+        goes_on
     }
 
     /// Whether looking ahead at the keys of a batch pays.

@@ -20,9 +20,8 @@ pub struct Reply {
     pub buf: Vec<u8>,
     /// Values to insert: (offset in `buf`, value), offsets rising.
     pub shared: Vec<(usize, Bytes)>,
-    /// Their bytes together.
-    pub shared_bytes: usize,
-    /// With so many bytes it is full: the client is going to be cut off and sees nothing of it.
+    /// With so many bytes in `buf` it is full: the client is going to be cut off and sees nothing of it. What is shared takes
+    /// its length off.
     pub limit: usize,
     /// RESP2 or RESP3.
     pub protocol: Protocol,
@@ -41,7 +40,6 @@ impl Default for Reply {
         Reply {
             buf: Vec::new(),
             shared: Vec::new(),
-            shared_bytes: 0,
             limit: usize::MAX,
             protocol: Protocol::Resp2,
             errors: 0,
@@ -60,15 +58,14 @@ impl Reply {
     }
 
     /// Bytes that wait, the shared ones included.
-    #[inline]
     pub fn len(&self) -> usize {
-        self.buf.len() + self.shared_bytes
+        self.buf.len() + self.shared.iter().map(|(_, b)| b.len()).sum::<usize>()
     }
 
     /// Whether it is beyond its limit. Who could go on for ever should stop then: what follows is not sent.
     #[inline]
     pub fn is_full(&self) -> bool {
-        self.len() >= self.limit
+        self.buf.len() >= self.limit
     }
 
     /// Nothing waits.
@@ -80,7 +77,7 @@ impl Reply {
     pub fn truncate(&mut self, len: usize) {
         self.buf.truncate(len);
         while let Some((_, value)) = self.shared.pop_if(|(at, _)| *at > len) {
-            self.shared_bytes -= value.len();
+            self.limit = self.limit.saturating_add(value.len());
         }
     }
 
@@ -133,7 +130,7 @@ impl Reply {
         }
         encode::bulk_header(&mut self.buf, bytes.len());
         self.shared.push((self.buf.len(), bytes.clone()));
-        self.shared_bytes += bytes.len();
+        self.limit = self.limit.saturating_sub(bytes.len());
         self.buf.extend_from_slice(b"\r\n");
     }
 
