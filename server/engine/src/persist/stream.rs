@@ -94,7 +94,7 @@ fn load_group(saved: &saved::Group) -> Read<Group> {
     let mut text = I64Text::new();
     for consumer in &saved.consumers {
         let made = group.create_consumer(consumer.name.bytes(&mut text), consumer.seen_ms);
-        let id = made.ok_or_else(|| damage(0, &format!("stream group: {TWO_CONSUMERS}")))?;
+        let id = made.ok_or_else(|| damage(0, format!("stream group: {TWO_CONSUMERS}")))?;
         // Before form 3 nobody wrote down when a consumer was active last: as Redis does, when it was seen last.
         let active_ms = consumer.active_ms.unwrap_or(consumer.seen_ms);
         group.consumer_mut(id).active_ms = (active_ms != -1).then_some(active_ms);
