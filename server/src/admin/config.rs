@@ -73,6 +73,7 @@ fn set(cx: &mut Ctx, args: &Args) -> Outcome {
             front,
             ks: cx.ks,
             gate: &mut cx.shared.gate,
+            in_transaction: cx.session.deny_blocking,
         };
         effects::apply(parts, changes)
     });

@@ -20,11 +20,18 @@ pub(super) struct Parts<'a> {
     pub(super) front: &'a mut Front,
     pub(super) ks: &'a mut Keyspace,
     pub(super) gate: &'a mut Gate,
+    /// A transaction runs: no child may begin before its end.
+    pub(super) in_transaction: bool,
 }
 
 /// Brings the server in line with its configuration, as far as `changes` tell that it is not.
 pub(super) fn apply(parts: Parts, changes: &[Change]) -> Result<(), Rejected> {
-    let Parts { front, ks, gate } = parts;
+    let Parts {
+        front,
+        ks,
+        gate,
+        in_transaction,
+    } = parts;
     // What cannot fail comes first: it is right even if the rest has to be undone and this runs again.
     ks.set_limits(Limits {
         tests: ks.limits.tests,
@@ -57,7 +64,7 @@ pub(super) fn apply(parts: Parts, changes: &[Change]) -> Result<(), Rejected> {
             let failed = "Failed to bind to specified addresses.";
             listen(front).map_err(|()| Rejected::of(table::BIND, failed))?;
         } else if change.is(table::APPENDONLY) {
-            switch_log(front, ks)?;
+            switch_log(front, ks, in_transaction)?;
         }
     }
     gate.refuse_writes = front.write_refusal();
@@ -115,9 +122,9 @@ fn listen(front: &mut Front) -> Result<(), ()> {
     Ok(())
 }
 
-fn switch_log(front: &mut Front, ks: &mut Keyspace) -> Result<(), Rejected> {
+fn switch_log(front: &mut Front, ks: &mut Keyspace, put_off: bool) -> Result<(), Rejected> {
     if front.config.get(table::APPENDONLY) {
-        front.switch_log_on(ks).map_err(|reason| {
+        front.switch_log_on(ks, put_off).map_err(|reason| {
             front.log.warning(format_args!("{reason}"));
             Rejected::of(
                 table::APPENDONLY,

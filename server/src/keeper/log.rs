@@ -448,11 +448,11 @@ impl Front {
     // ---- on and off ----
 
     /// CONFIG SET appendonly yes: a rewrite makes the first base, and from its fork on everything is appended to a
-    /// temporary increment; only when both are listed there is a log.
+    /// temporary increment; only when both are listed there is a log. With `put_off` it begins in a later turn of the loop.
     ///
     /// # Errors
     /// Why it stays off.
-    pub fn switch_log_on(&mut self, ks: &mut Keyspace) -> Result<(), String> {
+    pub fn switch_log_on(&mut self, ks: &mut Keyspace, put_off: bool) -> Result<(), String> {
         if self.keeper.log_is_on() {
             return Ok(());
         }
@@ -465,7 +465,7 @@ impl Front {
         let mut files = AppendFiles::open(self.host.disk(), self.append_names())?;
         files.set_keep_history(self.config.get(table::AOF_DISABLE_AUTO_GC));
         self.keeper.waiting = Some(files);
-        if self.keeper.work.is_some() {
+        if put_off || self.keeper.work.is_some() {
             self.keeper.rewrite_scheduled = true;
             self.log.notice(format_args!("AOF was enabled but there is already another background operation. An AOF background was scheduled to start when possible."));
         } else if !self.begin_rewrite(ks) {
