@@ -60,6 +60,7 @@ def download(archive):
             "-o", f"Dir::State::lists={scratch}/lists",
             "-o", f"Dir::Cache={scratch}/cache",
             "-o", "APT::Sandbox::User=root",
+            "-o", "Acquire::Retries=3",
         ]
         apt(["apt-get", *options, "update"], scratch)
         apt(["apt-get", *options, "source", "--download-only", "--only-source", f"redis={candidate(options)}"], scratch)

@@ -43,6 +43,20 @@ EDITS = (
         "    }\n"
         "    assert_match $enc $val\n",
     ),
+    # A server that a test starts and that does not come up is the failure of the test.
+    (
+        "tests/support/server.tcl",
+        "    send_data_packet $::test_server_fd err $err\n}\n\nproc check_valgrind_errors",
+        "    send_data_packet $::test_server_fd err $err\n"
+        '    if {$::cur_test ne ""} {error "assertion:a server did not start"}\n'
+        "}\n\nproc check_valgrind_errors",
+    ),
+    # An error that is no assertion is told whole.
+    (
+        "tests/support/test.tcl",
+        "            set msg [string range $error 10 end]\n",
+        "            set msg [expr {$assertion ? [string range $error 10 end] : $error}]\n",
+    ),
     # A server that ended at its start is not waited for.
     (
         "tests/support/server.tcl",
