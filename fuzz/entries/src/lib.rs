@@ -9,7 +9,7 @@
 //! resp text packed stream_node lzf hll aof rdb    what `format` decodes
 //! config                            redis.conf
 //! structures                        what `structure` holds in memory, and lists
-//! stage commands dump               an engine, scripts on it, payloads for it
+//! stage commands dump replay        an engine, scripts on it, payloads and logs for it
 //! describe                          values as text, for comparisons
 //! seeds                             where fuzzing begins
 //! ```
@@ -24,6 +24,7 @@ pub mod hll;
 pub mod lzf;
 pub mod packed;
 pub mod rdb;
+pub mod replay;
 pub mod resp;
 pub mod seeds;
 pub mod stage;
@@ -69,6 +70,11 @@ pub const TARGETS: &[Target] = &[
         words: seeds::log_words,
         len_max: 4 * KB,
         ..target("aof_manifest", aof::manifest, seeds::manifests)
+    },
+    Target {
+        words: seeds::command_words,
+        len_max: 4 * KB,
+        ..target("aof_replay", replay::run, seeds::replays)
     },
     Target {
         len_max: 2 * KB,

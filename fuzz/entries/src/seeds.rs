@@ -311,6 +311,22 @@ pub fn logs() -> Vec<Vec<u8>> {
     few(headed(&[0, 16, 1], all))
 }
 
+/// Logs for the engine: files, and recorded commands as lines, alone and as a transaction.
+pub fn replays() -> Vec<Vec<u8>> {
+    let all = [contents("aof", ".aof"), contents("bad", ".aof")].concat();
+    let mut seeds = headed(&[0], all);
+    for (number, script) in scripts().into_iter().enumerate() {
+        let lines = script.split(|b| *b == b'\n');
+        let lines: Vec<&[u8]> = lines.filter(|line| !line.starts_with(b"@")).collect();
+        let lines = lines.join(&b'\n');
+        seeds.push(match number % 4 {
+            0 => [b"\x02MULTI\n", &lines[..], b"EXEC\n"].concat(),
+            odd => [&[2 + (odd & 1) as u8], &lines[..]].concat(),
+        });
+    }
+    few(seeds)
+}
+
 /// Manifests.
 pub fn manifests() -> Vec<Vec<u8>> {
     contents("aof", ".manifest")

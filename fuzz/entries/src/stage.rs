@@ -274,6 +274,23 @@ impl Stage {
         Ok(stage)
     }
 
+    /// Runs a log as a start does, up to the first damage or the first command that is refused.
+    pub fn play(&mut self, log: &[u8]) {
+        let Stage { engine, world, .. } = self;
+        engine.ks.fx.feed_on = false;
+        let mut replay = Replay::begin(engine, world.now, 0);
+        let mut reader = SliceReader::new(log, 0);
+        while let Ok(Some(item)) = reader.next_item() {
+            if let Err(refused) = replay.run(engine, world, &item) {
+                assert!(refused.offset <= item.offset, "{refused}");
+                break;
+            }
+        }
+        assert!(replay.valid_end() <= log.len() as u64);
+        replay.end(engine);
+        assert!(world.log.is_empty(), "a replay propagates nothing");
+    }
+
     /// The digest of an engine that ran all that was propagated.
     pub fn followed(&self) -> Digest {
         self.replayed(&self.world.log)
