@@ -44,7 +44,8 @@ pub const HEADER: usize = 6;
 pub const END: u8 = 0xff;
 /// The count that means "unknown".
 pub const COUNT_UNKNOWN: u16 = u16::MAX;
-/// The size in bytes up to which Redis lets a listpack grow (1 GiB); edits here assert only that it fits the 32-bit total.
+/// The size in bytes up to which a listpack should grow (1 GiB, as in Redis). Edits here assert only that it fits the 32-bit
+/// total: whoever adds asks first.
 pub const SAFE_SIZE_MAX: usize = 1 << 30;
 
 const HEAD_STR32: u8 = 0xf0;

@@ -1,5 +1,6 @@
 //! The configured numbers that shape values and commands. The server copies them here from its configuration.
 
+use cairn_format::encoding::listpack::SAFE_SIZE_MAX;
 use cairn_format::rdb::Dialect;
 
 /// How much longer than `proto-max-bulk-len` a string may become while a log is replayed: its origin may have allowed more.
@@ -84,6 +85,8 @@ pub struct Limits {
 pub struct TestLimits {
     /// QUICKLIST-PACKED-THRESHOLD: from so many bytes on an element of a long list has a node of its own.
     pub list_plain_threshold: usize,
+    /// Bytes up to which a packed value grows, whatever the limits of its type say; set by our own tests only.
+    pub packed_bytes_max: usize,
     /// SET-SKIP-CHECKSUM-VALIDATION: checksums of payloads and snapshots are not looked at.
     pub skip_checksums: bool,
 }
@@ -93,8 +96,18 @@ impl Default for TestLimits {
         TestLimits {
             // 1 GiB, as in Redis 7.0 and 7.2.
             list_plain_threshold: 1 << 30,
+            packed_bytes_max: SAFE_SIZE_MAX,
             skip_checksums: false,
         }
+    }
+}
+
+impl Limits {
+    /// Whether a packed value of so many bytes may take so many bytes of text more. `*-max-listpack-value` can be set to
+    /// anything, and a listpack ends at 4 GiB: from 1 GiB on, as in Redis, a value is no longer packed.
+    #[inline]
+    pub fn may_pack(&self, blob_bytes: usize, added_bytes: usize) -> bool {
+        blob_bytes.saturating_add(added_bytes) <= self.tests.packed_bytes_max
     }
 }
 

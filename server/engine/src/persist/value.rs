@@ -110,7 +110,9 @@ impl Builder<'_> {
                 if members.is_empty() {
                     return Ok(Loaded::Empty);
                 }
-                if members.len() <= self.limits.set_listpack_entries {
+                if members.len() <= self.limits.set_listpack_entries
+                    && self.limits.may_pack(blob.bytes().len(), 0)
+                {
                     return Ok(Loaded::Packed(
                         Kind::Set,
                         Encoding::Listpack,
@@ -153,6 +155,7 @@ impl Builder<'_> {
         }
         if members.len() <= self.limits.set_listpack_entries
             && longest <= self.limits.set_listpack_value
+            && self.limits.may_pack(0, members.iter().map(Vec::len).sum())
         {
             let mut blob = listpack::empty();
             members
@@ -172,6 +175,7 @@ impl Builder<'_> {
             let members = pack(blob.bytes()).len() / 2;
             if members > 0
                 && members <= self.limits.zset_listpack_entries
+                && self.limits.may_pack(blob.bytes().len(), 0)
                 && zset::is_ordered(blob.bytes())
             {
                 return Ok(Loaded::Packed(
@@ -182,12 +186,13 @@ impl Builder<'_> {
             }
         }
         let mut ranked = Ranked::new(self.hasher);
-        let mut longest = 0;
+        let (mut longest, mut bytes) = (0, 0);
         let mut text = I64Text::new();
         for pair in saved.pairs() {
             let (member, score) = pair?;
             let member = member.bytes(&mut text);
             longest = longest.max(member.len());
+            bytes += member.len();
             ranked.insert(member, score);
         }
         if ranked.is_empty() {
@@ -195,6 +200,7 @@ impl Builder<'_> {
         }
         if ranked.len() <= self.limits.zset_listpack_entries
             && longest <= self.limits.zset_listpack_value
+            && self.limits.may_pack(0, bytes)
         {
             let mut blob = listpack::empty();
             ranked
@@ -214,7 +220,11 @@ impl Builder<'_> {
         if let Some((encoding, blob)) = packed {
             let fields = pack(blob).len() / hash::stride(encoding);
             let ordered = encoding == Encoding::Listpack || hash_ttl::is_ordered(blob);
-            if fields > 0 && fields <= self.limits.hash_listpack_entries && ordered {
+            if fields > 0
+                && fields <= self.limits.hash_listpack_entries
+                && self.limits.may_pack(blob.len(), 0)
+                && ordered
+            {
                 return Ok(Loaded::Packed(Kind::Hash, encoding, blob.to_vec()));
             }
         }
@@ -224,14 +234,16 @@ impl Builder<'_> {
     /// Collects fields as long as they may be packed, and fills a table from the first one that may not.
     fn build_hash(&self, saved: &Hash) -> Read<Loaded> {
         let mut packed = Vec::new();
+        let mut packed_bytes = 0;
         let mut table: Option<HashTable> = None;
         let (mut a, mut b) = (I64Text::new(), I64Text::new());
         for field in saved.fields() {
             let field = field?;
             let (name, value) = (field.name.bytes(&mut a), field.value.bytes(&mut b));
             let fits = packed.len() < self.limits.hash_listpack_entries
-                && hash::fits(self.limits, name, value);
+                && hash::fits(self.limits, packed_bytes, name, value);
             if table.is_none() && fits {
+                packed_bytes += name.len() + value.len();
                 packed.push((name.to_vec(), value.to_vec(), field.expire_ms));
                 continue;
             }

@@ -7,18 +7,23 @@ use cairn_format::encoding::listpack::{Entry, Listpack};
 
 use super::{Encoding, ValueRef};
 
-/// A packed blob of our own making as a listpack. One that is none reads as empty.
+/// A packed value as a listpack.
+///
+/// # Panics
+/// If it is none. Packed values are made here or were checked before they became values, so memory would be damaged, and
+/// to go on would save the damage.
 #[inline]
 pub fn pack(blob: &[u8]) -> Listpack<'_> {
-    const EMPTY: &[u8] = &[7, 0, 0, 0, 0, 0, 0xff];
-    Listpack::new(blob).unwrap_or_else(|_| Listpack::new(EMPTY).expect("an empty listpack is one"))
+    Listpack::new(blob).expect("blobs are checked before they become values")
 }
 
-/// A packed blob of our own making as an intset. One that is none reads as empty.
+/// A packed value as an intset.
+///
+/// # Panics
+/// As [`pack`].
 #[inline]
 pub fn ints(blob: &[u8]) -> Intset<'_> {
-    const EMPTY: &[u8] = &[2, 0, 0, 0, 0, 0, 0, 0];
-    Intset::new(blob).unwrap_or_else(|_| Intset::new(EMPTY).expect("an empty intset is one"))
+    Intset::new(blob).expect("blobs are checked before they become values")
 }
 
 impl<'a> ValueRef<'a> {
@@ -104,6 +109,20 @@ impl<'a> ValueRef<'a> {
                 .iter()
                 .for_each(|(member, score)| visit(Entry::Str(member), score)),
             _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A value that reads as empty would be deleted by the next command and so be lost for good.
+    #[test]
+    fn a_blob_that_is_none_is_no_empty_value() {
+        for blob in [&b""[..], b"\x07\0\0\0\0\0", b"\x08\0\0\0\0\0\xff"] {
+            assert!(std::panic::catch_unwind(|| pack(blob).len()).is_err());
+            assert!(std::panic::catch_unwind(|| ints(blob).len()).is_err());
         }
     }
 }

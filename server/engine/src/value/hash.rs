@@ -33,9 +33,11 @@ pub fn get<'a>(hash: ValueRef<'a>, field: &[u8]) -> Option<Entry<'a>> {
     }
 }
 
-/// Whether a pair of these lengths may be packed.
-pub fn fits(limits: &Limits, field: &[u8], value: &[u8]) -> bool {
-    field.len() <= limits.hash_listpack_value && value.len() <= limits.hash_listpack_value
+/// Whether a pair of these lengths may be packed into a blob of so many bytes.
+pub fn fits(limits: &Limits, blob_bytes: usize, field: &[u8], value: &[u8]) -> bool {
+    field.len() <= limits.hash_listpack_value
+        && value.len() <= limits.hash_listpack_value
+        && limits.may_pack(blob_bytes, field.len() + value.len())
 }
 
 /// Sets a field of a packed hash; whether it is new.

@@ -4,13 +4,10 @@
 //! adds, and goes on with [`List::from_pack`](super::list::List::from_pack) if the listpack would become too large.
 //! Indexes count from 0; positions are offsets of entries in the blob. Blobs were made or checked by us.
 
-use cairn_format::encoding::listpack::{self, Entry, Listpack};
+use cairn_format::encoding::listpack::{self, Entry};
 use std::ops::ControlFlow;
 
-/// The view of a blob that is known to be a listpack.
-pub fn view(blob: &[u8]) -> Listpack<'_> {
-    Listpack::new(blob).expect("blobs are checked before they become values")
-}
+pub use super::elements::pack as view;
 
 /// Number of elements.
 pub fn len(blob: &[u8]) -> usize {

@@ -28,7 +28,10 @@ pub fn first(member: &[u8], limits: &Limits, hasher: Hasher) -> NewValue<'static
             tag: super::tag(Kind::Set, Encoding::Intset),
             payload: crate::structure::record::Payload::Bytes(EMPTY_INTSET),
         },
-        () if member.len() <= limits.set_listpack_value && limits.set_listpack_entries > 0 => {
+        () if member.len() <= limits.set_listpack_value
+            && limits.set_listpack_entries > 0
+            && limits.may_pack(0, member.len()) =>
+        {
             NewValue {
                 tag: super::tag(Kind::Set, Encoding::Listpack),
                 payload: crate::structure::record::Payload::Bytes(EMPTY_LISTPACK),
@@ -69,7 +72,8 @@ pub fn fit(set: ValueRef, member: &[u8], limits: &Limits) -> Fit {
         }
         ValueRef::Packed(_, _, blob) => {
             let fits = pack(blob).len() < limits.set_listpack_entries
-                && member.len() <= limits.set_listpack_value;
+                && member.len() <= limits.set_listpack_value
+                && limits.may_pack(blob.len(), member.len());
             if fits { Fit::Fits } else { Fit::ToTable }
         }
         _ => Fit::Fits,
@@ -99,6 +103,7 @@ fn overfull(set: ValueRef, member: &[u8], limits: &Limits) -> Fit {
     if numbers.len() < limits.set_listpack_entries
         && member.len() <= limits.set_listpack_value
         && widest <= limits.set_listpack_value
+        && limits.may_pack(numbers.len().saturating_mul(widest + 2), member.len())
     {
         Fit::ToListpack
     } else {

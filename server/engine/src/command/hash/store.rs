@@ -30,7 +30,11 @@ pub(super) fn set_field(
     if let Some(new) = set_in_table(ks, slot, field, value, ttl) {
         return (slot, new);
     }
-    if hash::fits(&ks.limits, field, value) {
+    let packed_bytes = match ks.view(slot) {
+        ValueRef::Packed(_, _, blob) => blob.len(),
+        _ => 0,
+    };
+    if hash::fits(&ks.limits, packed_bytes, field, value) {
         let (slot, new) = set_packed(ks, slot, field, value, ttl);
         let full = new && ks.view(slot).count() > ks.limits.hash_listpack_entries;
         return (if full { unpack(ks, slot) } else { slot }, new);

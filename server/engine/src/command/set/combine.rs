@@ -222,6 +222,7 @@ fn fill(ks: &mut Keyspace, key: &[u8], members: &[Vec<u8>], operation: Operation
     let integers = members.iter().all(|member| parse_i64(member).is_some());
     let packed = members.len() <= limits.set_listpack_entries
         && members.iter().all(|m| m.len() <= limits.set_listpack_value)
+        && limits.may_pack(0, members.iter().map(Vec::len).sum())
         && !(integers && members.len() <= limits.set_intset_entries);
     if operation == Operation::Inter && packed {
         let mut blob = listpack::empty();

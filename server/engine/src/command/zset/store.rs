@@ -14,8 +14,9 @@ pub(super) fn open(ks: &mut Keyspace, key: &[u8], first: &[u8]) -> Result<Slot, 
     if let Some(slot) = ks.write_kind(key, Kind::Zset)? {
         return Ok(slot);
     }
-    let packed =
-        ks.limits.zset_listpack_entries > 0 && first.len() <= ks.limits.zset_listpack_value;
+    let packed = ks.limits.zset_listpack_entries > 0
+        && first.len() <= ks.limits.zset_listpack_value
+        && ks.limits.may_pack(0, first.len());
     Ok(if packed {
         ks.add(
             key,
@@ -37,10 +38,11 @@ pub(super) fn put(
     replaces: bool,
 ) -> Slot {
     let mut slot = slot;
-    if let ValueRef::Packed(..) = ks.view(slot) {
+    if let ValueRef::Packed(_, _, blob) = ks.view(slot) {
         let fits = replaces
             || ks.view(slot).count() < ks.limits.zset_listpack_entries
-                && member.len() <= ks.limits.zset_listpack_value;
+                && member.len() <= ks.limits.zset_listpack_value
+                && ks.limits.may_pack(blob.len(), member.len());
         if fits {
             let (slot, ()) = ks.change(slot).edit_packed(|blob| {
                 if replaces {
@@ -76,7 +78,10 @@ pub(crate) fn replace(
     let packed = members.len() <= ks.limits.zset_listpack_entries
         && members
             .iter()
-            .all(|(member, _)| member.len() <= ks.limits.zset_listpack_value);
+            .all(|(member, _)| member.len() <= ks.limits.zset_listpack_value)
+        && ks
+            .limits
+            .may_pack(0, members.iter().map(|(member, _)| member.len()).sum());
     if packed {
         let mut blob = listpack::empty();
         for (member, score) in members {
