@@ -1,0 +1,69 @@
+//! The rules of the house: what `docs/architecture.md` shows as floors is what the code does.
+
+use std::collections::BTreeSet;
+
+use cairn_house::crates::{self, Crate};
+use cairn_house::{plan, surface};
+
+/// Lines that no file may have more of.
+const LINES_MAX: usize = 700;
+
+/// Public items that only tests and fuzz targets call, each with what it is for.
+const FOR_TESTS: &str = include_str!("for_tests.txt");
+
+fn all() -> Vec<Crate> {
+    crates::read_all(&crates::root()).expect("the workspace can be read")
+}
+
+#[test]
+fn arrows_go_down() {
+    let document = crates::root().join("docs/architecture.md");
+    let document = std::fs::read_to_string(document).expect("the map is there");
+    let crates = all();
+    let plans = plan::plans(&document);
+    for name in ["cairn-format", "cairn-engine", "cairn-server"] {
+        assert!(plans.iter().any(|p| p.krate == name), "the map has no floors of {name}");
+    }
+    let mut faults = Vec::new();
+    for plan in &plans {
+        let krate = crates.iter().find(|krate| krate.name == plan.krate);
+        let krate = krate.unwrap_or_else(|| panic!("there is no crate {}", plan.krate));
+        faults.extend(plan.faults(krate));
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn no_file_is_too_long() {
+    for krate in &all() {
+        for file in krate.product.iter().chain(&krate.tests) {
+            let lines = file.source.lines;
+            assert!(lines <= LINES_MAX, "{}: {lines} lines", file.path.display());
+        }
+    }
+}
+
+#[test]
+fn every_dependency_is_used() {
+    let idle = surface::idle_dependencies(&all());
+    assert!(idle.is_empty(), "{}", idle.join("\n"));
+}
+
+#[test]
+fn what_is_public_is_called_from_elsewhere() {
+    let listed: BTreeSet<&str> = FOR_TESTS
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    let idle = surface::without_caller(&all());
+    let names: BTreeSet<&str> = idle.iter().map(|item| item.name.as_str()).collect();
+    let unlisted: Vec<String> = idle
+        .iter()
+        .filter(|item| !listed.contains(item.name.as_str()))
+        .map(|item| format!("{}: {} has no caller outside its file", item.place, item.name))
+        .collect();
+    assert!(unlisted.is_empty(), "{}", unlisted.join("\n"));
+    let stale: Vec<&&str> = listed.difference(&names).collect();
+    assert!(stale.is_empty(), "listed, but called by now or gone: {stale:?}");
+}
