@@ -49,8 +49,8 @@ pub fn root() -> PathBuf {
 /// A manifest or a file cannot be read.
 pub fn read_all(root: &Path) -> Result<Vec<Crate>, String> {
     let manifest = text(&root.join("Cargo.toml"))?;
-    let members = quoted_list(&manifest, "members")
-        .ok_or_else(|| "Cargo.toml: no members".to_owned())?;
+    let members =
+        quoted_list(&manifest, "members").ok_or_else(|| "Cargo.toml: no members".to_owned())?;
     members.iter().map(|member| read(root, member)).collect()
 }
 
@@ -78,7 +78,12 @@ fn read(root: &Path, member: &str) -> Result<Crate, String> {
 }
 
 /// The Rust files of a folder, which need not be there.
-fn files(root: &Path, folder: &Path, module: &[String], into: &mut Vec<File>) -> Result<(), String> {
+fn files(
+    root: &Path,
+    folder: &Path,
+    module: &[String],
+    into: &mut Vec<File>,
+) -> Result<(), String> {
     let Ok(entries) = std::fs::read_dir(root.join(folder)) else {
         return Ok(());
     };

@@ -113,17 +113,33 @@ mod tests {
 
     fn all(text: &str) -> Vec<String> {
         let module = ["a".to_owned(), "b".to_owned()];
-        named(&parse(text).unwrap().product, &module, &["other".to_owned()])
-            .into_iter()
-            .map(|named| named.segments.join("::"))
-            .collect()
+        named(
+            &parse(text).unwrap().product,
+            &module,
+            &["other".to_owned()],
+        )
+        .into_iter()
+        .map(|named| named.segments.join("::"))
+        .collect()
     }
 
     #[test]
     fn uses_and_inline_paths_are_resolved() {
-        assert_eq!(all("use crate::x::{self, y::Z, w::*};"), ["crate::x", "crate::x::y::Z", "crate::x::w"]);
-        assert_eq!(all("use super::super::c; use super::{d, e::f};"), ["crate::c", "crate::a::d", "crate::a::e::f"]);
-        assert_eq!(all("fn f() { self::g(); other::h::<u8>(); }"), ["crate::a::b::g", "other::h"]);
-        assert_eq!(all("fn f() -> crate::x::Y<u8> { std::crate::no() }"), ["crate::x::Y"]);
+        assert_eq!(
+            all("use crate::x::{self, y::Z, w::*};"),
+            ["crate::x", "crate::x::y::Z", "crate::x::w"]
+        );
+        assert_eq!(
+            all("use super::super::c; use super::{d, e::f};"),
+            ["crate::c", "crate::a::d", "crate::a::e::f"]
+        );
+        assert_eq!(
+            all("fn f() { self::g(); other::h::<u8>(); }"),
+            ["crate::a::b::g", "other::h"]
+        );
+        assert_eq!(
+            all("fn f() -> crate::x::Y<u8> { std::crate::no() }"),
+            ["crate::x::Y"]
+        );
     }
 }

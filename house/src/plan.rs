@@ -73,11 +73,17 @@ impl Plan {
         })
     }
 
+    /// The root of the crate, or a module that only holds rooms.
+    fn is_parent(&self, module: &[String]) -> bool {
+        let inside = module.join("::") + "::";
+        module.is_empty() || self.floors.iter().flatten().any(|r| r.starts_with(&inside))
+    }
+
     /// What is wrong: files without a room, rooms without a file, arrows that do not go down.
     pub fn faults(&self, krate: &Crate) -> Vec<String> {
         let mut faults = Vec::new();
         for file in &krate.product {
-            if !file.module.is_empty() && self.room(&file.module).is_none() {
+            if self.room(&file.module).is_none() && !self.is_parent(&file.module) {
                 faults.push(format!("{}: belongs to no room", file.path.display()));
             }
         }

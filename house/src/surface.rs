@@ -70,7 +70,11 @@ pub fn idle_dependencies(crates: &[Crate]) -> Vec<String> {
     for krate in crates {
         let names = |files: &[File], name: &str, whole: bool| {
             files.iter().any(|file| {
-                let tokens = if whole { &file.source.whole } else { &file.source.product };
+                let tokens = if whole {
+                    &file.source.whole
+                } else {
+                    &file.source.product
+                };
                 tokens.iter().any(|token| token.word() == Some(name))
             })
         };
@@ -141,7 +145,11 @@ fn has_body(tokens: &[Token], mut at: usize) -> bool {
         if token.is(';') {
             return false;
         }
-        at = if token.is('(') || token.is('[') { closing(tokens, at) + 1 } else { at + 1 };
+        at = if token.is('(') || token.is('[') {
+            closing(tokens, at) + 1
+        } else {
+            at + 1
+        };
     }
     false
 }

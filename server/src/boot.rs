@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use cairn_engine::Engine;
-use cairn_engine::command::connection::{REDIS_VERSION, password_digest};
+use cairn_engine::commands::connection::{REDIS_VERSION, password_digest};
 use mio::Poll;
 
 use crate::config::{Config, Invocation, Start, table};

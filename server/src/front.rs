@@ -6,12 +6,12 @@
 use std::any::Any;
 
 use cairn_engine::base::effect::Feed;
+use cairn_engine::base::id::SessionId;
 use cairn_engine::base::time::Now;
-use cairn_engine::command::ctx::Durable;
-use cairn_engine::command::peer::{PeerAnswer, PeerCall};
-use cairn_engine::command::{Instance, Pause};
+use cairn_engine::call::ctx::Durable;
+use cairn_engine::call::peer::{PeerAnswer, PeerCall};
+use cairn_engine::call::{Instance, Pause};
 use cairn_engine::keyspace::Keyspace;
-use cairn_engine::session::SessionId;
 use cairn_format::resp::request::RequestParser;
 use mio::Registry;
 

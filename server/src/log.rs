@@ -22,8 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, Ordering::Relaxed};
 
 use crate::config::choice::LogLevel;
-use crate::host::Clock;
-use crate::host::{Journal, Level};
+use crate::host::{Clock, Journal, Level};
 use crate::os::clock::SystemClock;
 use crate::os::localtime::utc_offset;
 

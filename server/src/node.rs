@@ -15,11 +15,12 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use cairn_engine::Engine;
-use cairn_engine::command::args::ArgsBuf;
-use cairn_engine::command::blocking;
-use cairn_engine::command::reply::Reply;
+use cairn_engine::base::args::ArgsBuf;
+use cairn_engine::base::id::SessionId;
+use cairn_engine::call::blocking;
+use cairn_engine::call::reply::Reply;
 use cairn_engine::keyspace::Garbage;
-use cairn_engine::session::{Session, SessionId};
+use cairn_engine::session::Session;
 use mio::event::Event;
 use mio::{Events, Poll, Token};
 

@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-use cairn_engine::command::peer::{PeerAnswer, PeerCall, PeerFailure};
+use cairn_engine::call::peer::{PeerAnswer, PeerCall, PeerFailure};
 use cairn_format::resp::value::write_command;
 
 /// A connection that was not used for so long is closed, milliseconds (as in Redis).

@@ -10,9 +10,9 @@
 use std::ops::Range;
 
 use cairn_engine::Engine;
-use cairn_engine::command::args::{Args, ArgsBuf};
-use cairn_engine::command::reply::Reply;
-use cairn_engine::session::SessionId;
+use cairn_engine::base::args::{Args, ArgsBuf};
+use cairn_engine::base::id::SessionId;
+use cairn_engine::call::reply::Reply;
 use cairn_format::resp::request::{Limits, ProtocolError, Step};
 
 use crate::front::{Front, NOBODY};
@@ -76,11 +76,8 @@ pub fn run_input(engine: &mut Engine, front: &mut Front, batch: &mut Batch, slot
     }
     running::note_client(connection.id, connection.stream().fd());
     let mut input = std::mem::take(&mut connection.input);
-    let mut reply = Reply {
-        limit: connection.output.tail_max(limit),
-        buf: std::mem::take(connection.output.tail()),
-        ..Reply::default()
-    };
+    let limit = connection.output.tail_max(limit);
+    let mut reply = Reply::behind(std::mem::take(connection.output.tail()), limit);
     front.running_input = (input.len(), input.free());
     front.connections.mark_touched(slot);
     front.running = session;

@@ -194,6 +194,18 @@ pub fn double(out: &mut Vec<u8>, protocol: Protocol, number: f64) {
     }
 }
 
+/// A floating-point number whose digits the caller has chosen.
+pub fn double_text(out: &mut Vec<u8>, protocol: Protocol, digits: &[u8]) {
+    match protocol {
+        Protocol::Resp2 => bulk(out, digits),
+        Protocol::Resp3 => {
+            out.push(b',');
+            out.extend_from_slice(digits);
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+}
+
 /// A floating-point number as a string, in both protocols.
 pub fn bulk_double(out: &mut Vec<u8>, number: f64) {
     // The length comes before the text that decides it: write the text, the header behind it, and

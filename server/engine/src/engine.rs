@@ -1,14 +1,18 @@
 //! The engine: it owns the keyspace and the sessions, runs commands, and gets a slice of time in each turn.
 
+use crate::base::args::Args;
+use crate::base::id::{CommandId, SessionId};
 use crate::base::time::Now;
-use crate::command::ctx::{Gate, Instance, Shared, Stats};
-use crate::command::room::{self, Room};
-use crate::command::table::CommandTable;
-use crate::command::{Args, Command, Reply, blocking, dispatch, families};
+use crate::call::ctx::{Gate, Instance, Shared, Stats};
+use crate::call::interests::forget_interests;
+use crate::call::room::{self, Room};
+use crate::call::table::{CommandTable, Entry};
+use crate::call::{Command, Ctx, Reply, blocking, dispatch};
+use crate::families;
 use crate::keyspace::Keyspace;
 use crate::keyspace::expire::Cycle;
 use crate::pubsub::PubSub;
-use crate::session::{Session, SessionId, Sessions};
+use crate::session::Sessions;
 
 /// A data set with its clients. See the crate's map.
 #[derive(Debug)]
@@ -86,10 +90,10 @@ impl Engine {
 
     /// One reading of the clock ends a command and begins the next.
     #[inline]
-    fn clock_command(&mut self, last: Option<(&'static Command, u16)>, inst: &mut dyn Instance) {
+    fn clock_command(&mut self, last: Option<CommandId>, inst: &mut dyn Instance) {
         let now = inst.mono_us();
-        if let Some((_, number)) = last {
-            self.shared.stats.commands[number as usize].usec += now.saturating_sub(self.mono_us);
+        if let Some(command) = last {
+            self.shared.stats.commands[command.index()].usec += now.saturating_sub(self.mono_us);
         }
         self.mono_us = now;
         self.ks.now_ms = (self.turn.wall_us + now.saturating_sub(self.turn.mono_us) as i64) / 1000;
@@ -111,14 +115,15 @@ impl Engine {
         reply.protocol = session.protocol;
         session.active_ms = self.ks.now_ms;
         self.ks.no_touch = session.no_touch;
-        dispatch::dispatch(
-            &mut self.ks,
-            &mut self.shared,
-            &mut session,
-            args,
+        let mut cx = Ctx {
+            ks: &mut self.ks,
+            session: &mut session,
             reply,
+            shared: &mut self.shared,
             inst,
-        );
+            command: Entry::NONE,
+        };
+        dispatch::dispatch(&mut cx, args);
         self.ks.forget_hint();
         self.clock_command(session.last, inst);
         let goes_on = !session.closing && !session.blocked;
@@ -246,30 +251,5 @@ impl Engine {
             dispatch::apply(&mut self.ks, &mut self.shared, None, inst);
             blocking::serve(&mut self.ks, &mut self.shared, inst);
         }
-    }
-}
-
-/// Ends everything that reaches beyond the session itself. Also what RESET and DISCARD build on.
-pub fn forget_interests(ks: &mut Keyspace, pubsub: &mut PubSub, session: &mut Session) {
-    session.multi = None;
-    unwatch_all(ks, session);
-    if let Some(subscriptions) = session.subscriptions.take() {
-        for channel in &subscriptions.channels {
-            pubsub.channels.remove(channel, session.slot);
-        }
-        for pattern in &subscriptions.patterns {
-            pubsub.patterns.remove(pattern, session.slot);
-        }
-        for channel in &subscriptions.shard_channels {
-            pubsub.shard_channels.remove(channel, session.slot);
-        }
-    }
-}
-
-/// Forgets all watched keys of a session.
-pub fn unwatch_all(ks: &mut Keyspace, session: &mut Session) {
-    session.watch_touched = false;
-    for (db, key) in session.watched.drain(..) {
-        ks.unwatch(session.slot, db, &key);
     }
 }

@@ -2,26 +2,31 @@
 //!
 //! Nothing here reads a clock, draws randomness from the machine, opens a file or knows a socket. Time, seeds
 //! and bytes are handed in; what a command wants of the world comes out as effects or goes through the
-//! [`command::Instance`] that the server supplies.
+//! [`call::Instance`] that the server supplies.
 //!
 //! ```text
-//! engine.rs      owns the rooms: call(session, args) and tick(now, budget)
-//! command/       table, dispatch, replies, and a file per family
-//! session/ pubsub/ persist/
-//! keyspace/      databases, expiry, watched keys, what changed
-//! value/         what a key can hold, and its encodings
-//! structure/     record, table, keyed, ranked, btree: memory layouts (the only unsafe code)
-//! base/          time, random, effects, limits
+//! engine   replay        owns the rooms: call(session, args), timed work; a log run again
+//! families               the list of all commands
+//! commands               a file or folder per family
+//! call                   spec, table, dispatch, replies, blocking: the mechanism of a call
+//! session   persist      clients; save, load, rewrite, digest
+//! pubsub   keyspace      channels; databases, expiry, watched and awaited keys, what changed
+//! value                  what a key can hold, and its encodings
+//! structure              record, table, keyed, ranked, btree: memory layouts (the only unsafe code)
+//! base                   time, random, ids, arguments, errors, effects, limits
 //! ```
-//! Each floor looks only down.
+//! Each floor looks only down; `cairn-house` holds that.
 #![deny(unsafe_code)]
 
 pub mod base;
-pub mod command;
+pub mod call;
+pub mod commands;
 pub mod engine;
+pub mod families;
 pub mod keyspace;
 pub mod persist;
 pub mod pubsub;
+pub mod replay;
 pub mod session;
 pub mod structure;
 pub mod value;

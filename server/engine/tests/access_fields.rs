@@ -225,8 +225,8 @@ fn exec_does_not_fail_with_its_commands() {
     assert!(bench.line("EXEC").contains("-ERR value is not an integer"));
     let failed = |bench: &Bench, name: &str| {
         let table = &bench.engine.shared.table;
-        let at = table.find(name.as_bytes()).expect("it is there").1;
-        bench.engine.shared.stats.commands[at as usize].failed
+        let at = table.find(name.as_bytes()).expect("it is there").id;
+        bench.engine.shared.stats.commands[at.index()].failed
     };
     assert_eq!((failed(&bench, "exec"), failed(&bench, "incr")), (0, 1));
     bench.line("EXEC");

@@ -3,8 +3,9 @@
 mod support;
 
 use cairn_engine::Engine;
-use cairn_engine::command::blocking::unblock;
-use cairn_engine::session::{ReplyMode, SessionId};
+use cairn_engine::base::id::SessionId;
+use cairn_engine::call::blocking::unblock;
+use cairn_engine::session::ReplyMode;
 use support::Bench;
 
 /// Consumer `c` of group `g` waits for new entries of the stream `s`.
@@ -34,8 +35,8 @@ fn heard(bench: &mut Bench, session: SessionId) -> String {
 /// Calls and failures of a command, as INFO commandstats shows them.
 fn counted(bench: &Bench, name: &str) -> (u64, u64) {
     let shared = &bench.engine.shared;
-    let (_, number) = shared.table.find(name.as_bytes()).expect("a command");
-    let stats = &shared.stats.commands[usize::from(number)];
+    let command = shared.table.find(name.as_bytes()).expect("a command");
+    let stats = &shared.stats.commands[command.id.index()];
     (stats.calls, stats.failed)
 }
 

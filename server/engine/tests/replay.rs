@@ -4,7 +4,7 @@ mod support;
 
 use cairn_engine::Engine;
 use cairn_engine::base::time::Now;
-use cairn_engine::persist::replay::{Refused, Replay, Why};
+use cairn_engine::replay::{Refused, Replay, Why};
 use cairn_format::aof::reader::SliceReader;
 use cairn_format::resp::value::write_command;
 

@@ -3,7 +3,7 @@
 
 mod support;
 
-use cairn_engine::session::SessionId;
+use cairn_engine::base::id::SessionId;
 use cairn_format::resp::value::Value;
 use support::Bench;
 

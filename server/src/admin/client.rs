@@ -1,8 +1,9 @@
 //! CLIENT: the connection about itself, and others.
 
-use cairn_engine::command::connection::valid_name;
-use cairn_engine::command::error::{self, Error, Outcome};
-use cairn_engine::command::{Args, Command, Ctx, Flags, Group, blocking, help};
+use cairn_engine::base::args::Args;
+use cairn_engine::base::error::{self, Error, Outcome};
+use cairn_engine::call::{Command, Ctx, Flags, Group, blocking, help};
+use cairn_engine::commands::connection::valid_name;
 use cairn_engine::session::ReplyMode;
 use cairn_format::text::number::parse_i64;
 

@@ -1,7 +1,8 @@
 //! CLIENT KILL: by address, or by what several options say together.
 
-use cairn_engine::command::error::{self, Error, Outcome};
-use cairn_engine::command::{Args, Command, Ctx};
+use cairn_engine::base::args::Args;
+use cairn_engine::base::error::{self, Error, Outcome};
+use cairn_engine::call::{Command, Ctx};
 use cairn_format::text::number::parse_i64;
 
 use super::client::{ADMIN, SUB, close};

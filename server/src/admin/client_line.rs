@@ -1,8 +1,9 @@
 //! One client as CLIENT LIST shows it: a line of `name=value` in the order of Redis 7.2.
 
-use cairn_engine::command::error::Error;
-use cairn_engine::command::reply::Protocol;
-use cairn_engine::command::{Args, Ctx};
+use cairn_engine::base::args::Args;
+use cairn_engine::base::error::Error;
+use cairn_engine::call::reply::Protocol;
+use cairn_engine::call::{CommandTable, Ctx};
 use cairn_engine::session::Session;
 
 use super::front;
@@ -50,7 +51,7 @@ impl Line {
             if let Some(slot) = front.connection_slot(session.slot)
                 && let Some(connection) = front.connections.get(slot)
             {
-                lines.push(Line::of(session, connection, now_ms));
+                lines.push(Line::of(session, &cx.shared.table, connection, now_ms));
             }
         }
         lines.sort_by_key(|line| line.id);
@@ -63,8 +64,8 @@ impl Line {
         let slot = front.connection_slot(cx.session.slot);
         let now_ms = cx.ks.now_ms;
         let mut line = match slot.and_then(|slot| front.connections.get(slot)) {
-            Some(connection) => Line::of(cx.session, connection, now_ms),
-            None => Line::of_session(cx.session, now_ms),
+            Some(connection) => Line::of(cx.session, &cx.shared.table, connection, now_ms),
+            None => Line::of_session(cx.session, &cx.shared.table, now_ms),
         };
         line.is_self = true;
         (line.input, line.input_free) = front.running_input;
@@ -75,7 +76,7 @@ impl Line {
         line
     }
 
-    fn of(session: &Session, connection: &Connection, now_ms: i64) -> Line {
+    fn of(session: &Session, table: &CommandTable, connection: &Connection, now_ms: i64) -> Line {
         let stream = connection.stream();
         let mut line = Line {
             addr: stream.peer().to_string(),
@@ -85,7 +86,7 @@ impl Line {
             input_free: connection.input.free(),
             output: output_figures(connection),
             wants_to_write: connection.is_blocked(),
-            ..Line::of_session(session, now_ms)
+            ..Line::of_session(session, table, now_ms)
         };
         line.add_flag(
             'c',
@@ -101,7 +102,7 @@ impl Line {
         line
     }
 
-    fn of_session(session: &Session, now_ms: i64) -> Line {
+    fn of_session(session: &Session, table: &CommandTable, now_ms: i64) -> Line {
         let multi = session.multi.as_deref();
         let subscriptions = session.subscriptions.as_deref();
         let mut line = Line {
@@ -129,7 +130,9 @@ impl Line {
             args: 0,
             output: [0; 5],
             wants_to_write: false,
-            command: session.last.map_or("NULL", |(command, _)| command.name),
+            command: session
+                .last
+                .map_or("NULL", |last| table.entry(last).spec.name),
             protocol: if session.protocol == Protocol::Resp3 {
                 3
             } else {

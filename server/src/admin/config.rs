@@ -1,7 +1,8 @@
 //! CONFIG: values of the configuration, asked for, changed and written back.
 
-use cairn_engine::command::error::{Error, Outcome};
-use cairn_engine::command::{Args, Command, Ctx, Flags, Group, help};
+use cairn_engine::base::args::Args;
+use cairn_engine::base::error::{Error, Outcome};
+use cairn_engine::call::{Command, Ctx, Flags, Group, help};
 
 use super::effects::{self, Parts};
 use super::front;

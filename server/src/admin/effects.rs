@@ -2,8 +2,8 @@
 //! more with the old ones, so that each effect is written to go to whatever the configuration says now.
 
 use cairn_engine::base::limits::Limits;
-use cairn_engine::command::connection::password_digest;
-use cairn_engine::command::ctx::Gate;
+use cairn_engine::call::ctx::Gate;
+use cairn_engine::commands::connection::password_digest;
 use cairn_engine::keyspace::Keyspace;
 
 use super::limits_of;

@@ -1,7 +1,8 @@
 //! Saving on demand, and the end of the server.
 
-use cairn_engine::command::error::{self, Error, Outcome};
-use cairn_engine::command::{Args, Command, Ctx, Flags, Group};
+use cairn_engine::base::args::Args;
+use cairn_engine::base::error::{self, Error, Outcome};
+use cairn_engine::call::{Command, Ctx, Flags, Group};
 
 use super::front;
 use crate::config::ShutdownFlags;

@@ -1,7 +1,8 @@
 //! MEMORY: what keys and the process take.
 
-use cairn_engine::command::error::{self, Outcome};
-use cairn_engine::command::{Args, Command, Ctx, Flags, Group, KeySpec, help};
+use cairn_engine::base::args::Args;
+use cairn_engine::base::error::{self, Outcome};
+use cairn_engine::call::{Command, Ctx, Flags, Group, KeySpec, help};
 use cairn_engine::structure::record::PayloadRef;
 use cairn_engine::value::Object;
 

@@ -21,7 +21,7 @@ mod lifecycle;
 mod limits;
 mod memory;
 
-use cairn_engine::command::{Command, Instance};
+use cairn_engine::call::{Command, Instance};
 
 use crate::front::Front;
 

@@ -11,9 +11,10 @@ mod persistence;
 mod server;
 mod stats;
 
-use cairn_engine::command::ctx::Shared;
-use cairn_engine::command::error::Outcome;
-use cairn_engine::command::{Args, Command, Ctx, Flags, Group};
+use cairn_engine::base::args::Args;
+use cairn_engine::base::error::Outcome;
+use cairn_engine::call::ctx::Shared;
+use cairn_engine::call::{Command, Ctx, Flags, Group};
 use cairn_engine::keyspace::Keyspace;
 
 use crate::front::Front;

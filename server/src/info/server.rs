@@ -1,6 +1,6 @@
 //! INFO server, clients, cairn.
 
-use cairn_engine::command::connection::REDIS_VERSION;
+use cairn_engine::commands::connection::REDIS_VERSION;
 use cairn_engine::keyspace::lru_clock;
 
 use super::{Field, View, show, word};

@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cairn_engine::Engine;
-use cairn_engine::command::Instance;
+use cairn_engine::base::id::SessionId;
+use cairn_engine::call::Instance;
 use cairn_engine::persist::load::{LoadError, LoadReport, Loader};
-use cairn_engine::persist::replay::{Refused, Replay, Why};
 use cairn_engine::persist::words;
-use cairn_engine::session::SessionId;
+use cairn_engine::replay::{Refused, Replay, Why};
 use cairn_format::aof::reader::StreamReader;
 use cairn_format::aof::{Form, form};
 use cairn_format::error::Damage;

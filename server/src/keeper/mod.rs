@@ -18,10 +18,10 @@ pub(crate) use log::LogState;
 
 use std::path::PathBuf;
 
+use cairn_engine::base::error::Error;
 use cairn_engine::base::limits::EvictionRule;
 use cairn_engine::base::time::Now;
-use cairn_engine::command::ctx::{Durable, Gate};
-use cairn_engine::command::error::Error;
+use cairn_engine::call::ctx::{Durable, Gate};
 use cairn_engine::keyspace::Keyspace;
 use cairn_engine::persist::save::SaveOptions;
 use cairn_format::rdb::Dialect;
@@ -229,7 +229,7 @@ impl Front {
             aux: vec![
                 (
                     "redis-ver",
-                    cairn_engine::command::connection::REDIS_VERSION.to_owned(),
+                    cairn_engine::commands::connection::REDIS_VERSION.to_owned(),
                 ),
                 ("redis-bits", "64".to_owned()),
                 ("ctime", (now.wall_ms() / 1000).to_string()),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use cairn_engine::command::error::Error;
+use cairn_engine::base::error::Error;
 use cairn_engine::keyspace::Keyspace;
 use cairn_engine::persist::save::{SaveOptions, automatic_dialect, save};
 use cairn_format::rdb::Dialect;

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use cairn_format::resp::value::write_command;
 
-use crate::session::SessionId;
+use crate::base::id::SessionId;
 
 /// Commands in RESP, in order, each with the database it applies to. Buffers are kept between commands.
 #[derive(Default, Debug)]

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::field_expire::FieldIndex;
-use crate::session::SessionId;
-use crate::session::blocked::Queue;
+use crate::base::id::SessionId;
+use crate::keyspace::waiters::Queue;
 use crate::structure::keyed::Keyed;
 use crate::structure::record::Record;
 use crate::structure::table::Hasher;
@@ -27,6 +27,11 @@ pub struct Db {
 }
 
 impl Db {
+    /// How often a door to its values was passed (see [`Keyed::passed`]).
+    pub fn doors_passed(&self) -> Option<u64> {
+        self.keys.passed()
+    }
+
     pub(crate) fn new(hasher: Hasher) -> Db {
         Db {
             keys: Keyed::new(hasher),

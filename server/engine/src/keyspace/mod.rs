@@ -10,12 +10,14 @@
 
 pub mod access;
 pub mod change;
+pub mod copied;
 pub mod db;
 pub mod evict;
 pub mod expire;
 mod field_expire;
 pub mod garbage;
 pub mod relocate;
+pub mod waiters;
 pub mod weigh;
 
 use std::collections::HashMap;
@@ -25,13 +27,13 @@ pub use access::lru_clock;
 pub use change::Change;
 pub use db::Db;
 pub use garbage::{Garbage, Ledger};
+use waiters::{Queue, Waiter};
 
 use crate::base::effect::{Effects, Event, EventClass};
+use crate::base::error::{Error, WRONG_TYPE};
+use crate::base::id::SessionId;
 use crate::base::limits::Limits;
 use crate::base::random::Random;
-use crate::command::error::{Error, WRONG_TYPE};
-use crate::session::SessionId;
-use crate::session::blocked::{Queue, Waiter};
 use crate::structure::keyed::Keyed;
 use crate::structure::record::{Record, Tag};
 use crate::structure::table::{Hasher, Slot};

@@ -2,7 +2,6 @@
 
 pub mod digest;
 pub mod load;
-pub mod replay;
 pub mod rewrite;
 pub mod save;
 mod stream;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use cairn_format::text::glob::glob_match;
 
-use crate::session::SessionId;
+use crate::base::id::SessionId;
 
 /// Listeners of one kind of channel. A session appears once per channel.
 #[derive(Debug, Default)]

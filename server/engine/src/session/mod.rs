@@ -11,13 +11,8 @@ use std::collections::HashSet;
 
 use cairn_format::resp::reply::Protocol;
 
-use crate::command::spec::Command;
+use crate::base::id::{CommandId, SessionId};
 pub use transaction::Multi;
-
-/// Address of a session in the slab. Ids of closed sessions are reused, so the server removes a session before
-/// it forgets the id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SessionId(pub u32);
 
 /// Which replies a client wants (CLIENT REPLY).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,8 +84,8 @@ pub struct Session {
     pub no_evict: bool,
     /// CLIENT NO-TOUCH.
     pub no_touch: bool,
-    /// The command last run, with its place in the table.
-    pub last: Option<(&'static Command, u16)>,
+    /// The command last run.
+    pub last: Option<CommandId>,
     /// How the client spelled it, if it has no subcommands: clients repeat themselves, and equal bytes need no look-up.
     pub last_name: Vec<u8>,
     /// Connection time, wall milliseconds.

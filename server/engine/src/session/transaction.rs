@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
-use crate::command::args::Args;
-use crate::command::spec::Command;
+use crate::base::args::Args;
+use crate::base::id::CommandId;
 
 /// One queued command: its own copy of bytes and ranges.
 #[derive(Debug)]
 pub struct Queued {
-    /// What to run, with its place in the table.
-    pub command: (&'static Command, u16),
+    /// What to run.
+    pub command: CommandId,
     bytes: Box<[u8]>,
     ranges: Box<[Range<u32>]>,
     canonical: bool,
@@ -17,7 +17,7 @@ pub struct Queued {
 
 impl Queued {
     /// Copies a command out of the connection's buffer.
-    pub fn new(command: (&'static Command, u16), args: &Args) -> Queued {
+    pub fn new(command: CommandId, args: &Args) -> Queued {
         let (bytes, ranges) = args.to_owned_block();
         Queued {
             command,

@@ -3,7 +3,8 @@
 //! A record with an expiry carries the mark in its handle, and the table counts and finds marked entries by itself (see
 //! [`super::table`]). So there is one pointer to each record and no second index to keep in step. Every change that can
 //! move a record goes through `Keyed::change`, which is [`Table::update`]: the slot's handle is the record's owner, and
-//! it is changed in place.
+//! it is changed in place. `change`, `open`, `enter`, `remove` and `clear` are all the doors there are; only the access clock is
+//! written without one.
 
 use super::record::{Payload, PayloadMut, Record, Tag};
 use super::table::{Hasher, Iter, Slot, Table};
@@ -44,6 +45,36 @@ impl<O> Garbage<O> {
 #[derive(Debug)]
 pub struct Keyed<O> {
     table: Table<Record<O>>,
+    passed: Passed,
+}
+
+/// Counts changes where assertions are on, and is nothing elsewhere.
+#[derive(Clone, Copy, Debug)]
+struct Passed {
+    #[cfg(debug_assertions)]
+    times: u64,
+}
+
+impl Passed {
+    const NONE: Passed = Passed {
+        #[cfg(debug_assertions)]
+        times: 0,
+    };
+
+    #[inline]
+    fn one(&mut self) {
+        #[cfg(debug_assertions)]
+        {
+            self.times += 1;
+        }
+    }
+
+    fn count(self) -> Option<u64> {
+        #[cfg(debug_assertions)]
+        return Some(self.times);
+        #[cfg(not(debug_assertions))]
+        None
+    }
 }
 
 impl<O> Keyed<O> {
@@ -51,6 +82,7 @@ impl<O> Keyed<O> {
     pub const fn new(hasher: Hasher) -> Keyed<O> {
         Keyed {
             table: Table::new(hasher),
+            passed: Passed::NONE,
         }
     }
 
@@ -128,19 +160,45 @@ impl<O> Keyed<O> {
         payload: Payload<'_, O>,
         expire: Option<i64>,
     ) -> Slot {
-        self.table
-            .insert(hash, Record::new(key, tag, payload, expire))
+        self.enter(hash, Record::new(key, tag, payload, expire))
     }
 
     /// Adds a whole record (RENAME, MOVE) whose key does not exist yet.
     pub fn insert_record(&mut self, hash: u64, record: Record<O>) -> Slot {
+        self.enter(hash, record)
+    }
+
+    /// The door for whatever may move a record. It must keep the record's key.
+    #[inline]
+    fn change<R>(&mut self, slot: Slot, change: impl FnOnce(&mut Record<O>) -> R) -> R {
+        self.about_to_change(slot);
+        self.table.update(slot, change)
+    }
+
+    /// The door for what changes a record where it lies and leaves its key and expiry alone.
+    #[inline]
+    fn open(&mut self, slot: Slot) -> &mut Record<O> {
+        self.about_to_change(slot);
+        self.table.get_mut(slot)
+    }
+
+    /// Stands before every change of a record that is there, its removal included: what keeps a picture of the data set while it
+    /// changes hooks in here. Records that are new come through [`Self::enter`], and all leave at once through [`Self::clear`].
+    #[inline]
+    fn about_to_change(&mut self, _slot: Slot) {
+        self.passed.one();
+    }
+
+    /// The door for records that are new.
+    #[inline]
+    fn enter(&mut self, hash: u64, record: Record<O>) -> Slot {
+        self.passed.one();
         self.table.insert(hash, record)
     }
 
-    /// The one door for whatever may move a record. It must keep the record's key.
-    #[inline]
-    fn change<R>(&mut self, slot: Slot, change: impl FnOnce(&mut Record<O>) -> R) -> R {
-        self.table.update(slot, change)
+    /// How often a door was passed; none where assertions are off. A test sees with it that nothing goes round them.
+    pub fn passed(&self) -> Option<u64> {
+        self.passed.count()
     }
 
     /// Replaces tag and value, keeps expiry, access clock and flags. Answers the slot and the old object, if it was one.
@@ -177,19 +235,19 @@ impl<O> Keyed<O> {
     /// The value, to change where it lies.
     #[inline]
     pub fn payload_mut(&mut self, slot: Slot) -> PayloadMut<'_, O> {
-        self.table.get_mut(slot).payload_mut()
+        self.open(slot).payload_mut()
     }
 
     /// Overwrites an integer where it lies; false, and nothing done, if the value is none or needs more bytes.
     #[inline]
     pub fn set_int(&mut self, slot: Slot, i: i64) -> bool {
-        self.table.get_mut(slot).set_int(i)
+        self.open(slot).set_int(i)
     }
 
     /// Names another type or encoding for the same value.
     #[inline]
     pub fn set_tag(&mut self, slot: Slot, tag: Tag) {
-        self.table.get(slot).set_tag(tag);
+        self.open(slot).set_tag(tag);
     }
 
     /// Gives the key an expiry (milliseconds since 1970) or takes it away.
@@ -202,6 +260,7 @@ impl<O> Keyed<O> {
     /// Takes a key out. Slots from before are out of date.
     #[inline]
     pub fn remove(&mut self, slot: Slot) -> Removed<O> {
+        self.about_to_change(slot);
         self.table.remove(slot)
     }
 
@@ -252,6 +311,7 @@ impl<O> Keyed<O> {
 
     /// Empties the database; the keys are handed out to be dropped elsewhere.
     pub fn clear(&mut self) -> Garbage<O> {
+        self.passed.one();
         let hasher = self.table.hasher();
         Garbage {
             table: std::mem::replace(&mut self.table, Table::new(hasher)),

@@ -13,7 +13,6 @@
 //! | stream |                               | `Object::Stream`                      |
 
 pub mod bits;
-pub mod copy;
 pub mod elements;
 pub mod geohash;
 pub mod hash;

@@ -9,12 +9,12 @@ use std::any::Any;
 use std::collections::BTreeMap;
 
 use cairn_engine::Engine;
+use cairn_engine::base::args::ArgsBuf;
 use cairn_engine::base::effect::Feed;
+use cairn_engine::base::id::SessionId;
 use cairn_engine::base::time::Now;
-use cairn_engine::command::args::ArgsBuf;
-use cairn_engine::command::reply::{Protocol, Reply};
-use cairn_engine::command::{Command, Instance, Pause};
-use cairn_engine::session::SessionId;
+use cairn_engine::call::reply::{Protocol, Reply};
+use cairn_engine::call::{Command, Instance, Pause};
 use cairn_format::resp::value::Value;
 
 /// What an engine sees of the world, and what it did to it.

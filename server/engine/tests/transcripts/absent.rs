@@ -137,7 +137,7 @@ fn has(stage: &Stage, words: &[Vec<u8>]) -> bool {
         return false;
     };
     match words.get(1) {
-        Some(sub) if !found.0.subcommands.is_empty() && known_sub(words) => {
+        Some(sub) if !found.spec.subcommands.is_empty() && known_sub(words) => {
             table.find_sub(found, sub).is_some()
         }
         _ => true,

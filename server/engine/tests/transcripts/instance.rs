@@ -1,10 +1,11 @@
 //! The commands of a server that sessions need to be replayed: CONFIG SET and GET of the engine's limits, and those of
 //! DEBUG that look at the data set.
 
+use cairn_engine::base::args::Args;
 use cairn_engine::base::effect::EventClass;
+use cairn_engine::base::error::{Error, Outcome};
 use cairn_engine::base::limits::Limits;
-use cairn_engine::command::error::{Error, Outcome};
-use cairn_engine::command::{Args, Command, Ctx, Flags, Group};
+use cairn_engine::call::{Command, Ctx, Flags, Group};
 use cairn_engine::persist::digest;
 use cairn_engine::persist::load::Loader;
 use cairn_engine::persist::save::{SaveOptions, save};

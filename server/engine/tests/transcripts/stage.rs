@@ -4,12 +4,12 @@ use std::any::Any;
 use std::collections::BTreeMap;
 
 use cairn_engine::Engine;
+use cairn_engine::base::args::{Args, ArgsBuf};
 use cairn_engine::base::effect::Feed;
+use cairn_engine::base::id::SessionId;
 use cairn_engine::base::time::Now;
-use cairn_engine::command::args::{Args, ArgsBuf};
-use cairn_engine::command::peer::{PeerAnswer, PeerCall, PeerFailure};
-use cairn_engine::command::{Instance, Pause, Reply};
-use cairn_engine::session::SessionId;
+use cairn_engine::call::peer::{PeerAnswer, PeerCall, PeerFailure};
+use cairn_engine::call::{Instance, Pause, Reply};
 use cairn_format::resp::request::{Limits, RequestParser, Step};
 use cairn_format::resp::value::{Value, write_command};
 

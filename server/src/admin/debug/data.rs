@@ -1,8 +1,9 @@
 //! DEBUG of the data set: digests, one key in detail, many keys at once, switches that shape values.
 
+use cairn_engine::base::args::Args;
+use cairn_engine::base::error::{self, Error, Outcome};
 use cairn_engine::base::limits::TestLimits;
-use cairn_engine::command::error::{self, Error, Outcome};
-use cairn_engine::command::{Args, Ctx};
+use cairn_engine::call::Ctx;
 use cairn_engine::keyspace::lru_clock;
 use cairn_engine::persist::digest;
 use cairn_engine::persist::save::{automatic_dialect, write_record};

@@ -20,8 +20,9 @@ mod protocol;
 mod reload;
 mod structure;
 
-use cairn_engine::command::error::{Error, Outcome, lossless};
-use cairn_engine::command::{Args, Command, Ctx, Flags, Group, help as help_reply};
+use cairn_engine::base::args::Args;
+use cairn_engine::base::error::{Error, Outcome, lossless};
+use cairn_engine::call::{Command, Ctx, Flags, Group, help as help_reply};
 
 use super::config::{is_local, rewrite};
 use super::front;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use cairn_engine::command::error::{self, Error, Outcome};
-use cairn_engine::command::{Args, Ctx};
+use cairn_engine::base::args::Args;
+use cairn_engine::base::error::{self, Error, Outcome};
+use cairn_engine::call::Ctx;
 use cairn_format::text::number::parse_f64;
 
 use super::{ok, switch};

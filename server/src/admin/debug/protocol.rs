@@ -1,8 +1,9 @@
 //! DEBUG PROTOCOL: one reply of each type, for clients to try their parsers on.
 
-use cairn_engine::command::error::{Error, Outcome};
-use cairn_engine::command::reply::Protocol;
-use cairn_engine::command::{Args, Ctx};
+use cairn_engine::base::args::Args;
+use cairn_engine::base::error::{Error, Outcome};
+use cairn_engine::call::Ctx;
+use cairn_engine::call::reply::Protocol;
 
 #[expect(clippy::approx_constant, reason = "the very digits that Redis sends")]
 pub(super) fn protocol(cx: &mut Ctx, args: &Args) -> Outcome {
@@ -30,7 +31,7 @@ pub(super) fn protocol(cx: &mut Ctx, args: &Args) -> Outcome {
         }
         b"attrib" => {
             if new {
-                reply.raw(b"|1\r\n");
+                reply.attribute(1);
                 reply.bulk(b"key-popularity");
                 reply.array(2);
                 reply.bulk(b"key:123");

@@ -2,8 +2,9 @@
 
 use std::io::BufReader;
 
-use cairn_engine::command::error::{Error, Outcome};
-use cairn_engine::command::{Args, Ctx};
+use cairn_engine::base::args::Args;
+use cairn_engine::base::error::{Error, Outcome};
+use cairn_engine::call::Ctx;
 use cairn_engine::keyspace::Keyspace;
 use cairn_engine::persist::load::{LoadError, Loader};
 use cairn_engine::persist::words;

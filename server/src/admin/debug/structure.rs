@@ -5,8 +5,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use cairn_engine::command::error::{self, Error, Outcome};
-use cairn_engine::command::{Args, Ctx};
+use cairn_engine::base::args::Args;
+use cairn_engine::base::error::{self, Error, Outcome};
+use cairn_engine::call::Ctx;
 use cairn_engine::value::list::NodeRef;
 use cairn_engine::value::{Encoding, ValueRef};
 use cairn_format::encoding::listpack::Listpack;

@@ -38,7 +38,7 @@ impl<E: Entry> Table<E> {
     pub fn iter(&self) -> Iter<'_, E> {
         Iter {
             table: self,
-            next: Slot::new(0, 0),
+            next: self.slot(0, 0),
             left: self.len(),
         }
     }
@@ -100,10 +100,8 @@ impl<'t, E: Entry> Iterator for Iter<'t, E> {
                     return Some(entry);
                 }
                 None => {
-                    self.next = Slot {
-                        bucket: self.next.bucket + 1,
-                        index: 0,
-                    }
+                    self.next.bucket += 1;
+                    self.next.index = 0;
                 }
             }
         }

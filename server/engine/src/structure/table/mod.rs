@@ -23,7 +23,8 @@
 //! - no two entries have the same key (the caller's promise; breaking it only hides one of them).
 //!
 //! A [`Slot`] is a bucket number and an index, checked at each use: one that is out of date gives another entry or a panic,
-//! never a wild pointer.
+//! never a wild pointer. Where assertions are on, a slot also carries the generation of the table in which it was made, and one
+//! that is out of date always panics.
 #![allow(unsafe_code)]
 
 mod chain;
@@ -192,19 +193,32 @@ impl<E: Entry> Ref<E> {
     }
 }
 
-/// Where an entry is, until the next change of the table.
+/// Where an entry is, until the next insertion, removal or resize of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot {
     bucket: u32,
     index: u32,
+    generation: Generation,
 }
 
-impl Slot {
+/// Counts what puts slots out of date; nothing at all where assertions are off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Generation {
+    #[cfg(debug_assertions)]
+    number: u32,
+}
+
+impl Generation {
+    const FIRST: Generation = Generation {
+        #[cfg(debug_assertions)]
+        number: 0,
+    };
+
     #[inline]
-    fn new(bucket: usize, index: usize) -> Slot {
-        Slot {
-            bucket: bucket as u32,
-            index: index as u32,
+    fn advance(&mut self) {
+        #[cfg(debug_assertions)]
+        {
+            self.number = self.number.wrapping_add(1);
         }
     }
 }
@@ -255,6 +269,7 @@ pub struct Table<E: Entry> {
     longest_lately: usize,
     resize_allowed: bool,
     hasher: Hasher,
+    generation: Generation,
     owns: PhantomData<E>,
 }
 
@@ -275,8 +290,25 @@ impl<E: Entry> Table<E> {
             longest_lately: 0,
             resize_allowed: true,
             hasher,
+            generation: Generation::FIRST,
             owns: PhantomData,
         }
+    }
+
+    #[inline]
+    fn slot(&self, bucket: usize, index: usize) -> Slot {
+        Slot {
+            bucket: bucket as u32,
+            index: index as u32,
+            generation: self.generation,
+        }
+    }
+
+    /// The chain in which a slot stands.
+    #[inline]
+    fn block_of(&self, slot: Slot) -> Block {
+        debug_assert_eq!(slot.generation, self.generation, "a slot of another time");
+        self.block(slot.bucket as usize)
     }
 
     /// Number of entries.
@@ -353,7 +385,7 @@ impl<E: Entry> Table<E> {
             let is = |word: NonNull<NonNull<u8>>| word.cast::<E>().as_ref().key_is(key);
             let (index, word) =
                 chain::find(self.segments.block(bucket), Self::fingerprint(hash), is)?;
-            Some((Slot::new(bucket, index), word.cast::<E>().as_ref()))
+            Some((self.slot(bucket, index), word.cast::<E>().as_ref()))
         }
     }
 
@@ -368,7 +400,7 @@ impl<E: Entry> Table<E> {
             let is = |word: NonNull<NonNull<u8>>| is(word.cast::<E>().as_ref());
             chain::find(self.segments.block(bucket), Self::fingerprint(hash), is)?
         };
-        Some(Slot::new(bucket, index))
+        Some(self.slot(bucket, index))
     }
 
     /// The entry in a slot.
@@ -376,7 +408,7 @@ impl<E: Entry> Table<E> {
     pub fn get(&self, slot: Slot) -> &E {
         // SAFETY: a bucket below N is live; the word of a located index holds a handle of `E`.
         unsafe {
-            let word = chain::word(self.block(slot.bucket as usize), slot.index as usize);
+            let word = chain::word(self.block_of(slot), slot.index as usize);
             word.expect("a slot of another time").cast::<E>().as_ref()
         }
     }
@@ -418,15 +450,16 @@ impl<E: Entry> Table<E> {
         };
         self.len += 1;
         self.count_mark(bucket, place.entry, 1);
+        self.generation.advance();
         let index = self.push(bucket, place);
-        Slot::new(bucket, index)
+        self.slot(bucket, index)
     }
 
     /// Takes an entry out. Slots from before are out of date.
     #[inline]
     pub fn remove(&mut self, slot: Slot) -> E {
         let bucket = slot.bucket as usize;
-        let block = self.block(bucket);
+        let block = self.block_of(slot);
         // SAFETY: a bucket below N is live; what it gives back is a handle of `E` that the table no longer holds.
         let entry = unsafe {
             let place = chain::remove(block, slot.index as usize, &mut self.spill)
@@ -438,6 +471,7 @@ impl<E: Entry> Table<E> {
             E::from_raw(place.entry)
         };
         self.len -= 1;
+        self.generation.advance();
         self.shrink_steps(STEPS);
         entry
     }
@@ -446,7 +480,7 @@ impl<E: Entry> Table<E> {
     /// stay valid. This is the only way by which an entry of the table moves.
     #[inline]
     pub fn update<R>(&mut self, slot: Slot, change: impl FnOnce(&mut E) -> R) -> R {
-        let block = self.block(slot.bucket as usize);
+        let block = self.block_of(slot);
         // SAFETY: as in `get`; the table is borrowed exclusively, so nobody else has a reference to this handle.
         let (before, result, after) = unsafe {
             let word = chain::word(block, slot.index as usize).expect("a slot of another time");
@@ -469,7 +503,7 @@ impl<E: Entry> Table<E> {
     pub fn get_mut(&mut self, slot: Slot) -> &mut E {
         // SAFETY: as in `get`; the table is borrowed exclusively.
         unsafe {
-            let word = chain::word(self.block(slot.bucket as usize), slot.index as usize);
+            let word = chain::word(self.block_of(slot), slot.index as usize);
             word.expect("a slot of another time").cast::<E>().as_mut()
         }
     }
@@ -537,6 +571,7 @@ impl<E: Entry> Table<E> {
     #[cold]
     fn split(&mut self) {
         let new = self.buckets;
+        self.generation.advance();
         self.segments.extend_to(new + 1);
         self.buckets = new + 1;
         if new == 0 {
@@ -577,6 +612,7 @@ impl<E: Entry> Table<E> {
     #[cold]
     fn merge(&mut self) {
         let last = self.buckets - 1;
+        self.generation.advance();
         if last == self.mask {
             self.mask >>= 1;
             self.longest_lately = self.longest;

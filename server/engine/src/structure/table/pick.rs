@@ -27,7 +27,7 @@ impl<E: Entry> Table<E> {
             let bucket = random.index(self.buckets);
             let index = random.index(self.longest.max(1));
             if index < self.chain_len(bucket) {
-                return Some(Slot::new(bucket, index));
+                return Some(self.slot(bucket, index));
             }
         }
         self.nth_from(random.index(self.buckets))
@@ -113,7 +113,7 @@ impl<E: Entry> Table<E> {
 
     fn slot_is_marked(&self, slot: Slot) -> bool {
         // SAFETY: `block` checks that the bucket is below N.
-        let place = unsafe { chain::get(self.block(slot.bucket as usize), slot.index as usize) };
+        let place = unsafe { chain::get(self.block_of(slot), slot.index as usize) };
         place.is_some_and(|place| is_marked(place.entry))
     }
 
@@ -126,7 +126,7 @@ impl<E: Entry> Table<E> {
         for i in 0..n.min(around) {
             let index = (start + i) % around;
             if index < len {
-                found(Slot::new(bucket, index));
+                found(self.slot(bucket, index));
             }
         }
     }
@@ -137,7 +137,7 @@ impl<E: Entry> Table<E> {
         around
             .into_iter()
             .find(|&b| self.chain_len(b) > 0)
-            .map(|b| Slot::new(b, 0))
+            .map(|b| self.slot(b, 0))
     }
 
     /// The marked entry of this number, in some order.
@@ -149,7 +149,7 @@ impl<E: Entry> Table<E> {
                 continue;
             }
             for index in 0..self.chain_len(bucket) {
-                let slot = Slot::new(bucket, index);
+                let slot = self.slot(bucket, index);
                 if self.slot_is_marked(slot) {
                     if nth == 0 {
                         return Some(slot);

@@ -1,0 +1,18 @@
+//! Names of things that several rooms hand around without knowing them.
+
+/// Address of a session in the slab. Ids of closed sessions are reused, so the server removes a session before
+/// it forgets the id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(pub u32);
+
+/// Number of a command in the table of this server, which never changes while it runs. Subcommands have numbers of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommandId(pub u16);
+
+impl CommandId {
+    /// As an index into tables with a place per command.
+    #[inline]
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}

@@ -1,0 +1,338 @@
+//! Waiting: how a command blocks, what wakes it, how it ends; and the words of its timeout.
+
+use std::collections::{BTreeSet, HashSet};
+
+use super::ctx::{Ctx, Durable, Instance, Shared};
+use super::dispatch;
+use super::reply::Reply;
+use crate::base::args::Args;
+use crate::base::error::{Error, Outcome};
+use crate::base::id::SessionId;
+use crate::keyspace::Keyspace;
+use crate::keyspace::waiters::Waiter;
+use crate::session::Session;
+use crate::session::blocked::{Blocked, LogWait};
+use crate::session::transaction::Queued;
+use crate::value::Kind;
+use cairn_format::text::number::{parse_f64, parse_i64};
+
+/// What a command waits for.
+pub struct Wait {
+    /// Wall milliseconds at which it gives up; none: never.
+    pub deadline_ms: Option<i64>,
+    /// Type of the keys it wants.
+    pub kind: Kind,
+    /// It also wants to know when a key goes or changes its type.
+    pub on_missing: bool,
+}
+
+impl Ctx<'_> {
+    /// Whether this command may wait: not inside EXEC or a script, and not in a replay.
+    pub fn may_block(&self) -> bool {
+        !self.session.deny_blocking && !self.session.replay
+    }
+
+    /// Waits for one of the keys; the command is run again when one has changed. Nothing is to be replied then.
+    pub fn block<'k>(
+        &mut self,
+        args: &Args,
+        keys: impl Iterator<Item = &'k [u8]>,
+        wait: Wait,
+    ) -> Outcome {
+        self.session.blocked = true;
+        if self.session.running_again {
+            // It was run again and finds nothing: it keeps its place and its deadline.
+            return Ok(());
+        }
+        let waiter = Waiter {
+            session: self.session.slot,
+            kind: wait.kind,
+            on_missing: wait.on_missing,
+        };
+        let (mut seen, mut names) = (HashSet::new(), Vec::new());
+        for key in keys {
+            if seen.insert(key) {
+                self.ks.wait_for(key, waiter);
+                names.push(key.into());
+            }
+        }
+        if let Some(at) = wait.deadline_ms {
+            self.shared.deadlines.insert((at, self.session.slot));
+        }
+        self.session.waiting = Some(Box::new(Blocked {
+            command: Queued::new(self.command.id, args),
+            db: self.ks.selected(),
+            keys: names,
+            kind: wait.kind,
+            on_missing: wait.on_missing,
+            deadline_ms: wait.deadline_ms,
+            log: None,
+        }));
+        Ok(())
+    }
+
+    /// Waits for the log, see [`serve_log_waiters`]. Nothing is to be replied then.
+    pub fn wait_for_log(&mut self, args: &Args, wait: LogWait, deadline_ms: Option<i64>) {
+        self.session.blocked = true;
+        self.shared.log_waiters.push(self.session.slot);
+        if let Some(at) = deadline_ms {
+            self.shared.deadlines.insert((at, self.session.slot));
+        }
+        self.session.waiting = Some(Box::new(Blocked {
+            command: Queued::new(self.command.id, args),
+            db: self.ks.selected(),
+            keys: Vec::new(),
+            kind: Kind::String,
+            on_missing: false,
+            deadline_ms,
+            log: Some(wait),
+        }));
+    }
+}
+
+/// The answer of WAITAOF: whether this server's log is on the disk, and how many replicas say so of theirs. There are
+/// no replicas yet.
+pub fn reply_log(reply: &mut Reply, durable: Durable, mark: u64) {
+    reply.array(2);
+    reply.int(i64::from(durable.covers(mark)));
+    reply.int(0);
+}
+
+/// WAITAOF asks for the local log and there is none, or there is none any more.
+pub const LOG_IS_OFF: Error =
+    Error::new("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.");
+
+/// Answers those who wait for the log and whose changes are on the disk, or will never be.
+pub fn serve_log_waiters(ks: &mut Keyspace, shared: &mut Shared, inst: &mut dyn Instance) {
+    if shared.log_waiters.is_empty() {
+        return;
+    }
+    let durable = inst.log_durable();
+    for slot in std::mem::take(&mut shared.log_waiters) {
+        let session = shared.sessions.get(slot);
+        let Some(wait) = session.and_then(|s| s.waiting.as_ref()?.log) else {
+            continue;
+        };
+        if wait.local && durable == Durable::NoLog {
+            release(ks, shared, slot, inst, |_, _, _| Err(LOG_IS_OFF));
+        } else if wait.replicas == 0 && (!wait.local || durable.covers(wait.mark)) {
+            release(ks, shared, slot, inst, |reply, _, _| {
+                reply_log(reply, durable, wait.mark);
+                Ok(())
+            });
+        } else {
+            shared.log_waiters.push(slot);
+        }
+    }
+}
+
+/// The deadline that a timeout in seconds names, rounded up to milliseconds; 0 waits for ever, and so does, as in Redis,
+/// what is less than a millisecond below it.
+pub fn deadline_seconds(text: &[u8], now_ms: i64) -> Result<Option<i64>, Error> {
+    let seconds =
+        parse_f64(text).ok_or(Error::new("ERR timeout is not a float or out of range"))?;
+    let ms = (seconds * 1000.0).ceil();
+    if ms >= i64::MAX as f64 {
+        return Err(OUT_OF_RANGE);
+    }
+    deadline(ms as i64, now_ms)
+}
+
+/// The deadline that a timeout in milliseconds names; 0 waits for ever.
+pub fn deadline_ms(text: &[u8], now_ms: i64) -> Result<Option<i64>, Error> {
+    let ms = parse_i64(text).ok_or(Error::new("ERR timeout is not an integer or out of range"))?;
+    deadline(ms, now_ms)
+}
+
+const OUT_OF_RANGE: Error = Error::new("ERR timeout is out of range");
+
+fn deadline(ms: i64, now_ms: i64) -> Result<Option<i64>, Error> {
+    if ms < 0 {
+        return Err(Error::new("ERR timeout is negative"));
+    }
+    if ms == 0 {
+        return Ok(None);
+    }
+    ms.checked_add(now_ms).map(Some).ok_or(OUT_OF_RANGE)
+}
+
+/// Serves those who wait for keys that have changed, in their order, until nothing more comes of it.
+pub fn serve(ks: &mut Keyspace, shared: &mut Shared, inst: &mut dyn Instance) {
+    let selected = ks.selected();
+    let mut at = 0;
+    while at < ks.fx.ready.len() {
+        let (db, key) = std::mem::take(&mut ks.fx.ready[at]);
+        at += 1;
+        serve_key(ks, shared, db, &key, inst);
+    }
+    ks.fx.ready.clear();
+    ks.select(selected);
+}
+
+/// Gives each of those who wait for a key now one chance.
+fn serve_key(
+    ks: &mut Keyspace,
+    shared: &mut Shared,
+    db: usize,
+    key: &[u8],
+    inst: &mut dyn Instance,
+) {
+    ks.select(db);
+    let Some(queue) = ks.waiters(key) else {
+        return;
+    };
+    queue.unnote();
+    let (mut place, mut chances) = (0, queue.len());
+    while chances > 0 {
+        chances -= 1;
+        ks.select(db);
+        let found = ks.find(key).map(|slot| ks.kind(slot));
+        let Some(queue) = ks.waiters(key) else {
+            return;
+        };
+        let Some(waiter) = queue.get(place) else {
+            return;
+        };
+        if found.is_none() && !queue.wants_missing() {
+            return;
+        }
+        if found == Some(waiter.kind) || waiter.on_missing {
+            run_again(ks, shared, waiter.session, inst);
+            ks.select(db);
+        }
+        let next = ks.waiters(key).and_then(|queue| queue.get(place));
+        // Who was served has left the queue, and the next one stands in the same place.
+        place += usize::from(next.is_some_and(|next| next.session == waiter.session));
+    }
+}
+
+fn run_again(ks: &mut Keyspace, shared: &mut Shared, slot: SessionId, inst: &mut dyn Instance) {
+    let Some(mut session) = shared.sessions.take(slot) else {
+        return;
+    };
+    let Some(waiting) = session.waiting.take() else {
+        return shared.sessions.put_back(session);
+    };
+    let (db, command) = (waiting.db, shared.table.entry(waiting.command.command));
+    let mut reply = Reply::to(session.protocol);
+    // A handler that blocks again only says so; what it waits for stays as it is.
+    session.blocked = false;
+    session.running_again = true;
+    ks.select(db);
+    let mut cx = Ctx {
+        ks,
+        session: &mut session,
+        reply: &mut reply,
+        shared,
+        inst,
+        command,
+    };
+    dispatch::run(&mut cx, &waiting.command.args());
+    session.running_again = false;
+    // Whom this wakes in turn is served by the caller's loop.
+    dispatch::apply(ks, shared, Some(&mut session), inst);
+    if session.blocked {
+        session.waiting = Some(waiting);
+    } else {
+        leave_queues(ks, &mut shared.deadlines, slot, &waiting);
+        answer(&mut session, reply, inst);
+    }
+    shared.sessions.put_back(session);
+}
+
+/// Answers a wait that is over, unless the client wants no replies.
+fn answer(session: &mut Session, mut reply: Reply, inst: &mut dyn Instance) {
+    dispatch::hush(session, &mut reply, 0);
+    inst.deliver_reply(session.slot, reply);
+    inst.resume(session.slot);
+}
+
+/// Takes a session out of the queues it stands in.
+fn leave_queues(
+    ks: &mut Keyspace,
+    deadlines: &mut BTreeSet<(i64, SessionId)>,
+    slot: SessionId,
+    waiting: &Blocked,
+) {
+    for key in &waiting.keys {
+        ks.stop_waiting(waiting.db, key, slot);
+    }
+    if let Some(at) = waiting.deadline_ms {
+        deadlines.remove(&(at, slot));
+    }
+}
+
+/// The client is gone, or nobody waits for it any more.
+pub fn abandon(
+    ks: &mut Keyspace,
+    deadlines: &mut BTreeSet<(i64, SessionId)>,
+    session: &mut Session,
+) {
+    if let Some(waiting) = session.waiting.take() {
+        leave_queues(ks, deadlines, session.slot, &waiting);
+    }
+    session.blocked = false;
+}
+
+/// Ends the wait of a session from outside: as if its time had run out, or with an error. False if it does not wait.
+pub fn unblock(
+    ks: &mut Keyspace,
+    shared: &mut Shared,
+    slot: SessionId,
+    error: bool,
+    inst: &mut dyn Instance,
+) -> bool {
+    release(ks, shared, slot, inst, |reply, waiting, inst| {
+        if error {
+            return Err(Error::new("UNBLOCKED client unblocked via CLIENT UNBLOCK"));
+        }
+        match waiting.log {
+            Some(wait) => reply_log(reply, inst.log_durable(), wait.mark),
+            None => reply.null_array(),
+        }
+        Ok(())
+    })
+}
+
+/// Ends the wait of a session with the answer that `write` gives. False if it does not wait.
+fn release(
+    ks: &mut Keyspace,
+    shared: &mut Shared,
+    slot: SessionId,
+    inst: &mut dyn Instance,
+    write: impl FnOnce(&mut Reply, &Blocked, &mut dyn Instance) -> Outcome,
+) -> bool {
+    let Some(mut session) = shared.sessions.take(slot) else {
+        return false;
+    };
+    let waiting = session.waiting.take();
+    if let Some(waiting) = &waiting {
+        leave_queues(ks, &mut shared.deadlines, slot, waiting);
+        session.blocked = false;
+        let mut reply = Reply::to(session.protocol);
+        let outcome = write(&mut reply, waiting, inst);
+        // A command that waited counts when it ends.
+        shared.stats.processed += 1;
+        let stats = &mut shared.stats.commands[waiting.command.command.index()];
+        stats.calls += 1;
+        if let Err(failure) = outcome {
+            stats.failed += 1;
+            dispatch::count_error(shared, &failure);
+            reply.error(&failure);
+        }
+        answer(&mut session, reply, inst);
+    }
+    shared.sessions.put_back(session);
+    waiting.is_some()
+}
+
+/// Ends the waits whose time has run out.
+pub fn time_out(ks: &mut Keyspace, shared: &mut Shared, now_ms: i64, inst: &mut dyn Instance) {
+    while let Some(&(at, slot)) = shared.deadlines.first() {
+        if at > now_ms {
+            return;
+        }
+        shared.deadlines.remove(&(at, slot));
+        unblock(ks, shared, slot, false, inst);
+    }
+}

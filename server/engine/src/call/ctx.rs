@@ -1,0 +1,221 @@
+//! What a handler works with: the keyspace, its session, its reply, the rest of the engine, and the world.
+
+use std::any::Any;
+
+use super::peer::{PeerAnswer, PeerCall, PeerFailure};
+use super::reply::Reply;
+use super::table::{CommandTable, Entry};
+use crate::base::effect::{Feed, Propagate};
+use crate::base::error::Error;
+use crate::base::id::SessionId;
+use crate::base::limits::REPLAY_FACTOR;
+use crate::base::time::Now;
+use crate::keyspace::Keyspace;
+use crate::pubsub::PubSub;
+use crate::session::{Session, Sessions};
+
+/// What a long run learns when it lets the world in for a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pause {
+    /// Go on.
+    Continue,
+    /// Stop this run (SCRIPT KILL).
+    Kill,
+    /// The process is to end.
+    Shutdown,
+}
+
+/// How far the log is on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durable {
+    /// There is no log.
+    NoLog,
+    /// There is one, but it does not hold the whole data set yet.
+    Nothing,
+    /// It is, up to this position.
+    UpTo(u64),
+}
+
+impl Durable {
+    /// Whether a change whose log ends at `mark` is on the disk.
+    pub fn covers(self, mark: u64) -> bool {
+        matches!(self, Durable::UpTo(position) if position >= mark)
+    }
+}
+
+/// The running server as commands see it. The engine's tests supply a small one; `cairn-server` the real one.
+pub trait Instance {
+    /// Both clocks, read now.
+    fn now(&mut self) -> Now;
+    /// The monotonic clock alone, microseconds.
+    fn mono_us(&mut self) -> u64;
+    /// Appends bytes to the output of another session.
+    fn deliver(&mut self, to: SessionId, bytes: &[u8]);
+    /// Closes the connection of a session as soon as the current command is over.
+    fn close(&mut self, session: SessionId);
+    /// Sends a whole reply to another session, shared values included.
+    fn deliver_reply(&mut self, to: SessionId, reply: Reply) {
+        let mut from = 0;
+        for (at, value) in &reply.shared {
+            self.deliver(to, &reply.buf[from..*at]);
+            self.deliver(to, value);
+            from = *at;
+        }
+        self.deliver(to, &reply.buf[from..]);
+    }
+    /// A session waits no longer: what else it sent may run.
+    fn resume(&mut self, _session: SessionId) {}
+    /// Takes the changes of one unit, in order; `transaction` asks for MULTI and EXEC around them.
+    fn feed(&mut self, changes: &Feed, transaction: bool);
+    /// How far the log is fed; grows with every change. 0 where there never was a log.
+    fn log_position(&mut self) -> u64 {
+        0
+    }
+    /// How far the log is on the disk.
+    fn log_durable(&mut self) -> Durable {
+        Durable::NoLog
+    }
+    /// All databases were emptied by a client: a snapshot of what is gone is not wanted any more.
+    fn emptied(&mut self, _ks: &mut Keyspace) {}
+    /// Sends commands to another server and waits for its answers. Whoever has no sockets reaches nobody.
+    fn ask_peer(&mut self, _call: &PeerCall) -> PeerAnswer {
+        PeerAnswer::failed(PeerFailure::Connect)
+    }
+    /// Memory that counts against `maxmemory`, bytes. Whoever does not know it never reaches a limit.
+    fn used_memory(&mut self) -> u64 {
+        0
+    }
+    /// Writes a line that needs attention into the log of the server. Whoever has none loses it.
+    fn warn(&mut self, _line: &str) {}
+    /// Lets the world in during a long run; never touches the keyspace.
+    fn pause(&mut self) -> Pause;
+    /// The concrete server, for the handlers of instance commands.
+    fn as_any(&mut self) -> &mut dyn Any;
+}
+
+/// Figures of one command.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CommandStats {
+    /// Times it ran.
+    pub calls: u64,
+    /// Time it took, microseconds.
+    pub usec: u64,
+    /// Times it was refused before it ran.
+    pub rejected: u64,
+    /// Times it ran and answered with an error.
+    pub failed: u64,
+}
+
+/// Counters of INFO stats, errorstats and commandstats.
+#[derive(Debug, Default)]
+pub struct Stats {
+    /// Per command number.
+    pub commands: Vec<CommandStats>,
+    /// Per first word of the error.
+    pub errors: std::collections::BTreeMap<String, u64>,
+    /// Commands run.
+    pub processed: u64,
+    /// Error replies.
+    pub error_replies: u64,
+    /// Refused for want of a password.
+    pub auth_denied: u64,
+}
+
+impl Stats {
+    /// Forgets all figures (CONFIG RESETSTAT).
+    pub fn reset(&mut self) {
+        let commands = self.commands.len();
+        *self = Stats {
+            commands: vec![CommandStats::default(); commands],
+            ..Stats::default()
+        };
+    }
+}
+
+/// What all sessions share beside the keyspace.
+#[derive(Debug)]
+pub struct Shared {
+    /// All sessions but the running one.
+    pub sessions: Sessions,
+    /// Who listens to which channel.
+    pub pubsub: PubSub,
+    /// Names to commands.
+    pub table: CommandTable,
+    /// Counters.
+    pub stats: Stats,
+    /// Reasons to refuse commands right now.
+    pub gate: Gate,
+    /// When waiting sessions give up: (wall milliseconds, session).
+    pub deadlines: std::collections::BTreeSet<(i64, SessionId)>,
+    /// Sessions that wait for the log; those that do not any more are dropped when it is looked at.
+    pub log_waiters: Vec<SessionId>,
+}
+
+/// Reasons to refuse commands, set by the server when they arise.
+#[derive(Debug, Default)]
+pub struct Gate {
+    /// The data set is being loaded.
+    pub loading: bool,
+    /// Writes are refused with this error (MISCONF of a failed save or log).
+    pub refuse_writes: Option<Error>,
+    /// SHA-256 of the default user's password; none: no password is needed.
+    pub password: Option<[u8; 32]>,
+}
+
+/// One call: everything that it works with, made where a request enters and handed down to the handler.
+pub struct Ctx<'e> {
+    /// Databases, clock, limits, effects.
+    pub ks: &'e mut Keyspace,
+    /// The client that runs the command.
+    pub session: &'e mut Session,
+    /// Where the answer goes.
+    pub reply: &'e mut Reply,
+    /// Sessions, channels, table, counters.
+    pub shared: &'e mut Shared,
+    /// The server around the engine.
+    pub inst: &'e mut dyn Instance,
+    /// The command that runs; [`Entry::NONE`] until it is looked up.
+    pub command: Entry,
+}
+
+impl<'e> Ctx<'e> {
+    /// The same call with its answers going elsewhere: to run another command inside this one.
+    pub fn with_reply<'a>(&'a mut self, reply: &'a mut Reply) -> Ctx<'a>
+    where
+        'e: 'a,
+    {
+        Ctx {
+            ks: self.ks,
+            session: self.session,
+            reply,
+            shared: self.shared,
+            inst: self.inst,
+            command: self.command,
+        }
+    }
+
+    /// Propagates this form instead of what the client sent. May be called several times.
+    pub fn propagate(&mut self, args: &[&[u8]]) {
+        self.ks.fx.own = Propagate::Rewritten;
+        self.ks.propagate(args);
+    }
+
+    /// Propagates nothing for this command itself.
+    pub fn propagate_nothing(&mut self) {
+        self.ks.fx.own = Propagate::Nothing;
+    }
+
+    /// Longest string that the session may make, bytes.
+    pub fn string_bytes_max(&self) -> usize {
+        let max = self.ks.limits.string_bytes_max;
+        match self.session.replay {
+            true => max.saturating_mul(REPLAY_FACTOR),
+            false => max,
+        }
+    }
+
+    /// Sends bytes to a session; the running one gets them behind its own reply so far.
+    pub fn deliver(&mut self, to: SessionId, bytes: &[u8]) {
+        self.inst.deliver(to, bytes);
+    }
+}

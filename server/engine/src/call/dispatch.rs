@@ -1,0 +1,372 @@
+//! From a request to its handler: look-up, arity, the reasons to refuse, the call, and what follows it.
+
+use super::ctx::{Ctx, Gate, Instance, Shared};
+use super::publish::publish;
+use super::reply::Reply;
+use super::room;
+use super::spec::{Command, Flags};
+use super::table::Entry;
+use crate::base::args::Args;
+use crate::base::effect::{EventClass, Propagate};
+use crate::base::error::{self, Error};
+use crate::keyspace::Keyspace;
+use crate::session::{ReplyMode, Session, transaction::Queued};
+use crate::structure::table::same_bytes;
+
+/// Runs one request of a session and applies what it leaves behind.
+pub fn dispatch(cx: &mut Ctx, args: &Args) {
+    let before = cx.reply.position();
+    let admitted = admit(cx, args)
+        .and_then(|()| with_room(cx))
+        .and_then(|()| pass(cx));
+    match admitted {
+        Ok(()) if cx.session.multi.is_some() && !runs_in_multi(cx.command.spec) => {
+            let queued = Queued::new(cx.command.id, args);
+            let multi = cx.session.multi.as_mut().expect("checked above");
+            multi.queue.push(queued);
+            cx.reply.simple("QUEUED");
+        }
+        Ok(()) => {
+            cx.ks.select(cx.session.db);
+            run(cx, args);
+            if cx.ks.fx.pending() {
+                apply(cx.ks, cx.shared, Some(cx.session), cx.inst);
+            }
+        }
+        Err(_) if is_http(args) => {
+            // Somebody makes a browser speak to us (`POST / HTTP/1.1`, `Host: ...`): nothing of it is to run.
+            cx.session.closing = true;
+        }
+        Err(refusal) => {
+            let refusal = if args.is(0, "exec") {
+                exec_refused(cx.ks, cx.session, refusal)
+            } else {
+                refusal
+            };
+            count_error(cx.shared, &refusal);
+            cx.reply.error(&refusal);
+            if let Some(multi) = &mut cx.session.multi {
+                multi.aborted = true;
+            }
+        }
+    }
+    // What was evicted to make room may have woken somebody, too, whatever became of the command.
+    if !cx.ks.fx.ready.is_empty() {
+        super::blocking::serve(cx.ks, cx.shared, cx.inst);
+    }
+    // Whether a wait is answered is decided at its end.
+    if (cx.session.reply_mode != ReplyMode::On || cx.reply.muted) && !cx.session.blocked {
+        hush(cx.session, cx.reply, before);
+    }
+}
+
+fn is_http(args: &Args) -> bool {
+    args.is(0, "post") || args.is(0, "host:")
+}
+
+/// An EXEC that is refused ends its transaction, and says so.
+fn exec_refused(ks: &mut Keyspace, session: &mut Session, reason: Error) -> Error {
+    session.multi = None;
+    crate::call::interests::unwatch_all(ks, session);
+    let reason = reason.0.strip_prefix("ERR ").unwrap_or(&reason.0);
+    Error::text(format!(
+        "EXECABORT Transaction discarded because of: {reason}"
+    ))
+}
+
+/// Finds the command and says why the client may not run it now. The order of the reasons is that of Redis: the client,
+/// memory, the server.
+#[inline]
+fn admit(cx: &mut Ctx, args: &Args) -> Result<(), Error> {
+    cx.command = look_up(cx.shared, cx.session, args)?;
+    let spec = cx.command.spec;
+    if !spec.accepts(args.len()) {
+        reject(cx);
+        return Err(error::wrong_arity(spec.name));
+    }
+    if cx.session.authenticated && cx.session.multi.is_none() {
+        return Ok(());
+    }
+    let refusal = refusal_of_client(cx.session, spec);
+    if refusal == Some(error::NO_AUTH) {
+        cx.shared.stats.auth_denied += 1;
+    }
+    refused(cx, refusal)
+}
+
+fn refused(cx: &mut Ctx, refusal: Option<Error>) -> Result<(), Error> {
+    refusal.map_or(Ok(()), |refusal| {
+        reject(cx);
+        Err(refusal)
+    })
+}
+
+/// Whether the server is in a state to run the command.
+#[inline]
+fn pass(cx: &mut Ctx) -> Result<(), Error> {
+    let gate = &cx.shared.gate;
+    if !gate.loading && gate.refuse_writes.is_none() && cx.session.subscriptions.is_none() {
+        return Ok(());
+    }
+    let refusal = refusal_of_server(gate, cx.session, cx.command.spec);
+    refused(cx, refusal)
+}
+
+/// Whether there is memory for the command.
+#[inline]
+fn with_room(cx: &mut Ctx) -> Result<(), Error> {
+    if cx.ks.limits.memory_max == 0 {
+        return Ok(());
+    }
+    room::before_command(cx).inspect_err(|_| reject(cx))
+}
+
+fn reject(cx: &mut Ctx) {
+    cx.shared.stats.commands[cx.command.id.index()].rejected += 1;
+}
+
+#[inline]
+fn look_up(shared: &Shared, session: &mut Session, args: &Args) -> Result<Entry, Error> {
+    let name = args.at(0);
+    if let Some(last) = session.last
+        && !name.is_empty()
+        && same_bytes(name, &session.last_name)
+    {
+        return Ok(shared.table.entry(last));
+    }
+    let found = shared
+        .table
+        .find(name)
+        .ok_or_else(|| unknown_command(args))?;
+    let is_container = !found.spec.subcommands.is_empty();
+    let command = match args.get(1) {
+        Some(sub) if is_container => shared
+            .table
+            .find_sub(found, sub)
+            .ok_or_else(|| error::unknown_subcommand(found.spec.name, sub))?,
+        _ => found,
+    };
+    session.last = Some(command.id);
+    session.last_name.clear();
+    if !is_container {
+        session.last_name.extend_from_slice(name);
+    }
+    Ok(command)
+}
+
+fn unknown_command(args: &Args) -> Error {
+    // Redis shows at most 128 bytes of the name and of all arguments together.
+    let clip = |bytes: &[u8], n: usize| {
+        let end = bytes.iter().take(n).position(|b| *b == 0);
+        error::lossless(&bytes[..end.unwrap_or(bytes.len().min(n))])
+    };
+    let mut shown = String::new();
+    for arg in args.iter_from(1) {
+        if shown.len() >= 128 {
+            break;
+        }
+        let rest = 128 - shown.len();
+        shown.push_str(&format!("'{}' ", clip(arg, rest)));
+    }
+    Error::text(format!(
+        "ERR unknown command '{}', with args beginning with: {shown}",
+        clip(args.at(0), 128)
+    ))
+}
+
+fn refusal_of_client(session: &Session, spec: &Command) -> Option<Error> {
+    let flags = spec.flags;
+    if !session.authenticated && !flags.has(Flags::NO_AUTH) {
+        return Some(error::NO_AUTH);
+    }
+    if session.multi.is_some() && flags.has(Flags::NO_MULTI) {
+        return Some(Error::text("ERR Command not allowed inside a transaction"));
+    }
+    None
+}
+
+fn refusal_of_server(gate: &Gate, session: &Session, spec: &Command) -> Option<Error> {
+    let flags = spec.flags;
+    if flags.has(Flags::WRITE)
+        && !session.replay
+        && let Some(reason) = &gate.refuse_writes
+    {
+        return Some(reason.clone());
+    }
+    if session.in_subscribe_mode() && !flags.has(Flags::IN_SUBSCRIBE) {
+        return Some(Error::text(format!(
+            "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+            spec.name
+        )));
+    }
+    if gate.loading && !session.replay && !flags.has(Flags::LOADING) {
+        return Some(error::LOADING);
+    }
+    None
+}
+
+/// Commands that run at once although a transaction is open.
+fn runs_in_multi(spec: &Command) -> bool {
+    matches!(
+        spec.name,
+        "exec" | "discard" | "multi" | "watch" | "quit" | "reset"
+    )
+}
+
+/// Runs the handler of `cx.command`, counts it, and notes how it is propagated. Effects stay pending: the unit may go on. A
+/// command that runs another one (EXEC does) comes here again, with a sink of its own if it wants the answer.
+#[inline]
+pub fn run(cx: &mut Ctx, args: &Args) {
+    let dirty = cx.ks.dirty;
+    cx.ks.fx.own = Propagate::Verbatim;
+    let errors = cx.reply.errors;
+    let started = cx.session.db;
+    let Entry { spec, id } = cx.command;
+    let outcome = (spec.run)(cx, args);
+    let stats = &mut cx.shared.stats.commands[id.index()];
+    // A command that begins to wait counts when it ends.
+    let ended = u64::from(!cx.session.blocked);
+    stats.calls += ended;
+    cx.shared.stats.processed += ended;
+    match outcome {
+        Err(failure) => {
+            stats.failed += 1;
+            count_error(cx.shared, &failure);
+            cx.reply.error(&failure);
+        }
+        Ok(()) if cx.reply.errors != errors => stats.failed += 1,
+        Ok(()) => {}
+    }
+    if cx.ks.fx.feed_on
+        && cx.ks.dirty != dirty
+        && cx.ks.fx.own == Propagate::Verbatim
+        && spec.flags.has(Flags::WRITE)
+        && !cx.session.replay
+    {
+        propagate_verbatim(cx.ks, started, args);
+    }
+}
+
+fn propagate_verbatim(ks: &mut Keyspace, db: usize, args: &Args) {
+    match args.encoded() {
+        Some(encoded) => ks.fx.feed.push_encoded(db, encoded),
+        None => {
+            let args: Vec<&[u8]> = args.iter_from(0).collect();
+            ks.fx.feed.push(db, &args);
+        }
+    }
+}
+
+/// Counts an error reply by its first word.
+pub fn count_error(shared: &mut Shared, failure: &Error) {
+    shared.stats.error_replies += 1;
+    let prefix = failure.prefix();
+    if let Some(count) = shared.stats.errors.get_mut(prefix) {
+        *count += 1;
+    } else if shared.stats.errors.len() < 128 {
+        shared.stats.errors.insert(prefix.to_owned(), 1);
+    }
+}
+
+/// As [`apply`] for changes that are independent of each other: no transaction around them.
+pub fn apply_each(
+    ks: &mut Keyspace,
+    shared: &mut Shared,
+    running: Option<&mut Session>,
+    inst: &mut dyn Instance,
+) {
+    if !ks.fx.feed.is_empty() {
+        inst.feed(&ks.fx.feed, false);
+        ks.fx.feed.clear();
+    }
+    apply(ks, shared, running, inst);
+}
+
+/// Applies what a whole unit left behind: the feed, transactions of watchers, events.
+pub fn apply(
+    ks: &mut Keyspace,
+    shared: &mut Shared,
+    mut running: Option<&mut Session>,
+    inst: &mut dyn Instance,
+) {
+    if !ks.fx.feed.is_empty() {
+        let transaction = ks.fx.feed.len() > 1;
+        inst.feed(&ks.fx.feed, transaction);
+        ks.fx.feed.clear();
+        if let Some(session) = running.as_deref_mut() {
+            session.log_mark = inst.log_position();
+        }
+    }
+    for touched in ks.fx.touched.drain(..) {
+        let session = match running.as_deref_mut() {
+            Some(session) if session.slot == touched => Some(session),
+            _ => shared.sessions.get_mut(touched),
+        };
+        // EXEC has forgotten what it watched before its own effects are applied.
+        if let Some(session) = session.filter(|session| !session.watched.is_empty()) {
+            session.watch_touched = true;
+        }
+    }
+    if !ks.fx.events.is_empty() {
+        publish_events(ks, shared, running.as_deref(), inst);
+    }
+}
+
+/// Publishes keyspace events: `__keyspace@db__:key` carries the event, `__keyevent@db__:event` the key.
+/// A client hears of its own changes, too.
+fn publish_events(
+    ks: &mut Keyspace,
+    shared: &mut Shared,
+    running: Option<&Session>,
+    inst: &mut dyn Instance,
+) {
+    let events = std::mem::take(&mut ks.fx.events);
+    if !shared.pubsub.is_idle() {
+        for event in &events {
+            let key = &ks.fx.event_keys[event.key.clone()];
+            let channel = |kind: &str, tail: &[u8]| {
+                [format!("__{kind}@{}__:", event.db).as_bytes(), tail].concat()
+            };
+            if ks.limits.notify & EventClass::KEYSPACE != 0 {
+                publish(
+                    shared,
+                    inst,
+                    running,
+                    &channel("keyspace", key),
+                    event.name.as_bytes(),
+                );
+            }
+            if ks.limits.notify & EventClass::KEYEVENT != 0 {
+                publish(
+                    shared,
+                    inst,
+                    running,
+                    &channel("keyevent", event.name.as_bytes()),
+                    key,
+                );
+            }
+        }
+    }
+    ks.fx.event_keys.clear();
+    ks.fx.events = events;
+    ks.fx.events.clear();
+}
+
+/// Takes the answer back if the client does not want it.
+pub(super) fn hush(session: &mut Session, reply: &mut Reply, before: usize) {
+    let keep = match session.reply_mode {
+        ReplyMode::On => !reply.muted,
+        ReplyMode::Off | ReplyMode::Skip => false,
+        ReplyMode::SkipNext => {
+            session.reply_mode = ReplyMode::Skip;
+            reply.truncate(before);
+            return;
+        }
+    };
+    if !keep {
+        reply.truncate(before);
+    }
+    if session.reply_mode == ReplyMode::Skip {
+        session.reply_mode = ReplyMode::On;
+    }
+}

@@ -1,0 +1,30 @@
+//! What a session has outside of itself: watched keys and subscriptions.
+
+use crate::keyspace::Keyspace;
+use crate::pubsub::PubSub;
+use crate::session::Session;
+
+/// Ends everything that reaches beyond the session itself. Also what RESET and DISCARD build on.
+pub fn forget_interests(ks: &mut Keyspace, pubsub: &mut PubSub, session: &mut Session) {
+    session.multi = None;
+    unwatch_all(ks, session);
+    if let Some(subscriptions) = session.subscriptions.take() {
+        for channel in &subscriptions.channels {
+            pubsub.channels.remove(channel, session.slot);
+        }
+        for pattern in &subscriptions.patterns {
+            pubsub.patterns.remove(pattern, session.slot);
+        }
+        for channel in &subscriptions.shard_channels {
+            pubsub.shard_channels.remove(channel, session.slot);
+        }
+    }
+}
+
+/// Forgets all watched keys of a session.
+pub fn unwatch_all(ks: &mut Keyspace, session: &mut Session) {
+    session.watch_touched = false;
+    for (db, key) in session.watched.drain(..) {
+        ks.unwatch(session.slot, db, &key);
+    }
+}

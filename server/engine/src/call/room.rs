@@ -1,0 +1,112 @@
+//! Room for what a command will store: eviction before it runs, and the refusal when nothing more can go.
+
+use super::ctx::{Ctx, Instance};
+use super::dispatch;
+use super::spec::{Command, Flags};
+use crate::base::error::{Error, OUT_OF_MEMORY};
+use crate::keyspace::Keyspace;
+
+/// Evictions between two looks at the clock.
+const BATCH: u32 = 16;
+
+/// How the search for memory ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// The limit is kept.
+    Enough,
+    /// It is not yet kept, but time is up; commands run.
+    Coming,
+    /// It is not kept, and nothing may go.
+    None,
+}
+
+/// Evicts keys until `maxmemory` is kept, for as long as `maxmemory-eviction-tenacity` allows.
+pub fn make_room(ks: &mut Keyspace, inst: &mut dyn Instance) -> Room {
+    let room = search(ks, inst);
+    let stats = &mut ks.stats;
+    if room != Room::Enough {
+        stats
+            .over_limit_since_us
+            .get_or_insert_with(|| inst.mono_us());
+    } else if let Some(since) = stats.over_limit_since_us.take() {
+        stats.over_limit_us += inst.mono_us().saturating_sub(since);
+    }
+    room
+}
+
+fn search(ks: &mut Keyspace, inst: &mut dyn Instance) -> Room {
+    let limit = ks.limits.memory_max;
+    let kept = |ks: &Keyspace, inst: &mut dyn Instance| {
+        inst.used_memory().saturating_sub(ks.ledger().owed_bytes()) <= limit
+    };
+    if limit == 0 || kept(ks, inst) {
+        return Room::Enough;
+    }
+    let end = time_limit_us(ks.limits.eviction_tenacity).map(|us| inst.mono_us() + us);
+    for evicted in 1_u32.. {
+        if !ks.evict_one() {
+            break;
+        }
+        if kept(ks, inst) {
+            return Room::Enough;
+        }
+        if evicted.is_multiple_of(BATCH) && end.is_some_and(|end| inst.mono_us() >= end) {
+            return Room::Coming;
+        }
+    }
+    Room::None
+}
+
+/// Microseconds that one command may evict: up to half a millisecond at 10, then 15 percent more with each step, at 100
+/// without end.
+fn time_limit_us(tenacity: u32) -> Option<u64> {
+    match tenacity {
+        0..=10 => Some(u64::from(tenacity) * 50),
+        11..=99 => Some((500.0 * 1.15_f64.powi(tenacity as i32 - 10)) as u64),
+        _ => None,
+    }
+}
+
+/// Makes room before a command; the error if it must not run without. What goes is no part of the command's own change.
+///
+/// # Errors
+/// The command may need memory, and there is none.
+pub fn before_command(cx: &mut Ctx) -> Result<(), Error> {
+    if cx.shared.gate.loading || cx.session.replay {
+        return Ok(());
+    }
+    let room = make_room(cx.ks, cx.inst);
+    dispatch::apply_each(cx.ks, cx.shared, Some(cx.session), cx.inst);
+    if room == Room::None && may_need_memory(cx) {
+        return Err(OUT_OF_MEMORY);
+    }
+    Ok(())
+}
+
+/// Whether a command is refused: queueing takes memory by itself, and EXEC needs what its queue needs.
+fn may_need_memory(cx: &Ctx) -> bool {
+    let denied = |command: &Command| command.flags.has(Flags::DENY_OOM);
+    let command = cx.command.spec;
+    let queued = |id| cx.shared.table.entry(id).spec;
+    match &cx.session.multi {
+        Some(multi) if command.name == "exec" => {
+            multi.queue.iter().any(|q| denied(queued(q.command)))
+        }
+        Some(_) => !matches!(command.name, "discard" | "quit" | "reset"),
+        None => denied(command),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tenacity_is_a_time() {
+        assert_eq!(time_limit_us(0), Some(0));
+        assert_eq!(time_limit_us(10), Some(500));
+        assert_eq!(time_limit_us(11), Some(575));
+        assert!(time_limit_us(99).is_some_and(|us| (120_000_000..200_000_000).contains(&us)));
+        assert_eq!(time_limit_us(100), None);
+    }
+}

@@ -1,0 +1,25 @@
+//! The families whose commands need nothing but the engine.
+
+use crate::call::spec::Command;
+use crate::commands::{
+    bitmap, connection, generic, geo, hash, hyperloglog, introspect, list, pubsub, set, stream,
+    string, transaction, zset,
+};
+
+/// All lists, in the order in which COMMAND answers.
+pub const ALL: &[&[&Command]] = &[
+    bitmap::COMMANDS,
+    connection::COMMANDS,
+    generic::COMMANDS,
+    geo::COMMANDS,
+    hash::COMMANDS,
+    hyperloglog::COMMANDS,
+    introspect::COMMANDS,
+    list::COMMANDS,
+    pubsub::COMMANDS,
+    set::COMMANDS,
+    stream::COMMANDS,
+    string::COMMANDS,
+    transaction::COMMANDS,
+    zset::COMMANDS,
+];
