@@ -3,7 +3,7 @@
 use cairn_engine::base::effect::EventClass;
 use cairn_engine::base::limits::{EvictionRule, Limits, TestLimits};
 
-use crate::config::choice::{MaxmemoryPolicy, Sanitize};
+use crate::config::choice::MaxmemoryPolicy;
 use crate::config::{Config, table};
 
 /// Copies everything that shapes values and commands out of the configuration: at start and after each CONFIG SET.
@@ -31,7 +31,6 @@ pub fn limits_of(config: &Config) -> Limits {
         expire_effort: int(table::ACTIVE_EXPIRE_EFFORT).clamp(1, 10) as u32,
         dump_dialect: config.rdb_save_version(),
         dump_compress: config.get(table::RDBCOMPRESSION),
-        sanitize_dump: config.get(table::SANITIZE_DUMP_PAYLOAD) != Sanitize::No,
         lfu: eviction == EvictionRule::Lfu,
         memory_max: config.get(table::MAXMEMORY),
         evict_volatile,
@@ -112,7 +111,7 @@ mod tests {
         assert_eq!(limits.set_intset_entries, defaults.set_intset_entries);
         assert_eq!(limits.list_listpack_size, -2);
         assert_eq!(limits.notify, 0);
-        assert!(!limits.lfu && !limits.sanitize_dump);
+        assert!(!limits.lfu);
         assert!(limits.dump_dialect.is_none() && limits.dump_compress);
         assert_eq!(limits.eviction, defaults.eviction);
         assert_eq!(limits.eviction_samples, defaults.eviction_samples);

@@ -56,8 +56,6 @@ pub struct Limits {
     pub dump_dialect: Option<Dialect>,
     /// `rdbcompression`: DUMP compresses long strings.
     pub dump_compress: bool,
-    /// `sanitize-dump-payload`: deep check of RESTORE payloads by every client.
-    pub sanitize_dump: bool,
     /// An LFU policy is in force: the access field of a record counts instead of telling the time.
     pub lfu: bool,
     /// `maxmemory`, bytes; 0 is no limit.
@@ -148,7 +146,6 @@ impl Default for Limits {
             expire_effort: 1,
             dump_dialect: None,
             dump_compress: true,
-            sanitize_dump: false,
             lfu: false,
             memory_max: 0,
             evict_volatile: false,

@@ -30,7 +30,7 @@ directives! {
     RDB_SAVE_INCREMENTAL_FSYNC: bool = flag("rdb-save-incremental-fsync", "yes");
     /// Remove snapshots that were only made for replication.
     RDB_DEL_SYNC_FILES: bool = flag("rdb-del-sync-files", "no").no_effect();
-    /// Whose payloads are checked deeply by RESTORE and when loading.
+    /// Whose payloads are checked deeply. Here all of them are, whatever it says: as with `yes`.
     SANITIZE_DUMP_PAYLOAD: Sanitize = choice("sanitize-dump-payload", "no", Sanitize::WORDS);
     /// Write a log of all changes.
     APPENDONLY: bool = flag("appendonly", "no").not_while_loading();
