@@ -67,11 +67,9 @@ pub struct Node<'a> {
     entries: usize,
 }
 
+/// A number of a node. Servers write it as an integer, and read it from a text, too.
 fn int_at(pack: &Listpack<'_>, pos: usize) -> Option<i64> {
-    match pack.at(pos)? {
-        Entry::Int(value) => Some(value),
-        Entry::Str(_) => None,
-    }
+    pack.at(pos)?.as_int()
 }
 
 /// The position after the element at `pos`, which may be that of the end byte.
@@ -251,9 +249,12 @@ impl Entries<'_> {
         let Some(place) = node.at(pos) else {
             return damage(pos, "no whole entry where one begins".into());
         };
-        // Flags that took more than two bytes would move what stands behind them when they change.
-        if place.flags & !(DELETED | SAME_FIELDS) != 0 || after(&node.pack, pos) != Some(pos + 2) {
+        if place.flags & !(DELETED | SAME_FIELDS) != 0 {
             return damage(pos, format!("unknown flags {}", place.flags));
+        }
+        // No server writes them so, and what stands behind them would move when they change.
+        if after(&node.pack, pos) != Some(pos + 2) {
+            return damage(pos, "flags that take more than two bytes".into());
         }
         if place.id < node.base || self.last.is_some_and(|last| last >= place.id) {
             return damage(

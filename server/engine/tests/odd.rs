@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use cairn_engine::persist::load::{LoadError, LoadReport, Loader};
 use cairn_format::crc64::crc64;
@@ -100,7 +100,7 @@ fn payloads_of_any_older_version_are_taken() {
     assert_eq!(seen, 7);
 }
 
-fn file_name(path: &PathBuf) -> String {
+fn file_name(path: &Path) -> String {
     path.file_name()
         .expect("a name")
         .to_string_lossy()
