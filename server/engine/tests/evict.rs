@@ -361,6 +361,20 @@ fn what_is_being_freed_is_free_already() {
     }
 }
 
+/// A stream is as much work to free as it has nodes, however few entries each of them holds.
+#[test]
+fn a_stream_of_many_nodes_is_freed_elsewhere() {
+    for (entries_of_a_node, aside) in [(5, 1), (100, 0)] {
+        let mut bench = bench(EvictionRule::Never, false);
+        bench.engine.ks.limits.stream_node_entries = entries_of_a_node;
+        for i in 0..1000 {
+            bench.line(&format!("XADD s {i}-1 f {i}"));
+        }
+        bench.line("UNLINK s");
+        assert_eq!(bench.engine.ks.ledger().pending(), aside);
+    }
+}
+
 #[test]
 fn lazy_eviction_is_told_as_unlink() {
     for (lazy, want) in [(false, "DEL big"), (true, "UNLINK big")] {

@@ -169,7 +169,7 @@ impl Object {
             Object::Set(t) => t.len(),
             Object::Hash(t) => t.stored_len(),
             Object::Zset(z) => z.len(),
-            Object::Stream(s) => s.len() as usize / 64 + s.pending_len() + 1,
+            Object::Stream(s) => s.node_count() + s.pending_len(),
         }
     }
 }
