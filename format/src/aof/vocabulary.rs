@@ -109,6 +109,20 @@ pub fn fits(arity: i16, argc: usize) -> bool {
 mod tests {
     use super::*;
 
+    /// The counts are what a 7.2.4 says of itself.
+    #[test]
+    fn counts_are_those_of_a_real_server() {
+        let text = include_str!("../../../testdata/commands-7.2.json");
+        let told: serde_json::Value = serde_json::from_str(text).unwrap();
+        let told = told.as_array().unwrap();
+        assert!(told.len() > 200);
+        for command in told {
+            let name = command["name"].as_str().unwrap();
+            let found = arity(name.as_bytes()).map(i64::from);
+            assert_eq!(found, command["arity"].as_i64(), "{name}");
+        }
+    }
+
     #[test]
     fn table_is_sorted_in_capitals_and_short() {
         assert!(COMMANDS.windows(2).all(|pair| pair[0].0 < pair[1].0));

@@ -462,3 +462,35 @@ fn short_line(input: &[u8], at: usize, prefix: u8) -> Option<(usize, usize)> {
     }
     (framed(4) && leading && digit(3) <= 9).then(|| (two * 10 + digit(3), at + 6))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The short way takes what it is for: a line that it declines is read all the same, only slower.
+    #[test]
+    fn short_lines_are_read_the_short_way() {
+        for number in 0..=SHORT_MAX {
+            let line = format!("${number}\r\n");
+            let input = format!("x{line}12345678");
+            let behind = 1 + line.len();
+            assert_eq!(
+                short_line(input.as_bytes(), 1, b'$'),
+                Some((number, behind))
+            );
+            assert_eq!(short_line(input.as_bytes(), 1, b'*'), None);
+        }
+        for other in [
+            "$01\r\n",
+            "$001\r\n",
+            "$-1\r\n",
+            "$1000\r\n",
+            "$1x\r\n",
+            "$:\r\n",
+            "$\r\n",
+        ] {
+            let input = format!("{other}12345678");
+            assert_eq!(short_line(input.as_bytes(), 0, b'$'), None, "{other:?}");
+        }
+    }
+}
