@@ -86,7 +86,7 @@ fn restore(payload: Vec<u8>, small: bool) {
             || reply.starts_with(b"-ERR DUMP payload version or checksum are wrong");
         return assert!(known, "{}", reply.escape_ascii());
     }
-    commands::compare(&stage);
+    commands::compare(&mut stage);
     for line in LINES.lines() {
         let words: Vec<Vec<u8>> = line
             .split(' ')
@@ -94,7 +94,7 @@ fn restore(payload: Vec<u8>, small: bool) {
             .collect();
         commands::step(&mut stage, &words);
     }
-    commands::compare(&stage);
+    commands::compare(&mut stage);
 }
 
 /// An engine takes a snapshot and has it, or refuses it.
@@ -102,7 +102,7 @@ pub fn load(bytes: &[u8]) {
     let mut steps = Steps::new(bytes);
     let small = steps.flip();
     let file = file(&mut steps);
-    if let Ok(stage) = Stage::loaded(&file, small) {
-        commands::compare_copies(&stage);
+    if let Ok(mut stage) = Stage::loaded(&file, small) {
+        commands::compare_copies(&mut stage);
     }
 }

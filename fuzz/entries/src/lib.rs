@@ -10,7 +10,7 @@
 //! config                            redis.conf
 //! structures                        what `structure` holds in memory, and lists
 //! stage commands dump replay        an engine, scripts on it, payloads and logs for it
-//! describe                          values as text, for comparisons
+//! describe portrait                 values as text and whole data sets as clients see them, for comparisons
 //! seeds                             where fuzzing begins
 //! ```
 #![forbid(unsafe_code)]
@@ -23,6 +23,7 @@ pub mod dump;
 pub mod hll;
 pub mod lzf;
 pub mod packed;
+pub mod portrait;
 pub mod rdb;
 pub mod replay;
 pub mod resp;

@@ -21,11 +21,14 @@ use cairn_engine::value::list::ListLimits;
 use cairn_engine::value::{Encoding, ValueRef, encoding_of};
 use cairn_format::aof::reader::SliceReader;
 use cairn_format::aof::release::Release;
+use cairn_format::aof::rewrite::Rewriter;
 use cairn_format::aof::writer::LogState;
 use cairn_format::encoding::intset::Intset;
 use cairn_format::encoding::listpack::Listpack;
-use cairn_format::rdb::Dialect;
+use cairn_format::rdb::{self, Dialect};
 use cairn_format::resp::value::{Value, write_command};
+
+use crate::portrait::{Way, portrait};
 
 /// Clients of a stage.
 pub const CLIENTS: usize = 4;
@@ -243,24 +246,117 @@ impl Stage {
 
     /// The digest of the data after a snapshot was written and read.
     pub fn saved_and_loaded(&self) -> Digest {
+        of_all(&self.loaded_copy(true).ks)
+    }
+
+    /// A snapshot of the data, with what keys remember of their use.
+    fn snapshot(&self) -> Vec<u8> {
         let options = SaveOptions {
             dialect: Dialect::redis(12),
             compress: true,
             checksum: true,
             aux: Vec::new(),
-            idle: false,
-            freq: false,
+            idle: !self.engine.ks.limits.lfu,
+            freq: self.engine.ks.limits.lfu,
         };
-        let file = save(&self.engine.ks, Vec::new(), &options, false, &mut |_| ())
-            .expect("all of it can be saved");
+        save(&self.engine.ks, Vec::new(), &options, false, &mut |_| ())
+            .expect("all of it can be saved")
+    }
+
+    /// An engine that has loaded a snapshot of the data, as a server that starts (`drop_expired`) or as the base of a log.
+    fn loaded_copy(&self, drop_expired: bool) -> Engine {
+        let file = self.snapshot();
         let mut other = self.follower();
         let mut loader =
-            Loader::new(&file[..], 16, false, true).expect("our own snapshot is sound");
+            Loader::new(&file[..], 16, drop_expired, true).expect("our own snapshot is sound");
         while loader
             .step(&mut other.ks, 1000)
             .unwrap_or_else(|error| panic!("our own snapshot: {error}"))
         {}
-        of_all(&other.ks)
+        other
+    }
+
+    /// The data on every way that it can take, as reading commands show it, compared with itself.
+    ///
+    /// # Errors
+    /// The way and the first difference.
+    pub fn compare_by_reading(&mut self, followed: bool) -> Result<(), String> {
+        let now = self.world.now;
+        // What expires by being looked at is in the log then.
+        self.remove_expired();
+        let origin = portrait(&mut self.engine, now);
+        let rewritten = portrait(&mut self.replayed(&self.rewrite()), now);
+        let mut others = vec![
+            ("rewritten as commands", Way::Rewritten, rewritten.clone()),
+            (
+                "a snapshot as commands",
+                Way::Rewritten,
+                portrait(&mut self.replayed(&self.converted()), now),
+            ),
+            (
+                "saved and loaded",
+                Way::Snapshot,
+                portrait(&mut self.loaded_copy(true), now),
+            ),
+            (
+                "as the base of a log",
+                Way::Snapshot,
+                portrait(&mut self.loaded_copy(false), now),
+            ),
+        ];
+        if followed {
+            let other = portrait(&mut self.replayed(&self.world.log), now);
+            others.push(("followed", Way::Followed, other));
+        }
+        for (name, way, other) in others {
+            other
+                .same_as(&origin, way, &rewritten)
+                .map_err(|what| format!("{name}: {what}"))?;
+        }
+        Ok(())
+    }
+
+    fn remove_expired(&mut self) {
+        let session = self.engine.open_session(self.world.now);
+        for db in 0..self.engine.ks.databases() {
+            let records = self.engine.ks.db(db).iter();
+            let keys: Vec<Vec<u8>> = records.map(|record| record.key().to_vec()).collect();
+            let select = [b"SELECT".to_vec(), db.to_string().into_bytes()];
+            let looks = keys.into_iter().map(|key| [b"TYPE".to_vec(), key]);
+            for words in std::iter::once(select).chain(looks) {
+                let args = ArgsBuf::from_slices(&words);
+                let mut reply = Reply::default();
+                self.engine
+                    .call(session, &args.args(), &mut reply, &mut self.world);
+            }
+        }
+        self.engine.close_session(session);
+    }
+
+    /// The data written as commands by the engine.
+    fn rewrite(&self) -> Vec<u8> {
+        let mut log = Vec::new();
+        rewrite(&self.engine.ks, &mut log, Release::NEWEST, &mut |_| ())
+            .expect("a vector takes every byte");
+        log
+    }
+
+    /// The data written as commands by way of a snapshot, as rdb-tool does.
+    fn converted(&self) -> Vec<u8> {
+        let file = self.snapshot();
+        let mut reader =
+            rdb::SliceReader::from_slice(&file, rdb::Options::deep()).expect("our own snapshot");
+        let mut to = Rewriter::new(Release::NEWEST);
+        while let Some(found) = reader.next().expect("our own snapshot") {
+            let lost = to.event(&found.event).expect("our own snapshot");
+            assert_eq!(lost, None, "commands can say all of it");
+        }
+        to.bytes().to_vec()
+    }
+
+    /// The keyspace, to set it up.
+    pub fn keyspace(&mut self) -> &mut Keyspace {
+        &mut self.engine.ks
     }
 
     /// An engine that was started with a snapshot, if that is sound.
@@ -293,15 +389,12 @@ impl Stage {
 
     /// The digest of an engine that ran all that was propagated.
     pub fn followed(&self) -> Digest {
-        self.replayed(&self.world.log)
+        of_all(&self.replayed(&self.world.log).ks)
     }
 
     /// The digest of an engine that ran the data written as commands.
     pub fn rewritten(&self) -> Digest {
-        let mut log = Vec::new();
-        rewrite(&self.engine.ks, &mut log, Release::NEWEST, &mut |_| ())
-            .expect("a vector takes every byte");
-        self.replayed(&log)
+        of_all(&self.replayed(&self.rewrite()).ks)
     }
 
     /// An empty engine with the same settings and time.
@@ -312,7 +405,7 @@ impl Stage {
         other
     }
 
-    fn replayed(&self, log: &[u8]) -> Digest {
+    fn replayed(&self, log: &[u8]) -> Engine {
         let mut other = self.follower();
         let mut world = World {
             now: self.world.now,
@@ -327,7 +420,7 @@ impl Stage {
             assert_eq!(failure, Ok(None), "{}", item.raw.escape_ascii());
         }
         replay.end(&mut other);
-        of_all(&other.ks)
+        other
     }
 }
 
@@ -355,7 +448,7 @@ fn make_small(ks: &mut Keyspace) {
 }
 
 /// The bytes that a client would read.
-fn flatten(reply: Reply) -> Vec<u8> {
+pub(crate) fn flatten(reply: Reply) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(reply.len());
     let mut from = 0;
     for (at, value) in &reply.shared {
