@@ -246,7 +246,7 @@ impl Stage {
 
     /// The digest of the data after a snapshot was written and read.
     pub fn saved_and_loaded(&self) -> Digest {
-        of_all(&self.loaded_copy(true).ks)
+        of_all(&self.loaded_copy(false).ks)
     }
 
     /// A snapshot of the data, with what keys remember of their use.
