@@ -4,12 +4,12 @@ use std::any::Any;
 use std::collections::BTreeMap;
 
 use cairn_engine::Engine;
+use cairn_engine::base::args::ArgsBuf;
 use cairn_engine::base::effect::Feed;
+use cairn_engine::base::id::SessionId;
 use cairn_engine::base::time::Now;
-use cairn_engine::command::args::ArgsBuf;
-use cairn_engine::command::reply::Reply;
-use cairn_engine::command::{Instance, Pause};
-use cairn_engine::session::SessionId;
+use cairn_engine::call::reply::Reply;
+use cairn_engine::call::{Instance, Pause};
 use cairn_format::resp::value::Value;
 
 /// How the other engine came by its data, and so what it may not know.

@@ -19,7 +19,7 @@ pub fn run(bytes: &[u8]) {
         _ => of_lines(steps.rest()),
     };
     stage.play(&log);
-    compare_copies(&stage);
+    compare_copies(&mut stage);
 }
 
 fn of_lines(lines: &[u8]) -> Vec<u8> {
