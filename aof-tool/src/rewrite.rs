@@ -6,10 +6,8 @@
 use crate::log::{File, Log};
 use crate::part::{self, Head, Preamble, Problem};
 use cairn_engine::Engine;
-use cairn_engine::base::effect::Feed;
-use cairn_engine::base::id::SessionId;
 use cairn_engine::base::time::Now;
-use cairn_engine::call::{Instance, Pause};
+use cairn_engine::call::alone::Alone;
 use cairn_engine::commands::connection::REDIS_VERSION;
 use cairn_engine::persist::load::{LoadError, Loader};
 use cairn_engine::persist::rewrite::{RewriteError, rewrite};
@@ -24,7 +22,6 @@ use cairn_toolkit::human::{count, plural};
 use cairn_toolkit::outcome::damage_line;
 use cairn_toolkit::{Failure, Input, Outcome, Output, Progress, Verdict, note};
 use clap::{Args, ValueEnum};
-use std::any::Any;
 use std::io::Read;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -177,7 +174,7 @@ impl Player {
         progress: &mut Progress,
     ) -> Result<(), Failure> {
         let mut replay = Replay::begin(&mut self.engine, self.now, reader.offset());
-        let mut world = Still(self.now);
+        let mut world = Alone::at(self.now);
         let mut last = reader.offset();
         while let Some(item) = reader.next_item().map_err(|e| damaged(name, &e))? {
             progress.at(item.offset);
@@ -302,32 +299,5 @@ fn rewrite_failure(error: RewriteError) -> Failure {
     match error {
         RewriteError::Io(error) => error.into(),
         other => Failure::new(other.to_string()).hint("nothing was written"),
-    }
-}
-
-/// A world in which time stands still and nobody is connected.
-struct Still(Now);
-
-impl Instance for Still {
-    fn now(&mut self) -> Now {
-        self.0
-    }
-
-    fn mono_us(&mut self) -> u64 {
-        self.0.mono_us
-    }
-
-    fn deliver(&mut self, _to: SessionId, _bytes: &[u8]) {}
-
-    fn close(&mut self, _session: SessionId) {}
-
-    fn feed(&mut self, _changes: &Feed, _transaction: bool) {}
-
-    fn pause(&mut self) -> Pause {
-        Pause::Continue
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }

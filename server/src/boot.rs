@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use cairn_engine::Engine;
+use cairn_engine::call::alone::Alone;
 use cairn_engine::commands::connection::{REDIS_VERSION, password_digest};
 use mio::Poll;
 
@@ -15,9 +16,10 @@ use crate::config::{Config, Invocation, Start, table};
 use crate::front::Front;
 use crate::host::Host;
 use crate::keeper::load::Loading;
+use crate::listening::listen_plan;
 use crate::log::Log;
-use crate::net::{Connections, ListenPlan, Listeners};
-use crate::node::{FIRST_CONNECTION, FIRST_LISTENER, Node, SIGNALS};
+use crate::net::{Connections, FIRST_CONNECTION, FIRST_LISTENER, Listeners, SIGNALS};
+use crate::node::Node;
 use crate::os::process::{self, OpenFiles};
 use crate::os::{SystemHost, alloc, complain, crash, error_text, print, signals};
 
@@ -199,23 +201,6 @@ fn raise_limits(config: &mut Config, log: &Log) -> Result<(), i32> {
     Ok(())
 }
 
-/// What the configuration asks to listen on.
-pub fn listen_plan(config: &Config) -> ListenPlan {
-    let socket = config.path(table::UNIXSOCKET);
-    let permissions = config.get(table::UNIXSOCKETPERM);
-    ListenPlan {
-        bind: config
-            .get(table::BIND)
-            .iter()
-            .map(|word| String::from_utf8_lossy(word).into_owned())
-            .collect(),
-        port: config.get(table::PORT) as u16,
-        backlog: config.get(table::TCP_BACKLOG) as i32,
-        unixsocket: (!socket.as_os_str().is_empty()).then_some(socket),
-        unixsocketperm: (permissions != 0).then_some(permissions as u32),
-    }
-}
-
 fn listen(config: &Config, log: &Log, poll: &Poll) -> Result<Listeners, String> {
     let mut listeners = Listeners::open(&listen_plan(config), FIRST_LISTENER, log)?;
     listeners
@@ -248,7 +233,7 @@ fn make_engine(config: &Config, host: &SystemHost) -> Engine {
     Engine::new(
         config.get(table::DATABASES) as usize,
         seed,
-        crate::admin::COMMANDS,
+        &crate::commands::all(),
     )
 }
 
@@ -270,12 +255,16 @@ fn load(node: &mut Node) -> Result<(), i32> {
         }
         1
     };
-    crate::info::note_startup();
-    let mut loading = Loading::find(&node.front).map_err(|line| fatal(node, &line))?;
+    crate::os::marks::note_startup();
+    let mut loading = Loading::find(&node.front.saving()).map_err(|line| fatal(node, &line))?;
     node.engine.shared.gate.loading = true;
     node.front.keeper.loading = true;
+    let mut world = Alone::default();
     loop {
-        match loading.step(&mut node.engine, &mut node.front, LOAD_SLICE) {
+        let mut saving = node.front.saving();
+        let loaded = loading.step(&mut node.engine, &mut saving, &mut world, LOAD_SLICE);
+        node.front.pass_on(&mut world);
+        match loaded {
             Ok(true) => break,
             Ok(false) => node.serve_while_loading(),
             Err(line) => return Err(fatal(node, &line)),
@@ -287,7 +276,7 @@ fn load(node: &mut Node) -> Result<(), i32> {
     node.engine.shared.gate.loading = false;
     node.front.keeper.loading = false;
     loading
-        .finish(&mut node.engine, &mut node.front)
+        .finish(&mut node.engine, &mut node.front.saving())
         .map_err(|line| fatal(node, &line))
 }
 

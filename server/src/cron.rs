@@ -3,7 +3,7 @@
 use cairn_engine::Engine;
 
 use crate::config::table;
-use crate::front::Front;
+use crate::front::{Front, TRIM_AFTER_MS};
 use crate::net::Cause;
 use crate::os::signals::Signals;
 
@@ -19,8 +19,6 @@ const REHASH_US: u64 = 500;
 const RESTAMP_US: u64 = 500;
 /// Clients that each run looks at, even if there are few.
 const CLIENTS_PER_RUN: usize = 5;
-/// A client idle for so long gives its buffers back, milliseconds.
-pub(crate) const TRIM_AFTER_MS: u64 = 2000;
 
 /// When what is due.
 #[derive(Debug)]
@@ -84,8 +82,8 @@ impl Cron {
         let percent = EXPIRE_PERCENT + effort * EXPIRE_PERCENT_STEP;
         self.expire_left_us = 1_000_000 / hz * percent / 100;
         self.work_left = self.slices(engine, front);
-        front.keeper_cron(&mut engine.ks, &mut engine.shared.gate);
-        crate::info::note_memory();
+        front.saving().cron(&mut engine.ks, &mut engine.shared.gate);
+        crate::os::marks::note_memory();
         clients(engine, front, &mut self.next_client, hz);
         if self.runs.is_multiple_of(hz) {
             front.peers.forget_idle(now / 1000);

@@ -8,18 +8,20 @@ use std::any::Any;
 use cairn_engine::base::effect::Feed;
 use cairn_engine::base::id::SessionId;
 use cairn_engine::base::time::Now;
+use cairn_engine::call::alone::Alone;
 use cairn_engine::call::ctx::Durable;
 use cairn_engine::call::peer::{PeerAnswer, PeerCall};
 use cairn_engine::call::{Instance, Pause};
 use cairn_engine::keyspace::Keyspace;
+use cairn_engine::session::Session;
 use cairn_format::resp::request::RequestParser;
 use mio::Registry;
 
 use crate::config::Config;
 use crate::host::Host;
-use crate::keeper::Keeper;
+use crate::keeper::{Keeper, Saving};
 use crate::log::Log;
-use crate::net::{BufferLimit, Cause, ClientClass, Connections, Listeners};
+use crate::net::{BufferLimit, Cause, ClientClass, Connection, Connections, Listeners};
 use crate::peer::Peers;
 
 /// What the front keeps of a client beside its connection.
@@ -123,6 +125,9 @@ pub struct Front {
     pub peers: Peers,
 }
 
+/// A client idle for so long gives its buffers back, milliseconds.
+pub(crate) const TRIM_AFTER_MS: u64 = 2000;
+
 /// When the reply buffer of an idle client is given back.
 #[derive(Clone, Copy, Debug)]
 pub struct ReplyTrim {
@@ -136,7 +141,7 @@ impl Default for ReplyTrim {
     fn default() -> Self {
         ReplyTrim {
             on: true,
-            after_ms: Some(crate::cron::TRIM_AFTER_MS),
+            after_ms: Some(TRIM_AFTER_MS),
         }
     }
 }
@@ -201,11 +206,7 @@ impl Front {
         connections: Connections,
         registry: Registry,
     ) -> Front {
-        let clock = host.clock();
-        let started = Now {
-            wall_us: clock.wall_us(),
-            mono_us: clock.monotonic_us(),
-        };
+        let started = host.clock().now();
         let mut id = [0; 20];
         host.random(&mut id);
         let mut front = Front {
@@ -271,11 +272,38 @@ impl Front {
 
     /// Both clocks.
     pub fn now(&self) -> Now {
-        let clock = self.host.clock();
-        Now {
-            wall_us: clock.wall_us(),
-            mono_us: clock.monotonic_us(),
+        self.host.clock().now()
+    }
+
+    /// The keeper with what it needs of the instance.
+    pub fn saving(&mut self) -> Saving<'_> {
+        Saving {
+            keeper: &mut self.keeper,
+            config: &self.config,
+            log: &self.log,
+            host: &*self.host,
         }
+    }
+
+    /// Does what an engine that was alone for a while has left to do.
+    pub fn pass_on(&mut self, world: &mut Alone) {
+        for line in world.lines.drain(..) {
+            self.warn(&line);
+        }
+        for (session, bytes) in world.letters.drain(..) {
+            self.deliver(session, &bytes);
+        }
+        for session in world.resumed.drain(..) {
+            self.resume(session);
+        }
+    }
+
+    /// Memory of all clients' buffers: the running one counts with what is left in its connection.
+    pub fn clients_memory(&self) -> usize {
+        let fixed = size_of::<Session>() + size_of::<Connection>() + size_of::<Client>();
+        let buffers = |c: &Connection| c.input.capacity() + c.output.memory();
+        let connections = self.connections.iter();
+        connections.map(|(_, c)| fixed + buffers(c)).sum()
     }
 
     /// Copies the values that the request path reads out of the configuration.
@@ -386,7 +414,7 @@ impl Instance for Front {
     }
 
     fn feed(&mut self, changes: &Feed, transaction: bool) {
-        self.append(changes, transaction);
+        self.saving().append(changes, transaction);
     }
 
     fn log_position(&mut self) -> u64 {
@@ -398,7 +426,7 @@ impl Instance for Front {
     }
 
     fn emptied(&mut self, ks: &mut Keyspace) {
-        self.save_emptied(ks);
+        self.saving().save_emptied(ks);
     }
 
     fn ask_peer(&mut self, call: &PeerCall) -> PeerAnswer {

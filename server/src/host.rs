@@ -9,6 +9,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use cairn_engine::base::time::Now;
+
 /// How loud a line of the log is, in Redis's four levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -44,6 +46,13 @@ pub trait Clock {
     fn wall_us(&self) -> i64;
     /// Microseconds of processor time that the calling thread has had, those in the system included. A system call.
     fn thread_cpu_us(&self) -> u64;
+    /// Both clocks at once.
+    fn now(&self) -> Now {
+        Now {
+            wall_us: self.wall_us(),
+            mono_us: self.monotonic_us(),
+        }
+    }
     /// Milliseconds since 1970 of the wall clock.
     fn wall_ms(&self) -> i64 {
         self.wall_us().div_euclid(1000)

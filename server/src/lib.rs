@@ -11,13 +11,16 @@
 //! ```
 
 pub mod admin;
+mod again;
 pub mod boot;
+pub mod commands;
 pub mod config;
 pub mod cron;
 pub mod front;
 pub mod host;
 pub mod info;
 pub mod keeper;
+mod listening;
 pub mod log;
 pub mod net;
 pub mod node;

@@ -22,23 +22,16 @@ use cairn_engine::call::reply::Reply;
 use cairn_engine::keyspace::Garbage;
 use cairn_engine::session::Session;
 use mio::event::Event;
-use mio::{Events, Poll, Token};
+use mio::{Events, Poll};
 
 use crate::config::table;
 use crate::cron::Cron;
 use crate::front::{Client, Ending, Front};
 use crate::keeper::LogState;
-use crate::net::{Accepting, Cause, Closing, Flush, Received, Stream};
+use crate::net::{Accepting, Cause, Closing, FIRST_LISTENER, Flush, Received, SIGNALS, Stream};
 use crate::os::crash;
 use crate::os::signals::Signals;
 use crate::request::{self, Batch};
-
-/// Poll token of the signals.
-pub const SIGNALS: Token = Token(0);
-/// Tokens of listeners begin here; those of connections at [`FIRST_CONNECTION`].
-pub const FIRST_LISTENER: usize = 16;
-/// See [`FIRST_LISTENER`].
-pub const FIRST_CONNECTION: usize = 1024;
 
 /// The data with its front and the loop that joins them.
 pub struct Node {
@@ -194,7 +187,7 @@ impl Node {
     fn work(&mut self) {
         self.accept();
         if let Some(session) = self.front.load_log_for.take() {
-            crate::keeper::load::load_again(&mut self.engine, &mut self.front, session);
+            crate::again::load_again(&mut self.engine, &mut self.front, session);
         }
         self.engine.set_now(self.front.now());
         self.engine.time_out(&mut self.front);
@@ -207,10 +200,10 @@ impl Node {
 
     /// Writes the log. Answers whether replies may leave: nothing is acknowledged that is lost for good.
     fn settle(&mut self) -> bool {
-        match (self.front.flush_log(), self.front.ending) {
+        match (self.front.saving().flush_log(), self.front.ending) {
             (LogState::Fine, _) => {}
             (LogState::Failed, None) => {
-                self.engine.shared.gate.refuse_writes = self.front.write_refusal();
+                self.engine.shared.gate.refuse_writes = self.front.saving().write_refusal();
             }
             (LogState::Failed, Some(ending)) => {
                 self.front.ending = Some(Ending::Lost(ending.status()));

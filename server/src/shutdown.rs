@@ -40,7 +40,7 @@ pub fn shut_down(ks: &mut Keyspace, front: &mut Front, flags: ShutdownFlags) -> 
         front
             .log
             .warning(format_args!("There is a child saving an .rdb. Killing it!"));
-        front.kill_child(ks);
+        front.saving().kill_child(ks);
     }
     if front.keeper.is_rewriting() {
         let incomplete = front
@@ -54,13 +54,13 @@ pub fn shut_down(ks: &mut Keyspace, front: &mut Front, flags: ShutdownFlags) -> 
         front.log.warning(format_args!(
             "There is a child rewriting the AOF. Killing it!"
         ));
-        front.kill_child(ks);
+        front.saving().kill_child(ks);
     }
     if front.keeper.append.is_some() {
         front
             .log
             .notice(format_args!("Calling fsync() on the AOF file."));
-        if let Err(reason) = front.finish_log()
+        if let Err(reason) = front.saving().finish_log()
             && !flags.force
         {
             return Err(format!("Fail to fsync the AOF file: {reason}"));
@@ -98,7 +98,7 @@ fn save_snapshot(
     front.log.notice(format_args!(
         "Saving the final RDB snapshot before exiting."
     ));
-    match front.save_now(ks) {
+    match front.saving().save_now(ks) {
         Err(_) if !flags.force => {
             front
                 .log

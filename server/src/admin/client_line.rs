@@ -7,7 +7,7 @@ use cairn_engine::call::{CommandTable, Ctx};
 use cairn_engine::session::Session;
 
 use super::front;
-use crate::front::{Client, Front};
+use crate::front::Client;
 use crate::net::{Address, ClientClass, Closing, Connection};
 
 /// What is known of one client while its line is made.
@@ -263,15 +263,4 @@ pub(super) fn kind_of_word(word: &[u8]) -> Result<Option<ClientClass>, Error> {
             return Err(Error::text(format!("ERR Unknown client type '{word}'")));
         }
     }))
-}
-
-/// Memory of all clients' buffers, for INFO: the running one counts with what is left in its connection.
-pub(crate) fn clients_memory(front: &Front) -> usize {
-    let fixed = size_of::<Session>() + size_of::<Connection>() + size_of::<Client>();
-    let buffers = |c: &Connection| c.input.capacity() + c.output.memory();
-    front
-        .connections
-        .iter()
-        .map(|(_, c)| fixed + buffers(c))
-        .sum()
 }

@@ -7,11 +7,11 @@ use cairn_engine::commands::connection::password_digest;
 use cairn_engine::keyspace::Keyspace;
 
 use super::limits_of;
-use crate::boot::listen_plan;
 use crate::config::{Change, Rejected, table};
 use crate::front::Front;
+use crate::listening::listen_plan;
+use crate::net::FIRST_LISTENER;
 use crate::net::Listeners;
-use crate::node::FIRST_LISTENER;
 use crate::os::process::{OpenFiles, adjust_open_files};
 use crate::os::{alloc, crash, error_text};
 
@@ -44,9 +44,10 @@ pub(super) fn apply(parts: Parts, changes: &[Change]) -> Result<(), Rejected> {
         } else if change.is(table::REQUIREPASS) {
             set_password(front, gate);
         } else if change.is(table::APPENDFSYNC) {
-            front.refresh_sync_policy();
+            front.saving().refresh_sync_policy();
         } else if change.is(table::AOF_DISABLE_AUTO_GC) {
             front
+                .saving()
                 .refresh_keep_history()
                 .map_err(|reason| Rejected::of(table::AOF_DISABLE_AUTO_GC, reason))?;
         } else if change.is(table::JEMALLOC_BG_THREAD) {
@@ -67,7 +68,7 @@ pub(super) fn apply(parts: Parts, changes: &[Change]) -> Result<(), Rejected> {
             switch_log(front, ks, in_transaction)?;
         }
     }
-    gate.refuse_writes = front.write_refusal();
+    gate.refuse_writes = front.saving().write_refusal();
     Ok(())
 }
 
@@ -124,7 +125,7 @@ fn listen(front: &mut Front) -> Result<(), ()> {
 
 fn switch_log(front: &mut Front, ks: &mut Keyspace, put_off: bool) -> Result<(), Rejected> {
     if front.config.get(table::APPENDONLY) {
-        front.switch_log_on(ks, put_off).map_err(|reason| {
+        front.saving().switch_log_on(ks, put_off).map_err(|reason| {
             front.log.warning(format_args!("{reason}"));
             Rejected::of(
                 table::APPENDONLY,
@@ -133,7 +134,7 @@ fn switch_log(front: &mut Front, ks: &mut Keyspace, put_off: bool) -> Result<(),
         })
     } else {
         // Off it is in any case; what could not be written is in the log.
-        if let Err(reason) = front.switch_log_off(ks) {
+        if let Err(reason) = front.saving().switch_log_off(ks) {
             front.log.warning(format_args!("Closing the AOF: {reason}"));
         }
         Ok(())

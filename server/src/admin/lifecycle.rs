@@ -31,8 +31,11 @@ fn save(cx: &mut Ctx, _: &Args) -> Outcome {
         return Err(Error::new("ERR Background save already in progress"));
     }
     // The reason of a failure is in the log, as Redis's bare `-ERR` has it.
-    front.save_now(cx.ks).map_err(|_| Error::new("ERR"))?;
-    cx.shared.gate.refuse_writes = front.write_refusal();
+    front
+        .saving()
+        .save_now(cx.ks)
+        .map_err(|_| Error::new("ERR"))?;
+    cx.shared.gate.refuse_writes = front.saving().write_refusal();
     cx.reply.ok();
     Ok(())
 }
@@ -68,7 +71,7 @@ fn background_save(cx: &mut Ctx, args: &Args) -> Outcome {
         cx.reply.simple("Background saving scheduled");
         return Ok(());
     }
-    front.begin_save(cx.ks)?;
+    front.saving().begin_save(cx.ks)?;
     cx.reply.simple("Background saving started");
     Ok(())
 }
@@ -109,7 +112,7 @@ fn rewrite(cx: &mut Ctx, _: &Args) -> Outcome {
         front.keeper.rewrite_scheduled = true;
         cx.reply
             .simple("Background append only file rewriting scheduled");
-    } else if front.begin_rewrite(cx.ks) {
+    } else if front.saving().begin_rewrite(cx.ks) {
         cx.reply
             .simple("Background append only file rewriting started");
     } else {

@@ -25,17 +25,15 @@ use cairn_engine::call::{Command, Instance};
 
 use crate::front::Front;
 
-pub(crate) use client_line::clients_memory;
 pub use limits::limits_of;
 
-/// All instance commands, for [`cairn_engine::Engine::new`].
+/// Their lists; INFO has its own.
 pub const COMMANDS: &[&[&Command]] = &[
     client::COMMANDS,
     config::COMMANDS,
     debug::COMMANDS,
     lifecycle::COMMANDS,
     memory::COMMANDS,
-    crate::info::COMMANDS,
 ];
 
 /// The server behind a handler. It takes the instance alone, so that the other parts of the context stay usable.

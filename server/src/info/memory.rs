@@ -1,35 +1,10 @@
 //! INFO memory.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-
 use super::{Field, View, human, show, word};
-use crate::admin::clients_memory;
 use crate::config::table;
 use crate::os::alloc::{self, AllocatorStats};
+use crate::os::marks::{peak, startup};
 use crate::os::process;
-
-static PEAK: AtomicU64 = AtomicU64::new(0);
-static STARTUP: OnceLock<u64> = OnceLock::new();
-
-/// Notes the memory in use if it is more than ever: called by timed work, and before it is shown.
-pub fn note_memory() {
-    PEAK.fetch_max(alloc::used_memory(), Relaxed);
-}
-
-/// Notes the memory that the server takes without data: called once, before the load.
-pub fn note_startup() {
-    // A second call would count data.
-    let _ = STARTUP.set(alloc::used_memory());
-}
-
-fn startup() -> u64 {
-    STARTUP.get().copied().unwrap_or(0)
-}
-
-fn peak() -> u64 {
-    PEAK.load(Relaxed)
-}
 
 /// Memory that is neither keys nor values.
 fn overhead(view: &View) -> u64 {
@@ -41,7 +16,7 @@ fn dataset(view: &View) -> u64 {
 }
 
 fn clients(view: &View) -> u64 {
-    clients_memory(view.front) as u64
+    view.front.clients_memory() as u64
 }
 
 /// Bytes of the log that wait to be written.

@@ -19,8 +19,6 @@ use cairn_engine::keyspace::Keyspace;
 
 use crate::front::Front;
 
-pub use memory::{note_memory, note_startup};
-
 /// This family.
 pub const COMMANDS: &[&Command] = &[&INFO];
 
@@ -120,7 +118,7 @@ fn info(cx: &mut Ctx, args: &Args) -> Outcome {
     let asked = |word: &str| (1..args.len()).any(|i| args.is(i, word));
     let whole = asked("all") || asked("everything");
     let default = args.len() == 1 || asked("default");
-    note_memory();
+    crate::os::marks::note_memory();
     let view = View {
         front: crate::admin::front(&mut *cx.inst),
         ks: cx.ks,

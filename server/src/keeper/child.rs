@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use cairn_engine::keyspace::Keyspace;
 
+use super::Saving;
 use crate::config::{Config, table};
-use crate::front::Front;
 use crate::host::{Child, ChildExit, ChildJob};
 use crate::persist::snapshot;
 
@@ -51,7 +51,7 @@ impl Work {
     }
 }
 
-impl Front {
+impl Saving<'_> {
     /// Forks and measures it.
     pub(super) fn fork(&mut self, run: ChildJob<'_>) -> std::io::Result<Box<dyn Child>> {
         let before = self.host.clock().monotonic_us();

@@ -11,8 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cairn_engine::Engine;
-use cairn_engine::base::id::SessionId;
-use cairn_engine::call::Instance;
+use cairn_engine::call::alone::Alone;
 use cairn_engine::persist::load::{LoadError, LoadReport, Loader};
 use cairn_engine::persist::words;
 use cairn_engine::replay::{Refused, Replay, Why};
@@ -20,8 +19,8 @@ use cairn_format::aof::reader::StreamReader;
 use cairn_format::aof::{Form, form};
 use cairn_format::error::Damage;
 
+use super::Saving;
 use crate::config::table;
-use crate::front::{Ending, Front};
 use crate::os::error_text;
 use crate::persist::append_files::AppendFiles;
 
@@ -70,16 +69,16 @@ impl Loading {
     ///
     /// # Errors
     /// The line to end with.
-    pub fn find(front: &Front) -> Result<Loading, String> {
-        let disk = front.host.disk();
-        let mut loading = Loading::nothing(front);
-        if front.config.get(table::APPENDONLY) {
-            loading.take_log(front)?;
+    pub fn find(saving: &Saving) -> Result<Loading, String> {
+        let disk = saving.host.disk();
+        let mut loading = Loading::nothing(saving);
+        if saving.config.get(table::APPENDONLY) {
+            loading.take_log(saving)?;
         }
-        let snapshot = front.snapshot_path();
+        let snapshot = saving.snapshot_path();
         if loading.queue.is_empty() && matches!(disk.size(&snapshot), Ok(Some(_))) {
             if loading.files.is_some() {
-                front.log.notice(format_args!(
+                saving.log.notice(format_args!(
                     "No append only file yet: its base will be made from {}",
                     snapshot.display()
                 ));
@@ -89,18 +88,23 @@ impl Loading {
         Ok(loading)
     }
 
+    /// There is nothing to load.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     /// What there is to load of the log, whether it is on or not (DEBUG LOADAOF).
     ///
     /// # Errors
     /// The line to end with.
-    fn of_log(front: &Front) -> Result<Loading, String> {
-        let mut loading = Loading::nothing(front);
-        loading.take_log(front)?;
+    pub(crate) fn of_log(saving: &Saving) -> Result<Loading, String> {
+        let mut loading = Loading::nothing(saving);
+        loading.take_log(saving)?;
         Ok(loading)
     }
 
-    fn nothing(front: &Front) -> Loading {
-        let started_us = front.host.clock().monotonic_us();
+    fn nothing(saving: &Saving) -> Loading {
+        let started_us = saving.host.clock().monotonic_us();
         Loading {
             queue: VecDeque::new(),
             current: None,
@@ -113,9 +117,9 @@ impl Loading {
     }
 
     /// Puts the files of the log into the queue. All must be there before the first one is read.
-    fn take_log(&mut self, front: &Front) -> Result<(), String> {
-        let disk = front.host.disk();
-        let files = AppendFiles::load(disk.clone(), front.append_names(), &front.log)?;
+    fn take_log(&mut self, saving: &Saving) -> Result<(), String> {
+        let disk = saving.host.disk();
+        let files = AppendFiles::load(disk.clone(), saving.append_names(), saving.log)?;
         for path in files.to_load() {
             let reason = match disk.size(&path) {
                 Ok(Some(_)) => continue,
@@ -134,43 +138,45 @@ impl Loading {
         Ok(())
     }
 
-    /// Loads for about `budget`; true when all is loaded.
+    /// Loads for about `budget`; true when all is loaded. What a log that is run again says to sessions stays in `world`.
     ///
     /// # Errors
     /// The lines to end with: where the data is damaged and why.
     pub fn step(
         &mut self,
         engine: &mut Engine,
-        front: &mut Front,
+        saving: &mut Saving,
+        world: &mut Alone,
         budget: Duration,
     ) -> Result<bool, String> {
-        let end = front.host.clock().monotonic_us() + budget.as_micros() as u64;
+        world.now = saving.now();
+        let end = saving.host.clock().monotonic_us() + budget.as_micros() as u64;
         // Ages and expiries are judged by the time of the load.
-        engine.set_now(front.now());
+        engine.set_now(world.now);
         engine.ks.keep_expired = true;
         loop {
-            if self.current.is_none() && !self.open_next(engine, front)? {
+            if self.current.is_none() && !self.open_next(engine, saving)? {
                 engine.ks.keep_expired = false;
                 return Ok(true);
             }
             let current = self.current.as_mut().ok_or("nothing is open")?;
-            match current.step(engine, front).map_err(usual_last)? {
+            match current.step(engine, saving, world).map_err(usual_last)? {
                 Step::More => {}
-                Step::Ended => self.end_file(engine, front)?,
+                Step::Ended => self.end_file(engine, saving)?,
             }
-            if front.host.clock().monotonic_us() >= end {
+            if saving.host.clock().monotonic_us() >= end {
                 return Ok(false);
             }
         }
     }
 
-    fn open_next(&mut self, engine: &mut Engine, front: &mut Front) -> Result<bool, String> {
+    fn open_next(&mut self, engine: &mut Engine, saving: &mut Saving) -> Result<bool, String> {
         let Some(path) = self.queue.pop_front() else {
             return Ok(false);
         };
-        self.file_started_us = front.host.clock().monotonic_us();
+        self.file_started_us = saving.host.clock().monotonic_us();
         let is_last = self.queue.is_empty();
-        let source = open(&path, self.is_log, engine, front)?;
+        let source = open(&path, self.is_log, engine, saving)?;
         self.current = Some(Current {
             path,
             is_last,
@@ -180,7 +186,7 @@ impl Loading {
     }
 
     /// A file is loaded; behind a snapshot that heads a log the log goes on.
-    fn end_file(&mut self, engine: &mut Engine, front: &mut Front) -> Result<(), String> {
+    fn end_file(&mut self, engine: &mut Engine, saving: &mut Saving) -> Result<(), String> {
         let Some(Current {
             path,
             is_last,
@@ -193,12 +199,12 @@ impl Loading {
             Source::Snapshot(loader) => {
                 let offset = loader.offset();
                 let (report, ahead, rest) = loader.finish();
-                tell_snapshot(front, &report);
+                tell_snapshot(saving, &report);
                 self.report.keys += report.keys;
                 self.report.expired += report.expired;
                 if self.is_log {
                     let input: Input = Box::new(Cursor::new(ahead).chain(rest));
-                    let source = start_log(input, offset, engine, front);
+                    let source = start_log(input, offset, engine, saving);
                     self.current = Some(Current {
                         path,
                         is_last,
@@ -209,9 +215,9 @@ impl Loading {
             }
             Source::Log { replay, .. } => replay.end(engine),
         }
-        let seconds = (front.host.clock().monotonic_us() - self.file_started_us) as f64 / 1e6;
+        let seconds = (saving.host.clock().monotonic_us() - self.file_started_us) as f64 / 1e6;
         match self.is_log {
-            false => front
+            false => saving
                 .log
                 .notice(format_args!("DB loaded from disk: {seconds:.3} seconds")),
             true => {
@@ -225,7 +231,7 @@ impl Loading {
                 } else {
                     "incr"
                 };
-                front.log.notice(format_args!(
+                saving.log.notice(format_args!(
                     "DB loaded from {sort} file {name}: {seconds:.3} seconds"
                 ));
             }
@@ -237,99 +243,69 @@ impl Loading {
     ///
     /// # Errors
     /// The line to end with.
-    pub fn finish(self, engine: &mut Engine, front: &mut Front) -> Result<(), String> {
-        front.keeper.last_load = (self.report.keys, self.report.expired);
+    pub fn finish(self, engine: &mut Engine, saving: &mut Saving) -> Result<(), String> {
+        saving.keeper.last_load = (self.report.keys, self.report.expired);
         engine.shared.stats.reset();
         engine.ks.dirty = 0;
         engine.ks.select(0);
         if let Some(files) = self.files {
-            let seconds = (front.host.clock().monotonic_us() - self.started_us) as f64 / 1e6;
-            front.log.notice(format_args!(
+            let seconds = (saving.host.clock().monotonic_us() - self.started_us) as f64 / 1e6;
+            saving.log.notice(format_args!(
                 "DB loaded from append only file: {seconds:.3} seconds"
             ));
-            front.open_log(&mut engine.ks, files)?;
+            saving.open_log(&mut engine.ks, files)?;
         }
         Ok(())
     }
 }
 
-/// DEBUG LOADAOF: writes the log to its end, forgets the data and loads it again from the log, without letting anybody
-/// else in. The log may be off, if there are files of it. A log that cannot be loaded ends the process, as at start: half
-/// of the data is no data.
-pub fn load_again(engine: &mut Engine, front: &mut Front, session: SessionId) {
-    let found = front.finish_log().and_then(|()| Loading::of_log(front));
-    if found.as_ref().is_ok_and(|found| found.queue.is_empty()) {
-        return answer(
-            engine,
-            front,
-            session,
-            b"-ERR there is no append only file to load\r\n",
-        );
-    }
-    let loaded = found.and_then(|loading| forget_and_load(engine, front, loading));
-    if let Err(line) = loaded {
-        for part in line.lines() {
-            front.log.warning(format_args!("{part}"));
-        }
-        front.ending = Some(Ending::Exit(1));
-        return;
-    }
-    front
-        .log
-        .warning(format_args!("Append Only File loaded by DEBUG LOADAOF"));
-    answer(engine, front, session, b"+OK\r\n");
-}
-
-fn answer(engine: &mut Engine, front: &mut Front, session: SessionId, reply: &[u8]) {
-    if let Some(state) = engine.shared.sessions.get_mut(session) {
-        state.blocked = false;
-        front.deliver(session, reply);
-        front.resume(session);
-    }
-}
-
-fn forget_and_load(
+/// Forgets the data and loads it again, in one go.
+///
+/// # Errors
+/// The line to end with.
+pub(crate) fn forget_and_load(
     engine: &mut Engine,
-    front: &mut Front,
+    saving: &mut Saving,
+    world: &mut Alone,
     mut loading: Loading,
 ) -> Result<(), String> {
     for db in 0..engine.ks.databases() {
         engine.ks.flush(db);
     }
     engine.ks.fx.feed_on = false;
-    while !loading.step(engine, front, Duration::from_secs(1))? {}
-    engine.ks.fx.feed_on = front.keeper.append.is_some();
+    while !loading.step(engine, saving, world, Duration::from_secs(1))? {}
+    engine.ks.fx.feed_on = saving.keeper.append.is_some();
     engine.ks.dirty = 0;
     engine.ks.select(0);
     Ok(())
 }
 
-fn open(path: &Path, log: bool, engine: &mut Engine, front: &Front) -> Result<Source, String> {
+fn open(path: &Path, log: bool, engine: &mut Engine, saving: &Saving) -> Result<Source, String> {
     let told = |error: std::io::Error| format!("{}: {}", path.display(), error_text(&error));
-    let mut file = front.host.disk().open(path).map_err(told)?;
+    let mut file = saving.host.disk().open(path).map_err(told)?;
     let mut first = [0; cairn_format::aof::FORM_BYTES];
     let got = read_up_to(&mut file, &mut first).map_err(told)?;
     let input: Input = Box::new(Cursor::new(first[..got].to_vec()).chain(file));
     if log && got == 0 && path.extension().is_some_and(|end| end == "rdb") {
         // Loaded as no data, as by Redis, though something is amiss: an empty snapshot has a head and an end.
-        front.log.warning(format_args!(
+        saving.log.warning(format_args!(
             "{} is empty, which no server writes for a snapshot: did it lose its content?",
             path.display()
         ));
     }
     if log && form(&first[..got]) == Form::Commands {
-        return Ok(start_log(input, 0, engine, front));
+        return Ok(start_log(input, 0, engine, saving));
     }
-    front
+    saving
         .log
         .notice(format_args!("Loading DB in memory from {}", path.display()));
     // What has expired, and how long ago a key was used, is told by the clock of now.
-    engine.set_now(front.now());
+    engine.set_now(saving.now());
     let loader = Loader::new(
         input,
         engine.ks.databases(),
         !log,
-        front.config.get(table::RDBCHECKSUM),
+        saving.config.get(table::RDBCHECKSUM),
     )
     .map_err(|error| refusal(path, &error))?;
     Ok(Source::Snapshot(Box::new(loader)))
@@ -348,8 +324,8 @@ fn read_up_to(file: &mut dyn Read, into: &mut [u8]) -> std::io::Result<usize> {
     Ok(got)
 }
 
-fn start_log(input: Input, offset: u64, engine: &mut Engine, front: &Front) -> Source {
-    let replay = Replay::begin(engine, front.now(), offset);
+fn start_log(input: Input, offset: u64, engine: &mut Engine, saving: &Saving) -> Source {
+    let replay = Replay::begin(engine, saving.now(), offset);
     Source::Log {
         reader: Box::new(StreamReader::new(input, offset)),
         replay,
@@ -378,8 +354,13 @@ fn usual_last(lines: String) -> String {
 const READING_LOG: &str = "reading the append only file";
 
 impl Current {
-    fn step(&mut self, engine: &mut Engine, front: &mut Front) -> Result<Step, String> {
-        let delay = front.config.get(table::KEY_LOAD_DELAY);
+    fn step(
+        &mut self,
+        engine: &mut Engine,
+        saving: &mut Saving,
+        world: &mut Alone,
+    ) -> Result<Step, String> {
+        let delay = saving.config.get(table::KEY_LOAD_DELAY);
         let count = if delay > 0 { 1 } else { STEP };
         if delay > 0 {
             std::thread::sleep(Duration::from_micros(delay as u64));
@@ -389,7 +370,7 @@ impl Current {
                 let more = loader
                     .step(&mut engine.ks, count)
                     .map_err(|error| refusal(&self.path, &error))?;
-                front.keeper.load_progress.0 = loader.offset();
+                saving.keeper.load_progress.0 = loader.offset();
                 Ok(if more { Step::More } else { Step::Ended })
             }
             Source::Log {
@@ -399,9 +380,9 @@ impl Current {
             } => {
                 for _ in 0..count {
                     match reader.next_item() {
-                        Ok(Some(item)) => match replay.run(engine, front, &item) {
+                        Ok(Some(item)) => match replay.run(engine, world, &item) {
                             Ok(None) => {}
-                            Ok(Some(passed)) => front.log.warning(format_args!(
+                            Ok(Some(passed)) => saving.log.warning(format_args!(
                                 "{}: offset {}: {passed}",
                                 self.path.display(),
                                 item.offset
@@ -411,7 +392,7 @@ impl Current {
                         Ok(None) if replay.is_inside_transaction() => {
                             let (valid, start) = (replay.valid_end(), *start);
                             return self.torn(
-                                front,
+                                saving,
                                 valid,
                                 start,
                                 "the log ends inside a transaction",
@@ -420,7 +401,7 @@ impl Current {
                         Ok(None) => return Ok(Step::Ended),
                         Err(error) if error.kind == Damage::AofTruncated => {
                             let (valid, start) = (replay.valid_end(), *start);
-                            return self.torn(front, valid, start, &error.to_string());
+                            return self.torn(saving, valid, start, &error.to_string());
                         }
                         Err(error) => {
                             return Err(format!(
@@ -430,7 +411,7 @@ impl Current {
                         }
                     }
                 }
-                front.keeper.load_progress.0 = reader.offset();
+                saving.keeper.load_progress.0 = reader.offset();
                 Ok(Step::More)
             }
         }
@@ -439,33 +420,33 @@ impl Current {
     /// The log ends inside a record or transaction: cut if that is allowed and something remains.
     fn torn(
         &mut self,
-        front: &Front,
+        saving: &Saving,
         valid: u64,
         start: u64,
         reason: &str,
     ) -> Result<Step, String> {
         let name = self.path.display();
-        if !self.is_last || !front.config.get(table::AOF_LOAD_TRUNCATED) {
+        if !self.is_last || !saving.config.get(table::AOF_LOAD_TRUNCATED) {
             return Err(format!(
                 "Unexpected end of file reading the append only file. You can: 1) Make a backup of your AOF file, then use aof-tool check --fix <filename.manifest>. 2) Alternatively you can set the 'aof-load-truncated' configuration option to yes and restart the server.\n{name}: {reason}"
             ));
         }
-        front.log.warning(format_args!(
+        saving.log.warning(format_args!(
             "!!! Warning: short read while loading the AOF file {name} !!!"
         ));
-        front.log.warning(format_args!("{name}: {reason}"));
+        saving.log.warning(format_args!("{name}: {reason}"));
         debug_assert!(valid >= start);
-        front
+        saving
             .log
             .warning(format_args!("Truncating the AOF {name} at offset {valid}"));
-        let disk = front.host.disk();
+        let disk = saving.host.disk();
         disk.truncate(&self.path, valid).map_err(|error| {
             format!(
                 "Error truncating the AOF file {name}: {}",
                 error_text(&error)
             )
         })?;
-        front.log.warning(format_args!(
+        saving.log.warning(format_args!(
             "AOF {name} loaded anyway because aof-load-truncated is enabled"
         ));
         Ok(Step::Ended)
@@ -485,37 +466,37 @@ fn refused_line(path: &Path, refused: &Refused) -> String {
 }
 
 /// Says what a snapshot brought, in lines that programs wait for.
-pub(crate) fn tell_snapshot(front: &Front, report: &LoadReport) {
+pub(crate) fn tell_snapshot(saving: &Saving, report: &LoadReport) {
     if let Some(version) = &report.written_by {
-        front
+        saving
             .log
             .notice(format_args!("Loading RDB produced by version {version}"));
     }
     if let Some(ctime) = report.ctime {
-        let age = (front.now().wall_ms() / 1000 - ctime).max(0);
-        front.log.notice(format_args!("RDB age {age} seconds"));
+        let age = (saving.now().wall_ms() / 1000 - ctime).max(0);
+        saving.log.notice(format_args!("RDB age {age} seconds"));
     }
     if let Some(bytes) = report.used_mem {
-        front.log.notice(format_args!(
+        saving.log.notice(format_args!(
             "RDB memory usage when created {:.2} Mb",
             bytes as f64 / (1024.0 * 1024.0)
         ));
     }
     for name in &report.empty_names {
-        front.log.notice(format_args!(
+        saving.log.notice(format_args!(
             "rdbLoadObject skipping empty key: {}",
             String::from_utf8_lossy(name)
         ));
     }
     for (name, said, found) in &report.miscounts {
-        front.log.warning(format_args!(
+        saving.log.warning(format_args!(
             "stream {} has {found} entries, the snapshot says {said}; loaded with {found}",
             cairn_format::text::words::quote(name)
         ));
     }
     let more = report.miscounted - report.miscounts.len() as u64;
     if more > 0 {
-        front
+        saving
             .log
             .warning(format_args!("so it is with {more} more streams"));
     }
@@ -526,8 +507,8 @@ pub(crate) fn tell_snapshot(front: &Front, report: &LoadReport) {
         ..
     } = report;
     match empty {
-        0 => front.log.notice(format_args!("Done loading RDB, keys loaded: {keys}, keys expired: {expired}.")),
-        _ => front.log.notice(format_args!(
+        0 => saving.log.notice(format_args!("Done loading RDB, keys loaded: {keys}, keys expired: {expired}.")),
+        _ => saving.log.notice(format_args!(
             "Done loading RDB, keys loaded: {keys}, keys expired: {expired}, empty keys skipped: {empty}."
         )),
     }

@@ -14,10 +14,10 @@ use cairn_format::aof::writer::write_timestamp;
 use cairn_format::rdb::Dialect;
 
 use super::OpenLog;
+use super::Saving;
 use super::child::{Job, SaveDelay, Work};
 use crate::config::choice::AppendFsync;
 use crate::config::table;
-use crate::front::Front;
 use crate::host::ChildExit;
 use crate::os::error_text;
 use crate::persist::append::{AppendLog, FlushMode, Flushed, SyncPolicy};
@@ -37,8 +37,8 @@ pub(crate) enum LogState {
     Fatal,
 }
 
-impl Front {
-    /// Appends what a unit changed; in the file when [`Front::flush_log`] returns.
+impl Saving<'_> {
+    /// Appends what a unit changed; in the file when [`Saving::flush_log`] returns.
     pub(crate) fn append(&mut self, changes: &Feed, transaction: bool) {
         let second = self
             .config
@@ -78,7 +78,7 @@ impl Front {
                 force: false,
                 hold_syncs,
             },
-            &self.log,
+            self.log,
         ) {
             Flushed::Fatal(line) => {
                 self.log.warning(format_args!("{line}"));
@@ -134,7 +134,7 @@ impl Front {
         };
         open.files.set_keep_history(keep);
         open.files
-            .remove_history(&self.log)
+            .remove_history(self.log)
             .map_err(|error| error_text(&error))
     }
 
@@ -167,7 +167,7 @@ impl Front {
                 out,
                 rdb,
                 &options,
-                SaveDelay::of(&self.config),
+                SaveDelay::of(self.config),
                 &mut |_| {},
             )
         };
@@ -176,7 +176,7 @@ impl Front {
         };
         files.set_keep_history(self.config.get(table::AOF_DISABLE_AUTO_GC));
         let path = files
-            .open_at_start(self.host.pid(), rdb, fill, &self.log)
+            .open_at_start(self.host.pid(), rdb, fill, self.log)
             .map_err(failed)?;
         self.use_log(ks, files, path, false).map_err(failed)
     }
@@ -254,7 +254,7 @@ impl Front {
         let options = self.save_options(ks, self.base_dialect(ks), true);
         let (disk, log) = (self.host.disk(), self.log.clone());
         let sync = self.config.get(table::AOF_REWRITE_INCREMENTAL_FSYNC);
-        let delay = SaveDelay::of(&self.config);
+        let delay = SaveDelay::of(self.config);
         let second = self.base_second(rdb);
         let (keys, dirty) = (ks.total_keys() as u64, ks.dirty);
         let data = &*ks;
@@ -307,7 +307,7 @@ impl Front {
     /// be. Without a log that is on there is nothing to switch: the rewrite then only makes a base.
     fn switch_increment(&mut self, ks: &mut Keyspace) -> std::io::Result<()> {
         if let Some(mut files) = self.keeper.waiting.take() {
-            return match files.begin_first_rewrite(&self.log) {
+            return match files.begin_first_rewrite(self.log) {
                 Ok(path) => self.use_log(ks, files, path, true),
                 Err(error) => {
                     self.keeper.waiting = Some(files);
@@ -319,9 +319,9 @@ impl Front {
         let Some(open) = &mut self.keeper.append else {
             return Ok(());
         };
-        let path = open.files.begin_rewrite(&self.log)?;
+        let path = open.files.begin_rewrite(self.log)?;
         open.earlier_size = open.size();
-        open.log.switch_to(&path, now_ms, &self.log)
+        open.log.switch_to(&path, now_ms, self.log)
     }
 
     pub(super) fn rewrite_ended(&mut self, ks: &mut Keyspace, work: &Work, exit: ChildExit) {
@@ -375,7 +375,7 @@ impl Front {
             .set_keep_history(self.config.get(table::AOF_DISABLE_AUTO_GC));
         match open
             .files
-            .finish_rewrite(pid, work.rdb_base, open.first_pending, &self.log)
+            .finish_rewrite(pid, work.rdb_base, open.first_pending, self.log)
         {
             Ok(path) => {
                 open.log.renamed(&path);
@@ -405,7 +405,7 @@ impl Front {
         let installed =
             AppendFiles::open(self.host.disk(), self.append_names()).and_then(|mut files| {
                 files.set_keep_history(self.config.get(table::AOF_DISABLE_AUTO_GC));
-                let done = files.finish_lone_rewrite(pid, work.rdb_base, &self.log);
+                let done = files.finish_lone_rewrite(pid, work.rdb_base, self.log);
                 files.wait_for_cleanup();
                 done.map_err(|error| error_text(&error))
             });
@@ -478,7 +478,7 @@ impl Front {
     fn abandon_first_rewrite(&mut self, ks: &mut Keyspace) -> Option<AppendFiles> {
         ks.fx.feed_on = false;
         let mut open = self.keeper.close_log()?;
-        open.files.abandon_first_rewrite(&self.log);
+        open.files.abandon_first_rewrite(self.log);
         Some(open.files)
     }
 
@@ -508,7 +508,7 @@ impl Front {
         match &mut self.keeper.append {
             Some(open) => open
                 .log
-                .finish(now_ms, &self.log)
+                .finish(now_ms, self.log)
                 .map_err(|error| error_text(&error)),
             None => Ok(()),
         }

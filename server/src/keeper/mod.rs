@@ -7,7 +7,7 @@
 //! | `child` | how a child that writes ends |
 //! | `load` | the load at start, in steps, so that clients get LOADING meanwhile |
 //!
-//! The methods hang on [`Front`], because they need its disk, configuration and log.
+//! The methods hang on [`Saving`]: the keeper with what it is handed of the instance around it.
 
 mod child;
 pub mod load;
@@ -26,8 +26,9 @@ use cairn_engine::keyspace::Keyspace;
 use cairn_engine::persist::save::SaveOptions;
 use cairn_format::rdb::Dialect;
 
-use crate::config::table;
-use crate::front::Front;
+use crate::config::{Config, table};
+use crate::host::Host;
+use crate::log::Log;
 use crate::persist::append::AppendLog;
 use crate::persist::append_files::AppendFiles;
 
@@ -173,14 +174,31 @@ impl Keeper {
     }
 }
 
+/// The keeper at work: its state, and what it is handed for it.
+pub struct Saving<'a> {
+    /// The state.
+    pub keeper: &'a mut Keeper,
+    /// What `redis.conf` says.
+    pub config: &'a Config,
+    /// Where lines go.
+    pub log: &'a Log,
+    /// Clock, disk, fork.
+    pub host: &'a dyn Host,
+}
+
 /// The reply to writes while the last background save has failed (`stop-writes-on-bgsave-error`).
 const MISCONF_SAVE: Error = Error::new(
     "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.",
 );
 
-impl Front {
+impl Saving<'_> {
+    /// Both clocks.
+    pub(crate) fn now(&self) -> Now {
+        self.host.clock().now()
+    }
+
     /// Timed work: ends children, starts what is due, refreshes the reasons to refuse writes.
-    pub fn keeper_cron(&mut self, ks: &mut Keyspace, gate: &mut Gate) {
+    pub fn cron(&mut self, ks: &mut Keyspace, gate: &mut Gate) {
         self.reap_child(ks);
         self.start_scheduled(ks);
         gate.refuse_writes = self.write_refusal();

@@ -8,9 +8,9 @@ use cairn_engine::keyspace::Keyspace;
 use cairn_engine::persist::save::{SaveOptions, automatic_dialect, save};
 use cairn_format::rdb::Dialect;
 
+use super::Saving;
 use super::child::{Job, SaveDelay, Work};
 use crate::config::table;
-use crate::front::Front;
 use crate::host::Disk;
 use crate::os::error_text;
 use crate::persist::snapshot;
@@ -18,7 +18,7 @@ use crate::persist::snapshot;
 /// Seconds between two attempts after a failure.
 const RETRY_AFTER_S: i64 = 5;
 
-impl Front {
+impl Saving<'_> {
     /// Whether a save point is reached and an attempt is not too recent.
     pub(super) fn save_point_reached(&self, ks: &Keyspace) -> bool {
         let now_s = self.now().wall_ms() / 1000;
@@ -54,7 +54,7 @@ impl Front {
             path: self.snapshot_path(),
             sync: self.config.get(table::RDB_SAVE_INCREMENTAL_FSYNC),
             options: self.save_options(ks, self.snapshot_dialect(ks), false),
-            delay: SaveDelay::of(&self.config),
+            delay: SaveDelay::of(self.config),
         }
     }
 

@@ -25,3 +25,10 @@ pub use limit::{BufferLimit, ClientClass, LimitWatch};
 pub use listener::{Accepting, ListenPlan, Listeners};
 pub use output::{Output, SHARED_MIN};
 pub use stream::{Address, Stream};
+
+/// Poll token of the signals.
+pub const SIGNALS: mio::Token = mio::Token(0);
+/// Tokens of listeners begin here; those of connections at [`FIRST_CONNECTION`].
+pub const FIRST_LISTENER: usize = 16;
+/// See [`FIRST_LISTENER`].
+pub const FIRST_CONNECTION: usize = 1024;

@@ -9,6 +9,7 @@ pub mod crash;
 pub mod disk;
 pub mod fork;
 pub mod localtime;
+pub mod marks;
 pub mod process;
 pub mod running;
 pub mod signals;

@@ -6,9 +6,10 @@
 //! spec       the constant that describes a command                table      names to commands
 //! reply      where the answer goes                                keys       which arguments are keys
 //! publish    messages to those who listen                         interests  what reaches beyond a session
-//! sink       another place for answers than RESP
+//! sink       another place for answers than RESP        alone      a world without clients
 //! ```
 
+pub mod alone;
 pub mod blocking;
 pub mod categories;
 pub mod ctx;

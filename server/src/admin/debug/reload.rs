@@ -36,7 +36,10 @@ pub(super) fn reload(cx: &mut Ctx, args: &Args) -> Outcome {
     }
     let front = front(&mut *cx.inst);
     if save {
-        front.save_now(cx.ks).map_err(|_| Error::new("ERR"))?;
+        front
+            .saving()
+            .save_now(cx.ks)
+            .map_err(|_| Error::new("ERR"))?;
     }
     if flush {
         for db in 0..cx.ks.databases() {
@@ -77,7 +80,7 @@ pub(super) fn load_log(cx: &mut Ctx, _: &Args) -> Outcome {
 }
 
 fn load(front: &mut Front, ks: &mut Keyspace, merge: bool) -> Result<(), String> {
-    let path = front.snapshot_path();
+    let path = front.saving().snapshot_path();
     let file = front
         .host
         .disk()
@@ -98,7 +101,7 @@ fn load(front: &mut Front, ks: &mut Keyspace, merge: bool) -> Result<(), String>
     ks.keep_expired = true;
     while loader.step(ks, STEP).map_err(|error| told(&error))? {}
     let (report, ..) = loader.finish();
-    tell_snapshot(front, &report);
+    tell_snapshot(&front.saving(), &report);
     front.keeper.last_load = (report.keys, report.expired);
     Ok(())
 }

@@ -1,0 +1,21 @@
+//! What the configuration asks to listen on.
+
+use crate::config::{Config, table};
+use crate::net::ListenPlan;
+
+/// What the configuration asks to listen on.
+pub fn listen_plan(config: &Config) -> ListenPlan {
+    let socket = config.path(table::UNIXSOCKET);
+    let permissions = config.get(table::UNIXSOCKETPERM);
+    ListenPlan {
+        bind: config
+            .get(table::BIND)
+            .iter()
+            .map(|word| String::from_utf8_lossy(word).into_owned())
+            .collect(),
+        port: config.get(table::PORT) as u16,
+        backlog: config.get(table::TCP_BACKLOG) as i32,
+        unixsocket: (!socket.as_os_str().is_empty()).then_some(socket),
+        unixsocketperm: (permissions != 0).then_some(permissions as u32),
+    }
+}
