@@ -86,7 +86,7 @@ pub fn run(arguments: &CheckArguments) -> Outcome {
 }
 
 /// Check one file; a file that a manifest names and that is not there is damage of the log.
-pub fn check_file(file: &File, rules: Rules) -> Result<Report, Failure> {
+fn check_file(file: &File, rules: Rules) -> Result<Report, Failure> {
     let name = file.path.display().to_string();
     let missing = file.role != Role::Single && matches!(file.path.try_exists(), Ok(false));
     let mut report = Report {

@@ -42,7 +42,7 @@ impl<'a> Cursor<'a> {
 
     /// How many bytes are left.
     #[inline]
-    pub fn remaining(&self) -> usize {
+    fn remaining(&self) -> usize {
         self.bytes.len() - self.at
     }
 
@@ -123,12 +123,6 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub fn u16le(&mut self, what: &str) -> Result<u16> {
         self.array(what).map(u16::from_le_bytes)
-    }
-
-    /// Four bytes, little-endian.
-    #[inline]
-    pub fn u32le(&mut self, what: &str) -> Result<u32> {
-        self.array(what).map(u32::from_le_bytes)
     }
 
     /// Eight bytes, little-endian.

@@ -22,7 +22,7 @@
 use crate::error::{Damage, FormatError, Result};
 
 /// Fewest bytes that compression must save; below that a string is better stored plainly (Redis's own limit).
-pub const SAVING_MIN: usize = 4;
+const SAVING_MIN: usize = 4;
 
 const LITERAL_MAX: usize = 32;
 const COPY_MIN: usize = 3;
@@ -97,7 +97,7 @@ fn three_at(input: &[u8], at: usize) -> u32 {
     u32::from(input[at]) | u32::from(input[at + 1]) << 8 | u32::from(input[at + 2]) << 16
 }
 
-/// Appends the compressed form of `input` to `out` if that saves at least [`SAVING_MIN`] bytes; otherwise leaves `out` as it was
+/// Appends the compressed form of `input` to `out` if that saves at least `SAVING_MIN` bytes; otherwise leaves `out` as it was
 /// and says false. Inputs of 4 GiB and more are not compressed.
 pub fn compress(input: &[u8], out: &mut Vec<u8>, table: &mut Table) -> bool {
     if input.len() <= SAVING_MIN || u32::try_from(input.len()).is_err() {

@@ -12,10 +12,11 @@ pub struct Item {
     pub place: String,
     /// Its name.
     pub name: String,
+    is_type: bool,
 }
 
 /// Public items that no other file names outside of tests, by name alone: a name that several items share counts as used
-/// by whoever names one of them.
+/// by whoever names one of them. A type that its own file uses too is left alone: it stands in the signature of something else.
 pub fn without_caller(crates: &[Crate]) -> Vec<Item> {
     let mut used: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
     let files: Vec<&File> = crates.iter().flat_map(|krate| &krate.product).collect();
@@ -30,12 +31,25 @@ pub fn without_caller(crates: &[Crate]) -> Vec<Item> {
             let elsewhere = used
                 .get(item.name.as_str())
                 .is_some_and(|by| by.iter().any(|other| *other != number));
-            if !elsewhere {
+            if !elsewhere && !(item.is_type && is_used_within(file, &item.name)) {
                 idle.push(item);
             }
         }
     }
     idle
+}
+
+/// Whether a file names a type elsewhere than where it is defined and implemented.
+fn is_used_within(file: &File, name: &str) -> bool {
+    let tokens = &file.source.product;
+    (1..tokens.len()).any(|at| {
+        let before = tokens[at - 1].word();
+        tokens[at].word() == Some(name)
+            && !matches!(
+                before,
+                Some("struct" | "enum" | "trait" | "type" | "impl" | "for")
+            )
+    })
 }
 
 /// Functions, types, traits, constants and statics under a plain `pub`.
@@ -58,6 +72,7 @@ fn public_items(file: &File) -> Vec<Item> {
             items.push(Item {
                 place: format!("{}:{}", file.path.display(), tokens[at].line),
                 name: name.to_owned(),
+                is_type: matches!(kind, Some("struct" | "enum" | "trait" | "type")),
             });
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use cairn_house::crates::{self, Crate};
 use cairn_house::{plan, surface};
 
-/// Lines that no file may have more of.
+/// Lines that no file of a program or library may have more of.
 const LINES_MAX: usize = 700;
 
 /// Public items that only tests and fuzz targets call, each with what it is for.
@@ -39,7 +39,7 @@ fn arrows_go_down() {
 #[test]
 fn no_file_is_too_long() {
     for krate in &all() {
-        for file in krate.product.iter().chain(&krate.tests) {
+        for file in &krate.product {
             let lines = file.source.lines;
             assert!(lines <= LINES_MAX, "{}: {lines} lines", file.path.display());
         }
@@ -59,7 +59,10 @@ fn what_is_public_is_called_from_elsewhere() {
         .filter(|line| !line.starts_with('#'))
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    let idle = surface::without_caller(&all());
+    let mut crates = all();
+    // Its own face is for these tests.
+    crates.retain(|krate| krate.name != "cairn-house");
+    let idle = surface::without_caller(&crates);
     let names: BTreeSet<&str> = idle.iter().map(|item| item.name.as_str()).collect();
     let unlisted: Vec<String> = idle
         .iter()

@@ -368,7 +368,7 @@ impl Lines {
 }
 
 /// The shortest decimal that reads back to the same double, with a point or an exponent: `1.0`, `-0.0`, `1e+308`, `inf`.
-pub fn score_text(score: f64) -> String {
+fn score_text(score: f64) -> String {
     if !score.is_finite() {
         return if score.is_nan() {
             "nan"

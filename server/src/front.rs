@@ -324,7 +324,7 @@ impl Front {
     }
 
     /// How much may wait for clients of a class.
-    pub fn buffer_limit(&self, class: ClientClass) -> BufferLimit {
+    fn buffer_limit(&self, class: ClientClass) -> BufferLimit {
         let limits = self
             .config
             .get(crate::config::table::CLIENT_OUTPUT_BUFFER_LIMIT);

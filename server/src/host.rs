@@ -30,14 +30,6 @@ pub trait Journal {
     fn log(&self, level: Level, line: &str);
 }
 
-/// A journal that forgets, for callers that have none yet.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoJournal;
-
-impl Journal for NoJournal {
-    fn log(&self, _level: Level, _line: &str) {}
-}
-
 /// Two clocks, one that never goes back and one that people set, and what the calling thread has used.
 pub trait Clock {
     /// Microseconds since an arbitrary start; never goes back.

@@ -15,7 +15,7 @@ pub fn arguments<T: Parser>() -> Result<T, Failure> {
 }
 
 /// The same for a given command line, whose first word is the program.
-pub fn arguments_from<T: Parser>(
+fn arguments_from<T: Parser>(
     words: impl IntoIterator<Item = impl Into<std::ffi::OsString> + Clone>,
 ) -> Result<T, Failure> {
     T::try_parse_from(words).map_err(|error| match error.kind() {

@@ -1,11 +1,11 @@
 //! Keys and other bytes as a person can read them, on one line and harmless to a terminal.
 
 /// Bytes of a key that an error line shows; the rest is counted. A key may be 512 MB long.
-pub const SHOWN_MAX: usize = 256;
+const SHOWN_MAX: usize = 256;
 
 /// `"user:17"`: printable ASCII as it is, `\"`, `\\`, `\n`, `\r`, `\t`, and `\x00` for all else.
 ///
-/// Above [`SHOWN_MAX`] bytes the end is left out: `"aaaa"... (70000 bytes)`.
+/// Above `SHOWN_MAX` bytes the end is left out: `"aaaa"... (70000 bytes)`.
 pub fn quoted(bytes: &[u8]) -> String {
     let shown = &bytes[..bytes.len().min(SHOWN_MAX)];
     let mut text = quoted_whole(shown);

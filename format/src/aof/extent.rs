@@ -246,7 +246,7 @@ impl Checker {
 }
 
 /// The cure for an error of the reader.
-pub fn cure_of(error: &FormatError) -> Option<Cure> {
+fn cure_of(error: &FormatError) -> Option<Cure> {
     match error.kind {
         Damage::AofTruncated => Some(Cure::Cut),
         Damage::AofFormat => Some(Cure::CutLoses),

@@ -17,12 +17,12 @@ use crate::error::{Damage, FormatError, Result};
 use std::ops::Range;
 
 /// Longest annotation line in bytes with its end, as `AOF_ANNOTATION_LINE_MAX_LEN` of Redis 7.
-pub const ANNOTATION_MAX: usize = 1024;
+const ANNOTATION_MAX: usize = 1024;
 /// Most arguments of a command; servers count them in a signed 32-bit number.
 pub const ARGS_MAX: u64 = i32::MAX as u64;
 /// An argument longer than this that also goes beyond the end of the log has a wrong length; a
 /// shorter one is a log that was cut. 512 MB, the default limit of servers.
-pub const BULK_PLAUSIBLE: u64 = 512 * 1024 * 1024;
+const BULK_PLAUSIBLE: u64 = 512 * 1024 * 1024;
 
 /// As many zeros in the place of a command are counted where other bytes follow: readers have that many at hand.
 const ZEROS_COUNTED: usize = 4096;

@@ -7,7 +7,7 @@ use crate::resp::value::{write_argument, write_command_header};
 use crate::text::number::{I64Text, write_i64};
 
 /// Append SELECT of database `db`.
-pub fn write_select(out: &mut Vec<u8>, db: u64) {
+fn write_select(out: &mut Vec<u8>, db: u64) {
     let mut text = I64Text::new();
     write_command_header(out, 2);
     write_argument(out, b"SELECT");

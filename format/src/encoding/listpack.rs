@@ -66,10 +66,5 @@ pub(crate) fn back_size(size: usize) -> usize {
     }
 }
 
-/// The bytes that a string or integer takes as an entry, back length included: to ask before an insert.
-pub fn entry_size(value: &[u8]) -> usize {
-    edit::Encoded::new(value).size()
-}
-
 #[cfg(test)]
 mod tests;

@@ -46,14 +46,6 @@ impl Protocol {
 
 /// The reply `OK`.
 pub const OK: &[u8] = b"+OK\r\n";
-/// The reply to PING.
-pub const PONG: &[u8] = b"+PONG\r\n";
-/// The reply to a command that MULTI has queued.
-pub const QUEUED: &[u8] = b"+QUEUED\r\n";
-/// An empty array.
-pub const EMPTY_ARRAY: &[u8] = b"*0\r\n";
-/// An empty string.
-pub const EMPTY_BULK: &[u8] = b"$0\r\n\r\n";
 
 /// A header line: a prefix byte and a number.
 #[inline]

@@ -23,9 +23,9 @@ use std::ops::Range;
 /// Longest line (inline command, count or length) in bytes, as `PROTO_INLINE_MAX_SIZE` of Redis.
 pub const LINE_MAX: usize = 64 * 1024;
 /// Most arguments of a command before the client has authenticated.
-pub const UNAUTHENTICATED_ARGS_MAX: i64 = 10;
+const UNAUTHENTICATED_ARGS_MAX: i64 = 10;
 /// Longest argument in bytes before the client has authenticated.
-pub const UNAUTHENTICATED_BULK_MAX: i64 = 16 * 1024;
+const UNAUTHENTICATED_BULK_MAX: i64 = 16 * 1024;
 /// Most arguments of any command.
 pub const ARGS_MAX: i64 = i32::MAX as i64;
 

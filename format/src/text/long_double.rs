@@ -74,7 +74,7 @@ impl LongDouble {
     }
 
     /// The same number: a double always fits. Not a number becomes zero, which no caller lets in.
-    pub fn from_f64(value: f64) -> LongDouble {
+    fn from_f64(value: f64) -> LongDouble {
         let negative = value.is_sign_negative();
         if value.is_infinite() {
             return LongDouble {

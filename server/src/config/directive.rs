@@ -355,11 +355,6 @@ impl Directive {
         self.flags & PROTECTED != 0
     }
 
-    /// Whether the value is a secret that no log, monitor or slow log may show.
-    pub fn is_sensitive(&self) -> bool {
-        self.flags & SENSITIVE != 0
-    }
-
     /// Whether CONFIG SET answers LOADING while data is loaded.
     pub fn is_denied_while_loading(&self) -> bool {
         self.flags & DENY_LOADING != 0

@@ -117,11 +117,6 @@ impl Config {
         self.generation
     }
 
-    /// Whether a directive holds something else than its default.
-    pub fn is_changed(&self, directive: &'static Directive) -> bool {
-        lookup(directive.name.as_bytes()).is_some_and(|found| !self.is_default(found.place))
-    }
-
     /// The error of a start that a directive could not be applied at: told with the line that set it.
     pub fn start_error(
         &self,

@@ -42,7 +42,7 @@ impl Saving<'_> {
     }
 
     /// The dialect that snapshots are written in.
-    pub fn snapshot_dialect(&self, ks: &Keyspace) -> Dialect {
+    fn snapshot_dialect(&self, ks: &Keyspace) -> Dialect {
         self.config
             .rdb_save_version()
             .unwrap_or_else(|| automatic_dialect(ks))

@@ -73,16 +73,6 @@ impl Output {
         self.chain.push_back(Piece::Shared(value));
     }
 
-    /// Appends a block of its own, for instance replies that were made apart.
-    pub fn push_owned(&mut self, block: Vec<u8>) {
-        if block.is_empty() {
-            return;
-        }
-        self.seal();
-        self.chain_bytes += block.len();
-        self.chain.push_back(Piece::Owned(block));
-    }
-
     /// Makes the tail a piece of the chain, so that something else can follow it.
     fn seal(&mut self) {
         if self.tail.is_empty() {
@@ -286,10 +276,6 @@ mod tests {
                 if round % 3 == 0 {
                     output.push_shared(Bytes::from(vec![round; 500]));
                     expected.extend_from_slice(&[round; 500]);
-                }
-                if round % 5 == 0 {
-                    output.push_owned(vec![round; 3]);
-                    expected.extend_from_slice(&[round; 3]);
                 }
             }
             assert_eq!(output.pending(), expected.len());

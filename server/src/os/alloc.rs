@@ -1,7 +1,7 @@
 //! jemalloc as the allocator of the server, with size classes that step by 8 bytes.
 //!
 //! With `lg-quantum=3` a block of 24 or 40 bytes is aligned to 8 only, while an allocator for Rust has to keep
-//! the alignment that the layout names. So every request above [`QUANTUM`] passes it on explicitly
+//! the alignment that the layout names. So every request above `QUANTUM` passes it on explicitly
 //! (`MALLOCX_ALIGN`), and a release names the same alignment and size, since both pick the size class.
 //!
 //! Invariants:
@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use tikv_jemalloc_sys as je;
 
 /// Alignment in bytes that every block has without asking for it.
-pub const QUANTUM: usize = 8;
+const QUANTUM: usize = 8;
 
 /// Most threads whose allocations are counted at the same time; the server has fewer than ten.
 const SLOT_COUNT: usize = 64;

@@ -119,7 +119,7 @@ pub fn segfault() -> ! {
 
 /// Gives the calling thread the stack that a report needs; [`install`] does it for the main thread. On a thread
 /// without it the report may end after its first lines. The stack is never freed: for threads that live long.
-pub fn prepare_thread() -> io::Result<()> {
+fn prepare_thread() -> io::Result<()> {
     let memory: &'static mut [u8] = Box::leak(vec![0u8; STACK_SIZE].into_boxed_slice());
     let stack = libc::stack_t {
         ss_sp: memory.as_mut_ptr().cast(),

@@ -255,20 +255,6 @@ pub fn executable() -> PathBuf {
     std::env::current_exe().unwrap_or_default()
 }
 
-/// Asks the system not to use huge pages for this process (`disable-thp`): after a fork each small write would
-/// copy two megabytes. Returns whether there was anything to ask.
-pub fn disable_huge_pages() -> bool {
-    #[cfg(target_os = "linux")]
-    {
-        // SAFETY: changes only a flag of this process.
-        unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0) == 0 }
-    }
-    #[cfg(not(target_os = "linux"))]
-    {
-        false
-    }
-}
-
 /// Fills `bytes` with unpredictable ones.
 ///
 /// # Panics

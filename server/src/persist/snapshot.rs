@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use crate::host::{Disk, DiskFile, folder_of};
 
 /// Bytes between two syncs of a file that grows (`rdb-save-incremental-fsync`), so that the last one is short.
-pub const SYNC_EVERY: u64 = 4 << 20;
+const SYNC_EVERY: u64 = 4 << 20;
 /// Bytes collected before the disk is asked.
 const BUFFER: usize = 64 * 1024;
 

@@ -462,7 +462,7 @@ impl<'a> Listpack<'a> {
     ///
     /// What does not match is passed over by its head alone. Integers and strings are told apart by the head too: a text that
     /// is a canonical integer can stand in either form, any other text only as a string.
-    pub fn find_from(&self, pos: usize, text: &[u8], step: usize) -> Option<usize> {
+    fn find_from(&self, pos: usize, text: &[u8], step: usize) -> Option<usize> {
         let number = parse_i64(text);
         let bytes = &self.bytes[..self.end_pos()];
         let mut at = pos;

@@ -69,7 +69,6 @@ mod texts {
     pub const EXEC_ABORT: Error =
         Error::new("EXECABORT Transaction discarded because of previous errors.");
     pub const DB_INDEX: Error = Error::new("ERR DB index is out of range");
-    pub const INVALID_DB: Error = Error::new("ERR invalid DB index");
 }
 pub use texts::*;
 

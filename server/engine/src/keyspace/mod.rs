@@ -378,7 +378,7 @@ impl Keyspace {
     }
 
     /// Replaces the value at a key and sets its expiry.
-    pub fn overwrite(&mut self, slot: Slot, value: NewValue, expire: Option<i64>) -> Slot {
+    fn overwrite(&mut self, slot: Slot, value: NewValue, expire: Option<i64>) -> Slot {
         self.forget_fields(slot);
         let kind = value.tag.kind();
         let (slot, old) = self.keys().store(slot, value.tag, value.payload, expire);

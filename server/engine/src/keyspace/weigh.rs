@@ -11,11 +11,6 @@ impl Keyspace {
         self.dbs.iter().map(super::Db::len).sum()
     }
 
-    /// Keys with an expiry of all databases.
-    pub fn total_expiring(&self) -> usize {
-        self.dbs.iter().map(super::Db::expiring).sum()
-    }
-
     /// Bytes of the hash tables themselves, without the records.
     pub fn table_bytes(&self) -> usize {
         self.dbs.iter().map(|db| db.keys.mem_bytes()).sum()

@@ -13,12 +13,12 @@
 /// Bits per axis of a stored place.
 pub const STEPS_MAX: u32 = 26;
 /// Longitudes that can be stored, degrees.
-pub const LONGITUDE: Span = Span {
+const LONGITUDE: Span = Span {
     min: -180.0,
     max: 180.0,
 };
 /// Latitudes that can be stored, degrees: those of the Web Mercator projection.
-pub const LATITUDE: Span = Span {
+const LATITUDE: Span = Span {
     min: -85.05112878,
     max: 85.05112878,
 };
@@ -132,7 +132,7 @@ impl Cell {
     }
 
     /// What the cell covers: longitudes, latitudes.
-    pub fn area(&self) -> (Span, Span) {
+    fn area(&self) -> (Span, Span) {
         (
             LONGITUDE.part(gather(self.bits >> 1), self.step),
             LATITUDE.part(gather(self.bits), self.step),

@@ -75,7 +75,7 @@ impl ListLimits {
     }
 
     /// Most bytes and most elements of a node; one of the two is unlimited.
-    pub fn node_max(&self) -> (usize, usize) {
+    fn node_max(&self) -> (usize, usize) {
         match self.fill {
             0 => (usize::MAX, 1),
             1.. => (usize::MAX, self.fill as usize),

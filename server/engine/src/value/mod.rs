@@ -139,7 +139,7 @@ impl Encoding {
 }
 
 /// Longest string that Redis stores as `embstr`, bytes.
-pub const EMBSTR_MAX: usize = 44;
+const EMBSTR_MAX: usize = 44;
 
 /// A value that does not fit into its record.
 #[derive(Debug)]

@@ -26,7 +26,7 @@ use cairn_format::encoding::stream_node::{self as node, Node};
 use std::collections::BTreeMap;
 
 /// Text of fields and values of one entry, and size of a node, at most: 1 GiB, as in Redis.
-pub const NODE_BYTES_MAX: usize = 1 << 30;
+const NODE_BYTES_MAX: usize = 1 << 30;
 
 /// The configured numbers that shape streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl Default for StreamLimits {
 pub enum AppendError {
     /// The id is equal to the last one or smaller.
     IdNotGreater,
-    /// Fields and values hold more than [`NODE_BYTES_MAX`] bytes.
+    /// Fields and values hold more than `NODE_BYTES_MAX` bytes.
     TooLarge,
 }
 
