@@ -2,7 +2,7 @@
 //!
 //! | | signal | panic of the server's thread | panic of another thread or of a child |
 //! |---|---|---|---|
-//! | what happened, stack, who ran what | in the handler ([`on_crash`]) | in the hook | in the hook, without the client |
+//! | what happened, stack, who ran what | in the handler (`on_crash`) | in the hook | in the hook, without the client |
 //! | INFO, CLIENT LIST | no: nothing can be trusted | after unwinding ([`finish`]) | no: they are not its own |
 //! | end | as the signal ends it | abort | abort |
 //!
