@@ -31,7 +31,8 @@ pub fn without_caller(crates: &[Crate]) -> Vec<Item> {
             let elsewhere = used
                 .get(item.name.as_str())
                 .is_some_and(|by| by.iter().any(|other| *other != number));
-            if !elsewhere && !(item.is_type && is_used_within(file, &item.name)) {
+            let in_signature = item.is_type && is_used_within(file, &item.name);
+            if !(elsewhere || in_signature) {
                 idle.push(item);
             }
         }

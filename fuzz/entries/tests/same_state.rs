@@ -210,10 +210,10 @@ fn run(seed: u64, lines: usize) {
         let words: Vec<Vec<u8>> = line.split(' ').map(|w| w.as_bytes().to_vec()).collect();
         script.push(line);
         step(&mut stage, &words);
-        if i + 1 == lines || dice.below(60) == 0 {
-            if let Err(what) = stage.compare_by_reading(true) {
-                panic!("seed {seed}, after:\n{}\n{what}", script.join("\n"));
-            }
+        if (i + 1 == lines || dice.below(60) == 0)
+            && let Err(what) = stage.compare_by_reading(true)
+        {
+            panic!("seed {seed}, after:\n{}\n{what}", script.join("\n"));
         }
     }
 }
