@@ -88,12 +88,16 @@ impl Cron {
         if self.runs.is_multiple_of(hz) {
             front.peers.forget_idle(now / 1000);
         }
-        front.rates.sample(
-            now,
+        let counters = &front.counters;
+        let rated = [
             engine.shared.stats.processed,
-            front.counters.bytes_in,
-            front.counters.bytes_out,
-        );
+            counters.bytes_in,
+            counters.bytes_out,
+            counters.turns,
+            counters.turn_us,
+        ];
+        front.rates.sample(now, rated);
+        front.counters.cron_us += front.host.clock().monotonic_us() - now;
     }
 
     /// A little of all that takes longer than one turn; whether more is left.

@@ -47,6 +47,10 @@ pub struct Counters {
     pub bytes_in: u64,
     /// Bytes sent.
     pub bytes_out: u64,
+    /// Times that a connection was read from.
+    pub reads: u64,
+    /// Times that a connection was written to.
+    pub writes: u64,
     /// Clients closed because their output grew beyond its limit.
     pub output_limit_closed: u64,
     /// Turns of the loop.
@@ -55,6 +59,12 @@ pub struct Counters {
     pub turn_us: u64,
     /// Longest turn, microseconds.
     pub turn_us_max: u64,
+    /// Microseconds spent in timed work.
+    pub cron_us: u64,
+    /// Most commands of one turn.
+    pub turn_commands_max: u64,
+    /// Commands that had run at the end of the last turn.
+    pub commands_then: u64,
     /// Most processor time of a turn, microseconds. Without it nobody looks, because each look is a system call.
     pub turn_cpu_us_max: Option<u64>,
 }
@@ -157,22 +167,24 @@ pub struct Hot {
     pub output_max: [usize; 2],
 }
 
+/// What rates are computed of: commands, bytes received, bytes sent, turns, microseconds of turns.
+pub type Rated = [u64; 5];
+
 /// Rates over the last 16 samples of timed work, as Redis computes its instantaneous figures.
 #[derive(Debug, Default)]
 pub struct Rates {
-    last: Option<(u64, [u64; 3])>,
-    samples: [[u64; 3]; 16],
+    last: Option<(u64, Rated)>,
+    samples: [Rated; 16],
     next: usize,
 }
 
 impl Rates {
     /// Takes the counters at a moment, monotonic microseconds.
-    pub fn sample(&mut self, now_us: u64, commands: u64, bytes_in: u64, bytes_out: u64) {
-        let counters = [commands, bytes_in, bytes_out];
+    pub fn sample(&mut self, now_us: u64, counters: Rated) {
         if let Some((then, before)) = self.last.replace((now_us, counters)) {
             let took = now_us.saturating_sub(then).max(1);
             let rate = |i: usize| counters[i].saturating_sub(before[i]) * 1_000_000 / took;
-            self.samples[self.next] = [rate(0), rate(1), rate(2)];
+            self.samples[self.next] = std::array::from_fn(rate);
             self.next = (self.next + 1) % self.samples.len();
         }
     }
@@ -194,6 +206,16 @@ impl Rates {
     /// Bytes sent per second.
     pub fn bytes_out(&self) -> u64 {
         self.mean(2)
+    }
+
+    /// Turns per second.
+    pub fn turns(&self) -> u64 {
+        self.mean(3)
+    }
+
+    /// Mean microseconds of a turn.
+    pub fn turn_us(&self) -> u64 {
+        self.mean(4) / self.turns().max(1)
     }
 }
 

@@ -228,6 +228,11 @@ impl Node {
         counters.turns += 1;
         counters.turn_us += took;
         counters.turn_us_max = counters.turn_us_max.max(took);
+        let commands = self.engine.shared.stats.processed;
+        let before = std::mem::replace(&mut counters.commands_then, commands);
+        counters.turn_commands_max = counters
+            .turn_commands_max
+            .max(commands.saturating_sub(before));
         if let (Some(before), Some(after)) = (started_cpu_us, cpu_us) {
             counters.turn_cpu_us_max = counters.turn_cpu_us_max.max(Some(after - before));
         }
@@ -268,6 +273,7 @@ impl Node {
                 Ok(Received::Drained(count)) => (count, true),
             };
             self.front.counters.bytes_in += count as u64;
+            self.front.counters.reads += 1;
             request::run_input(&mut self.engine, &mut self.front, &mut self.batch, slot);
             let Some(connection) = self.front.connections.get_mut(slot) else {
                 return;
@@ -407,6 +413,7 @@ impl Node {
             return true;
         };
         counters.bytes_out += written as u64;
+        counters.writes += 1;
         connection.last_io_ms = now_ms;
         if flush == Flush::Done {
             connection.limit_watch.reset();

@@ -60,6 +60,11 @@ impl Peers {
         self.kept.insert(name, peer);
     }
 
+    /// How many connections are kept.
+    pub fn count(&self) -> usize {
+        self.kept.len()
+    }
+
     /// Closes what was not used for ten seconds.
     pub fn forget_idle(&mut self, now_ms: u64) {
         self.kept

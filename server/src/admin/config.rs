@@ -108,6 +108,7 @@ const RESETSTAT: Command = Command {
         cx.ks.reset_stats();
         let front = front(&mut *cx.inst);
         front.counters = Default::default();
+        front.keeper.flush_us = 0;
         front.keeper.last_fork_us = 0;
         cx.reply.ok();
         Ok(())

@@ -66,6 +66,8 @@ struct Section {
     body: Body,
     /// It is part of INFO without arguments.
     default: bool,
+    /// It is shown only where it is asked for by name, not even among all.
+    hidden: bool,
 }
 
 /// All sections in their order.
@@ -103,6 +105,11 @@ const SECTIONS: &[Section] = &[
     section("cluster", "Cluster", Body::Fields(stats::CLUSTER)),
     section("keyspace", "Keyspace", Body::Lines(lists::databases)),
     section("cairn", "Cairn", Body::Fields(server::CAIRN)),
+    Section {
+        default: false,
+        hidden: true,
+        ..section("debug", "Debug", Body::Fields(stats::DEBUG))
+    },
 ];
 
 const fn section(word: &'static str, title: &'static str, body: Body) -> Section {
@@ -111,6 +118,7 @@ const fn section(word: &'static str, title: &'static str, body: Body) -> Section
         title,
         body,
         default: true,
+        hidden: false,
     }
 }
 
@@ -126,7 +134,7 @@ fn info(cx: &mut Ctx, args: &Args) -> Outcome {
     };
     let mut text = String::new();
     for section in SECTIONS {
-        if whole || (default && section.default) || asked(section.word) {
+        if (whole && !section.hidden) || (default && section.default) || asked(section.word) {
             write(section, &view, &mut text);
         }
     }

@@ -104,9 +104,10 @@ pub(super) const PERSISTENCE: &[Field] = &[
         ok(v.front.keeper.last_rewrite_ok)
     }),
     ("aof_rewrites", show!(|v| v.front.keeper.rewrites)),
-    ("aof_rewrites_consecutive_failures", |v| {
-        bit(!v.front.keeper.last_rewrite_ok)
-    }),
+    (
+        "aof_rewrites_consecutive_failures",
+        show!(|v| v.front.keeper.rewrite_failures),
+    ),
     ("aof_last_write_status", |v| {
         ok(v.front
             .keeper

@@ -52,7 +52,7 @@ pub(super) const SERVER: &[Field] = &[
 ];
 
 /// Seconds since the start.
-pub(super) fn uptime_s(view: &View) -> u64 {
+fn uptime_s(view: &View) -> u64 {
     (view.front.now().mono_us - view.front.started.mono_us) / 1_000_000
 }
 

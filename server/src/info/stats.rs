@@ -1,6 +1,5 @@
 //! INFO stats, replication, cpu, cluster.
 
-use super::server::uptime_s;
 use super::{Field, View, show, word};
 use crate::config::table;
 use crate::os::process;
@@ -88,7 +87,7 @@ pub(super) const STATS: &[Field] = &[
     ),
     ("latest_fork_usec", show!(|v| v.front.keeper.last_fork_us)),
     ("total_forks", show!(|v| v.front.keeper.forks)),
-    ("migrate_cached_sockets", word!("0")),
+    ("migrate_cached_sockets", show!(|v| v.front.peers.count())),
     ("slave_expires_tracked_keys", word!("0")),
     ("active_defrag_hits", word!("0")),
     ("active_defrag_misses", word!("0")),
@@ -105,8 +104,8 @@ pub(super) const STATS: &[Field] = &[
         show!(|v| v.shared.stats.error_replies),
     ),
     ("dump_payload_sanitizations", word!("0")),
-    ("total_reads_processed", word!("0")),
-    ("total_writes_processed", word!("0")),
+    ("total_reads_processed", show!(|v| v.front.counters.reads)),
+    ("total_writes_processed", show!(|v| v.front.counters.writes)),
     ("io_threaded_reads_processed", word!("0")),
     ("io_threaded_writes_processed", word!("0")),
     ("reply_buffer_shrinks", word!("0")),
@@ -117,14 +116,13 @@ pub(super) const STATS: &[Field] = &[
         show!(|v| v.front.counters.turn_us),
     ),
     ("eventloop_duration_cmd_sum", show!(|v| command_us(v))),
-    // Means since the start; Redis shows the last second and a half.
     (
         "instantaneous_eventloop_cycles_per_sec",
-        show!(|v| v.front.counters.turns / uptime_s(v).max(1)),
+        show!(|v| v.front.rates.turns()),
     ),
     (
         "instantaneous_eventloop_duration_usec",
-        show!(|v| v.front.counters.turn_us / v.front.counters.turns.max(1)),
+        show!(|v| v.front.rates.turn_us()),
     ),
     (
         "acl_access_denied_auth",
@@ -176,6 +174,26 @@ pub(super) const CPU: &[Field] = &[
     ("used_cpu_user_main_thread", |_| {
         format!("{:.6}", process::cpu_times().user)
     }),
+];
+
+/// `# Debug`: what a turn of the loop is made of.
+pub(super) const DEBUG: &[Field] = &[
+    (
+        "eventloop_duration_aof_sum",
+        show!(|v| v.front.keeper.flush_us),
+    ),
+    (
+        "eventloop_duration_cron_sum",
+        show!(|v| v.front.counters.cron_us),
+    ),
+    (
+        "eventloop_duration_max",
+        show!(|v| v.front.counters.turn_us_max),
+    ),
+    (
+        "eventloop_cmd_per_cycle_max",
+        show!(|v| v.front.counters.turn_commands_max),
+    ),
 ];
 
 /// `# Cluster`.

@@ -66,20 +66,25 @@ impl Saving<'_> {
         let Some(open) = &mut self.keeper.append else {
             return LogState::Fine;
         };
-        if self.keeper.flush_sleep_us > 0 && open.log.buffered() > 0 {
+        let started_us = self.host.clock().monotonic_us();
+        let anything = open.log.buffered() > 0;
+        if self.keeper.flush_sleep_us > 0 && anything {
             std::thread::sleep(Duration::from_micros(self.keeper.flush_sleep_us));
         }
         let hold_syncs =
             self.keeper.work.is_some() && self.config.get(table::NO_APPENDFSYNC_ON_REWRITE);
-        let now_ms = self.host.clock().monotonic_us() / 1000;
-        match open.log.flush(
-            now_ms,
+        let flushed = open.log.flush(
+            started_us / 1000,
             FlushMode {
                 force: false,
                 hold_syncs,
             },
             self.log,
-        ) {
+        );
+        if anything {
+            self.keeper.flush_us += self.host.clock().monotonic_us() - started_us;
+        }
+        match flushed {
             Flushed::Fatal(line) => {
                 self.log.warning(format_args!("{line}"));
                 LogState::Fatal
@@ -293,6 +298,7 @@ impl Saving<'_> {
             }
             Err(error) => {
                 self.keeper.last_rewrite_ok = false;
+                self.keeper.rewrite_failures += 1;
                 self.log.warning(format_args!(
                     "Can't rewrite append only file in background: fork: {}",
                     error_text(&error)
@@ -349,6 +355,10 @@ impl Saving<'_> {
                 self.forget_base(pid, work.killed);
                 work.killed
             }
+        };
+        self.keeper.rewrite_failures = match self.keeper.last_rewrite_ok {
+            true => 0,
+            false => self.keeper.rewrite_failures + 1,
         };
         self.put_off_first_rewrite(ks);
     }

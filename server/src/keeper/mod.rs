@@ -86,6 +86,8 @@ pub struct Keeper {
     pub last_fork_us: u64,
     /// The last rewrite succeeded.
     pub last_rewrite_ok: bool,
+    /// Rewrites that failed since one succeeded.
+    pub rewrite_failures: u64,
     /// Seconds the last rewrite took; -1: none yet.
     pub last_rewrite_took_s: i64,
     /// Copy-on-write bytes of the last rewrite.
@@ -98,6 +100,8 @@ pub struct Keeper {
     pub last_load: (u64, u64),
     /// Bytes of the load under way: done, all.
     pub load_progress: (u64, u64),
+    /// Microseconds spent in writing the log.
+    pub flush_us: u64,
     /// DEBUG AOF-FLUSH-SLEEP, microseconds.
     pub flush_sleep_us: u64,
     /// Where the last log that was switched off ended: positions go on from there.
@@ -123,12 +127,14 @@ impl Keeper {
             saves: 0,
             last_fork_us: 0,
             last_rewrite_ok: true,
+            rewrite_failures: 0,
             last_rewrite_took_s: -1,
             last_rewrite_cow: 0,
             rewrites: 0,
             loading: false,
             last_load: (0, 0),
             load_progress: (0, 0),
+            flush_us: 0,
             flush_sleep_us: 0,
             closed_position: 0,
         }

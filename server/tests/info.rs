@@ -1,0 +1,93 @@
+//! Figures of INFO that tell what happened, and the section that is shown to those who ask for it.
+
+mod support;
+
+use support::{Connection, Folder, Setup, wait_until};
+
+fn figure(c: &mut Connection, section: &str, name: &str) -> u64 {
+    let info = c.info(section);
+    let text = info.get(name).unwrap_or_else(|| panic!("no {name}"));
+    text.parse().expect("a number")
+}
+
+#[test]
+fn what_a_turn_is_made_of_is_told_to_those_who_ask() {
+    let folder = Folder::new();
+    let server = Setup::cairn(&folder)
+        .with("--appendonly yes --appendfsync always --hz 100")
+        .start();
+    let mut c = server.connect();
+    let debug = |c: &mut Connection, name: &str| figure(c, "debug", &format!("eventloop_{name}"));
+    c.good("SET k v");
+    assert!(debug(&mut c, "duration_aof_sum") > 0, "a sync takes time");
+    wait_until("timed work", || debug(&mut c, "duration_cron_sum") > 0);
+    assert!(debug(&mut c, "duration_max") > 0);
+    let mut pipeline = Vec::new();
+    for _ in 0..20 {
+        pipeline.extend_from_slice(b"*1\r\n$4\r\nPING\r\n");
+    }
+    c.send(&pipeline);
+    (0..20).for_each(|_| drop(c.read()));
+    assert!(debug(&mut c, "cmd_per_cycle_max") >= 2);
+    for hidden in ["", "all", "everything", "default"] {
+        let text = c.text(format!("INFO {hidden}").trim());
+        assert!(
+            !text.contains("eventloop_duration_aof_sum"),
+            "INFO {hidden}"
+        );
+        assert!(text.contains("eventloop_cycles"), "INFO {hidden}");
+    }
+    wait_until("a sample", || {
+        figure(&mut c, "stats", "instantaneous_eventloop_cycles_per_sec") > 0
+    });
+}
+
+#[test]
+fn reads_and_writes_of_sockets_are_counted() {
+    let folder = Folder::new();
+    let server = Setup::cairn(&folder).start();
+    let mut c = server.connect();
+    let both = |c: &mut Connection| {
+        let info = c.info("stats");
+        ["total_reads_processed", "total_writes_processed"]
+            .map(|name| info[name].parse::<u64>().expect("a number"))
+    };
+    let before = both(&mut c);
+    for _ in 0..10 {
+        c.good("PING");
+    }
+    let after = both(&mut c);
+    assert!(
+        after[0] >= before[0] + 11 && after[1] >= before[1] + 11,
+        "{before:?} {after:?}"
+    );
+}
+
+#[test]
+fn what_is_freed_elsewhere_is_counted() {
+    let folder = Folder::new();
+    let server = Setup::cairn(&folder).start();
+    let mut c = server.connect();
+    let words: Vec<String> = ["SADD".into(), "set".into()]
+        .into_iter()
+        .chain((0..1000).map(|i| format!("element-{i}")))
+        .collect();
+    c.good_call(&words);
+    c.good("UNLINK set");
+    wait_until("it is freed", || {
+        figure(&mut c, "memory", "lazyfreed_objects") == 1
+    });
+    c.good("CONFIG RESETSTAT");
+    assert_eq!(figure(&mut c, "memory", "lazyfreed_objects"), 0);
+}
+
+#[test]
+fn connections_kept_for_migrate_are_counted() {
+    let (here, there) = (Folder::new(), Folder::new());
+    let (from, to) = (Setup::cairn(&here).start(), Setup::cairn(&there).start());
+    let mut c = from.connect();
+    assert_eq!(figure(&mut c, "stats", "migrate_cached_sockets"), 0);
+    c.good("SET k v");
+    c.good(&format!("MIGRATE 127.0.0.1 {} k 0 5000", to.port));
+    assert_eq!(figure(&mut c, "stats", "migrate_cached_sockets"), 1);
+}
