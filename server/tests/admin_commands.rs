@@ -3,7 +3,7 @@
 #[path = "../engine/tests/support/mod.rs"]
 mod support;
 
-use support::{Bench, golden};
+use support::{Bench, golden, help};
 
 #[test]
 fn instance_commands_describe_themselves_as_in_redis() {
@@ -11,4 +11,12 @@ fn instance_commands_describe_themselves_as_in_redis() {
     let found = golden::differences_from_redis(&mut bench);
     assert!(found.is_empty(), "{}", found.join("\n"));
     assert!(bench.line("COMMAND INFO config|get").contains("@dangerous"));
+}
+
+#[test]
+fn help_lists_what_is_there() {
+    let mut bench = Bench::with(&cairn_server::commands::all());
+    let (asked, different) = help::differences(&mut bench);
+    assert!(different.is_empty(), "{}", different.join("\n"));
+    assert!(asked >= 7, "only {asked} containers have help");
 }

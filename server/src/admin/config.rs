@@ -151,7 +151,7 @@ const HELP: Command = Command {
     tips: &[],
     summary: "Show the subcommands",
     run: |cx, _| {
-        help::write_lines(cx.reply, "CONFIG", HELP_LINES);
+        help::write_lines(cx, HELP_LINES);
         Ok(())
     },
     ..SUB

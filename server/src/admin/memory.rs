@@ -105,7 +105,7 @@ const HELP: Command = Command {
     flags: Flags::LOADING.and(Flags::STALE),
     summary: "Show the subcommands",
     run: |cx, _| {
-        help::write_lines(cx.reply, "MEMORY", HELP_LINES);
+        help::write_lines(cx, HELP_LINES);
         Ok(())
     },
     ..SUB

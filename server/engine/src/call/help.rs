@@ -1,5 +1,6 @@
 //! The answer to `X HELP`, made from the constants of X's subcommands.
 
+use super::ctx::Ctx;
 use super::reply::Reply;
 use super::spec::Command;
 
@@ -16,16 +17,45 @@ pub fn write(reply: &mut Reply, container: &Command) {
     }
 }
 
-/// Writes help in the words of Redis 7.2, where clients and tests compare them: each line is a form or, after four
-/// blanks, what it does.
-pub fn write_lines(reply: &mut Reply, name: &str, lines: &[&str]) {
-    reply.array(lines.len() + 3);
+/// Writes help in the words of Redis 7.2, where clients and tests compare them: each line is a form or, after blanks, what it
+/// does. Forms of subcommands that this server does not have are left out.
+pub fn write_lines(cx: &mut Ctx, lines: &[&str]) {
+    let name = cx.command.spec.name;
+    let name = name
+        .split_once('|')
+        .map_or(name, |(container, _)| container);
+    let container = cx.shared.table.find(name.as_bytes());
+    let subcommands = container.map_or(&[][..], |container| container.spec.subcommands);
+    let shown = of_those_there(lines, subcommands);
+    let reply = &mut *cx.reply;
+    reply.array(shown.len() + 3);
+    let name = name.to_ascii_uppercase();
     reply.simple(&format!(
         "{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"
     ));
-    for line in lines {
+    for line in shown {
         reply.simple(line);
     }
     reply.simple("HELP");
     reply.simple("    Print this help.");
+}
+
+/// The lines about these subcommands; all lines where a command reads its words itself.
+fn of_those_there<'l>(lines: &[&'l str], subcommands: &[&Command]) -> Vec<&'l str> {
+    let is_there = |form: &str| {
+        let word = form.split_whitespace().next().unwrap_or("");
+        let mut names = subcommands.iter().map(|sub| sub.own_name());
+        subcommands.is_empty() || names.any(|name| name.eq_ignore_ascii_case(word))
+    };
+    let mut shown = Vec::new();
+    let mut wanted = true;
+    for line in lines {
+        if !line.starts_with(' ') {
+            wanted = is_there(line);
+        }
+        if wanted {
+            shown.push(*line);
+        }
+    }
+    shown
 }

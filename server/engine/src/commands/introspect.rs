@@ -350,7 +350,7 @@ const HELP: Command = Command {
     arity: 2,
     summary: "Show the subcommands",
     run: |cx, _| {
-        help::write_lines(cx.reply, "COMMAND", HELP_LINES);
+        help::write_lines(cx, HELP_LINES);
         Ok(())
     },
     ..SUB

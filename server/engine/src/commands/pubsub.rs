@@ -366,7 +366,7 @@ const PUBSUB_HELP: Command = Command {
     complexity: "O(1)",
     summary: "Show the subcommands",
     run: |cx, _| {
-        crate::call::help::write_lines(cx.reply, "PUBSUB", HELP_LINES);
+        crate::call::help::write_lines(cx, HELP_LINES);
         Ok(())
     },
     ..PUBSUB_CHANNELS

@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test file uses its own part of the bench")]
 
 pub mod golden;
+pub mod help;
 
 use std::any::Any;
 use std::collections::BTreeMap;

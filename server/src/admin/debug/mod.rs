@@ -122,6 +122,6 @@ fn switch(args: &Args) -> bool {
 }
 
 fn show_help(cx: &mut Ctx, _: &Args) -> Outcome {
-    help_reply::write_lines(cx.reply, "DEBUG", help::LINES);
+    help_reply::write_lines(cx, help::LINES);
     Ok(())
 }

@@ -61,7 +61,7 @@ const HELP: Command = Command {
     tips: &[],
     summary: "Show the subcommands",
     run: |cx, _| {
-        help::write_lines(cx.reply, "OBJECT", HELP_LINES);
+        help::write_lines(cx, HELP_LINES);
         Ok(())
     },
     ..LOOK

@@ -80,7 +80,7 @@ const HELP: Command = Command {
     keys: &[],
     summary: "Show the subcommands",
     run: |cx, _| {
-        help::write_lines(cx.reply, "XGROUP", HELP_LINES);
+        help::write_lines(cx, HELP_LINES);
         Ok(())
     },
     ..CREATE

@@ -1,0 +1,37 @@
+//! What containers say of themselves against what they have.
+
+use std::collections::BTreeSet;
+
+use super::Bench;
+
+/// Containers whose `HELP` does not list their subcommands, all of them and no other; and how many have help at all.
+pub fn differences(bench: &mut Bench) -> (usize, Vec<String>) {
+    let containers: Vec<_> = bench.engine.shared.table.top_level().collect();
+    let (mut asked, mut different) = (0, Vec::new());
+    for container in containers {
+        let names = container.subcommands.iter();
+        let there: BTreeSet<String> = names.map(|c| c.own_name().to_ascii_uppercase()).collect();
+        if !there.contains("HELP") {
+            continue;
+        }
+        asked += 1;
+        let listed = listed(&bench.line(&format!("{} HELP", container.name)));
+        if listed != there {
+            different.push(format!(
+                "{}: lists {listed:?}, has {there:?}",
+                container.name
+            ));
+        }
+    }
+    (asked, different)
+}
+
+/// The first words of forms.
+fn listed(help: &str) -> BTreeSet<String> {
+    help.split("\r\n")
+        .filter_map(|line| line.strip_prefix('+'))
+        .filter(|line| !line.starts_with(' ') && !line.contains("Subcommands are:"))
+        .filter_map(|line| line.split_whitespace().next())
+        .map(str::to_owned)
+        .collect()
+}
