@@ -69,7 +69,7 @@ impl Input {
     }
 
     /// Drops the first `count` bytes of `filled`.
-    #[inline]
+    #[inline(always)]
     pub fn consume(&mut self, count: usize) {
         assert!(
             count <= self.len(),
