@@ -24,6 +24,9 @@ VERDICT = re.compile(r"^\[(ok|err|exception)\]: (.*)$")
 TOOK = re.compile(r"^(.*) \((\d+) ms\)$")
 IN_FILE = re.compile(r" in tests/\S+\.tcl$")
 IN_PROGRESS = re.compile(r"\(IN PROGRESS\) (.*)$")
+# So much is told of why a test failed.
+LONGEST_REASON = 200
+DAY = 24 * 3600
 STAMP = re.compile(r"(?m)^\d\d:\d\d:\d\d> ")
 
 
@@ -118,6 +121,12 @@ def read_main(text):
     return outcome
 
 
+def clock(text, at):
+    """The second of the day that a line begins with."""
+    hours, minutes, seconds = text[at : at + 8].split(":")
+    return float(hours) * 3600 + float(minutes) * 60 + float(seconds)
+
+
 def read_instances(text):
     """Reads what runtest-cluster and runtest-sentinel print: a time and a name, the verdict behind or below it."""
     outcome = Outcome()
@@ -130,9 +139,9 @@ def read_instances(text):
         # Numbers of nodes and ports differ from run to run.
         name = re.sub(r":\d{5}\b", ":PORT", re.sub(r"#\d+", "#N", name)).replace("\t", " ")
         verdict = piece.split("Testing unit:")[0]
-        if "FAILED: " not in verdict and re.search(r"(?m)(^|[^A-Za-z])OK *$", verdict):
+        if "FAILED: " not in verdict and re.search(r"(?m)OK *$", verdict):
             outcome.passed[name] += 1
-            outcome.seconds[name] = 0.0
+            outcome.seconds[name] = (clock(text, end) - clock(text, begin)) % DAY if end < len(text) else 0.0
         else:
-            outcome.failed[name] = verdict.split("FAILED: ")[-1].split("\n")[0]
+            outcome.failed[name] = verdict.split("FAILED: ")[-1].split("\n")[0][:LONGEST_REASON]
     return outcome
