@@ -45,7 +45,9 @@ fn of_those_there<'l>(lines: &[&'l str], subcommands: &[&Command]) -> Vec<&'l st
     let is_there = |form: &str| {
         let word = form.split_whitespace().next().unwrap_or("");
         let mut names = subcommands.iter().map(|sub| sub.own_name());
-        subcommands.is_empty() || names.any(|name| name.eq_ignore_ascii_case(word))
+        // `(no subcommand)` is the form of the container alone.
+        let is_own = subcommands.is_empty() || word.starts_with('(');
+        is_own || names.any(|name| name.eq_ignore_ascii_case(word))
     };
     let mut shown = Vec::new();
     let mut wanted = true;

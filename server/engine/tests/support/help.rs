@@ -30,7 +30,7 @@ pub fn differences(bench: &mut Bench) -> (usize, Vec<String>) {
 fn listed(help: &str) -> BTreeSet<String> {
     help.split("\r\n")
         .filter_map(|line| line.strip_prefix('+'))
-        .filter(|line| !line.starts_with(' ') && !line.contains("Subcommands are:"))
+        .filter(|line| !line.starts_with([' ', '(']) && !line.contains("Subcommands are:"))
         .filter_map(|line| line.split_whitespace().next())
         .map(str::to_owned)
         .collect()
