@@ -1,5 +1,6 @@
 //! Which files make up the log that was named: one file, or the parts that a manifest lists.
 
+use crate::proposal;
 use cairn_format::aof::manifest::{Manifest, PartType};
 use cairn_format::error::FormatError;
 use cairn_toolkit::Failure;
@@ -155,8 +156,16 @@ fn manifest_in(folder: &Path) -> Result<PathBuf, Failure> {
     let name = folder.display();
     match found.len() {
         1 => Ok(found.remove(0)),
-        0 => Err(Failure::new(format!("{name}: no manifest in this folder"))
-            .hint("name the log file itself, or the folder that holds `*.manifest`")),
+        0 => {
+            let folder = if below.is_dir() { &below } else { folder };
+            let failure = Failure::new(format!("{name}: no manifest in this folder"));
+            Err(match proposal::of(folder) {
+                Some(proposed) => failure.hint(proposed),
+                None => {
+                    failure.hint("name the log file itself, or the folder that holds `*.manifest`")
+                }
+            })
+        }
         n => Err(Failure::new(format!(
             "{name}: {n} manifests in this folder, one was expected"
         ))

@@ -15,6 +15,7 @@ mod dump;
 mod fix;
 mod log;
 mod part;
+mod proposal;
 mod rewrite;
 
 use clap::{Parser, Subcommand};

@@ -122,6 +122,35 @@ fn rules_can_be_widened() {
     );
 }
 
+/// The lines that `check` proposes for parts without a manifest make a manifest with which it reads them.
+#[test]
+fn a_manifest_is_proposed_for_parts_that_have_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../testdata/field/logs/manifest-missing/appendonlydir"
+    );
+    for part in ["appendonly.aof.1.base.rdb", "appendonly.aof.1.incr.aof"] {
+        fs::copy(format!("{from}/{part}"), folder.path().join(part)).unwrap();
+    }
+    let path = folder.path().to_str().unwrap();
+    let refused = run(&["check", path]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    let lines: Vec<&str> = refused
+        .stderr
+        .lines()
+        .filter(|l| l.starts_with("file "))
+        .collect();
+    assert_eq!(lines.len(), 2, "{refused:?}");
+    fs::write(
+        folder.path().join("appendonly.aof.manifest"),
+        lines.join("\n") + "\n",
+    )
+    .unwrap();
+    let accepted = run(&["check", path]);
+    assert_eq!(accepted.code, 0, "{accepted:?}");
+}
+
 #[test]
 fn what_cannot_be_read_is_exit_2() {
     let missing = run(&["check", "/no/such/file"]);

@@ -186,7 +186,7 @@ impl AppendFiles {
             _ => "is missing",
         };
         format!(
-            "Fatal error: the AOF manifest {} {state}, but there are parts of a log: {}.\nNothing was changed. Put the manifest back or write one (a line 'file NAME seq N type b' for the base, then one of type i for each increment in order), or move the parts away to start without their data.",
+            "Fatal error: the AOF manifest {} {state}, but there are parts of a log: {}.\nNothing was changed. Put the manifest back (aof-tool check proposes one from these parts), or move the parts away to start without their data.",
             self.names.manifest().display(),
             parts.join(", ")
         )

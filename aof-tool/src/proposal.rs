@@ -1,0 +1,58 @@
+//! A manifest for parts that have none: what a person would write after looking at the names in the folder.
+
+use cairn_format::aof::manifest::{Manifest, Part, PartType, manifest_name};
+use std::fs;
+use std::path::Path;
+
+/// A manifest that lists the parts in `folder`, in words for a person; none if there are no parts, or parts of several logs. The
+/// base with the highest number and all increments: older bases are what a rewrite left behind.
+pub fn of(folder: &Path) -> Option<String> {
+    let mut prefixes = Vec::new();
+    let mut manifest = Manifest::default();
+    for entry in fs::read_dir(folder).ok()? {
+        let name = entry.ok()?.file_name().into_string().ok()?;
+        let Some((prefix, part)) = part_of(&name) else {
+            continue;
+        };
+        prefixes.push(prefix.to_owned());
+        match part.part_type {
+            PartType::Base
+                if manifest
+                    .base
+                    .as_ref()
+                    .is_none_or(|base| base.seq < part.seq) =>
+            {
+                manifest.base = Some(part);
+            }
+            PartType::Incr => manifest.incr.push(part),
+            _ => {}
+        }
+    }
+    prefixes.sort();
+    prefixes.dedup();
+    let [prefix] = &prefixes[..] else {
+        return None;
+    };
+    manifest.incr.sort_by_key(|part| part.seq);
+    let lines = String::from_utf8(manifest.to_text()).ok()?;
+    Some(format!(
+        "parts of a log are there. After a look at each, a file {} with these lines would list them:\n{}",
+        folder.join(manifest_name(prefix)).display(),
+        lines.trim_end()
+    ))
+}
+
+/// What `PREFIX.SEQ.base.rdb`, `PREFIX.SEQ.base.aof` or `PREFIX.SEQ.incr.aof` says of itself.
+fn part_of(name: &str) -> Option<(&str, Part)> {
+    let endings = [
+        (".base.rdb", PartType::Base),
+        (".base.aof", PartType::Base),
+        (".incr.aof", PartType::Incr),
+    ];
+    let (stem, part_type) = endings
+        .into_iter()
+        .find_map(|(ending, kind)| Some((name.strip_suffix(ending)?, kind)))?;
+    let (prefix, number) = stem.rsplit_once('.')?;
+    let seq = number.parse().ok().filter(|seq| *seq > 0)?;
+    Some((prefix, Part::new(name, seq, part_type)))
+}
