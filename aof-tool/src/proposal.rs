@@ -1,6 +1,6 @@
 //! A manifest for parts that have none: what a person would write after looking at the names in the folder.
 
-use cairn_format::aof::manifest::{Manifest, Part, PartType, manifest_name};
+use cairn_format::aof::manifest::{Manifest, Part, PartType, manifest_name, split_part_name};
 use std::fs;
 use std::path::Path;
 
@@ -42,17 +42,9 @@ pub fn of(folder: &Path) -> Option<String> {
     ))
 }
 
-/// What `PREFIX.SEQ.base.rdb`, `PREFIX.SEQ.base.aof` or `PREFIX.SEQ.incr.aof` says of itself.
+/// The part that such a name means, and the log it belongs to.
 fn part_of(name: &str) -> Option<(&str, Part)> {
-    let endings = [
-        (".base.rdb", PartType::Base),
-        (".base.aof", PartType::Base),
-        (".incr.aof", PartType::Incr),
-    ];
-    let (stem, part_type) = endings
-        .into_iter()
-        .find_map(|(ending, kind)| Some((name.strip_suffix(ending)?, kind)))?;
-    let (prefix, number) = stem.rsplit_once('.')?;
-    let seq = number.parse().ok().filter(|seq| *seq > 0)?;
+    let (prefix, seq, part_type) = split_part_name(name)?;
+    let seq = seq.parse().ok().filter(|seq| *seq > 0)?;
     Some((prefix, Part::new(name, seq, part_type)))
 }

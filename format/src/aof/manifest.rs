@@ -294,16 +294,23 @@ pub fn incr_name(prefix: &str, seq: i64) -> String {
     format!("{prefix}.{seq}.incr.aof")
 }
 
+/// What the name of a part says of itself: the log it belongs to, its number in digits, its type. None for other names.
+pub fn split_part_name(name: &str) -> Option<(&str, &str, PartType)> {
+    let endings = [
+        (".base.rdb", PartType::Base),
+        (".base.aof", PartType::Base),
+        (".incr.aof", PartType::Incr),
+    ];
+    let (stem, part_type) = endings
+        .into_iter()
+        .find_map(|(ending, kind)| Some((name.strip_suffix(ending)?, kind)))?;
+    let (prefix, seq) = stem.rsplit_once('.')?;
+    let is_number = !seq.is_empty() && seq.bytes().all(|b| b.is_ascii_digit());
+    is_number.then_some((prefix, seq, part_type))
+}
+
 /// Whether servers give parts of the log called `prefix` such a name: that of a base, of an increment, or the bare
 /// prefix, which a log of the time before 7.0 keeps when it is moved in.
 pub fn is_part_name(prefix: &str, name: &str) -> bool {
-    let Some(rest) = name.strip_prefix(prefix) else {
-        return false;
-    };
-    let number = rest
-        .strip_prefix('.')
-        .and_then(|rest| rest.split_once('.'))
-        .filter(|(_, sort)| matches!(*sort, "base.rdb" | "base.aof" | "incr.aof"));
-    rest.is_empty()
-        || number.is_some_and(|(seq, _)| !seq.is_empty() && seq.bytes().all(|b| b.is_ascii_digit()))
+    name == prefix || split_part_name(name).is_some_and(|(own, ..)| own == prefix)
 }
