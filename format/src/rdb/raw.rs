@@ -8,9 +8,9 @@
 use std::io::Read;
 use std::ops::Range;
 
-use super::length::{Prefix, assemble, extra_bytes, not_a_length, shortest_extra};
+use super::length::{self, Fault, Parsed, Why};
 use super::opcode::{Layout, TypeInfo};
-use super::string::{Stored, check_lzf_lengths, read_string, unknown_form};
+use super::string::{self, Form, Stored, read_string};
 use crate::crc64::Crc64;
 use crate::cursor::Cursor;
 use crate::error::{Damage, FormatError, Result};
@@ -448,46 +448,41 @@ impl<'s, S: Source> Scan<'s, S> {
         Ok(())
     }
 
+    /// Reads with `parse` what stands here, asking for bytes as long as it needs more.
     #[inline]
-    fn prefix(&mut self, what: &str) -> Result<Prefix> {
-        let first = self.byte(what)?;
-        let Some(extra) = extra_bytes(first) else {
-            self.at -= 1;
-            return Err(self.error(Damage::Length, format!("{what}: length byte {first:#04x}")));
-        };
-        if extra == 0 {
-            return Ok(assemble(first, &[]));
+    fn parsed<T>(
+        &mut self,
+        what: &str,
+        parse: impl Fn(&[u8], usize, bool) -> Parsed<T>,
+    ) -> Result<T> {
+        loop {
+            let fault = match parse(self.source.window(), self.at, self.strict) {
+                Ok((found, end)) => {
+                    self.at = end;
+                    return Ok(found);
+                }
+                Err(fault) => fault,
+            };
+            match fault.why {
+                Why::Short(wanted) if self.source.have(fault.at + wanted)? => {}
+                _ => return Err(self.refuse(&fault, what)),
+            }
         }
-        self.need(extra, what)?;
-        let prefix = assemble(first, &self.source.window()[self.at..self.at + extra]);
-        if let Prefix::Plain(len) = prefix
-            && self.strict
-            && shortest_extra(len) < extra
-        {
-            let at = self.at - 1;
-            return Err(self.error_at(
-                at,
-                Damage::Length,
-                format!(
-                    "{what}: length {len} takes {} bytes, which no server writes",
-                    extra + 1
-                ),
-            ));
+    }
+
+    /// The error for what cannot be read.
+    #[cold]
+    fn refuse(&mut self, fault: &Fault, what: &str) -> Box<FormatError> {
+        self.at = fault.at;
+        match fault.why {
+            Why::Short(wanted) => self.short(wanted as u64, what),
+            _ => self.error(fault.kind(), fault.text(what)),
         }
-        self.at += extra;
-        Ok(prefix)
     }
 
     #[inline]
     pub fn len(&mut self, what: &str) -> Result<u64> {
-        let start = self.at;
-        match self.prefix(what)? {
-            Prefix::Plain(len) => Ok(len),
-            Prefix::Special(form) => {
-                self.at = start;
-                Err(self.error(Damage::Length, not_a_length(what, form)))
-            }
-        }
+        self.parsed(what, length::len)
     }
 
     /// A number of things that take at least `each` bytes; refused at once if the end is known to come before.
@@ -508,26 +503,13 @@ impl<'s, S: Source> Scan<'s, S> {
     #[inline]
     pub fn string(&mut self, what: &str) -> Result<()> {
         let start = self.at;
-        match self.prefix(what)? {
-            Prefix::Plain(len) => self.sized(len, start, what),
-            Prefix::Special(form @ 0..=2) => self.skip(1 << form, what),
-            Prefix::Special(3) => {
-                let packed = self.len(what)?;
-                let len = self.len(what)?;
-                if let Err(text) = check_lzf_lengths(packed, len) {
-                    self.at = start;
-                    return Err(self.error(Damage::Lzf, format!("{what}: {text}")));
-                }
-                let from = self.at;
-                self.sized(packed, start, what)?;
-                self.source.packed(from..self.at, len);
-                Ok(())
-            }
-            Prefix::Special(form) => {
-                self.at = start;
-                Err(self.error(Damage::Length, unknown_form(what, form)))
-            }
+        let form = self.parsed(what, string::form)?;
+        let from = self.at;
+        self.sized(form.stored_len(), start, what)?;
+        if let Form::Lzf { len, .. } = form {
+            self.source.packed(from..self.at, len);
         }
+        Ok(())
     }
 
     /// Skips a string's bytes; if they are not there, the error points at its length.

@@ -11,9 +11,9 @@
 use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 
-use super::length::{Prefix, read_len, read_prefix, write_len};
+use super::length::{self, Fault, Parsed, Prefix, Why, fixed, write_len};
 use crate::cursor::Cursor;
-use crate::error::{Damage, FormatError, Result};
+use crate::error::Result;
 use crate::lzf;
 use crate::text::number::{I64Text, parse_i64};
 
@@ -180,58 +180,99 @@ impl<'a> Stored<'a> {
     }
 }
 
-/// Reads one string.
-///
-/// # Errors
-/// [`Damage::Length`] for an unknown form, [`Damage::Lzf`] for lengths that no compressed data can have,
-/// [`Damage::Truncated`] if the string ends beyond the cursor's bytes.
-#[inline]
-pub(crate) fn read_string<'a>(cursor: &mut Cursor<'a>, what: &str) -> Result<Stored<'a>> {
-    let start = cursor.offset();
-    match read_prefix(cursor, what)? {
-        Prefix::Plain(len) => Ok(Stored::Plain(
-            cursor.bytes(usize::try_from(len).unwrap_or(usize::MAX), what)?,
-        )),
-        Prefix::Special(0) => Ok(Stored::Int(i64::from(cursor.i8(what)?))),
-        Prefix::Special(1) => Ok(Stored::Int(i64::from(cursor.i16le(what)?))),
-        Prefix::Special(2) => Ok(Stored::Int(i64::from(cursor.i32le(what)?))),
-        Prefix::Special(3) => read_compressed(cursor, start, what),
-        Prefix::Special(form) => Err(FormatError::new(
-            Damage::Length,
-            start,
-            unknown_form(what, form),
-        )),
+/// What stands before the bytes of a string, or in their place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// So many bytes follow.
+    Plain(u64),
+    /// The whole string is this number.
+    Int(i64),
+    /// So many compressed bytes follow, for a string of `len`.
+    Lzf { packed: u64, len: u64 },
+}
+
+impl Form {
+    /// Bytes that follow.
+    #[inline]
+    pub fn stored_len(self) -> u64 {
+        match self {
+            Form::Plain(len) | Form::Lzf { packed: len, .. } => len,
+            Form::Int(_) => 0,
+        }
     }
 }
 
-/// The text for a string form that no version knows.
-pub(crate) fn unknown_form(what: &str, form: u8) -> String {
-    format!("{what}: unknown string form {form} ({:#04x})", 0xc0 | form)
+/// The form of the string at `at`, and where its bytes begin. `strict` is that of [`length::prefix`].
+#[inline(always)]
+pub(super) fn form(bytes: &[u8], at: usize, strict: bool) -> Parsed<Form> {
+    match length::prefix(bytes, at, strict)? {
+        (Prefix::Plain(len), next) => Ok((Form::Plain(len), next)),
+        (Prefix::Special(form), next) => special_form(form, bytes, next, strict),
+    }
 }
 
-fn read_compressed<'a>(cursor: &mut Cursor<'a>, at: u64, what: &str) -> Result<Stored<'a>> {
-    let packed = read_len(cursor, what)?;
-    let len = read_len(cursor, what)?;
-    check_lzf_lengths(packed, len)
-        .map_err(|text| FormatError::new(Damage::Lzf, at, format!("{what}: {text}")))?;
-    let packed = cursor.bytes(usize::try_from(packed).unwrap_or(usize::MAX), what)?;
-    // The lengths were just found to be in proportion, and the packed bytes are here, so this fits memory.
-    Ok(Stored::Lzf {
-        packed,
-        len: len as usize,
-        at,
-    })
+/// A string in a special form, whose first byte stands before `next`.
+fn special_form(form: u8, bytes: &[u8], next: usize, strict: bool) -> Parsed<Form> {
+    let at = next - 1;
+    let (value, end) = match form {
+        0 => {
+            let (value, end) = fixed(bytes, next)?;
+            (i64::from(i8::from_le_bytes(value)), end)
+        }
+        1 => {
+            let (value, end) = fixed(bytes, next)?;
+            (i64::from(i16::from_le_bytes(value)), end)
+        }
+        2 => {
+            let (value, end) = fixed(bytes, next)?;
+            (i64::from(i32::from_le_bytes(value)), end)
+        }
+        3 => {
+            let (packed, next) = length::len(bytes, next, strict)?;
+            let (len, end) = length::len(bytes, next, strict)?;
+            if !can_belong(packed, len) {
+                let why = Why::Lzf { packed, len };
+                return Err(Fault { at, why });
+            }
+            return Ok((Form::Lzf { packed, len }, end));
+        }
+        _ => {
+            let why = Why::Form(form);
+            return Err(Fault { at, why });
+        }
+    };
+    Ok((Form::Int(value), end))
 }
 
 /// Whether compressed and original length can belong together.
-pub(crate) fn check_lzf_lengths(packed: u64, len: u64) -> std::result::Result<(), String> {
-    if packed == 0 || len == 0 {
-        return Err(format!("compressed string of {packed} bytes for {len}"));
+fn can_belong(packed: u64, len: u64) -> bool {
+    packed > 0 && len > 0 && len / LZF_GROWTH_MAX <= packed
+}
+
+/// Reads one string.
+///
+/// # Errors
+/// [`Damage::Length`](crate::error::Damage::Length) for an unknown form, [`Damage::Lzf`](crate::error::Damage::Lzf) for
+/// lengths that no compressed data can have, [`Damage::Truncated`](crate::error::Damage::Truncated) if the string ends
+/// beyond the cursor's bytes.
+#[inline]
+pub(crate) fn read_string<'a>(cursor: &mut Cursor<'a>, what: &str) -> Result<Stored<'a>> {
+    let at = cursor.offset();
+    let form = length::read(cursor, what, form)?;
+    if let Form::Int(value) = form {
+        return Ok(Stored::Int(value));
     }
-    if len / LZF_GROWTH_MAX > packed {
-        return Err(format!("{packed} compressed bytes cannot become {len}"));
-    }
-    Ok(())
+    let stored = usize::try_from(form.stored_len()).unwrap_or(usize::MAX);
+    let bytes = cursor.bytes(stored, what)?;
+    Ok(match form {
+        // The lengths were found to be in proportion, and the packed bytes are here, so this fits memory.
+        Form::Lzf { len, .. } => Stored::Lzf {
+            packed: bytes,
+            len: len as usize,
+            at,
+        },
+        _ => Stored::Plain(bytes),
+    })
 }
 
 /// The integer form of a string, if it has one: at most 11 bytes, canonical, within 32 bits.
@@ -267,6 +308,7 @@ pub(crate) fn write_int(out: &mut Vec<u8>, value: i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Damage;
 
     fn read(bytes: &[u8]) -> Result<Vec<u8>> {
         Ok(read_string(&mut Cursor::new(bytes), "s")?.text()?.to_vec())

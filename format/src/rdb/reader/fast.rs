@@ -12,6 +12,7 @@
 use std::ops::Range;
 
 use super::super::opcode;
+use super::super::string::{Form, form};
 use crate::lzf;
 use crate::text::number::I64Text;
 
@@ -21,16 +22,10 @@ pub(super) struct PlainString {
     /// Where the key's length stands.
     pub key_at: usize,
     key: Form,
+    /// Where the key's bytes stand, as they are stored.
+    key_bytes: Range<usize>,
     /// The record's length.
     pub end: usize,
-}
-
-/// Where a string's bytes are.
-#[derive(Debug, PartialEq)]
-enum Form {
-    Text(Range<usize>),
-    Int(i64),
-    Packed(Range<usize>, usize),
 }
 
 /// Finds the extent of the record at the window's begin, and that it is sound but for a compressed key.
@@ -45,11 +40,17 @@ pub(super) fn plain_string(window: &[u8]) -> Option<PlainString> {
         return None;
     }
     let key_at = type_at + 1;
-    let (key, value_at) = string(window, key_at)?;
-    let (value, end) = string(window, value_at)?;
+    let (key, key_bytes) = string(window, key_at)?;
+    let (value, bytes) = string(window, key_bytes.end)?;
+    let end = bytes.end;
     match value {
-        Form::Packed(data, len) if !lzf::holds(&window[data.clone()], len) => None,
-        _ => Some(PlainString { key_at, key, end }),
+        Form::Lzf { len, .. } if !lzf::holds(&window[bytes], len as usize) => None,
+        _ => Some(PlainString {
+            key_at,
+            key,
+            key_bytes,
+            end,
+        }),
     }
 }
 
@@ -57,58 +58,26 @@ impl PlainString {
     /// The key's bytes, in `scratch` if they do not stand plainly in the window; `None` if they cannot be decompressed.
     #[inline]
     pub fn key<'s>(&self, window: &'s [u8], scratch: &'s mut Vec<u8>) -> Option<&'s [u8]> {
-        if let Form::Text(range) = &self.key {
-            return window.get(range.clone());
+        let stored = window.get(self.key_bytes.clone())?;
+        if let Form::Plain(_) = self.key {
+            return Some(stored);
         }
         scratch.clear();
-        match &self.key {
-            Form::Packed(data, len) => {
-                lzf::decompress(&window[data.clone()], *len, scratch).ok()?
-            }
-            Form::Int(value) => scratch.extend_from_slice(I64Text::new().format(*value)),
-            Form::Text(_) => {}
+        match self.key {
+            Form::Lzf { len, .. } => lzf::decompress(stored, len as usize, scratch).ok()?,
+            Form::Int(value) => scratch.extend_from_slice(I64Text::new().format(value)),
+            Form::Plain(_) => {}
         }
         Some(scratch)
     }
 }
 
-/// One string, and where it ends.
-#[inline]
-fn string(window: &[u8], at: usize) -> Option<(Form, usize)> {
-    let rest = window.get(at..)?;
-    match *rest {
-        [0xc3, ..] => packed(window, at + 1),
-        [0xc0, byte, ..] => Some((Form::Int(i64::from(byte as i8)), at + 2)),
-        [0xc1, a, b, ..] => Some((Form::Int(i64::from(i16::from_le_bytes([a, b]))), at + 3)),
-        [0xc2, a, b, c, d, ..] => {
-            let value = i32::from_le_bytes([a, b, c, d]);
-            Some((Form::Int(i64::from(value)), at + 5))
-        }
-        _ => {
-            let (start, len) = short_len(window, at)?;
-            let end = start + len;
-            (end <= window.len()).then_some((Form::Text(start..end), end))
-        }
-    }
-}
-
-/// Where a length of one or two bytes, the shortest form for it, ends, and the length.
-#[inline]
-fn short_len(window: &[u8], at: usize) -> Option<(usize, usize)> {
-    let first = usize::from(*window.get(at)?);
-    if first < 0x40 {
-        return Some((at + 1, first));
-    }
-    let len = (first & 0x3f) << 8 | usize::from(*window.get(at + 1)?);
-    ((0x40..0x80).contains(&first) && len >= 0x40).then_some((at + 2, len))
-}
-
-/// A compressed string whose two lengths begin at `at`. What stands for nothing would be sound to LZF, but no string is stored so.
-fn packed(window: &[u8], at: usize) -> Option<(Form, usize)> {
-    let (at, packed) = short_len(window, at)?;
-    let (start, len) = short_len(window, at)?;
-    let end = start + packed;
-    (len > 0 && end <= window.len()).then_some((Form::Packed(start..end, len), end))
+/// The string at `at` and the place of its bytes, if it is as a server writes it and lies in the window.
+#[inline(always)]
+fn string(window: &[u8], at: usize) -> Option<(Form, Range<usize>)> {
+    let (form, start) = form(window, at, true).ok()?;
+    let end = start.checked_add(usize::try_from(form.stored_len()).ok()?)?;
+    (end <= window.len()).then_some((form, start..end))
 }
 
 #[cfg(test)]
