@@ -48,18 +48,21 @@ pub struct Node {
     /// Listeners that have more to accept, or wait for a descriptor.
     accept_again: Vec<usize>,
     visits: Vec<usize>,
+    /// End of the last turn, monotonic microseconds.
+    turned_us: u64,
 }
 
 impl Node {
     /// Puts the parts together. Listeners and signals are registered with `poll` already.
     pub fn new(engine: Engine, front: Front, poll: Poll, signals: Signals) -> Node {
-        let cron = Cron::new(front.now().mono_us);
+        let turned_us = front.host.clock().monotonic_us();
         Node {
             engine,
             front,
             poll,
             signals,
-            cron,
+            cron: Cron::new(turned_us),
+            turned_us,
             batch: Batch::default(),
             drop_queue: spawn_drop_thread(),
             accept_again: Vec::new(),
@@ -135,10 +138,10 @@ impl Node {
         {
             return Some(Duration::ZERO);
         }
-        let now = self.front.now();
-        let cron_us = self.cron.due_us().saturating_sub(now.mono_us);
+        let cron_us = self.cron.due_us().saturating_sub(self.turned_us);
         let waits_us = self.engine.next_deadline_ms().map_or(u64::MAX, |at| {
-            at.saturating_mul(1000).saturating_sub(now.wall_us).max(0) as u64
+            let wall_us = self.engine.wall_us(self.turned_us);
+            at.saturating_mul(1000).saturating_sub(wall_us).max(0) as u64
         });
         Some(Duration::from_micros(cron_us.min(waits_us)))
     }
@@ -188,8 +191,8 @@ impl Node {
         self.accept();
         if let Some(session) = self.front.load_log_for.take() {
             crate::again::load_again(&mut self.engine, &mut self.front, session);
+            self.engine.set_now(self.front.now());
         }
-        self.engine.set_now(self.front.now());
         self.engine.time_out(&mut self.front);
         self.cron
             .run(&mut self.engine, &mut self.front, &mut self.signals);
@@ -222,7 +225,8 @@ impl Node {
     }
 
     fn count_turn(&mut self, started_us: u64, started_cpu_us: Option<u64>) {
-        let took = self.front.host.clock().monotonic_us() - started_us;
+        self.turned_us = self.front.host.clock().monotonic_us();
+        let took = self.turned_us - started_us;
         let cpu_us = self.watched_cpu_us();
         let counters = &mut self.front.counters;
         counters.turns += 1;

@@ -12,7 +12,7 @@ use std::ops::Range;
 use cairn_engine::Engine;
 use cairn_engine::base::args::{Args, ArgsBuf};
 use cairn_engine::base::id::SessionId;
-use cairn_engine::call::reply::Reply;
+use cairn_engine::call::reply::{Piece, Reply};
 use cairn_format::resp::request::{Limits, ProtocolError, Step};
 
 use crate::front::{Front, NOBODY};
@@ -82,7 +82,7 @@ pub fn run_input(engine: &mut Engine, front: &mut Front, batch: &mut Batch, slot
     front.running_input = (input.len(), input.free());
     front.connections.mark_touched(slot);
     front.running = session;
-    let consumed = run_commands(engine, front, batch, slot, &mut input, &mut reply);
+    let consumed = run_commands(engine, front, batch, slot, session, &mut input, &mut reply);
     front.running = NOBODY;
     input.consume(consumed);
     if let Some(connection) = front.connections.get_mut(slot) {
@@ -96,7 +96,7 @@ pub fn run_input(engine: &mut Engine, front: &mut Front, batch: &mut Batch, slot
 /// Moves replies into the output: shared values keep their places between the bytes.
 #[inline(always)]
 fn give_back(output: &mut crate::net::Output, reply: Reply) {
-    if reply.shared.is_empty() {
+    if !reply.has_shared() {
         *output.tail() = reply.buf;
     } else {
         give_back_shared(output, reply);
@@ -105,13 +105,10 @@ fn give_back(output: &mut crate::net::Output, reply: Reply) {
 
 #[cold]
 fn give_back_shared(output: &mut crate::net::Output, reply: Reply) {
-    let mut from = 0;
-    for (at, value) in reply.shared {
-        output.tail().extend_from_slice(&reply.buf[from..at]);
-        output.push_shared(value);
-        from = at;
-    }
-    output.tail().extend_from_slice(&reply.buf[from..]);
+    reply.each_piece(|piece| match piece {
+        Piece::Bytes(part) => output.tail().extend_from_slice(part),
+        Piece::Shared(value) => output.push_shared(value),
+    });
 }
 
 #[inline(always)]
@@ -120,14 +117,12 @@ fn run_commands(
     front: &mut Front,
     batch: &mut Batch,
     slot: usize,
+    session: SessionId,
     input: &mut Input,
     reply: &mut Reply,
 ) -> usize {
     let mut at = 0;
     loop {
-        let Some(session) = front.client(slot).map(|c| c.session) else {
-            return at;
-        };
         let after = understand(engine, front, batch, slot, session, input, at);
         let bytes = input.filled();
         if let Some(stopped) = run_batch(engine, front, batch, session, bytes, reply) {

@@ -160,7 +160,7 @@ impl<'e> Sitter<'e> {
         let args = ArgsBuf::from_slices(words);
         self.engine
             .call(self.session, &args.args(), &mut reply, &mut self.world);
-        let bytes = super::stage::flatten(reply);
+        let bytes = reply.flat();
         let (value, _) = Value::decode(&bytes).expect("replies are well formed");
         value
     }

@@ -164,7 +164,7 @@ impl Stage {
         let args = ArgsBuf::from_slices(args);
         self.engine
             .call(client, &args.args(), &mut reply, &mut self.world);
-        let bytes = flatten(reply);
+        let bytes = reply.flat();
         whole_replies(&bytes);
         self.replace_closed();
         bytes
@@ -445,17 +445,4 @@ fn make_small(ks: &mut Keyspace) {
     limits.list_compress_depth = 1;
     limits.stream_node_entries = 3;
     limits.hll_sparse_bytes = 40;
-}
-
-/// The bytes that a client would read.
-pub(crate) fn flatten(reply: Reply) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(reply.len());
-    let mut from = 0;
-    for (at, value) in &reply.shared {
-        bytes.extend_from_slice(&reply.buf[from..*at]);
-        bytes.extend_from_slice(value);
-        from = *at;
-    }
-    bytes.extend_from_slice(&reply.buf[from..]);
-    bytes
 }

@@ -96,7 +96,12 @@ impl Engine {
             self.shared.stats.commands[command.index()].usec += now.saturating_sub(self.mono_us);
         }
         self.mono_us = now;
-        self.ks.now_ms = (self.turn.wall_us + now.saturating_sub(self.turn.mono_us) as i64) / 1000;
+        self.ks.now_ms = self.wall_us(now) / 1000;
+    }
+
+    /// The wall clock at a moment of the monotonic one since the start of the turn, microseconds both.
+    pub fn wall_us(&self, mono_us: u64) -> i64 {
+        self.turn.wall_us + mono_us.saturating_sub(self.turn.mono_us) as i64
     }
 
     /// Runs one request. The reply is appended; answers whether the client goes on with its next, or waits or ends, which the

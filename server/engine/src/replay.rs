@@ -247,8 +247,7 @@ impl Replay {
             let line = lines.find_map(|line| line.strip_prefix(b"-"));
             String::from_utf8_lossy(line.unwrap_or_default().trim_ascii_end()).into_owned()
         });
-        self.reply.buf.clear();
-        self.reply.shared.clear();
+        self.reply.clear();
         error
     }
 

@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use super::peer::{PeerAnswer, PeerCall, PeerFailure};
-use super::reply::Reply;
+use super::reply::{Piece, Reply};
 use super::table::{CommandTable, Entry};
 use crate::base::effect::{Feed, Propagate};
 use crate::base::error::Error;
@@ -55,13 +55,10 @@ pub trait Instance {
     fn close(&mut self, session: SessionId);
     /// Sends a whole reply to another session, shared values included.
     fn deliver_reply(&mut self, to: SessionId, reply: Reply) {
-        let mut from = 0;
-        for (at, value) in &reply.shared {
-            self.deliver(to, &reply.buf[from..*at]);
-            self.deliver(to, value);
-            from = *at;
-        }
-        self.deliver(to, &reply.buf[from..]);
+        reply.each_piece(|piece| match piece {
+            Piece::Bytes(part) => self.deliver(to, part),
+            Piece::Shared(value) => self.deliver(to, &value),
+        });
     }
     /// A session waits no longer: what else it sent may run.
     fn resume(&mut self, _session: SessionId) {}

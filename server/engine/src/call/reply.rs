@@ -19,8 +19,8 @@ pub const SHARE_FROM: usize = 16 * 1024;
 pub struct Reply {
     /// Encoded bytes.
     pub buf: Vec<u8>,
-    /// Values to insert: (offset in `buf`, value), offsets rising.
-    pub shared: Vec<(usize, Bytes)>,
+    /// Values to insert, if there are any: a pointer, since most replies are made and dropped without.
+    shared: Option<Box<SharedValues>>,
     /// With so many bytes in `buf` it is full: the client is going to be cut off and sees nothing of it. What is shared takes
     /// its length off.
     pub limit: usize,
@@ -34,6 +34,19 @@ pub struct Reply {
     other: Option<Box<dyn Sink>>,
 }
 
+/// Values that are not copied: (offset in `buf`, value), offsets rising.
+#[derive(Debug, Default)]
+struct SharedValues(Vec<(usize, Bytes)>);
+
+/// A part of what waits.
+#[derive(Debug)]
+pub enum Piece<'a> {
+    /// Encoded bytes.
+    Bytes(&'a [u8]),
+    /// A stored value.
+    Shared(Bytes),
+}
+
 /// A place where a length is written later.
 #[derive(Debug)]
 pub struct Mark(usize, usize);
@@ -42,7 +55,7 @@ impl Default for Reply {
     fn default() -> Self {
         Reply {
             buf: Vec::new(),
-            shared: Vec::new(),
+            shared: None,
             limit: usize::MAX,
             protocol: Protocol::Resp2,
             errors: 0,
@@ -91,9 +104,46 @@ impl Reply {
         self.other.take()
     }
 
+    fn shared_values(&self) -> &[(usize, Bytes)] {
+        self.shared.as_ref().map_or(&[], |shared| &shared.0)
+    }
+
+    /// Whether shared values stand between the bytes of `buf`.
+    #[inline]
+    pub fn has_shared(&self) -> bool {
+        self.shared.is_some()
+    }
+
     /// Bytes that wait, the shared ones included.
     pub fn len(&self) -> usize {
-        self.buf.len() + self.shared.iter().map(|(_, b)| b.len()).sum::<usize>()
+        self.buf.len() + self.shared_values().iter().map(|(_, b)| b.len()).sum::<usize>()
+    }
+
+    /// Hands all that waits out in order.
+    pub fn each_piece(&self, mut take: impl FnMut(Piece<'_>)) {
+        let mut from = 0;
+        for (at, value) in self.shared_values() {
+            take(Piece::Bytes(&self.buf[from..*at]));
+            take(Piece::Shared(value.clone()));
+            from = *at;
+        }
+        take(Piece::Bytes(&self.buf[from..]));
+    }
+
+    /// The bytes that a client would read.
+    pub fn flat(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.len());
+        self.each_piece(|piece| match piece {
+            Piece::Bytes(part) => bytes.extend_from_slice(part),
+            Piece::Shared(value) => bytes.extend_from_slice(&value),
+        });
+        bytes
+    }
+
+    /// Forgets what waits; keeps the memory.
+    pub fn clear(&mut self) {
+        self.buf.clear();
+        self.shared = None;
     }
 
     /// Whether it is beyond its limit. Who could go on for ever should stop then: what follows is not sent.
@@ -122,7 +172,10 @@ impl Reply {
             return sink.truncate(at);
         }
         self.buf.truncate(at);
-        while let Some((_, value)) = self.shared.pop_if(|(place, _)| *place > at) {
+        let Some(SharedValues(values)) = self.shared.as_deref_mut() else {
+            return;
+        };
+        while let Some((_, value)) = values.pop_if(|(place, _)| *place > at) {
             self.limit = self.limit.saturating_add(value.len());
         }
     }
@@ -193,7 +246,8 @@ impl Reply {
             return self.bulk(bytes);
         }
         encode::bulk_header(&mut self.buf, bytes.len());
-        self.shared.push((self.buf.len(), bytes.clone()));
+        let shared = self.shared.get_or_insert_default();
+        shared.0.push((self.buf.len(), bytes.clone()));
         self.limit = self.limit.saturating_sub(bytes.len());
         self.buf.extend_from_slice(b"\r\n");
     }
@@ -293,7 +347,7 @@ impl Reply {
 
     /// Remembers this place for a header whose count is not known yet.
     pub fn mark(&self) -> Mark {
-        Mark(self.position(), self.shared.len())
+        Mark(self.position(), self.shared_values().len())
     }
 
     /// Inserts an array header at a mark.
@@ -314,7 +368,8 @@ impl Reply {
         write_header(&mut self.buf, self.protocol, shape, n);
         let header = self.buf.len() - body;
         self.buf[at..].rotate_right(header);
-        for (offset, _) in &mut self.shared[shared..] {
+        let values = self.shared.iter_mut().flat_map(|values| &mut values.0);
+        for (offset, _) in values.skip(shared) {
             *offset += header;
         }
     }
@@ -343,7 +398,7 @@ mod tests {
         reply.bulk_shared(&Bytes::from(vec![b'x'; SHARE_FROM]));
         reply.array_at(mark, 2);
         assert_eq!(reply.buf, b"+OK\r\n*2\r\n:7\r\n$16384\r\n\r\n");
-        assert_eq!(reply.shared[0].0, reply.buf.len() - 2);
+        assert_eq!(reply.shared_values()[0].0, reply.buf.len() - 2);
         assert_eq!(reply.len(), reply.buf.len() + SHARE_FROM);
     }
 
@@ -354,7 +409,7 @@ mod tests {
         reply.bulk_shared(&Bytes::from(vec![b'x'; SHARE_FROM]));
         reply.truncate(5);
         assert_eq!(
-            (reply.buf.as_slice(), reply.shared.len(), reply.len()),
+            (reply.buf.as_slice(), reply.shared_values().len(), reply.len()),
             (b"+OK\r\n".as_slice(), 0, 5)
         );
     }

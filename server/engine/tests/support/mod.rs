@@ -152,7 +152,7 @@ impl Bench {
         let args = ArgsBuf::from_slices(args);
         self.engine
             .call(session, &args.args(), &mut reply, &mut self.world);
-        flatten(reply)
+        reply.flat()
     }
 
     /// Runs a line of words without quoting and answers the raw reply as text.
@@ -191,17 +191,4 @@ impl Bench {
         };
         self.world.fed.drain(..).map(line).collect()
     }
-}
-
-/// The bytes that a client would read.
-fn flatten(reply: Reply) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(reply.len());
-    let mut from = 0;
-    for (at, value) in &reply.shared {
-        bytes.extend_from_slice(&reply.buf[from..*at]);
-        bytes.extend_from_slice(value);
-        from = *at;
-    }
-    bytes.extend_from_slice(&reply.buf[from..]);
-    bytes
 }

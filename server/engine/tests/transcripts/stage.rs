@@ -269,13 +269,7 @@ impl Stage {
     fn run(&mut self, session: SessionId, args: &Args, out: &mut Vec<u8>) {
         let mut reply = Reply::default();
         self.engine.call(session, args, &mut reply, &mut self.world);
-        let mut from = 0;
-        for (at, value) in &reply.shared {
-            out.extend_from_slice(&reply.buf[from..*at]);
-            out.extend_from_slice(value);
-            from = *at;
-        }
-        out.extend_from_slice(&reply.buf[from..]);
+        out.extend(reply.flat());
         out.extend(self.world.delivered.remove(&session).unwrap_or_default());
     }
 
