@@ -247,7 +247,11 @@ pub(crate) fn same_bytes(a: &[u8], b: &[u8]) -> bool {
             b.last_chunk::<4>(),
         ) {
             (Some(x), Some(y), Some(v), Some(w)) => x == y && v == w,
-            _ => a.iter().zip(b).all(|(x, y)| x == y),
+            // Up to three bytes: these are all of them.
+            _ => {
+                let middle = a.len() / 2;
+                a.first() == b.first() && a.last() == b.last() && a.get(middle) == b.get(middle)
+            }
         },
     }
 }
