@@ -5,21 +5,23 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cairn_engine::Engine;
 use cairn_engine::call::alone::Alone;
 use cairn_engine::commands::connection::{REDIS_VERSION, password_digest};
-use mio::Poll;
 
 use crate::config::{Config, Invocation, Start, table};
 use crate::front::Front;
-use crate::host::Host;
+use crate::host::{Clock, Host, Poller};
 use crate::keeper::load::Loading;
 use crate::listening::listen_plan;
 use crate::log::Log;
-use crate::net::{Connections, FIRST_CONNECTION, FIRST_LISTENER, Listeners, SIGNALS};
+use crate::net::{Connections, FIRST_CONNECTION, FIRST_LISTENER, Listeners};
 use crate::node::Node;
+use crate::os::clock::SystemClock;
+use crate::os::poll::SystemPoller;
 use crate::os::process::{self, OpenFiles};
 use crate::os::{SystemHost, alloc, complain, crash, error_text, print, signals};
 
@@ -75,27 +77,42 @@ fn boot(start: Start) -> Result<Node, i32> {
         log.warning(format_args!("{line}"));
         1
     };
-    let poll = Poll::new().map_err(|error| {
+    let signals = signals::Signals::install()
+        .map_err(|error| fatal(format!("Cannot handle signals: {error}")))?;
+    let poller = SystemPoller::new(signals).map_err(|error| {
         fatal(format!(
             "Failed creating the event loop. Error message: '{error}'"
         ))
     })?;
-    let mut signals = signals::Signals::install()
-        .map_err(|error| fatal(format!("Cannot handle signals: {error}")))?;
-    let listeners = listen(&config, &log, &poll).map_err(fatal)?;
-    let registry = poll
+    assemble(Box::new(host), config, log, Box::new(poller))
+}
+
+/// A node in a world: listens, loads its data, and is ready to be run. Everything it does to the world goes through `host` and
+/// `poller`.
+///
+/// # Errors
+/// The exit status; why is in the log.
+pub fn assemble(
+    host: Box<dyn Host>,
+    config: Config,
+    log: Log,
+    poller: Box<dyn Poller>,
+) -> Result<Node, i32> {
+    let fatal = |line: String| {
+        log.warning(format_args!("{line}"));
+        1
+    };
+    let listeners = listen(&config, &log, &*host, &*poller).map_err(fatal)?;
+    let registry = poller
         .registry()
         .try_clone()
         .map_err(|error| fatal(error.to_string()))?;
-    registry
-        .register(&mut signals, SIGNALS, mio::Interest::READABLE)
-        .map_err(|error| fatal(error.to_string()))?;
-    let mut engine = make_engine(&config, &host);
+    let mut engine = make_engine(&config, &*host);
     engine.ks.limits = crate::admin::limits_of(&config);
     let password = config.get(table::REQUIREPASS);
     engine.shared.gate.password = (!password.is_empty()).then(|| password_digest(password));
     let mut front = Front::new(
-        Box::new(host),
+        host,
         config,
         log,
         Connections::new(FIRST_CONNECTION),
@@ -105,7 +122,7 @@ fn boot(start: Start) -> Result<Node, i32> {
     write_pidfile(&front);
     tell_places(&front);
     front.log.notice(format_args!("Server initialized"));
-    let mut node = Node::new(engine, front, poll, signals);
+    let mut node = Node::new(engine, front, poller);
     load(&mut node)?;
     ready(&node.front);
     Ok(node)
@@ -134,7 +151,8 @@ fn open_log(config: &Config) -> Result<Log, String> {
     {
         complain(format_args!("crash reports are off: {error}"));
     }
-    Log::new(config.get(table::LOGLEVEL), file).map_err(|error| {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    Log::new(config.get(table::LOGLEVEL), file, clock).map_err(|error| {
         config
             .start_error(table::LOGFILE.directive(), error_text(&error))
             .to_string()
@@ -201,10 +219,16 @@ fn raise_limits(config: &mut Config, log: &Log) -> Result<(), i32> {
     Ok(())
 }
 
-fn listen(config: &Config, log: &Log, poll: &Poll) -> Result<Listeners, String> {
-    let mut listeners = Listeners::open(&listen_plan(config), FIRST_LISTENER, log)?;
+fn listen(
+    config: &Config,
+    log: &Log,
+    host: &dyn Host,
+    poller: &dyn Poller,
+) -> Result<Listeners, String> {
+    let opened = host.listen(&listen_plan(config), log)?;
+    let mut listeners = Listeners::new(opened, FIRST_LISTENER);
     listeners
-        .register(poll.registry())
+        .register(poller.registry())
         .map_err(|error| error.to_string())?;
     if listeners.is_empty() {
         return Err("Configured to not listen anywhere, exiting.".into());
@@ -223,7 +247,7 @@ fn write_pidfile(front: &Front) {
     }
 }
 
-fn make_engine(config: &Config, host: &SystemHost) -> Engine {
+fn make_engine(config: &Config, host: &dyn Host) -> Engine {
     let mut bytes = [0; 32];
     host.random(&mut bytes);
     let mut seed = [0; 4];
@@ -255,7 +279,7 @@ fn load(node: &mut Node) -> Result<(), i32> {
         }
         1
     };
-    crate::os::marks::note_startup();
+    node.front.counters.memory_at_start = node.front.host.used_memory();
     let mut loading = Loading::find(&node.front.saving()).map_err(|line| fatal(node, &line))?;
     node.engine.shared.gate.loading = true;
     node.front.keeper.loading = true;

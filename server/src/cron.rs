@@ -5,7 +5,6 @@ use cairn_engine::Engine;
 use crate::config::table;
 use crate::front::{Front, TRIM_AFTER_MS};
 use crate::net::Cause;
-use crate::os::signals::Signals;
 
 /// Part of the time between two runs that expiry may take, percent (`ACTIVE_EXPIRE_CYCLE_SLOW_TIME_PERC` of Redis).
 const EXPIRE_PERCENT: u64 = 25;
@@ -58,8 +57,8 @@ impl Cron {
     }
 
     /// Does what is due.
-    pub fn run(&mut self, engine: &mut Engine, front: &mut Front, signals: &mut Signals) {
-        crate::shutdown::on_signal(engine, front, signals);
+    pub fn run(&mut self, engine: &mut Engine, front: &mut Front) {
+        crate::shutdown::on_signal(engine, front);
         if front.ending.is_some() {
             return;
         }
@@ -84,7 +83,7 @@ impl Cron {
         self.expire_left_us = 1_000_000 / hz * percent / 100;
         self.work_left = self.slices(engine, front);
         front.saving().cron(&mut engine.ks, &mut engine.shared.gate);
-        crate::os::marks::note_memory();
+        front.note_memory();
         clients(engine, front, &mut self.next_client, hz);
         if self.runs.is_multiple_of(hz) {
             front.peers.forget_idle(now / 1000);

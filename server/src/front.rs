@@ -65,6 +65,10 @@ pub struct Counters {
     pub turn_commands_max: u64,
     /// Commands that had run at the end of the last turn.
     pub commands_then: u64,
+    /// Most memory in use that was noted, bytes.
+    pub memory_peak: u64,
+    /// Memory in use before there was data, bytes.
+    pub memory_at_start: u64,
     /// Most processor time of a turn, microseconds. Without it nobody looks, because each look is a system call.
     pub turn_cpu_us_max: Option<u64>,
 }
@@ -276,7 +280,7 @@ impl Front {
         if let Some(path) = self.pidfile() {
             self.log.notice(format_args!("Removing the pid file."));
             // It may never have been written.
-            let _ = std::fs::remove_file(path);
+            let _ = self.host.disk().remove(&path);
         }
     }
 
@@ -290,6 +294,12 @@ impl Front {
         let slot = *self.connection_of.get(session.0 as usize)?;
         let client = self.clients.get(slot)?.as_ref()?;
         (client.session == session).then_some(slot)
+    }
+
+    /// Notes the memory in use if it is more than ever: called by timed work, and before it is shown.
+    pub fn note_memory(&mut self) {
+        let peak = &mut self.counters.memory_peak;
+        *peak = self.host.used_memory().max(*peak);
     }
 
     /// Both clocks.
@@ -452,8 +462,7 @@ impl Instance for Front {
     }
 
     fn ask_peer(&mut self, call: &PeerCall) -> PeerAnswer {
-        let now_ms = self.host.clock().monotonic_us() / 1000;
-        self.peers.ask(call, now_ms)
+        self.peers.ask(call, &*self.host)
     }
 
     fn used_memory(&mut self) -> u64 {
@@ -463,7 +472,7 @@ impl Instance for Front {
             .append
             .as_ref()
             .map_or(0, |open| open.log.buffered());
-        crate::os::alloc::used_memory().saturating_sub(log as u64)
+        self.host.used_memory().saturating_sub(log as u64)
     }
 
     fn pause(&mut self) -> Pause {

@@ -1,7 +1,7 @@
 //! What the configuration asks to listen on.
 
 use crate::config::{Config, table};
-use crate::net::ListenPlan;
+use crate::host::ListenPlan;
 
 /// What the configuration asks to listen on.
 pub fn listen_plan(config: &Config) -> ListenPlan {

@@ -18,12 +18,11 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::choice::LogLevel;
 use crate::host::{Clock, Journal, Level};
-use crate::os::clock::SystemClock;
 use crate::os::localtime::utc_offset;
 
 /// What this process is, as the log shows it.
@@ -38,15 +37,14 @@ pub enum Role {
 }
 
 /// The log. Clones write to the same place.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Log {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
 struct Shared {
     target: Target,
-    clock: SystemClock,
+    clock: Arc<dyn Clock>,
     /// The process that made the log; another one is its child.
     process: u32,
     level: AtomicU8,
@@ -57,10 +55,10 @@ struct Shared {
     offset: AtomicI64,
 }
 
-#[derive(Debug)]
 enum Target {
     File(PathBuf),
     Stdout(File),
+    Kept(Mutex<Vec<u8>>),
 }
 
 impl Log {
@@ -68,7 +66,7 @@ impl Log {
     ///
     /// # Errors
     /// The file cannot be opened or made, or standard output is closed.
-    pub fn new(level: LogLevel, file: Option<PathBuf>) -> io::Result<Log> {
+    pub fn new(level: LogLevel, file: Option<PathBuf>, clock: Arc<dyn Clock>) -> io::Result<Log> {
         let target = match file {
             Some(path) => {
                 open(&path)?;
@@ -76,18 +74,35 @@ impl Log {
             }
             None => Target::Stdout(File::from(io::stdout().as_fd().try_clone_to_owned()?)),
         };
+        Ok(Log::to(target, level, clock))
+    }
+
+    /// A log that is kept in memory; [`Log::kept`] has its lines.
+    pub fn in_memory(level: LogLevel, clock: Arc<dyn Clock>) -> Log {
+        Log::to(Target::Kept(Mutex::default()), level, clock)
+    }
+
+    /// What was written to a log in memory, otherwise nothing.
+    pub fn kept(&self) -> Vec<u8> {
+        match &self.shared.target {
+            Target::Kept(bytes) => bytes.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            Target::File(_) | Target::Stdout(_) => Vec::new(),
+        }
+    }
+
+    fn to(target: Target, level: LogLevel, clock: Arc<dyn Clock>) -> Log {
         let shared = Shared {
             target,
-            clock: SystemClock::new(),
+            clock,
             process: std::process::id(),
             level: AtomicU8::new(level as u8),
             role: AtomicU8::new(b'M'),
             quarter: AtomicI64::new(i64::MIN),
             offset: AtomicI64::new(0),
         };
-        Ok(Log {
+        Log {
             shared: Arc::new(shared),
-        })
+        }
     }
 
     /// Sets the least important level that is written.
@@ -168,6 +183,10 @@ impl Log {
     fn write(&self, bytes: &[u8]) {
         let _ = match &self.shared.target {
             Target::Stdout(file) => (&*file).write_all(bytes),
+            Target::Kept(kept) => kept
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .write_all(bytes),
             Target::File(path) => open(path).and_then(|mut file| file.write_all(bytes)),
         };
     }
@@ -226,6 +245,11 @@ impl Journal for Log {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::os::clock::SystemClock;
+
+    fn clock() -> Arc<dyn Clock> {
+        Arc::new(SystemClock::new())
+    }
 
     #[test]
     fn stamps_are_those_of_the_calendar() {
@@ -245,7 +269,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         std::fs::write(&path, "### by someone else\n").unwrap();
-        let log = Log::new(LogLevel::Notice, Some(path.clone())).unwrap();
+        let log = Log::new(LogLevel::Notice, Some(path.clone()), clock()).unwrap();
         log.verbose(format_args!("not seen"));
         log.notice(format_args!("Server {}", "initialized"));
         log.set_role(Role::Replica);
@@ -277,11 +301,18 @@ mod tests {
     fn a_log_file_that_was_moved_away_is_made_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
-        let log = Log::new(LogLevel::Notice, Some(path.clone())).unwrap();
+        let log = Log::new(LogLevel::Notice, Some(path.clone()), clock()).unwrap();
         log.notice(format_args!("one"));
         std::fs::rename(&path, folder.path().join("log.1")).unwrap();
         log.notice(format_args!("two"));
         assert!(std::fs::read_to_string(&path).unwrap().ends_with("* two\n"));
-        assert!(Log::new(LogLevel::Notice, Some(folder.path().join("no/log"))).is_err());
+        assert!(
+            Log::new(
+                LogLevel::Notice,
+                Some(folder.path().join("no/log")),
+                clock()
+            )
+            .is_err()
+        );
     }
 }

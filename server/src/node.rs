@@ -11,7 +11,6 @@
 //! runs, and what was replied before has been saved with everything else.
 
 use std::io;
-use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use cairn_engine::Engine;
@@ -19,18 +18,16 @@ use cairn_engine::base::args::ArgsBuf;
 use cairn_engine::base::id::SessionId;
 use cairn_engine::call::blocking;
 use cairn_engine::call::reply::Reply;
-use cairn_engine::keyspace::Garbage;
 use cairn_engine::session::Session;
-use mio::event::Event;
-use mio::{Events, Poll};
+use mio::Token;
 
 use crate::config::table;
 use crate::cron::Cron;
 use crate::front::{Client, Ending, Front};
+use crate::host::{Poller, Readiness, Stream, Worker};
 use crate::keeper::LogState;
-use crate::net::{Accepting, Cause, Closing, FIRST_LISTENER, Flush, Received, SIGNALS, Stream};
+use crate::net::{Accepting, Cause, Closing, FIRST_LISTENER, Flush, Received};
 use crate::os::crash;
-use crate::os::signals::Signals;
 use crate::request::{self, Batch};
 
 /// The data with its front and the loop that joins them.
@@ -39,12 +36,13 @@ pub struct Node {
     pub engine: Engine,
     /// The rest.
     pub front: Front,
-    poll: Poll,
-    signals: Signals,
+    poller: Box<dyn Poller>,
+    /// What it found last.
+    ready: Vec<Readiness>,
     cron: Cron,
     batch: Batch,
-    /// Where large values go to be freed.
-    drop_queue: Sender<Vec<Garbage>>,
+    /// Frees large values.
+    dropper: Box<dyn Worker>,
     /// Listeners that have more to accept, or wait for a descriptor.
     accept_again: Vec<usize>,
     visits: Vec<usize>,
@@ -53,18 +51,19 @@ pub struct Node {
 }
 
 impl Node {
-    /// Puts the parts together. Listeners and signals are registered with `poll` already.
-    pub fn new(engine: Engine, front: Front, poll: Poll, signals: Signals) -> Node {
+    /// Puts the parts together. Listeners are registered with the poller already.
+    pub fn new(engine: Engine, front: Front, poller: Box<dyn Poller>) -> Node {
         let turned_us = front.host.clock().monotonic_us();
+        let dropper = front.host.worker("cairn-drop");
         Node {
             engine,
             front,
-            poll,
-            signals,
+            poller,
+            ready: Vec::new(),
             cron: Cron::new(turned_us),
             turned_us,
             batch: Batch::default(),
-            drop_queue: spawn_drop_thread(),
+            dropper,
             accept_again: Vec::new(),
             visits: Vec::new(),
         }
@@ -72,21 +71,22 @@ impl Node {
 
     /// Runs until something ends it; answers the exit status.
     pub fn run(&mut self) -> i32 {
-        let mut events = Events::with_capacity(1024);
         loop {
-            let wait = self.wait();
-            match self.poll.poll(&mut events, wait) {
-                Err(error) if error.kind() != io::ErrorKind::Interrupted => {
-                    self.front.log.warning(format_args!("poll failed: {error}"));
-                    return 1;
-                }
-                _ => {}
-            }
-            self.turn(&events);
-            if let Some(ending) = self.front.ending {
-                return ending.status();
+            if let Some(status) = self.step() {
+                return status;
             }
         }
+    }
+
+    /// Waits until there is something to do, and does it. Answers the exit status if that ends the process.
+    pub fn step(&mut self) -> Option<i32> {
+        let wait = self.wait();
+        if let Err(error) = self.poller.poll(&mut self.ready, wait) {
+            self.front.log.warning(format_args!("poll failed: {error}"));
+            return Some(1);
+        }
+        self.turn();
+        self.front.ending.map(Ending::status)
     }
 
     /// What the server says of itself at the end of a crash report: INFO and who is connected. What cannot be told any more
@@ -125,9 +125,12 @@ impl Node {
 
     /// One turn without waiting, between two slices of a load.
     pub fn serve_while_loading(&mut self) {
-        let mut events = Events::with_capacity(256);
-        if self.poll.poll(&mut events, Some(Duration::ZERO)).is_ok() {
-            self.turn(&events);
+        if self
+            .poller
+            .poll(&mut self.ready, Some(Duration::ZERO))
+            .is_ok()
+        {
+            self.turn();
         }
     }
 
@@ -146,14 +149,16 @@ impl Node {
         Some(Duration::from_micros(cron_us.min(waits_us)))
     }
 
-    fn turn(&mut self, events: &Events) {
+    fn turn(&mut self) {
         let now = self.front.now();
         let cpu_us = self.watched_cpu_us();
         self.engine.set_now(now);
         self.visit_ready();
-        for event in events {
+        let mut ready = std::mem::take(&mut self.ready);
+        for event in ready.drain(..) {
             self.serve_event(event);
         }
+        self.ready = ready;
         if self.front.ending.is_none() {
             self.work();
         }
@@ -162,27 +167,22 @@ impl Node {
         }
         let garbage = self.engine.ks.take_garbage();
         if !garbage.is_empty() {
-            // Without its thread the garbage is freed here; nothing else depends on it.
-            drop(self.drop_queue.send(garbage));
+            self.dropper.send(Box::new(move || drop(garbage)));
         }
         self.count_turn(now.mono_us, cpu_us);
     }
 
-    fn serve_event(&mut self, event: &Event) {
-        match event.token() {
-            SIGNALS => self.signals.drain(),
-            token => match self.front.connections.slot_of(token) {
-                Some(slot) => {
-                    let hangup = event.is_read_closed() || event.is_error();
-                    if event.is_writable() {
-                        self.front.connections.mark_touched(slot);
-                    }
-                    if event.is_readable() || hangup {
-                        self.read(slot, hangup);
-                    }
+    fn serve_event(&mut self, event: Readiness) {
+        match self.front.connections.slot_of(Token(event.token)) {
+            Some(slot) => {
+                if event.writable {
+                    self.front.connections.mark_touched(slot);
                 }
-                None => self.accept_again.push(token.0 - FIRST_LISTENER),
-            },
+                if event.readable || event.hangup {
+                    self.read(slot, event.hangup);
+                }
+            }
+            None => self.accept_again.push(event.token - FIRST_LISTENER),
         }
     }
 
@@ -194,8 +194,7 @@ impl Node {
             self.engine.set_now(self.front.now());
         }
         self.engine.time_out(&mut self.front);
-        self.cron
-            .run(&mut self.engine, &mut self.front, &mut self.signals);
+        self.cron.run(&mut self.engine, &mut self.front);
         if std::mem::take(&mut self.cron.retry_accept) {
             self.accept_again.append(&mut self.cron.accept_later);
         }
@@ -474,20 +473,4 @@ const PROTECTED: &[u8] = b"-DENIED Cairn is running in protected mode because pr
 fn turn_away(mut stream: Stream, reason: &[u8]) {
     let _ = io::Write::write(&mut stream, reason);
     stream.shutdown();
-}
-
-/// Large values are freed here, one batch after the other.
-fn spawn_drop_thread() -> Sender<Vec<Garbage>> {
-    let (sender, receiver) = std::sync::mpsc::channel::<Vec<Garbage>>();
-    let work = move || {
-        let _registration = crate::os::alloc::register_thread();
-        while let Ok(garbage) = receiver.recv() {
-            drop(garbage);
-        }
-    };
-    // Without the thread the sender has no receiver, and each batch is dropped by the failed send.
-    let _ = std::thread::Builder::new()
-        .name("cairn-drop".into())
-        .spawn(work);
-    sender
 }

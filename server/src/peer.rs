@@ -2,12 +2,13 @@
 //! keys are often moved in many small steps.
 
 use std::collections::HashMap;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
-use std::time::{Duration, Instant};
+use std::io::{self, ErrorKind};
+use std::time::Duration;
 
 use cairn_engine::call::peer::{PeerAnswer, PeerCall, PeerFailure};
 use cairn_format::resp::value::write_command;
+
+use crate::host::{Clock, Host, Line};
 
 /// A connection that was not used for so long is closed, milliseconds (as in Redis).
 const KEPT_MS: u64 = 10_000;
@@ -25,19 +26,21 @@ pub struct Peers {
 impl Peers {
     /// Sends the commands of a call and reads their answers. A kept connection that turns out to be closed is made
     /// anew once, if nothing was answered on it.
-    pub fn ask(&mut self, call: &PeerCall, now_ms: u64) -> PeerAnswer {
+    pub fn ask(&mut self, call: &PeerCall, host: &dyn Host) -> PeerAnswer {
+        let clock = host.clock();
+        let now_ms = clock.monotonic_us() / 1000;
         let name = (call.host.to_vec(), call.port.to_vec());
         if let Some(mut peer) = self.kept.remove(&name) {
-            let answer = peer.ask(call);
+            let answer = peer.ask(call, clock);
             let stale = answer.lines.is_empty() && answer.failure.is_some() && !peer.timed_out;
             if !stale || matches!(answer.failure, Some(PeerFailure::Refused(_))) {
                 self.keep(name, peer, &answer, now_ms);
                 return answer;
             }
         }
-        match Peer::connect(call) {
+        match Peer::connect(call, host) {
             Ok(mut peer) => {
-                let answer = peer.ask(call);
+                let answer = peer.ask(call, clock);
                 self.keep(name, peer, &answer, now_ms);
                 answer
             }
@@ -75,7 +78,7 @@ impl Peers {
 /// One connection.
 #[derive(Debug)]
 struct Peer {
-    stream: TcpStream,
+    stream: Box<dyn Line>,
     /// Bytes received and not taken yet.
     received: Vec<u8>,
     /// The database selected there, as far as is known.
@@ -87,39 +90,30 @@ struct Peer {
 }
 
 impl Peer {
-    fn connect(call: &PeerCall) -> Result<Peer, PeerFailure> {
+    fn connect(call: &PeerCall, world: &dyn Host) -> Result<Peer, PeerFailure> {
         let host = std::str::from_utf8(call.host).map_err(|_| PeerFailure::Connect)?;
         // As Redis: what is no number is port 0, which nobody listens on.
         let port = std::str::from_utf8(call.port).map_or(0, |text| text.parse().unwrap_or(0));
         let timeout = Duration::from_millis(call.timeout_ms);
-        let addresses = (host, port)
-            .to_socket_addrs()
-            .map_err(|_| PeerFailure::Connect)?;
-        let mut failure = PeerFailure::Connect;
-        for address in addresses {
-            match TcpStream::connect_timeout(&address, timeout) {
-                Ok(stream) => return Ok(Peer::new(stream)),
-                // Redis notices a refusal only when it writes.
-                Err(error) if error.kind() != ErrorKind::TimedOut => failure = PeerFailure::Write,
-                Err(_) => failure = PeerFailure::Connect,
-            }
-        }
-        Err(failure)
-    }
-
-    fn new(stream: TcpStream) -> Peer {
-        // Without it the commands only leave a little later.
-        let _ = stream.set_nodelay(true);
-        Peer {
+        let stream =
+            world
+                .dial(host, port, timeout)
+                .map_err(|error| match error.raw_os_error() {
+                    // Redis notices a refusal only when it writes.
+                    Some(_) if error.kind() != ErrorKind::TimedOut => PeerFailure::Write,
+                    // Nobody there, or no such name.
+                    _ => PeerFailure::Connect,
+                })?;
+        Ok(Peer {
             stream,
             received: Vec::new(),
             db: None,
             used_ms: 0,
             timed_out: false,
-        }
+        })
     }
 
-    fn ask(&mut self, call: &PeerCall) -> PeerAnswer {
+    fn ask(&mut self, call: &PeerCall, clock: &dyn Clock) -> PeerAnswer {
         let mut opening = Vec::new();
         if !call.auth.is_empty() {
             let words: Vec<&[u8]> = std::iter::once(b"AUTH".as_slice())
@@ -145,14 +139,20 @@ impl Peer {
             return PeerAnswer::failed(PeerFailure::Write);
         }
         let greetings = usize::from(!call.auth.is_empty()) + usize::from(select);
-        self.answers(greetings, call, timeout)
+        self.answers(greetings, call, timeout, clock)
     }
 
     /// Reads the answers to AUTH and SELECT, then those of the commands.
-    fn answers(&mut self, greetings: usize, call: &PeerCall, timeout: Duration) -> PeerAnswer {
+    fn answers(
+        &mut self,
+        greetings: usize,
+        call: &PeerCall,
+        timeout: Duration,
+        clock: &dyn Clock,
+    ) -> PeerAnswer {
         let mut answer = PeerAnswer::default();
         for _ in 0..greetings {
-            match self.line(timeout) {
+            match self.line(timeout, clock) {
                 Ok(line) if line.starts_with(b"-") => {
                     answer.failure = Some(PeerFailure::Refused(line));
                     return answer;
@@ -166,7 +166,7 @@ impl Peer {
             }
         }
         for _ in 0..call.count {
-            match self.line(timeout) {
+            match self.line(timeout, clock) {
                 Ok(line) => answer.lines.push(line),
                 Err(error) => {
                     self.note(&error);
@@ -184,13 +184,13 @@ impl Peer {
     }
 
     fn send(&mut self, bytes: &[u8], timeout: Duration) -> io::Result<()> {
-        self.stream.set_write_timeout(Some(timeout))?;
+        self.stream.set_write_timeout(timeout)?;
         self.stream.write_all(bytes)
     }
 
     /// The next line, without its end. The whole line has to come in time.
-    fn line(&mut self, timeout: Duration) -> io::Result<Vec<u8>> {
-        let end = Instant::now() + timeout;
+    fn line(&mut self, timeout: Duration, clock: &dyn Clock) -> io::Result<Vec<u8>> {
+        let end_us = clock.monotonic_us() + timeout.as_micros() as u64;
         let mut searched = 0;
         loop {
             let fresh = &self.received[searched..];
@@ -206,11 +206,12 @@ impl Peer {
             if searched > LINE_MAX {
                 return Err(ErrorKind::InvalidData.into());
             }
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            let left_us = end_us.saturating_sub(clock.monotonic_us());
+            if left_us == 0 {
                 return Err(ErrorKind::TimedOut.into());
             }
-            self.stream.set_read_timeout(Some(left))?;
+            self.stream
+                .set_read_timeout(Duration::from_micros(left_us))?;
             let mut chunk = [0; 4096];
             match self.stream.read(&mut chunk) {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
@@ -225,7 +226,9 @@ impl Peer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::TcpListener;
+    use crate::os::SystemHost;
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
 
     fn call<'a>(port: &'a [u8], commands: &'a [u8], count: usize) -> PeerCall<'a> {
         PeerCall {
@@ -259,9 +262,9 @@ mod tests {
     fn a_connection_is_kept_and_made_anew_when_it_was_closed() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port().to_string();
-        let mut peers = Peers::default();
+        let (host, mut peers) = (SystemHost::new(), Peers::default());
         let first = server(&listener, b"+OK\r\n+one\r\n+two\r\n");
-        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\nPING\r\n", 2), 0);
+        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\nPING\r\n", 2), &host);
         assert_eq!(answer.lines, [b"+one".to_vec(), b"+two".to_vec()]);
         assert_eq!(answer.failure, None);
         let (got, stream) = first.join().unwrap();
@@ -270,12 +273,13 @@ mod tests {
         // The server goes away; the next call finds a new one.
         drop(stream);
         let second = server(&listener, b"+OK\r\n-no\r\n");
-        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\n", 1), 1000);
+        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\n", 1), &host);
         assert_eq!(answer.lines, [b"-no".to_vec()]);
         second.join().unwrap();
-        peers.forget_idle(10_999);
+        let used_ms = peers.kept.values().map(|peer| peer.used_ms).sum::<u64>();
+        peers.forget_idle(used_ms + 9_999);
         assert_eq!(peers.kept.len(), 1);
-        peers.forget_idle(11_000);
+        peers.forget_idle(used_ms + 10_000);
         assert_eq!(peers.kept.len(), 0);
     }
 
@@ -283,20 +287,20 @@ mod tests {
     fn silence_refusal_and_nonsense_are_told_apart() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port().to_string();
-        let mut peers = Peers::default();
+        let (host, mut peers) = (SystemHost::new(), Peers::default());
         let silent = server(&listener, b"");
-        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\n", 1), 0);
+        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\n", 1), &host);
         assert_eq!(answer, PeerAnswer::failed(PeerFailure::Read));
         silent.join().unwrap();
         let strict = server(&listener, b"-NOAUTH no\r\n");
-        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\n", 1), 0);
+        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\n", 1), &host);
         assert_eq!(
             answer.failure,
             Some(PeerFailure::Refused(b"-NOAUTH no".to_vec()))
         );
         strict.join().unwrap();
         drop(listener);
-        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\n", 1), 0);
+        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\n", 1), &host);
         assert_eq!(answer, PeerAnswer::failed(PeerFailure::Write));
         assert_eq!(peers.kept.len(), 0);
     }

@@ -5,11 +5,11 @@ use cairn_engine::keyspace::Keyspace;
 
 use crate::config::{ShutdownFlags, table};
 use crate::front::{Ending, Front};
-use crate::os::signals::{Interrupt, Signals};
+use crate::host::Interrupt;
 
 /// Ends the process if a signal asked for it; it waits while timed work is paused, and SHUTDOWN ABORT takes it back.
-pub fn on_signal(engine: &mut Engine, front: &mut Front, signals: &mut Signals) {
-    let Some(interrupt) = signals.requested().filter(|_| !front.cron_paused) else {
+pub fn on_signal(engine: &mut Engine, front: &mut Front) {
+    let Some(interrupt) = front.host.interrupt().filter(|_| !front.cron_paused) else {
         return;
     };
     let (name, flags) = match interrupt {
@@ -27,7 +27,7 @@ pub fn on_signal(engine: &mut Engine, front: &mut Front, signals: &mut Signals) 
         front.log.warning(format_args!(
             "Errors trying to shut down the server. Check the logs for more information."
         ));
-        signals.reset();
+        front.host.forget_interrupt();
     }
 }
 

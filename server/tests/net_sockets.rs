@@ -7,8 +7,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use cairn_server::host::{Journal, Level};
-use cairn_server::net::{Accepting, Connections, Flush, ListenPlan, Listeners, Received};
+use cairn_server::host::{Host, Journal, Level, ListenPlan};
+use cairn_server::net::{Accepting, Connections, Flush, Listeners, Received};
+use cairn_server::os::SystemHost;
 use mio::{Events, Poll, Token};
 
 #[derive(Default)]
@@ -42,6 +43,11 @@ fn free_port() -> u16 {
         .port()
 }
 
+fn open(plan: &ListenPlan, journal: &dyn Journal) -> Result<Listeners, String> {
+    let opened = SystemHost::new().listen(plan, journal)?;
+    Ok(Listeners::new(opened, 8))
+}
+
 /// A poll with one listener and room for clients.
 struct Bed {
     poll: Poll,
@@ -52,7 +58,7 @@ struct Bed {
 impl Bed {
     fn new(plan: &ListenPlan) -> Bed {
         let poll = Poll::new().unwrap();
-        let mut listeners = Listeners::open(plan, 8, &Lines::default()).unwrap();
+        let mut listeners = open(plan, &Lines::default()).unwrap();
         listeners.register(poll.registry()).unwrap();
         Bed {
             poll,
@@ -105,7 +111,7 @@ impl Bed {
 #[test]
 fn star_and_optional_addresses() {
     let port = free_port();
-    let listeners = Listeners::open(&plan(&["*", "-::*"], port), 8, &Lines::default()).unwrap();
+    let listeners = open(&plan(&["*", "-::*"], port), &Lines::default()).unwrap();
     assert!(!listeners.is_empty());
     assert_eq!(
         listeners.tcp_addresses()[0].to_string(),
@@ -114,16 +120,11 @@ fn star_and_optional_addresses() {
     drop(listeners);
     // 192.0.2.0/24 is reserved for documentation: no machine has it.
     let optional = plan(&["127.0.0.1", "-192.0.2.1"], free_port());
-    assert_eq!(
-        Listeners::open(&optional, 8, &Lines::default())
-            .unwrap()
-            .len(),
-        1
-    );
+    assert_eq!(open(&optional, &Lines::default()).unwrap().len(), 1);
     let lines = Lines::default();
     let missing = plan(&["192.0.2.1"], 7001);
     assert_eq!(
-        Listeners::open(&missing, 8, &lines).unwrap_err(),
+        open(&missing, &lines).unwrap_err(),
         "Failed listening on port 7001 (tcp), aborting."
     );
     assert_eq!(lines.0.borrow().len(), 1);
@@ -134,7 +135,7 @@ fn a_taken_port_is_told_as_redis_tells_it() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     let lines = Lines::default();
-    let failure = Listeners::open(&plan(&["127.0.0.1"], port), 8, &lines).unwrap_err();
+    let failure = open(&plan(&["127.0.0.1"], port), &lines).unwrap_err();
     assert_eq!(
         failure,
         format!("Failed listening on port {port} (tcp), aborting.")
@@ -177,7 +178,7 @@ fn a_unix_socket_has_its_mode_and_its_name() {
     assert!(!path.exists());
     // What is not a socket is not ours to remove.
     std::fs::write(&path, b"precious").unwrap();
-    let failure = Listeners::open(&unix, 8, &Lines::default()).unwrap_err();
+    let failure = open(&unix, &Lines::default()).unwrap_err();
     assert_eq!(
         failure,
         "Failed opening Unix socket: bind: Address already in use"

@@ -103,7 +103,7 @@ fn codes_panics_and_signals_are_told_apart() {
 
 #[test]
 fn a_signal_to_the_child_is_not_one_to_the_parent() {
-    let signals = Signals::install().unwrap();
+    let _signals = Signals::install().unwrap();
     let mut child = spawn_child(
         &[],
         Box::new(|link| {
@@ -120,7 +120,7 @@ fn a_signal_to_the_child_is_not_one_to_the_parent() {
         poll_until_exit(&mut child),
         ChildExit::Signal(libc::SIGTERM)
     );
-    assert_eq!(signals.requested(), None);
+    assert_eq!(cairn_server::os::signals::requested(), None);
 }
 
 #[test]

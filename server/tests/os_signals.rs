@@ -5,9 +5,10 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use cairn_server::host::Interrupt;
 use cairn_server::os::crash;
 use cairn_server::os::process;
-use cairn_server::os::signals::{self, Interrupt, Signals};
+use cairn_server::os::signals::{self, Signals};
 use mio::{Events, Interest, Poll, Token};
 
 const PART: &str = "CAIRN_TEST_PART";
@@ -34,11 +35,11 @@ fn the_part() {
     let words: Vec<&str> = part.split(' ').collect();
     match words[0] {
         "insist" => {
-            let signals = Signals::install().unwrap();
+            let _installed = Signals::install().unwrap();
             signals::set_emergency_file(Some(words[1].as_ref()));
             raise(libc::SIGINT);
             // Two of the same signal that wait at once are delivered as one.
-            while signals.requested().is_none() {
+            while signals::requested().is_none() {
                 std::thread::sleep(Duration::from_millis(1));
             }
             raise(libc::SIGINT);
@@ -92,7 +93,7 @@ fn a_signal_wakes_the_poll_and_stays_until_it_is_reset() {
     poll.registry()
         .register(&mut signals, Token(1), Interest::READABLE)
         .unwrap();
-    assert_eq!(signals.requested(), None);
+    assert_eq!(signals::requested(), None);
     raise(libc::SIGTERM);
     raise(libc::SIGHUP);
     raise(libc::SIGPIPE);
@@ -101,15 +102,15 @@ fn a_signal_wakes_the_poll_and_stays_until_it_is_reset() {
         .unwrap();
     assert_eq!(events.iter().next().unwrap().token(), Token(1));
     signals.drain();
-    assert_eq!(signals.requested(), Some(Interrupt::Sigterm));
-    assert_eq!(signals.requested(), Some(Interrupt::Sigterm));
-    signals.reset();
-    assert_eq!(signals.requested(), None);
+    assert_eq!(signals::requested(), Some(Interrupt::Sigterm));
+    assert_eq!(signals::requested(), Some(Interrupt::Sigterm));
+    signals::abort();
+    assert_eq!(signals::requested(), None);
     raise(libc::SIGINT);
     poll.poll(&mut events, Some(Duration::from_secs(5)))
         .unwrap();
-    assert_eq!(signals.requested(), Some(Interrupt::Sigint));
-    signals.reset();
+    assert_eq!(signals::requested(), Some(Interrupt::Sigint));
+    signals::abort();
 }
 
 #[test]

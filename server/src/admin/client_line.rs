@@ -8,7 +8,8 @@ use cairn_engine::session::Session;
 
 use super::front;
 use crate::front::Client;
-use crate::net::{Address, ClientClass, Closing, Connection};
+use crate::host::Address;
+use crate::net::{ClientClass, Closing, Connection};
 
 /// What is known of one client while its line is made.
 pub(super) struct Line {

@@ -101,10 +101,11 @@ fn raise_open_files(front: &Front) -> Result<(), Rejected> {
 
 fn enter_folder(front: &mut Front) -> Result<(), Rejected> {
     let failed = |error: std::io::Error| Rejected::of(table::DIR, error_text(&error));
-    std::env::set_current_dir(front.config.dir()).map_err(failed)?;
-    if let Ok(real) = std::env::current_dir() {
-        front.config.note_dir(real);
-    }
+    let real = front
+        .host
+        .enter_folder(front.config.dir())
+        .map_err(failed)?;
+    front.config.note_dir(real);
     Ok(())
 }
 
@@ -114,8 +115,11 @@ fn listen(front: &mut Front) -> Result<(), ()> {
     if let Some(mut old) = front.listeners.take() {
         old.close(&front.registry);
     }
-    let mut listeners = Listeners::open(&listen_plan(&front.config), FIRST_LISTENER, &front.log)
+    let opened = front
+        .host
+        .listen(&listen_plan(&front.config), &front.log)
         .map_err(|line| front.log.warning(format_args!("{line}")))?;
+    let mut listeners = Listeners::new(opened, FIRST_LISTENER);
     listeners
         .register(&front.registry)
         .map_err(|error| front.log.warning(format_args!("{}", error_text(&error))))?;

@@ -6,7 +6,6 @@ use cairn_engine::call::{Command, Ctx, Flags, Group};
 
 use super::front;
 use crate::config::ShutdownFlags;
-use crate::os::signals;
 use crate::shutdown::shut_down;
 
 /// This family.
@@ -176,12 +175,11 @@ fn shutdown(cx: &mut Ctx, args: &Args) -> Outcome {
 
 /// SHUTDOWN ABORT: a shutdown waits for nobody yet, so that there is only a signal to take back that was not acted on.
 fn abort_shutdown(cx: &mut Ctx) -> Outcome {
-    if !signals::abort() {
+    let front = front(&mut *cx.inst);
+    if !front.host.forget_interrupt() {
         return Err(Error::new("ERR No shutdown in progress."));
     }
-    front(&mut *cx.inst)
-        .log
-        .notice(format_args!("Shutdown manually aborted."));
+    front.log.notice(format_args!("Shutdown manually aborted."));
     cx.reply.ok();
     Ok(())
 }

@@ -15,7 +15,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::{Disk, DiskFile, SyncHandle, folder_of};
+use super::worker::JobQueues;
+use super::{Disk, DiskFile, SyncHandle, ThreadWorker, Worker, folder_of};
 
 /// One step that a program asked of the disk, in order; tests look for a sync before a reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,12 +70,22 @@ struct State {
 #[derive(Debug, Clone, Default)]
 pub struct FaultyDisk {
     state: Arc<Mutex<State>>,
+    /// Where the jobs of workers wait; without it they have threads.
+    jobs: Option<JobQueues>,
 }
 
 impl FaultyDisk {
     /// An empty disk without faults.
     pub fn new() -> FaultyDisk {
         FaultyDisk::default()
+    }
+
+    /// As [`FaultyDisk::new`]; jobs of its workers are done when the queues are told to, and no thread is made.
+    pub fn with_jobs(jobs: JobQueues) -> FaultyDisk {
+        FaultyDisk {
+            jobs: Some(jobs),
+            ..FaultyDisk::default()
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -315,6 +326,13 @@ impl Disk for FaultyDisk {
                 .map(|(name, inode)| (name.clone(), *inode)),
         );
         Ok(())
+    }
+
+    fn worker(&self, name: &'static str) -> Box<dyn Worker> {
+        match &self.jobs {
+            Some(jobs) => jobs.worker(),
+            None => Box::new(ThreadWorker::new(name, || Box::new(()))),
+        }
     }
 }
 

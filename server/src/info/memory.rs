@@ -3,16 +3,31 @@
 use super::{Field, View, human, show, word};
 use crate::config::table;
 use crate::os::alloc::{self, AllocatorStats};
-use crate::os::marks::{peak, startup};
 use crate::os::process;
 
 /// Memory that is neither keys nor values.
+fn used(view: &View) -> u64 {
+    view.front.host.used_memory()
+}
+
+fn resident(view: &View) -> u64 {
+    view.front.host.resident_memory()
+}
+
+fn peak(view: &View) -> u64 {
+    view.front.counters.memory_peak
+}
+
+fn startup(view: &View) -> u64 {
+    view.front.counters.memory_at_start
+}
+
 fn overhead(view: &View) -> u64 {
-    startup() + view.ks.table_bytes() as u64 + clients(view) + log_buffer(view)
+    startup(view) + view.ks.table_bytes() as u64 + clients(view) + log_buffer(view)
 }
 
 fn dataset(view: &View) -> u64 {
-    alloc::used_memory().saturating_sub(overhead(view))
+    used(view).saturating_sub(overhead(view))
 }
 
 fn clients(view: &View) -> u64 {
@@ -41,10 +56,10 @@ fn difference(a: u64, b: u64) -> String {
 }
 
 /// The allocator's own view. Without statistics everything is what the counters of the threads say.
-fn stats() -> AllocatorStats {
+fn stats(view: &View) -> AllocatorStats {
     alloc::stats().unwrap_or_else(|| {
-        let used = alloc::used_memory();
-        let resident = process::resident_bytes();
+        let used = used(view);
+        let resident = resident(view);
         AllocatorStats {
             allocated: used,
             active: used,
@@ -57,27 +72,22 @@ fn stats() -> AllocatorStats {
 
 /// `# Memory`.
 pub(super) const MEMORY: &[Field] = &[
-    ("used_memory", show!(|_v| alloc::used_memory())),
-    ("used_memory_human", |_| human(alloc::used_memory())),
-    ("used_memory_rss", show!(|_v| process::resident_bytes())),
-    (
-        "used_memory_rss_human",
-        |_| human(process::resident_bytes()),
-    ),
-    ("used_memory_peak", show!(|_v| peak())),
-    ("used_memory_peak_human", |_| human(peak())),
-    ("used_memory_peak_perc", |_| {
-        percent(alloc::used_memory(), peak())
-    }),
+    ("used_memory", show!(|v| used(v))),
+    ("used_memory_human", |v| human(used(v))),
+    ("used_memory_rss", show!(|v| resident(v))),
+    ("used_memory_rss_human", |v| human(resident(v))),
+    ("used_memory_peak", show!(|v| peak(v))),
+    ("used_memory_peak_human", |v| human(peak(v))),
+    ("used_memory_peak_perc", |v| percent(used(v), peak(v))),
     ("used_memory_overhead", show!(|v| overhead(v))),
-    ("used_memory_startup", show!(|_v| startup())),
+    ("used_memory_startup", show!(|v| startup(v))),
     ("used_memory_dataset", show!(|v| dataset(v))),
     ("used_memory_dataset_perc", |v| {
-        percent(dataset(v), alloc::used_memory().saturating_sub(startup()))
+        percent(dataset(v), used(v).saturating_sub(startup(v)))
     }),
-    ("allocator_allocated", show!(|_v| stats().allocated)),
-    ("allocator_active", show!(|_v| stats().active)),
-    ("allocator_resident", show!(|_v| stats().resident)),
+    ("allocator_allocated", show!(|v| stats(v).allocated)),
+    ("allocator_active", show!(|v| stats(v).active)),
+    ("allocator_resident", show!(|v| stats(v).resident)),
     ("total_system_memory", show!(|_v| process::total_memory())),
     ("total_system_memory_human", |_| {
         human(process::total_memory())
@@ -106,29 +116,27 @@ pub(super) const MEMORY: &[Field] = &[
             .word()
             .to_string()
     }),
-    ("allocator_frag_ratio", |_| {
-        ratio(stats().active, stats().allocated)
+    ("allocator_frag_ratio", |v| {
+        ratio(stats(v).active, stats(v).allocated)
     }),
-    ("allocator_frag_bytes", |_| {
-        difference(stats().active, stats().allocated)
+    ("allocator_frag_bytes", |v| {
+        difference(stats(v).active, stats(v).allocated)
     }),
-    ("allocator_rss_ratio", |_| {
-        ratio(stats().resident, stats().active)
+    ("allocator_rss_ratio", |v| {
+        ratio(stats(v).resident, stats(v).active)
     }),
-    ("allocator_rss_bytes", |_| {
-        difference(stats().resident, stats().active)
+    ("allocator_rss_bytes", |v| {
+        difference(stats(v).resident, stats(v).active)
     }),
-    ("rss_overhead_ratio", |_| {
-        ratio(process::resident_bytes(), stats().resident)
+    ("rss_overhead_ratio", |v| {
+        ratio(resident(v), stats(v).resident)
     }),
-    ("rss_overhead_bytes", |_| {
-        difference(process::resident_bytes(), stats().resident)
+    ("rss_overhead_bytes", |v| {
+        difference(resident(v), stats(v).resident)
     }),
-    ("mem_fragmentation_ratio", |_| {
-        ratio(process::resident_bytes(), alloc::used_memory())
-    }),
-    ("mem_fragmentation_bytes", |_| {
-        difference(process::resident_bytes(), alloc::used_memory())
+    ("mem_fragmentation_ratio", |v| ratio(resident(v), used(v))),
+    ("mem_fragmentation_bytes", |v| {
+        difference(resident(v), used(v))
     }),
     ("mem_not_counted_for_evict", show!(|v| log_buffer(v))),
     ("mem_replication_backlog", word!("0")),

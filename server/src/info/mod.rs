@@ -126,9 +126,10 @@ fn info(cx: &mut Ctx, args: &Args) -> Outcome {
     let asked = |word: &str| (1..args.len()).any(|i| args.is(i, word));
     let whole = asked("all") || asked("everything");
     let default = args.len() == 1 || asked("default");
-    crate::os::marks::note_memory();
+    let front = crate::admin::front(&mut *cx.inst);
+    front.note_memory();
     let view = View {
-        front: crate::admin::front(&mut *cx.inst),
+        front,
         ks: cx.ks,
         shared: cx.shared,
     };

@@ -6,7 +6,7 @@ use cairn_engine::keyspace::Keyspace;
 
 use super::Saving;
 use crate::config::{Config, table};
-use crate::host::{Child, ChildExit, ChildJob};
+use crate::host::{Child, ChildExit, ChildJob, Host};
 use crate::persist::snapshot;
 
 /// What a child does.
@@ -135,12 +135,12 @@ impl Saving<'_> {
 
 /// `rdb-key-save-delay`, which slows a save down so that it can be watched: microseconds for each key, or a
 /// microsecond for so many keys if negative.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct SaveDelay(i64);
+#[derive(Clone, Copy)]
+pub(super) struct SaveDelay<'a>(i64, &'a dyn Host);
 
-impl SaveDelay {
-    pub(super) fn of(config: &Config) -> SaveDelay {
-        SaveDelay(config.get(table::RDB_KEY_SAVE_DELAY))
+impl<'a> SaveDelay<'a> {
+    pub(super) fn of(config: &Config, host: &'a dyn Host) -> SaveDelay<'a> {
+        SaveDelay(config.get(table::RDB_KEY_SAVE_DELAY), host)
     }
 
     pub(super) fn is_on(self) -> bool {
@@ -150,10 +150,8 @@ impl SaveDelay {
     pub(super) fn wait(self, keys: u64) {
         match self.0 {
             0 => {}
-            d if d > 0 => std::thread::sleep(Duration::from_micros(d as u64)),
-            d if keys.is_multiple_of(d.unsigned_abs()) => {
-                std::thread::sleep(Duration::from_micros(1))
-            }
+            d if d > 0 => self.1.sleep(Duration::from_micros(d as u64)),
+            d if keys.is_multiple_of(d.unsigned_abs()) => self.1.sleep(Duration::from_micros(1)),
             _ => {}
         }
     }

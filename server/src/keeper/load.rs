@@ -363,7 +363,7 @@ impl Current {
         let delay = saving.config.get(table::KEY_LOAD_DELAY);
         let count = if delay > 0 { 1 } else { STEP };
         if delay > 0 {
-            std::thread::sleep(Duration::from_micros(delay as u64));
+            saving.host.sleep(Duration::from_micros(delay as u64));
         }
         match &mut self.source {
             Source::Snapshot(loader) => {

@@ -69,7 +69,8 @@ impl Saving<'_> {
         let started_us = self.host.clock().monotonic_us();
         let anything = open.log.buffered() > 0;
         if self.keeper.flush_sleep_us > 0 && anything {
-            std::thread::sleep(Duration::from_micros(self.keeper.flush_sleep_us));
+            self.host
+                .sleep(Duration::from_micros(self.keeper.flush_sleep_us));
         }
         let hold_syncs =
             self.keeper.work.is_some() && self.config.get(table::NO_APPENDFSYNC_ON_REWRITE);
@@ -172,7 +173,7 @@ impl Saving<'_> {
                 out,
                 rdb,
                 &options,
-                SaveDelay::of(self.config),
+                SaveDelay::of(self.config, self.host),
                 &mut |_| {},
             )
         };
@@ -259,12 +260,12 @@ impl Saving<'_> {
         let options = self.save_options(ks, self.base_dialect(ks), true);
         let (disk, log) = (self.host.disk(), self.log.clone());
         let sync = self.config.get(table::AOF_REWRITE_INCREMENTAL_FSYNC);
-        let delay = SaveDelay::of(self.config);
+        let delay = SaveDelay::of(self.config, self.host);
         let second = self.base_second(rdb);
         let (keys, dirty) = (ks.total_keys() as u64, ks.dirty);
         let data = &*ks;
         let forked = self.fork(Box::new(move |link| {
-            let written = append_files::write_rewrite(&*disk, std::process::id(), sync, |out| {
+            let written = append_files::write_rewrite(&*disk, link.pid(), sync, |out| {
                 write_stamp(out, second)?;
                 write_base(data, out, rdb, &options, delay, &mut |keys| {
                     link.progress(keys)
@@ -540,7 +541,7 @@ fn write_base(
     out: &mut dyn Write,
     rdb: bool,
     options: &cairn_engine::persist::save::SaveOptions,
-    delay: SaveDelay,
+    delay: SaveDelay<'_>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(), String> {
     let mut slow = |keys| {

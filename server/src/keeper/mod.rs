@@ -245,7 +245,7 @@ impl Saving<'_> {
     /// What a snapshot of this server says about itself.
     fn save_options(&self, ks: &Keyspace, dialect: Dialect, aof_base: bool) -> SaveOptions {
         let now = self.now();
-        let used = crate::os::alloc::used_memory();
+        let used = self.host.used_memory();
         SaveOptions {
             dialect,
             compress: self.config.get(table::RDBCOMPRESSION),

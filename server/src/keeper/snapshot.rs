@@ -18,7 +18,7 @@ use crate::persist::snapshot;
 /// Seconds between two attempts after a failure.
 const RETRY_AFTER_S: i64 = 5;
 
-impl Saving<'_> {
+impl<'a> Saving<'a> {
     /// Whether a save point is reached and an attempt is not too recent.
     pub(super) fn save_point_reached(&self, ks: &Keyspace) -> bool {
         let now_s = self.now().wall_ms() / 1000;
@@ -48,13 +48,13 @@ impl Saving<'_> {
             .unwrap_or_else(|| automatic_dialect(ks))
     }
 
-    fn order(&self, ks: &Keyspace) -> Order {
+    fn order(&self, ks: &Keyspace) -> Order<'a> {
         Order {
             disk: self.host.disk(),
             path: self.snapshot_path(),
             sync: self.config.get(table::RDB_SAVE_INCREMENTAL_FSYNC),
             options: self.save_options(ks, self.snapshot_dialect(ks), false),
-            delay: SaveDelay::of(self.config),
+            delay: SaveDelay::of(self.config, self.host),
         }
     }
 
@@ -108,7 +108,7 @@ impl Saving<'_> {
         let (keys, dirty) = (ks.total_keys() as u64, ks.dirty);
         let data = &*ks;
         let forked = self.fork(Box::new(move |link| {
-            match order.write(data, std::process::id(), &mut |keys| link.progress(keys)) {
+            match order.write(data, link.pid(), &mut |keys| link.progress(keys)) {
                 Ok(bytes) => {
                     log.notice(format_args!("DB saved on disk"));
                     link.finished(bytes);
@@ -144,15 +144,15 @@ impl Saving<'_> {
 }
 
 /// Everything that writing a snapshot needs, apart from the data.
-struct Order {
+struct Order<'a> {
     disk: Arc<dyn Disk>,
     path: PathBuf,
     sync: bool,
     options: SaveOptions,
-    delay: SaveDelay,
+    delay: SaveDelay<'a>,
 }
 
-impl Order {
+impl Order<'_> {
     /// Writes the file; answers its size.
     fn write(&self, ks: &Keyspace, pid: u32, progress: &mut dyn FnMut(u64)) -> Result<u64, String> {
         let temporary = snapshot::temporary_name(pid);

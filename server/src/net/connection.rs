@@ -4,7 +4,8 @@ use std::io::{self, Read};
 
 use mio::{Interest, Registry, Token};
 
-use super::{Cause, Closing, Input, LimitWatch, Output, Stream};
+use super::{Cause, Closing, Input, LimitWatch, Output};
+use crate::host::Stream;
 
 /// Bytes that one client may send in one turn before the others get theirs.
 pub const TURN_MAX: usize = 1 << 20;
@@ -121,7 +122,8 @@ impl Connection {
                 Ok(count) => {
                     self.input.received(count);
                     self.turn_bytes += count;
-                    let drained = count < offered && !self.hangup;
+                    let drained =
+                        count < offered && !self.hangup && self.stream.is_empty_after_short_read();
                     return Ok(if drained {
                         Received::Drained(count)
                     } else {

@@ -7,7 +7,8 @@ use std::io;
 
 use mio::{Interest, Registry, Token};
 
-use super::{Cause, Connection, Stream};
+use super::{Cause, Connection};
+use crate::host::Stream;
 
 /// The slab. Tokens below `first_token` belong to others (listeners, signals, children).
 #[derive(Debug)]

@@ -15,20 +15,16 @@ pub mod input;
 pub mod limit;
 pub mod listener;
 pub mod output;
-pub mod stream;
 
 pub use closing::{Cause, Closing};
 pub use connection::{Connection, Flush, Received};
 pub use connections::Connections;
 pub use input::Input;
 pub use limit::{BufferLimit, ClientClass, LimitWatch};
-pub use listener::{Accepting, ListenPlan, Listeners};
+pub use listener::{Accepting, Listeners};
 pub use output::{Output, SHARED_MIN};
-pub use stream::{Address, Stream};
 
-/// Poll token of the signals.
-pub const SIGNALS: mio::Token = mio::Token(0);
-/// Tokens of listeners begin here; those of connections at [`FIRST_CONNECTION`].
+/// Poll tokens of listeners begin here, those of connections at [`FIRST_CONNECTION`]; smaller ones are the poll's own.
 pub const FIRST_LISTENER: usize = 16;
 /// See [`FIRST_LISTENER`].
 pub const FIRST_CONNECTION: usize = 1024;

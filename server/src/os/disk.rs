@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use crate::host::{Disk, DiskFile, SyncHandle};
+use crate::host::{Disk, DiskFile, SyncHandle, Worker};
 
 /// Files of the operating system; relative names start at the working directory.
 #[derive(Debug, Clone, Copy, Default)]
@@ -134,5 +134,9 @@ impl Disk for SystemDisk {
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
             synced => synced,
         }
+    }
+
+    fn worker(&self, name: &'static str) -> Box<dyn Worker> {
+        super::worker(name)
     }
 }

@@ -179,6 +179,10 @@ impl Link {
 }
 
 impl ChildLink for Link {
+    fn pid(&self) -> u32 {
+        std::process::id()
+    }
+
     fn progress(&mut self, keys: u64) {
         self.report.keys = keys;
         if keys.wrapping_sub(self.looked_at_keys) < KEYS_PER_LOOK {

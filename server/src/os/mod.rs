@@ -6,18 +6,26 @@
 pub mod alloc;
 pub mod clock;
 pub mod crash;
+mod dial;
 pub mod disk;
 pub mod fork;
+mod listen;
 pub mod localtime;
-pub mod marks;
+pub mod poll;
 pub mod process;
 pub mod running;
 pub mod signals;
 
+use std::any::Any;
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::host::{Child, ChildJob, Clock, Disk, Host};
+use crate::host::{
+    Acceptor, Child, ChildJob, Clock, Disk, Host, Interrupt, Journal, Line, ListenPlan,
+    ThreadWorker, Worker,
+};
 
 /// The system's words for an error, without Rust's `(os error 98)` behind them, as Redis's log lines have them.
 pub fn error_text(error: &io::Error) -> String {
@@ -39,7 +47,15 @@ pub fn print(text: &str) {
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
-/// The world as it is: the system's clocks and disk, and children by fork.
+/// A thread whose allocations are counted.
+fn worker(name: &'static str) -> Box<dyn Worker> {
+    fn enter() -> Box<dyn Any> {
+        Box::new(alloc::register_thread())
+    }
+    Box::new(ThreadWorker::new(name, enter))
+}
+
+/// The world as it is: the system's clocks, disk, sockets and threads, and children by fork.
 pub struct SystemHost {
     clock: clock::SystemClock,
     disk: Arc<disk::SystemDisk>,
@@ -66,12 +82,53 @@ impl Host for SystemHost {
         &self.clock
     }
 
+    fn sleep(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
+
     fn disk(&self) -> Arc<dyn Disk> {
         self.disk.clone()
     }
 
     fn fork(&self, job: ChildJob<'_>) -> io::Result<Box<dyn Child>> {
         Ok(Box::new(fork::spawn_child(&[], job)?))
+    }
+
+    fn worker(&self, name: &'static str) -> Box<dyn Worker> {
+        worker(name)
+    }
+
+    fn listen(
+        &self,
+        plan: &ListenPlan,
+        journal: &dyn Journal,
+    ) -> Result<Vec<Box<dyn Acceptor>>, String> {
+        listen::open(plan, journal)
+    }
+
+    fn dial(&self, host: &str, port: u16, timeout: Duration) -> io::Result<Box<dyn Line>> {
+        dial::dial(host, port, timeout)
+    }
+
+    fn used_memory(&self) -> u64 {
+        alloc::used_memory()
+    }
+
+    fn resident_memory(&self) -> u64 {
+        process::resident_bytes()
+    }
+
+    fn interrupt(&self) -> Option<Interrupt> {
+        signals::requested()
+    }
+
+    fn forget_interrupt(&self) -> bool {
+        signals::abort()
+    }
+
+    fn enter_folder(&self, folder: &Path) -> io::Result<PathBuf> {
+        std::env::set_current_dir(folder)?;
+        std::env::current_dir()
     }
 
     fn random(&self, bytes: &mut [u8]) {

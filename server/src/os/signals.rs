@@ -1,7 +1,7 @@
 //! Signals that ask the server to end, turned into something the poll sees.
 //!
 //! The handler only stores which signal came and writes one byte into a pipe; the event loop finds the pipe readable
-//! and asks [`Signals::requested`]. A SIGINT on top of a request that is already being served is a person who
+//! and asks [`requested`]. A SIGINT on top of a request that is already being served is a person who
 //! insists: the process ends at once with code 1, and the snapshot file it may be writing is removed.
 
 use std::ffi::CString;
@@ -17,21 +17,14 @@ use mio::unix::SourceFd;
 use mio::unix::pipe::Receiver;
 use mio::{Interest, Registry, Token};
 
+use crate::host::Interrupt;
+
 /// The signal that asked for the end; 0 for none.
 static REQUESTED: AtomicI32 = AtomicI32::new(0);
 /// The pipe's end that the handler writes to; -1 before the first install.
 static WAKE: AtomicI32 = AtomicI32::new(-1);
 /// The file that a process which ends at once takes along; never freed, since a handler may be reading it.
 static EMERGENCY_FILE: AtomicPtr<libc::c_char> = AtomicPtr::new(ptr::null_mut());
-
-/// Which signal asked for the end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Interrupt {
-    /// Ctrl-C: `shutdown-on-sigint` applies.
-    Sigint,
-    /// A service manager: `shutdown-on-sigterm` applies.
-    Sigterm,
-}
 
 /// The installed handlers; register it with the poll for reading.
 #[derive(Debug)]
@@ -65,20 +58,10 @@ impl Signals {
         let mut bytes = [0; 64];
         while matches!(self.wake.read(&mut bytes), Ok(count) if count > 0) {}
     }
-
-    /// What asked for the end, if anything did. It stays until [`Signals::reset`].
-    pub fn requested(&self) -> Option<Interrupt> {
-        requested()
-    }
-
-    /// Forgets the request: the end was refused.
-    pub fn reset(&self) {
-        abort();
-    }
 }
 
-/// See [`Signals::requested`].
-fn requested() -> Option<Interrupt> {
+/// What asked for the end, if anything did. It stays until [`abort`].
+pub fn requested() -> Option<Interrupt> {
     match REQUESTED.load(Ordering::SeqCst) {
         libc::SIGINT => Some(Interrupt::Sigint),
         libc::SIGTERM => Some(Interrupt::Sigterm),

@@ -30,8 +30,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use cairn_format::aof::writer::LogState;
 
-use super::worker::Worker;
-use crate::host::{Disk, DiskFile, Journal, Level, SyncHandle};
+use crate::host::{Disk, DiskFile, Journal, Level, SyncHandle, Worker};
 use crate::os::error_text;
 
 /// Milliseconds between two syncs under everysec.
@@ -94,7 +93,7 @@ pub struct AppendLog {
     delayed: u64,
     write_failure: Option<String>,
     complained_ms: Option<u64>,
-    syncs: Worker,
+    syncs: Box<dyn Worker>,
     sync_failure: Arc<Mutex<Option<String>>>,
     /// Bytes ever written, over all files, from a position that the caller chose: positions never go back.
     written: u64,
@@ -118,6 +117,7 @@ impl AppendLog {
     pub fn open(disk: Arc<dyn Disk>, path: &Path, policy: SyncPolicy) -> io::Result<AppendLog> {
         let file = disk.append(path)?;
         let size = file.size()?;
+        let syncs = disk.worker("aof-sync");
         Ok(AppendLog {
             disk,
             path: path.to_path_buf(),
@@ -132,7 +132,7 @@ impl AppendLog {
             delayed: 0,
             write_failure: None,
             complained_ms: None,
-            syncs: Worker::new(),
+            syncs,
             sync_failure: Arc::default(),
             written: 0,
             file_began: 0,
@@ -414,14 +414,14 @@ impl AppendLog {
         let failure = Arc::clone(&self.sync_failure);
         let (durable, upto) = (Arc::clone(&self.durable), self.written);
         self.sync_asked = self.size;
-        self.syncs.send("aof-sync", move || {
+        self.syncs.send(Box::new(move || {
             let outcome = handle.sync_data().err().map(|error| error_text(&error));
             match outcome {
                 None => durable.synced.fetch_max(upto, Ordering::AcqRel),
                 Some(_) => durable.lost.fetch_max(upto, Ordering::AcqRel),
             };
             *failure.lock().unwrap_or_else(PoisonError::into_inner) = outcome;
-        });
+        }));
         Ok(())
     }
 

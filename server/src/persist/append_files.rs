@@ -28,8 +28,7 @@ use cairn_format::aof::manifest::{
 
 use super::snapshot::{self, SnapshotError};
 use super::strays::{self, Stray};
-use super::worker::Worker;
-use crate::host::{self, Disk, Journal, Level};
+use crate::host::{self, Disk, Journal, Level, Worker};
 use crate::os::error_text;
 
 /// Largest manifest that is read: thousands of failed rewrites.
@@ -83,7 +82,7 @@ pub struct AppendFiles {
     disk: Arc<dyn Disk>,
     names: AppendNames,
     manifest: Manifest,
-    cleanup: Worker,
+    cleanup: Box<dyn Worker>,
     keep_history: bool,
     failures: u32,
     delay_minutes: u64,
@@ -113,11 +112,12 @@ impl AppendFiles {
 
     /// For a server that runs and has its data: reads the manifest and changes nothing. The error is a line for the log.
     pub fn open(disk: Arc<dyn Disk>, names: AppendNames) -> Result<AppendFiles, String> {
+        let cleanup = disk.worker("aof-cleanup");
         let mut files = AppendFiles {
             disk,
             names,
             manifest: Manifest::default(),
-            cleanup: Worker::new(),
+            cleanup,
             keep_history: false,
             failures: 0,
             delay_minutes: 0,
@@ -593,10 +593,10 @@ impl AppendFiles {
     /// The last name of a large file is freed on another thread: that can take the file system long.
     fn remove_in_background(&mut self, path: PathBuf) {
         let disk = Arc::clone(&self.disk);
-        self.cleanup.send("aof-cleanup", move || {
+        self.cleanup.send(Box::new(move || {
             // It may be gone already; what stays is a file that nothing lists.
             let _ = disk.remove(&path);
-        });
+        }));
     }
 }
 

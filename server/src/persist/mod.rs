@@ -5,4 +5,3 @@ pub mod append;
 pub mod append_files;
 pub mod snapshot;
 mod strays;
-pub mod worker;

@@ -116,7 +116,12 @@ impl Reply {
 
     /// Bytes that wait, the shared ones included.
     pub fn len(&self) -> usize {
-        self.buf.len() + self.shared_values().iter().map(|(_, b)| b.len()).sum::<usize>()
+        self.buf.len()
+            + self
+                .shared_values()
+                .iter()
+                .map(|(_, b)| b.len())
+                .sum::<usize>()
     }
 
     /// Hands all that waits out in order.
@@ -409,7 +414,11 @@ mod tests {
         reply.bulk_shared(&Bytes::from(vec![b'x'; SHARE_FROM]));
         reply.truncate(5);
         assert_eq!(
-            (reply.buf.as_slice(), reply.shared_values().len(), reply.len()),
+            (
+                reply.buf.as_slice(),
+                reply.shared_values().len(),
+                reply.len()
+            ),
             (b"+OK\r\n".as_slice(), 0, 5)
         );
     }

@@ -15,7 +15,8 @@ use crate::os::{alloc, error_text};
 pub(super) fn sleep(cx: &mut Ctx, args: &Args) -> Outcome {
     let seconds = parse_f64(args.at(2)).unwrap_or(0.0);
     // Longer than a day is a mistake in any case, and must not overflow.
-    std::thread::sleep(Duration::from_secs_f64(seconds.clamp(0.0, 86_400.0)));
+    let time = Duration::from_secs_f64(seconds.clamp(0.0, 86_400.0));
+    front(&mut *cx.inst).host.sleep(time);
     ok(cx)
 }
 

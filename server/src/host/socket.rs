@@ -1,9 +1,10 @@
-//! A connected socket, TCP or unix, and the names of its two ends.
+//! A connected socket, the names of its two ends, and what is listened on.
 
 use std::fmt;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use mio::event::Source;
@@ -49,13 +50,57 @@ impl fmt::Display for Address {
     }
 }
 
-/// A socket that does not block.
+/// What to listen on, as configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenPlan {
+    /// The words of `bind`: addresses or names, `*`, `::*`, each with `-` in front when it may be missing.
+    pub bind: Vec<String>,
+    /// TCP port; 0 for none.
+    pub port: u16,
+    /// Connections that may wait to be accepted (`tcp-backlog`).
+    pub backlog: i32,
+    /// Path of the unix socket (`unixsocket`).
+    pub unixsocket: Option<PathBuf>,
+    /// Its permissions (`unixsocketperm`); `None` leaves them to the umask.
+    pub unixsocketperm: Option<u32>,
+}
+
+/// Something that is listened on. It does not block.
+pub trait Acceptor: Source + fmt::Debug {
+    /// The next who waits.
+    fn accept(&mut self) -> io::Result<Stream>;
+    /// The address or path, for the log: `127.0.0.1:6379`, `[::]:6379`, `/run/redis.sock`.
+    fn name(&self) -> String;
+    /// The internet address, if it is one, with the port that the system chose where 0 was asked for.
+    fn address(&self) -> Option<SocketAddr>;
+    /// Called when it is listened on no more: takes away what would be left of it.
+    fn close(&mut self) {}
+}
+
+/// A connection that is no plain socket of the system: encrypted, or simulated.
+pub trait Socket: Read + Write + Source + fmt::Debug {
+    /// The other end's name.
+    fn peer(&self) -> Address;
+    /// This end's name.
+    fn local(&self) -> Address;
+    /// Ends the connection for both sides.
+    fn shutdown(&self);
+    /// A number for CLIENT LIST.
+    fn fd(&self) -> RawFd;
+    /// The socket of the system beneath, if there is one, to set options of.
+    fn tcp(&self) -> Option<&TcpStream>;
+}
+
+/// A connection that does not block. Sockets of the system are named here and not behind the trait, so that the path of
+/// requests reaches them without a table.
 #[derive(Debug)]
 pub enum Stream {
     /// Over the network or loopback.
     Tcp(TcpStream),
     /// Over the unix socket of this path.
     Unix(UnixStream, String),
+    /// Over something else.
+    Other(Box<dyn Socket>),
 }
 
 impl Stream {
@@ -64,6 +109,7 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => Address::Tcp(stream.peer_addr().unwrap_or_else(|_| nowhere())),
             Stream::Unix(_, path) => Address::Unix(path.clone()),
+            Stream::Other(other) => other.peer(),
         }
     }
 
@@ -72,20 +118,33 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => Address::Tcp(stream.local_addr().unwrap_or_else(|_| nowhere())),
             Stream::Unix(_, path) => Address::Unix(path.clone()),
+            Stream::Other(other) => other.local(),
         }
+    }
+
+    fn tcp(&self) -> Option<&TcpStream> {
+        match self {
+            Stream::Tcp(stream) => Some(stream),
+            Stream::Unix(..) => None,
+            Stream::Other(other) => other.tcp(),
+        }
+    }
+
+    /// Whether a read that brings less than there was room for has emptied it, so that nobody need ask again before the
+    /// poll does. Not so where records are unwrapped.
+    #[inline]
+    pub fn is_empty_after_short_read(&self) -> bool {
+        !matches!(self, Stream::Other(_))
     }
 
     /// Sends small replies at once instead of waiting for more (TCP only).
     pub fn set_nodelay(&self) -> io::Result<()> {
-        match self {
-            Stream::Tcp(stream) => stream.set_nodelay(true),
-            Stream::Unix(..) => Ok(()),
-        }
+        self.tcp().map_or(Ok(()), |stream| stream.set_nodelay(true))
     }
 
     /// Probes a silent peer after `seconds` (`tcp-keepalive`), then every third of it, three times; 0 turns it off.
     pub fn set_keepalive(&self, seconds: u64) -> io::Result<()> {
-        let Stream::Tcp(stream) = self else {
+        let Some(stream) = self.tcp() else {
             return Ok(());
         };
         let socket = SockRef::from(stream);
@@ -105,6 +164,10 @@ impl Stream {
         let _ = match self {
             Stream::Tcp(stream) => stream.shutdown(std::net::Shutdown::Both),
             Stream::Unix(stream, _) => stream.shutdown(std::net::Shutdown::Both),
+            Stream::Other(other) => {
+                other.shutdown();
+                Ok(())
+            }
         };
     }
 
@@ -113,6 +176,7 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => stream.as_raw_fd(),
             Stream::Unix(stream, _) => stream.as_raw_fd(),
+            Stream::Other(other) => other.fd(),
         }
     }
 
@@ -120,6 +184,7 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => stream,
             Stream::Unix(stream, _) => stream,
+            Stream::Other(other) => other,
         }
     }
 }
@@ -158,6 +223,7 @@ impl Read for Stream {
         match self {
             Stream::Tcp(stream) => stream.read(into),
             Stream::Unix(stream, _) => stream.read(into),
+            Stream::Other(other) => other.read(into),
         }
     }
 }
@@ -168,6 +234,7 @@ impl Write for Stream {
         match self {
             Stream::Tcp(stream) => stream.write(bytes),
             Stream::Unix(stream, _) => stream.write(bytes),
+            Stream::Other(other) => other.write(bytes),
         }
     }
 
@@ -175,6 +242,7 @@ impl Write for Stream {
         match self {
             Stream::Tcp(stream) => stream.write_vectored(slices),
             Stream::Unix(stream, _) => stream.write_vectored(slices),
+            Stream::Other(other) => other.write_vectored(slices),
         }
     }
 

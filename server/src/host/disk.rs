@@ -1,55 +1,9 @@
-//! What the server asks of the world: a clock, a disk, children, a journal.
-//!
-//! The rooms above talk to these traits only. `os` has the real ones; [`faulty`] has a disk that loses what was
-//! not synced, so that durability is tested where it can fail. A simulator enters here too.
-
-pub mod faulty;
+//! What is asked of a disk.
 
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
-use cairn_engine::base::time::Now;
-
-/// How loud a line of the log is, in Redis's four levels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// `.` in the log.
-    Debug,
-    /// `-` in the log.
-    Verbose,
-    /// `*` in the log.
-    Notice,
-    /// `#` in the log.
-    Warning,
-}
-
-/// Where the lower floors say what happened; the log of the server is one, a vector in tests another.
-pub trait Journal {
-    /// Takes one line without its line end.
-    fn log(&self, level: Level, line: &str);
-}
-
-/// Two clocks, one that never goes back and one that people set, and what the calling thread has used.
-pub trait Clock {
-    /// Microseconds since an arbitrary start; never goes back.
-    fn monotonic_us(&self) -> u64;
-    /// Microseconds since 1970 of the wall clock.
-    fn wall_us(&self) -> i64;
-    /// Microseconds of processor time that the calling thread has had, those in the system included. A system call.
-    fn thread_cpu_us(&self) -> u64;
-    /// Both clocks at once.
-    fn now(&self) -> Now {
-        Now {
-            wall_us: self.wall_us(),
-            mono_us: self.monotonic_us(),
-        }
-    }
-    /// Milliseconds since 1970 of the wall clock.
-    fn wall_ms(&self) -> i64 {
-        self.wall_us().div_euclid(1000)
-    }
-}
+use super::Worker;
 
 /// A second way to an open file, which another thread may use to sync it.
 pub trait SyncHandle: Send {
@@ -93,6 +47,9 @@ pub trait Disk: Send + Sync {
     fn list(&self, path: &Path) -> io::Result<Vec<String>>;
     /// Makes the names in a folder survive a power cut.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// Does slow calls of this disk one after the other, so that the event loop need not wait for them. `name` is for those
+    /// who look at the threads of the process.
+    fn worker(&self, name: &'static str) -> Box<dyn Worker>;
 }
 
 /// Reads a whole file that must not be longer than `limit` bytes; for manifests and the like.
@@ -142,76 +99,5 @@ pub fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
-    }
-}
-
-/// What a child tells its parent while it works and at its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ChildReport {
-    /// Keys written so far.
-    pub keys: u64,
-    /// Bytes of the finished file; 0 until it is finished.
-    pub bytes: u64,
-    /// Bytes of memory that the child no longer shares with the parent; 0 where the system cannot tell.
-    pub cow: u64,
-    /// The highest `cow` reported so far.
-    pub cow_peak: u64,
-}
-
-/// How a child ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ChildExit {
-    /// It left with this code; 0 is success.
-    Code(i32),
-    /// This signal ended it.
-    Signal(i32),
-}
-
-/// The child's way to its parent.
-pub trait ChildLink {
-    /// Says how many keys are written; cheap, and passed on about once a second.
-    fn progress(&mut self, keys: u64);
-    /// Says that the work is finished and how large the file is, in bytes.
-    fn finished(&mut self, bytes: u64);
-}
-
-/// Work for a child: gets the link, answers with the exit code.
-pub type ChildJob<'a> = Box<dyn FnOnce(&mut dyn ChildLink) -> u8 + 'a>;
-
-/// A child as the parent sees it.
-pub trait Child {
-    /// Process id.
-    fn pid(&self) -> u32;
-    /// Takes in the reports that have come, then says whether it has ended; never waits.
-    fn poll(&mut self) -> Option<ChildExit>;
-    /// The last report.
-    fn report(&self) -> ChildReport;
-    /// Asks it to end at once; [`Child::poll`] tells when it has.
-    fn kill(&mut self);
-    /// Waits for its end.
-    fn wait(&mut self) -> ChildExit;
-    /// Microseconds that starting it took (`latest_fork_usec`).
-    fn fork_us(&self) -> u64;
-    /// A descriptor that becomes readable when a report came or the child has ended, where there is one.
-    fn news_fd(&self) -> Option<i32> {
-        None
-    }
-}
-
-/// The world of one running instance.
-pub trait Host {
-    /// The clocks.
-    fn clock(&self) -> &dyn Clock;
-    /// The disk.
-    fn disk(&self) -> Arc<dyn Disk>;
-    /// Starts a child that shares the memory as it is now and runs `job`.
-    fn fork(&self, job: ChildJob<'_>) -> io::Result<Box<dyn Child>>;
-    /// Fills `bytes` with unpredictable ones, for seeds and ids.
-    fn random(&self, bytes: &mut [u8]);
-    /// Process id of the server.
-    fn pid(&self) -> u32;
-    /// Joins a name to the folder that data is kept in, as `CONFIG SET dir` sets it.
-    fn data_path(&self, name: &Path) -> PathBuf {
-        name.to_path_buf()
     }
 }

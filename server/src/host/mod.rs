@@ -1,0 +1,135 @@
+//! What the server asks of the world: clocks, a disk, sockets and the poll that watches them, threads, children, signals.
+//!
+//! The rooms above talk to these traits only. `os` has the real ones; [`faulty`] has a disk that loses what was
+//! not synced, so that durability is tested where it can fail; the simulator has all of them without a system beneath.
+//!
+//! | file | what |
+//! |---|---|
+//! | `disk`, `faulty` | files; a disk that is worse than real ones |
+//! | `child` | processes that save |
+//! | `worker` | threads that do one job after the other |
+//! | `socket`, `poll` | connections, what is listened on, who is ready |
+
+pub mod child;
+pub mod disk;
+pub mod faulty;
+pub mod poll;
+pub mod socket;
+pub mod worker;
+
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use cairn_engine::base::time::Now;
+
+pub use child::{Child, ChildExit, ChildJob, ChildLink, ChildReport};
+pub use disk::{Disk, DiskFile, SyncHandle, folder_of, read_all, replace_file, write_synced};
+pub use poll::{Poller, Readiness};
+pub use socket::{Acceptor, Address, ListenPlan, Socket, Stream};
+pub use worker::{Job, JobQueues, ThreadWorker, Worker};
+
+/// How loud a line of the log is, in Redis's four levels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// `.` in the log.
+    Debug,
+    /// `-` in the log.
+    Verbose,
+    /// `*` in the log.
+    Notice,
+    /// `#` in the log.
+    Warning,
+}
+
+/// Where the lower floors say what happened; the log of the server is one, a vector in tests another.
+pub trait Journal {
+    /// Takes one line without its line end.
+    fn log(&self, level: Level, line: &str);
+}
+
+/// Two clocks, one that never goes back and one that people set, and what the calling thread has used.
+pub trait Clock: Send + Sync {
+    /// Microseconds since an arbitrary start; never goes back.
+    fn monotonic_us(&self) -> u64;
+    /// Microseconds since 1970 of the wall clock.
+    fn wall_us(&self) -> i64;
+    /// Microseconds of processor time that the calling thread has had, those in the system included. A system call.
+    fn thread_cpu_us(&self) -> u64;
+    /// Both clocks at once.
+    fn now(&self) -> Now {
+        Now {
+            wall_us: self.wall_us(),
+            mono_us: self.monotonic_us(),
+        }
+    }
+    /// Milliseconds since 1970 of the wall clock.
+    fn wall_ms(&self) -> i64 {
+        self.wall_us().div_euclid(1000)
+    }
+}
+
+/// Which signal asked the process to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interrupt {
+    /// Ctrl-C.
+    Sigint,
+    /// The polite request.
+    Sigterm,
+}
+
+/// A connection to another server, used while the loop waits.
+pub trait Line: Read + Write + std::fmt::Debug {
+    /// A read that takes longer ends with an error.
+    fn set_read_timeout(&mut self, after: Duration) -> io::Result<()>;
+    /// A write that takes longer ends with an error.
+    fn set_write_timeout(&mut self, after: Duration) -> io::Result<()>;
+}
+
+/// The world of one running instance.
+pub trait Host {
+    /// The clocks.
+    fn clock(&self) -> &dyn Clock;
+    /// Waits; nothing else of the server goes on meanwhile.
+    fn sleep(&self, time: Duration);
+    /// The disk.
+    fn disk(&self) -> Arc<dyn Disk>;
+    /// Starts a child that shares the memory as it is now and runs `job`.
+    fn fork(&self, job: ChildJob<'_>) -> io::Result<Box<dyn Child>>;
+    /// A thread for jobs without order among those of other threads. `name` is for those who look at the process.
+    fn worker(&self, name: &'static str) -> Box<dyn Worker>;
+    /// Opens what is to be listened on. An address that this machine does not have is passed over when its word begins
+    /// with `-`.
+    ///
+    /// # Errors
+    /// The line to end with; what led to it is in the journal, both as Redis words them.
+    fn listen(
+        &self,
+        plan: &ListenPlan,
+        journal: &dyn Journal,
+    ) -> Result<Vec<Box<dyn Acceptor>>, String>;
+    /// Connects to another server within `timeout`, for each address of the name.
+    ///
+    /// # Errors
+    /// The last address's; `TimedOut` where nobody answered.
+    fn dial(&self, host: &str, port: u16, timeout: Duration) -> io::Result<Box<dyn Line>>;
+    /// Bytes of memory that the process has allocated: `used_memory` of INFO.
+    fn used_memory(&self) -> u64;
+    /// Bytes of memory that the system has given to the process.
+    fn resident_memory(&self) -> u64;
+    /// The signal that asked for the end, if one has.
+    fn interrupt(&self) -> Option<Interrupt>;
+    /// Takes the signal's wish back; false if there was none.
+    fn forget_interrupt(&self) -> bool;
+    /// Makes a folder the one that relative names start at; answers its real name.
+    fn enter_folder(&self, folder: &Path) -> io::Result<PathBuf>;
+    /// Fills `bytes` with unpredictable ones, for seeds and ids.
+    fn random(&self, bytes: &mut [u8]);
+    /// Process id of the server.
+    fn pid(&self) -> u32;
+    /// Joins a name to the folder that data is kept in, as `CONFIG SET dir` sets it.
+    fn data_path(&self, name: &Path) -> PathBuf {
+        name.to_path_buf()
+    }
+}
