@@ -253,8 +253,7 @@ impl Head for Player {
         progress: &mut Progress,
     ) -> Result<(Preamble, Vec<u8>, R), Problem> {
         let ks = &mut self.engine.ks;
-        // The commands behind it may still need keys whose time has come.
-        ks.keep_expired = true;
+        // The commands behind it may still need keys whose time has come: these are kept.
         let failed = |error| unloaded(&self.name, error);
         let mut loader = Loader::new(input, ks.databases(), false, true).map_err(failed)?;
         while loader.step(ks, LOAD_STEP).map_err(failed)? {

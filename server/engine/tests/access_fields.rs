@@ -114,6 +114,21 @@ fn a_load_brings_what_the_snapshot_has_and_new_keys_otherwise() {
     }
 }
 
+/// An idle time is a length like any other and may be as large as one: such a key is as old as a key can be told to be.
+#[test]
+fn no_idle_time_is_too_long_to_be_loaded() {
+    for idle in [1 << 62, 1 << 63, u64::MAX] {
+        let mut file = b"REDIS0011\xf8\x81".to_vec();
+        file.extend_from_slice(&u64::to_be_bytes(idle));
+        file.extend_from_slice(b"\x00\x01k\x01v\xff\0\0\0\0\0\0\0\0");
+        let mut bench = bench(false);
+        let mut loader = Loader::new(&file[..], 16, true, true).expect("a header of our own");
+        assert!(!loader.step(&mut bench.engine.ks, 10).expect("a sound file"));
+        assert_eq!(loader.report().keys, 1, "{idle}");
+        assert_eq!(bench.line("GET k"), "$1\r\nv\r\n");
+    }
+}
+
 /// The bits of a time are no counter, nor the other way round.
 #[test]
 fn a_change_of_policy_makes_all_keys_new() {

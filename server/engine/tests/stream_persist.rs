@@ -10,7 +10,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use cairn_engine::base::limits::Limits;
 use cairn_engine::keyspace::Keyspace;
-use cairn_engine::persist::value::{Builder, Loaded};
+use cairn_engine::persist::restore::{Attributes, NoValue};
+use cairn_engine::persist::value::Builder;
 use cairn_engine::persist::{digest, rewrite, save};
 use cairn_engine::structure::table::{Hasher, Slot};
 use cairn_engine::value::ValueRef;
@@ -151,10 +152,10 @@ fn store(ks: &mut Keyspace, key: &[u8], saved: &Object) -> Result<Slot, &'static
         limits: &limits,
         hasher: Hasher::new([1, 2, 3, 4]),
     };
-    match builder.build(saved).expect("real servers save no damage") {
-        Loaded::Value(value) => Ok(ks.set(key, value, None)),
-        Loaded::Unheld(what) => Err(what.0),
-        _ => panic!("a stream became something else"),
+    match builder.build(saved) {
+        Ok(restored) => Ok(restored.store(ks, key, &Attributes::default())),
+        Err(NoValue::Unheld(what)) => Err(what.0),
+        Err(other) => panic!("real servers save no damage: {other:?}"),
     }
 }
 

@@ -333,12 +333,17 @@ fn start_log(input: Input, offset: u64, engine: &mut Engine, saving: &Saving) ->
     }
 }
 
-/// Lines that end a load: what is wrong, and the words for it that programs wait for.
+/// Two lines about a snapshot that cannot be loaded: what is wrong, and the words for it that programs wait for.
+pub(crate) fn unloadable(path: &Path, error: &LoadError) -> String {
+    let usual = words::usual_of_load(error);
+    format!("{}: {error}\n{usual}", path.display())
+}
+
+/// The lines that end a start with it.
 fn refusal(path: &Path, error: &LoadError) -> String {
     format!(
-        "{}: {error}\n{}\nTerminating server after rdb file reading failure.\nFatal error loading the DB, check server logs. Exiting.",
-        path.display(),
-        words::usual_of_load(error)
+        "{}\nTerminating server after rdb file reading failure.\nFatal error loading the DB, check server logs. Exiting.",
+        unloadable(path, error)
     )
 }
 

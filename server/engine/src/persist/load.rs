@@ -7,11 +7,10 @@ use cairn_format::error::{Damage, FormatError};
 use cairn_format::rdb::reader::{Options, StreamReader};
 use cairn_format::rdb::{Dialect, Event, Object, Record as SavedRecord};
 
-use super::Unheld;
-use super::value::{Builder, Loaded};
+use super::restore::{Attributes, NoValue, Unheld};
+use super::value::Builder;
 use crate::keyspace::Keyspace;
-use crate::keyspace::access::{lfu_access, lru_clock};
-use crate::value::{Kind, NewValue, ValueRef};
+use crate::value::ValueRef;
 
 /// What loading brought.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -135,47 +134,38 @@ impl<R: Read> Loader<R> {
         self.reader.offset()
     }
 
-    /// Stores up to `keys` keys. Answers whether there may be more.
+    /// Stores up to `keys` keys; nothing expires meanwhile. Answers whether there may be more.
     ///
     /// # Errors
     /// The first damage or unholdable value; the keyspace then holds a part and is to be thrown away.
     pub fn step(&mut self, ks: &mut Keyspace, keys: usize) -> Result<bool, LoadError> {
+        let kept = std::mem::replace(&mut ks.keep_expired, true);
+        let more = self.events(ks, keys);
+        ks.keep_expired = kept;
+        more
+    }
+
+    fn events(&mut self, ks: &mut Keyspace, keys: usize) -> Result<bool, LoadError> {
         let mut left = keys;
         while left > 0 {
             let Some(found) = self.reader.next()? else {
                 return Ok(false);
             };
+            let unheld = |what| LoadError::Unheld {
+                db: 0,
+                key: Vec::new(),
+                what: Unheld(what),
+                offset: found.offset,
+            };
             match found.event {
                 Event::Record(record) => {
                     left -= 1;
-                    store(
-                        ks,
-                        &record,
-                        found.offset,
-                        self.drop_expired,
-                        self.replace,
-                        &mut self.report,
-                    )?;
+                    let rules = (self.drop_expired, self.replace);
+                    store(ks, &record, found.offset, rules, &mut self.report)?;
                 }
                 Event::Aux { name, value } => self.report.note_aux(&name.to_vec(), &value.to_vec()),
-                Event::Function(_) => {
-                    let what = Unheld("a function library");
-                    return Err(LoadError::Unheld {
-                        db: 0,
-                        key: Vec::new(),
-                        what,
-                        offset: found.offset,
-                    });
-                }
-                Event::ModuleAux(_) => {
-                    let what = Unheld("a module's own data");
-                    return Err(LoadError::Unheld {
-                        db: 0,
-                        key: Vec::new(),
-                        what,
-                        offset: found.offset,
-                    });
-                }
+                Event::Function(_) => return Err(unheld("a function library")),
+                Event::ModuleAux(_) => return Err(unheld("a module's own data")),
                 _ => {}
             }
         }
@@ -195,6 +185,14 @@ impl<R: Read> Loader<R> {
 }
 
 impl LoadReport {
+    /// A collection without elements is left out, as by Redis.
+    fn note_empty(&mut self, key: &[u8]) {
+        self.empty += 1;
+        if self.empty_names.len() < NAMES_TOLD {
+            self.empty_names.push(key.to_vec());
+        }
+    }
+
     /// A stream is loaded with the entries that are there, whatever the file says of their number.
     fn note_length(&mut self, key: &[u8], saved: u64, found: u64) {
         if saved != found {
@@ -220,12 +218,12 @@ impl LoadReport {
 /// Names that are kept of keys with one oddity.
 const NAMES_TOLD: usize = 10;
 
+/// Stores one key. The two rules: keys past their time are dropped; a repeated key replaces instead of being damage.
 fn store(
     ks: &mut Keyspace,
     record: &SavedRecord,
     offset: u64,
-    drop_expired: bool,
-    replace: bool,
+    (drop_expired, replace): (bool, bool),
     report: &mut LoadReport,
 ) -> Result<(), LoadError> {
     let head = &record.head;
@@ -238,35 +236,15 @@ fn store(
         limits: &ks.limits,
         hasher: ks.hasher,
     };
-    let loaded = builder
-        .build(&record.value)
-        .map_err(|error| error.in_db(record.db).at_key(head.key))?;
-    if !replace && ks.find(head.key).is_some() {
-        let twice = FormatError::new(
-            Damage::Encoding,
-            offset,
-            "the key occurs twice in this database",
-        );
-        return Err(twice.in_db(record.db).at_key(head.key).into());
-    }
-    let slot = match loaded {
-        Loaded::Value(value) => ks.set(head.key, value, head.expire_ms),
-        Loaded::Packed(Kind::String, _, bytes) => {
-            ks.set(head.key, NewValue::string(&bytes), head.expire_ms)
-        }
-        Loaded::Packed(kind, encoding, blob) => ks.set(
-            head.key,
-            NewValue::packed(kind, encoding, &blob),
-            head.expire_ms,
-        ),
-        Loaded::Empty => {
-            report.empty += 1;
-            if report.empty_names.len() < NAMES_TOLD {
-                report.empty_names.push(head.key.to_vec());
-            }
+    let placed = |error: Box<FormatError>| error.in_db(record.db).at_key(head.key);
+    let restored = match builder.build(&record.value) {
+        Ok(restored) => restored,
+        Err(NoValue::Empty) => {
+            report.note_empty(head.key);
             return Ok(());
         }
-        Loaded::Unheld(what) => {
+        Err(NoValue::Damaged(error)) => return Err(placed(error).into()),
+        Err(NoValue::Unheld(what)) => {
             return Err(LoadError::Unheld {
                 db: record.db,
                 key: head.key.to_vec(),
@@ -275,18 +253,22 @@ fn store(
             });
         }
     };
+    match ks.find(head.key) {
+        Some(old) if replace => ks.remove(old),
+        Some(_) => {
+            let what = "the key occurs twice in this database";
+            return Err(placed(FormatError::new(Damage::Encoding, offset, what)).into());
+        }
+        None => {}
+    }
+    let attributes = Attributes {
+        expire_ms: head.expire_ms,
+        idle_s: head.idle_s,
+        freq: head.freq,
+    };
+    let slot = restored.store(ks, head.key, &attributes);
     if let (Object::Stream(saved), ValueRef::Stream(stream)) = (&record.value, ks.view(slot)) {
         report.note_length(head.key, saved.length, stream.len());
-    }
-    // An idle time means nothing to a counter, nor the other way round.
-    let access = if ks.limits.lfu {
-        head.freq.map(|freq| lfu_access(freq, ks.now_ms))
-    } else {
-        head.idle_s
-            .map(|idle| lru_clock(ks.now_ms - (idle as i64).saturating_mul(1000)))
-    };
-    if let Some(access) = access {
-        ks.record(slot).set_access(access);
     }
     if drop_expired && !ks.drop_dead_fields(slot) {
         report.expired += 1;

@@ -2,12 +2,9 @@
 
 pub mod digest;
 pub mod load;
+pub mod restore;
 pub mod rewrite;
 pub mod save;
 mod stream;
 pub mod value;
 pub mod words;
-
-/// Where a value that the engine cannot hold yet stands in a snapshot, and what it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unheld(pub &'static str);

@@ -13,14 +13,15 @@ use cairn_format::rdb::writer::{WriteResult, Writer};
 use cairn_format::rdb::{Head, Text};
 use cairn_format::text::number::I64Text;
 
-use super::Unheld;
-use super::value::Loaded;
-use super::words::TWO_CONSUMERS;
+use super::restore::{NoValue, Restored, Unheld};
 use crate::value::stream::{Consumer, Group, Marks, Pending, Stream, StreamId};
 use crate::value::{NewValue, Object};
 
 /// The form of Redis 7.2, with active times: it has a place for everything that is held here.
 const FORM: u8 = 3;
+
+/// How a consumer is told that its group has already.
+pub(super) const TWO_CONSUMERS: &str = "a consumer occurs twice";
 
 /// The groups of a snapshot point into it; a wrong one is named by what is wrong with it.
 fn damage(offset: u64, what: impl Into<String>) -> Box<FormatError> {
@@ -34,16 +35,18 @@ fn damage(offset: u64, what: impl Into<String>) -> Box<FormatError> {
 ///
 /// # Errors
 /// Damage that reading without deep checks did not see.
-pub fn load(saved: &saved::Stream) -> Read<Loaded> {
+pub fn load(saved: &saved::Stream) -> Result<Restored<'static>, NoValue> {
     let tracked = saved
         .producers
         .as_ref()
         .is_some_and(|all| !all.producers.is_empty());
     if tracked {
-        return Ok(Loaded::Unheld(Unheld("a stream with idempotent producers")));
+        return Err(NoValue::Unheld(Unheld(
+            "a stream with idempotent producers",
+        )));
     }
     if saved.groups.iter().any(|group| !group.nacked.is_empty()) {
-        return Ok(Loaded::Unheld(Unheld(
+        return Err(NoValue::Unheld(Unheld(
             "a stream with pending entries that have no owner",
         )));
     }
@@ -58,10 +61,10 @@ pub fn load(saved: &saved::Stream) -> Read<Loaded> {
     for group in &saved.groups {
         let name = group.name.to_vec();
         if !stream.add_group(&name, load_group(group)?) {
-            return Err(damage(0, "stream: a group occurs twice"));
+            return Err(damage(0, "stream: a group occurs twice").into());
         }
     }
-    Ok(Loaded::Value(NewValue::object(Object::Stream(stream))))
+    Ok(Restored::Built(NewValue::object(Object::Stream(stream))))
 }
 
 /// Largest number that a command takes.

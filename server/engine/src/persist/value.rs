@@ -2,13 +2,14 @@
 //! limits are adopted as they are, anything else is built element by element in the encoding that a command
 //! would have chosen (as Redis 7.2 `rdb.c` does).
 
+use std::borrow::Cow;
+
 use cairn_format::encoding::{intset, listpack};
-use cairn_format::error::Result as Read;
-use cairn_format::rdb::object::{Hash, List as SavedList, NodeKind, Set, Zset};
+use cairn_format::rdb::object::{Blob, Hash, List as SavedList, Node, NodeKind, Set, Zset};
 use cairn_format::rdb::{Object as Saved, Text};
 use cairn_format::text::number::I64Text;
 
-use super::Unheld;
+use super::restore::{NoValue, Restored, Unheld};
 use crate::base::limits::Limits;
 use crate::structure::ranked::Ranked;
 use crate::structure::table::Hasher;
@@ -17,17 +18,8 @@ use crate::value::hash_ttl::{self, Ttl};
 use crate::value::list::{List, ListLimits};
 use crate::value::{Encoding, HashTable, Kind, NewValue, Object, SetTable, hash, set, zset};
 
-/// What a saved value became.
-pub enum Loaded {
-    /// A value, owned.
-    Value(NewValue<'static>),
-    /// A packed value or string to be stored from these bytes: type, encoding, bytes.
-    Packed(Kind, Encoding, Vec<u8>),
-    /// A collection without elements: the key is skipped.
-    Empty,
-    /// Something that the engine cannot hold.
-    Unheld(Unheld),
-}
+/// What becomes of a saved value.
+pub type Build<'a> = Result<Restored<'a>, NoValue>;
 
 /// Limits and seeds that values are built with.
 #[derive(Clone, Copy, Debug)]
@@ -42,33 +34,33 @@ impl Builder<'_> {
     /// Builds a value.
     ///
     /// # Errors
-    /// Damage found while reading elements.
-    pub fn build(&self, saved: &Saved) -> Read<Loaded> {
-        Ok(match saved {
-            Saved::String(text) => string(text),
-            Saved::List(list) => self.list(list)?,
-            Saved::Set(set) => self.set(set)?,
-            Saved::Zset(zset) => self.zset(zset)?,
-            Saved::Hash(hash) => self.hash(hash)?,
-            Saved::Stream(stream) => super::stream::load(stream)?,
-            Saved::Module(_) => Loaded::Unheld(Unheld("a module's value")),
-            Saved::Array(_) => Loaded::Unheld(Unheld("an array")),
-        })
+    /// Damage found while reading elements, an empty collection, or what the engine has no type for.
+    pub fn build<'a>(&self, saved: &Saved<'a>) -> Build<'a> {
+        match saved {
+            Saved::String(text) => Ok(string(text)),
+            Saved::List(list) => self.list(list),
+            Saved::Set(set) => self.set(set),
+            Saved::Zset(zset) => self.zset(zset),
+            Saved::Hash(hash) => self.hash(hash),
+            Saved::Stream(stream) => super::stream::load(stream),
+            Saved::Module(_) => Err(NoValue::Unheld(Unheld("a module's value"))),
+            Saved::Array(_) => Err(NoValue::Unheld(Unheld("an array"))),
+        }
     }
 
-    fn list(&self, saved: &SavedList) -> Read<Loaded> {
+    fn list<'a>(&self, saved: &SavedList<'a>) -> Build<'a> {
         let limits = ListLimits::of(self.limits);
         let mut list = List::new();
         match saved {
             SavedList::Quicklist(nodes) if nodes.has_containers() => {
-                for node in nodes.clone() {
-                    let node = node?;
-                    match node.kind {
-                        NodeKind::Plain => list.push_plain(node.bytes.into_owned()),
-                        // An empty node holds nothing to keep.
-                        _ if pack(&node.bytes).is_empty() => {}
-                        _ => list.push_pack(node.bytes.into_owned()),
-                    }
+                let mut nodes = nodes.clone();
+                if nodes.left() == 1
+                    && let Some(node) = nodes.next()
+                {
+                    return list_of_one(node?, &limits);
+                }
+                for node in nodes {
+                    push_node(&mut list, node?);
                 }
             }
             other => {
@@ -78,46 +70,29 @@ impl Builder<'_> {
                 }
             }
         }
-        if list.is_empty() {
-            return Ok(Loaded::Empty);
-        }
-        if list.fits_pack(&limits, false)
-            && let Some(blob) = list.take_pack()
-        {
-            return Ok(Loaded::Packed(Kind::List, Encoding::Listpack, blob));
-        }
-        list.settle_all(&limits);
-        Ok(Loaded::Value(NewValue::object(Object::List(list))))
+        settled(list, &limits)
     }
 
-    fn set(&self, saved: &Set) -> Read<Loaded> {
+    fn set<'a>(&self, saved: &Set<'a>) -> Build<'a> {
         match saved {
             Set::Intset(blob) => {
                 let numbers = ints(blob.bytes());
                 if numbers.is_empty() {
-                    return Ok(Loaded::Empty);
+                    return Err(NoValue::Empty);
                 }
                 if numbers.len() <= self.limits.set_intset_entries {
-                    return Ok(Loaded::Packed(
-                        Kind::Set,
-                        Encoding::Intset,
-                        blob.bytes().to_vec(),
-                    ));
+                    return Ok(kept(Kind::Set, Encoding::Intset, blob));
                 }
             }
             Set::Listpack(blob) => {
                 let members = pack(blob.bytes());
                 if members.is_empty() {
-                    return Ok(Loaded::Empty);
+                    return Err(NoValue::Empty);
                 }
                 if members.len() <= self.limits.set_listpack_entries
                     && self.limits.may_pack(blob.bytes().len(), 0)
                 {
-                    return Ok(Loaded::Packed(
-                        Kind::Set,
-                        Encoding::Listpack,
-                        blob.bytes().to_vec(),
-                    ));
+                    return Ok(kept(Kind::Set, Encoding::Listpack, blob));
                 }
             }
             Set::Plain(texts) if texts.left() <= self.limits.set_intset_entries as u64 => {
@@ -130,11 +105,11 @@ impl Builder<'_> {
         for member in saved.members() {
             set::table_add(&mut table, member?.bytes(&mut text));
         }
-        Ok(Loaded::Value(NewValue::object(Object::Set(table))))
+        Ok(Restored::Built(NewValue::object(Object::Set(table))))
     }
 
     /// A set saved member by member that may still be an intset or a listpack.
-    fn small_set(&self, saved: &Set) -> Read<Loaded> {
+    fn small_set<'a>(&self, saved: &Set<'a>) -> Build<'a> {
         let mut numbers = intset::empty();
         let mut members: Vec<Vec<u8>> = Vec::new();
         let mut all_numbers = true;
@@ -148,10 +123,10 @@ impl Builder<'_> {
             members.push(bytes.to_vec());
         }
         if members.is_empty() {
-            return Ok(Loaded::Empty);
+            return Err(NoValue::Empty);
         }
         if all_numbers {
-            return Ok(Loaded::Packed(Kind::Set, Encoding::Intset, numbers));
+            return Ok(made(Kind::Set, Encoding::Intset, numbers));
         }
         if members.len() <= self.limits.set_listpack_entries
             && longest <= self.limits.set_listpack_value
@@ -161,16 +136,16 @@ impl Builder<'_> {
             members
                 .iter()
                 .for_each(|member| listpack::push_back(&mut blob, member));
-            return Ok(Loaded::Packed(Kind::Set, Encoding::Listpack, blob));
+            return Ok(made(Kind::Set, Encoding::Listpack, blob));
         }
         let mut table = SetTable::new(self.hasher);
         for member in &members {
             set::table_add(&mut table, member);
         }
-        Ok(Loaded::Value(NewValue::object(Object::Set(table))))
+        Ok(Restored::Built(NewValue::object(Object::Set(table))))
     }
 
-    fn zset(&self, saved: &Zset) -> Read<Loaded> {
+    fn zset<'a>(&self, saved: &Zset<'a>) -> Build<'a> {
         if let Zset::Listpack(blob) = saved {
             let members = pack(blob.bytes()).len() / 2;
             if members > 0
@@ -178,11 +153,7 @@ impl Builder<'_> {
                 && self.limits.may_pack(blob.bytes().len(), 0)
                 && zset::is_ordered(blob.bytes())
             {
-                return Ok(Loaded::Packed(
-                    Kind::Zset,
-                    Encoding::Listpack,
-                    blob.bytes().to_vec(),
-                ));
+                return Ok(kept(Kind::Zset, Encoding::Listpack, blob));
             }
         }
         let mut ranked = Ranked::new(self.hasher);
@@ -196,7 +167,7 @@ impl Builder<'_> {
             ranked.insert(member, score);
         }
         if ranked.is_empty() {
-            return Ok(Loaded::Empty);
+            return Err(NoValue::Empty);
         }
         if ranked.len() <= self.limits.zset_listpack_entries
             && longest <= self.limits.zset_listpack_value
@@ -206,33 +177,34 @@ impl Builder<'_> {
             ranked
                 .iter()
                 .for_each(|(member, score)| zset::packed_insert(&mut blob, member, score));
-            return Ok(Loaded::Packed(Kind::Zset, Encoding::Listpack, blob));
+            return Ok(made(Kind::Zset, Encoding::Listpack, blob));
         }
-        Ok(Loaded::Value(NewValue::object(Object::Zset(ranked))))
+        Ok(Restored::Built(NewValue::object(Object::Zset(ranked))))
     }
 
-    fn hash(&self, saved: &Hash) -> Read<Loaded> {
+    fn hash<'a>(&self, saved: &Hash<'a>) -> Build<'a> {
         let packed = match saved {
-            Hash::Listpack(blob) => Some((Encoding::Listpack, blob.bytes())),
-            Hash::ExpiringListpack(blob) => Some((Encoding::ListpackEx, blob.bytes())),
+            Hash::Listpack(blob) => Some((Encoding::Listpack, blob)),
+            Hash::ExpiringListpack(blob) => Some((Encoding::ListpackEx, blob)),
             _ => None,
         };
         if let Some((encoding, blob)) = packed {
-            let fields = pack(blob).len() / hash::stride(encoding);
-            let ordered = encoding == Encoding::Listpack || hash_ttl::is_ordered(blob);
+            let bytes = blob.bytes();
+            let fields = pack(bytes).len() / hash::stride(encoding);
+            let ordered = encoding == Encoding::Listpack || hash_ttl::is_ordered(bytes);
             if fields > 0
                 && fields <= self.limits.hash_listpack_entries
-                && self.limits.may_pack(blob.len(), 0)
+                && self.limits.may_pack(bytes.len(), 0)
                 && ordered
             {
-                return Ok(Loaded::Packed(Kind::Hash, encoding, blob.to_vec()));
+                return Ok(kept(Kind::Hash, encoding, blob));
             }
         }
         self.build_hash(saved)
     }
 
     /// Collects fields as long as they may be packed, and fills a table from the first one that may not.
-    fn build_hash(&self, saved: &Hash) -> Read<Loaded> {
+    fn build_hash<'a>(&self, saved: &Hash<'a>) -> Build<'a> {
         let mut packed = Vec::new();
         let mut packed_bytes = 0;
         let mut table: Option<HashTable> = None;
@@ -254,13 +226,13 @@ impl Builder<'_> {
             table.set(name, value, Ttl::Set(field.expire_ms));
         }
         if let Some(table) = table {
-            return Ok(Loaded::Value(NewValue::object(Object::Hash(table))));
+            return Ok(Restored::Built(NewValue::object(Object::Hash(table))));
         }
         if packed.is_empty() {
-            return Ok(Loaded::Empty);
+            return Err(NoValue::Empty);
         }
         if packed.iter().any(|(_, _, at)| at.is_some()) {
-            return Ok(Loaded::Packed(
+            return Ok(made(
                 Kind::Hash,
                 Encoding::ListpackEx,
                 hash_ttl::packed_of(packed),
@@ -271,13 +243,61 @@ impl Builder<'_> {
             listpack::push_back(&mut blob, name);
             listpack::push_back(&mut blob, value);
         }
-        Ok(Loaded::Packed(Kind::Hash, Encoding::Listpack, blob))
+        Ok(made(Kind::Hash, Encoding::Listpack, blob))
     }
 }
 
-fn string(text: &Text) -> Loaded {
+fn string<'a>(text: &Text<'a>) -> Restored<'a> {
     match text {
-        Text::Int(i) => Loaded::Value(NewValue::int(*i)),
-        other => Loaded::Packed(Kind::String, Encoding::Raw, other.to_vec()),
+        Text::Int(i) => Restored::Built(NewValue::int(*i)),
+        Text::Bytes(bytes) => Restored::Text(Cow::Borrowed(bytes)),
+        Text::Owned(bytes) => Restored::Text(Cow::Owned(bytes.clone())),
     }
+}
+
+/// A packed value that stays as it is in the file.
+fn kept<'a>(kind: Kind, encoding: Encoding, blob: &Blob<'a>) -> Restored<'a> {
+    Restored::Packed(kind, encoding, Cow::Borrowed(blob.bytes()))
+}
+
+/// A packed value that was put together here.
+fn made(kind: Kind, encoding: Encoding, blob: Vec<u8>) -> Restored<'static> {
+    Restored::Packed(kind, encoding, Cow::Owned(blob))
+}
+
+/// A list of a single node, which most lists are: it stays packed without becoming a chain first.
+fn list_of_one<'a>(node: Node<'a>, limits: &ListLimits) -> Build<'a> {
+    let (bytes, packed) = (&node.bytes, node.kind != NodeKind::Plain);
+    if packed && pack(bytes).is_empty() {
+        return Err(NoValue::Empty);
+    }
+    if packed && limits.packs(bytes.len(), pack(bytes).len(), false) {
+        return Ok(Restored::Packed(Kind::List, Encoding::Listpack, node.bytes));
+    }
+    let mut list = List::new();
+    push_node(&mut list, node);
+    settled(list, limits)
+}
+
+/// Appends a node; one without entries holds nothing to keep.
+fn push_node(list: &mut List, node: Node<'_>) {
+    match node.kind {
+        NodeKind::Plain => list.push_plain(node.bytes.into_owned()),
+        _ if pack(&node.bytes).is_empty() => {}
+        _ => list.push_pack(node.bytes.into_owned()),
+    }
+}
+
+/// The list in the encoding that a command would have left it in.
+fn settled(mut list: List, limits: &ListLimits) -> Build<'static> {
+    if list.is_empty() {
+        return Err(NoValue::Empty);
+    }
+    if list.fits_pack(limits, false)
+        && let Some(blob) = list.take_pack()
+    {
+        return Ok(made(Kind::List, Encoding::Listpack, blob));
+    }
+    list.settle_all(limits);
+    Ok(Restored::Built(NewValue::object(Object::List(list))))
 }

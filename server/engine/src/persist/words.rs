@@ -4,6 +4,7 @@
 use cairn_format::error::{Damage, FormatError};
 
 use super::load::LoadError;
+use super::stream::TWO_CONSUMERS;
 
 /// What is wrong, in the words of Redis; the value's type is named where the damage is inside a value.
 pub fn usual(error: &FormatError) -> String {
@@ -31,9 +32,6 @@ pub fn usual_of_load(error: &LoadError) -> String {
         }
     }
 }
-
-/// How the builder of streams tells a consumer that its group has already.
-pub(super) const TWO_CONSUMERS: &str = "a consumer occurs twice";
 
 /// `Hash listpack` for a text that begins with `hash as listpack: `. A value in one piece is called by its type alone.
 fn value_type(what: &str) -> Option<String> {

@@ -104,6 +104,14 @@ impl ListLimits {
         )
     }
 
+    /// Whether a list of one packed node is kept as a listpack: within the limits, or within half of them if elements were
+    /// just removed or replaced (`shrinking`), so that a list at the limit does not flip at each step.
+    pub fn packs(&self, bytes: usize, count: usize, shrinking: bool) -> bool {
+        let (bytes_max, count_max) = self.node_max();
+        let part = if shrinking { 2 } else { 1 };
+        bytes <= bytes_max / part && count <= count_max / part
+    }
+
     fn is_plain(&self, value: &[u8]) -> bool {
         value.len() >= self.plain_threshold
     }
@@ -144,17 +152,11 @@ impl List {
         self.len += 1;
     }
 
-    /// Whether the list should be a single listpack again: one packed node within the limits, or within half of them
-    /// if elements were just removed or replaced (`shrinking`), so that a list at the limit does not flip at each step.
+    /// Whether the list should be a single listpack again (see [`ListLimits::packs`]).
     pub fn fits_pack(&self, limits: &ListLimits, shrinking: bool) -> bool {
-        let (mut bytes_max, mut count_max) = limits.node_max();
-        if shrinking {
-            bytes_max /= 2;
-            count_max /= 2;
-        }
         match self.nodes.front() {
             Some(node) if self.nodes.len() == 1 && !node.is_plain() => {
-                node.raw_len() <= bytes_max && self.len <= count_max
+                limits.packs(node.raw_len(), self.len, shrinking)
             }
             _ => false,
         }

@@ -321,6 +321,22 @@ impl<'a> NewValue<'a> {
         }
     }
 
+    /// A packed blob of the caller, which becomes the value's own if it does not fit into the record. Shown to `store`.
+    pub fn adopting<R>(
+        kind: Kind,
+        encoding: Encoding,
+        blob: Vec<u8>,
+        store: impl FnOnce(NewValue<'_>) -> R,
+    ) -> R {
+        if blob.len() <= INLINE_MAX {
+            return store(NewValue::packed(kind, encoding, &blob));
+        }
+        store(NewValue {
+            tag: tag(kind, encoding),
+            payload: Payload::Heap(Box::new(Object::Packed(blob))),
+        })
+    }
+
     /// A value behind a pointer; its type and encoding follow from the object. Not for `Object::Packed`.
     pub fn object(object: Object) -> NewValue<'static> {
         let tag = match &object {

@@ -7,12 +7,11 @@ use cairn_engine::base::error::{Error, Outcome};
 use cairn_engine::call::Ctx;
 use cairn_engine::keyspace::Keyspace;
 use cairn_engine::persist::load::{LoadError, Loader};
-use cairn_engine::persist::words;
 
 use crate::admin::front;
 use crate::config::table;
 use crate::front::Front;
-use crate::keeper::load::tell_snapshot;
+use crate::keeper::load::{tell_snapshot, unloadable};
 use crate::os::error_text;
 
 /// Keys stored between two looks at whether the file has ended.
@@ -48,7 +47,6 @@ pub(super) fn reload(cx: &mut Ctx, args: &Args) -> Outcome {
     }
     let selected = cx.ks.selected();
     let loaded = load(front, cx.ks, merge);
-    cx.ks.keep_expired = false;
     cx.ks.select(selected);
     loaded.map_err(|reason| {
         for line in reason.lines() {
@@ -86,20 +84,12 @@ fn load(front: &mut Front, ks: &mut Keyspace, merge: bool) -> Result<(), String>
         .disk()
         .open(&path)
         .map_err(|error| format!("{}: {}", path.display(), error_text(&error)))?;
-    let told = |error: &LoadError| {
-        format!(
-            "{}: {error}\n{}",
-            path.display(),
-            words::usual_of_load(error)
-        )
-    };
+    let told = |error: LoadError| unloadable(&path, &error);
     let input = BufReader::with_capacity(READ_BYTES, file);
     let checksum = front.config.get(table::RDBCHECKSUM) && !ks.limits.tests.skip_checksums;
-    let mut loader =
-        Loader::new(input, ks.databases(), true, checksum).map_err(|error| told(&error))?;
+    let mut loader = Loader::new(input, ks.databases(), true, checksum).map_err(told)?;
     loader.replace = merge;
-    ks.keep_expired = true;
-    while loader.step(ks, STEP).map_err(|error| told(&error))? {}
+    while loader.step(ks, STEP).map_err(told)? {}
     let (report, ..) = loader.finish();
     tell_snapshot(&front.saving(), &report);
     front.keeper.last_load = (report.keys, report.expired);

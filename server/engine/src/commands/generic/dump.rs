@@ -12,12 +12,11 @@ use crate::base::error::{self, Error, Outcome};
 use crate::call::ctx::Ctx;
 use crate::call::spec::{Command, Flags, Group, KeySpec};
 use crate::keyspace::Keyspace;
-use crate::keyspace::access::{lfu_access, lru_clock};
+use crate::persist::restore::{Attributes, NoValue, Restored};
 use crate::persist::save::{automatic_dialect_of, write_record};
-use crate::persist::value::{Builder, Loaded};
+use crate::persist::value::Builder;
 use crate::persist::words;
 use crate::structure::table::Slot;
-use crate::value::{Kind, NewValue};
 
 /// The newest payload that RESTORE takes. Redis takes its own version and older ones; values that the engine cannot hold
 /// are refused one by one.
@@ -140,7 +139,8 @@ fn restore(cx: &mut Ctx, args: &Args) -> Outcome {
     if ttl < 0 {
         return Err(Error::new("ERR Invalid TTL value, must be >= 0"));
     }
-    let loaded = read_payload(cx, args.at(3))?;
+    let mut scratch = Vec::new();
+    let restored = read_payload(cx, args.at(3), &mut scratch)?;
     if let Some(slot) = old {
         cx.ks.remove(slot);
     }
@@ -160,13 +160,12 @@ fn restore(cx: &mut Ctx, args: &Args) -> Outcome {
         cx.reply.ok();
         return Ok(());
     }
-    let slot = add(cx, key, loaded, Some(when).filter(|when| *when != 0))?;
-    if let Some(idle) = options.idle_s.filter(|_| !cx.ks.limits.lfu) {
-        let access = lru_clock(now.saturating_sub(idle.saturating_mul(1000)));
-        cx.ks.record(slot).set_access(access);
-    } else if let Some(freq) = options.freq.filter(|_| cx.ks.limits.lfu) {
-        cx.ks.record(slot).set_access(lfu_access(freq, now));
-    }
+    let attributes = Attributes {
+        expire_ms: Some(when).filter(|when| *when != 0),
+        idle_s: options.idle_s.and_then(|idle| u64::try_from(idle).ok()),
+        freq: options.freq,
+    };
+    restored.store(cx.ks, key, &attributes);
     cx.ks.modified(EventClass::GENERIC, "restore", key, 1);
     if relative {
         let when = when.to_string();
@@ -184,22 +183,26 @@ fn bad_data() -> Error {
 }
 
 /// Checks frame and content: a client's bytes are looked through to the last entry before they become a value.
-fn read_payload(cx: &mut Ctx, payload: &[u8]) -> Result<Loaded, Error> {
+/// `scratch` holds what was compressed.
+fn read_payload<'a>(
+    cx: &mut Ctx,
+    payload: &'a [u8],
+    scratch: &'a mut Vec<u8>,
+) -> Result<Restored<'a>, Error> {
     let invalid = Error::new("ERR DUMP payload version or checksum are wrong");
     let checksum = !cx.ks.limits.tests.skip_checksums;
     let payload = Payload::open_with(payload, NEWEST, checksum).map_err(|_| invalid)?;
-    let mut scratch = Vec::new();
     let saved = payload
-        .value(&mut scratch, Check::Sound)
+        .value(scratch, Check::Sound)
         .map_err(|error| refused(cx, &error))?;
     let builder = Builder {
         limits: &cx.ks.limits,
         hasher: cx.ks.hasher,
     };
-    match builder.build(&saved).map_err(|error| refused(cx, &error))? {
-        Loaded::Empty | Loaded::Unheld(_) => Err(bad_data()),
-        loaded => Ok(loaded),
-    }
+    builder.build(&saved).map_err(|no| match no {
+        NoValue::Damaged(error) => refused(cx, &error),
+        NoValue::Empty | NoValue::Unheld(_) => bad_data(),
+    })
 }
 
 /// The log says what is wrong; the client learns only that it is.
@@ -207,16 +210,4 @@ fn refused(cx: &mut Ctx, error: &FormatError) -> Error {
     let line = format!("{} RESTORE: {error}", words::usual(error));
     cx.inst.warn(&line);
     bad_data()
-}
-
-fn add(cx: &mut Ctx, key: &[u8], loaded: Loaded, expire: Option<i64>) -> Result<Slot, Error> {
-    Ok(match loaded {
-        Loaded::Value(value) => cx.ks.add(key, value, expire),
-        Loaded::Packed(Kind::String, _, bytes) => cx.ks.add(key, NewValue::string(&bytes), expire),
-        Loaded::Packed(kind, encoding, blob) => {
-            cx.ks
-                .add(key, NewValue::packed(kind, encoding, &blob), expire)
-        }
-        Loaded::Empty | Loaded::Unheld(_) => return Err(bad_data()),
-    })
 }
