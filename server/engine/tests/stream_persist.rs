@@ -228,8 +228,14 @@ fn streams_are_loaded_as_their_servers_told() {
     each_stream(|name, truth, ks, slot| {
         let stream = stream_of(ks, slot);
         stream.check().expect("its invariants hold");
-        // Servers before 7.0 do not know how many entries a group has read, and neither do their files.
-        differences(truth, &told(stream), name, &mut found);
+        // Servers before 7.0 do not know how many entries a group has read: it is told by what is left (stream_lag.rs).
+        let uncounted: &[&str] = if truth["entries_added"].is_null() {
+            &["entries_read"]
+        } else {
+            &[]
+        };
+        let truth = without(truth, uncounted);
+        differences(&truth, &told(stream), name, &mut found);
     });
     assert!(found.is_empty(), "{}", found.join("\n"));
 }

@@ -60,7 +60,12 @@ pub fn load(saved: &saved::Stream) -> Result<Restored<'static>, NoValue> {
     stream.set_marks(possible_marks(saved, &stream));
     for group in &saved.groups {
         let name = group.name.to_vec();
-        if !stream.add_group(&name, load_group(group)?) {
+        let mut group = load_group(group)?;
+        // Before Redis 7.0 nobody counted: as Redis does, what can be told now is told now.
+        if saved.entries_added.is_none() {
+            group.entries_read = stream.entries_up_to(group.last_id);
+        }
+        if !stream.add_group(&name, group) {
             return Err(damage(0, "stream: a group occurs twice").into());
         }
     }

@@ -362,7 +362,7 @@ impl Stream {
 
     /// The number of entries ever added with ids up to this one, where it can be told: for the last id and beyond the
     /// last deletion for the first entry and what lies before it. As Redis 7.2 estimates it, `None` otherwise.
-    fn entries_up_to(&self, id: StreamId) -> Option<u64> {
+    pub fn entries_up_to(&self, id: StreamId) -> Option<u64> {
         let marks = self.marks();
         if marks.entries_added == 0 {
             return Some(0);
