@@ -471,7 +471,7 @@ impl Instance for Front {
             .keeper
             .append
             .as_ref()
-            .map_or(0, |open| open.log.buffered());
+            .map_or(0, |open| open.log.buffer_memory());
         self.host.used_memory().saturating_sub(log as u64)
     }
 

@@ -236,7 +236,7 @@ impl Engine {
         if self.shared.gate.loading {
             return false;
         }
-        let room = room::make_room(&mut self.ks, inst);
+        let room = room::make_room(&mut self.ks, &mut self.shared, None, inst);
         self.flush_effects_one_by_one(inst);
         room == Room::Coming
     }

@@ -269,6 +269,48 @@ fn the_world_hears_of_it() {
     assert_eq!(bench.run_as(other, &["EXEC"]), b"*-1\r\n");
 }
 
+/// Each key that goes is told to the log and to listeners. Here it takes more memory to tell it than the key had, and all
+/// that is told is kept: room is made for the command, not for the telling, or every key would go.
+#[test]
+fn what_evictions_are_told_with_evicts_no_more() {
+    for rule in [EvictionRule::Random, EvictionRule::Lru] {
+        let mut bench = bench(rule, false);
+        for i in 0..2000 {
+            bench.line(&format!("SET k{i} v"));
+        }
+        bench.engine.ks.limits.notify = !0;
+        bench.engine.ks.fx.feed_on = true;
+        let listener = bench.open();
+        bench.run_as(listener, &["PSUBSCRIBE", "__key*__:*"]);
+        bench.engine.ks.limits.memory_max = held() - 10_000;
+        assert_eq!(bench.line("SETEX k0 1000 w"), "+OK\r\n", "{rule:?}");
+        let evicted = bench.engine.ks.stats.evicted;
+        assert!((50..600).contains(&evicted), "{evicted} under {rule:?}");
+        let told = |fed: &String| fed.starts_with("DEL ");
+        assert_eq!(
+            bench.propagated().iter().filter(|fed| told(fed)).count() as u64,
+            evicted
+        );
+    }
+}
+
+/// What is told of one eviction is out of the way before the next: nothing piles up that would be kept for later.
+#[test]
+fn evictions_leave_no_buffers_behind() {
+    let mut bench = bench(EvictionRule::Random, false);
+    for i in 0..20_000 {
+        bench.line(&format!("SET k{i} v"));
+    }
+    bench.engine.ks.limits.notify = !0;
+    bench.engine.ks.limits.memory_max = 1;
+    bench.line("PING");
+    assert_eq!(bench.engine.ks.total_keys(), 0);
+    let with_buffers = held();
+    bench.engine.ks.fx = Default::default();
+    let buffers = with_buffers - held();
+    assert!(buffers < 1000, "{buffers} bytes");
+}
+
 #[test]
 fn the_cycle_evicts_when_no_command_comes() {
     let mut bench = bench(EvictionRule::Lru, false);

@@ -34,13 +34,13 @@ fn clients(view: &View) -> u64 {
     view.front.clients_memory() as u64
 }
 
-/// Bytes of the log that wait to be written.
+/// Memory of what of the log waits to be written.
 fn log_buffer(view: &View) -> u64 {
     view.front
         .keeper
         .append
         .as_ref()
-        .map_or(0, |open| open.log.buffered() as u64)
+        .map_or(0, |open| open.log.buffer_memory() as u64)
 }
 
 fn percent(part: u64, whole: u64) -> String {

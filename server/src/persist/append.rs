@@ -233,6 +233,11 @@ impl AppendLog {
         self.buffer.len()
     }
 
+    /// Memory that is kept for what waits.
+    pub fn buffer_memory(&self) -> usize {
+        self.buffer.capacity()
+    }
+
     /// Bytes in the file and before it.
     pub fn size(&self) -> u64 {
         self.size + self.buffer.len() as u64

@@ -1,10 +1,11 @@
 //! Room for what a command will store: eviction before it runs, and the refusal when nothing more can go.
 
-use super::ctx::{Ctx, Instance};
+use super::ctx::{Ctx, Instance, Shared};
 use super::dispatch;
 use super::spec::{Command, Flags};
 use crate::base::error::{Error, OUT_OF_MEMORY};
 use crate::keyspace::Keyspace;
+use crate::session::Session;
 
 /// Evictions between two looks at the clock.
 const BATCH: u32 = 16;
@@ -20,9 +21,15 @@ pub enum Room {
     None,
 }
 
-/// Evicts keys until `maxmemory` is kept, for as long as `maxmemory-eviction-tenacity` allows.
-pub fn make_room(ks: &mut Keyspace, inst: &mut dyn Instance) -> Room {
-    let room = search(ks, inst);
+/// Evicts keys until `maxmemory` is kept, for as long as `maxmemory-eviction-tenacity` allows. What each leaves behind is
+/// applied before the next goes; `running` is the session that makes the room, if any.
+pub fn make_room(
+    ks: &mut Keyspace,
+    shared: &mut Shared,
+    running: Option<&mut Session>,
+    inst: &mut dyn Instance,
+) -> Room {
+    let room = search(ks, shared, running, inst);
     let stats = &mut ks.stats;
     if room != Room::Enough {
         stats
@@ -34,12 +41,26 @@ pub fn make_room(ks: &mut Keyspace, inst: &mut dyn Instance) -> Room {
     room
 }
 
-fn search(ks: &mut Keyspace, inst: &mut dyn Instance) -> Room {
+/// What is in use and not about to be freed.
+fn held(ks: &Keyspace, inst: &mut dyn Instance) -> u64 {
+    inst.used_memory().saturating_sub(ks.ledger().owed_bytes())
+}
+
+/// As in Redis only what the removals themselves free is counted against the excess: what they are told with, to the log and
+/// to listeners, takes memory too, and with small keys more than they free. To evict for that would go on to the last key.
+fn search(
+    ks: &mut Keyspace,
+    shared: &mut Shared,
+    mut running: Option<&mut Session>,
+    inst: &mut dyn Instance,
+) -> Room {
     let limit = ks.limits.memory_max;
-    let kept = |ks: &Keyspace, inst: &mut dyn Instance| {
-        inst.used_memory().saturating_sub(ks.ledger().owed_bytes()) <= limit
-    };
-    if limit == 0 || kept(ks, inst) {
+    if limit == 0 {
+        return Room::Enough;
+    }
+    let mut before = held(ks, inst);
+    let mut excess = before.saturating_sub(limit) as i64;
+    if excess == 0 {
         return Room::Enough;
     }
     let end = time_limit_us(ks.limits.eviction_tenacity).map(|us| inst.mono_us() + us);
@@ -47,7 +68,14 @@ fn search(ks: &mut Keyspace, inst: &mut dyn Instance) -> Room {
         if !ks.evict_one() {
             break;
         }
-        if kept(ks, inst) {
+        let after = held(ks, inst);
+        excess -= before.wrapping_sub(after) as i64;
+        before = after;
+        if ks.fx.pending() {
+            dispatch::apply_each(ks, shared, running.as_deref_mut(), inst);
+            before = held(ks, inst);
+        }
+        if excess <= 0 || before <= limit {
             return Room::Enough;
         }
         if evicted.is_multiple_of(BATCH) && end.is_some_and(|end| inst.mono_us() >= end) {
@@ -75,8 +103,7 @@ pub fn before_command(cx: &mut Ctx) -> Result<(), Error> {
     if cx.shared.gate.loading || cx.session.replay {
         return Ok(());
     }
-    let room = make_room(cx.ks, cx.inst);
-    dispatch::apply_each(cx.ks, cx.shared, Some(cx.session), cx.inst);
+    let room = make_room(cx.ks, cx.shared, Some(cx.session), cx.inst);
     if room == Room::None && may_need_memory(cx) {
         return Err(OUT_OF_MEMORY);
     }
