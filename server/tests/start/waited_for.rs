@@ -102,6 +102,10 @@ fn a_manifest_that_cannot_be_read_says_why() {
     );
 }
 
+/// A stream without entries whose group `g` has two consumers `a`, each with the time it was seen.
+const TWO_CONSUMERS: &[u8] =
+    b"\0\0\0\0\x01\x01g\0\0\0\x02\x01a\x01\0\0\0\0\0\0\0\0\x01a\x01\0\0\0\0\0\0\0\0";
+
 #[test]
 fn a_snapshot_that_cannot_be_read_says_why() {
     let wrong_sum = b"REDIS0009\xfe\x00\x00\x01k\x01v\xff\x01\x02\x03\x04\x05\x06\x07\x08";
@@ -113,7 +117,23 @@ fn a_snapshot_that_cannot_be_read_says_why() {
             "integrity check failed",
         ),
         ("type", golden("type-099.rdb"), "Internal error in RDB"),
+        (
+            "consumer",
+            [
+                b"REDIS0009\x0f\x01k",
+                TWO_CONSUMERS,
+                &[0xff, 0, 0, 0, 0, 0, 0, 0, 0],
+            ]
+            .concat(),
+            "Duplicate stream consumer detected",
+        ),
     ] {
+        // Damage is found by the look through a value, or when the value is built.
+        let looked = refusal(&[("dump.rdb", &bytes)], "--sanitize-dump-payload yes");
+        assert!(
+            looked.contains(words),
+            "{name}: `{words}` is missing in\n{looked}"
+        );
         let log = refusal(&[("dump.rdb", &bytes)], "");
         for text in [
             words,
@@ -169,6 +189,43 @@ fn a_payload_that_is_refused_is_told_with_its_type() {
         payload[at] ^= 0x55;
         let call = [b"RESTORE".as_slice(), b"new", b"0", &payload];
         assert!(connection.call(&call).is_error(), "{make}");
+        let line = format!("{words} RESTORE: ");
+        assert!(
+            server.log().contains(&line),
+            "`{line}` is missing in\n{}",
+            server.log()
+        );
+    }
+}
+
+#[test]
+fn a_payload_that_is_refused_is_told_in_the_words_of_redis() {
+    let folder = Folder::new();
+    let server = Setup::cairn(&folder).start();
+    let mut connection = server.connect();
+    connection.good("DEBUG SET-SKIP-CHECKSUM-VALIDATION 1");
+    for (value, words) in [
+        (
+            b"\x09\x02\0\xff".as_slice(),
+            "Zipmap integrity check failed.",
+        ),
+        (b"\x09\x05\x01\x09a\0\xff", "Zipmap integrity check failed."),
+        (
+            b"\x0b\x08\x02\0\0\0\0\0\0\0",
+            "Intset integrity check failed.",
+        ),
+        (
+            b"\x10\x11\x11\0\0\0\x04\0\x81a\x02\x01\x01\x81a\x02\x01\x01\xff",
+            "Hash listpack integrity check failed. Hash listpack with dup elements.",
+        ),
+        (
+            &[b"\x0f".as_slice(), TWO_CONSUMERS].concat(),
+            "Duplicate stream consumer detected",
+        ),
+    ] {
+        let payload = [value, b"\x0a\0", b"no check"].concat();
+        let reply = connection.call(&[b"RESTORE".as_slice(), b"new", b"0", &payload]);
+        assert!(reply.is_error(), "{words}: {reply:?}");
         let line = format!("{words} RESTORE: ");
         assert!(
             server.log().contains(&line),

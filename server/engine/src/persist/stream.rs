@@ -12,6 +12,7 @@ use cairn_format::rdb::object as saved;
 use cairn_format::rdb::writer::{WriteResult, Writer};
 use cairn_format::rdb::{Head, Text};
 use cairn_format::text::number::I64Text;
+use cairn_format::text::words::quote;
 
 use super::restore::{NoValue, Restored, Unheld};
 use crate::value::stream::{Consumer, Group, Marks, Pending, Stream, StreamId};
@@ -20,8 +21,8 @@ use crate::value::{NewValue, Object};
 /// The form of Redis 7.2, with active times: it has a place for everything that is held here.
 const FORM: u8 = 3;
 
-/// How a consumer is told that its group has already.
-pub(super) const TWO_CONSUMERS: &str = "a consumer occurs twice";
+/// How what is there a second time is told, here and by those who read values.
+pub(super) const TWICE: &str = "occurs twice";
 
 /// The groups of a snapshot point into it; a wrong one is named by what is wrong with it.
 fn damage(offset: u64, what: impl Into<String>) -> Box<FormatError> {
@@ -66,7 +67,7 @@ pub fn load(saved: &saved::Stream) -> Result<Restored<'static>, NoValue> {
             group.entries_read = stream.entries_up_to(group.last_id);
         }
         if !stream.add_group(&name, group) {
-            return Err(damage(0, "stream: a group occurs twice").into());
+            return Err(damage(0, format!("stream: a group {TWICE}")).into());
         }
     }
     Ok(Restored::Built(NewValue::object(Object::Stream(stream))))
@@ -101,8 +102,10 @@ fn load_group(saved: &saved::Group) -> Read<Group> {
     }
     let mut text = I64Text::new();
     for consumer in &saved.consumers {
-        let made = group.create_consumer(consumer.name.bytes(&mut text), consumer.seen_ms);
-        let id = made.ok_or_else(|| damage(0, format!("stream group: {TWO_CONSUMERS}")))?;
+        let name = consumer.name.bytes(&mut text);
+        let made = group.create_consumer(name, consumer.seen_ms);
+        let id = made
+            .ok_or_else(|| damage(0, format!("stream group: consumer {} {TWICE}", quote(name))))?;
         // Before form 3 nobody wrote down when a consumer was active last: as Redis does, when it was seen last.
         let active_ms = consumer.active_ms.unwrap_or(consumer.seen_ms);
         group.consumer_mut(id).active_ms = (active_ms != -1).then_some(active_ms);

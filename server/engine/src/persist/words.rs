@@ -4,7 +4,7 @@
 use cairn_format::error::{Damage, FormatError};
 
 use super::load::LoadError;
-use super::stream::TWO_CONSUMERS;
+use super::stream::TWICE;
 
 /// What is wrong, in the words of Redis; the value's type is named where the damage is inside a value.
 pub fn usual(error: &FormatError) -> String {
@@ -15,8 +15,12 @@ pub fn usual(error: &FormatError) -> String {
         Damage::Truncated if error.key.is_none() => {
             "Short read or OOM loading DB. Unrecoverable error, aborting now.".into()
         }
-        _ if error.what.contains(TWO_CONSUMERS) => "Duplicate stream consumer detected".into(),
-        _ => match value_type(&error.what) {
+        _ if is_second_consumer(&error.what) => "Duplicate stream consumer detected".into(),
+        _ => match called(&error.what) {
+            // Redis has a second word for these.
+            Some(name) if error.what.ends_with(TWICE) => {
+                format!("{name} integrity check failed. {name} with dup elements.")
+            }
             Some(name) => format!("{name} integrity check failed."),
             None => format!("Internal error in RDB reading offset {}", error.offset),
         },
@@ -33,9 +37,31 @@ pub fn usual_of_load(error: &LoadError) -> String {
     }
 }
 
+/// Whether a consumer of a group is there a second time.
+fn is_second_consumer(what: &str) -> bool {
+    what.starts_with("stream")
+        && what.ends_with(TWICE)
+        && what
+            .rsplit(": ")
+            .next()
+            .is_some_and(|last| last.starts_with("consumer "))
+}
+
+/// What Redis calls a value in which something is wrong by the packed form alone.
+const BY_FORM: [(&str, &str); 5] = [
+    ("hash as zipmap: ", "Zipmap"),
+    ("set as intset: ", "Intset"),
+    ("list as quicklist: list node: ziplist: ", "Ziplist"),
+    ("list as quicklist 2: list node: listpack: ", "Listpack"),
+    ("stream: stream node: ", "Stream listpack"),
+];
+
 /// `Hash listpack` for a text that begins with `hash as listpack: `. A value in one piece is called by its type alone.
-fn value_type(what: &str) -> Option<String> {
+fn called(what: &str) -> Option<String> {
     const TYPES: [&str; 6] = ["string", "list", "set", "zset", "hash", "stream"];
+    if let Some((_, name)) = BY_FORM.iter().find(|(start, _)| what.starts_with(start)) {
+        return Some((*name).into());
+    }
     let (name, _) = what.split_once(':')?;
     let word = name.split([' ', ',']).next()?;
     if !TYPES.contains(&word) {
@@ -67,8 +93,25 @@ mod tests {
             "Internal error in RDB reading offset 9"
         );
         assert_eq!(
-            encoding("stream: stream group: a consumer occurs twice"),
-            "Duplicate stream consumer detected"
+            encoding("hash: field \"a\" occurs twice"),
+            "Hash integrity check failed. Hash with dup elements."
+        );
+        assert_eq!(
+            encoding("stream: stream node: listpack: entry 1 is cut off"),
+            "Stream listpack integrity check failed."
+        );
+        let consumer = "Duplicate stream consumer detected";
+        assert_eq!(
+            encoding("stream group: consumer \"a\" occurs twice"),
+            consumer
+        );
+        assert_eq!(
+            encoding("stream: group \"g\": consumer \"a\" occurs twice"),
+            consumer
+        );
+        assert_eq!(
+            encoding("stream: group \"consumer \" occurs twice"),
+            "Stream integrity check failed. Stream with dup elements."
         );
         assert_eq!(said(Damage::Checksum, ""), "RDB CRC error");
     }

@@ -1,6 +1,6 @@
 //! DUMP and RESTORE: one value as bytes, in the form of a snapshot with a version and a checksum behind it.
 
-use cairn_format::error::FormatError;
+use cairn_format::error::{Damage, FormatError};
 use cairn_format::rdb::dialect::Dialect;
 use cairn_format::rdb::dump::{self, Payload};
 use cairn_format::rdb::writer::WriteOptions;
@@ -201,7 +201,15 @@ fn read_payload<'a>(
     };
     builder.build(&saved).map_err(|no| match no {
         NoValue::Damaged(error) => refused(cx, &error),
-        NoValue::Empty | NoValue::Unheld(_) => bad_data(),
+        NoValue::Empty => {
+            let (name, form) = (saved.type_name(), saved.encoding_name());
+            let what = format!("{name} as {form}: no elements");
+            refused(cx, &FormatError::new(Damage::Encoding, 1, what))
+        }
+        NoValue::Unheld(what) => {
+            let what = format!("{} cannot be held", what.0);
+            refused(cx, &FormatError::new(Damage::Encoding, 0, what))
+        }
     })
 }
 
