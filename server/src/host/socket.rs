@@ -89,6 +89,8 @@ pub trait Socket: Read + Write + Source + fmt::Debug {
     fn fd(&self) -> RawFd;
     /// The socket of the system beneath, if there is one, to set options of.
     fn tcp(&self) -> Option<&TcpStream>;
+    /// See [`Stream::is_empty_after_short_read`]; false where records are unwrapped.
+    fn is_empty_after_short_read(&self) -> bool;
 }
 
 /// A connection that does not block. Sockets of the system are named here and not behind the trait, so that the path of
@@ -131,10 +133,13 @@ impl Stream {
     }
 
     /// Whether a read that brings less than there was room for has emptied it, so that nobody need ask again before the
-    /// poll does. Not so where records are unwrapped.
+    /// poll does.
     #[inline]
     pub fn is_empty_after_short_read(&self) -> bool {
-        !matches!(self, Stream::Other(_))
+        match self {
+            Stream::Tcp(_) | Stream::Unix(..) => true,
+            Stream::Other(other) => other.is_empty_after_short_read(),
+        }
     }
 
     /// Sends small replies at once instead of waiting for more (TCP only).

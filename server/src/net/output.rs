@@ -83,10 +83,10 @@ impl Output {
         self.chain.push_back(Piece::Owned(block));
     }
 
-    /// Bytes that wait.
+    /// Bytes that wait. While a batch runs the tail is with it and does not count, nor does what was sent of it.
     #[inline]
     pub fn pending(&self) -> usize {
-        self.chain_bytes + self.tail.len() - self.sent
+        (self.chain_bytes + self.tail.len()).saturating_sub(self.sent)
     }
 
     /// Bytes that count for the limits of what may wait: all, once they do not fit into the fixed buffer. Redis counts whole

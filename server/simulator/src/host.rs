@@ -1,0 +1,263 @@
+//! The world of a simulated node: its time, disk, threads, children and poll.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use cairn_engine::base::random::Random;
+use cairn_server::host::faulty::FaultyDisk;
+use cairn_server::host::{
+    Acceptor, Child, ChildExit, ChildJob, ChildLink, ChildReport, Clock, Disk, Host, Interrupt,
+    JobQueues, Journal, Line, ListenPlan, Poller, Readiness, Worker,
+};
+use mio::Registry;
+
+use crate::net::Net;
+
+/// Wall clock at the start, microseconds since 1970: 28 November 2026.
+const EPOCH_US: i64 = 1_795_824_000_000_000;
+/// Memory that the process claims to use, bytes.
+const MEMORY: u64 = 1 << 20;
+/// Longest step of time while nobody is ready, microseconds.
+const STEP_MAX_US: u64 = 20_000;
+
+/// Time that only goes on when somebody asks for it or waits.
+#[derive(Debug, Default)]
+pub struct SimClock(AtomicU64);
+
+impl SimClock {
+    /// Lets time pass, microseconds.
+    pub fn pass(&self, us: u64) {
+        self.0.fetch_add(us, Relaxed);
+    }
+}
+
+impl Clock for SimClock {
+    fn monotonic_us(&self) -> u64 {
+        self.0.fetch_add(1, Relaxed)
+    }
+
+    fn wall_us(&self) -> i64 {
+        EPOCH_US + self.0.load(Relaxed) as i64
+    }
+
+    fn thread_cpu_us(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// What of a world outlives its processes, and what the simulator holds of it.
+#[derive(Clone)]
+pub struct World {
+    /// The time of all.
+    pub clock: Arc<SimClock>,
+    /// The disk, with what was synced and what was not.
+    pub disk: FaultyDisk,
+    /// Jobs of threads that were not begun.
+    pub jobs: JobQueues,
+    /// The network.
+    pub net: Net,
+    random: Rc<RefCell<Random>>,
+    /// Processes started so far.
+    pids: Rc<Cell<u32>>,
+}
+
+impl World {
+    /// A world whose whole future follows from `seed`.
+    pub fn new(seed: u64) -> World {
+        let jobs = JobQueues::default();
+        World {
+            clock: Arc::default(),
+            disk: FaultyDisk::with_jobs(jobs.clone()),
+            jobs,
+            net: Net::new(seed ^ 0x6e65_7477),
+            random: Rc::new(RefCell::new(Random::new(seed ^ 0x776f_726c))),
+            pids: Rc::new(Cell::new(1000)),
+        }
+    }
+
+    fn next_pid(&self) -> u32 {
+        self.pids.set(self.pids.get() + 1);
+        self.pids.get()
+    }
+
+    /// The host of a new process.
+    pub fn host(&self) -> SimHost {
+        SimHost {
+            world: self.clone(),
+            pid: self.next_pid(),
+        }
+    }
+
+    /// The poll of a new process.
+    ///
+    /// # Errors
+    /// The system has no descriptor left for the registry.
+    pub fn poller(&self) -> io::Result<SimPoller> {
+        Ok(SimPoller {
+            world: self.clone(),
+            beneath: mio::Poll::new()?,
+        })
+    }
+}
+
+/// One process as its node sees the world.
+pub struct SimHost {
+    world: World,
+    pid: u32,
+}
+
+impl Host for SimHost {
+    fn clock(&self) -> &dyn Clock {
+        &*self.world.clock
+    }
+
+    fn sleep(&self, time: Duration) {
+        self.world.clock.pass(time.as_micros() as u64);
+    }
+
+    fn disk(&self) -> Arc<dyn Disk> {
+        Arc::new(self.world.disk.clone())
+    }
+
+    /// The job is done at once, as a child that runs before its parent goes on; the parent learns of its end later.
+    fn fork(&self, job: ChildJob<'_>) -> io::Result<Box<dyn Child>> {
+        let mut link = SimLink {
+            pid: self.world.next_pid(),
+            report: ChildReport::default(),
+        };
+        let code = job(&mut link);
+        Ok(Box::new(SimChild {
+            pid: link.pid,
+            report: link.report,
+            exit: ChildExit::Code(i32::from(code)),
+            polls_left: self.world.random.borrow_mut().below(20),
+        }))
+    }
+
+    fn worker(&self, _: &'static str) -> Box<dyn Worker> {
+        self.world.jobs.worker()
+    }
+
+    fn listen(&self, _: &ListenPlan, _: &dyn Journal) -> Result<Vec<Box<dyn Acceptor>>, String> {
+        Ok(vec![self.world.net.acceptor()])
+    }
+
+    /// There is no other server in this world.
+    fn dial(&self, _: &str, _: u16, _: Duration) -> io::Result<Box<dyn Line>> {
+        Err(io::ErrorKind::TimedOut.into())
+    }
+
+    fn used_memory(&self) -> u64 {
+        MEMORY
+    }
+
+    fn resident_memory(&self) -> u64 {
+        MEMORY
+    }
+
+    fn interrupt(&self) -> Option<Interrupt> {
+        None
+    }
+
+    fn forget_interrupt(&self) -> bool {
+        false
+    }
+
+    fn enter_folder(&self, folder: &Path) -> io::Result<PathBuf> {
+        Ok(folder.to_path_buf())
+    }
+
+    fn random(&self, bytes: &mut [u8]) {
+        let mut random = self.world.random.borrow_mut();
+        bytes.fill_with(|| random.next_u64() as u8);
+    }
+
+    fn pid(&self) -> u32 {
+        self.pid
+    }
+}
+
+struct SimLink {
+    pid: u32,
+    report: ChildReport,
+}
+
+impl ChildLink for SimLink {
+    fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    fn progress(&mut self, keys: u64) {
+        self.report.keys = keys;
+    }
+
+    fn finished(&mut self, bytes: u64) {
+        self.report.bytes = bytes;
+    }
+}
+
+struct SimChild {
+    pid: u32,
+    report: ChildReport,
+    exit: ChildExit,
+    /// So many questions are answered with "still at work".
+    polls_left: u64,
+}
+
+impl Child for SimChild {
+    fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    fn poll(&mut self) -> Option<ChildExit> {
+        if self.polls_left > 0 {
+            self.polls_left -= 1;
+            return None;
+        }
+        Some(self.exit)
+    }
+
+    fn report(&self) -> ChildReport {
+        self.report
+    }
+
+    /// It comes too late: the work was done.
+    fn kill(&mut self) {}
+
+    fn wait(&mut self) -> ChildExit {
+        self.exit
+    }
+
+    fn fork_us(&self) -> u64 {
+        1
+    }
+}
+
+/// Tells who of the network is ready; waiting lets time pass.
+pub struct SimPoller {
+    world: World,
+    /// Only for its registry, with which nothing is ever registered: virtual sockets keep their token themselves.
+    beneath: mio::Poll,
+}
+
+impl Poller for SimPoller {
+    fn poll(&mut self, ready: &mut Vec<Readiness>, wait: Option<Duration>) -> io::Result<()> {
+        self.world.net.report(ready);
+        if ready.is_empty() {
+            let wait_us = wait.map_or(STEP_MAX_US, |wait| wait.as_micros() as u64);
+            let most = wait_us.min(STEP_MAX_US);
+            let us = self.world.random.borrow_mut().below(most + 1);
+            self.world.clock.pass(us);
+        }
+        Ok(())
+    }
+
+    fn registry(&self) -> &Registry {
+        self.beneath.registry()
+    }
+}

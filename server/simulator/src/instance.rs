@@ -1,0 +1,70 @@
+//! One process of the server in a world: it starts from the world's disk, runs turn by turn, and ends or loses its power.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use cairn_server::boot;
+use cairn_server::config::{self, Invocation, choice::LogLevel};
+use cairn_server::log::Log;
+use cairn_server::node::Node;
+
+use crate::host::World;
+
+/// A running server.
+pub struct Instance {
+    node: Node,
+    log: Log,
+    status: Option<i32>,
+}
+
+impl Instance {
+    /// Starts a server with the words of a command line; the data is what the world's disk has.
+    ///
+    /// # Errors
+    /// Why it did not start: the refusal of a word, or the log.
+    pub fn start(world: &World, words: &[&str]) -> Result<Instance, String> {
+        let args: Vec<Vec<u8>> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
+        let started = config::start(&args, Path::new("/"), &mut std::io::empty());
+        let config = match started.map_err(|error| error.to_string())? {
+            Invocation::Run(start) => start.config,
+            Invocation::Print(text) => return Err(text),
+        };
+        let log = Log::in_memory(LogLevel::Notice, Arc::clone(&world.clock) as _);
+        let poller = world.poller().map_err(|error| error.to_string())?;
+        let node = boot::assemble(
+            Box::new(world.host()),
+            config,
+            log.clone(),
+            Box::new(poller),
+        );
+        match node {
+            Ok(node) => Ok(Instance {
+                node,
+                log,
+                status: None,
+            }),
+            Err(_) => Err(text_of(&log)),
+        }
+    }
+
+    /// One turn of the loop, unless the process has ended.
+    pub fn step(&mut self) {
+        if self.status.is_none() {
+            self.status = self.node.step();
+        }
+    }
+
+    /// The exit status, once it has ended.
+    pub fn status(&self) -> Option<i32> {
+        self.status
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        text_of(&self.log)
+    }
+}
+
+fn text_of(log: &Log) -> String {
+    String::from_utf8_lossy(&log.kept()).into_owned()
+}

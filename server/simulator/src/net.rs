@@ -1,0 +1,416 @@
+//! Sockets without a system: two queues of bytes each, and how the two ends stand.
+//!
+//! What TCP allows happens: bytes arrive in pieces, a reader may get less than there is, a writer finds little room, an end
+//! that is closed with unread bytes takes what it sent along, and the poll reports edges in any order, some of them late.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::os::fd::RawFd;
+use std::rc::Rc;
+
+use cairn_engine::base::random::Random;
+use cairn_server::host::{Acceptor, Address, Readiness, Socket, Stream};
+use mio::event::Source;
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+
+/// How a client's end stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Open,
+    /// It sends no more but reads.
+    HalfClosed,
+    /// It is gone, and the other end learns it.
+    Reset,
+}
+
+struct Connection {
+    to_server: VecDeque<u8>,
+    to_client: VecDeque<u8>,
+    /// Bytes that fit into `to_client`.
+    room: usize,
+    client: End,
+    server_closed: bool,
+    /// A read gives all there is, as sockets of the system do; otherwise any part of it.
+    whole_reads: bool,
+    token: Option<usize>,
+    watches: Watched,
+    /// What happened since it was reported last.
+    edges: Watched,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Watched {
+    read: bool,
+    write: bool,
+}
+
+impl Connection {
+    fn readable(&self) -> bool {
+        !self.to_server.is_empty() || self.client != End::Open
+    }
+
+    fn free(&self) -> usize {
+        self.room.saturating_sub(self.to_client.len())
+    }
+
+    fn is_reported(&self) -> bool {
+        let read = self.edges.read && self.watches.read && self.readable();
+        let write = self.edges.write && self.watches.write && self.free() > 0;
+        self.token.is_some() && (read || write)
+    }
+
+    fn report(&mut self) -> Option<Readiness> {
+        let readiness = Readiness {
+            token: self.token?,
+            readable: self.edges.read && self.watches.read && self.readable(),
+            writable: self.edges.write && self.watches.write && self.free() > 0,
+            hangup: self.client != End::Open,
+        };
+        self.edges = Watched::default();
+        Some(readiness)
+    }
+}
+
+struct State {
+    random: Random,
+    connections: Vec<Connection>,
+    /// Connected and not accepted.
+    waiting: VecDeque<usize>,
+    /// Token of the listener while it listens.
+    listener: Option<usize>,
+    /// Somebody came since that was reported last.
+    came: bool,
+}
+
+/// The network; clones are the same one.
+#[derive(Clone)]
+pub struct Net(Rc<RefCell<State>>);
+
+/// A client's end of a connection.
+pub struct Plug {
+    net: Net,
+    id: usize,
+}
+
+impl Net {
+    /// A network without anybody.
+    pub fn new(seed: u64) -> Net {
+        Net(Rc::new(RefCell::new(State {
+            random: Random::new(seed),
+            connections: Vec::new(),
+            waiting: VecDeque::new(),
+            listener: None,
+            came: false,
+        })))
+    }
+
+    /// Connects to the server; none while it does not listen.
+    pub fn connect(&self) -> Option<Plug> {
+        let mut state = self.0.borrow_mut();
+        state.listener?;
+        let id = state.connections.len();
+        let (whole_reads, room) = (
+            state.random.below(2) == 0,
+            [64, 1000, 20_000, 1 << 20][state.random.index(4)],
+        );
+        state.connections.push(Connection {
+            to_server: VecDeque::new(),
+            to_client: VecDeque::new(),
+            room,
+            client: End::Open,
+            server_closed: false,
+            whole_reads,
+            token: None,
+            watches: Watched::default(),
+            edges: Watched::default(),
+        });
+        state.waiting.push_back(id);
+        state.came = true;
+        Some(Plug {
+            net: self.clone(),
+            id,
+        })
+    }
+
+    /// What the server listens with.
+    pub fn acceptor(&self) -> Box<dyn Acceptor> {
+        Box::new(SimAcceptor(self.clone()))
+    }
+
+    /// Adds who is ready, some of them or all, in any order. Whoever is left out is reported later.
+    pub fn report(&self, ready: &mut Vec<Readiness>) {
+        let mut state = self.0.borrow_mut();
+        let state = &mut *state;
+        let mut ids: Vec<usize> = (0..state.connections.len())
+            .filter(|id| state.connections[*id].is_reported())
+            .collect();
+        for at in (1..ids.len()).rev() {
+            ids.swap(at, state.random.index(at + 1));
+        }
+        let shown = match state.random.below(4) {
+            0 => ids.len().div_ceil(2),
+            _ => ids.len(),
+        };
+        ready.extend(
+            ids[..shown]
+                .iter()
+                .filter_map(|id| state.connections[*id].report()),
+        );
+        if let Some(token) = state.listener
+            && std::mem::take(&mut state.came)
+        {
+            ready.push(Readiness {
+                token,
+                readable: true,
+                writable: false,
+                hangup: false,
+            });
+        }
+    }
+}
+
+impl Plug {
+    fn with<T>(&self, f: impl FnOnce(&mut Connection) -> T) -> T {
+        f(&mut self.net.0.borrow_mut().connections[self.id])
+    }
+
+    /// Sends bytes.
+    pub fn send(&self, bytes: &[u8]) {
+        self.with(|c| {
+            if c.client == End::Open && !c.server_closed {
+                c.to_server.extend(bytes);
+                c.edges.read = true;
+            }
+        });
+    }
+
+    /// Reads up to `max` bytes of what has come.
+    pub fn receive(&self, max: usize) -> Vec<u8> {
+        self.with(|c| {
+            let count = max.min(c.to_client.len());
+            c.edges.write |= count > 0;
+            c.to_client.drain(..count).collect()
+        })
+    }
+
+    /// Nothing more comes: the server has closed, and all was read.
+    pub fn is_over(&self) -> bool {
+        self.with(|c| c.server_closed && c.to_client.is_empty())
+    }
+
+    /// Sends no more; reads on.
+    pub fn half_close(&self) {
+        self.with(|c| {
+            c.client = End::HalfClosed;
+            c.edges.read = true;
+        });
+    }
+
+    /// Is gone at once.
+    pub fn reset(&self) {
+        self.with(|c| {
+            c.client = End::Reset;
+            c.to_client.clear();
+            c.edges.read = true;
+        });
+    }
+}
+
+/// The server's end.
+struct SimSocket {
+    net: Net,
+    id: usize,
+}
+
+impl SimSocket {
+    fn with<T>(&self, f: impl FnOnce(&mut Connection, &mut Random) -> T) -> T {
+        let mut state = self.net.0.borrow_mut();
+        let State {
+            connections,
+            random,
+            ..
+        } = &mut *state;
+        f(&mut connections[self.id], random)
+    }
+
+    fn close(&self) {
+        self.with(|c, random| {
+            // Unread bytes make it a reset, and a reset may overtake what was sent.
+            if !c.server_closed && !c.to_server.is_empty() && random.below(2) == 0 {
+                c.to_client.clear();
+            }
+            c.server_closed = true;
+            c.token = None;
+        });
+    }
+}
+
+impl Drop for SimSocket {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl fmt::Debug for SimSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SimSocket({})", self.id)
+    }
+}
+
+impl Read for SimSocket {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.with(|c, random| match c.client {
+            End::Reset => Err(io::ErrorKind::ConnectionReset.into()),
+            End::HalfClosed if c.to_server.is_empty() => Ok(0),
+            End::Open if c.to_server.is_empty() => Err(io::ErrorKind::WouldBlock.into()),
+            _ => {
+                let mut count = into.len().min(c.to_server.len());
+                if !c.whole_reads {
+                    count = 1 + random.index(count);
+                }
+                for (place, byte) in into.iter_mut().zip(c.to_server.drain(..count)) {
+                    *place = byte;
+                }
+                Ok(count)
+            }
+        })
+    }
+}
+
+impl Write for SimSocket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.with(|c, random| {
+            if c.client == End::Reset || c.server_closed {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+            let fits = bytes.len().min(c.free());
+            if fits == 0 && !bytes.is_empty() {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            let count = match random.below(4) {
+                0 if fits > 0 => 1 + random.index(fits),
+                _ => fits,
+            };
+            c.to_client.extend(&bytes[..count]);
+            // The rest of a short write would have found room: the edge is still to come.
+            c.edges.write |= count < fits;
+            Ok(count)
+        })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Source for SimSocket {
+    fn register(&mut self, _: &Registry, token: Token, interest: Interest) -> io::Result<()> {
+        self.with(|c, _| {
+            c.token = Some(token.0);
+            c.watches = Watched {
+                read: interest.is_readable(),
+                write: interest.is_writable(),
+            };
+            c.edges = Watched {
+                read: true,
+                write: true,
+            };
+        });
+        Ok(())
+    }
+
+    fn reregister(&mut self, to: &Registry, token: Token, interest: Interest) -> io::Result<()> {
+        self.register(to, token, interest)
+    }
+
+    fn deregister(&mut self, _: &Registry) -> io::Result<()> {
+        self.with(|c, _| c.token = None);
+        Ok(())
+    }
+}
+
+impl Socket for SimSocket {
+    fn peer(&self) -> Address {
+        Address::Tcp(SocketAddr::from((
+            [127, 0, 0, 1],
+            (10_000 + self.id % 50_000) as u16,
+        )))
+    }
+
+    fn local(&self) -> Address {
+        Address::Tcp(SocketAddr::from(([127, 0, 0, 1], 6379)))
+    }
+
+    fn shutdown(&self) {
+        self.close();
+    }
+
+    fn fd(&self) -> RawFd {
+        // No descriptor of this process may be mistaken for it.
+        -1
+    }
+
+    fn tcp(&self) -> Option<&TcpStream> {
+        None
+    }
+
+    fn is_empty_after_short_read(&self) -> bool {
+        self.with(|c, _| c.whole_reads)
+    }
+}
+
+struct SimAcceptor(Net);
+
+impl fmt::Debug for SimAcceptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SimAcceptor")
+    }
+}
+
+impl Acceptor for SimAcceptor {
+    fn accept(&mut self) -> io::Result<Stream> {
+        let id = self.0.0.borrow_mut().waiting.pop_front();
+        let id = id.ok_or(io::ErrorKind::WouldBlock)?;
+        Ok(Stream::Other(Box::new(SimSocket {
+            net: self.0.clone(),
+            id,
+        })))
+    }
+
+    fn name(&self) -> String {
+        "simulated".to_owned()
+    }
+
+    fn address(&self) -> Option<SocketAddr> {
+        None
+    }
+
+    fn close(&mut self) {
+        let mut state = self.0.0.borrow_mut();
+        state.listener = None;
+        // Who was not accepted yet is turned away.
+        while let Some(id) = state.waiting.pop_front() {
+            state.connections[id].server_closed = true;
+        }
+    }
+}
+
+impl Source for SimAcceptor {
+    fn register(&mut self, _: &Registry, token: Token, _: Interest) -> io::Result<()> {
+        self.0.0.borrow_mut().listener = Some(token.0);
+        Ok(())
+    }
+
+    fn reregister(&mut self, to: &Registry, token: Token, interest: Interest) -> io::Result<()> {
+        self.register(to, token, interest)
+    }
+
+    fn deregister(&mut self, _: &Registry) -> io::Result<()> {
+        self.0.0.borrow_mut().listener = None;
+        Ok(())
+    }
+}
