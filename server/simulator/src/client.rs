@@ -394,7 +394,7 @@ impl Client {
     }
 
     /// The connection is gone: what was not answered may have happened or not.
-    pub fn vanish(&mut self, ledger: &mut Ledger) {
+    fn vanish(&mut self, ledger: &mut Ledger) {
         if let Some(plug) = self.plug.take() {
             plug.reset();
         }
