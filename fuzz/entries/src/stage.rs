@@ -203,6 +203,9 @@ impl Stage {
     pub fn check_values(&self) {
         let ks = &self.engine.ks;
         let limits = ListLimits::new(ks.limits.list_listpack_size, ks.limits.list_compress_depth);
+        for db in 0..ks.databases() {
+            ks.db(db).check().expect("the invariants of a database");
+        }
         for record in (0..ks.databases()).flat_map(|db| ks.db(db).iter()) {
             let checked = match ValueRef::of(record.tag(), record.payload()) {
                 ValueRef::Int(_) | ValueRef::Str(_) | ValueRef::Big(_) => Ok(()),
@@ -213,8 +216,8 @@ impl Stage {
                     .map_err(|e| e.to_string())
                     .and_then(|list| full(list.len())),
                 ValueRef::List(list) => list.check(&limits).and_then(|()| full(list.len())),
-                ValueRef::Set(table) => full(table.len()),
-                ValueRef::Hash(table) => full(table.len()),
+                ValueRef::Set(table) => table.check().and_then(|()| full(table.len())),
+                ValueRef::Hash(table) => table.check().and_then(|()| full(table.len())),
                 ValueRef::Zset(set) => set.check().and_then(|()| full(set.len())),
                 ValueRef::Stream(stream) => stream.check(),
             };

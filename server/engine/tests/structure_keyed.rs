@@ -86,6 +86,7 @@ fn check(keyed: &Keyed<Counted>, model: &Model, live: &AtomicI64, at: &str) {
         .map(|r| (r.key().to_vec(), (Plain::of(r.payload()), r.expire())))
         .collect();
     assert!(found == *model, "{at}: keys and model differ");
+    assert_eq!(keyed.check(), Ok(()), "{at}");
     assert_eq!(keyed.len(), model.len(), "{at}");
     let expiring = model.values().filter(|(_, e)| e.is_some()).count();
     assert_eq!(keyed.expiring_len(), expiring, "{at}");

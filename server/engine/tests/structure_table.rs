@@ -105,6 +105,8 @@ fn compare(
     seed: u64,
     step: usize,
 ) {
+    let sound = table.check();
+    assert_eq!(sound, Ok(()), "seed {seed}, step {step}");
     let found: BTreeMap<_, _> = table
         .iter()
         .map(|f| (f.key().to_vec(), (f.value().to_vec(), f.expire())))
@@ -199,6 +201,7 @@ fn a_scan_of_a_resting_table_sees_each_entry_once_at_every_size() {
             }
         }
         assert!(seen.iter().all(|&s| s == 1), "{n} entries");
+        assert_eq!(table.check(), Ok(()), "{n} entries");
         add(&mut table, n);
     }
     // Whatever a client sends as a cursor leads to an end.

@@ -175,6 +175,7 @@ fn compare_keyed(keyed: &mut Keyed<Vec<u8>>, model: &BTreeMap<Vec<u8>, Whole>) {
         })
         .collect();
     assert!(found == *model, "keys and model differ");
+    keyed.check().expect("the invariants of a database");
     let expiring = model.values().filter(|whole| whole.1.is_some()).count();
     assert_eq!((keyed.len(), keyed.expiring_len()), (model.len(), expiring));
     assert_eq!((keyed.clear().len(), keyed.len()), (model.len(), 0));

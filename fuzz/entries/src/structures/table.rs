@@ -124,6 +124,7 @@ fn compare_table(table: &Table<Field>, model: &Fields) {
         .map(|f| (f.key().to_vec(), (f.value().to_vec(), f.expire())))
         .collect();
     assert!(found == *model, "table and model differ");
+    table.check().expect("the invariants of a table");
     assert_eq!(table.iter().len(), model.len());
     let marked = model
         .values()

@@ -76,6 +76,7 @@ impl<T: Coarse> Tree<T> {
             let left = std::mem::replace(&mut self.root, Node::Leaf(Vec::new()));
             self.root = Node::join(left, right);
         }
+        debug_assert_eq!(self.root.count(), self.len);
     }
 
     /// Puts `item` behind all others: the caller knows that it is the greatest.
@@ -88,6 +89,8 @@ impl<T: Coarse> Tree<T> {
         let item = self.root.remove(coarse, &mut order)?;
         self.len -= 1;
         self.root.collapse();
+        debug_assert_eq!(self.root.count(), self.len);
+        debug_assert_eq!(item.coarse(), coarse, "what was sought");
         Some(item)
     }
 
@@ -98,22 +101,33 @@ impl<T: Coarse> Tree<T> {
         let mut left = end.saturating_sub(ranks.start);
         while left > 0 {
             let removed = self.root.remove_run(ranks.start, left, &mut out);
-            assert!(removed > 0, "a rank below the length lies in some leaf");
+            assert!(
+                removed > 0 && removed <= left,
+                "a rank below the length lies in some leaf"
+            );
             left -= removed;
             self.len -= removed;
             self.root.collapse();
         }
+        debug_assert_eq!(self.root.count(), self.len);
     }
 
     /// Rank of the first item that is not `less`, which is also the number of items that are: `len()` if all are.
     /// `less` must be true for a prefix of the sequence and false behind it.
     pub fn partition_point(&self, mut less: impl FnMut(&T) -> bool) -> usize {
-        self.root.partition_point(&mut less)
+        let rank = self.root.partition_point(&mut less);
+        debug_assert!(rank <= self.len, "a rank or the length");
+        rank
     }
 
     /// Rank of the item of the number `coarse` that `order` calls equal. `order(x)` compares the stored `x` with what is sought.
     pub fn rank(&self, coarse: u64, mut order: impl FnMut(&T) -> Ordering) -> Option<usize> {
-        self.root.rank(coarse, &mut order)
+        let rank = self.root.rank(coarse, &mut order);
+        debug_assert!(
+            rank.is_none_or(|rank| rank < self.len),
+            "the rank of an item"
+        );
+        rank
     }
 
     /// The item at `rank`, counted from 0.
@@ -167,6 +181,7 @@ impl<T: Coarse> Tree<T> {
 
     /// The leaf that holds `rank` and the offset in it; `rank` must be below `len`.
     fn leaf_at(&self, rank: usize) -> (&[T], usize) {
+        debug_assert!(rank < self.len, "rank {rank} of {}", self.len);
         self.root.leaf_at(rank)
     }
 }

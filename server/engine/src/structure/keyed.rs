@@ -193,6 +193,11 @@ impl<O> Keyed<O> {
     #[inline]
     fn enter(&mut self, hash: u64, record: Record<O>) -> Slot {
         self.passed.one();
+        debug_assert_eq!(
+            hash,
+            self.table.hasher().hash(record.key()),
+            "the key's own hash"
+        );
         self.table.insert(hash, record)
     }
 
@@ -315,6 +320,25 @@ impl<O> Keyed<O> {
         let hasher = self.table.hasher();
         Garbage {
             table: std::mem::replace(&mut self.table, Table::new(hasher)),
+        }
+    }
+
+    /// Tests the invariants of the table, and that mark and expiry of each record agree.
+    ///
+    /// # Errors
+    /// Names the first that does not hold.
+    pub fn check(&self) -> Result<(), String> {
+        self.table.check()?;
+        let expiring = self
+            .iter()
+            .filter(|record| record.expire().is_some())
+            .count();
+        match expiring == self.expiring_len() {
+            true => Ok(()),
+            false => Err(format!(
+                "{expiring} keys expire, {} are marked",
+                self.expiring_len()
+            )),
         }
     }
 }

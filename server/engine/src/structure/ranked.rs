@@ -68,6 +68,7 @@ struct Item {
 fn order_of(score: f64) -> u64 {
     debug_assert!(!score.is_nan(), "NaN has no place in an order");
     let bits = (score + 0.0).to_bits();
+    debug_assert!(bits != 1 << 63, "-0 and 0 are one");
     if bits >> 63 == 1 {
         !bits
     } else {
@@ -173,6 +174,7 @@ impl Ranked {
             }
             _ => {}
         }
+        debug_assert_eq!(self.table.len(), self.tree.len());
     }
 
     /// Removes a member and returns its score.
@@ -181,6 +183,11 @@ impl Ranked {
         let score = self.table.get(slot).score();
         self.leave(score, member);
         drop(self.table.remove(slot));
+        assert_eq!(
+            self.table.len(),
+            self.tree.len(),
+            "table and tree hold the same"
+        );
         Some(score)
     }
 
@@ -236,6 +243,7 @@ impl Ranked {
             Bound::Included(max) => self.count_up_to(max),
             Bound::Excluded(max) => self.count_below(max),
         };
+        debug_assert!(start.max(end) <= self.len(), "ranks of members");
         start..end.max(start)
     }
 
@@ -254,6 +262,7 @@ impl Ranked {
             LexBound::Included(max) => self.count_where(|member| member <= max),
             LexBound::Excluded(max) => self.count_where(|member| member < max),
         };
+        debug_assert!(start.max(end) <= self.len(), "ranks of members");
         start..end.max(start)
     }
 
@@ -282,6 +291,11 @@ impl Ranked {
                 removed(entry.key(), entry.score());
             }
         }
+        assert_eq!(
+            self.table.len(),
+            self.tree.len(),
+            "table and tree hold the same"
+        );
     }
 
     /// Removes the member of the lowest score and hands it to `take`.
@@ -332,6 +346,7 @@ impl Ranked {
     /// # Errors
     /// Names what is wrong.
     pub fn check(&self) -> Result<(), String> {
+        self.table.check()?;
         self.tree.check(|a, b| {
             // SAFETY: every item of the tree is owned by the table.
             unsafe { a.compare(b.order, b.key()) == Ordering::Less }
@@ -366,6 +381,8 @@ impl Ranked {
 
     /// Puts the item of a member that the table owns into the tree.
     fn enter(&mut self, item: Item, member: &[u8]) {
+        // SAFETY: the table owns the member.
+        debug_assert!(unsafe { item.key() } == member, "the item of this member");
         // SAFETY: every item of the tree is owned by the table.
         self.tree.insert(
             item,
@@ -387,6 +404,10 @@ impl Ranked {
         let mut popped = None;
         self.tree
             .remove_range(rank..rank + 1, |item| popped = Some(item));
+        debug_assert_eq!(
+            self.tree.len() + usize::from(popped.is_some()),
+            self.table.len()
+        );
         // SAFETY: the item left the tree, and its member leaves the table only below.
         let slot = self.find(unsafe { popped?.key() });
         let entry = self

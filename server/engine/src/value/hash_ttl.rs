@@ -162,7 +162,9 @@ impl HashTable {
     /// Adds a field that is not there.
     pub fn insert(&mut self, hash: u64, field: Field) -> Slot {
         self.index(hash, None, field.expire());
-        self.fields.insert(hash, field)
+        let slot = self.fields.insert(hash, field);
+        debug_assert_eq!(self.fields.marked(), self.due.len(), "index and marks");
+        slot
     }
 
     /// Sets a field by name; whether it is new.
@@ -211,6 +213,7 @@ impl HashTable {
         }
         let removed = self.fields.remove(slot);
         self.index(hash, removed.expire(), None);
+        debug_assert_eq!(self.fields.marked(), self.due.len(), "index and marks");
         true
     }
 
@@ -239,6 +242,7 @@ impl HashTable {
             let slot = self.fields.find_by(hash, |f| {
                 f.expire() == Some(at) && hasher.hash(f.key()) == hash
             });
+            debug_assert!(slot.is_some(), "the index names a field that is not there");
             removed.extend(slot.map(|slot| self.fields.remove(slot).key().to_vec()));
         }
         self.hidden_ms = NOTHING;
@@ -253,10 +257,34 @@ impl HashTable {
 
     fn due_changed(&mut self, hash: u64, old: Option<i64>, new: Option<i64>) {
         if let Some(at) = old {
-            self.due.remove(&(at, hash));
+            let was_there = self.due.remove(&(at, hash));
+            debug_assert!(was_there, "a field that expires is in the index");
         }
         if let Some(at) = new {
-            self.due.insert((at, hash));
+            let is_new = self.due.insert((at, hash));
+            debug_assert!(is_new, "two fields of one hash and time");
+        }
+    }
+
+    /// Tests the invariants of the table, and that the index holds the marked fields.
+    ///
+    /// # Errors
+    /// Names the first that does not hold.
+    pub fn check(&self) -> Result<(), String> {
+        self.fields.check()?;
+        let hasher = self.fields.hasher();
+        let expiring = self
+            .fields
+            .iter()
+            .filter_map(|f| Some((f.expire()?, hasher.hash(f.key()))));
+        let expiring: BTreeSet<_> = expiring.collect();
+        match expiring == self.due && self.fields.marked() == self.due.len() {
+            true => Ok(()),
+            false => Err(format!(
+                "{} fields expire, {} are indexed",
+                expiring.len(),
+                self.due.len()
+            )),
         }
     }
 }
@@ -319,6 +347,7 @@ pub fn packed_of(mut fields: Vec<(Vec<u8>, Vec<u8>, Option<i64>)>) -> Vec<u8> {
         listpack::push_back(&mut blob, value);
         listpack::push_back_int(&mut blob, at.unwrap_or(0));
     }
+    debug_assert!(is_ordered(&blob), "what expires stands first, by its time");
     blob
 }
 
@@ -382,7 +411,8 @@ pub fn packed_remove_due(blob: &mut Vec<u8>, now: i64, removed: &mut Vec<Vec<u8>
         count += 1;
     }
     if let Some(first) = entries.first_pos() {
-        listpack::remove(blob, first, count * STRIDE);
+        let gone = listpack::remove(blob, first, count * STRIDE);
+        debug_assert_eq!(gone, count * STRIDE, "whole fields");
     }
 }
 
@@ -411,4 +441,9 @@ fn place(blob: &mut Vec<u8>, field: &[u8], value: &[u8], at: Option<i64>) {
     listpack::insert_int(blob, pos, at.unwrap_or(0));
     listpack::insert(blob, pos, value);
     listpack::insert(blob, pos, field);
+    debug_assert_eq!(
+        find(blob, field),
+        Some((pos, at)),
+        "it is found where it was put"
+    );
 }

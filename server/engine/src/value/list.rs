@@ -150,6 +150,7 @@ impl List {
     pub fn push_plain(&mut self, value: Vec<u8>) {
         self.nodes.push_back(Node::plain(value));
         self.len += 1;
+        debug_assert!(self.len >= self.nodes.len(), "no node is empty");
     }
 
     /// Whether the list should be a single listpack again (see [`ListLimits::packs`]).
@@ -167,6 +168,7 @@ impl List {
         if self.nodes.len() != 1 || self.nodes[0].is_plain() {
             return None;
         }
+        debug_assert_eq!(self.len, self.nodes[0].len(), "one node holds all");
         self.len = 0;
         self.nodes.pop_front().map(Node::into_raw)
     }
@@ -243,6 +245,7 @@ impl List {
         let node = self.nodes.front_mut()?;
         let taken = node.pop_front(take)?;
         self.len -= 1;
+        debug_assert!(node.len() <= self.len, "a node holds more than the list");
         if node.len() == 0 {
             self.nodes.pop_front();
             self.tidy(limits);
@@ -259,6 +262,7 @@ impl List {
         let node = self.nodes.back_mut()?;
         let taken = node.pop_back(take)?;
         self.len -= 1;
+        debug_assert!(node.len() <= self.len, "a node holds more than the list");
         if node.len() == 0 {
             self.nodes.pop_back();
             self.tidy(limits);
@@ -347,6 +351,10 @@ impl List {
             let at = if count < 0 { nodes - 1 - step } else { step };
             removed += self.nodes[at].remove_value(value, most - removed, count < 0);
         }
+        assert!(
+            removed <= self.len.min(most),
+            "more than there were or were asked for"
+        );
         self.len -= removed;
         if removed > 0 {
             self.nodes.retain(|node| node.len() > 0);
@@ -384,6 +392,7 @@ impl List {
             self.len -= self.nodes[at].len();
             at += 1;
         }
+        debug_assert!(left == 0 || at < self.nodes.len(), "the range lies inside");
         self.nodes.drain(first_whole..at);
         if left > 0 {
             self.remove_in_node(first_whole, 0, left);
@@ -442,6 +451,7 @@ impl List {
 
     /// Compresses and uncompresses nodes as `list-compress-depth` asks; every change of the chain does so itself.
     pub fn settle(&mut self, limits: &ListLimits) {
+        debug_assert_eq!(self.len == 0, self.nodes.is_empty(), "no node is empty");
         let depth = limits.compress_depth as usize;
         if depth == 0 {
             return;
@@ -517,8 +527,10 @@ impl List {
 
     /// Removes elements of one node, and the node if none stays.
     fn remove_in_node(&mut self, at: usize, offset: usize, count: usize) {
+        assert!(count <= self.len, "more than there are");
         self.len -= count;
         let node = &mut self.nodes[at];
+        debug_assert!(offset + count <= node.len(), "elements of this node");
         if node.len() == count {
             self.nodes.remove(at);
         } else {

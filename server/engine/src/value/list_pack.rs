@@ -36,6 +36,7 @@ pub fn resolve_range(start: i64, stop: i64, len: usize) -> (usize, usize) {
     if start > stop || start >= len {
         return (0, 0);
     }
+    debug_assert!(0 <= start && stop < len, "inside");
     (start as usize, (stop - start + 1) as usize)
 }
 
@@ -84,7 +85,8 @@ pub(super) fn insert_at(blob: &mut Vec<u8>, pos: usize, after: bool, value: &[u8
 pub fn pop_front<R>(blob: &mut Vec<u8>, take: impl FnOnce(Entry<'_>) -> R) -> Option<R> {
     let taken = take(view(blob).get(0)?);
     let pos = view(blob).pos_of(0)?;
-    listpack::remove(blob, pos, 1);
+    let gone = listpack::remove(blob, pos, 1);
+    debug_assert_eq!(gone, 1, "the one that was shown");
     Some(taken)
 }
 
@@ -92,7 +94,8 @@ pub fn pop_front<R>(blob: &mut Vec<u8>, take: impl FnOnce(Entry<'_>) -> R) -> Op
 pub fn pop_back<R>(blob: &mut Vec<u8>, take: impl FnOnce(Entry<'_>) -> R) -> Option<R> {
     let pos = view(blob).pos_of(-1)?;
     let taken = take(view(blob).at(pos)?);
-    listpack::remove(blob, pos, 1);
+    let gone = listpack::remove(blob, pos, 1);
+    debug_assert_eq!(gone, 1, "the one that was shown");
     Some(taken)
 }
 
@@ -103,7 +106,8 @@ pub fn remove_range(blob: &mut Vec<u8>, start: usize, count: usize) {
         return;
     }
     if let Some(pos) = position(blob, start) {
-        listpack::remove(blob, pos, count);
+        let gone = listpack::remove(blob, pos, count);
+        debug_assert_eq!(gone, count, "all of them were there");
     }
 }
 

@@ -68,6 +68,7 @@ impl Kind {
     }
 
     fn from_bits(bits: u8) -> Kind {
+        debug_assert!(bits <= Kind::Stream as u8, "a tag of no type");
         match bits {
             0 => Kind::String,
             1 => Kind::List,
@@ -123,6 +124,7 @@ impl Encoding {
     }
 
     fn from_bits(bits: u8) -> Encoding {
+        debug_assert!(bits <= Encoding::Stream as u8, "a tag of no encoding");
         match bits {
             0 => Encoding::Int,
             1 => Encoding::Embstr,
@@ -310,6 +312,18 @@ impl<'a> NewValue<'a> {
 
     /// A packed blob (listpack or intset).
     pub fn packed(kind: Kind, encoding: Encoding, blob: &'a [u8]) -> NewValue<'a> {
+        debug_assert!(
+            matches!(
+                (kind, encoding),
+                (Kind::Set, Encoding::Intset)
+                    | (Kind::Hash, Encoding::ListpackEx)
+                    | (
+                        Kind::List | Kind::Set | Kind::Zset | Kind::Hash,
+                        Encoding::Listpack
+                    )
+            ),
+            "{kind:?} has no {encoding:?}"
+        );
         let payload = if blob.len() <= INLINE_MAX {
             Payload::Bytes(blob)
         } else {

@@ -157,6 +157,7 @@ pub fn table_remove(table: &mut SetTable, member: &[u8]) -> bool {
 pub fn to_listpack(set: ValueRef) -> Vec<u8> {
     let mut blob = listpack::empty();
     set.each(&mut |member| listpack::push_back(&mut blob, &member.to_bytes()));
+    debug_assert_eq!(pack(&blob).len(), set.count(), "no member is lost");
     blob
 }
 
@@ -166,5 +167,6 @@ pub fn to_table(set: ValueRef, hasher: Hasher) -> NewValue<'static> {
     set.each(&mut |member| {
         table_add(&mut table, &member.to_bytes());
     });
+    debug_assert_eq!(table.len(), set.count(), "no member is lost");
     NewValue::object(Object::Set(table))
 }

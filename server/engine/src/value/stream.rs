@@ -187,6 +187,7 @@ impl Stream {
         if self.len == 1 {
             self.first_id = id;
         }
+        self.assert_marks();
         Ok(())
     }
 
@@ -212,9 +213,11 @@ impl Stream {
         }
         self.len -= 1;
         self.max_deleted_id = self.max_deleted_id.max(id);
+        debug_assert!(id >= self.first_id, "an entry before the first");
         if id == self.first_id {
             self.first_id = self.edge_id(true).unwrap_or(StreamId::MIN);
         }
+        self.assert_marks();
         true
     }
 
@@ -263,7 +266,26 @@ impl Stream {
         if self.first_id == StreamId::MIN {
             self.first_id = self.edge_id(true).unwrap_or(StreamId::MIN);
         }
+        self.assert_marks();
         Ok(())
+    }
+
+    /// What must hold between counters and ids, as far as it is known without a walk.
+    #[inline]
+    pub(super) fn assert_marks(&self) {
+        assert!(
+            self.first_id <= self.last_id,
+            "the first id is behind the last"
+        );
+        assert!(
+            self.len == 0 || !self.nodes.is_empty(),
+            "entries without a node"
+        );
+        debug_assert_eq!(
+            self.len == 0,
+            self.edge_id(true).is_none(),
+            "counted and live entries"
+        );
     }
 
     /// Number of pending entries of all groups.

@@ -165,8 +165,10 @@ impl Group {
                     .expect("fewer than 2^32 consumers fit in memory"),
             )
         });
-        self.consumers[id.0 as usize] = Some(consumer);
+        let before = self.consumers[id.0 as usize].replace(consumer);
+        assert!(before.is_none(), "a number that is in use was given out");
         vacant.insert(id);
+        self.assert_numbers();
         Some(id)
     }
 
@@ -175,20 +177,36 @@ impl Group {
         let id = self.names.remove(name)?;
         let consumer = self.consumers[id.0 as usize].take()?;
         for entry in &consumer.pending {
-            self.pending.remove(entry);
+            let was = self.pending.remove(entry);
+            debug_assert!(
+                was.is_some_and(|was| was.consumer == id),
+                "pending at another one"
+            );
         }
         self.free.push(id);
+        self.assert_numbers();
         Some(consumer.pending.len())
+    }
+
+    /// Every number is a consumer's or free.
+    fn assert_numbers(&self) {
+        assert_eq!(
+            self.names.len() + self.free.len(),
+            self.consumers.len(),
+            "numbers of consumers"
+        );
     }
 
     /// Makes an entry pending, or changes its owner, time and count.
     pub fn assign(&mut self, id: StreamId, pending: Pending) {
         let old = self.pending.insert(id, pending);
         if let Some(old) = old.filter(|old| old.consumer != pending.consumer) {
-            self.consumer_mut(old.consumer).pending.remove(&id);
+            let was_there = self.consumer_mut(old.consumer).pending.remove(&id);
+            assert!(was_there, "{id} is pending at nobody");
         }
         if old.is_none_or(|old| old.consumer != pending.consumer) {
-            self.consumer_mut(pending.consumer).pending.insert(id);
+            let is_new = self.consumer_mut(pending.consumer).pending.insert(id);
+            assert!(is_new, "{id} is pending at two consumers");
         }
     }
 
@@ -210,7 +228,9 @@ impl Group {
         let Some(pending) = self.pending.remove(&id) else {
             return false;
         };
-        self.consumer_mut(pending.consumer).pending.remove(&id)
+        let was_there = self.consumer_mut(pending.consumer).pending.remove(&id);
+        assert!(was_there, "{id} is pending at nobody");
+        true
     }
 
     /// Heap bytes, estimated from the number of pending entries and consumers.

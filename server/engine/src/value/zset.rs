@@ -220,18 +220,22 @@ pub fn packed_insert(blob: &mut Vec<u8>, member: &[u8], score: f64) {
         if goes_before {
             listpack::insert(blob, pos, member);
             let pos = pack(blob).next_pos(pos).unwrap_or(blob.len() - 1);
-            return insert_score(blob, pos, score);
+            insert_score(blob, pos, score);
+            debug_assert!(is_ordered(blob), "by score, then by member");
+            return;
         }
         at = entries.next_pos(behind);
     }
     listpack::push_back(blob, member);
     let end = pack(blob).end_pos();
     insert_score(blob, end, score);
+    debug_assert!(is_ordered(blob), "by score, then by member");
 }
 
 /// A score is stored as an integer if it is one, else as its shortest text.
 fn insert_score(blob: &mut Vec<u8>, at: usize, score: f64) {
     const EXACT: f64 = (1i64 << 53) as f64;
+    debug_assert!(!score.is_nan(), "NaN has no place in an order");
     if score.fract() == 0.0 && score.abs() < EXACT {
         return listpack::insert_int(blob, at, score as i64);
     }
@@ -244,7 +248,8 @@ fn insert_score(blob: &mut Vec<u8>, at: usize, score: f64) {
 pub fn packed_remove(blob: &mut Vec<u8>, member: &[u8]) -> bool {
     match pack(blob).find(member, 2) {
         Some(at) => {
-            listpack::remove(blob, at, 2);
+            let gone = listpack::remove(blob, at, 2);
+            debug_assert_eq!(gone, 2, "a member has a score");
             true
         }
         None => false,
@@ -254,7 +259,8 @@ pub fn packed_remove(blob: &mut Vec<u8>, member: &[u8]) -> bool {
 /// Removes a range of ranks of a packed set.
 pub fn packed_remove_range(blob: &mut Vec<u8>, ranks: Range<usize>) {
     if let Some(at) = pack(blob).pos_of(2 * ranks.start as i64) {
-        listpack::remove(blob, at, 2 * ranks.len());
+        let gone = listpack::remove(blob, at, 2 * ranks.len());
+        debug_assert!(gone.is_multiple_of(2), "a member has a score");
     }
 }
 
@@ -264,5 +270,6 @@ pub fn to_ranked(zset: ValueRef, hasher: Hasher) -> NewValue<'static> {
     zset.each_scored(&mut |member, score| {
         ranked.insert(&member.to_bytes(), score);
     });
+    debug_assert_eq!(ranked.len(), zset.count(), "no member is lost");
     NewValue::object(Object::Zset(ranked))
 }

@@ -39,7 +39,10 @@ fn give_back<E>(list: &mut Vec<E>) {
     }
 }
 
+const _: () = assert!(LEAF_MAX.is_multiple_of(2 * STEP) && INNER_MAX.is_multiple_of(2 * STEP));
+
 fn split_off<E>(list: &mut Vec<E>, at: usize) -> Vec<E> {
+    debug_assert!(0 < at && at < list.len(), "both halves hold something");
     let mut right = Vec::new();
     right.reserve_exact((list.len() - at).next_multiple_of(STEP));
     right.extend(list.drain(at..));
@@ -65,11 +68,16 @@ fn share<E>(left: &mut Vec<E>, right: &mut Vec<E>, target: usize) {
     }
     give_back(left);
     give_back(right);
+    debug_assert!(left.len() == target && !right.is_empty(), "shared as asked");
 }
 
 impl<T: Coarse> Node<T> {
     /// A root above two halves.
     pub(super) fn join(left: Self, right: Self) -> Self {
+        debug_assert!(
+            left.first().coarse() <= right.first().coarse(),
+            "left and right"
+        );
         let mut inner = Inner::with(left);
         inner.put(1, right);
         Self::Inner(Box::new(inner))
@@ -82,7 +90,7 @@ impl<T: Coarse> Node<T> {
         }
     }
 
-    fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         match self {
             Self::Leaf(items) => items.len(),
             Self::Inner(inner) => inner.counts.iter().sum(),
@@ -286,6 +294,7 @@ fn place_of<T: Coarse>(
 
 /// Inserts into a leaf; returns the right half if it was full.
 fn insert_in_leaf<T: Coarse>(items: &mut Vec<T>, at: usize, item: T, last: bool) -> Option<Vec<T>> {
+    debug_assert!(items.len() <= LEAF_MAX && at <= items.len());
     if items.len() < LEAF_MAX {
         make_room(items);
         items.insert(at, item);
@@ -323,9 +332,18 @@ impl<T: Coarse> Inner<T> {
         make_room(&mut self.firsts);
         make_room(&mut self.counts);
         make_room(&mut self.nodes);
+        debug_assert!(
+            self.nodes.len() < INNER_MAX && node.count() > 0,
+            "no node is empty"
+        );
         self.firsts.insert(at, node.first());
         self.counts.insert(at, node.count());
         self.nodes.insert(at, node);
+        debug_assert!(self.is_even(), "three arrays of one length");
+    }
+
+    fn is_even(&self) -> bool {
+        self.firsts.len() == self.nodes.len() && self.counts.len() == self.nodes.len()
     }
 
     fn take(&mut self, at: usize) -> Node<T> {
@@ -335,6 +353,7 @@ impl<T: Coarse> Inner<T> {
         give_back(&mut self.firsts);
         give_back(&mut self.counts);
         give_back(&mut self.nodes);
+        debug_assert!(self.is_even(), "three arrays of one length");
         node
     }
 
@@ -365,6 +384,7 @@ impl<T: Coarse> Inner<T> {
         self.firsts[at] = self.nodes[at].first();
         let node = split?;
         self.counts[at] -= node.count();
+        debug_assert_eq!(self.counts[at], self.nodes[at].count());
         self.insert_child(at + 1, node, last)
     }
 
@@ -386,11 +406,16 @@ impl<T: Coarse> Inner<T> {
         } else {
             right.put(at - INNER_MAX / 2, node);
         }
+        debug_assert!(
+            self.is_even() && right.is_even(),
+            "three arrays of one length"
+        );
         Some(right)
     }
 
     /// Restores the invariants after items were removed below child `at`.
     fn settle(&mut self, at: usize) {
+        debug_assert_eq!(self.counts[at], self.nodes[at].count());
         if self.counts[at] == 0 {
             self.take(at);
             return;
@@ -417,6 +442,10 @@ impl<T: Coarse> Inner<T> {
             (Node::Inner(a), Node::Inner(b)) => a.balance_with(b),
             _ => unreachable!("neighbours are equally deep"),
         };
+        assert!(
+            keep || self.nodes[left].count() > 0,
+            "merged into the left one"
+        );
         self.counts[left] = self.nodes[left].count();
         self.firsts[left] = self.nodes[left].first();
         if keep {

@@ -29,6 +29,7 @@ impl<'a, T: Coarse> Range<'a, T> {
     fn open_front(&mut self) {
         let (leaf, offset) = self.tree.leaf_at(self.unopened.start);
         let end = leaf.len().min(offset + self.unopened.len());
+        debug_assert!(offset < end, "a leaf that holds the rank");
         self.unopened.start += end - offset;
         self.head = leaf[offset..end].iter();
     }
@@ -36,6 +37,7 @@ impl<'a, T: Coarse> Range<'a, T> {
     fn open_back(&mut self) {
         let (leaf, offset) = self.tree.leaf_at(self.unopened.end - 1);
         let start = (offset + 1).saturating_sub(self.unopened.len());
+        debug_assert!(offset < leaf.len(), "a leaf that holds the rank");
         self.unopened.end -= offset + 1 - start;
         self.tail = leaf[start..=offset].iter();
     }

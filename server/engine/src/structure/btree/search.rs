@@ -13,6 +13,10 @@ pub trait Coarse: Copy {
 /// How many leading items are `less`, of which `coarse` is the number of the one sought.
 #[inline]
 pub(super) fn split_at<T: Coarse>(items: &[T], coarse: u64, less: impl FnMut(&T) -> bool) -> usize {
+    debug_assert!(
+        items.is_sorted_by_key(Coarse::coarse),
+        "items of a node are in order"
+    );
     // The closure is a comparison of two numbers, which the standard library searches without unpredictable branches.
     let at = items.partition_point(|item| item.coarse() < coarse);
     match items.get(at) {

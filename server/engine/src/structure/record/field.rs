@@ -76,6 +76,7 @@ fn head_at(expires: bool) -> usize {
 #[inline]
 fn short_code(name_len: usize, value_len: usize) -> Option<u8> {
     let short = (1..=SHORT_NAME).contains(&name_len) && value_len <= SHORT_VALUE;
+    const { assert!((SHORT_NAME - 1) * (SHORT_VALUE + 1) + SHORT_VALUE < LONG as usize) };
     short.then(|| ((name_len - 1) * (SHORT_VALUE + 1) + value_len) as u8)
 }
 
@@ -106,6 +107,11 @@ impl Field {
             ptr::copy_nonoverlapping(name.as_ptr(), field.at(shape.name_at), name.len());
             ptr::copy_nonoverlapping(value.as_ptr(), field.at(shape.value_at()), value.len());
         }
+        debug_assert!(
+            field.pair() == (name, value),
+            "both are where they are looked for"
+        );
+        debug_assert_eq!(field.expire(), expire);
         field
     }
 
@@ -125,7 +131,8 @@ impl Field {
                 None => {
                     head.write(LONG);
                     let value_len_at = raw::put_len(head.add(1), shape.name_len);
-                    raw::put_len(value_len_at, shape.value_len);
+                    let end = raw::put_len(value_len_at, shape.value_len);
+                    debug_assert_eq!(end, self.at(shape.name_at), "the name follows at once");
                 }
             }
         }
@@ -217,6 +224,12 @@ impl Field {
             self.put_lengths(new);
             ptr::copy_nonoverlapping(value.as_ptr(), self.at(new.value_at()), value.len());
         }
+        debug_assert!(self.value() == value, "the value is where it is looked for");
+        debug_assert_eq!(
+            self.mem_bytes(),
+            new.size(),
+            "freeing computes the size anew"
+        );
     }
 
     /// Gives the field an expiry or takes it away.
@@ -230,6 +243,7 @@ impl Field {
                 *self = Field::new(name, value, expire);
             }
         }
+        debug_assert_eq!(self.expire(), expire);
     }
 
     /// Size of the allocation, bytes.

@@ -25,6 +25,12 @@ fn allocate(before: usize, bytes: &[u8]) -> NonNull<u8> {
         let to = raw::put_len(ptr.as_ptr().add(before), bytes.len());
         ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len());
     }
+    debug_assert!(!raw::is_marked(ptr), "the handle is the address itself");
+    // SAFETY: just written.
+    debug_assert!(
+        unsafe { self::bytes(ptr, before) } == bytes,
+        "they are where they are looked for"
+    );
     ptr
 }
 
@@ -143,6 +149,7 @@ impl ScoredMember {
     /// Gives it another score; it does not move.
     #[inline]
     pub fn set_score(&mut self, score: f64) {
+        debug_assert!(!score.is_nan(), "NaN has no place in an order");
         // SAFETY: as above, borrowed exclusively.
         unsafe { self.handle.cast::<f64>().write(score) }
     }

@@ -118,6 +118,7 @@ struct Header(u64);
 impl Header {
     fn new(tag: Tag, flags: u8, key_len: usize, value_len: usize) -> Header {
         let short = key_len.min(LONG_KEY) as u64;
+        debug_assert!(value_len <= usize::from(u16::MAX), "the length has 16 bits");
         Header(u64::from(tag.0) | u64::from(flags) << 8 | short << 40 | (value_len as u64) << 48)
     }
 
@@ -163,6 +164,7 @@ impl Header {
 
     #[inline]
     fn with_value_len(self, len: usize) -> Header {
+        debug_assert!(len <= usize::from(u16::MAX), "the length has 16 bits");
         Header(self.0 & (u64::MAX >> 16) | (len as u64) << 48)
     }
 }
@@ -215,7 +217,12 @@ impl Shape {
 
 /// Bytes for an integer that begins at `at`: what it needs, and up to 8 of what would be padding otherwise.
 fn int_width(i: i64, at: usize) -> usize {
-    (raw::rounded(at + int_needs(i)) - at).min(8)
+    let width = (raw::rounded(at + int_needs(i)) - at).min(8);
+    debug_assert!(
+        (int_needs(i)..=8).contains(&width),
+        "it fits, in a word at most"
+    );
+    width
 }
 
 /// The fewest bytes that hold an integer with its sign.
@@ -292,6 +299,8 @@ impl<O> Record<O> {
             ptr::copy_nonoverlapping(key.as_ptr(), record.at(shape.key_at), key.len());
             record.put_value(shape, payload);
         }
+        debug_assert!(record.key() == key, "the key is where it is looked for");
+        debug_assert_eq!(record.expire(), expire);
         record
     }
 
@@ -321,6 +330,10 @@ impl<O> Record<O> {
             // SAFETY: a short length of 255 says that four bytes of length stand before the key.
             shape.key_len =
                 unsafe { self.at(shape.key_at - 4).cast::<u32>().read_unaligned() } as usize;
+            debug_assert!(
+                shape.key_len >= LONG_KEY,
+                "shorter ones have their length in the header"
+            );
         }
         shape
     }
@@ -336,6 +349,11 @@ impl<O> Record<O> {
     /// When it expires, milliseconds since 1970.
     #[inline]
     pub fn expire(&self) -> Option<i64> {
+        debug_assert_eq!(
+            is_marked(self.handle),
+            self.header().expires(),
+            "mark and flag"
+        );
         // SAFETY: the flag says that the expiry follows the header.
         self.header()
             .expires()
@@ -453,6 +471,11 @@ impl<O> Record<O> {
             self.handle = raw::handle(ptr, header.expires());
         }
         let flags = header.flags() & !FORM | form_of(&payload);
+        debug_assert_eq!(
+            flags & EXPIRES,
+            header.flags() & EXPIRES,
+            "only the form changes"
+        );
         self.put_header(
             header
                 .with_tag(tag)
@@ -472,12 +495,17 @@ impl<O> Record<O> {
             (true, Some(at)) => unsafe { self.at(HEADER).cast::<i64>().write_unaligned(at) },
             _ => self.rebuild(None, expire),
         }
+        debug_assert_eq!(self.expire(), expire);
     }
 
     /// Gives the record another key; all else stays. The allocation moves.
     pub fn set_key(&mut self, key: &[u8]) {
         let expire = self.expire();
         self.rebuild(Some(key), expire);
+        debug_assert!(
+            self.key() == key && self.expire() == expire,
+            "only the key is new"
+        );
     }
 
     fn rebuild(&mut self, key: Option<&[u8]>, expire: Option<i64>) {
@@ -511,6 +539,11 @@ impl<O> Record<O> {
         };
         new.set_access(header.access());
         new.set_flags(header.flags() >> OWNER_SHIFT);
+        debug_assert_eq!(
+            (new.tag(), new.flags()),
+            (header.tag(), self.flags()),
+            "all else stays"
+        );
         std::mem::swap(self, &mut new);
     }
 
@@ -541,6 +574,15 @@ impl<O> Record<O> {
     #[inline]
     unsafe fn put_value(&mut self, shape: Shape, payload: Payload<'_, O>) {
         let value = self.at(shape.value_at());
+        debug_assert_eq!(
+            shape.value_len,
+            match &payload {
+                Payload::Int(i) => shape.value_len.clamp(int_needs(*i), 8),
+                Payload::Bytes(bytes) => bytes.len(),
+                Payload::Heap(_) => size_of::<*mut O>(),
+            },
+            "the shape was made for this payload"
+        );
         // SAFETY: by contract `value_len` bytes are there, which is what each arm writes; a source slice cannot overlap
         // an allocation that is borrowed exclusively.
         unsafe {
@@ -564,6 +606,7 @@ impl<O> Record<O> {
 /// record's header, if nothing else).
 #[inline]
 unsafe fn read_int(value: *const u8, width: usize) -> i64 {
+    debug_assert!((1..=8).contains(&width), "a word at most");
     // SAFETY: by contract; the word ends where the integer ends, and the shift drops what lies before it.
     let word = unsafe {
         value

@@ -63,6 +63,7 @@ pub(super) unsafe fn resize(ptr: NonNull<u8>, old: usize, new: usize) -> NonNull
 /// The address in a handle, without the mark.
 #[inline]
 pub(super) fn address(handle: NonNull<u8>) -> NonNull<u8> {
+    debug_assert_eq!(handle.addr().get() & 0b110, 0, "bits 1 and 2 are 0");
     // SAFETY: an allocation aligned to 8 lies at address 8 or above, so clearing bit 0 does not leave zero.
     handle.map_addr(|a| unsafe { NonZero::new_unchecked(a.get() & !MARK) })
 }
@@ -70,6 +71,10 @@ pub(super) fn address(handle: NonNull<u8>) -> NonNull<u8> {
 /// The handle of an address.
 #[inline]
 pub(super) fn handle(address: NonNull<u8>, marked: bool) -> NonNull<u8> {
+    debug_assert!(
+        address.cast::<u64>().is_aligned(),
+        "bit 0 is free for the mark"
+    );
     address.map_addr(|a| a | usize::from(marked))
 }
 
@@ -120,6 +125,7 @@ pub(super) unsafe fn get_len(mut from: *const u8) -> (usize, *const u8) {
         let mut len = usize::from(first & 0x7f);
         let (mut shift, mut byte) = (7, first);
         while byte >= 0x80 {
+            debug_assert!(shift < usize::BITS, "a length has so many groups at most");
             byte = from.read();
             from = from.add(1);
             len |= usize::from(byte & 0x7f) << shift;

@@ -70,12 +70,14 @@ impl Block {
 
     #[inline]
     unsafe fn word(self, i: usize) -> NonNull<NonNull<u8>> {
+        debug_assert!(i < FULL, "a block has so many words at most");
         // SAFETY: callers pass an index below the places of the block, so the address is inside it.
         unsafe { self.0.add(1 + i).cast() }
     }
 
     #[inline]
     unsafe fn link(self) -> Block {
+        debug_assert!(unsafe { self.head() } & LINK != 0, "word 7 may be an entry");
         // SAFETY: the caller saw the link bit, so word 7 holds a block's address.
         Block(unsafe { self.word(LINKED).read() }.cast())
     }
@@ -84,6 +86,7 @@ impl Block {
     unsafe fn place(self, i: usize) -> Place {
         // SAFETY: the caller passes an index below the count.
         unsafe {
+            debug_assert!(i < (self.head() & COUNT) as usize, "beyond the entries");
             Place {
                 fingerprint: (self.head() >> (8 + 8 * i)) as u8,
                 entry: self.word(i).read(),
@@ -95,6 +98,7 @@ impl Block {
     unsafe fn put(self, i: usize, place: Place) {
         // SAFETY: the caller passes an index below the block's places.
         unsafe {
+            debug_assert!(i < places(self.head()), "beyond the places");
             let shift = 8 + 8 * i;
             let head = self.head() & !(0xff << shift) | u64::from(place.fingerprint) << shift;
             self.set_head(head);
@@ -105,7 +109,10 @@ impl Block {
     #[inline]
     unsafe fn set_count(self, count: usize) {
         // SAFETY: word 0.
-        unsafe { self.set_head(self.head() & !COUNT | count as u64) }
+        unsafe {
+            debug_assert!(count <= places(self.head()), "more entries than places");
+            self.set_head(self.head() & !COUNT | count as u64);
+        }
     }
 
     /// The last block of the chain and the one before it, if any, with how many blocks come before the last.
@@ -134,6 +141,7 @@ fn places(head: u64) -> usize {
 }
 
 fn class(places: usize) -> u64 {
+    debug_assert!(matches!(places, 3 | 5 | FULL), "{places} places");
     match places {
         FULL => 0,
         3 => 1 << CLASS_SHIFT,
@@ -156,6 +164,7 @@ unsafe fn free(block: Block, spill: &mut usize) {
     // SAFETY: the class in the head tells the size that the block was allocated with.
     unsafe {
         let layout = layout(places(block.head()));
+        assert!(*spill >= layout.size(), "more bytes freed than allocated");
         *spill -= layout.size();
         dealloc(block.0.as_ptr().cast(), layout);
     }
@@ -166,6 +175,10 @@ unsafe fn resize(block: Block, parent: Block, new: usize, spill: &mut usize) -> 
     // SAFETY: `block` was allocated with the places of its class; its parent's word 7 is its link.
     unsafe {
         let (old, to) = (layout(places(block.head())), layout(new));
+        assert!(
+            (block.head() & COUNT) as usize <= new,
+            "entries would be cut off"
+        );
         let ptr = realloc(block.0.as_ptr().cast(), old, to.size());
         let block = Block(NonNull::new(ptr.cast()).unwrap_or_else(|| handle_alloc_error(to)));
         *spill = *spill - old.size() + to.size();
@@ -181,6 +194,10 @@ pub(super) unsafe fn len(bucket: Block) -> usize {
     // SAFETY: a live chain.
     unsafe {
         let (tail, _, depth) = bucket.tail();
+        debug_assert!(
+            depth == 0 || tail.head() & COUNT >= 2,
+            "a block that should be gone"
+        );
         depth * LINKED + (tail.head() & COUNT) as usize
     }
 }
@@ -203,6 +220,7 @@ pub(super) unsafe fn push(bucket: Block, place: Place, spill: &mut usize) -> usi
             tail.put(count, place);
             tail.set_count(count + 1);
         } else {
+            debug_assert_eq!(count, FULL, "there is a place left");
             let next = allocate(3, spill);
             next.set_head(class(3) | 2);
             next.put(0, tail.place(LINKED));
@@ -379,4 +397,50 @@ pub(super) unsafe fn refresh_hint(bucket: Block) {
         for_each(bucket, |word| some |= is_marked(word.read()));
         bucket.set_head(bucket.head() & !HINT | if some { HINT } else { 0 });
     }
+}
+
+/// What [`check`] has counted.
+#[derive(Debug, Default)]
+pub(super) struct Sum {
+    pub len: usize,
+    pub marked: usize,
+    pub spill: usize,
+}
+
+/// Tests the invariants of a chain, and `belongs` of each entry; adds to the counts. Answers the chain's length.
+pub(super) unsafe fn check(
+    bucket: Block,
+    sum: &mut Sum,
+    belongs: impl Fn(Place) -> bool,
+) -> Result<usize, String> {
+    let (mut block, before, marks) = (bucket, sum.len, sum.marked);
+    // SAFETY: a live chain: links lead to live blocks, entries below the count are handles.
+    unsafe {
+        loop {
+            let head = block.head();
+            let (count, linked) = ((head & COUNT) as usize, head & LINK != 0);
+            let least = if block == bucket { 0 } else { 2 };
+            if count > places(head) || count < least || (linked && count != LINKED) {
+                return Err(format!("a block of {count} entries"));
+            }
+            for place in (0..count).map(|i| block.place(i)) {
+                if !belongs(place) {
+                    return Err("an entry that another hash leads to".into());
+                }
+                sum.marked += usize::from(is_marked(place.entry));
+            }
+            sum.len += count;
+            if block != bucket {
+                sum.spill += layout(places(head)).size();
+            }
+            if !linked {
+                break;
+            }
+            block = block.link();
+        }
+        if hint(bucket) != (sum.marked > marks) {
+            return Err("the hint is wrong about marks".into());
+        }
+    }
+    Ok(sum.len - before)
 }

@@ -105,6 +105,7 @@ impl<'t, E: Entry> Iterator for Iter<'t, E> {
                 }
             }
         }
+        debug_assert_eq!(self.left, 0, "entries that are counted but in no bucket");
         None
     }
 

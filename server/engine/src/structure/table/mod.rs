@@ -53,6 +53,8 @@ const LOAD_FORCED: usize = 4 * LOAD;
 /// Splits or merges that one insertion or removal pays for. More than one, so that a backlog shrinks.
 const STEPS: usize = 2;
 
+const _: () = assert!(2 * LOAD_LOW <= LOAD && LOAD < LOAD_FORCED);
+
 /// A keyed hash function: ahash, which mixes with folded multiplications under secret seeds, so that nobody who lacks the
 /// seeds can make keys collide.
 #[derive(Clone, Copy)]
@@ -353,11 +355,16 @@ impl<E: Entry> Table<E> {
     #[inline]
     fn bucket_of(&self, hash: u64) -> usize {
         let wide = hash as usize & (2 * self.mask + 1);
-        if wide < self.buckets {
+        let bucket = if wide < self.buckets {
             wide
         } else {
             wide & self.mask
-        }
+        };
+        debug_assert!(
+            bucket < self.buckets.max(1),
+            "a hash names a bucket that exists"
+        );
+        bucket
     }
 
     #[inline]
@@ -446,6 +453,11 @@ impl<E: Entry> Table<E> {
             self.find(hash, entry.key()).is_none(),
             "the key is in the table already"
         );
+        debug_assert_eq!(
+            hash,
+            self.hasher.hash(entry.key()),
+            "a split would lose the entry"
+        );
         self.grow_steps(STEPS, self.len + 1);
         let bucket = self.bucket_of(hash);
         let place = Place {
@@ -475,6 +487,7 @@ impl<E: Entry> Table<E> {
             E::from_raw(place.entry)
         };
         self.len -= 1;
+        debug_assert!(self.marked <= self.len, "what is marked is in the table");
         self.generation.advance();
         self.shrink_steps(STEPS);
         entry
@@ -490,6 +503,13 @@ impl<E: Entry> Table<E> {
             let word = chain::word(block, slot.index as usize).expect("a slot of another time");
             let before = word.read();
             let result = change(word.cast::<E>().as_mut());
+            debug_assert_eq!(
+                chain::get(block, slot.index as usize).map(|place| place.fingerprint),
+                Some(Self::fingerprint(
+                    self.hasher.hash(word.cast::<E>().as_ref().key())
+                )),
+                "the key stays"
+            );
             (before, result, word.read())
         };
         if is_marked(before) != is_marked(after) {
@@ -575,10 +595,16 @@ impl<E: Entry> Table<E> {
     #[cold]
     fn split(&mut self) {
         let new = self.buckets;
+        assert!(
+            new == 0 || self.is_sized(),
+            "{new} buckets under mask {}",
+            self.mask
+        );
         self.generation.advance();
         self.segments.extend_to(new + 1);
         self.buckets = new + 1;
         if new == 0 {
+            assert_eq!(self.len, 0, "entries without a bucket");
             self.mask = 0;
             return;
         }
@@ -610,12 +636,33 @@ impl<E: Entry> Table<E> {
             self.longest = self.longest_lately;
             self.longest_lately = 0;
         }
+        assert!(
+            self.is_sized(),
+            "{} buckets under mask {}",
+            self.buckets,
+            self.mask
+        );
+    }
+
+    /// Whether N and L belong together: 2^L <= N < 2^(L+1).
+    fn is_sized(&self) -> bool {
+        self.mask < self.buckets && self.buckets <= 2 * self.mask + 1
     }
 
     /// Takes the last bucket away and adds its entries to the one that it was split from.
     #[cold]
     fn merge(&mut self) {
         let last = self.buckets - 1;
+        assert!(
+            last > 0 || self.len == 0,
+            "the last bucket goes when no entry is left"
+        );
+        assert!(
+            self.is_sized(),
+            "{} buckets under mask {}",
+            self.buckets,
+            self.mask
+        );
         self.generation.advance();
         if last == self.mask {
             self.mask >>= 1;
@@ -633,6 +680,48 @@ impl<E: Entry> Table<E> {
         }
         self.buckets = last;
         self.segments.shrink_to(last);
+        assert!(
+            last == 0 || self.is_sized(),
+            "{last} buckets under mask {}",
+            self.mask
+        );
+    }
+
+    /// Tests the invariants of the head of this file, whether the hash of each entry is the one that it was put in with, and
+    /// that all counters are right.
+    ///
+    /// # Errors
+    /// Names the first that does not hold.
+    pub fn check(&self) -> Result<(), String> {
+        if self.buckets > 0 && !self.is_sized() {
+            return Err(format!("{} buckets under mask {}", self.buckets, self.mask));
+        }
+        let mut sum = chain::Sum::default();
+        for bucket in 0..self.buckets {
+            let before = sum.marked;
+            // SAFETY: a bucket below N is live; its words hold handles of `E`.
+            let len = unsafe {
+                chain::check(self.block(bucket), &mut sum, |place| {
+                    let word = NonNull::from(&place.entry).cast::<E>();
+                    let hash = self.hasher.hash(word.as_ref().key());
+                    self.bucket_of(hash) == bucket && Self::fingerprint(hash) == place.fingerprint
+                })
+            }
+            .map_err(|what| format!("bucket {bucket}: {what}"))?;
+            if len > self.longest {
+                return Err(format!(
+                    "bucket {bucket}: {len} entries, at most {}",
+                    self.longest
+                ));
+            }
+            self.segments.check_marks(bucket, sum.marked - before)?;
+        }
+        let told = (self.len, self.marked, self.spill);
+        let found = (sum.len, sum.marked, sum.spill);
+        if told != found || self.segments.marked() != sum.marked {
+            return Err(format!("entries, marks and bytes {told:?} are {found:?}"));
+        }
+        Ok(())
     }
 
     #[inline]
@@ -649,6 +738,10 @@ impl<E: Entry> Table<E> {
     #[inline]
     fn count_mark(&mut self, bucket: usize, entry: NonNull<u8>, change: i32) {
         if is_marked(entry) {
+            debug_assert!(
+                change >= 0 || self.marked > 0,
+                "more marks taken than given"
+            );
             self.marked = self.marked.wrapping_add_signed(change as isize);
             self.segments.count_mark(bucket, change);
         }
@@ -665,6 +758,7 @@ impl<E: Entry> Drop for Table<E> {
                 chain::clear(block, &mut self.spill);
             }
         }
+        debug_assert_eq!(self.spill, 0, "all blocks behind buckets are freed");
         self.segments.shrink_to(0);
     }
 }

@@ -69,7 +69,12 @@ impl<E: Entry> Table<E> {
                 }
             }
         }
-        self.nth_marked(random.index(self.marked()))
+        let slot = self.nth_marked(random.index(self.marked()));
+        debug_assert!(
+            slot.is_some_and(|slot| self.slot_is_marked(slot)),
+            "hints lead to it"
+        );
+        slot
     }
 
     /// As [`Self::sample`], of the marked entries.
@@ -123,6 +128,10 @@ impl<E: Entry> Table<E> {
         let around = self.longest.max(1);
         let start = random.index(around);
         let len = self.chain_len(bucket);
+        debug_assert!(
+            len <= around,
+            "longer than the longest: its end is never drawn"
+        );
         for i in 0..n.min(around) {
             let index = (start + i) % around;
             if index < len {
@@ -142,6 +151,7 @@ impl<E: Entry> Table<E> {
 
     /// The marked entry of this number, in some order.
     fn nth_marked(&self, nth: usize) -> Option<Slot> {
+        debug_assert_eq!(self.segments.marked(), self.marked(), "segments and table");
         let (buckets, mut nth) = self.segments.with_marked(nth)?;
         for bucket in buckets.start..buckets.end.min(self.buckets) {
             // SAFETY: the bucket is below N.

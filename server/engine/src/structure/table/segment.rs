@@ -54,6 +54,7 @@ impl Segments {
     /// Address of a bucket that exists.
     #[inline]
     pub fn address(&self, bucket: usize) -> NonNull<u64> {
+        debug_assert!(bucket < self.places(), "beyond the last segment");
         // SAFETY: the caller's bucket is below N, so its place is inside the segment.
         unsafe {
             self.segments[bucket / PLACES]
@@ -72,6 +73,10 @@ impl Segments {
     #[inline]
     pub fn count_mark(&mut self, bucket: usize, change: i32) {
         let segment = &mut self.segments[bucket / PLACES];
+        debug_assert!(
+            change >= 0 || segment.marked > 0,
+            "more marks taken than given"
+        );
         segment.marked = segment.marked.wrapping_add_signed(change);
     }
 
@@ -88,14 +93,41 @@ impl Segments {
         None
     }
 
+    /// Buckets that there is room for.
+    fn places(&self) -> usize {
+        self.segments.len().saturating_sub(1) * PLACES + self.last_places
+    }
+
+    /// Marked entries of all segments.
+    pub fn marked(&self) -> usize {
+        self.segments
+            .iter()
+            .map(|segment| segment.marked as usize)
+            .sum()
+    }
+
+    /// Tests that the segment of a bucket counts at least its marks.
+    pub fn check_marks(&self, bucket: usize, marked: usize) -> Result<(), String> {
+        let counted = self.segments[bucket / PLACES].marked as usize;
+        match counted < marked {
+            true => Err(format!(
+                "bucket {bucket}: {marked} marks, its segment has {counted}"
+            )),
+            false => Ok(()),
+        }
+    }
+
     pub fn mem_bytes(&self) -> usize {
-        let whole = self.segments.len().saturating_sub(1) * PLACES + self.last_places;
-        whole * WORDS * size_of::<u64>() + self.segments.capacity() * size_of::<Segment>()
+        self.places() * WORDS * size_of::<u64>() + self.segments.capacity() * size_of::<Segment>()
     }
 
     /// Makes room for `buckets` buckets, at most one more than there is.
     pub fn extend_to(&mut self, buckets: usize) {
         let (count, places) = (buckets.div_ceil(PLACES), (buckets - 1) % PLACES + 1);
+        assert!(
+            count <= self.segments.len() + 1,
+            "one bucket more at a time"
+        );
         if count > self.segments.len() {
             if self.segments.capacity() == self.segments.len() {
                 self.segments
@@ -109,6 +141,7 @@ impl Segments {
         } else if places > self.last_places {
             self.resize_last((self.last_places + step(self.last_places)).min(PLACES));
         }
+        assert!(buckets <= self.places(), "room for {buckets} buckets");
     }
 
     /// Gives back what is not needed for `buckets` buckets. Those beyond must be empty.
@@ -132,10 +165,15 @@ impl Segments {
         if self.segments.capacity() > 2 * count + 2 {
             self.segments.shrink_to(count);
         }
+        assert!(buckets <= self.places(), "room for {buckets} buckets");
     }
 
     fn resize_last(&mut self, places: usize) {
         let old = self.last_places;
+        assert!(
+            (1..=PLACES).contains(&places),
+            "a segment of {places} places"
+        );
         let Some(segment) = self.segments.last_mut() else {
             return;
         };

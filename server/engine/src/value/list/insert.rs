@@ -16,6 +16,10 @@ impl List {
         value: &[u8],
         limits: &ListLimits,
     ) {
+        debug_assert!(
+            offset < self.nodes[at].len(),
+            "beside an element of this node"
+        );
         self.len += 1;
         let edge = if after {
             offset + 1 == self.nodes[at].len()
@@ -130,9 +134,11 @@ impl List {
         if a.is_plain() || b.is_plain() || limits.exceeded(bytes, a.len() + b.len()) {
             return false;
         }
+        let (a, b) = (a.len(), b.len());
         if let Some(right) = self.nodes.remove(left + 1) {
             self.nodes[left].append(right);
         }
+        debug_assert_eq!(self.nodes[left].len(), a + b, "merging loses nothing");
         true
     }
 

@@ -176,6 +176,11 @@ impl Node {
         let mut start = self.start as usize;
         let result = change(&mut self.bytes, &mut start);
         self.start = u32::try_from(start).expect("the room is smaller than the listpack it served");
+        debug_assert_eq!(
+            list_pack::len(self.stored()),
+            self.len(),
+            "the count is that of the listpack"
+        );
         result
     }
 
@@ -190,6 +195,7 @@ impl Node {
         match u32::try_from(self.bytes.len()) {
             Ok(raw_len) if smaller && small.len() + SQUEEZE_GAIN_MIN <= self.bytes.len() => {
                 small.shrink_to_fit();
+                debug_assert!(raw_len > 0 && small.len() < raw_len as usize);
                 self.bytes = small;
                 self.form = Form::Squeezed { raw_len };
             }
@@ -205,6 +211,7 @@ impl Node {
         self.form = Form::Packed;
         self.count =
             u32::try_from(count).expect("an entry takes two bytes, a listpack less than 4 GB");
+        debug_assert_eq!(self.start, 0, "the listpack begins with its buffer");
         change(&mut self.bytes)
     }
 
@@ -215,6 +222,7 @@ impl Node {
 
     /// Removes `count` elements from `offset` on, but not all.
     pub(super) fn remove(&mut self, offset: usize, count: usize) {
+        assert!(count < self.len(), "an empty node goes as a whole");
         self.edit(self.len() - count, |blob| {
             list_pack::remove_range(blob, offset, count);
             if blob.capacity() / 2 > blob.len() {
@@ -342,12 +350,15 @@ impl Node {
             true => list_pack::remove_value_back(blob, value, most),
             false => list_pack::remove_value_front(blob, value, most),
         });
+        assert!((1..=most).contains(&removed), "one was found");
         self.count -= removed as u32;
+        debug_assert_eq!(list_pack::len(&self.bytes), self.len());
         removed
     }
 
     /// Keeps the first `keep` elements and returns a node of the others.
     pub(super) fn split(&mut self, keep: usize) -> Self {
+        assert!(0 < keep && keep < self.len(), "both halves hold something");
         self.open();
         let (count, mut right) = (self.len(), self.bytes.clone());
         list_pack::remove_range(&mut right, 0, keep);
@@ -371,6 +382,7 @@ impl Node {
         self.edit(count, |blob| {
             listpack::append(blob, &list_pack::view(&right))
         });
+        debug_assert_eq!(list_pack::len(&self.bytes), self.len());
     }
 
     pub(super) fn check(&self) -> Result<(), String> {

@@ -98,6 +98,10 @@ impl<'a> Iterator for Range<'a> {
                 return None;
             }
             if !place.is_deleted() {
+                debug_assert!(
+                    (self.start..=self.end).contains(&place.id),
+                    "seeking skips what lies before"
+                );
                 return Some(StreamEntry {
                     id: place.id,
                     fields: node.fields(&place),

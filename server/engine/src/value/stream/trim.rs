@@ -51,12 +51,21 @@ impl Stream {
                 break;
             }
             first.remove();
+            assert!(
+                live <= self.len,
+                "more live entries in a node than in the stream"
+            );
             self.len -= live;
             removed += live;
         }
         if removed > 0 {
             self.first_id = self.edge_id(true).unwrap_or(StreamId::MIN);
         }
+        self.assert_marks();
+        debug_assert!(
+            trim.limit == 0 || !trim.approximate || removed <= trim.limit,
+            "LIMIT"
+        );
         removed
     }
 
@@ -78,6 +87,10 @@ impl Stream {
                 true
             }
         });
+        assert!(
+            removed <= self.len,
+            "more live entries in a node than in the stream"
+        );
         self.len -= removed;
         removed
     }
