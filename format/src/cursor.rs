@@ -60,6 +60,7 @@ impl<'a> Cursor<'a> {
 
     /// The bytes from place `start` (see [`Cursor::position`]) up to here; empty if `start` lies ahead.
     pub fn since(&self, start: usize) -> &'a [u8] {
+        debug_assert!(self.at <= self.bytes.len(), "never beyond the end");
         self.bytes.get(start..self.at).unwrap_or_default()
     }
 

@@ -63,6 +63,7 @@ impl Table {
             self.base = 1;
         }
         let base = self.base;
+        assert!(base > 0, "0 marks what was never seen");
         // Saturates only for an input of nearly 4 GiB; the next call then starts over.
         self.base = base.saturating_add(len);
         base
@@ -107,6 +108,14 @@ pub fn compress(input: &[u8], out: &mut Vec<u8>, table: &mut Table) -> bool {
     let limit = start + input.len() - SAVING_MIN;
     out.reserve(input.len());
     if compress_into(input, out, limit, table) {
+        assert!(
+            out.len() - start + SAVING_MIN <= input.len(),
+            "it saves what it must"
+        );
+        debug_assert!(
+            holds(&out[start..], input.len()),
+            "it stands for as many bytes"
+        );
         return true;
     }
     out.truncate(start);
@@ -137,6 +146,10 @@ fn compress_into(input: &[u8], out: &mut Vec<u8>, limit: usize, table: &mut Tabl
             }
         };
         let len = match_len(input, from, at);
+        debug_assert!(
+            from < at && at + len <= input.len(),
+            "copied from before, within the input"
+        );
         put_literals(out, &input[literal..at]);
         if out.len() + COPY_ROOM >= limit {
             return false;
@@ -161,6 +174,11 @@ fn compress_into(input: &[u8], out: &mut Vec<u8>, limit: usize, table: &mut Tabl
 fn match_len(input: &[u8], from: usize, at: usize) -> usize {
     let longest = (input.len() - at).saturating_sub(TAIL_LITERALS);
     let longest = longest.clamp(COPY_MIN, COPY_MAX);
+    debug_assert_eq!(
+        three_at(input, from),
+        three_at(input, at),
+        "compared already"
+    );
     let (old, new) = (&input[from..from + longest], &input[at..at + longest]);
     let mut len = COPY_MIN;
     while let (Some(a), Some(b)) = (old[len..].first_chunk::<8>(), new[len..].first_chunk::<8>()) {
@@ -179,6 +197,7 @@ fn match_len(input: &[u8], from: usize, at: usize) -> usize {
 #[inline]
 fn put_literals(out: &mut Vec<u8>, literals: &[u8]) {
     for run in literals.chunks(LITERAL_MAX) {
+        debug_assert!((1..=LITERAL_MAX).contains(&run.len()), "five bits");
         out.push(run.len() as u8 - 1);
         out.extend_from_slice(run);
     }
@@ -186,6 +205,7 @@ fn put_literals(out: &mut Vec<u8>, literals: &[u8]) {
 
 #[inline]
 fn put_copy(out: &mut Vec<u8>, back: usize, len: usize) {
+    debug_assert!((COPY_MIN..=COPY_MAX).contains(&len) && (1..=OFFSET_MAX).contains(&back));
     let (offset, len) = (back - 1, len - 2);
     if len < 7 {
         out.extend_from_slice(&[(len as u8) << 5 | (offset >> 8) as u8, offset as u8]);
@@ -262,6 +282,7 @@ fn decompress_into(packed: &[u8], out: &mut [u8]) -> Result<()> {
             done += len;
         }
     }
+    assert!(done <= out.len() && at <= packed.len(), "within both");
     if done == out.len() {
         return Ok(());
     }

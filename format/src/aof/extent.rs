@@ -153,6 +153,10 @@ impl Checker {
                 Role::Plain => {}
                 Role::Multi => self.multi = Some(offset),
                 Role::Exec => {
+                    debug_assert!(
+                        self.seen.commands > self.valid.commands,
+                        "MULTI was counted"
+                    );
                     self.multi = None;
                     self.seen.transactions += 1;
                 }
@@ -164,6 +168,7 @@ impl Checker {
     }
 
     fn advance(&mut self, end: u64) {
+        assert!(end > self.seen.end, "records follow each other");
         self.seen.end = end;
         if self.multi.is_none() {
             self.valid = self.seen;
@@ -221,6 +226,11 @@ impl Checker {
 
     /// The outcome. `failure` is the error that ended the reading, if one did.
     pub fn finish(self, failure: Option<(Box<FormatError>, Cure)>) -> Extent {
+        debug_assert!(self.valid.end <= self.seen.end && self.valid.commands <= self.seen.commands);
+        debug_assert!(
+            self.multi.is_none_or(|multi| multi >= self.valid.end),
+            "the valid part ends before an open transaction"
+        );
         let (mut damage, mut cure) = match failure {
             Some((damage, cure)) => (Some(damage), Some(cure)),
             None => (None, None),

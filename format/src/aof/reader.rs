@@ -42,6 +42,10 @@ impl<'a> Item<'a> {
     /// Argument `index`; the name of the command is 0.
     pub fn arg(&self, index: usize) -> Option<&'a [u8]> {
         let range = self.ranges.get(index)?;
+        debug_assert!(
+            self.shift <= range.start && range.start <= range.end,
+            "within the record"
+        );
         self.raw
             .get(range.start - self.shift..range.end - self.shift)
     }
@@ -105,6 +109,10 @@ impl<'a> SliceReader<'a> {
         }
         let start = self.at;
         let found = record::read_whole(self.log, start, self.base, &mut self.args)?;
+        assert!(
+            start < found.end && found.end <= self.log.len(),
+            "a record has an end"
+        );
         self.at = found.end;
         Ok(Some(Item {
             offset: self.base + start as u64,
@@ -195,6 +203,10 @@ impl<R: Read> StreamReader<R> {
                 None => return Ok(None),
             },
         };
+        assert!(
+            start < end && end <= self.buffer.len(),
+            "a record has an end"
+        );
         self.at = end;
         Ok(Some(Item {
             offset: self.base + start as u64,
@@ -207,9 +219,11 @@ impl<R: Read> StreamReader<R> {
     /// The buffer ends within a record: get more until it does not. Gives the record's end, or
     /// nothing when the log ends before it.
     fn read_on(&mut self) -> Result<Option<usize>> {
+        let offset = self.offset();
         self.buffer.drain(..self.at);
         self.base += self.at as u64;
         self.at = 0;
+        assert_eq!(self.offset(), offset, "the place in the log stays");
         loop {
             // What is there is parsed again after each fill. Filling at least as much as is there
             // keeps the sum of all those passes below three times the record.
@@ -269,6 +283,7 @@ impl<R: Read> StreamReader<R> {
             .take(wanted as u64)
             .read_to_end(&mut self.buffer);
         let after = self.buffer.len();
+        debug_assert!(after - before <= wanted, "no more than was asked for");
         match read {
             Ok(_) => {
                 self.ended = after - before < wanted;

@@ -90,6 +90,11 @@ pub fn cached(bytes: &[u8]) -> Option<u64> {
 
 /// Writes the cardinality into the header. The string has one.
 pub fn set_cached(bytes: &mut [u8], count: u64) {
+    debug_assert_eq!(
+        count >> 63,
+        0,
+        "the highest bit says that a register has changed"
+    );
     bytes[CACHE].copy_from_slice(&count.to_le_bytes());
 }
 
@@ -151,6 +156,11 @@ pub fn to_dense(bytes: &mut Vec<u8>) -> Result<bool> {
     for (register, value) in registers.set() {
         raise_dense(&mut bytes[HEADER..], register, value);
     }
+    debug_assert_eq!(encoding(bytes), Some(Encoding::Dense));
+    debug_assert!(
+        Registers::of(bytes).is_ok_and(|dense| dense.0 == registers.0),
+        "the same registers"
+    );
     Ok(true)
 }
 
@@ -238,6 +248,10 @@ impl Registers {
 
 /// Gives a dense register this value if it is higher.
 fn raise_dense(registers: &mut [u8], register: usize, value: u8) -> bool {
+    assert!(
+        register < REGISTERS && value < 64,
+        "six bits in one of the registers"
+    );
     let (byte, shift) = (register * 6 / 8, register * 6 % 8);
     let next = registers.get(byte + 1).copied().unwrap_or(0);
     let window = u16::from_le_bytes([registers[byte], next]);
@@ -256,6 +270,10 @@ fn raise_dense(registers: &mut [u8], register: usize, value: u8) -> bool {
 fn place(element: &[u8]) -> (usize, u8) {
     let hash = murmur64a(element, 0xadc8_3b19);
     let zeros = (hash >> INDEX_BITS | 1 << COUNTED_BITS).trailing_zeros();
+    debug_assert!(
+        zeros <= COUNTED_BITS,
+        "the bit behind the counted ones ends the run"
+    );
     (hash as usize % REGISTERS, zeros as u8 + 1)
 }
 

@@ -125,6 +125,7 @@ impl<'a> Intset<'a> {
             Some(_) => {}
         }
         while low < high {
+            debug_assert!(high <= self.len(), "within the numbers");
             let middle = low + (high - low) / 2;
             match self.get(middle) {
                 Some(found) if found < value => low = middle + 1,
@@ -165,6 +166,11 @@ fn own(buf: &[u8]) -> Intset<'_> {
 
 fn set_header(buf: &mut [u8], width: usize, count: usize) {
     let count = u32::try_from(count).expect("an intset holds fewer than 2^32 numbers");
+    assert_eq!(
+        buf.len(),
+        HEADER + width * count as usize,
+        "header and numbers"
+    );
     buf[..4].copy_from_slice(&(width as u32).to_le_bytes());
     buf[4..8].copy_from_slice(&count.to_le_bytes());
 }
@@ -188,6 +194,11 @@ pub fn insert(buf: &mut Vec<u8>, value: i64) -> bool {
     buf.copy_within(at..end, at + width);
     buf[at..at + width].copy_from_slice(&value.to_le_bytes()[..width]);
     set_header(buf, width, count + 1);
+    debug_assert_eq!(
+        own(buf).find(value),
+        Ok(index),
+        "it is found where it was put"
+    );
     true
 }
 
@@ -195,6 +206,7 @@ pub fn insert(buf: &mut Vec<u8>, value: i64) -> bool {
 fn widen_with(buf: &mut Vec<u8>, value: i64) {
     let set = own(buf);
     let (width, count) = (width_of(value), set.len());
+    assert!(width > set.width, "the width only grows");
     let mut wide = Vec::with_capacity(HEADER + (count + 1) * width);
     wide.resize(HEADER, 0);
     if value < 0 {
@@ -207,6 +219,7 @@ fn widen_with(buf: &mut Vec<u8>, value: i64) {
         wide.extend_from_slice(&value.to_le_bytes()[..width]);
     }
     set_header(&mut wide, width, count + 1);
+    debug_assert!(own(&wide).contains(value), "at one of the two ends");
     *buf = wide;
 }
 
@@ -223,6 +236,7 @@ pub fn remove(buf: &mut Vec<u8>, value: i64) -> bool {
     let at = HEADER + index * width;
     buf.drain(at..at + width);
     set_header(buf, width, count - 1);
+    debug_assert!(!own(buf).contains(value), "no number occurs twice");
     true
 }
 

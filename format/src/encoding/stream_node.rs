@@ -148,6 +148,10 @@ impl<'a> Node<'a> {
             (count, after(pack, rest)?, count.checked_mul(2)?)
         };
         let size_at = skip(pack, data, elements)?;
+        debug_assert!(
+            pos < data && data <= size_at,
+            "an entry is read from front to back"
+        );
         Some(Place {
             pos,
             flags,
@@ -169,6 +173,7 @@ impl<'a> Node<'a> {
         for _ in 0..back {
             at = self.pack.prev_pos(at)?;
         }
+        debug_assert!(at < pos, "backwards");
         (at >= self.entries).then(|| self.at(at)).flatten()
     }
 
@@ -397,6 +402,11 @@ pub fn create<'f>(fields: impl ExactSizeIterator<Item = (&'f [u8], &'f [u8])> + 
     }
     fields.for_each(|(_, value)| listpack::push_back(&mut blob, value));
     listpack::push_back_int(&mut blob, count + 3);
+    debug_assert!(
+        Node::new(StreamId::MIN, &blob)
+            .is_some_and(|node| node.first().is_some() && node.live == 1),
+        "a node of one entry"
+    );
     blob
 }
 
@@ -412,6 +422,8 @@ pub fn append<'f>(
 ) {
     let node = Node::new(base, blob).expect("nodes are checked before they are adopted");
     let (live, count) = (node.live, fields.len() as i64);
+    assert!(id > base && live >= 0, "ids rise from that of the node");
+    debug_assert!(node.last().is_none_or(|last| last.id < id), "ids rise");
     let same = node.has_fields(fields.clone().map(|(name, _)| name));
     replace_head(blob, 0, live + 1);
     let (ms, seq) = id.minus(base);
@@ -438,6 +450,7 @@ pub fn append<'f>(
 pub fn delete(base: StreamId, blob: &mut Vec<u8>, place: &Place) {
     let node = Node::new(base, blob).expect("nodes are checked before they are adopted");
     let (live, deleted) = (node.live, node.deleted);
+    assert!(!place.is_deleted() && live > 0, "a live entry of this node");
     listpack::replace_int(blob, place.pos, place.flags | DELETED);
     replace_head(blob, 0, live - 1);
     replace_head(blob, 1, deleted + 1);
@@ -468,6 +481,7 @@ pub fn delete_while(
         listpack::replace_int(blob, *pos, *flags);
     }
     let count = marks.len() as i64;
+    assert!(count <= live, "more live entries than are counted");
     replace_head(blob, 0, live - count);
     replace_head(blob, 1, deleted + count);
     count as u64

@@ -298,6 +298,10 @@ impl Builder {
     }
 
     fn begin_entry(&mut self) {
+        debug_assert!(
+            self.count == 0 || self.size_before > 0,
+            "no entry is without bytes"
+        );
         self.last = self.bytes.len();
         match u8::try_from(self.size_before) {
             Ok(size) if size < SIZE_LONG => self.bytes.push(size),
@@ -327,6 +331,7 @@ impl Builder {
 
     fn end_entry(&mut self) {
         self.size_before = self.bytes.len() - self.last;
+        debug_assert!(self.size_before >= 2, "a size before and a head");
         self.count += 1;
     }
 
@@ -353,6 +358,10 @@ impl Builder {
         self.bytes[4..8].copy_from_slice(&(self.last as u32).to_le_bytes());
         let count = u16::try_from(self.count).unwrap_or(COUNT_UNKNOWN);
         self.bytes[8..10].copy_from_slice(&count.to_le_bytes());
+        debug_assert!(
+            Ziplist::check(&self.bytes).is_ok_and(|list| list.len() == self.count),
+            "every entry reads back"
+        );
         self.bytes
     }
 }

@@ -65,6 +65,11 @@ impl<'a> Payload<'a> {
                 format!("payload of version {version} cannot be read by {newest}"),
             ));
         };
+        debug_assert_eq!(
+            footer.offset(),
+            footer_at as u64 + 2,
+            "the checksum is next"
+        );
         let body = &bytes[..footer_at];
         if !checksum {
             return Ok(Payload { dialect, body });

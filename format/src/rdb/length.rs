@@ -110,6 +110,7 @@ pub(super) fn read<T>(
 ) -> Result<T> {
     match parse(cursor.rest(), 0, false) {
         Ok((found, end)) => {
+            debug_assert!(end <= cursor.rest().len(), "what was read is there");
             cursor.skip(end, what)?;
             Ok(found)
         }
@@ -173,6 +174,7 @@ fn long_prefix(bytes: &[u8], at: usize, strict: bool) -> Parsed<Prefix> {
         }
     };
     let size = end - at;
+    debug_assert!(matches!(size, 2 | 5 | 9), "one byte was read elsewhere");
     if strict && shortest_extra(len) + 1 < size {
         let why = Why::Wide { len, size };
         return Err(Fault { at, why });

@@ -153,6 +153,7 @@ impl Source for SliceSource<'_> {
     #[inline]
     fn consume(&mut self, count: usize) {
         self.at += count;
+        debug_assert!(self.at <= self.bytes.len(), "consumed what was there");
         if self.at - self.summed >= CRC_STEP {
             self.checksum();
         }
@@ -227,6 +228,7 @@ impl<R: Read> StreamSource<R> {
 
     /// Bytes read from the input and not consumed, and the input itself.
     pub(crate) fn into_parts(self) -> (Vec<u8>, R) {
+        debug_assert!(self.start <= self.buffer.len(), "consumed what was there");
         let StreamSource {
             input,
             mut buffer,
@@ -248,6 +250,7 @@ impl<R: Read> StreamSource<R> {
 
     /// Throws away what was consumed.
     fn compact(&mut self) {
+        assert!(self.summed <= self.start && self.start <= self.buffer.len());
         self.sum(self.start);
         self.buffer.drain(..self.start);
         self.base += self.start as u64;
@@ -262,6 +265,10 @@ impl<R: Read> StreamSource<R> {
         while self.buffer.len() < count && !self.ended {
             let old = self.buffer.len();
             let step = READ_STEP.max(old.min(count - old));
+            debug_assert!(
+                step <= READ_STEP.max(old),
+                "room grows with what has arrived"
+            );
             self.buffer.resize(old + step, 0);
             let read = self.input.read(&mut self.buffer[old..]);
             let got = *read.as_ref().unwrap_or(&0);
@@ -296,6 +303,7 @@ impl<R: Read> Source for StreamSource<R> {
     #[inline]
     fn consume(&mut self, count: usize) {
         self.start += count;
+        debug_assert!(self.start <= self.buffer.len(), "consumed what was there");
         if self.start - self.summed >= CRC_STEP {
             self.sum(self.start);
         }
@@ -458,6 +466,7 @@ impl<'s, S: Source> Scan<'s, S> {
         loop {
             let fault = match parse(self.source.window(), self.at, self.strict) {
                 Ok((found, end)) => {
+                    debug_assert!(self.at < end, "whatever is read has bytes");
                     self.at = end;
                     return Ok(found);
                 }

@@ -356,6 +356,10 @@ impl<S: Source> Reader<S> {
         self.source.consume(std::mem::take(&mut self.taken));
         match self.scan() {
             Ok(shape) => {
+                assert!(
+                    shape.len <= self.source.window().len(),
+                    "the record is in the window"
+                );
                 self.taken = shape.len;
                 self.records += u64::from(matches!(shape.kind, Kind::Value(_)));
                 self.last_value = match shape.kind {
@@ -580,6 +584,10 @@ fn scan_value<S: Source>(
         return Err(scan.name_key(error.inside(info.name), &parts.key));
     }
     parts.value = value_start..scan.at;
+    debug_assert!(
+        start < key_start && parts.key.end == value_start,
+        "type, key, value"
+    );
     let len = scan.at;
     Ok(Shape {
         kind: Kind::Value(info),

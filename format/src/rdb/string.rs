@@ -214,6 +214,11 @@ pub(super) fn form(bytes: &[u8], at: usize, strict: bool) -> Parsed<Form> {
 /// A string in a special form, whose first byte stands before `next`.
 fn special_form(form: u8, bytes: &[u8], next: usize, strict: bool) -> Parsed<Form> {
     let at = next - 1;
+    debug_assert_eq!(
+        bytes.get(at),
+        Some(&(0xc0 | form)),
+        "the form stands before"
+    );
     let (value, end) = match form {
         0 => {
             let (value, end) = fixed(bytes, next)?;
@@ -282,7 +287,12 @@ pub(crate) fn small_int(bytes: &[u8]) -> Option<i32> {
     if bytes.len() > 11 || !(first.is_ascii_digit() || first == b'-') {
         return None;
     }
-    i32::try_from(parse_i64(bytes)?).ok()
+    let value = i32::try_from(parse_i64(bytes)?).ok();
+    debug_assert!(
+        value.is_none_or(|value| value.to_string().as_bytes() == bytes),
+        "canonical"
+    );
+    value
 }
 
 /// Appends an integer in the string form that fits it: 1, 2 or 4 bytes, or its text.

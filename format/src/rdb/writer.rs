@@ -492,6 +492,7 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// Failure of the output.
     pub fn finish(mut self) -> WriteResult<W> {
+        assert!(self.framed, "a payload has no end of its own");
         self.opcode(opcode::EOF);
         self.flush_buffer()?;
         if self.dialect().has_checksum() {
@@ -507,12 +508,17 @@ impl<W: Write> Writer<W> {
 
     /// Hands everything to the output; for a payload without a frame.
     pub(super) fn into_output(mut self) -> WriteResult<W> {
+        assert!(!self.framed, "a snapshot ends with EOF");
         assert_eq!(self.owed, 0, "a collection is incomplete");
         self.flush_buffer()?;
         Ok(self.out)
     }
 
     fn opcode(&mut self, byte: u8) {
+        assert!(
+            self.framed && opcode::is_opcode(byte),
+            "opcodes stand between keys"
+        );
         assert_eq!(self.owed, 0, "a collection is incomplete");
         self.buffer.push(byte);
     }
@@ -531,6 +537,7 @@ impl<W: Write> Writer<W> {
     fn begin_count(&mut self, count: u64, collection: Collection) -> WriteResult<()> {
         self.check_size(count)?;
         write_len(&mut self.buffer, count);
+        debug_assert!(self.collection == Collection::None, "begun by `start`");
         self.owed = count;
         self.collection = collection;
         Ok(())
@@ -618,6 +625,7 @@ impl<W: Write> Writer<W> {
         if !shrunk || self.packed.len() + COMPRESS_GAIN > bytes.len() {
             return false;
         }
+        debug_assert!(lzf::holds(&self.packed, bytes.len()), "it can be read back");
         self.buffer.push(0xc3);
         write_len(&mut self.buffer, self.packed.len() as u64);
         write_len(&mut self.buffer, bytes.len() as u64);
@@ -634,7 +642,9 @@ impl<W: Write> Writer<W> {
             let at = self.buffer.len();
             self.buffer.push(0);
             write_f64_17(&mut self.buffer, score);
-            self.buffer[at] = (self.buffer.len() - at - 1) as u8;
+            let len = self.buffer.len() - at - 1;
+            assert!((1..253).contains(&len), "longer lengths mean infinities");
+            self.buffer[at] = len as u8;
         }
     }
 
@@ -659,8 +669,10 @@ impl<W: Write> Writer<W> {
     }
 
     fn flush_buffer(&mut self) -> WriteResult<()> {
+        let position = self.position();
         let buffer = std::mem::take(&mut self.buffer);
         let handed = self.hand_on(&buffer);
+        debug_assert_eq!(self.written, position, "what was in the buffer is written");
         self.buffer = buffer;
         self.buffer.clear();
         handed

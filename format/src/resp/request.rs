@@ -286,6 +286,11 @@ impl RequestParser {
             }
         }
         // Fits: `command` ends within the first 4 GB of the input, and so does every range.
+        debug_assert!(
+            self.bulk.is_none() && !self.done.is_empty(),
+            "all arguments are whole"
+        );
+        debug_assert!(self.done.iter().all(|range| range.start <= range.end));
         let base = start as u32;
         args.extend(self.done.iter().map(|r| r.start + base..r.end + base));
         Step::Command {
@@ -309,6 +314,7 @@ impl RequestParser {
             });
         }
         self.bulk = None;
+        debug_assert!(u32::try_from(end).is_ok(), "within the first 4 GB");
         self.done.push(self.at as u32..end as u32);
         self.consume_to(end + 2);
         self.args_left -= 1;
@@ -381,6 +387,7 @@ impl RequestParser {
     }
 
     fn consume_to(&mut self, at: usize) {
+        debug_assert!(at > self.at, "what was read is not read again");
         self.at = at;
         self.scanned = 0;
     }
@@ -390,6 +397,7 @@ impl RequestParser {
 fn find(line: &[u8], from: usize, byte: u8) -> Option<usize> {
     let rest = line.get(from..)?;
     let at = rest.iter().position(|b| *b == byte || *b == 0)?;
+    debug_assert!(from + at < line.len(), "counted from the begin of the line");
     (rest[at] == byte).then_some(from + at)
 }
 

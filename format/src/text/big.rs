@@ -33,6 +33,7 @@ impl Big {
     }
 
     pub(super) fn bits(&self) -> usize {
+        debug_assert_ne!(self.limbs.last(), Some(&0), "no zero limb on top");
         self.limbs.last().map_or(0, |top| {
             32 * self.limbs.len() - top.leading_zeros() as usize
         })
@@ -45,6 +46,7 @@ impl Big {
             *limb = carry as u32;
             carry >>= 32;
         }
+        debug_assert!(u32::try_from(carry).is_ok(), "one limb more at most");
         if carry > 0 {
             self.limbs.push(carry as u32);
         }
@@ -75,6 +77,7 @@ impl Big {
 
     /// The number without its lowest `drop` bits (at most 128 are left), and whether one of those was set.
     pub(super) fn top(&self, drop: usize) -> (u128, bool) {
+        debug_assert!(self.bits() <= drop + 128, "at most 128 bits are left");
         let (whole, part) = (drop / 32, drop % 32);
         let lost = self.limbs[..whole].iter().any(|&limb| limb != 0)
             || self
@@ -110,6 +113,7 @@ impl Big {
             *limb = rest as u32;
             borrow = rest >> 32;
         }
+        debug_assert_eq!(borrow, 0, "no less than zero");
         self.trim();
         true
     }
@@ -122,6 +126,7 @@ impl Big {
             *limb = (value / u64::from(TEN_TO_9)) as u32;
             rest = value % u64::from(TEN_TO_9);
         }
+        debug_assert!(rest < u64::from(TEN_TO_9), "nine digits");
         self.trim();
         rest as u32
     }

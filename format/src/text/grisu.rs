@@ -20,6 +20,7 @@ impl Digits {
     }
 
     fn push(&mut self, digit: u64) {
+        debug_assert!(digit < 10, "a decimal digit");
         // Leading zeros are no digits.
         if digit > 0 || self.len > 0 {
             self.text[self.len] = b'0' + digit as u8;
@@ -46,6 +47,10 @@ impl Wide {
 
     /// The upper half of the product, rounded.
     fn times(self, other: Wide) -> Wide {
+        debug_assert!(
+            self.f >> 63 == 1 || other.f >> 63 == 1,
+            "else the upper half has too few bits"
+        );
         let product = u128::from(self.f) * u128::from(other.f) + (1 << 63);
         Wide {
             f: (product >> 64) as u64,
@@ -57,6 +62,7 @@ impl Wide {
 /// The digits of a positive, finite double.
 pub(super) fn shortest(value: f64) -> Digits {
     let bits = value.to_bits();
+    debug_assert!(value.is_finite() && value > 0.0, "positive and finite");
     let (fraction, biased) = (bits & ((1 << 52) - 1), (bits >> 52) as i32);
     let w = match biased {
         0 => Wide {
@@ -106,6 +112,11 @@ fn generate(w: Wide, above: Wide, below: u64, exponent: i32) -> Digits {
         exponent,
     };
     let shift = (-above.e) as u32;
+    debug_assert!(
+        (32..=60).contains(&shift),
+        "as the choice of the power promises"
+    );
+    debug_assert!(below < w.f && w.f <= above.f, "the value lies inside");
     let mask = (1u64 << shift) - 1;
     let (mut distance, mut delta) = (above.f - w.f, above.f - below);
     let (mut whole, mut fraction) = (above.f >> shift, above.f & mask);

@@ -96,6 +96,7 @@ pub fn describe(bytes: &[u8]) -> Vec<u8> {
 
 /// Appends a run of zeros in the shorter of its two forms.
 pub(super) fn push_zeros(out: &mut Vec<u8>, len: usize) {
+    debug_assert!(len <= REGISTERS, "fourteen bits");
     if len > SHORT_ZEROS {
         out.extend([0x40 | ((len - 1) >> 8) as u8, (len - 1) as u8]);
     } else if len > 0 {
@@ -104,6 +105,7 @@ pub(super) fn push_zeros(out: &mut Vec<u8>, len: usize) {
 }
 
 fn values(value: u8, len: usize) -> u8 {
+    debug_assert!((1..=VALUE_MAX).contains(&value) && (1..=VALUES_MAX).contains(&len));
     0x80 | (value - 1) << 2 | (len - 1) as u8
 }
 
@@ -150,6 +152,14 @@ pub(super) fn raise(
     if parts.len() > run.size && bytes.len() + parts.len() - run.size > bytes_max {
         return Ok(Raised::TooLarge);
     }
+    debug_assert!(
+        (1..=5).contains(&parts.len()),
+        "two long runs and a value at most"
+    );
+    debug_assert!(
+        (first..first + run.len).contains(&register),
+        "the run covers the register"
+    );
     bytes.splice(at..at + run.size, parts);
     join(bytes, before.unwrap_or(HEADER));
     Ok(Raised::Changed)

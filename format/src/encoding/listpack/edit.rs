@@ -28,6 +28,7 @@ impl<'a> Encoded<'a> {
 
     #[inline]
     fn string(body: &'a [u8]) -> Self {
+        debug_assert!(parse_i64(body).is_none(), "a number has a form of its own");
         let mut head = [0; 9];
         let len = body.len();
         let head_len = if len < 64 {
@@ -95,6 +96,7 @@ impl<'a> Encoded<'a> {
     /// Writes all of it over `to`, which is [`Encoded::size`] long.
     #[inline]
     pub(super) fn write(&self, to: &mut [u8]) {
+        debug_assert_eq!(to.len(), self.size(), "head, body and back length");
         let head = usize::from(self.head_len);
         let size = head + self.body.len();
         to[..head].copy_from_slice(&self.head[..head]);
@@ -111,6 +113,14 @@ fn write_back(to: &mut [u8], size: usize) {
         *byte = (left & 0x7f) as u8 | if index > 0 { 0x80 } else { 0 };
         left >>= 7;
     }
+    debug_assert_eq!(left, 0, "so many bytes hold the size");
+}
+
+/// Whether the size in the header is that of the buffer, and the end byte the last.
+fn is_framed(buf: &[u8]) -> bool {
+    buf.len() > HEADER
+        && buf.first_chunk() == Some(&(buf.len() as u32).to_le_bytes())
+        && buf.last() == Some(&END)
 }
 
 /// A new listpack without entries.
@@ -160,6 +170,7 @@ pub(super) fn count_up(buf: &mut [u8]) {
 #[inline]
 fn resize_gap(buf: &mut Vec<u8>, at: usize, old: usize, new: usize) {
     let len = buf.len();
+    debug_assert!(at >= HEADER && at + old < len, "header and end byte stay");
     if new > old {
         buf.resize(len + (new - old), 0);
         buf.copy_within(at + old..len, at + new);
@@ -168,6 +179,7 @@ fn resize_gap(buf: &mut Vec<u8>, at: usize, old: usize, new: usize) {
         buf.truncate(len - (old - new));
     }
     set_total(buf);
+    debug_assert!(is_framed(buf), "only what lies between has moved");
 }
 
 #[inline]
@@ -186,6 +198,7 @@ fn insert_encoded(buf: &mut Vec<u8>, pos: usize, value: &Encoded<'_>) {
 #[inline]
 pub(super) fn count_down(buf: &mut [u8]) {
     let count = stored_count(buf);
+    debug_assert!(count > 0, "an entry that was not counted");
     if count != COUNT_UNKNOWN {
         set_count(buf, count.saturating_sub(1));
     }
@@ -194,6 +207,7 @@ pub(super) fn count_down(buf: &mut [u8]) {
 /// Appends to the listpack that begins at `start` of its buffer.
 #[inline]
 pub(super) fn push_encoded(buf: &mut Vec<u8>, start: usize, value: &Encoded<'_>) {
+    debug_assert!(is_framed(&buf[start..]), "a listpack to begin with");
     // The end byte gives way to the entry and comes back behind it: nothing is moved and nothing is zeroed first.
     buf.pop();
     buf.reserve(value.size() + 1);
@@ -211,6 +225,7 @@ pub(super) fn push_encoded(buf: &mut Vec<u8>, start: usize, value: &Encoded<'_>)
     }
     set_total(&mut buf[start..]);
     count_up(&mut buf[start..]);
+    debug_assert!(is_framed(&buf[start..]), "and afterwards");
 }
 
 /// Appends a text; a canonical integer is stored as a number.
@@ -295,6 +310,10 @@ pub fn remove(buf: &mut Vec<u8>, pos: usize, count: usize) -> usize {
     }
     resize_gap(buf, pos, end - pos, 0);
     let stored = stored_count(buf);
+    debug_assert!(
+        removed <= usize::from(stored) || stored == COUNT_UNKNOWN,
+        "entries are counted"
+    );
     if stored != COUNT_UNKNOWN {
         set_count(buf, stored - removed.min(usize::from(stored)) as u16);
     }
@@ -303,6 +322,10 @@ pub fn remove(buf: &mut Vec<u8>, pos: usize, count: usize) -> usize {
 
 /// Appends all entries of `other`, as they are.
 pub fn append(buf: &mut Vec<u8>, other: &Listpack<'_>) {
+    debug_assert!(
+        is_framed(buf) && is_framed(other.as_bytes()),
+        "two listpacks"
+    );
     let entries = &other.as_bytes()[HEADER..];
     let (mine, theirs) = (stored_count(buf), stored_count(other.as_bytes()));
     buf.pop();

@@ -28,6 +28,7 @@ pub fn push_front(buf: &mut Vec<u8>, start: &mut usize, text: &[u8]) {
     if *start < size {
         make_room(buf, start, size);
     }
+    debug_assert!(*start >= size, "room was made");
     let at = *start - size;
     buf.copy_within(*start..*start + HEADER, at);
     value.write(&mut buf[at + HEADER..at + HEADER + size]);
@@ -51,6 +52,7 @@ pub fn pop_front<R>(
 ) -> Option<R> {
     let (from, size) = (*start, size_at(&buf[*start..], HEADER));
     let taken = take(view(&buf[from..]).at(HEADER)?);
+    debug_assert!(size > 0, "an entry was shown");
     buf.copy_within(from..from + HEADER, from + size);
     *start = from + size;
     set_total(&mut buf[*start..]);
@@ -72,6 +74,10 @@ pub fn pop_back<R>(
     let pack = view(&buf[start..]);
     let last = pack.pos_of(-1)?;
     let taken = take(pack.at(last)?);
+    debug_assert!(
+        last >= HEADER && start + last < buf.len(),
+        "an entry was shown"
+    );
     buf.truncate(start + last);
     buf.push(END);
     set_total(&mut buf[start..]);
@@ -83,6 +89,7 @@ pub fn pop_back<R>(
 pub fn close(buf: &mut Vec<u8>, start: &mut usize) {
     buf.drain(..*start);
     *start = 0;
+    debug_assert_eq!(view(buf).as_bytes().len(), buf.len(), "by itself");
 }
 
 /// Moves the listpack back in a new buffer, with room for `least` bytes before it.
@@ -94,4 +101,5 @@ fn make_room(buf: &mut Vec<u8>, start: &mut usize, least: usize) {
     moved.resize(room, 0);
     moved.extend_from_slice(pack);
     (*buf, *start) = (moved, room);
+    debug_assert!(*start >= least, "as much as is needed");
 }

@@ -42,6 +42,7 @@ impl<'a> Blob<'a> {
         end: u64,
         scratch: &'a mut Vec<u8>,
     ) -> Result<Self> {
+        debug_assert!(at < end, "a string has bytes");
         if let Stored::Plain(bytes) = stored {
             return Ok(Blob {
                 bytes,

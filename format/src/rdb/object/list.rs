@@ -117,6 +117,7 @@ impl<'a> Nodes<'a> {
         };
         let end = self.texts.offset();
         let bytes = stored.text()?.into_cow();
+        debug_assert!(at < end, "a string has bytes");
         let offset = if matches!(bytes, Cow::Borrowed(_)) {
             end - bytes.len() as u64
         } else {

@@ -45,12 +45,18 @@ pub(super) fn plain_string(window: &[u8]) -> Option<PlainString> {
     let end = bytes.end;
     match value {
         Form::Lzf { len, .. } if !lzf::holds(&window[bytes], len as usize) => None,
-        _ => Some(PlainString {
-            key_at,
-            key,
-            key_bytes,
-            end,
-        }),
+        _ => {
+            debug_assert!(
+                key_at < key_bytes.end && key_bytes.end < end,
+                "type, key, value"
+            );
+            Some(PlainString {
+                key_at,
+                key,
+                key_bytes,
+                end,
+            })
+        }
     }
 }
 

@@ -88,6 +88,7 @@ fn repeated_by_table(
     let count: usize = blocks.iter().map(Vec::len).sum();
     let size = (count * 2).next_power_of_two();
     table.clear();
+    debug_assert!(size > count, "a search always ends");
     // Zero marks a free place; a hash of zero is kept as one.
     table.resize(size, 0);
     let mut steps = (count + 1) * STEPS_MAX;
