@@ -118,7 +118,7 @@ pub fn assemble(
         Connections::new(FIRST_CONNECTION),
         registry,
     );
-    front.listeners = Some(listeners);
+    front.clients.listeners = Some(listeners);
     write_pidfile(&front);
     tell_places(&front);
     front.log.notice(format_args!("Server initialized"));
@@ -237,7 +237,7 @@ fn listen(
 }
 
 fn write_pidfile(front: &Front) {
-    if let Some(path) = front.pidfile()
+    if let Some(path) = front.settings.pidfile()
         && let Err(error) = process::write_pidfile(&path)
     {
         front.log.warning(format_args!(
@@ -262,12 +262,12 @@ fn make_engine(config: &Config, host: &dyn Host) -> Engine {
 }
 
 fn tell_places(front: &Front) {
-    for name in front.listeners.iter().flat_map(|l| l.names()) {
+    for name in front.clients.listeners.iter().flat_map(|l| l.names()) {
         front.log.notice(format_args!("Listening on {name}"));
     }
     front.log.notice(format_args!(
         "Data lives in {}",
-        front.config.dir().display()
+        front.settings.config.dir().display()
     ));
 }
 
@@ -279,7 +279,7 @@ fn load(node: &mut Node) -> Result<(), i32> {
         }
         1
     };
-    node.front.counters.memory_at_start = node.front.host.used_memory();
+    node.front.figures.memory.at_start = node.front.host.used_memory();
     let mut loading = Loading::find(&node.front.saving()).map_err(|line| fatal(node, &line))?;
     node.engine.shared.gate.loading = true;
     node.front.keeper.loading = true;
@@ -305,13 +305,19 @@ fn load(node: &mut Node) -> Result<(), i32> {
 }
 
 fn ready(front: &Front) {
-    let port = front.config.get(table::PORT);
+    let port = front.settings.config.get(table::PORT);
     if port != 0 {
         front
             .log
             .notice(format_args!("Ready to accept connections tcp"));
     }
-    if !front.config.path(table::UNIXSOCKET).as_os_str().is_empty() {
+    if !front
+        .settings
+        .config
+        .path(table::UNIXSOCKET)
+        .as_os_str()
+        .is_empty()
+    {
         front
             .log
             .notice(format_args!("Ready to accept connections unix"));

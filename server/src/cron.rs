@@ -3,8 +3,9 @@
 use cairn_engine::Engine;
 
 use crate::config::table;
-use crate::front::{Front, TRIM_AFTER_MS};
+use crate::front::Front;
 use crate::net::Cause;
+use crate::settings::TRIM_AFTER_MS;
 
 /// Part of the time between two runs that expiry may take, percent (`ACTIVE_EXPIRE_CYCLE_SLOW_TIME_PERC` of Redis).
 const EXPIRE_PERCENT: u64 = 25;
@@ -66,11 +67,11 @@ impl Cron {
             self.work_left = self.slices(engine, front);
         }
         // Each turn asks, so this does not read the clock: the last command has.
-        if engine.mono_us() < self.next_us || front.cron_paused {
+        if engine.mono_us() < self.next_us || front.settings.cron_paused {
             return;
         }
         let now = front.host.clock().monotonic_us();
-        let hz = front.config.get(table::HZ).clamp(1, 500) as u64;
+        let hz = front.settings.config.get(table::HZ).clamp(1, 500) as u64;
         self.next_us = now + 1_000_000 / hz;
         self.runs += 1;
         self.retry_accept = !self.accept_later.is_empty();
@@ -88,7 +89,7 @@ impl Cron {
         if self.runs.is_multiple_of(hz) {
             front.peers.forget_idle(now / 1000);
         }
-        let counters = &front.counters;
+        let counters = &front.figures.counters;
         let rated = [
             engine.shared.stats.processed,
             counters.bytes_in,
@@ -96,8 +97,8 @@ impl Cron {
             counters.turns,
             counters.turn_us,
         ];
-        front.rates.sample(now, rated);
-        front.counters.cron_us += front.host.clock().monotonic_us() - now;
+        front.figures.rates.sample(now, rated);
+        front.figures.counters.cron_us += front.host.clock().monotonic_us() - now;
     }
 
     /// A little of all that takes longer than one turn; whether more is left.
@@ -145,7 +146,7 @@ fn restamp(engine: &mut Engine, front: &mut Front) -> bool {
 /// Idle clients end or give memory back, those beyond their output limit for too long are cut off. Each run looks at so
 /// many clients that each is looked at once a second at least.
 fn clients(engine: &mut Engine, front: &mut Front, next: &mut usize, hz: u64) {
-    let slots = front.connections.slot_count();
+    let slots = front.clients.connections.slot_count();
     let visits = slots.min((slots / hz as usize).max(CLIENTS_PER_RUN));
     for _ in 0..visits {
         *next = (*next + 1) % slots;
@@ -154,11 +155,15 @@ fn clients(engine: &mut Engine, front: &mut Front, next: &mut usize, hz: u64) {
 }
 
 fn client(engine: &mut Engine, front: &mut Front, slot: usize) {
-    let timeout_ms = front.config.get(table::TIMEOUT).max(0) as u64 * 1000;
+    let timeout_ms = front.settings.config.get(table::TIMEOUT).max(0) as u64 * 1000;
     let now_ms = front.host.clock().monotonic_us() / 1000;
-    let reply_trim = front.reply_trim.after_ms.filter(|_| front.reply_trim.on);
-    let session = front.client(slot).map(|c| c.session);
-    let Some(connection) = front.connections.get_mut(slot) else {
+    let reply_trim = front
+        .settings
+        .reply_trim
+        .after_ms
+        .filter(|_| front.settings.reply_trim.on);
+    let session = front.clients.session_on(slot);
+    let Some(connection) = front.clients.connections.get_mut(slot) else {
         return;
     };
     let idle = now_ms.saturating_sub(connection.last_io_ms);
@@ -166,7 +171,7 @@ fn client(engine: &mut Engine, front: &mut Front, slot: usize) {
     let subscribed = state.is_some_and(|s| s.subscriptions.is_some());
     let exempt = subscribed || state.is_some_and(|s| s.blocked);
     if timeout_ms > 0 && idle > timeout_ms && !exempt {
-        return front.connections.end(slot, Cause::Cut);
+        return front.clients.connections.end(slot, Cause::Cut);
     }
     connection.trim(now_ms, TRIM_AFTER_MS, reply_trim);
     if connection.output.limited_bytes() > 0 {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! boot, node        one running instance: start, and the loop of poll, read, call, effects, write, tick
-//! front, request    what commands see of the instance; from bytes to calls
+//! front, request    what commands see of the instance, in parts (clients, settings, figures, keeper, host); from bytes to calls
 //! admin, cron, shutdown, keeper    instance commands, timed work, the end, what keeps the data
 //! net, config, log, persist        sockets, redis.conf, the log file, files that survive a power cut
 //! peer              connections to other servers
@@ -13,9 +13,11 @@
 pub mod admin;
 mod again;
 pub mod boot;
+mod clients;
 pub mod commands;
 pub mod config;
 pub mod cron;
+mod figures;
 pub mod front;
 pub mod host;
 pub mod info;
@@ -28,4 +30,5 @@ pub mod os;
 pub mod peer;
 pub mod persist;
 pub mod request;
+mod settings;
 pub mod shutdown;

@@ -15,15 +15,15 @@ use std::time::Duration;
 
 use cairn_engine::Engine;
 use cairn_engine::base::args::ArgsBuf;
-use cairn_engine::base::id::SessionId;
 use cairn_engine::call::blocking;
 use cairn_engine::call::reply::Reply;
 use cairn_engine::session::Session;
 use mio::Token;
 
+use crate::clients::Clients;
 use crate::config::table;
 use crate::cron::Cron;
-use crate::front::{Client, Ending, Front};
+use crate::front::{Ending, Front};
 use crate::host::{Poller, Readiness, Stream, Worker};
 use crate::keeper::LogState;
 use crate::net::{Accepting, Cause, Closing, FIRST_LISTENER, Flush, Received};
@@ -135,7 +135,7 @@ impl Node {
     }
 
     fn wait(&self) -> Option<Duration> {
-        if self.front.connections.has_ready()
+        if self.front.clients.connections.has_ready()
             || !self.accept_again.is_empty()
             || self.cron.work_left
         {
@@ -173,10 +173,10 @@ impl Node {
     }
 
     fn serve_event(&mut self, event: Readiness) {
-        match self.front.connections.slot_of(Token(event.token)) {
+        match self.front.clients.connections.slot_of(Token(event.token)) {
             Some(slot) => {
                 if event.writable {
-                    self.front.connections.mark_touched(slot);
+                    self.front.clients.connections.mark_touched(slot);
                 }
                 if event.readable || event.hangup {
                     self.read(slot, event.hangup);
@@ -219,7 +219,7 @@ impl Node {
 
     /// The thread's processor time, while somebody wants to know the longest turn (DEBUG LOOP-TURN).
     fn watched_cpu_us(&self) -> Option<u64> {
-        self.front.counters.turn_cpu_us_max?;
+        self.front.figures.counters.turn_cpu_us_max?;
         Some(self.front.host.clock().thread_cpu_us())
     }
 
@@ -227,7 +227,7 @@ impl Node {
         self.turned_us = self.front.host.clock().monotonic_us();
         let took = self.turned_us - started_us;
         let cpu_us = self.watched_cpu_us();
-        let counters = &mut self.front.counters;
+        let counters = &mut self.front.figures.counters;
         counters.turns += 1;
         counters.turn_us += took;
         counters.turn_us_max = counters.turn_us_max.max(took);
@@ -245,7 +245,7 @@ impl Node {
 
     fn visit_ready(&mut self) {
         let mut visits = std::mem::take(&mut self.visits);
-        self.front.connections.take_ready(&mut visits);
+        self.front.clients.connections.take_ready(&mut visits);
         for &slot in &visits {
             self.read(slot, false);
         }
@@ -254,11 +254,11 @@ impl Node {
 
     /// Reads and runs until the socket is empty, the client had its share of this turn, or the process is to end.
     fn read(&mut self, slot: usize, hangup: bool) {
-        if let Some(connection) = self.front.connections.get_mut(slot) {
+        if let Some(connection) = self.front.clients.connections.get_mut(slot) {
             connection.begin_turn(hangup);
         }
         while self.front.ending.is_none() {
-            let Some(connection) = self.front.connections.get_mut(slot) else {
+            let Some(connection) = self.front.clients.connections.get_mut(slot) else {
                 return;
             };
             let received = match connection.closing().reads() {
@@ -268,32 +268,32 @@ impl Node {
             let (count, drained) = match received {
                 Ok(Received::End) => {
                     // This has a write tried, too, which finds out whether the client is still there.
-                    self.front.connections.end(slot, Cause::InputEnds);
+                    self.front.clients.connections.end(slot, Cause::InputEnds);
                     (0, true)
                 }
-                Err(_) => return self.front.connections.end(slot, Cause::Cut),
+                Err(_) => return self.front.clients.connections.end(slot, Cause::Cut),
                 Ok(Received::More(count)) => (count, false),
                 Ok(Received::Drained(count)) => (count, true),
             };
-            self.front.counters.bytes_in += count as u64;
-            self.front.counters.reads += 1;
+            self.front.figures.counters.bytes_in += count as u64;
+            self.front.figures.counters.reads += 1;
             request::run_input(&mut self.engine, &mut self.front, &mut self.batch, slot);
-            let Some(connection) = self.front.connections.get_mut(slot) else {
+            let Some(connection) = self.front.clients.connections.get_mut(slot) else {
                 return;
             };
-            if connection.input.len() > self.front.hot.query_max {
+            if connection.input.len() > self.front.settings.hot.query_max {
                 self.front.log.warning(format_args!(
                     "Closing client that reached max query buffer length: {}",
                     connection.stream().peer()
                 ));
-                return self.front.connections.end(slot, Cause::Cut);
+                return self.front.clients.connections.end(slot, Cause::Cut);
             }
             if drained {
                 if connection.closing().reads() || !self.end_wait(slot) {
                     return;
                 }
             } else if connection.turn_is_over() {
-                self.front.connections.mark_ready(slot);
+                self.front.clients.connections.mark_ready(slot);
                 return;
             }
         }
@@ -302,7 +302,7 @@ impl Node {
     /// Answers a command that waits as if its time had run out, since its client's input is over: an element must not go to
     /// somebody who is perhaps gone. (Redis ends such a client without an answer.) False if none waits.
     fn end_wait(&mut self, slot: usize) -> bool {
-        let Some(session) = self.front.client(slot).map(|c| c.session) else {
+        let Some(session) = self.front.clients.session_on(slot) else {
             return false;
         };
         let Engine { ks, shared, .. } = &mut self.engine;
@@ -312,7 +312,7 @@ impl Node {
     // ---- accepting ----
 
     fn accept(&mut self) {
-        let Some(mut listeners) = self.front.listeners.take() else {
+        let Some(mut listeners) = self.front.clients.listeners.take() else {
             return;
         };
         let places = std::mem::take(&mut self.accept_again);
@@ -329,41 +329,41 @@ impl Node {
                 }
             }
         }
-        self.front.listeners = Some(listeners);
+        self.front.clients.listeners = Some(listeners);
         for stream in streams {
             self.welcome(stream);
         }
     }
 
     fn welcome(&mut self, stream: Stream) {
-        self.front.counters.connections += 1;
-        let limit = self.front.config.get(table::MAXCLIENTS).max(1) as usize;
-        if self.front.connections.len() >= limit {
-            self.front.counters.rejected += 1;
+        self.front.figures.counters.connections += 1;
+        let limit = self.front.settings.config.get(table::MAXCLIENTS).max(1) as usize;
+        if self.front.clients.connections.len() >= limit {
+            self.front.figures.counters.rejected += 1;
             return turn_away(stream, b"-ERR max number of clients reached\r\n");
         }
-        if self.front.config.get(table::PROTECTED_MODE)
+        if self.front.settings.config.get(table::PROTECTED_MODE)
             && self.engine.shared.gate.password.is_none()
             && !stream.peer().is_local()
         {
-            self.front.counters.rejected += 1;
+            self.front.figures.counters.rejected += 1;
             return turn_away(stream, PROTECTED);
         }
         let _ = stream.set_nodelay();
-        let keepalive = self.front.config.get(table::TCP_KEEPALIVE);
+        let keepalive = self.front.settings.config.get(table::TCP_KEEPALIVE);
         if keepalive > 0 {
             let _ = stream.set_keepalive(keepalive as u64);
         }
         let now = self.front.now();
-        let Front {
+        let Clients {
             connections,
             registry,
             ..
-        } = &mut self.front;
+        } = &mut self.front.clients;
         match connections.add(registry, stream, now.mono_us / 1000) {
             Ok(slot) => {
                 let session = self.engine.open_session(now);
-                self.front.bind(slot, session);
+                self.front.clients.bind(slot, session);
             }
             Err(error) => self
                 .front
@@ -377,7 +377,7 @@ impl Node {
     /// Sends what waits, once per connection, and closes those that are done.
     fn flush_outputs(&mut self) {
         let mut visits = std::mem::take(&mut self.visits);
-        self.front.connections.take_touched(&mut visits);
+        self.front.clients.connections.take_touched(&mut visits);
         for &slot in &visits {
             if self.flush(slot) {
                 self.close(slot);
@@ -389,7 +389,7 @@ impl Node {
     /// Answers whether the connection ends now.
     fn flush(&mut self, slot: usize) -> bool {
         let now_ms = self.engine.mono_us() / 1000;
-        let Some(connection) = self.front.connections.get(slot) else {
+        let Some(connection) = self.front.clients.connections.get(slot) else {
             return false;
         };
         if !connection.closing().sends() {
@@ -404,11 +404,14 @@ impl Node {
             }
         }
         let Front {
+            clients, figures, ..
+        } = &mut self.front;
+        let Clients {
             connections,
             registry,
-            counters,
             ..
-        } = &mut self.front;
+        } = clients;
+        let counters = &mut figures.counters;
         let Some(connection) = connections.get_mut(slot) else {
             return false;
         };
@@ -427,8 +430,8 @@ impl Node {
     }
 
     fn session(&self, slot: usize) -> Option<&Session> {
-        let client = self.front.clients.get(slot)?.as_ref()?;
-        self.engine.shared.sessions.get(client.session)
+        let session = self.front.clients.session_on(slot)?;
+        self.engine.shared.sessions.get(session)
     }
 
     fn is_blocked(&self, slot: usize) -> bool {
@@ -436,33 +439,10 @@ impl Node {
     }
 
     fn close(&mut self, slot: usize) {
-        if let Some(client) = self.front.clients.get_mut(slot).and_then(Option::take) {
-            self.engine.close_session(client.session);
+        if let Some(session) = self.front.clients.unbind(slot) {
+            self.engine.close_session(session);
         }
-        let Front {
-            connections,
-            registry,
-            ..
-        } = &mut self.front;
-        connections.remove(registry, slot);
-    }
-}
-
-impl Front {
-    /// Joins a connection with its session.
-    fn bind(&mut self, slot: usize, session: SessionId) {
-        if self.clients.len() <= slot {
-            self.clients.resize_with(slot + 1, || None);
-        }
-        self.clients[slot] = Some(Client {
-            session,
-            parser: Default::default(),
-        });
-        let at = session.0 as usize;
-        if self.connection_of.len() <= at {
-            self.connection_of.resize(at + 1, usize::MAX);
-        }
-        self.connection_of[at] = slot;
+        self.front.clients.remove(slot);
     }
 }
 

@@ -15,7 +15,8 @@ use cairn_engine::base::id::SessionId;
 use cairn_engine::call::reply::{Piece, Reply};
 use cairn_format::resp::request::{Limits, ProtocolError, Step};
 
-use crate::front::{Front, NOBODY};
+use crate::clients::NOBODY;
+use crate::front::Front;
 use crate::net::{Cause, Input};
 use crate::os::running::{self, Commands};
 
@@ -58,7 +59,7 @@ enum After {
 /// batch stand in the one loop that reads: calls and spilled registers were a twentieth of a lone request.
 #[inline(always)]
 pub fn run_input(engine: &mut Engine, front: &mut Front, batch: &mut Batch, slot: usize) {
-    let Some(session) = front.client(slot).map(|c| c.session) else {
+    let Some(session) = front.clients.session_on(slot) else {
         return;
     };
     let Some(state) = engine.shared.sessions.get(session) else {
@@ -68,8 +69,8 @@ pub fn run_input(engine: &mut Engine, front: &mut Front, batch: &mut Batch, slot
         // Its commands run when the one it waits with has answered.
         return;
     }
-    let limit = front.hot.output_max[usize::from(state.subscriptions.is_some())];
-    let Some(connection) = front.connections.get_mut(slot) else {
+    let limit = front.settings.hot.output_max[usize::from(state.subscriptions.is_some())];
+    let Some(connection) = front.clients.connections.get_mut(slot) else {
         return;
     };
     if !connection.closing().runs() || connection.input.is_empty() {
@@ -79,13 +80,13 @@ pub fn run_input(engine: &mut Engine, front: &mut Front, batch: &mut Batch, slot
     let mut input = std::mem::take(&mut connection.input);
     let limit = connection.output.tail_max(limit);
     let mut reply = Reply::behind(std::mem::take(connection.output.tail()), limit);
-    front.running_input = (input.len(), input.free());
-    front.connections.mark_touched(slot);
-    front.running = session;
+    front.clients.running_input = (input.len(), input.free());
+    front.clients.connections.mark_touched(slot);
+    front.clients.running = session;
     let consumed = run_commands(engine, front, batch, slot, session, &mut input, &mut reply);
-    front.running = NOBODY;
+    front.clients.running = NOBODY;
     input.consume(consumed);
-    if let Some(connection) = front.connections.get_mut(slot) {
+    if let Some(connection) = front.clients.connections.get_mut(slot) {
         connection.input = input;
         if connection.closing().sends() {
             give_back(&mut connection.output, reply);
@@ -127,7 +128,7 @@ fn run_commands(
         let bytes = input.filled();
         if let Some(stopped) = run_batch(engine, front, batch, session, bytes, reply) {
             // What was understood but not run is parsed again when the client goes on.
-            if let Some(client) = front.client(slot) {
+            if let Some(client) = front.clients.client(slot) {
                 client.parser.reset();
             }
             finish(engine, front, slot, session, reply);
@@ -152,7 +153,7 @@ fn run_commands(
                 reply.buf.extend_from_slice(b"-ERR ");
                 error.append_to(&mut reply.buf);
                 reply.buf.extend_from_slice(b"\r\n");
-                front.connections.end(slot, Cause::LastReply);
+                front.clients.connections.end(slot, Cause::LastReply);
                 return input.len();
             }
         }
@@ -177,12 +178,12 @@ fn understand(
         return After::Empty;
     };
     let limits = Limits {
-        bulk_max: front.hot.bulk_max,
+        bulk_max: front.settings.hot.bulk_max,
         authenticated: state.authenticated,
     };
     // Until the client is authenticated each command may change the limits of the next.
     let ahead = if limits.authenticated { LOOKAHEAD } else { 1 };
-    let Some(client) = front.client(slot) else {
+    let Some(client) = front.clients.client(slot) else {
         return After::Empty;
     };
     while batch.commands.len() < ahead {
@@ -250,8 +251,8 @@ pub fn call(
     reply: &mut Reply,
 ) -> bool {
     let goes_on = engine.call(session, args, reply, front);
-    if !front.inbox.is_empty() {
-        reply.buf.append(&mut front.inbox);
+    if !front.clients.inbox.is_empty() {
+        reply.buf.append(&mut front.clients.inbox);
     }
     goes_on && !reply.is_full()
 }
@@ -286,6 +287,6 @@ fn finish(engine: &Engine, front: &mut Front, slot: usize, session: SessionId, r
     }
     let state = engine.shared.sessions.get(session);
     if state.is_none_or(|s| s.closing) {
-        front.connections.end(slot, Cause::LastReply);
+        front.clients.connections.end(slot, Cause::LastReply);
     }
 }

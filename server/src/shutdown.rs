@@ -9,12 +9,22 @@ use crate::host::Interrupt;
 
 /// Ends the process if a signal asked for it; it waits while timed work is paused, and SHUTDOWN ABORT takes it back.
 pub fn on_signal(engine: &mut Engine, front: &mut Front) {
-    let Some(interrupt) = front.host.interrupt().filter(|_| !front.cron_paused) else {
+    let Some(interrupt) = front
+        .host
+        .interrupt()
+        .filter(|_| !front.settings.cron_paused)
+    else {
         return;
     };
     let (name, flags) = match interrupt {
-        Interrupt::Sigint => ("SIGINT", front.config.get(table::SHUTDOWN_ON_SIGINT)),
-        Interrupt::Sigterm => ("SIGTERM", front.config.get(table::SHUTDOWN_ON_SIGTERM)),
+        Interrupt::Sigint => (
+            "SIGINT",
+            front.settings.config.get(table::SHUTDOWN_ON_SIGINT),
+        ),
+        Interrupt::Sigterm => (
+            "SIGTERM",
+            front.settings.config.get(table::SHUTDOWN_ON_SIGTERM),
+        ),
     };
     front
         .log
@@ -67,9 +77,7 @@ pub fn shut_down(ks: &mut Keyspace, front: &mut Front, flags: ShutdownFlags) -> 
         }
     }
     let saved = save_snapshot(ks, front, flags)?;
-    if let Some(mut listeners) = front.listeners.take() {
-        listeners.close(&front.registry);
-    }
+    front.clients.close_listeners();
     front.remove_pidfile();
     front
         .log
@@ -91,7 +99,7 @@ fn save_snapshot(
         // What has been loaded so far is a part; the snapshot on disk is the whole.
         return Ok(true);
     }
-    let wanted = flags.save || !front.config.get(table::SAVE).is_empty();
+    let wanted = flags.save || !front.settings.config.get(table::SAVE).is_empty();
     if !wanted || flags.nosave {
         return Ok(true);
     }

@@ -6,8 +6,8 @@ use cairn_engine::call::reply::Protocol;
 use cairn_engine::call::{CommandTable, Ctx};
 use cairn_engine::session::Session;
 
-use super::front;
-use crate::front::Client;
+use crate::clients::Client;
+use crate::front::access;
 use crate::host::Address;
 use crate::net::{ClientClass, Closing, Connection};
 
@@ -47,10 +47,10 @@ impl Line {
     pub(super) fn all(cx: &mut Ctx, args: &Args) -> Vec<Line> {
         let mut lines = vec![Line::of_running(cx, args)];
         let now_ms = cx.ks.now_ms;
-        let front = front(&mut *cx.inst);
+        let clients = access::clients(&mut *cx.inst);
         for session in cx.shared.sessions.iter() {
-            if let Some(slot) = front.connection_slot(session.slot)
-                && let Some(connection) = front.connections.get(slot)
+            if let Some(slot) = clients.connection_slot(session.slot)
+                && let Some(connection) = clients.connections.get(slot)
             {
                 lines.push(Line::of(session, &cx.shared.table, connection, now_ms));
             }
@@ -61,15 +61,15 @@ impl Line {
 
     /// The client that asks. Its input and output are with the loop while its command runs.
     pub(super) fn of_running(cx: &mut Ctx, args: &Args) -> Line {
-        let front = front(&mut *cx.inst);
-        let slot = front.connection_slot(cx.session.slot);
+        let clients = access::clients(&mut *cx.inst);
+        let slot = clients.connection_slot(cx.session.slot);
         let now_ms = cx.ks.now_ms;
-        let mut line = match slot.and_then(|slot| front.connections.get(slot)) {
+        let mut line = match slot.and_then(|slot| clients.connections.get(slot)) {
             Some(connection) => Line::of(cx.session, &cx.shared.table, connection, now_ms),
             None => Line::of_session(cx.session, &cx.shared.table, now_ms),
         };
         line.is_self = true;
-        (line.input, line.input_free) = front.running_input;
+        (line.input, line.input_free) = clients.running_input;
         line.args = args.iter_from(0).map(<[u8]>::len).sum();
         let capacity = cx.reply.buf.capacity();
         line.output[0] = capacity;

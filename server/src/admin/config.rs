@@ -5,8 +5,8 @@ use cairn_engine::base::error::{Error, Outcome};
 use cairn_engine::call::{Command, Ctx, Flags, Group, help};
 
 use super::effects::{self, Parts};
-use super::front;
 use crate::config::Caller;
+use crate::front::access;
 
 /// This family.
 pub const COMMANDS: &[&Command] = &[&CONFIG];
@@ -39,7 +39,7 @@ const GET: Command = Command {
     summary: "Tell the values that names or patterns match",
     run: |cx, args| {
         let patterns: Vec<&[u8]> = args.iter_from(2).collect();
-        let found = front(&mut *cx.inst).config.matching(&patterns);
+        let found = access::settings(&mut *cx.inst).config.matching(&patterns);
         cx.reply.map(found.len());
         for (name, value) in found {
             cx.reply.bulk(&name);
@@ -65,11 +65,11 @@ fn set(cx: &mut Ctx, args: &Args) -> Outcome {
         local: is_local(cx),
         loading: cx.shared.gate.loading,
     };
-    let front = front(&mut *cx.inst);
+    let front = access::whole(&mut *cx.inst);
     // The hook needs the whole front, which then already has the new values.
-    let mut config = front.config.clone();
+    let mut config = front.settings.config.clone();
     let changed = config.set_many(&pairs, caller, &mut |new, changes| {
-        front.config = new.clone();
+        front.settings.config = new.clone();
         let parts = Parts {
             front,
             ks: cx.ks,
@@ -93,10 +93,8 @@ fn set(cx: &mut Ctx, args: &Args) -> Outcome {
 
 /// Whether the client is on this machine.
 pub(super) fn is_local(cx: &mut Ctx) -> bool {
-    let front = front(&mut *cx.inst);
-    front
-        .connection_slot(cx.session.slot)
-        .and_then(|slot| front.connections.get(slot))
+    access::clients(&mut *cx.inst)
+        .connection_of(cx.session.slot)
         .is_some_and(|connection| connection.stream().peer().is_local())
 }
 
@@ -106,8 +104,8 @@ const RESETSTAT: Command = Command {
     run: |cx, _| {
         cx.shared.stats.reset();
         cx.ks.reset_stats();
-        let front = front(&mut *cx.inst);
-        front.counters = Default::default();
+        let front = access::whole(&mut *cx.inst);
+        front.figures.counters = Default::default();
         front.keeper.flush_us = 0;
         front.keeper.last_fork_us = 0;
         cx.reply.ok();
@@ -126,8 +124,8 @@ const REWRITE: Command = Command {
 
 /// Writes the configuration file, with `force_all` defaults included.
 pub(super) fn rewrite(cx: &mut Ctx, force_all: bool) -> Outcome {
-    let front = front(&mut *cx.inst);
-    match front.config.rewrite(force_all) {
+    let front = access::whole(&mut *cx.inst);
+    match front.settings.config.rewrite(force_all) {
         Ok(()) => {
             front
                 .log

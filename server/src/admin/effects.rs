@@ -35,12 +35,14 @@ pub(super) fn apply(parts: Parts, changes: &[Change]) -> Result<(), Rejected> {
     // What cannot fail comes first: it is right even if the rest has to be undone and this runs again.
     ks.set_limits(Limits {
         tests: ks.limits.tests,
-        ..limits_of(&front.config)
+        ..limits_of(&front.settings.config)
     });
-    front.refresh_hot();
+    front.settings.refresh_hot();
     for change in changes {
         if change.is(table::LOGLEVEL) {
-            front.log.set_level(front.config.get(table::LOGLEVEL));
+            front
+                .log
+                .set_level(front.settings.config.get(table::LOGLEVEL));
         } else if change.is(table::REQUIREPASS) {
             set_password(front, gate);
         } else if change.is(table::APPENDFSYNC) {
@@ -51,7 +53,7 @@ pub(super) fn apply(parts: Parts, changes: &[Change]) -> Result<(), Rejected> {
                 .refresh_keep_history()
                 .map_err(|reason| Rejected::of(table::AOF_DISABLE_AUTO_GC, reason))?;
         } else if change.is(table::JEMALLOC_BG_THREAD) {
-            alloc::set_background_thread(front.config.get(table::JEMALLOC_BG_THREAD));
+            alloc::set_background_thread(front.settings.config.get(table::JEMALLOC_BG_THREAD));
         } else if change.is(table::CRASH_LOG_ENABLED) {
             set_crash_report(front)?;
         } else if change.is(table::MAXCLIENTS) {
@@ -73,12 +75,12 @@ pub(super) fn apply(parts: Parts, changes: &[Change]) -> Result<(), Rejected> {
 }
 
 fn set_password(front: &Front, gate: &mut Gate) {
-    let password = front.config.get(table::REQUIREPASS);
+    let password = front.settings.config.get(table::REQUIREPASS);
     gate.password = (!password.is_empty()).then(|| password_digest(password));
 }
 
 fn set_crash_report(front: &Front) -> Result<(), Rejected> {
-    if !front.config.get(table::CRASH_LOG_ENABLED) {
+    if !front.settings.config.get(table::CRASH_LOG_ENABLED) {
         crash::uninstall();
         return Ok(());
     }
@@ -86,7 +88,7 @@ fn set_crash_report(front: &Front) -> Result<(), Rejected> {
 }
 
 fn raise_open_files(front: &Front) -> Result<(), Rejected> {
-    let works = match adjust_open_files(front.config.get(table::MAXCLIENTS)) {
+    let works = match adjust_open_files(front.settings.config.get(table::MAXCLIENTS)) {
         OpenFiles::Enough | OpenFiles::Raised { .. } => return Ok(()),
         OpenFiles::Reduced { maxclients, .. } => maxclients,
         OpenFiles::TooFew { .. } => 0,
@@ -103,32 +105,30 @@ fn enter_folder(front: &mut Front) -> Result<(), Rejected> {
     let failed = |error: std::io::Error| Rejected::of(table::DIR, error_text(&error));
     let real = front
         .host
-        .enter_folder(front.config.dir())
+        .enter_folder(front.settings.config.dir())
         .map_err(failed)?;
-    front.config.note_dir(real);
+    front.settings.config.note_dir(real);
     Ok(())
 }
 
 /// Listens where the configuration says now. The old sockets are closed first, because they may stand in the way of
 /// the new ones; if those cannot be opened, the undoing call opens the old ones again.
 fn listen(front: &mut Front) -> Result<(), ()> {
-    if let Some(mut old) = front.listeners.take() {
-        old.close(&front.registry);
-    }
+    front.clients.close_listeners();
     let opened = front
         .host
-        .listen(&listen_plan(&front.config), &front.log)
+        .listen(&listen_plan(&front.settings.config), &front.log)
         .map_err(|line| front.log.warning(format_args!("{line}")))?;
     let mut listeners = Listeners::new(opened, FIRST_LISTENER);
     listeners
-        .register(&front.registry)
+        .register(&front.clients.registry)
         .map_err(|error| front.log.warning(format_args!("{}", error_text(&error))))?;
-    front.listeners = Some(listeners);
+    front.clients.listeners = Some(listeners);
     Ok(())
 }
 
 fn switch_log(front: &mut Front, ks: &mut Keyspace, put_off: bool) -> Result<(), Rejected> {
-    if front.config.get(table::APPENDONLY) {
+    if front.settings.config.get(table::APPENDONLY) {
         front.saving().switch_log_on(ks, put_off).map_err(|reason| {
             front.log.warning(format_args!("{reason}"));
             Rejected::of(

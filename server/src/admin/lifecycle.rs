@@ -4,8 +4,8 @@ use cairn_engine::base::args::Args;
 use cairn_engine::base::error::{self, Error, Outcome};
 use cairn_engine::call::{Command, Ctx, Flags, Group};
 
-use super::front;
 use crate::config::ShutdownFlags;
+use crate::front::access;
 use crate::shutdown::shut_down;
 
 /// This family.
@@ -25,16 +25,13 @@ const SAVE: Command = Command {
 };
 
 fn save(cx: &mut Ctx, _: &Args) -> Outcome {
-    let front = front(&mut *cx.inst);
-    if front.keeper.is_saving() {
+    let mut saving = access::saving(&mut *cx.inst);
+    if saving.keeper.is_saving() {
         return Err(Error::new("ERR Background save already in progress"));
     }
     // The reason of a failure is in the log, as Redis's bare `-ERR` has it.
-    front
-        .saving()
-        .save_now(cx.ks)
-        .map_err(|_| Error::new("ERR"))?;
-    cx.shared.gate.refuse_writes = front.saving().write_refusal();
+    saving.save_now(cx.ks).map_err(|_| Error::new("ERR"))?;
+    cx.shared.gate.refuse_writes = saving.write_refusal();
     cx.reply.ok();
     Ok(())
 }
@@ -54,23 +51,23 @@ fn background_save(cx: &mut Ctx, args: &Args) -> Outcome {
     if args.len() > 1 && !schedule {
         return Err(error::SYNTAX);
     }
-    let front = front(&mut *cx.inst);
-    front.keeper.save_scheduled = false;
-    if front.keeper.is_saving() {
+    let mut saving = access::saving(&mut *cx.inst);
+    saving.keeper.save_scheduled = false;
+    if saving.keeper.is_saving() {
         return Err(Error::new("ERR Background save already in progress"));
     }
     // Inside a transaction a child would hold half of it.
-    if front.keeper.work.is_some() || cx.session.deny_blocking {
-        if !schedule && front.keeper.work.is_some() {
+    if saving.keeper.work.is_some() || cx.session.deny_blocking {
+        if !schedule && saving.keeper.work.is_some() {
             return Err(Error::new(
                 "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible.",
             ));
         }
-        front.keeper.save_scheduled = true;
+        saving.keeper.save_scheduled = true;
         cx.reply.simple("Background saving scheduled");
         return Ok(());
     }
-    front.saving().begin_save(cx.ks)?;
+    saving.begin_save(cx.ks)?;
     cx.reply.simple("Background saving started");
     Ok(())
 }
@@ -84,7 +81,7 @@ const LASTSAVE: Command = Command {
     tips: &["nondeterministic_output"],
     summary: "Tell when the last snapshot was written, Unix seconds",
     run: |cx, _| {
-        cx.reply.int(front(&mut *cx.inst).keeper.last_save_s);
+        cx.reply.int(access::keeper(&mut *cx.inst).last_save_s);
         Ok(())
     },
     ..Command::BASE
@@ -101,17 +98,17 @@ const BGREWRITEAOF: Command = Command {
 };
 
 fn rewrite(cx: &mut Ctx, _: &Args) -> Outcome {
-    let front = front(&mut *cx.inst);
-    if front.keeper.is_rewriting() {
+    let mut saving = access::saving(&mut *cx.inst);
+    if saving.keeper.is_rewriting() {
         return Err(Error::new(
             "ERR Background append only file rewriting already in progress",
         ));
     }
-    if front.keeper.work.is_some() || cx.session.deny_blocking {
-        front.keeper.rewrite_scheduled = true;
+    if saving.keeper.work.is_some() || cx.session.deny_blocking {
+        saving.keeper.rewrite_scheduled = true;
         cx.reply
             .simple("Background append only file rewriting scheduled");
-    } else if front.saving().begin_rewrite(cx.ks) {
+    } else if saving.begin_rewrite(cx.ks) {
         cx.reply
             .simple("Background append only file rewriting started");
     } else {
@@ -161,7 +158,7 @@ fn shutdown(cx: &mut Ctx, args: &Args) -> Outcome {
     if abort {
         return abort_shutdown(cx);
     }
-    let front = front(&mut *cx.inst);
+    let front = access::whole(&mut *cx.inst);
     front
         .log
         .warning(format_args!("User requested shutdown..."));
@@ -175,11 +172,10 @@ fn shutdown(cx: &mut Ctx, args: &Args) -> Outcome {
 
 /// SHUTDOWN ABORT: a shutdown waits for nobody yet, so that there is only a signal to take back that was not acted on.
 fn abort_shutdown(cx: &mut Ctx) -> Outcome {
-    let front = front(&mut *cx.inst);
-    if !front.host.forget_interrupt() {
+    if !access::host(&mut *cx.inst).forget_interrupt() {
         return Err(Error::new("ERR No shutdown in progress."));
     }
-    front.log.notice(format_args!("Shutdown manually aborted."));
+    access::log(&mut *cx.inst).notice(format_args!("Shutdown manually aborted."));
     cx.reply.ok();
     Ok(())
 }

@@ -21,9 +21,7 @@ mod lifecycle;
 mod limits;
 mod memory;
 
-use cairn_engine::call::{Command, Instance};
-
-use crate::front::Front;
+use cairn_engine::call::Command;
 
 pub use limits::limits_of;
 
@@ -35,11 +33,3 @@ pub const COMMANDS: &[&[&Command]] = &[
     lifecycle::COMMANDS,
     memory::COMMANDS,
 ];
-
-/// The server behind a handler. It takes the instance alone, so that the other parts of the context stay usable.
-pub(crate) fn front(instance: &mut dyn Instance) -> &mut Front {
-    match instance.as_any().downcast_mut() {
-        Some(front) => front,
-        None => unreachable!("instance commands are registered by the server only"),
-    }
-}

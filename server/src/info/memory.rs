@@ -15,11 +15,11 @@ fn resident(view: &View) -> u64 {
 }
 
 fn peak(view: &View) -> u64 {
-    view.front.counters.memory_peak
+    view.front.figures.memory.peak
 }
 
 fn startup(view: &View) -> u64 {
-    view.front.counters.memory_at_start
+    view.front.figures.memory.at_start
 }
 
 fn overhead(view: &View) -> u64 {
@@ -31,7 +31,7 @@ fn dataset(view: &View) -> u64 {
 }
 
 fn clients(view: &View) -> u64 {
-    view.front.clients_memory() as u64
+    view.front.clients.memory() as u64
 }
 
 /// Memory of what of the log waits to be written.
@@ -105,12 +105,16 @@ pub(super) const MEMORY: &[Field] = &[
     ("used_memory_functions", word!("0")),
     ("used_memory_scripts", word!("0")),
     ("used_memory_scripts_human", word!("0B")),
-    ("maxmemory", show!(|v| v.front.config.get(table::MAXMEMORY))),
+    (
+        "maxmemory",
+        show!(|v| v.front.settings.config.get(table::MAXMEMORY)),
+    ),
     ("maxmemory_human", |v| {
-        human(v.front.config.get(table::MAXMEMORY))
+        human(v.front.settings.config.get(table::MAXMEMORY))
     }),
     ("maxmemory_policy", |v| {
         v.front
+            .settings
             .config
             .get(table::MAXMEMORY_POLICY)
             .word()

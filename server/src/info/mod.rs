@@ -17,7 +17,7 @@ use cairn_engine::call::ctx::Shared;
 use cairn_engine::call::{Command, Ctx, Flags, Group};
 use cairn_engine::keyspace::Keyspace;
 
-use crate::front::Front;
+use crate::front::{Front, access};
 
 /// This family.
 pub const COMMANDS: &[&Command] = &[&INFO];
@@ -126,7 +126,7 @@ fn info(cx: &mut Ctx, args: &Args) -> Outcome {
     let asked = |word: &str| (1..args.len()).any(|i| args.is(i, word));
     let whole = asked("all") || asked("everything");
     let default = args.len() == 1 || asked("default");
-    let front = crate::admin::front(&mut *cx.inst);
+    let front = access::whole(&mut *cx.inst);
     front.note_memory();
     let view = View {
         front,

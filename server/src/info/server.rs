@@ -31,19 +31,26 @@ pub(super) const SERVER: &[Field] = &[
     ("gcc_version", word!("0.0.0")),
     ("process_id", show!(|v| v.front.host.pid())),
     ("process_supervised", word!("no")),
-    ("run_id", |v| v.front.run_id.clone()),
-    ("tcp_port", show!(|v| v.front.config.get(table::PORT))),
+    ("run_id", |v| v.front.figures.run_id.clone()),
+    (
+        "tcp_port",
+        show!(|v| v.front.settings.config.get(table::PORT)),
+    ),
     ("server_time_usec", show!(|v| v.front.now().wall_us)),
     ("uptime_in_seconds", show!(|v| uptime_s(v))),
     ("uptime_in_days", show!(|v| uptime_s(v) / 86_400)),
-    ("hz", show!(|v| v.front.config.get(table::HZ))),
-    ("configured_hz", show!(|v| v.front.config.get(table::HZ))),
+    ("hz", show!(|v| v.front.settings.config.get(table::HZ))),
+    (
+        "configured_hz",
+        show!(|v| v.front.settings.config.get(table::HZ)),
+    ),
     ("lru_clock", show!(|v| lru_clock(v.front.now().wall_ms()))),
     ("executable", |_| {
         process::executable().display().to_string()
     }),
     ("config_file", |v| {
         v.front
+            .settings
             .config
             .file()
             .map_or(String::new(), |path| path.display().to_string())
@@ -53,12 +60,12 @@ pub(super) const SERVER: &[Field] = &[
 
 /// Seconds since the start.
 fn uptime_s(view: &View) -> u64 {
-    (view.front.now().mono_us - view.front.started.mono_us) / 1_000_000
+    (view.front.now().mono_us - view.front.figures.started.mono_us) / 1_000_000
 }
 
 /// `listener0:name=tcp,bind=*,port=6379`, one for each kind.
 pub(super) fn listeners(view: &View, text: &mut String) {
-    let config = &view.front.config;
+    let config = &view.front.settings.config;
     let mut number = 0;
     let port = config.get(table::PORT);
     if port != 0 {
@@ -80,15 +87,19 @@ pub(super) fn listeners(view: &View, text: &mut String) {
 
 /// `# Clients`.
 pub(super) const CLIENTS: &[Field] = &[
-    ("connected_clients", show!(|v| v.front.connections.len())),
+    (
+        "connected_clients",
+        show!(|v| v.front.clients.connections.len()),
+    ),
     ("cluster_connections", word!("0")),
     (
         "maxclients",
-        show!(|v| v.front.config.get(table::MAXCLIENTS)),
+        show!(|v| v.front.settings.config.get(table::MAXCLIENTS)),
     ),
     ("client_recent_max_input_buffer", |v| {
         let largest = v
             .front
+            .clients
             .connections
             .iter()
             .map(|(_, c)| c.input.capacity())
@@ -98,6 +109,7 @@ pub(super) const CLIENTS: &[Field] = &[
     ("client_recent_max_output_buffer", |v| {
         let largest = v
             .front
+            .clients
             .connections
             .iter()
             .map(|(_, c)| c.output.memory())

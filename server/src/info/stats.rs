@@ -23,7 +23,7 @@ fn over_limit_ms(view: &View) -> u64 {
 pub(super) const STATS: &[Field] = &[
     (
         "total_connections_received",
-        show!(|v| v.front.counters.connections),
+        show!(|v| v.front.figures.counters.connections),
     ),
     (
         "total_commands_processed",
@@ -31,27 +31,30 @@ pub(super) const STATS: &[Field] = &[
     ),
     (
         "instantaneous_ops_per_sec",
-        show!(|v| v.front.rates.commands()),
+        show!(|v| v.front.figures.rates.commands()),
     ),
     (
         "total_net_input_bytes",
-        show!(|v| v.front.counters.bytes_in),
+        show!(|v| v.front.figures.counters.bytes_in),
     ),
     (
         "total_net_output_bytes",
-        show!(|v| v.front.counters.bytes_out),
+        show!(|v| v.front.figures.counters.bytes_out),
     ),
     ("total_net_repl_input_bytes", word!("0")),
     ("total_net_repl_output_bytes", word!("0")),
     ("instantaneous_input_kbps", |v| {
-        kbps(v.front.rates.bytes_in())
+        kbps(v.front.figures.rates.bytes_in())
     }),
     ("instantaneous_output_kbps", |v| {
-        kbps(v.front.rates.bytes_out())
+        kbps(v.front.figures.rates.bytes_out())
     }),
     ("instantaneous_input_repl_kbps", word!("0.00")),
     ("instantaneous_output_repl_kbps", word!("0.00")),
-    ("rejected_connections", show!(|v| v.front.counters.rejected)),
+    (
+        "rejected_connections",
+        show!(|v| v.front.figures.counters.rejected),
+    ),
     ("sync_full", word!("0")),
     ("sync_partial_ok", word!("0")),
     ("sync_partial_err", word!("0")),
@@ -104,25 +107,34 @@ pub(super) const STATS: &[Field] = &[
         show!(|v| v.shared.stats.error_replies),
     ),
     ("dump_payload_sanitizations", word!("0")),
-    ("total_reads_processed", show!(|v| v.front.counters.reads)),
-    ("total_writes_processed", show!(|v| v.front.counters.writes)),
+    (
+        "total_reads_processed",
+        show!(|v| v.front.figures.counters.reads),
+    ),
+    (
+        "total_writes_processed",
+        show!(|v| v.front.figures.counters.writes),
+    ),
     ("io_threaded_reads_processed", word!("0")),
     ("io_threaded_writes_processed", word!("0")),
     ("reply_buffer_shrinks", word!("0")),
     ("reply_buffer_expands", word!("0")),
-    ("eventloop_cycles", show!(|v| v.front.counters.turns)),
+    (
+        "eventloop_cycles",
+        show!(|v| v.front.figures.counters.turns),
+    ),
     (
         "eventloop_duration_sum",
-        show!(|v| v.front.counters.turn_us),
+        show!(|v| v.front.figures.counters.turn_us),
     ),
     ("eventloop_duration_cmd_sum", show!(|v| command_us(v))),
     (
         "instantaneous_eventloop_cycles_per_sec",
-        show!(|v| v.front.rates.turns()),
+        show!(|v| v.front.figures.rates.turns()),
     ),
     (
         "instantaneous_eventloop_duration_usec",
-        show!(|v| v.front.rates.turn_us()),
+        show!(|v| v.front.figures.rates.turn_us()),
     ),
     (
         "acl_access_denied_auth",
@@ -138,7 +150,7 @@ pub(super) const REPLICATION: &[Field] = &[
     ("role", word!("master")),
     ("connected_slaves", word!("0")),
     ("master_failover_state", word!("no-failover")),
-    ("master_replid", |v| v.front.run_id.clone()),
+    ("master_replid", |v| v.front.figures.run_id.clone()),
     (
         "master_replid2",
         word!("0000000000000000000000000000000000000000"),
@@ -148,7 +160,7 @@ pub(super) const REPLICATION: &[Field] = &[
     ("repl_backlog_active", word!("0")),
     (
         "repl_backlog_size",
-        show!(|v| v.front.config.get(table::REPL_BACKLOG_SIZE)),
+        show!(|v| v.front.settings.config.get(table::REPL_BACKLOG_SIZE)),
     ),
     ("repl_backlog_first_byte_offset", word!("0")),
     ("repl_backlog_histlen", word!("0")),
@@ -184,15 +196,15 @@ pub(super) const DEBUG: &[Field] = &[
     ),
     (
         "eventloop_duration_cron_sum",
-        show!(|v| v.front.counters.cron_us),
+        show!(|v| v.front.figures.counters.cron_us),
     ),
     (
         "eventloop_duration_max",
-        show!(|v| v.front.counters.turn_us_max),
+        show!(|v| v.front.figures.counters.turn_us_max),
     ),
     (
         "eventloop_cmd_per_cycle_max",
-        show!(|v| v.front.counters.turn_commands_max),
+        show!(|v| v.front.figures.counters.turn_commands_max),
     ),
 ];
 

@@ -15,8 +15,8 @@ use cairn_format::text::glob::glob_match;
 use cairn_format::text::number::I64Text;
 
 use super::{ok, switch};
-use crate::admin::front;
 use crate::config::{memory_size, table};
+use crate::front::access;
 
 pub(super) fn populate(cx: &mut Ctx, args: &Args) -> Outcome {
     let number =
@@ -80,7 +80,9 @@ pub(super) fn describe(cx: &mut Ctx, args: &Args) -> Outcome {
     }
     let slot = cx.ks.find(args.at(2)).ok_or(error::NO_SUCH_KEY)?;
     let mut options = WriteOptions::new(automatic_dialect(cx.ks));
-    options.compress = front(&mut *cx.inst).config.get(table::RDBCOMPRESSION);
+    options.compress = access::settings(&mut *cx.inst)
+        .config
+        .get(table::RDBCOMPRESSION);
     let record = cx.ks.record(slot);
     let value = cx.ks.view(slot);
     let saved = dump::build(options, |writer| {

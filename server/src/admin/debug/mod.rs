@@ -25,9 +25,9 @@ use cairn_engine::base::error::{Error, Outcome, lossless};
 use cairn_engine::call::{Command, Ctx, Flags, Group, help as help_reply};
 
 use super::config::{is_local, rewrite};
-use super::front;
 use crate::config::choice::Permission;
 use crate::config::table;
+use crate::front::access;
 use crate::os::crash;
 
 /// This family.
@@ -85,7 +85,10 @@ const SUBCOMMANDS: &[(&str, usize, usize, Handler)] = &[
 ];
 
 fn debug(cx: &mut Ctx, args: &Args) -> Outcome {
-    let allowed = match front(&mut *cx.inst).config.get(table::ENABLE_DEBUG_COMMAND) {
+    let allowed = match access::settings(&mut *cx.inst)
+        .config
+        .get(table::ENABLE_DEBUG_COMMAND)
+    {
         Permission::Yes => true,
         Permission::No => false,
         Permission::Local => is_local(cx),

@@ -8,25 +8,25 @@ use cairn_engine::call::Ctx;
 use cairn_format::text::number::parse_f64;
 
 use super::{ok, switch};
-use crate::admin::front;
-use crate::front::ReplyTrim;
+use crate::front::{access, new_run_id};
 use crate::os::{alloc, error_text};
+use crate::settings::ReplyTrim;
 
 pub(super) fn sleep(cx: &mut Ctx, args: &Args) -> Outcome {
     let seconds = parse_f64(args.at(2)).unwrap_or(0.0);
     // Longer than a day is a mistake in any case, and must not overflow.
     let time = Duration::from_secs_f64(seconds.clamp(0.0, 86_400.0));
-    front(&mut *cx.inst).host.sleep(time);
+    access::host(&mut *cx.inst).sleep(time);
     ok(cx)
 }
 
 pub(super) fn pause_cron(cx: &mut Ctx, args: &Args) -> Outcome {
-    front(&mut *cx.inst).cron_paused = switch(args);
+    access::settings(&mut *cx.inst).cron_paused = switch(args);
     ok(cx)
 }
 
 pub(super) fn aof_flush_sleep(cx: &mut Ctx, args: &Args) -> Outcome {
-    front(&mut *cx.inst).keeper.flush_sleep_us = args.int(2).unwrap_or(0).max(0) as u64;
+    access::keeper(&mut *cx.inst).flush_sleep_us = args.int(2).unwrap_or(0).max(0) as u64;
     ok(cx)
 }
 
@@ -34,7 +34,7 @@ pub(super) fn aof_flush_sleep(cx: &mut Ctx, args: &Args) -> Outcome {
 /// to its last reply, and processor time. The first holds also what others on the machine took, the second does not.
 /// RESET begins anew after its own turn, and from the first RESET on processor time is watched; before, it is null.
 pub(super) fn loop_turn(cx: &mut Ctx, args: &Args) -> Outcome {
-    let counters = &mut front(&mut *cx.inst).counters;
+    let counters = &mut access::figures(&mut *cx.inst).counters;
     let (longest, cpu) = (counters.turn_us_max, counters.turn_cpu_us_max);
     match args.get(2) {
         None => {}
@@ -55,18 +55,14 @@ pub(super) fn loop_turn(cx: &mut Ctx, args: &Args) -> Outcome {
 
 /// There is no replication whose id could be changed; the run's own id stands for it in INFO.
 pub(super) fn change_repl_id(cx: &mut Ctx, _: &Args) -> Outcome {
-    let front = front(&mut *cx.inst);
-    let mut id = [0; 20];
-    front.host.random(&mut id);
-    front.run_id = id.iter().map(|byte| format!("{byte:02x}")).collect();
+    let id = new_run_id(access::host(&mut *cx.inst));
+    access::figures(&mut *cx.inst).run_id = id;
     ok(cx)
 }
 
 pub(super) fn log_line(cx: &mut Ctx, args: &Args) -> Outcome {
     let text = String::from_utf8_lossy(args.at(2));
-    front(&mut *cx.inst)
-        .log
-        .warning(format_args!("DEBUG LOG: {text}"));
+    access::log(&mut *cx.inst).warning(format_args!("DEBUG LOG: {text}"));
     ok(cx)
 }
 
@@ -102,7 +98,7 @@ pub(super) fn reply_buffer(cx: &mut Ctx, args: &Args) -> Outcome {
     } else {
         return Err(super::unknown(args));
     };
-    let current = &mut front(&mut *cx.inst).reply_trim;
+    let current = &mut access::settings(&mut *cx.inst).reply_trim;
     let (on, after_ms) = trim;
     *current = ReplyTrim {
         on: on.unwrap_or(current.on),

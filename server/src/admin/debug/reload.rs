@@ -8,9 +8,9 @@ use cairn_engine::call::Ctx;
 use cairn_engine::keyspace::Keyspace;
 use cairn_engine::persist::load::{LoadError, Loader};
 
-use crate::admin::front;
 use crate::config::table;
 use crate::front::Front;
+use crate::front::access;
 use crate::keeper::load::{tell_snapshot, unloadable};
 use crate::os::error_text;
 
@@ -33,7 +33,7 @@ pub(super) fn reload(cx: &mut Ctx, args: &Args) -> Outcome {
             }
         }
     }
-    let front = front(&mut *cx.inst);
+    let front = access::whole(&mut *cx.inst);
     if save {
         front
             .saving()
@@ -66,7 +66,7 @@ pub(super) fn reload(cx: &mut Ctx, args: &Args) -> Outcome {
 /// waits until then.
 pub(super) fn load_log(cx: &mut Ctx, _: &Args) -> Outcome {
     let slot = cx.session.slot;
-    let front = front(&mut *cx.inst);
+    let front = access::whole(&mut *cx.inst);
     if cx.session.deny_blocking {
         return Err(Error::new(
             "ERR DEBUG LOADAOF is not allowed in transactions.",
@@ -86,7 +86,7 @@ fn load(front: &mut Front, ks: &mut Keyspace, merge: bool) -> Result<(), String>
         .map_err(|error| format!("{}: {}", path.display(), error_text(&error)))?;
     let told = |error: LoadError| unloadable(&path, &error);
     let input = BufReader::with_capacity(READ_BYTES, file);
-    let checksum = front.config.get(table::RDBCHECKSUM) && !ks.limits.tests.skip_checksums;
+    let checksum = front.settings.config.get(table::RDBCHECKSUM) && !ks.limits.tests.skip_checksums;
     let mut loader = Loader::new(input, ks.databases(), true, checksum).map_err(told)?;
     loader.replace = merge;
     while loader.step(ks, STEP).map_err(told)? {}

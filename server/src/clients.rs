@@ -1,0 +1,151 @@
+//! The clients: connections, and which session is on which.
+
+use cairn_engine::base::id::SessionId;
+use cairn_engine::session::Session;
+use cairn_format::resp::request::RequestParser;
+use mio::Registry;
+
+use crate::net::{Cause, Connection, Connections, Listeners};
+
+/// What the front keeps of a client beside its connection.
+#[derive(Debug)]
+pub struct Client {
+    /// Its session in the engine.
+    pub session: SessionId,
+    /// Where in a request the bytes so far end.
+    pub parser: RequestParser,
+}
+
+/// No session has this number: there are fewer connections.
+pub const NOBODY: SessionId = SessionId(u32::MAX);
+
+/// All clients and what they connect to.
+pub struct Clients {
+    /// Their sockets.
+    pub connections: Connections,
+    /// By slot of the connection.
+    by_slot: Vec<Option<Client>>,
+    /// Slot of the connection by number of the session.
+    connection_of: Vec<usize>,
+    /// What is listened on.
+    pub listeners: Option<Listeners>,
+    /// To watch sockets with.
+    pub registry: Registry,
+    /// The session whose commands run right now.
+    pub running: SessionId,
+    /// Bytes of its input that have come, and room for more, while the input is with the loop.
+    pub running_input: (usize, usize),
+    /// Messages to the running session.
+    pub inbox: Vec<u8>,
+}
+
+impl Clients {
+    /// Nobody yet, and nothing listened on.
+    pub fn new(connections: Connections, registry: Registry) -> Clients {
+        Clients {
+            connections,
+            by_slot: Vec::new(),
+            connection_of: Vec::new(),
+            listeners: None,
+            registry,
+            running: NOBODY,
+            running_input: (0, 0),
+            inbox: Vec::new(),
+        }
+    }
+
+    /// Joins a connection with its session.
+    pub fn bind(&mut self, slot: usize, session: SessionId) {
+        if self.by_slot.len() <= slot {
+            self.by_slot.resize_with(slot + 1, || None);
+        }
+        self.by_slot[slot] = Some(Client {
+            session,
+            parser: Default::default(),
+        });
+        let at = session.0 as usize;
+        if self.connection_of.len() <= at {
+            self.connection_of.resize(at + 1, usize::MAX);
+        }
+        self.connection_of[at] = slot;
+    }
+
+    /// The client on a connection.
+    pub fn client(&mut self, slot: usize) -> Option<&mut Client> {
+        self.by_slot.get_mut(slot)?.as_mut()
+    }
+
+    /// The session on a connection.
+    pub fn session_on(&self, slot: usize) -> Option<SessionId> {
+        Some(self.by_slot.get(slot)?.as_ref()?.session)
+    }
+
+    /// The connection of a session.
+    pub fn connection_slot(&self, session: SessionId) -> Option<usize> {
+        let slot = *self.connection_of.get(session.0 as usize)?;
+        let client = self.by_slot.get(slot)?.as_ref()?;
+        (client.session == session).then_some(slot)
+    }
+
+    /// The connection of a session.
+    pub fn connection_of(&self, session: SessionId) -> Option<&Connection> {
+        self.connections.get(self.connection_slot(session)?)
+    }
+
+    /// The client on a connection is gone; answers its session.
+    pub fn unbind(&mut self, slot: usize) -> Option<SessionId> {
+        let client = self.by_slot.get_mut(slot).and_then(Option::take)?;
+        Some(client.session)
+    }
+
+    /// Closes what a connection is, when its client is unbound.
+    pub fn remove(&mut self, slot: usize) {
+        self.connections.remove(&self.registry, slot);
+    }
+
+    /// Stops listening.
+    pub fn close_listeners(&mut self) {
+        if let Some(mut listeners) = self.listeners.take() {
+            listeners.close(&self.registry);
+        }
+    }
+
+    /// Memory of all buffers, bytes: the running one counts with what is left in its connection.
+    pub fn memory(&self) -> usize {
+        let fixed = size_of::<Session>() + size_of::<Connection>() + size_of::<Client>();
+        let buffers = |c: &Connection| c.input.capacity() + c.output.memory();
+        let connections = self.connections.iter();
+        connections.map(|(_, c)| fixed + buffers(c)).sum()
+    }
+
+    /// Appends bytes to the output of a session.
+    pub fn deliver(&mut self, to: SessionId, bytes: &[u8]) {
+        if to == self.running {
+            // Its output is with the batch right now; the message goes behind the reply of the running command.
+            self.inbox.extend_from_slice(bytes);
+            return;
+        }
+        if let Some(slot) = self.connection_slot(to)
+            && let Some(connection) = self.connections.get_mut(slot)
+            && connection.closing().runs()
+        {
+            connection.output.tail().extend_from_slice(bytes);
+            self.connections.mark_touched(slot);
+        }
+    }
+
+    /// Ends the connection of a session.
+    pub fn close(&mut self, session: SessionId) {
+        if let Some(slot) = self.connection_slot(session) {
+            self.connections.end(slot, Cause::Cut);
+        }
+    }
+
+    /// A session waits no longer: its connection is visited.
+    pub fn resume(&mut self, session: SessionId) {
+        if let Some(slot) = self.connection_slot(session) {
+            self.connections.mark_ready(slot);
+            self.connections.mark_touched(slot);
+        }
+    }
+}

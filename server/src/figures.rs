@@ -1,0 +1,119 @@
+//! What is counted and measured, for INFO.
+
+use cairn_engine::base::time::Now;
+
+/// Counters; CONFIG RESETSTAT begins them anew.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Connections accepted.
+    pub connections: u64,
+    /// Connections turned away because of `maxclients`.
+    pub rejected: u64,
+    /// Bytes received.
+    pub bytes_in: u64,
+    /// Bytes sent.
+    pub bytes_out: u64,
+    /// Times that a connection was read from.
+    pub reads: u64,
+    /// Times that a connection was written to.
+    pub writes: u64,
+    /// Clients closed because their output grew beyond its limit.
+    pub output_limit_closed: u64,
+    /// Turns of the loop.
+    pub turns: u64,
+    /// Microseconds spent in turns.
+    pub turn_us: u64,
+    /// Longest turn, microseconds.
+    pub turn_us_max: u64,
+    /// Microseconds spent in timed work.
+    pub cron_us: u64,
+    /// Most commands of one turn.
+    pub turn_commands_max: u64,
+    /// Commands that had run at the end of the last turn.
+    pub commands_then: u64,
+    /// Most processor time of a turn, microseconds. Without it nobody looks, because each look is a system call.
+    pub turn_cpu_us_max: Option<u64>,
+}
+
+/// What rates are computed of: commands, bytes received, bytes sent, turns, microseconds of turns.
+pub type Rated = [u64; 5];
+
+/// Rates over the last 16 samples of timed work, as Redis computes its instantaneous figures.
+#[derive(Debug, Default)]
+pub struct Rates {
+    last: Option<(u64, Rated)>,
+    samples: [Rated; 16],
+    next: usize,
+}
+
+impl Rates {
+    /// Takes the counters at a moment, monotonic microseconds.
+    pub fn sample(&mut self, now_us: u64, counters: Rated) {
+        if let Some((then, before)) = self.last.replace((now_us, counters)) {
+            let took = now_us.saturating_sub(then).max(1);
+            let rate = |i: usize| counters[i].saturating_sub(before[i]) * 1_000_000 / took;
+            self.samples[self.next] = std::array::from_fn(rate);
+            self.next = (self.next + 1) % self.samples.len();
+        }
+    }
+
+    fn mean(&self, of: usize) -> u64 {
+        self.samples.iter().map(|s| s[of]).sum::<u64>() / self.samples.len() as u64
+    }
+
+    /// Commands per second.
+    pub fn commands(&self) -> u64 {
+        self.mean(0)
+    }
+
+    /// Bytes received per second.
+    pub fn bytes_in(&self) -> u64 {
+        self.mean(1)
+    }
+
+    /// Bytes sent per second.
+    pub fn bytes_out(&self) -> u64 {
+        self.mean(2)
+    }
+
+    /// Turns per second.
+    pub fn turns(&self) -> u64 {
+        self.mean(3)
+    }
+
+    /// Mean microseconds of a turn.
+    pub fn turn_us(&self) -> u64 {
+        self.mean(4) / self.turns().max(1)
+    }
+}
+
+/// Memory in use at moments that others are compared with, bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MemoryMarks {
+    /// The most that was noted.
+    pub peak: u64,
+    /// Before there was data.
+    pub at_start: u64,
+}
+
+impl MemoryMarks {
+    /// Notes the memory in use if it is more than ever: called by timed work, and before it is shown.
+    pub fn note(&mut self, used: u64) {
+        self.peak = self.peak.max(used);
+    }
+}
+
+/// All of it.
+#[derive(Debug)]
+pub struct Figures {
+    /// See [`Counters`].
+    pub counters: Counters,
+    /// See [`Rates`].
+    pub rates: Rates,
+    /// See [`MemoryMarks`].
+    pub memory: MemoryMarks,
+    /// 40 hex digits that name this run.
+    pub run_id: String,
+    /// Start of the process.
+    pub started: Now,
+}

@@ -1,0 +1,243 @@
+//! Everything of a running instance but the data, in parts: clients, settings, figures, the keeper of files, the host.
+//!
+//! It is the [`Instance`] that commands see. A handler of an instance command asks for the part that it needs
+//! ([`access`]).
+
+pub mod access;
+
+use std::any::Any;
+
+use cairn_engine::base::effect::Feed;
+use cairn_engine::base::id::SessionId;
+use cairn_engine::base::time::Now;
+use cairn_engine::call::alone::Alone;
+use cairn_engine::call::ctx::Durable;
+use cairn_engine::call::peer::{PeerAnswer, PeerCall};
+use cairn_engine::call::{Instance, Pause};
+use cairn_engine::keyspace::Keyspace;
+use mio::Registry;
+
+use crate::clients::Clients;
+use crate::config::Config;
+use crate::figures::{Counters, Figures, MemoryMarks, Rates};
+use crate::host::Host;
+use crate::keeper::{Keeper, Saving};
+use crate::log::Log;
+use crate::net::{Cause, ClientClass, Connections};
+use crate::peer::Peers;
+use crate::settings::Settings;
+
+/// The process ends at the end of this turn: no command runs any more. The status to exit with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// What was replied so far is saved as asked: these replies still leave.
+    Exit(i32),
+    /// It is not on the disk as it should be: no reply of this turn leaves, it would acknowledge what is lost.
+    Lost(i32),
+}
+
+impl Ending {
+    /// The status to exit with.
+    pub fn status(self) -> i32 {
+        match self {
+            Ending::Exit(status) | Ending::Lost(status) => status,
+        }
+    }
+}
+
+/// The instance without its data.
+pub struct Front {
+    /// The world.
+    pub host: Box<dyn Host>,
+    /// Where lines go.
+    pub log: Log,
+    /// What is configured.
+    pub settings: Settings,
+    /// Who is connected, and to what.
+    pub clients: Clients,
+    /// Snapshots, the log, the child that writes them.
+    pub keeper: Keeper,
+    /// What is counted.
+    pub figures: Figures,
+    /// Connections to other servers, which MIGRATE speaks over.
+    pub peers: Peers,
+    /// Set when the loop is to end: from then on no command runs.
+    pub ending: Option<Ending>,
+    /// DEBUG LOADAOF asks for it: the session that waits for the log to be loaded again.
+    pub load_log_for: Option<SessionId>,
+}
+
+impl Front {
+    /// A front without listeners, clients or log.
+    pub fn new(
+        host: Box<dyn Host>,
+        config: Config,
+        log: Log,
+        connections: Connections,
+        registry: Registry,
+    ) -> Front {
+        let started = host.clock().now();
+        let figures = Figures {
+            counters: Counters::default(),
+            rates: Rates::default(),
+            memory: MemoryMarks::default(),
+            run_id: new_run_id(&*host),
+            started,
+        };
+        Front {
+            host,
+            log,
+            settings: Settings::new(config),
+            clients: Clients::new(connections, registry),
+            keeper: Keeper::new(started),
+            figures,
+            peers: Peers::default(),
+            ending: None,
+            load_log_for: None,
+        }
+    }
+
+    /// Removes the pid file at the end.
+    pub fn remove_pidfile(&self) {
+        if let Some(path) = self.settings.pidfile() {
+            self.log.notice(format_args!("Removing the pid file."));
+            // It may never have been written.
+            let _ = self.host.disk().remove(&path);
+        }
+    }
+
+    /// Both clocks.
+    pub fn now(&self) -> Now {
+        self.host.clock().now()
+    }
+
+    /// Notes the memory in use if it is more than ever.
+    pub fn note_memory(&mut self) {
+        self.figures.memory.note(self.host.used_memory());
+    }
+
+    /// The keeper with what it needs of the instance.
+    pub fn saving(&mut self) -> Saving<'_> {
+        Saving {
+            keeper: &mut self.keeper,
+            config: &self.settings.config,
+            log: &self.log,
+            host: &*self.host,
+        }
+    }
+
+    /// Does what an engine that was alone for a while has left to do.
+    pub fn pass_on(&mut self, world: &mut Alone) {
+        for line in world.lines.drain(..) {
+            self.warn(&line);
+        }
+        for (session, bytes) in world.letters.drain(..) {
+            self.deliver(session, &bytes);
+        }
+        for session in world.resumed.drain(..) {
+            self.resume(session);
+        }
+    }
+
+    /// Whether more waits for a client than may. It is then cut off: none of it is sent, a part of a reply would be none.
+    pub fn cut_if_beyond_limit(&mut self, slot: usize, subscribed: bool, now_ms: u64) -> bool {
+        let limit = self.settings.buffer_limit(match subscribed {
+            true => ClientClass::Pubsub,
+            false => ClientClass::Normal,
+        });
+        let Some(connection) = self.clients.connections.get_mut(slot) else {
+            return false;
+        };
+        let waiting = connection.output.limited_bytes() as u64;
+        let beyond = connection.limit_watch.exceeded(limit, waiting, now_ms);
+        if beyond {
+            self.cut_for_output(slot);
+        }
+        beyond
+    }
+
+    /// Cuts a client off whose output is beyond its limit.
+    pub fn cut_for_output(&mut self, slot: usize) {
+        let Some(connection) = self.clients.connections.get_mut(slot) else {
+            return;
+        };
+        self.figures.counters.output_limit_closed += 1;
+        self.log.warning(format_args!(
+            "Client {} scheduled to be closed ASAP for overcoming of output buffer limits.",
+            connection.stream().peer()
+        ));
+        connection.output.clear();
+        self.clients.connections.end(slot, Cause::Cut);
+    }
+}
+
+/// 40 hex digits that name a run.
+pub fn new_run_id(host: &dyn Host) -> String {
+    let mut id = [0; 20];
+    host.random(&mut id);
+    id.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Instance for Front {
+    fn now(&mut self) -> Now {
+        Front::now(self)
+    }
+
+    fn mono_us(&mut self) -> u64 {
+        self.host.clock().monotonic_us()
+    }
+
+    fn warn(&mut self, line: &str) {
+        self.log.warning(format_args!("{line}"));
+    }
+
+    fn deliver(&mut self, to: SessionId, bytes: &[u8]) {
+        self.clients.deliver(to, bytes);
+    }
+
+    fn close(&mut self, session: SessionId) {
+        self.clients.close(session);
+    }
+
+    fn resume(&mut self, session: SessionId) {
+        self.clients.resume(session);
+    }
+
+    fn feed(&mut self, changes: &Feed, transaction: bool) {
+        self.saving().append(changes, transaction);
+    }
+
+    fn log_position(&mut self) -> u64 {
+        self.keeper.log_position()
+    }
+
+    fn log_durable(&mut self) -> Durable {
+        self.keeper.log_durable()
+    }
+
+    fn emptied(&mut self, ks: &mut Keyspace) {
+        self.saving().save_emptied(ks);
+    }
+
+    fn ask_peer(&mut self, call: &PeerCall) -> PeerAnswer {
+        self.peers.ask(call, &*self.host)
+    }
+
+    fn used_memory(&mut self) -> u64 {
+        // What waits to be written to the log does not count: evicting would only add to it.
+        let log = self
+            .keeper
+            .append
+            .as_ref()
+            .map_or(0, |open| open.log.buffer_memory());
+        self.host.used_memory().saturating_sub(log as u64)
+    }
+
+    fn pause(&mut self) -> Pause {
+        Pause::Continue
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}

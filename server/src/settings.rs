@@ -1,0 +1,103 @@
+//! What is configured, and what DEBUG sets beside it.
+
+use std::path::PathBuf;
+
+use crate::config::{Config, table};
+use crate::net::{BufferLimit, ClientClass};
+
+/// A client idle for so long gives its buffers back, milliseconds.
+pub(crate) const TRIM_AFTER_MS: u64 = 2000;
+
+/// When the reply buffer of an idle client is given back.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplyTrim {
+    /// Whether it ever is.
+    pub on: bool,
+    /// After so many milliseconds; none: never.
+    pub after_ms: Option<u64>,
+}
+
+impl Default for ReplyTrim {
+    fn default() -> Self {
+        ReplyTrim {
+            on: true,
+            after_ms: Some(TRIM_AFTER_MS),
+        }
+    }
+}
+
+/// Configured values that the request path reads.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Hot {
+    /// `proto-max-bulk-len`, bytes.
+    pub bulk_max: usize,
+    /// `client-query-buffer-limit`, bytes.
+    pub query_max: usize,
+    /// Hard limits of `client-output-buffer-limit`: of normal clients and of those that listen to channels, bytes.
+    pub output_max: [usize; 2],
+}
+
+/// The settings of a running instance.
+pub struct Settings {
+    /// The values of `redis.conf`.
+    pub config: Config,
+    /// Those that every request needs.
+    pub hot: Hot,
+    /// DEBUG PAUSE-CRON.
+    pub cron_paused: bool,
+    /// DEBUG REPLYBUFFER.
+    pub reply_trim: ReplyTrim,
+}
+
+impl Settings {
+    /// Those of a start.
+    pub fn new(config: Config) -> Settings {
+        let mut settings = Settings {
+            config,
+            hot: Hot::default(),
+            cron_paused: false,
+            reply_trim: ReplyTrim::default(),
+        };
+        settings.refresh_hot();
+        settings
+    }
+
+    /// The path of the pid file, if one was to be written.
+    pub fn pidfile(&self) -> Option<PathBuf> {
+        let path = self.config.path(table::PIDFILE);
+        match path.as_os_str().is_empty() {
+            false => Some(path),
+            true if self.config.get(table::DAEMONIZE) => Some("/var/run/redis.pid".into()),
+            true => None,
+        }
+    }
+
+    /// Copies the values that the request path reads out of the configuration.
+    pub fn refresh_hot(&mut self) {
+        self.hot = Hot {
+            bulk_max: self.config.get(table::PROTO_MAX_BULK_LEN) as usize,
+            query_max: self.config.get(table::CLIENT_QUERY_BUFFER_LIMIT) as usize,
+            output_max: [ClientClass::Normal, ClientClass::Pubsub].map(|class| {
+                match self.buffer_limit(class).hard {
+                    0 => usize::MAX,
+                    hard => hard as usize,
+                }
+            }),
+        };
+    }
+
+    /// How much may wait for clients of a class.
+    pub fn buffer_limit(&self, class: ClientClass) -> BufferLimit {
+        let limits = self.config.get(table::CLIENT_OUTPUT_BUFFER_LIMIT);
+        let limit = match class {
+            ClientClass::Normal => &limits.normal,
+            ClientClass::Replica => &limits.replica,
+            ClientClass::Pubsub => &limits.pubsub,
+        };
+        BufferLimit {
+            hard: limit.hard,
+            soft: limit.soft,
+            soft_seconds: limit.soft_seconds,
+        }
+    }
+}
