@@ -57,18 +57,18 @@ impl Cron {
         self.next_us
     }
 
-    /// Does what is due.
-    pub fn run(&mut self, engine: &mut Engine, front: &mut Front) {
+    /// Does what is due; whether anything was.
+    pub fn run(&mut self, engine: &mut Engine, front: &mut Front) -> bool {
         crate::shutdown::on_signal(engine, front);
         if front.ending.is_some() {
-            return;
+            return false;
         }
         if self.work_left {
             self.work_left = self.slices(engine, front);
         }
         // Each turn asks, so this does not read the clock: the last command has.
         if engine.mono_us() < self.next_us || front.settings.cron_paused {
-            return;
+            return false;
         }
         let now = front.host.clock().monotonic_us();
         let hz = front.settings.config.get(table::HZ).clamp(1, 500) as u64;
@@ -77,7 +77,7 @@ impl Cron {
         self.retry_accept = !self.accept_later.is_empty();
         if engine.shared.gate.loading {
             // What is there is not yet the data: nothing expires and nothing is saved.
-            return;
+            return false;
         }
         let effort = u64::from(engine.ks.limits.expire_effort.clamp(1, 10)) - 1;
         let percent = EXPIRE_PERCENT + effort * EXPIRE_PERCENT_STEP;
@@ -99,6 +99,7 @@ impl Cron {
         ];
         front.figures.rates.sample(now, rated);
         front.figures.counters.cron_us += front.host.clock().monotonic_us() - now;
+        true
     }
 
     /// A little of all that takes longer than one turn; whether more is left.

@@ -194,7 +194,9 @@ impl Node {
             self.engine.set_now(self.front.now());
         }
         self.engine.time_out(&mut self.front);
-        self.cron.run(&mut self.engine, &mut self.front);
+        if self.cron.run(&mut self.engine, &mut self.front) {
+            self.batch.trim();
+        }
         if std::mem::take(&mut self.cron.retry_accept) {
             self.accept_again.append(&mut self.cron.accept_later);
         }

@@ -43,6 +43,21 @@ pub struct Batch {
     end: usize,
 }
 
+/// Arguments and commands that a batch keeps room for between two calls of [`Batch::trim`].
+const BATCH_KEPT: usize = 4 * 1024;
+
+impl Batch {
+    /// Gives back what commands of very many words took. Call it now and then, not while a batch runs.
+    pub fn trim(&mut self) {
+        if self.ranges.capacity() > BATCH_KEPT {
+            self.ranges = Vec::new();
+        }
+        if self.commands.capacity() > BATCH_KEPT {
+            self.commands = Vec::new();
+        }
+    }
+}
+
 /// What follows the commands of a batch.
 enum After {
     /// More may be in the input.

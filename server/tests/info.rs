@@ -91,3 +91,22 @@ fn connections_kept_for_migrate_are_counted() {
     c.good(&format!("MIGRATE 127.0.0.1 {} k 0 5000", to.port));
     assert_eq!(figure(&mut c, "stats", "migrate_cached_sockets"), 1);
 }
+
+/// A command of very many words takes memory for where each word is; that is given back, not kept for the next such command.
+#[test]
+fn memory_of_a_command_of_many_words_comes_back() {
+    let folder = Folder::new();
+    let server = Setup::cairn(&folder).with("--hz 100").start();
+    let mut c = server.connect();
+    let used = |c: &mut Connection| figure(c, "memory", "used_memory");
+    let before = used(&mut c);
+    let words: Vec<String> = (0..200_000).map(|n| n.to_string()).collect();
+    let call: Vec<&str> = ["SADD", "set"]
+        .into_iter()
+        .chain(words.iter().map(String::as_str))
+        .collect();
+    assert_eq!(c.call(&call).as_int(), Some(200_000));
+    assert!(used(&mut c) > before + 1_000_000);
+    c.good("UNLINK set");
+    wait_until("the memory comes back", || used(&mut c) < before + 200_000);
+}

@@ -50,11 +50,20 @@ impl Feed {
 
     /// Forgets the commands, keeps a reasonable buffer.
     pub fn clear(&mut self) {
-        self.ends.clear();
-        self.bytes.clear();
-        if self.bytes.capacity() > 1 << 20 {
-            self.bytes = Vec::new();
-        }
+        empty(&mut self.ends);
+        empty(&mut self.bytes);
+    }
+}
+
+/// Bytes of a buffer that are kept for the next unit.
+const KEPT: usize = 1 << 20;
+
+/// Empties a buffer, and gives its memory back if one unit has made it large.
+#[inline]
+pub fn empty<T>(buffer: &mut Vec<T>) {
+    buffer.clear();
+    if buffer.capacity() * size_of::<T>() > KEPT {
+        *buffer = Vec::new();
     }
 }
 
@@ -141,5 +150,24 @@ impl Effects {
             && self.events.is_empty()
             && self.touched.is_empty()
             && self.ready.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_large_unit_took_is_given_back() {
+        let mut feed = Feed::default();
+        let command: [&[u8]; 3] = [b"SET", b"key", b"value"];
+        for count in [10, 200_000, 10] {
+            (0..count).for_each(|_| feed.push(0, &command));
+            assert_eq!((feed.len(), feed.iter().count()), (count, count));
+            feed.clear();
+            assert!(feed.is_empty());
+            assert!(feed.bytes.capacity() <= KEPT && feed.ends.capacity() * 16 <= KEPT);
+        }
+        assert!(feed.bytes.capacity() > 0, "a small buffer is kept");
     }
 }

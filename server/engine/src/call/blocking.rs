@@ -6,6 +6,7 @@ use super::ctx::{Ctx, Durable, Instance, Shared};
 use super::dispatch;
 use super::reply::Reply;
 use crate::base::args::Args;
+use crate::base::effect::empty;
 use crate::base::error::{Error, Outcome};
 use crate::base::id::SessionId;
 use crate::keyspace::Keyspace;
@@ -165,7 +166,7 @@ pub fn serve(ks: &mut Keyspace, shared: &mut Shared, inst: &mut dyn Instance) {
         at += 1;
         serve_key(ks, shared, db, &key, inst);
     }
-    ks.fx.ready.clear();
+    empty(&mut ks.fx.ready);
     ks.select(selected);
 }
 

@@ -7,7 +7,7 @@ use super::room;
 use super::spec::{Command, Flags};
 use super::table::Entry;
 use crate::base::args::Args;
-use crate::base::effect::{EventClass, Propagate};
+use crate::base::effect::{EventClass, Propagate, empty};
 use crate::base::error::{self, Error};
 use crate::keyspace::Keyspace;
 use crate::session::{ReplyMode, Session, transaction::Queued};
@@ -347,9 +347,9 @@ fn publish_events(
             }
         }
     }
-    ks.fx.event_keys.clear();
+    empty(&mut ks.fx.event_keys);
     ks.fx.events = events;
-    ks.fx.events.clear();
+    empty(&mut ks.fx.events);
 }
 
 /// Takes the answer back if the client does not want it.
