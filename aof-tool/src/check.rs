@@ -70,15 +70,27 @@ pub fn run(arguments: &CheckArguments) -> Outcome {
     if let Some(manifest) = &log.manifest {
         found |= show_manifest(&mut out, manifest, &log, arguments.json)?;
     }
-    let mut broken = Vec::new();
+    let (mut broken, mut unread) = (Vec::new(), None);
     for file in &log.files {
-        let report = check_file(file, rules)?;
+        let report = match check_file(file, rules) {
+            Ok(report) => report,
+            Err(failure) if failure.is_quiet() => return Err(failure),
+            // The other parts can be looked at all the same.
+            Err(failure) => {
+                out.flush()?;
+                unread = Some(failure.told());
+                continue;
+            }
+        };
         show_report(&mut out, &report, arguments)?;
         if report.damage().is_some() {
             broken.push((file, report));
         }
     }
     out.finish()?;
+    if let Some(unread) = unread {
+        return Err(unread);
+    }
     if arguments.fix && !found {
         return fix::run(&broken);
     }

@@ -233,3 +233,24 @@ fn a_file_that_is_no_log_is_told_what_reads_it() {
         }
     }
 }
+
+#[test]
+fn a_part_that_cannot_be_read_does_not_end_the_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = "file a.1.incr.aof seq 1 type i\nfile a.2.incr.aof seq 2 type i\n";
+    fs::write(folder.path().join("a.manifest"), manifest).unwrap();
+    fs::create_dir(folder.path().join("a.1.incr.aof")).unwrap();
+    fs::write(folder.path().join("a.2.incr.aof"), b"*1\r\n$4\r\nPI").unwrap();
+    let run = run(&["check", "--fix", folder.path().to_str().unwrap()]);
+    assert_eq!(run.code, 2, "{run:?}");
+    assert!(run.stderr.contains("a.1.incr.aof: "), "{run:?}");
+    assert!(
+        run.stdout.contains("a.2.incr.aof: damaged: aof-truncated"),
+        "{run:?}"
+    );
+    // What is not known whole is not cut.
+    assert_eq!(
+        fs::read(folder.path().join("a.2.incr.aof")).unwrap().len(),
+        10
+    );
+}

@@ -14,7 +14,7 @@ use cairn_toolkit::{
 use clap::Args;
 use serde_json::{Value, json};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Shown below the help of `verify`.
 const EXAMPLES: &str = "\
@@ -26,7 +26,8 @@ Examples:
   zcat dump.rdb.gz | rdb-tool verify -
 
 Checks the structure, every packed value entry by entry, and the checksum. Exit status: 0 sound,
-1 damaged (a line on stderr tells offset, key and reason), 2 could not be read.";
+1 damaged (a line on stderr tells offset, key and reason), 2 could not be read. Of several files all are
+checked, and the worst decides.";
 
 /// The options of `rdb-tool verify`.
 #[derive(Args, Debug)]
@@ -57,7 +58,8 @@ fn server(name: &str) -> Result<Dialect, String> {
     })
 }
 
-/// Checks each file; found if any is damaged.
+/// Checks each file; found if any is damaged. One that cannot be read does not keep the others from being checked, and decides the
+/// exit status.
 pub fn verify(arguments: &VerifyArguments) -> Outcome {
     let mut out = Output::stdout();
     let options = Options {
@@ -67,18 +69,37 @@ pub fn verify(arguments: &VerifyArguments) -> Outcome {
             .map_or(Options::deep(), Options::for_server)
     };
     let mut damaged = false;
+    let mut unread = None;
     for path in &arguments.files {
-        let input = open(path)?;
-        let result = check(&input, options).and_then(|walk| refuse_more(walk, input.name()));
-        let agreement = match &result {
-            Ok(walk) if arguments.cross_check => Some(cross::check(&input, walk)?),
-            _ => None,
-        };
-        damaged |= result.is_err() || agreement.as_ref().is_some_and(Agreement::is_broken);
-        report(&input, result, agreement, arguments.json, &mut out)?;
+        match verify_one(path, options, arguments, &mut out) {
+            Ok(found) => damaged |= found,
+            Err(failure) if failure.is_quiet() => return Err(failure),
+            Err(failure) => {
+                out.flush()?;
+                unread = Some(failure.told());
+            }
+        }
     }
     out.finish()?;
-    Ok(Verdict::found_if(damaged))
+    unread.map_or(Ok(Verdict::found_if(damaged)), Err)
+}
+
+/// Whether a file is damaged.
+fn verify_one(
+    path: &Path,
+    options: Options,
+    arguments: &VerifyArguments,
+    out: &mut Output,
+) -> Result<bool, Failure> {
+    let input = open(path)?;
+    let result = check(&input, options).and_then(|walk| refuse_more(walk, input.name()));
+    let agreement = match &result {
+        Ok(walk) if arguments.cross_check => Some(cross::check(&input, walk)?),
+        _ => None,
+    };
+    let damaged = result.is_err() || agreement.as_ref().is_some_and(Agreement::is_broken);
+    report(&input, result, agreement, arguments.json, out)?;
+    Ok(damaged)
 }
 
 /// A file in memory is checked without building events, several times as fast as a walk; if that finds damage, a walk

@@ -24,6 +24,32 @@ fn golden_snapshots_are_sound() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_does_not_end_the_work() {
+    let testdata = testdata();
+    let path = |name: &str| testdata.join(name).display().to_string();
+    let (sound, bad) = (path("rdb/redis-7.2.4/all.rdb"), path("bad/flip-keylen.rdb"));
+    let (none, folder) = (path("bad/none-such.rdb"), path("bad"));
+    let output = run(&["verify", &none, &sound, &folder, &bad, &sound]);
+    assert_eq!(code(&output), 2, "the worst decides");
+    assert_eq!(stdout(&output).matches(": sound, ").count(), 2);
+    let told = stderr(&output);
+    for (file, words) in [
+        (&none, "no such file"),
+        (&folder, "directory"),
+        (&bad, "offset "),
+    ] {
+        let line = told
+            .lines()
+            .find(|line| line.contains(&format!(": {file}: ")));
+        assert!(
+            line.is_some_and(|line| line.contains(words)),
+            "{file}: {told}"
+        );
+    }
+    assert_eq!(code(&run(&["verify", &bad, &sound])), 1);
+}
+
+#[test]
 fn damage_has_kind_and_place_from_a_file_and_from_a_pipe() {
     let folder = testdata().join("bad");
     let expected = std::fs::read_to_string(folder.join("expect-rdb.jsonl")).unwrap();

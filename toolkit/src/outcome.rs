@@ -114,13 +114,24 @@ impl Failure {
         }
     }
 
-    fn end(self) -> ExitCode {
-        match self.ending {
-            Ending::Quiet(code) => ExitCode::from(code),
+    /// For a tool that has more to do: says what there is to say now; what is left ends it with the same exit status, without
+    /// a word.
+    pub fn told(self) -> Failure {
+        Failure::quiet(self.tell())
+    }
+
+    /// Whether nobody listens any more, so that there is no more to do.
+    pub fn is_quiet(&self) -> bool {
+        matches!(self.ending, Ending::Quiet(_))
+    }
+
+    fn tell(&self) -> u8 {
+        match &self.ending {
+            Ending::Quiet(code) => *code,
             Ending::Report { line, hints } => {
-                note(&line);
+                note(line);
                 hints.iter().for_each(|text| hint(text));
-                ExitCode::from(2)
+                2
             }
         }
     }
@@ -187,7 +198,7 @@ pub fn run(tool: &'static str, work: impl FnOnce() -> Outcome) -> ExitCode {
     match work() {
         Ok(Verdict::Fine) => ExitCode::SUCCESS,
         Ok(Verdict::Found) => ExitCode::from(1),
-        Err(failure) => failure.end(),
+        Err(failure) => ExitCode::from(failure.tell()),
     }
 }
 
