@@ -133,26 +133,58 @@ impl Saving<'_> {
     }
 }
 
-/// `rdb-key-save-delay`, which slows a save down so that it can be watched: microseconds for each key, or a
-/// microsecond for so many keys if negative.
+/// `rdb-key-save-delay` or `key-load-delay`, which slow a save or a load down so that it can be watched: microseconds for
+/// each key, or a microsecond for so many keys if negative.
 #[derive(Clone, Copy)]
-pub(super) struct SaveDelay<'a>(i64, &'a dyn Host);
+pub(super) struct KeyDelay<'a>(i64, &'a dyn Host);
 
-impl<'a> SaveDelay<'a> {
-    pub(super) fn of(config: &Config, host: &'a dyn Host) -> SaveDelay<'a> {
-        SaveDelay(config.get(table::RDB_KEY_SAVE_DELAY), host)
+impl<'a> KeyDelay<'a> {
+    pub(super) fn of_save(config: &Config, host: &'a dyn Host) -> KeyDelay<'a> {
+        KeyDelay(config.get(table::RDB_KEY_SAVE_DELAY), host)
+    }
+
+    pub(super) fn of_load(config: &Config, host: &'a dyn Host) -> KeyDelay<'a> {
+        KeyDelay(config.get(table::KEY_LOAD_DELAY), host)
     }
 
     pub(super) fn is_on(self) -> bool {
         self.0 != 0
     }
 
+    /// Waits behind the key of this number.
     pub(super) fn wait(self, keys: u64) {
-        match self.0 {
-            0 => {}
-            d if d > 0 => self.1.sleep(Duration::from_micros(d as u64)),
-            d if keys.is_multiple_of(d.unsigned_abs()) => self.1.sleep(Duration::from_micros(1)),
-            _ => {}
+        if let Some(time) = pause(self.0, keys) {
+            self.1.sleep(time);
         }
+    }
+}
+
+/// How long a delay stops behind the key of this number.
+fn pause(delay: i64, keys: u64) -> Option<Duration> {
+    let micros = match delay {
+        0 => 0,
+        1.. => delay as u64,
+        _ => u64::from(keys.is_multiple_of(delay.unsigned_abs())),
+    };
+    (micros > 0).then(|| Duration::from_micros(micros))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_delay_is_for_each_key_or_for_so_many() {
+        let stops = |delay| {
+            (1..=9)
+                .filter_map(|keys| pause(delay, keys))
+                .collect::<Vec<_>>()
+        };
+        let micros = |count, micros| vec![Duration::from_micros(micros); count];
+        assert_eq!(stops(0), []);
+        assert_eq!(stops(5), micros(9, 5));
+        assert_eq!(stops(-1), micros(9, 1));
+        assert_eq!(stops(-4), micros(2, 1));
+        assert_eq!(stops(-10), []);
     }
 }

@@ -20,6 +20,7 @@ use cairn_format::aof::{Form, form};
 use cairn_format::error::Damage;
 
 use super::Saving;
+use super::child::KeyDelay;
 use crate::config::table;
 use crate::os::error_text;
 use crate::persist::append_files::AppendFiles;
@@ -46,6 +47,8 @@ struct Current {
     path: PathBuf,
     is_last: bool,
     source: Source,
+    /// Keys or commands asked of it so far.
+    taken: u64,
 }
 
 enum Source {
@@ -181,6 +184,7 @@ impl Loading {
             path,
             is_last,
             source,
+            taken: 0,
         });
         Ok(true)
     }
@@ -191,6 +195,7 @@ impl Loading {
             path,
             is_last,
             source,
+            taken,
         }) = self.current.take()
         else {
             return Ok(());
@@ -209,6 +214,7 @@ impl Loading {
                         path,
                         is_last,
                         source,
+                        taken,
                     });
                     return Ok(());
                 }
@@ -365,11 +371,10 @@ impl Current {
         saving: &mut Saving,
         world: &mut Alone,
     ) -> Result<Step, String> {
-        let delay = saving.config.get(table::KEY_LOAD_DELAY);
-        let count = if delay > 0 { 1 } else { STEP };
-        if delay > 0 {
-            saving.host.sleep(Duration::from_micros(delay as u64));
-        }
+        let delay = KeyDelay::of_load(saving.config, saving.host);
+        let count = if delay.is_on() { 1 } else { STEP };
+        self.taken += count as u64;
+        delay.wait(self.taken);
         match &mut self.source {
             Source::Snapshot(loader) => {
                 let more = loader

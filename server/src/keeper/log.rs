@@ -15,7 +15,7 @@ use cairn_format::rdb::Dialect;
 
 use super::OpenLog;
 use super::Saving;
-use super::child::{Job, SaveDelay, Work};
+use super::child::{Job, KeyDelay, Work};
 use crate::config::choice::AppendFsync;
 use crate::config::table;
 use crate::host::ChildExit;
@@ -173,7 +173,7 @@ impl Saving<'_> {
                 out,
                 rdb,
                 &options,
-                SaveDelay::of(self.config, self.host),
+                KeyDelay::of_save(self.config, self.host),
                 &mut |_| {},
             )
         };
@@ -260,7 +260,7 @@ impl Saving<'_> {
         let options = self.save_options(ks, self.base_dialect(ks), true);
         let (disk, log) = (self.host.disk(), self.log.clone());
         let sync = self.config.get(table::AOF_REWRITE_INCREMENTAL_FSYNC);
-        let delay = SaveDelay::of(self.config, self.host);
+        let delay = KeyDelay::of_save(self.config, self.host);
         let second = self.base_second(rdb);
         let (keys, dirty) = (ks.total_keys() as u64, ks.dirty);
         let data = &*ks;
@@ -541,7 +541,7 @@ fn write_base(
     out: &mut dyn Write,
     rdb: bool,
     options: &cairn_engine::persist::save::SaveOptions,
-    delay: SaveDelay<'_>,
+    delay: KeyDelay<'_>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(), String> {
     let mut slow = |keys| {

@@ -9,7 +9,7 @@ use cairn_engine::persist::save::{SaveOptions, automatic_dialect, save};
 use cairn_format::rdb::Dialect;
 
 use super::Saving;
-use super::child::{Job, SaveDelay, Work};
+use super::child::{Job, KeyDelay, Work};
 use crate::config::table;
 use crate::host::Disk;
 use crate::os::error_text;
@@ -54,7 +54,7 @@ impl<'a> Saving<'a> {
             path: self.snapshot_path(),
             sync: self.config.get(table::RDB_SAVE_INCREMENTAL_FSYNC),
             options: self.save_options(ks, self.snapshot_dialect(ks), false),
-            delay: SaveDelay::of(self.config, self.host),
+            delay: KeyDelay::of_save(self.config, self.host),
         }
     }
 
@@ -149,7 +149,7 @@ struct Order<'a> {
     path: PathBuf,
     sync: bool,
     options: SaveOptions,
-    delay: SaveDelay<'a>,
+    delay: KeyDelay<'a>,
 }
 
 impl Order<'_> {
