@@ -1,0 +1,27 @@
+//! Runs the binary against a small responder of the tests' own, which can misbehave, and against a real server.
+
+mod lost;
+mod open_loop;
+mod real;
+mod report;
+mod responder;
+
+use serde_json::Value;
+use std::process::{Command, Output};
+
+pub(crate) fn bench(words: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_bench-tool"))
+        .args(words)
+        .env_remove("REDISCLI_AUTH")
+        .output()
+        .unwrap()
+}
+
+/// `bench-tool run --port PORT --json - WORDS`: exit code, JSON, stderr.
+pub(crate) fn run(port: u16, words: &[&str]) -> (i32, Value, String) {
+    let port = port.to_string();
+    let output = bench(&[&["run", "--port", &port, "--json", "-"], words].concat());
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let json = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+    (output.status.code().unwrap(), json, stderr)
+}
