@@ -234,6 +234,22 @@ fn the_writer_selects_and_stamps_where_due() {
     assert_eq!(state.db(), Some(3));
 }
 
+/// A unit is written as one thing: its annotation before it, SELECT where the database changes, also inside.
+#[test]
+fn the_writer_keeps_a_unit_together() {
+    let mut log = Vec::new();
+    let mut state = LogState::new();
+    let commands: [(u64, &[u8]); 3] = [(2, b"A"), (2, b"B"), (5, b"C")];
+    state.write_unit(&mut log, commands.into_iter(), true, Some(7));
+    state.write_unit(&mut log, [(5, &b"D"[..])].into_iter(), false, Some(8));
+    state.write_unit(&mut log, std::iter::empty(), true, Some(9));
+    let text = String::from_utf8(log).unwrap().replace("\r\n", " ");
+    assert_eq!(
+        text,
+        "#TS:7 *2 $6 SELECT $1 2 *1 $5 MULTI AB*2 $6 SELECT $1 5 C*1 $4 EXEC #TS:8 D"
+    );
+}
+
 #[test]
 fn manifests_of_real_servers_are_written_as_they_were() {
     let found = golden(".manifest");

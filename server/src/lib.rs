@@ -4,6 +4,7 @@
 //! boot, node        one running instance: start, and the loop of poll, read, call, effects, write, tick
 //! front, request    what commands see of the instance, in parts (clients, settings, figures, keeper, host); from bytes to calls
 //! admin, cron, shutdown, keeper    instance commands, timed work, the end, what keeps the data
+//! journal           the order of all changes, and the readers of it
 //! net, config, log, persist        sockets, redis.conf, the log file, files that survive a power cut
 //! peer              connections to other servers
 //! os                the operating system, and nothing else calls it
@@ -21,6 +22,7 @@ mod figures;
 pub mod front;
 pub mod host;
 pub mod info;
+pub mod journal;
 pub mod keeper;
 mod listening;
 pub mod log;

@@ -1,12 +1,16 @@
 //! The append log on a disk that loses what was not synced.
 
+#[path = "support/fed.rs"]
+mod fed;
+
 use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
 
 use cairn_server::host::faulty::{FaultyDisk, Step};
 use cairn_server::host::{Disk, Journal, Level};
-use cairn_server::persist::append::{AppendLog, FlushMode, Flushed, SyncPolicy};
+use cairn_server::persist::append::{FlushMode, Flushed, SyncPolicy};
+use fed::FedLog;
 
 #[derive(Default)]
 struct Lines(RefCell<Vec<String>>);
@@ -29,8 +33,8 @@ fn command(number: usize) -> Vec<u8> {
 
 const SELECT: &[u8] = b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n";
 
-fn new_log(disk: &FaultyDisk, policy: SyncPolicy) -> AppendLog {
-    let log = AppendLog::open(Arc::new(disk.clone()), Path::new("log"), policy).unwrap();
+fn new_log(disk: &FaultyDisk, policy: SyncPolicy) -> FedLog {
+    let log = FedLog::open(Arc::new(disk.clone()), Path::new("log"), policy).unwrap();
     disk.sync_dir(Path::new(".")).unwrap();
     disk.take_steps();
     log
@@ -106,7 +110,7 @@ fn select_and_timestamps_come_where_they_are_due() {
 fn everysec_syncs_once_a_second_on_another_thread() {
     let disk = FaultyDisk::new();
     let mut log = new_log(&disk, SyncPolicy::EverySecond);
-    let flush = |log: &mut AppendLog, number: usize, now: u64| {
+    let flush = |log: &mut FedLog, number: usize, now: u64| {
         log.feed(0, &command(number), None);
         assert_eq!(log.flush(now, NOW, &Lines::default()), Flushed::Done);
         log.wait_for_syncs();

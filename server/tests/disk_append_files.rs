@@ -1,5 +1,8 @@
 //! The files of the append log: start, rewrite, upgrade, and a power cut at every step of them.
 
+#[path = "support/fed.rs"]
+mod fed;
+
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::io::Write;
@@ -8,9 +11,10 @@ use std::sync::Arc;
 
 use cairn_server::host::faulty::FaultyDisk;
 use cairn_server::host::{Disk, Journal, Level, read_all};
-use cairn_server::persist::append::{AppendLog, FlushMode, Flushed, SyncPolicy};
+use cairn_server::persist::append::{FlushMode, Flushed, SyncPolicy};
 use cairn_server::persist::append_files::{AppendFiles, AppendNames, write_rewrite};
 use cairn_server::persist::snapshot::{self, SnapshotError};
+use fed::FedLog;
 
 #[derive(Default)]
 struct Lines(RefCell<Vec<String>>);
@@ -343,8 +347,8 @@ fn live(disk: &FaultyDisk) -> Result<(), (Vec<u8>, std::io::Error)> {
         let mut files = AppendFiles::load(Arc::new(disk.clone()), names(), &lines)
             .map_err(std::io::Error::other)?;
         let path = files.open_at_start(PID, false, |_| Ok::<(), Infallible>(()), &lines)?;
-        let mut log = AppendLog::open(Arc::new(disk.clone()), &path, SyncPolicy::Always)?;
-        let mut append = |log: &mut AppendLog, letter: u8| {
+        let mut log = FedLog::open(Arc::new(disk.clone()), &path, SyncPolicy::Always)?;
+        let mut append = |log: &mut FedLog, letter: u8| {
             log.feed(0, &[letter], None);
             match log.flush(0, FlushMode::default(), &lines) {
                 Flushed::Done => {

@@ -6,6 +6,9 @@
 use crate::resp::value::{write_argument, write_command_header};
 use crate::text::number::{I64Text, write_i64};
 
+const MULTI: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
+const EXEC: &[u8] = b"*1\r\n$4\r\nEXEC\r\n";
+
 /// Append SELECT of database `db`.
 fn write_select(out: &mut Vec<u8>, db: u64) {
     let mut text = I64Text::new();
@@ -60,6 +63,34 @@ impl LogState {
         if self.db != Some(db) {
             self.db = Some(db);
             write_select(out, db);
+        }
+    }
+
+    /// Appends the encoded commands of one unit, each with its database, and with `transaction` MULTI and EXEC around
+    /// them. `second` is the present Unix time if timestamps are wanted: an annotation stands between commands, and
+    /// so never inside a transaction.
+    #[inline]
+    pub fn write_unit<'a>(
+        &mut self,
+        out: &mut Vec<u8>,
+        commands: impl Iterator<Item = (u64, &'a [u8])>,
+        transaction: bool,
+        second: Option<i64>,
+    ) {
+        let mut commands = commands.peekable();
+        let Some(&(first, _)) = commands.peek() else {
+            return;
+        };
+        if transaction {
+            self.before_command(out, first, second);
+            out.extend_from_slice(MULTI);
+        }
+        for (db, command) in commands {
+            self.before_command(out, db, second.filter(|_| !transaction));
+            out.extend_from_slice(command);
+        }
+        if transaction {
+            out.extend_from_slice(EXEC);
         }
     }
 }

@@ -256,7 +256,9 @@ impl Instance for Mute {
 
     fn close(&mut self, _: SessionId) {}
 
-    fn feed(&mut self, _: &Feed, _: bool) {}
+    fn feed(&mut self, _: &Feed, _: bool) -> u64 {
+        0
+    }
 
     fn pause(&mut self) -> Pause {
         Pause::Continue

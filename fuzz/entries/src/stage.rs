@@ -26,7 +26,7 @@ use cairn_format::aof::writer::LogState;
 use cairn_format::encoding::intset::Intset;
 use cairn_format::encoding::listpack::Listpack;
 use cairn_format::rdb::{self, Dialect};
-use cairn_format::resp::value::{Value, write_command};
+use cairn_format::resp::value::Value;
 
 use crate::portrait::{Way, portrait};
 
@@ -63,20 +63,11 @@ impl Instance for World {
         self.closed.insert(session);
     }
 
-    fn feed(&mut self, changes: &Feed, transaction: bool) {
-        let mut changes = changes.iter().peekable();
-        let first = changes.peek().map_or(0, |(db, _)| *db as u64);
-        self.state.before_command(&mut self.log, first, None);
-        if transaction {
-            write_command(&mut self.log, &[b"MULTI"]);
-        }
-        for (db, bytes) in changes {
-            self.state.before_command(&mut self.log, db as u64, None);
-            self.log.extend_from_slice(bytes);
-        }
-        if transaction {
-            write_command(&mut self.log, &[b"EXEC"]);
-        }
+    fn feed(&mut self, changes: &Feed, transaction: bool) -> u64 {
+        let commands = changes.iter().map(|(db, bytes)| (db as u64, bytes));
+        self.state
+            .write_unit(&mut self.log, commands, transaction, None);
+        0
     }
 
     fn pause(&mut self) -> Pause {

@@ -21,6 +21,7 @@ use crate::clients::Clients;
 use crate::config::Config;
 use crate::figures::{Counters, Figures, MemoryMarks, Rates};
 use crate::host::Host;
+use crate::journal::Journal;
 use crate::keeper::{Keeper, Saving};
 use crate::log::Log;
 use crate::net::{Cause, ClientClass, Connections};
@@ -55,6 +56,8 @@ pub struct Front {
     pub settings: Settings,
     /// Who is connected, and to what.
     pub clients: Clients,
+    /// Where units of effects get their positions.
+    pub journal: Journal,
     /// Snapshots, the log, the child that writes them.
     pub keeper: Keeper,
     /// What is counted.
@@ -89,6 +92,7 @@ impl Front {
             log,
             settings: Settings::new(config),
             clients: Clients::new(connections, registry),
+            journal: Journal::default(),
             keeper: Keeper::new(started),
             figures,
             peers: Peers::default(),
@@ -120,6 +124,7 @@ impl Front {
     pub fn saving(&mut self) -> Saving<'_> {
         Saving {
             keeper: &mut self.keeper,
+            journal: &self.journal,
             config: &self.settings.config,
             log: &self.log,
             host: &*self.host,
@@ -203,12 +208,10 @@ impl Instance for Front {
         self.clients.resume(session);
     }
 
-    fn feed(&mut self, changes: &Feed, transaction: bool) {
-        self.saving().append(changes, transaction);
-    }
-
-    fn log_position(&mut self) -> u64 {
-        self.keeper.log_position()
+    fn feed(&mut self, changes: &Feed, transaction: bool) -> u64 {
+        let unit = self.journal.enter(changes, transaction);
+        self.saving().append(&unit);
+        unit.end()
     }
 
     fn log_durable(&mut self) -> Durable {

@@ -280,7 +280,7 @@ pub(crate) fn forget_and_load(
     }
     engine.ks.fx.feed_on = false;
     while !loading.step(engine, saving, world, Duration::from_secs(1))? {}
-    engine.ks.fx.feed_on = saving.keeper.append.is_some();
+    engine.ks.fx.feed_on = saving.journal.is_read();
     engine.ks.dirty = 0;
     engine.ks.select(0);
     Ok(())

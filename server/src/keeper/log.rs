@@ -5,7 +5,6 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use cairn_engine::base::effect::Feed;
 use cairn_engine::keyspace::Keyspace;
 use cairn_engine::persist::rewrite::{RewriteError, rewrite};
 use cairn_engine::persist::save::{automatic_dialect, save};
@@ -19,12 +18,10 @@ use super::child::{Job, KeyDelay, Work};
 use crate::config::choice::AppendFsync;
 use crate::config::table;
 use crate::host::ChildExit;
+use crate::journal::Unit;
 use crate::os::error_text;
 use crate::persist::append::{AppendLog, FlushMode, Flushed, SyncPolicy};
 use crate::persist::append_files::{self, AppendFiles, AppendNames};
-
-const MULTI: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
-const EXEC: &[u8] = b"*1\r\n$4\r\nEXEC\r\n";
 
 /// How the log stands after a flush.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,26 +36,15 @@ pub(crate) enum LogState {
 
 impl Saving<'_> {
     /// Appends what a unit changed; in the file when [`Saving::flush_log`] returns.
-    pub(crate) fn append(&mut self, changes: &Feed, transaction: bool) {
+    pub(crate) fn append(&mut self, unit: &Unit) {
+        let Some(open) = &mut self.keeper.append else {
+            return;
+        };
         let second = self
             .config
             .get(table::AOF_TIMESTAMP_ENABLED)
             .then(|| self.host.clock().wall_us() / 1_000_000);
-        let Some(open) = &mut self.keeper.append else {
-            return;
-        };
-        let first_db = changes.iter().next().map_or(0, |(db, _)| db as u64);
-        if transaction {
-            open.log.feed(first_db, MULTI, second);
-        }
-        for (db, command) in changes.iter() {
-            open.log
-                .feed(db as u64, command, second.filter(|_| !transaction));
-        }
-        if transaction {
-            let last_db = changes.iter().last().map_or(0, |(db, _)| db as u64);
-            open.log.feed(last_db, EXEC, None);
-        }
+        open.log.append(unit, second);
     }
 
     /// Writes what waits, before replies leave.
@@ -195,15 +181,19 @@ impl Saving<'_> {
         first_pending: bool,
     ) -> std::io::Result<()> {
         let total = if first_pending { 0 } else { files.sizes()?.1 };
-        let opened = AppendLog::open(self.host.disk(), &path, self.sync_policy());
-        let mut log = match opened {
+        let opened = AppendLog::open(
+            self.host.disk(),
+            &path,
+            self.sync_policy(),
+            self.journal.subscribe(),
+        );
+        let log = match opened {
             Ok(log) => log,
             Err(error) => {
                 self.keeper.waiting = Some(files).filter(|_| first_pending);
                 return Err(error);
             }
         };
-        log.begin_at(self.keeper.log_position());
         let earlier_size = total.saturating_sub(log.size());
         self.keeper.append = Some(OpenLog {
             files,
@@ -212,7 +202,7 @@ impl Saving<'_> {
             earlier_size,
             first_pending,
         });
-        ks.fx.feed_on = true;
+        ks.fx.feed_on = self.journal.is_read();
         Ok(())
     }
 
@@ -487,10 +477,9 @@ impl Saving<'_> {
     }
 
     fn abandon_first_rewrite(&mut self, ks: &mut Keyspace) -> Option<AppendFiles> {
-        ks.fx.feed_on = false;
-        let mut open = self.keeper.close_log()?;
-        open.files.abandon_first_rewrite(self.log);
-        Some(open.files)
+        let mut files = self.close_log(ks)?;
+        files.abandon_first_rewrite(self.log);
+        Some(files)
     }
 
     /// CONFIG SET appendonly no: everything so far is made safe, then nothing is appended any more.
@@ -505,9 +494,15 @@ impl Saving<'_> {
         self.keeper.rewrite_scheduled = false;
         self.keeper.waiting = None;
         let finished = self.finish_log();
-        self.keeper.close_log();
-        ks.fx.feed_on = false;
+        self.close_log(ks);
         finished
+    }
+
+    /// The log reads no longer, and if nobody else does, nothing is fed any more.
+    fn close_log(&mut self, ks: &mut Keyspace) -> Option<AppendFiles> {
+        let files = self.keeper.append.take().map(|open| open.files);
+        ks.fx.feed_on = self.journal.is_read();
+        files
     }
 
     /// Writes and syncs all of the log and waits for it.

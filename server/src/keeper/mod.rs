@@ -28,6 +28,7 @@ use cairn_format::rdb::Dialect;
 
 use crate::config::{Config, table};
 use crate::host::Host;
+use crate::journal::Journal;
 use crate::log::Log;
 use crate::persist::append::AppendLog;
 use crate::persist::append_files::AppendFiles;
@@ -104,8 +105,6 @@ pub struct Keeper {
     pub flush_us: u64,
     /// DEBUG AOF-FLUSH-SLEEP, microseconds.
     pub flush_sleep_us: u64,
-    /// Where the last log that was switched off ended: positions go on from there.
-    pub closed_position: u64,
 }
 
 impl Keeper {
@@ -136,19 +135,10 @@ impl Keeper {
             load_progress: (0, 0),
             flush_us: 0,
             flush_sleep_us: 0,
-            closed_position: 0,
         }
     }
 
-    /// How far the log is fed, as a number that never goes back.
-    pub fn log_position(&self) -> u64 {
-        match &self.append {
-            Some(open) => open.log.position(),
-            None => self.closed_position,
-        }
-    }
-
-    /// How far it is on the disk. Until its first base is there it does not hold the data set.
+    /// How far the log is on the disk. Until its first base is there it does not hold the data set.
     pub fn log_durable(&self) -> Durable {
         match &self.append {
             None if self.waiting.is_some() => Durable::Nothing,
@@ -161,12 +151,6 @@ impl Keeper {
     /// The log is on, though its first base may be missing.
     pub fn log_is_on(&self) -> bool {
         self.append.is_some() || self.waiting.is_some()
-    }
-
-    /// Closes the log, if one is open.
-    pub fn close_log(&mut self) -> Option<OpenLog> {
-        self.closed_position = self.log_position();
-        self.append.take()
     }
 
     /// A background save is under way.
@@ -184,6 +168,8 @@ impl Keeper {
 pub struct Saving<'a> {
     /// The state.
     pub keeper: &'a mut Keeper,
+    /// What the log subscribes to.
+    pub journal: &'a Journal,
     /// What `redis.conf` says.
     pub config: &'a Config,
     /// Where lines go.

@@ -17,7 +17,8 @@
 //! seconds.
 //!
 //! Invariants: `size` never lies inside a record, nor does the file's end, unless cutting failed, in which case the
-//! rest of the torn record is still at the front of `buffer`; nothing leaves `buffer` before it is in the file.
+//! rest of the torn record is still at the front of the buffer; nothing leaves the buffer before it is in the file. A position
+//! counts as written when all of its unit is.
 //!
 //! A failed write or sync under `always` is the end of the process ([`Flushed::Fatal`]): the change is in memory and
 //! cannot be taken back, so nothing may be acknowledged. Otherwise the file is cut back to the last whole record, the
@@ -28,9 +29,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use cairn_format::aof::writer::LogState;
-
 use crate::host::{Disk, DiskFile, Journal, Level, SyncHandle, Worker};
+use crate::journal::{Subscriber, Unit};
 use crate::os::error_text;
 
 /// Milliseconds between two syncs under everysec.
@@ -39,8 +39,6 @@ const SYNC_EVERY_MS: u64 = 1000;
 const POSTPONE_MAX_MS: u64 = 2000;
 /// Milliseconds between two log lines about the same trouble.
 const COMPLAIN_EVERY_MS: u64 = 30_000;
-/// A buffer that grew beyond this is not kept for the next turn.
-const BUFFER_KEPT: usize = 1 << 20;
 
 /// `appendfsync`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,8 +80,8 @@ pub struct AppendLog {
     path: PathBuf,
     file: Box<dyn DiskFile>,
     policy: SyncPolicy,
-    buffer: Vec<u8>,
-    state: LogState,
+    /// The buffer, and what the file says of databases and times.
+    feed: Subscriber,
     /// Bytes in the file.
     size: u64,
     /// Bytes in the file that a finished or running sync covers.
@@ -95,15 +93,15 @@ pub struct AppendLog {
     complained_ms: Option<u64>,
     syncs: Box<dyn Worker>,
     sync_failure: Arc<Mutex<Option<String>>>,
-    /// Bytes ever written, over all files, from a position that the caller chose: positions never go back.
+    /// The journal's position up to which all is in files, or was before the log began.
     written: u64,
     /// `written` when the open file began: what a base made since then holds.
     file_began: u64,
     durable: Arc<Durable>,
 }
 
-/// Positions that the threads which sync tell.
-#[derive(Debug, Default)]
+/// The journal's positions that the threads which sync tell.
+#[derive(Debug)]
 struct Durable {
     /// Everything up to here is on the disk, unless it is within `lost`.
     synced: AtomicU64,
@@ -113,18 +111,24 @@ struct Durable {
 }
 
 impl AppendLog {
-    /// Opens the file at `path` for appending; what is in it already must end with a whole record.
-    pub fn open(disk: Arc<dyn Disk>, path: &Path, policy: SyncPolicy) -> io::Result<AppendLog> {
+    /// Opens the file at `path` for appending what `feed` will take; what is in it already must end with a whole record.
+    /// All that entered the journal before counts as safe.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        path: &Path,
+        policy: SyncPolicy,
+        feed: Subscriber,
+    ) -> io::Result<AppendLog> {
         let file = disk.append(path)?;
         let size = file.size()?;
         let syncs = disk.worker("aof-sync");
+        let began = feed.position();
         Ok(AppendLog {
             disk,
             path: path.to_path_buf(),
             file,
             policy,
-            buffer: Vec::new(),
-            state: LogState::new(),
+            feed,
             size,
             sync_asked: size,
             last_sync_ms: 0,
@@ -134,22 +138,13 @@ impl AppendLog {
             complained_ms: None,
             syncs,
             sync_failure: Arc::default(),
-            written: 0,
-            file_began: 0,
-            durable: Arc::default(),
+            written: began,
+            file_began: began,
+            durable: Arc::new(Durable {
+                synced: AtomicU64::new(began),
+                lost: AtomicU64::new(0),
+            }),
         })
-    }
-
-    /// Sets the position that the log goes on from; everything before it counts as safe. For a log just opened.
-    pub fn begin_at(&mut self, position: u64) {
-        self.written = position;
-        self.file_began = position;
-        self.durable.synced.store(position, Ordering::Release);
-    }
-
-    /// The position behind everything fed so far.
-    pub fn position(&self) -> u64 {
-        self.written + self.buffer.len() as u64
     }
 
     /// The position up to which everything is on the disk for certain; `None` if something before may be lost.
@@ -196,7 +191,7 @@ impl AppendLog {
         self.path = path.to_path_buf();
         self.size = size;
         self.sync_asked = size;
-        self.state = LogState::new();
+        self.feed.begin_anew();
         Ok(())
     }
 
@@ -220,27 +215,25 @@ impl AppendLog {
         &self.path
     }
 
-    /// Appends one command (its bytes in protocol form) for database `db`. `second`: Unix time for the annotation
-    /// when `aof-timestamp-enabled`, and `None` inside a transaction.
+    /// Appends one unit. `second`: Unix time for the annotation when `aof-timestamp-enabled`.
     #[inline]
-    pub fn feed(&mut self, db: u64, command: &[u8], second: Option<i64>) {
-        self.state.before_command(&mut self.buffer, db, second);
-        self.buffer.extend_from_slice(command);
+    pub fn append(&mut self, unit: &Unit, second: Option<i64>) {
+        self.feed.take(unit, second);
     }
 
     /// Bytes that wait to be written (`aof_buffer_length`).
     pub fn buffered(&self) -> usize {
-        self.buffer.len()
+        self.feed.bytes().len()
     }
 
     /// Memory that is kept for what waits.
     pub fn buffer_memory(&self) -> usize {
-        self.buffer.capacity()
+        self.feed.memory()
     }
 
     /// Bytes in the file and before it.
     pub fn size(&self) -> u64 {
-        self.size + self.buffer.len() as u64
+        self.size + self.buffered() as u64
     }
 
     /// Syncs not finished (`aof_pending_bio_fsync`).
@@ -265,10 +258,13 @@ impl AppendLog {
     /// Writes what waits and syncs as the policy says. Call it at the end of each turn before replies leave, and in
     /// each tick. `now_ms` is monotonic.
     pub fn flush(&mut self, now_ms: u64, mode: FlushMode, journal: &dyn Journal) -> Flushed {
-        if self.buffer.is_empty() && self.sync_asked == self.size && self.sync_failure().is_none() {
+        if self.feed.bytes().is_empty()
+            && self.sync_asked == self.size
+            && self.sync_failure().is_none()
+        {
             return Flushed::Done;
         }
-        if !self.buffer.is_empty() {
+        if !self.feed.bytes().is_empty() {
             if self.must_wait(now_ms, mode, journal) {
                 return Flushed::Postponed;
             }
@@ -303,14 +299,11 @@ impl AppendLog {
     }
 
     fn write_buffer(&mut self, now_ms: u64, journal: &dyn Journal) -> Result<(), Flushed> {
-        let (written, error) = write_fully(&mut *self.file, &self.buffer);
+        let (written, error) = write_fully(&mut *self.file, self.feed.bytes());
         let Some(error) = error else {
             self.size += written as u64;
-            self.written += written as u64;
-            self.buffer.clear();
-            if self.buffer.capacity() > BUFFER_KEPT {
-                self.buffer = Vec::new();
-            }
+            self.written = self.feed.position();
+            self.feed.passed_on(written);
             if self.write_failure.take().is_some() {
                 self.complained_ms = None;
                 journal.log(
@@ -352,9 +345,8 @@ impl AppendLog {
                 journal.log(Level::Warning, &line);
             }
             // It stays, so the next write must go on right behind it.
-            self.buffer.drain(..written);
+            self.feed.passed_on(written);
             self.size += written as u64;
-            self.written += written as u64;
         }
     }
 
@@ -367,19 +359,25 @@ impl AppendLog {
     }
 
     fn sync_here(&mut self, now_ms: u64) -> Flushed {
-        if let Err(error) = self.file.sync_data() {
+        if let Err(error) = self.sync_written() {
             return Flushed::Fatal(format!(
                 "Can't persist AOF for fsync error when the AOF fsync policy is 'always': {}. Exiting...",
                 error_text(&error)
             ));
         }
+        self.last_sync_ms = now_ms;
+        Flushed::Done
+    }
+
+    /// Syncs all that is written, on this thread.
+    fn sync_written(&mut self) -> io::Result<()> {
+        self.file.sync_data()?;
         // Bytes that a failed background sync of this file left are on the disk now, or were reported as lost.
         *self
             .sync_failure
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = None;
         self.sync_asked = self.size;
-        self.last_sync_ms = now_ms;
         if self.syncs.waiting() > 0 {
             // The policy was another a moment ago: an older file may still be at it.
             self.syncs.drain();
@@ -387,7 +385,7 @@ impl AppendLog {
         self.durable
             .synced
             .fetch_max(self.written, Ordering::AcqRel);
-        Flushed::Done
+        Ok(())
     }
 
     fn sync_by_second(&mut self, now_ms: u64, journal: &dyn Journal) -> Flushed {
@@ -467,7 +465,7 @@ impl AppendLog {
         );
         self.syncs.drain();
         match written {
-            Flushed::Done => self.file.sync_data(),
+            Flushed::Done => self.sync_written(),
             Flushed::Fatal(line) => Err(io::Error::other(line)),
             Flushed::Postponed | Flushed::Failed => {
                 Err(io::Error::other(self.refusal().unwrap_or_default()))

@@ -10,6 +10,8 @@
 //! - `damaged`: files that are wrong elsewhere end the start and stay as they are.
 
 mod damaged;
+#[path = "../support/fed.rs"]
+mod fed;
 mod full;
 mod kill;
 mod order;

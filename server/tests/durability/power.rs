@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use cairn_server::host::faulty::FaultyDisk;
 use cairn_server::host::{Disk, Journal, Level};
-use cairn_server::persist::append::{AppendLog, FlushMode, Flushed, SyncPolicy};
+use cairn_server::persist::append::{FlushMode, Flushed, SyncPolicy};
 
+use crate::fed::FedLog;
 use crate::support::Dice;
 
 struct Silence;
@@ -23,7 +24,7 @@ const TURN_MAX_MS: u64 = 100;
 fn life(policy: SyncPolicy, seed: u64) -> (Vec<u8>, usize, Vec<u8>) {
     let mut dice = Dice::new(seed);
     let disk = FaultyDisk::new();
-    let mut log = AppendLog::open(Arc::new(disk.clone()), Path::new("log"), policy).unwrap();
+    let mut log = FedLog::open(Arc::new(disk.clone()), Path::new("log"), policy).unwrap();
     disk.sync_dir(Path::new(".")).unwrap();
     let mode = FlushMode {
         force: false,

@@ -103,3 +103,27 @@ fn a_wait_ends_with_the_log_and_by_client_unblock() {
     other.good("BGREWRITEAOF");
     assert_eq!(waiting.read(), pair(1));
 }
+
+#[test]
+fn a_mark_holds_through_a_log_that_goes_off_and_on_and_is_loaded() {
+    let folder = Folder::new();
+    let server = Setup::cairn(&folder)
+        .with("--appendonly yes --appendfsync no")
+        .start();
+    let (mut before, mut between, mut other) =
+        (server.connect(), server.connect(), server.connect());
+    before.good("SET a v");
+    other.good("CONFIG SET appendonly no");
+    between.good("SET b v");
+    other.good("CONFIG SET appendonly yes");
+    for connection in [&mut before, &mut between] {
+        assert_eq!(connection.line("WAITAOF 1 0 0"), pair(1));
+    }
+    // What comes now is behind all that, and nobody syncs it.
+    assert_eq!(write_and_wait(&mut before, "WAITAOF 1 0 100"), pair(0));
+    assert_eq!(between.line("WAITAOF 1 0 0"), pair(1));
+    // The log is synced before it is read.
+    other.good("DEBUG LOADAOF");
+    assert_eq!(before.line("WAITAOF 1 0 100"), pair(1));
+    assert_eq!(write_and_wait(&mut before, "WAITAOF 1 0 100"), pair(0));
+}

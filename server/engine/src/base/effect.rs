@@ -26,6 +26,11 @@ impl Feed {
         self.ends.is_empty()
     }
 
+    /// Bytes of all commands.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Appends a command given by its arguments.
     pub fn push(&mut self, db: usize, args: &[&[u8]]) {
         write_command(&mut self.bytes, args);

@@ -49,7 +49,9 @@ impl Instance for Alone {
         self.resumed.push(session);
     }
 
-    fn feed(&mut self, _changes: &Feed, _transaction: bool) {}
+    fn feed(&mut self, _changes: &Feed, _transaction: bool) -> u64 {
+        0
+    }
 
     fn warn(&mut self, line: &str) {
         self.lines.push(line.to_owned());

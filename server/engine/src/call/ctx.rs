@@ -62,13 +62,10 @@ pub trait Instance {
     }
     /// A session waits no longer: what else it sent may run.
     fn resume(&mut self, _session: SessionId) {}
-    /// Takes the changes of one unit, in order; `transaction` asks for MULTI and EXEC around them.
-    fn feed(&mut self, changes: &Feed, transaction: bool);
-    /// How far the log is fed; grows with every change. 0 where there never was a log.
-    fn log_position(&mut self) -> u64 {
-        0
-    }
-    /// How far the log is on the disk.
+    /// Takes the changes of one unit, in order; `transaction` asks for MULTI and EXEC around them. Answers the position
+    /// behind them, which grows with every unit; 0 where nobody counts.
+    fn feed(&mut self, changes: &Feed, transaction: bool) -> u64;
+    /// How far the log is on the disk, as a position that [`Instance::feed`] gave.
     fn log_durable(&mut self) -> Durable {
         Durable::NoLog
     }

@@ -291,10 +291,10 @@ pub fn apply(
 ) {
     if !ks.fx.feed.is_empty() {
         let transaction = ks.fx.feed.len() > 1;
-        inst.feed(&ks.fx.feed, transaction);
+        let position = inst.feed(&ks.fx.feed, transaction);
         ks.fx.feed.clear();
         if let Some(session) = running.as_deref_mut() {
-            session.log_mark = inst.log_position();
+            session.log_mark = position;
         }
     }
     for touched in ks.fx.touched.drain(..) {

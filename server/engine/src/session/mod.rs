@@ -96,7 +96,7 @@ pub struct Session {
     pub closing: bool,
     /// The pipeline must stop before its next command, because the session waits for something.
     pub blocked: bool,
-    /// Position of the log behind its last change.
+    /// Position behind its last change, as the feed was told it: WAITAOF waits for it.
     pub log_mark: u64,
     /// What it waits for.
     pub waiting: Option<Box<blocked::Blocked>>,

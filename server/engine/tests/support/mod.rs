@@ -53,13 +53,14 @@ impl Instance for World {
         self.closed.push(session);
     }
 
-    fn feed(&mut self, changes: &Feed, transaction: bool) {
+    fn feed(&mut self, changes: &Feed, transaction: bool) -> u64 {
         let mark = |word: &str| (0, word.to_string());
         self.fed.extend(transaction.then(|| mark("MULTI")));
         for (db, bytes) in changes.iter() {
             self.fed.push((db, words(bytes)));
         }
         self.fed.extend(transaction.then(|| mark("EXEC")));
+        0
     }
 
     fn used_memory(&mut self) -> u64 {

@@ -56,7 +56,7 @@ impl Instance for World {
         self.closed.push(session);
     }
 
-    fn feed(&mut self, changes: &Feed, transaction: bool) {
+    fn feed(&mut self, changes: &Feed, transaction: bool) -> u64 {
         let word = |word: &str| vec![word.as_bytes().to_vec()];
         for (i, (db, bytes)) in changes.iter().enumerate() {
             if db != self.fed_db {
@@ -72,6 +72,7 @@ impl Instance for World {
         if transaction {
             self.fed.push(word("EXEC"));
         }
+        0
     }
 
     fn ask_peer(&mut self, _: &PeerCall) -> PeerAnswer {
