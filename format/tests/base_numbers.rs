@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use cairn_format::text::{glob::glob_match, long_double::LongDouble, number};
+use cairn_format::text::{double, glob::glob_match, long_double::LongDouble};
 use serde_json::Value;
 
 fn rows(name: &str) -> Vec<Value> {
@@ -61,9 +61,9 @@ fn patterns_agree_with_a_real_server() {
 #[test]
 fn scores_agree_with_a_real_7_0() {
     for row in rows("scores-7.0.jsonl") {
-        let value = number::parse_f64(text(&row, 0).as_bytes()).unwrap();
+        let value = double::parse_f64(text(&row, 0).as_bytes()).unwrap();
         let mut out = Vec::new();
-        number::write_f64_17(&mut out, value);
+        double::write_f64_17(&mut out, value);
         assert_eq!(String::from_utf8(out).unwrap(), text(&row, 1), "{row}");
     }
 }

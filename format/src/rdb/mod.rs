@@ -14,7 +14,6 @@
 //! Three depths: [`Reader::next_raw`] gives spans, [`Reader::next`] values in their encoding, and the
 //! iterators of [`object`] the elements, the same ones from every encoding.
 
-mod decode;
 pub mod dialect;
 pub mod dump;
 pub mod event;
@@ -26,11 +25,11 @@ pub mod reader;
 mod string;
 pub mod writer;
 
-pub use decode::library_name;
 pub use dialect::{Dialect, Family};
 pub use event::{Checksum, Event, Head, Located, ModuleAux, Record, SlotImport};
 pub use length::write_len;
 pub use object::Object;
+pub use reader::library_name;
 pub use reader::{Check, Options, Reader, SliceReader, StreamReader, verify};
 pub use string::Text;
 pub use writer::{

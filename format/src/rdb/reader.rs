@@ -16,19 +16,21 @@ use std::io::Read;
 
 use super::dialect::{Dialect, Family};
 use super::event::{Checksum, Event, Located};
+use super::object;
 use super::opcode::{self, TypeInfo};
 pub use super::raw::{Packed, SliceSource, Source, StreamSource, Watched};
 use super::raw::{Parts, Scan};
-use super::{decode, object};
 use crate::cursor::Cursor;
 use crate::error::{Damage, FormatError, Result};
 
 mod blame;
+mod decode;
 mod fast;
 mod header;
 mod keys;
 
 use blame::blame_key_length;
+pub use decode::library_name;
 use header::read_header;
 use keys::KeyIndex;
 
@@ -166,7 +168,7 @@ pub struct RawRecord<'a> {
     pub bytes: &'a [u8],
 }
 
-pub(super) struct Shape {
+struct Shape {
     kind: Kind,
     parts: Parts,
     /// Where the payload of an opcode begins.
@@ -175,7 +177,7 @@ pub(super) struct Shape {
 }
 
 #[derive(Clone, Copy)]
-pub(super) enum Kind {
+enum Kind {
     Value(&'static TypeInfo),
     Opcode(u8),
     End(Checksum),
@@ -596,23 +598,6 @@ fn scan_value<S: Source>(
         len,
     })
 }
-
-impl Shape {
-    pub(super) fn kind(&self) -> Kind {
-        self.kind
-    }
-    pub(super) fn parts(&self) -> &Parts {
-        &self.parts
-    }
-    pub(super) fn body(&self) -> usize {
-        self.body
-    }
-    pub(super) fn len(&self) -> usize {
-        self.len
-    }
-}
-
-pub(super) use keys::KeyIndex as Keys;
 
 /// Reads to the end and gives what became of the checksum, for callers who only want to know whether a file is sound.
 /// Plain strings, the most frequent records, are checked without building an event.

@@ -19,13 +19,15 @@ use super::opcode;
 use super::string::{Text, small_int, write_int};
 use crate::crc64::Crc64;
 use crate::lzf;
-use crate::text::number::write_f64_17;
+use crate::text::double::write_f64_17;
 
 mod convert;
 mod error;
+mod options;
 mod stream;
 
 pub use error::{Unsupported, WriteError, WriteResult, Written};
+pub use options::{ExpiringFields, WriteOptions};
 
 /// The buffer is handed on when it has this many bytes.
 const FLUSH_AT: usize = 128 * 1024;
@@ -33,58 +35,6 @@ const FLUSH_AT: usize = 128 * 1024;
 const COMPRESS_ABOVE: usize = 20;
 /// A compressed string must save at least this many bytes, as in Redis.
 const COMPRESS_GAIN: usize = 4;
-
-/// How a snapshot is to be written.
-#[derive(Clone, Copy, Debug)]
-pub struct WriteOptions {
-    /// Family and version.
-    pub dialect: Dialect,
-    /// Compress strings of more than 20 bytes where that saves 4 or more.
-    pub compress: bool,
-    /// Compute the checksum; otherwise it is eight zero bytes.
-    pub checksum: bool,
-    /// Write what remains of a stream whose producers or entries without an owner have no place in the target.
-    /// Otherwise such values are refused.
-    pub drop_parts: bool,
-    /// What becomes of hash fields that expire where the target has no field expiry. `None`: refuse such values.
-    pub expiring_fields: Option<ExpiringFields>,
-}
-
-/// What becomes of hash fields that expire where fields cannot expire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ExpiringFields {
-    /// They are left out; a hash that has no others goes whole.
-    Drop,
-    /// They stay and expire no more, except those whose time has come.
-    Keep {
-        /// Unix milliseconds.
-        now_ms: i64,
-    },
-}
-
-impl ExpiringFields {
-    /// Whether a field with this expiry is written.
-    pub fn keeps(self, expire_ms: Option<i64>) -> bool {
-        match (expire_ms, self) {
-            (None, _) => true,
-            (Some(_), ExpiringFields::Drop) => false,
-            (Some(time), ExpiringFields::Keep { now_ms }) => time > now_ms,
-        }
-    }
-}
-
-impl WriteOptions {
-    /// Compression and checksum on, nothing dropped.
-    pub const fn new(dialect: Dialect) -> Self {
-        WriteOptions {
-            dialect,
-            compress: true,
-            checksum: true,
-            drop_parts: false,
-            expiring_fields: None,
-        }
-    }
-}
 
 /// A writer of a snapshot.
 #[derive(Debug)]

@@ -13,7 +13,8 @@
 //! Every function appends one whole reply, or a header that the elements then follow. Functions that
 //! take no [`Protocol`] write the same bytes in both. The forms are those of Redis 7.2.
 
-use crate::text::number::{I64Text, write_f64};
+use crate::text::double::write_f64;
+use crate::text::number::I64Text;
 
 /// The protocol a client has asked for with HELLO.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -4,7 +4,8 @@
 //! [`ReplyScanner`] does that over whatever has arrived, without building anything, and remembers how
 //! far it came. [`Value::decode`] then builds the tree of a whole reply.
 
-use crate::text::number::{I64Text, parse_f64, parse_i64};
+use crate::text::double::parse_f64;
+use crate::text::number::{I64Text, parse_i64};
 use std::fmt;
 
 /// Longest line of a reply in bytes; longer ones are no protocol.

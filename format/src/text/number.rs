@@ -1,6 +1,4 @@
-//! Integers as Redis accepts and prints them. Doubles stand in [`super::double`] and are offered here too.
-
-pub use super::double::{parse_f64, write_f64, write_f64_17};
+//! Integers as Redis accepts and prints them; doubles stand in [`super::double`].
 
 /// The longest text of an `i64`: a sign and nineteen digits.
 const TEXT_MAX: usize = 20;

@@ -7,7 +7,8 @@
 //!   SET key "a value"        words as in an inline command
 //! ```
 
-use cairn_format::text::number::{parse_f64, parse_i64};
+use cairn_format::text::double::parse_f64;
+use cairn_format::text::number::parse_i64;
 use cairn_format::text::words::split_words;
 
 use crate::stage::Stage;

@@ -1,8 +1,9 @@
 //! Numbers, patterns and quoted words against plain models.
 
+use cairn_format::text::double::{parse_f64, write_f64, write_f64_17};
 use cairn_format::text::glob::glob_match;
 use cairn_format::text::long_double::{LongDouble, write_f64_human};
-use cairn_format::text::number::{I64Text, parse_f64, parse_i64, write_f64, write_f64_17};
+use cairn_format::text::number::{I64Text, parse_i64};
 use cairn_format::text::words::{quote, split_words};
 
 use crate::steps::Steps;

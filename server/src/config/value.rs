@@ -369,7 +369,7 @@ fn parse_save(args: &[&[u8]]) -> Result<Vec<SavePoint>, String> {
 fn parse_percentiles(args: &[&[u8]]) -> Result<Vec<f64>, String> {
     args.iter()
         .map(|text| {
-            let number = cairn_format::text::number::parse_f64(text)
+            let number = cairn_format::text::double::parse_f64(text)
                 .ok_or("Invalid latency-tracking-info-percentiles parameters")?;
             if (0.0..=100.0).contains(&number) {
                 Ok(number)

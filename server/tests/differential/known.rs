@@ -4,7 +4,7 @@
 //! what chance or the clock decides stand here too: there no two servers agree.
 
 use cairn_format::resp::value::Value;
-use cairn_format::text::number::parse_f64;
+use cairn_format::text::double::parse_f64;
 
 /// A known difference of replies.
 pub struct Row {

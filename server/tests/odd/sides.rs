@@ -3,7 +3,7 @@
 use crate::support::process::{Program, Server};
 use crate::support::{Connection, Folder, Setup};
 use cairn_format::resp::value::Value;
-use cairn_format::text::number::parse_f64;
+use cairn_format::text::double::parse_f64;
 
 /// What a server made of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]

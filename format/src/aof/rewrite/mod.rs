@@ -20,7 +20,8 @@ use super::release::Release;
 use super::writer::{LogState, write_pexpireat};
 use crate::rdb::{ExpiringFields, Text};
 use crate::resp::value::{write_argument, write_command_header};
-use crate::text::number::{I64Text, write_f64};
+use crate::text::double::write_f64;
+use crate::text::number::I64Text;
 
 /// Elements in one command, as `AOF_REWRITE_ITEMS_PER_CMD` of Redis: a reader of the log holds one command in memory.
 const ELEMENTS_MAX: usize = 64;

@@ -6,7 +6,8 @@ use super::{
     COUNT_UNKNOWN, END, HEAD_I16, HEAD_I24, HEAD_I32, HEAD_I64, HEAD_STR32, HEADER, back_size,
 };
 use crate::error::{Damage, FormatError, Result};
-use crate::text::number::{I64Text, parse_f64, parse_i64};
+use crate::text::double::parse_f64;
+use crate::text::number::{I64Text, parse_i64};
 
 /// One element, borrowed from the blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use super::super::reader::Check;
 use super::blob::Blob;
-use super::list::NodeKind;
+use super::node::NodeKind;
 use super::stream::{Group, StreamId, walk_node};
 use super::{Hash, List, Object, Set, Stream, Text, Zset};
 use crate::encoding::intset::Intset;

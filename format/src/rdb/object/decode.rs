@@ -4,7 +4,7 @@ use super::super::length::read_len;
 use super::super::opcode::{Layout, TypeInfo};
 use super::super::string::{Stored, read_string};
 use super::hash::{TtlForm, TtlHash};
-use super::list::Nodes;
+use super::node::Nodes;
 use super::texts::Texts;
 use super::{Array, Blob, Hash, List, Module, Object, Scores, Set, Stream, Zset};
 use crate::cursor::Cursor;

@@ -10,6 +10,7 @@ mod decode;
 mod hash;
 mod list;
 mod module;
+mod node;
 mod packed;
 mod set;
 mod stream;
@@ -19,8 +20,9 @@ mod zset;
 pub use array::{Array, ArrayItem};
 pub use blob::Blob;
 pub use hash::{Field, Fields, Hash, TtlForm, TtlHash};
-pub use list::{List, Node, NodeKind, Nodes};
+pub use list::List;
 pub use module::{Module, ModuleValue, ModuleValues, module_name};
+pub use node::{Node, NodeKind, Nodes};
 pub use packed::Elements;
 pub use set::Set;
 pub use stream::{

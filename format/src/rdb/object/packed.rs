@@ -1,7 +1,7 @@
 //! One iterator for the elements of every encoding.
 
 use super::blob::Blob;
-use super::list::{Node, NodeKind, Nodes};
+use super::node::{Node, NodeKind, Nodes};
 use super::texts::Texts;
 use crate::encoding::intset::Intset;
 use crate::encoding::listpack::{self, Entry, Listpack};

@@ -11,7 +11,7 @@ use super::blob::Blob;
 use super::packed::Elements;
 use crate::cursor::Cursor;
 use crate::error::{Damage, FormatError, Result};
-use crate::text::number::parse_f64;
+use crate::text::double::parse_f64;
 
 /// A sorted set in its encoding.
 #[derive(Clone, Debug)]

@@ -1,13 +1,14 @@
 //! From the extent of a record to its event.
 
-use super::dialect::{Dialect, Family};
-use super::event::{Event, Head, Located, ModuleAux, Record, SlotImport};
-use super::length::read_len;
-use super::object::{self, Module, Object};
-use super::opcode::{self, TypeInfo};
-use super::raw::Source;
-use super::reader::{Check, Keys, Kind, Options, Shape};
-use super::string::{Stored, Text, read_string};
+use super::super::dialect::{Dialect, Family};
+use super::super::event::{Event, Head, Located, ModuleAux, Record, SlotImport};
+use super::super::length::read_len;
+use super::super::object::{self, Module, Object};
+use super::super::opcode::{self, TypeInfo};
+use super::super::raw::Source;
+use super::super::string::{Stored, Text, read_string};
+use super::keys::KeyIndex;
+use super::{Check, Kind, Options, Shape};
 use crate::cursor::Cursor;
 use crate::error::{Damage, FormatError, Result};
 
@@ -26,12 +27,12 @@ pub(super) fn event<'s, S: Source>(
     shape: &Shape,
     key_buffer: &'s mut Vec<u8>,
     value_buffer: &'s mut Vec<u8>,
-    keys: &mut Keys,
+    keys: &mut KeyIndex,
 ) -> Result<Located<'s>> {
     let offset = source.offset();
-    let bytes = &source.window()[..shape.len()];
-    let end = offset + shape.len() as u64;
-    let event = match shape.kind() {
+    let bytes = &source.window()[..shape.len];
+    let end = offset + shape.len as u64;
+    let event = match shape.kind {
         Kind::End(checksum) => {
             if let Some(twice) = context
                 .options
@@ -44,8 +45,8 @@ pub(super) fn event<'s, S: Source>(
             Event::End(checksum)
         }
         Kind::Opcode(byte) => {
-            let body = offset + shape.body() as u64;
-            opcode_event(context, byte, Cursor::at_base(&bytes[shape.body()..], body))
+            let body = offset + shape.body as u64;
+            opcode_event(context, byte, Cursor::at_base(&bytes[shape.body..], body))
                 .map_err(|error| error.in_db(*context.db))?
         }
         Kind::Value(info) => Event::Record(record(
@@ -73,9 +74,9 @@ fn record<'s, S: Source>(
     shape: &Shape,
     key_buffer: &'s mut Vec<u8>,
     value_buffer: &'s mut Vec<u8>,
-    keys: &mut Keys,
+    keys: &mut KeyIndex,
 ) -> Result<Record<'s>> {
-    let parts = shape.parts();
+    let parts = &shape.parts;
     let db = *context.db;
     let key_offset = offset + parts.key.start as u64;
     let stored = read_string(

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use cairn_format::text::number::{parse_f64, parse_i64};
+use cairn_format::text::double::parse_f64;
+use cairn_format::text::number::parse_i64;
 
 use super::error::{self, Error};
 

@@ -15,7 +15,8 @@ use crate::session::Session;
 use crate::session::blocked::{Blocked, LogWait};
 use crate::session::transaction::Queued;
 use crate::value::Kind;
-use cairn_format::text::number::{parse_f64, parse_i64};
+use cairn_format::text::double::parse_f64;
+use cairn_format::text::number::parse_i64;
 
 /// What a command waits for.
 pub struct Wait {

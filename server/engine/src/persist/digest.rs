@@ -4,7 +4,8 @@
 //! the SHA-1 of bytes into a sum in which order does not matter, `mix` hashes the sum after that, so that it does.
 //! A fractional score enters in its shortest text, as 7.2 has it; 7.0 used 17 digits.
 
-use cairn_format::text::number::{I64Text, write_f64};
+use cairn_format::text::double::write_f64;
+use cairn_format::text::number::I64Text;
 use sha1_smol::Sha1;
 
 use crate::keyspace::Keyspace;

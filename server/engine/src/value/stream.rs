@@ -13,6 +13,7 @@
 //! entry each, live or not; all ids of a node are below the next node's id and none is above `last_id`; `len` is the number of live
 //! entries; `first_id` is the lowest live id, 0-0 if there is none.
 
+mod groups;
 mod range;
 mod trim;
 
@@ -77,7 +78,7 @@ pub struct Stream {
     first_id: StreamId,
     max_deleted_id: StreamId,
     entries_added: u64,
-    pub(super) groups: BTreeMap<Box<[u8]>, Group>,
+    groups: BTreeMap<Box<[u8]>, Group>,
 }
 
 impl Stream {

@@ -6,7 +6,7 @@
 use std::ops::{Bound, Range};
 
 use cairn_format::encoding::listpack::{self, Entry};
-use cairn_format::text::number::write_f64;
+use cairn_format::text::double::write_f64;
 
 use super::elements::pack;
 use super::{Object, ValueRef};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cairn_engine::base::args::Args;
 use cairn_engine::base::error::{self, Error, Outcome};
 use cairn_engine::call::Ctx;
-use cairn_format::text::number::parse_f64;
+use cairn_format::text::double::parse_f64;
 
 use super::{ok, switch};
 use crate::front::{access, new_run_id};

@@ -2,7 +2,8 @@
 
 use std::cmp::Ordering;
 
-use cairn_format::text::number::{I64Text, parse_f64};
+use cairn_format::text::double::parse_f64;
+use cairn_format::text::number::I64Text;
 
 use crate::base::args::Args;
 use crate::base::effect::EventClass;

@@ -6,7 +6,7 @@ use crate::base::args::Args;
 use crate::base::error::{self, Error};
 use crate::structure::ranked::LexBound;
 use crate::value::{ValueRef, list_pack, zset};
-use cairn_format::text::number::parse_f64;
+use cairn_format::text::double::parse_f64;
 
 /// What a range counts by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

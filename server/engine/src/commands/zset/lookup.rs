@@ -6,7 +6,7 @@ use crate::call::ctx::Ctx;
 use crate::call::spec::{Command, Flags, Group, KeySpec};
 use crate::commands::generic::{Visit, scan_elements};
 use crate::value::{Kind, ValueRef, zset};
-use cairn_format::text::number::write_f64;
+use cairn_format::text::double::write_f64;
 
 const READ_FAST: Flags = Flags::READ.and(Flags::FAST);
 

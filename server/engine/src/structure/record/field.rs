@@ -21,7 +21,7 @@ use std::fmt;
 use std::ptr::{self, NonNull};
 
 use super::raw;
-use crate::structure::table::Entry;
+use crate::structure::table::{Entry, is_marked};
 
 const SHORT_NAME: usize = 15;
 const SHORT_VALUE: usize = 16;
@@ -140,7 +140,7 @@ impl Field {
 
     #[inline]
     fn shape(&self) -> Shape {
-        let expires = raw::is_marked(self.handle);
+        let expires = is_marked(self.handle);
         let head = self.at(head_at(expires)).cast_const();
         // SAFETY: every field has its lengths here, written by `put_lengths`.
         unsafe {
@@ -198,7 +198,7 @@ impl Field {
     #[inline]
     pub fn expire(&self) -> Option<i64> {
         // SAFETY: the mark says that the expiry stands first, and allocations are aligned to 8.
-        raw::is_marked(self.handle).then(|| unsafe { self.at(0).cast::<i64>().read() })
+        is_marked(self.handle).then(|| unsafe { self.at(0).cast::<i64>().read() })
     }
 
     /// Replaces the value, keeps the expiry. The allocation moves only if the size changes.
@@ -234,7 +234,7 @@ impl Field {
 
     /// Gives the field an expiry or takes it away.
     pub fn set_expire(&mut self, expire: Option<i64>) {
-        match (raw::is_marked(self.handle), expire) {
+        match (is_marked(self.handle), expire) {
             (false, None) => {}
             // SAFETY: the mark says that the expiry stands first.
             (true, Some(at)) => unsafe { self.at(0).cast::<i64>().write(at) },

@@ -13,7 +13,7 @@ use std::fmt;
 use std::ptr::{self, NonNull};
 
 use super::raw;
-use crate::structure::table::{Entry, Ref};
+use crate::structure::table::{Entry, Ref, is_marked};
 
 const SCORE: usize = 8;
 
@@ -25,7 +25,7 @@ fn allocate(before: usize, bytes: &[u8]) -> NonNull<u8> {
         let to = raw::put_len(ptr.as_ptr().add(before), bytes.len());
         ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len());
     }
-    debug_assert!(!raw::is_marked(ptr), "the handle is the address itself");
+    debug_assert!(!is_marked(ptr), "the handle is the address itself");
     // SAFETY: just written.
     debug_assert!(
         unsafe { self::bytes(ptr, before) } == bytes,

@@ -29,13 +29,12 @@ mod raw;
 
 pub use field::Field;
 pub use member::{Member, ScoredMember};
-pub(in crate::structure) use raw::is_marked;
 
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
-use super::table::{Entry, same_bytes};
+use super::table::{Entry, is_marked, same_bytes};
 
 /// The longest value in bytes that belongs inside a record; longer ones go behind a pointer.
 pub const INLINE_MAX: usize = 512;

@@ -9,8 +9,7 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
 use std::num::NonZero;
 use std::ptr::NonNull;
 
-/// Bit of a handle that says: this entry has an expiry.
-pub(in crate::structure) const MARK: usize = 1;
+use crate::structure::table::MARK;
 
 /// Size of the allocation that holds `used` bytes. Allocators have classes in steps of 8 or 16 bytes, so rounding up
 /// costs nothing and lets a value grow in place into what would be padding.
@@ -76,12 +75,6 @@ pub(super) fn handle(address: NonNull<u8>, marked: bool) -> NonNull<u8> {
         "bit 0 is free for the mark"
     );
     address.map_addr(|a| a | usize::from(marked))
-}
-
-/// Whether a handle carries the mark.
-#[inline]
-pub(in crate::structure) fn is_marked(handle: NonNull<u8>) -> bool {
-    handle.addr().get() & MARK != 0
 }
 
 /// Number of bytes that [`put_len`] writes.

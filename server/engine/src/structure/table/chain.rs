@@ -26,7 +26,7 @@
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
 use std::ptr::NonNull;
 
-use crate::structure::record::is_marked;
+use super::is_marked;
 
 /// Entries of a block without a link.
 const FULL: usize = 7;
