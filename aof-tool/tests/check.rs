@@ -254,3 +254,45 @@ fn a_part_that_cannot_be_read_does_not_end_the_work() {
         10
     );
 }
+
+#[test]
+fn the_hint_says_what_a_cut_would_lose() {
+    let mut seen = [0; 2];
+    for expected in expectations() {
+        let path = bad(expected["file"].as_str().unwrap());
+        let Some(line) = first_damage(&run(&["check", "--json", &path])) else {
+            continue;
+        };
+        let hints = [
+            ("cut", "cuts off the torn end"),
+            ("cut-loses", "good commands behind the damage too"),
+        ];
+        let whole = line["role"] == "log" && line["valid_end"].as_u64() > Some(0);
+        for (at, (cure, words)) in hints.into_iter().enumerate() {
+            if whole && line["cure"] == cure {
+                seen[at] += 1;
+                let run = run(&["check", &path]);
+                assert!(run.stderr.contains(words), "{run:?}");
+            }
+        }
+    }
+    assert!(seen[0] > 5 && seen[1] > 0, "{seen:?}");
+}
+
+#[test]
+fn a_manifest_is_told_with_the_number_of_its_parts() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut manifest = String::from("file a.1.base.aof seq 1 type b\n");
+    fs::write(folder.path().join("a.1.base.aof"), "").unwrap();
+    for seq in 1..=3 {
+        manifest.push_str(&format!("file a.{seq}.incr.aof seq {seq} type i\n"));
+        fs::write(folder.path().join(format!("a.{seq}.incr.aof")), "").unwrap();
+    }
+    fs::write(folder.path().join("a.manifest"), manifest).unwrap();
+    let run = run(&["check", folder.path().to_str().unwrap()]);
+    assert!(
+        run.stdout
+            .contains("a.manifest: valid, a base and 3 increments\n"),
+        "{run:?}"
+    );
+}

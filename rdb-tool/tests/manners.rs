@@ -54,6 +54,27 @@ fn inspect_counts_by_db_type_and_encoding() {
             .windows(2)
             .all(|pair| pair[0]["bytes"].as_u64() >= pair[1]["bytes"].as_u64())
     );
+    let all = run(&[
+        "inspect",
+        "--json",
+        "--top",
+        "100000",
+        path.to_str().unwrap(),
+    ]);
+    let all: Value = serde_json::from_slice(&all.stdout).unwrap();
+    let mut sizes: Vec<u64> = all["largest"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|large| large["bytes"].as_u64().unwrap())
+        .collect();
+    assert_eq!(sizes.len() as u64, keys);
+    sizes.sort_by_key(|size| std::cmp::Reverse(*size));
+    let told: Vec<u64> = largest
+        .iter()
+        .map(|large| large["bytes"].as_u64().unwrap())
+        .collect();
+    assert_eq!(told, sizes[..3]);
     assert_eq!(found["functions"].as_array().unwrap().len(), 2);
     let text = stdout(&run_piped(
         &["inspect", "-"],

@@ -44,6 +44,14 @@ fn verify_counts_and_names_what_follows_a_snapshot() {
             assert_eq!(found["keys_before"], 2, "{name}: {found}");
             let text = stderr(&output);
             assert!(text.contains("the snapshot is sound"), "{text}");
+            let words = match what {
+                "blank" => "line ends and spaces",
+                "zeros" => "all zeros",
+                "mark" => "the 40 hex digits that end a snapshot sent to a replica",
+                "snapshot" => "a second snapshot",
+                _ => "commands of a log",
+            };
+            assert!(text.contains(words), "{name}: {text}");
         }
     }
 }

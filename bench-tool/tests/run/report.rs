@@ -3,10 +3,13 @@
 use crate::responder::{Responder, ok};
 use crate::{bench, run};
 use serde_json::Value;
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::Command;
 use std::process::Stdio;
 use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Mutex};
+use std::thread::{self, ThreadId};
 
 #[test]
 fn every_request_is_sent_once_and_answered() {
@@ -260,4 +263,35 @@ fn a_closed_pipe_is_no_error() {
         (output.status.code(), output.stderr.as_slice()),
         (Some(0), &b""[..])
     );
+}
+
+/// Requests that fall due go to the clients in turn, not all to the first that is free.
+#[test]
+fn every_client_gets_requests() {
+    let by_connection: Arc<Mutex<HashMap<ThreadId, u64>>> = Arc::default();
+    let counts = by_connection.clone();
+    // Each connection has a thread of its own.
+    let server = Responder::start(move |_, _| {
+        *counts
+            .lock()
+            .unwrap()
+            .entry(thread::current().id())
+            .or_default() += 1;
+        Some(b"+OK\r\n".to_vec())
+    });
+    let words = [
+        "-c",
+        "4",
+        "-n",
+        "200",
+        "--rate",
+        "2000",
+        "--command",
+        "PING",
+    ];
+    let (code, json, stderr) = run(server.port, &words);
+    assert_eq!((code, stderr.as_str()), (0, ""), "{json}");
+    let counts = by_connection.lock().unwrap();
+    assert_eq!((counts.len(), counts.values().sum::<u64>()), (4, 200));
+    assert!(counts.values().all(|count| *count > 10), "{counts:?}");
 }

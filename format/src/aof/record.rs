@@ -429,3 +429,22 @@ pub fn before_zeros(
 pub fn timestamp(annotation: &[u8]) -> Option<i64> {
     crate::text::number::parse_i64(annotation.strip_prefix(b"#TS:")?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_number_is_canonical_and_ends_its_line() {
+        assert_eq!(short_number(b"7\r\n*", 0), Some((7, 3)));
+        assert_eq!(short_number(b"*0\r\n$", 1), Some((0, 4)));
+        assert_eq!(short_number(b"42\r\n", 0), Some((42, 4)));
+        assert_eq!(short_number(b"90\r\n", 0), Some((90, 4)));
+        for other in [
+            b"07\r\n", b"123\r", b"4x\r\n", b"x4\r\n", b"42\n\r", b"42\rx",
+        ] {
+            assert_eq!(short_number(other, 0), None, "{other:?}");
+        }
+        assert_eq!(short_number(b"42\r\n", 1), None, "too near the end");
+    }
+}

@@ -533,6 +533,8 @@ mod tests {
     fn texts(buf: &[u8], place: &Place) -> Vec<(String, String)> {
         let text = |entry: Entry| String::from_utf8(entry.to_bytes().into_owned()).unwrap();
         let fields = Node::new(NODE, buf).unwrap().fields(place);
+        let count = fields.clone().count();
+        assert_eq!((fields.len(), fields.size_hint().1), (count, Some(count)));
         fields
             .map(|(name, value)| (text(name), text(value)))
             .collect()

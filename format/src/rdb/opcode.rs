@@ -205,6 +205,15 @@ mod tests {
     }
 
     #[test]
+    fn an_opcode_that_is_refused_is_named() {
+        let redis = Dialect::redis(11);
+        assert!(opcode_refusal(redis, FUNCTION_EARLY).contains("release candidates of 7.0"));
+        assert!(opcode_refusal(redis, 242).contains("a hash template"));
+        assert!(opcode_refusal(Dialect::valkey(80), 242).contains("an inline command"));
+        assert!(opcode_refusal(redis, 241).starts_with("unknown opcode 241 in "));
+    }
+
+    #[test]
     fn the_table_is_sorted() {
         assert!(TYPES.windows(2).all(|pair| pair[0].byte < pair[1].byte));
     }
