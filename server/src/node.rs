@@ -314,6 +314,9 @@ impl Node {
     // ---- accepting ----
 
     fn accept(&mut self) {
+        if self.accept_again.is_empty() {
+            return;
+        }
         let Some(mut listeners) = self.front.clients.listeners.take() else {
             return;
         };

@@ -27,7 +27,7 @@ impl Peers {
     /// Sends the commands of a call and reads their answers. A kept connection that turns out to be closed is made
     /// anew once, if nothing was answered on it.
     pub fn ask(&mut self, call: &PeerCall, host: &dyn Host) -> PeerAnswer {
-        let clock = host.clock();
+        let clock = &**host.clock();
         let now_ms = clock.monotonic_us() / 1000;
         let name = (call.host.to_vec(), call.port.to_vec());
         if let Some(mut peer) = self.kept.remove(&name) {

@@ -89,6 +89,7 @@ impl World {
     pub fn host(&self) -> SimHost {
         SimHost {
             world: self.clone(),
+            clock: Arc::clone(&self.clock) as _,
             pid: self.next_pid(),
         }
     }
@@ -108,12 +109,13 @@ impl World {
 /// One process as its node sees the world.
 pub struct SimHost {
     world: World,
+    clock: Arc<dyn Clock>,
     pid: u32,
 }
 
 impl Host for SimHost {
-    fn clock(&self) -> &dyn Clock {
-        &*self.world.clock
+    fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
     }
 
     fn sleep(&self, time: Duration) {

@@ -6,6 +6,7 @@
 pub mod access;
 
 use std::any::Any;
+use std::sync::Arc;
 
 use cairn_engine::base::effect::Feed;
 use cairn_engine::base::id::SessionId;
@@ -20,7 +21,7 @@ use mio::Registry;
 use crate::clients::Clients;
 use crate::config::Config;
 use crate::figures::{Counters, Figures, MemoryMarks, Rates};
-use crate::host::Host;
+use crate::host::{Clock, Host};
 use crate::journal::Journal;
 use crate::keeper::{Keeper, Saving};
 use crate::log::Log;
@@ -50,6 +51,8 @@ impl Ending {
 pub struct Front {
     /// The world.
     pub host: Box<dyn Host>,
+    /// Its clocks, which are read after each command.
+    clock: Arc<dyn Clock>,
     /// Where lines go.
     pub log: Log,
     /// What is configured.
@@ -88,6 +91,7 @@ impl Front {
             started,
         };
         Front {
+            clock: Arc::clone(host.clock()),
             host,
             log,
             settings: Settings::new(config),
@@ -112,7 +116,7 @@ impl Front {
 
     /// Both clocks.
     pub fn now(&self) -> Now {
-        self.host.clock().now()
+        self.clock.now()
     }
 
     /// Notes the memory in use if it is more than ever.
@@ -189,7 +193,7 @@ impl Instance for Front {
     }
 
     fn mono_us(&mut self) -> u64 {
-        self.host.clock().monotonic_us()
+        self.clock.monotonic_us()
     }
 
     fn warn(&mut self, line: &str) {

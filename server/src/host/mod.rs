@@ -90,7 +90,7 @@ pub trait Line: Read + Write + std::fmt::Debug {
 /// The world of one running instance.
 pub trait Host {
     /// The clocks.
-    fn clock(&self) -> &dyn Clock;
+    fn clock(&self) -> &Arc<dyn Clock>;
     /// Waits; nothing else of the server goes on meanwhile.
     fn sleep(&self, time: Duration);
     /// The disk.

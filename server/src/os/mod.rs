@@ -57,7 +57,7 @@ fn worker(name: &'static str) -> Box<dyn Worker> {
 
 /// The world as it is: the system's clocks, disk, sockets and threads, and children by fork.
 pub struct SystemHost {
-    clock: clock::SystemClock,
+    clock: Arc<dyn Clock>,
     disk: Arc<disk::SystemDisk>,
 }
 
@@ -65,7 +65,7 @@ impl SystemHost {
     /// Starts the monotonic clock.
     pub fn new() -> SystemHost {
         SystemHost {
-            clock: clock::SystemClock::new(),
+            clock: Arc::new(clock::SystemClock::new()),
             disk: Arc::new(disk::SystemDisk),
         }
     }
@@ -78,7 +78,7 @@ impl Default for SystemHost {
 }
 
 impl Host for SystemHost {
-    fn clock(&self) -> &dyn Clock {
+    fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
     }
 
