@@ -68,6 +68,7 @@ impl Clients {
             self.connection_of.resize(at + 1, usize::MAX);
         }
         self.connection_of[at] = slot;
+        debug_assert_eq!(self.connection_slot(session), Some(slot));
     }
 
     /// The client on a connection.
@@ -87,6 +88,11 @@ impl Clients {
         (client.session == session).then_some(slot)
     }
 
+    /// The connection whose commands run right now.
+    pub fn running_slot(&self) -> Option<usize> {
+        self.connection_slot(self.running)
+    }
+
     /// The connection of a session.
     pub fn connection_of(&self, session: SessionId) -> Option<&Connection> {
         self.connections.get(self.connection_slot(session)?)
@@ -101,6 +107,31 @@ impl Clients {
     /// Closes what a connection is, when its client is unbound.
     pub fn remove(&mut self, slot: usize) {
         self.connections.remove(&self.registry, slot);
+    }
+
+    /// What must hold between turns.
+    ///
+    /// # Errors
+    /// What does not.
+    pub fn check(&self) -> Result<(), String> {
+        self.connections.check()?;
+        if self.running != NOBODY || !self.inbox.is_empty() {
+            return Err(format!("{:?} still runs", self.running));
+        }
+        for (slot, _) in self.connections.iter() {
+            let session = self.session_on(slot);
+            if session.and_then(|session| self.connection_slot(session)) != Some(slot) {
+                return Err(format!("slot {slot} has {session:?}, which is elsewhere"));
+            }
+        }
+        let bound = self.by_slot.iter().flatten().count();
+        match bound == self.connections.len() {
+            true => Ok(()),
+            false => Err(format!(
+                "{bound} clients on {} connections",
+                self.connections.len()
+            )),
+        }
     }
 
     /// Stops listening.

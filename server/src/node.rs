@@ -89,6 +89,23 @@ impl Node {
         self.front.ending.map(Ending::status)
     }
 
+    /// What must hold between turns, for tests.
+    ///
+    /// # Errors
+    /// What does not.
+    pub fn check(&self) -> Result<(), String> {
+        let clients = &self.front.clients;
+        clients.check()?;
+        let sessions = self.engine.shared.sessions.iter().count();
+        match sessions == clients.connections.len() {
+            true => Ok(()),
+            false => Err(format!(
+                "{sessions} sessions, {} connections",
+                clients.connections.len()
+            )),
+        }
+    }
+
     /// What the server says of itself at the end of a crash report: INFO and who is connected. What cannot be told any more
     /// is left out.
     pub fn last_words(&mut self) -> Vec<u8> {
@@ -227,6 +244,7 @@ impl Node {
 
     fn count_turn(&mut self, started_us: u64, started_cpu_us: Option<u64>) {
         self.turned_us = self.front.host.clock().monotonic_us();
+        debug_assert!(self.turned_us >= started_us, "the clock goes back");
         let took = self.turned_us - started_us;
         let cpu_us = self.watched_cpu_us();
         let counters = &mut self.front.figures.counters;
@@ -444,6 +462,10 @@ impl Node {
     }
 
     fn close(&mut self, slot: usize) {
+        debug_assert!(
+            self.front.clients.running_slot() != Some(slot),
+            "its commands run"
+        );
         if let Some(session) = self.front.clients.unbind(slot) {
             self.engine.close_session(session);
         }

@@ -48,10 +48,15 @@ impl Instance {
     }
 
     /// One turn of the loop, unless the process has ended.
-    pub fn step(&mut self) {
+    ///
+    /// # Errors
+    /// Something between the turns that may not be (`Node::check`).
+    pub fn step(&mut self) -> Result<(), String> {
         if self.status.is_none() {
             self.status = self.node.step();
+            self.node.check()?;
         }
+        Ok(())
     }
 
     /// The exit status, once it has ended.

@@ -133,7 +133,7 @@ impl Run {
         })
     }
 
-    fn step(&mut self) {
+    fn step(&mut self) -> Result<(), String> {
         if self.random.below(4) == 0 {
             let busy = self.world.jobs.busy();
             if busy > 0 {
@@ -141,7 +141,7 @@ impl Run {
             }
         }
         self.turns += 1;
-        self.instance.step();
+        self.instance.step()
     }
 
     /// Some clients do something, then the server has a turn.
@@ -150,7 +150,7 @@ impl Run {
             let client = self.random.index(self.clients.len());
             self.clients[client].act(&self.world, &mut self.random, &mut self.ledger, calm)?;
         }
-        self.step();
+        self.step()?;
         match self.instance.status() {
             None => Ok(()),
             Some(status) => Err(format!("exit {status}:\n{}", self.instance.log())),
@@ -171,7 +171,7 @@ impl Run {
     /// What is on its way to listeners arrives.
     fn read_all(&mut self) -> Result<(), String> {
         for _ in 0..400 {
-            self.step();
+            self.step()?;
             for client in &mut self.clients {
                 client.receive(&self.world, &mut self.random, &mut self.ledger)?;
             }
@@ -206,7 +206,7 @@ impl Run {
                     None => Err(error),
                 })?;
             }
-            self.step();
+            self.step()?;
             if let Some(status) = self.instance.status() {
                 for client in &mut self.clients {
                     client.last_words(&self.world, &mut self.random, &mut self.ledger)?;
@@ -256,7 +256,7 @@ impl Run {
     fn answer(&mut self, plug: &Plug) -> Result<Value, String> {
         let (mut bytes, mut scanner) = (Vec::new(), ReplyScanner::new());
         for _ in 0..ANSWER_TURNS {
-            self.step();
+            self.step()?;
             bytes.extend(plug.receive(usize::MAX));
             let step = scanner.next(&bytes, 0).map_err(|error| error.to_string())?;
             if let ReplyStep::Complete { .. } = step {

@@ -54,7 +54,7 @@ fn commands(lines: &[&str]) -> Vec<u8> {
 fn read_to_end(instance: &mut Instance, plug: &Plug) -> Vec<u8> {
     let mut bytes = Vec::new();
     for _ in 0..10_000 {
-        instance.step();
+        instance.step().unwrap();
         bytes.extend(plug.receive(usize::MAX));
         if plug.is_over() {
             return bytes;
@@ -77,7 +77,7 @@ fn a_half_closed_client_gets_all_its_answers() {
             plug.send(&bytes[..count]);
             bytes.drain(..count);
             if random.below(2) == 0 {
-                instance.step();
+                instance.step().unwrap();
             }
         }
         plug.half_close();
@@ -97,12 +97,12 @@ fn nothing_is_acknowledged_behind_the_last_save() {
         let mut instance = Instance::start(&world, &words).unwrap();
         let [writer, ender] = [0, 1].map(|_| world.net.connect().unwrap());
         writer.send(&commands(&["INCR n"]));
-        instance.step();
-        instance.step();
+        instance.step().unwrap();
+        instance.step().unwrap();
         writer.send(&commands(&["INCR n"; 20]));
         ender.send(&commands(&["SHUTDOWN"]));
         while instance.status().is_none() {
-            instance.step();
+            instance.step().unwrap();
         }
         let got = writer.receive(usize::MAX);
         // A reply that was sent in part is none.

@@ -83,7 +83,9 @@ impl Connection {
     }
 
     pub(super) fn end(&mut self, cause: Cause) {
-        self.closing = self.closing.after(cause);
+        let before = self.closing;
+        self.closing = before.after(cause);
+        debug_assert!(self.closing >= before, "nothing leads back");
     }
 
     /// Whether it was noted that it must be visited: commands of it may be left to run.
@@ -114,6 +116,7 @@ impl Connection {
     /// One read into `input`. A read that brings less than there was room for ends the drain without asking again,
     /// unless the event carried read-closed or an error.
     pub fn receive(&mut self) -> io::Result<Received> {
+        debug_assert!(self.closing.reads(), "its input is over");
         loop {
             let room = self.input.room();
             let offered = room.len();
@@ -141,7 +144,9 @@ impl Connection {
 
     /// Writes what waits, once; asks the poll for room only when the socket is full. Returns the bytes written too.
     pub fn flush(&mut self, registry: &Registry) -> io::Result<(usize, Flush)> {
+        debug_assert!(self.closing.sends(), "nothing is sent any more");
         let (written, done) = self.output.write_to(&mut self.stream)?;
+        debug_assert_eq!(done, self.output.is_empty());
         if done {
             if self.blocked {
                 self.blocked = false;

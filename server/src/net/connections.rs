@@ -62,6 +62,7 @@ impl Connections {
         registry.register(&mut stream, token, Interest::READABLE)?;
         let connection = Connection::new(self.next_id, stream, token, now_ms);
         self.next_id += 1;
+        debug_assert!(self.get(slot).is_none(), "a free slot");
         if slot == self.slots.len() {
             self.slots.push(Some(connection));
         } else {
@@ -87,6 +88,7 @@ impl Connections {
     /// shutdown reaches the peer all the same.
     pub fn remove(&mut self, registry: &Registry, slot: usize) -> Option<Connection> {
         let mut connection = self.slots.get_mut(slot)?.take()?;
+        debug_assert!(!self.free.contains(&slot), "in use until now");
         self.free.push(slot);
         // A socket that failed may be unknown to the poll already.
         let _ = registry.deregister(connection.stream_mut());
@@ -108,6 +110,29 @@ impl Connections {
             .iter_mut()
             .enumerate()
             .filter_map(|(slot, connection)| Some((slot, connection.as_mut()?)))
+    }
+
+    /// What must hold between turns.
+    ///
+    /// # Errors
+    /// What does not.
+    pub fn check(&self) -> Result<(), String> {
+        let empty = self.slots.iter().filter(|slot| slot.is_none()).count();
+        if empty != self.free.len() || self.free.iter().any(|slot| self.get(*slot).is_some()) {
+            return Err(format!("{empty} empty slots, {:?} are free", self.free));
+        }
+        for (slot, connection) in self.iter() {
+            let listed = |list: &[usize]| list.contains(&slot);
+            if connection.on_ready_list && !listed(&self.ready) {
+                return Err(format!("slot {slot} is ready and not visited"));
+            }
+            if connection.on_touched_list && !listed(&self.touched) {
+                return Err(format!("slot {slot} is touched and not flushed"));
+            }
+            connection.input.check()?;
+            connection.output.check()?;
+        }
+        Ok(())
     }
 
     /// Number of slots, used or not: for walks that change connections on their way.
@@ -133,6 +158,7 @@ impl Connections {
     pub fn take_ready(&mut self, into: &mut Vec<usize>) {
         into.clear();
         std::mem::swap(into, &mut self.ready);
+        debug_assert!(self.ready.is_empty());
         for slot in into.iter() {
             if let Some(connection) = self.slots[*slot].as_mut() {
                 connection.on_ready_list = false;

@@ -107,6 +107,8 @@ impl Input {
                 self.bytes.resize(self.end + wanted, 0);
             }
         }
+        debug_assert_eq!(self.check(), Ok(()));
+        debug_assert!(self.end < self.bytes.len(), "a read finds some room");
         &mut self.bytes[self.end..]
     }
 
@@ -158,6 +160,26 @@ impl Input {
         self.bytes = bytes;
         self.start = 0;
         self.filled_all = false;
+        debug_assert_eq!(self.check(), Ok(()));
+    }
+
+    /// What must hold at any time.
+    ///
+    /// # Errors
+    /// What does not.
+    pub fn check(&self) -> Result<(), String> {
+        if self.start > self.end || self.end > self.bytes.len() {
+            return Err(format!(
+                "input from {} to {} of {} bytes",
+                self.start,
+                self.end,
+                self.bytes.len()
+            ));
+        }
+        match self.start == self.end && self.start > 0 {
+            true => Err(format!("an empty input begins at {}", self.start)),
+            false => Ok(()),
+        }
     }
 }
 

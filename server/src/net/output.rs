@@ -71,6 +71,7 @@ impl Output {
         self.seal();
         self.chain_bytes += value.len();
         self.chain.push_back(Piece::Shared(value));
+        debug_assert_eq!(self.check(), Ok(()));
     }
 
     /// Makes the tail a piece of the chain, so that something else can follow it.
@@ -173,11 +174,13 @@ impl Output {
         if self.tail.len() > TAIL_MAX {
             self.seal();
         }
+        debug_assert_eq!(self.check(), Ok(()));
         Ok((written, self.is_empty()))
     }
 
     /// One system call; returns the bytes offered and what became of them.
     fn write_once(&self, stream: &mut dyn Write) -> (usize, io::Result<usize>) {
+        debug_assert!(!self.is_empty(), "an empty write means an end");
         if self.chain.is_empty() {
             let bytes = &self.tail[self.sent..];
             return (bytes.len(), stream.write(bytes));
@@ -202,6 +205,11 @@ impl Output {
 
     /// Drops the first `count` bytes that wait.
     fn advance(&mut self, count: usize) {
+        assert!(
+            count <= self.pending(),
+            "{count} of {} bytes sent",
+            self.pending()
+        );
         self.sent += count;
         while let Some(first) = self.chain.front() {
             let len = first.bytes().len();
@@ -215,6 +223,28 @@ impl Output {
         if self.sent == self.tail.len() {
             self.sent = 0;
             self.reuse_tail();
+        }
+    }
+
+    /// What must hold while no batch has the tail.
+    ///
+    /// # Errors
+    /// What does not.
+    pub fn check(&self) -> Result<(), String> {
+        let pieces: usize = self.chain.iter().map(|piece| piece.bytes().len()).sum();
+        if pieces != self.chain_bytes {
+            return Err(format!(
+                "{pieces} bytes in pieces, {} counted",
+                self.chain_bytes
+            ));
+        }
+        let first = self
+            .chain
+            .front()
+            .map_or(self.tail.len(), |piece| piece.bytes().len());
+        match self.sent > 0 && self.sent >= first {
+            true => Err(format!("{} bytes sent of {first}", self.sent)),
+            false => Ok(()),
         }
     }
 
