@@ -265,6 +265,8 @@ pub struct Ledger {
     pub marked: HashSet<i64>,
     /// Clients whose replies pile up are cut off.
     pub limited: bool,
+    /// The disk has failed: the server may refuse writes.
+    pub troubled: bool,
     /// Connections made so far.
     pub speakers: Speaker,
     /// Replies judged.

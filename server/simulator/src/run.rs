@@ -114,15 +114,43 @@ impl Run {
         let large = "x".repeat(LARGE);
         self.ask(&["SET", "large", &large])?;
         let rounds = 50 + self.random.below(400);
-        for _ in 0..rounds {
+        let trouble_at = match self.random.below(3) {
+            0 => self.random.below(rounds),
+            _ => rounds,
+        };
+        for round in 0..rounds {
+            if round == trouble_at {
+                self.trouble();
+            }
             self.round(false)?;
+            if self.instance.status().is_some() {
+                return self.again();
+            }
         }
+        self.world.disk.set_space(None);
+        self.world.disk.fail_syncs(0);
         if self.random.below(3) > 0 {
             self.calm_down()?;
             self.ledger.channel.settle()?;
             self.compare()?;
         }
         self.end()?;
+        self.again()
+    }
+
+    /// The disk fails.
+    fn trouble(&mut self) {
+        self.ledger.troubled = true;
+        match self.random.below(2) {
+            0 => self.world.disk.fail_syncs(1 + self.random.index(3)),
+            _ => self.world.disk.set_space(Some(self.random.index(2000))),
+        }
+    }
+
+    /// The process has ended: the next one has what was acknowledged.
+    fn again(mut self) -> Result<Summary, String> {
+        self.world.disk.set_space(None);
+        self.world.disk.fail_syncs(0);
         self.instance = Instance::start(&self.world, self.kept.words())
             .map_err(|log| format!("no second start ({:?}):\n{log}", self.kept))?;
         self.compare()?;
@@ -153,6 +181,13 @@ impl Run {
         self.step()?;
         match self.instance.status() {
             None => Ok(()),
+            // Under `appendfsync always` nothing can be acknowledged any more.
+            Some(1) if self.ledger.troubled && self.kept == Kept::SyncedLog => {
+                for client in &mut self.clients {
+                    client.last_words(&self.world, &mut self.random, &mut self.ledger)?;
+                }
+                Ok(())
+            }
             Some(status) => Err(format!("exit {status}:\n{}", self.instance.log())),
         }
     }
