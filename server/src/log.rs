@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicI64, AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::choice::LogLevel;
-use crate::host::{Clock, Journal, Level};
+use crate::host::{Clock, Level, Logger};
 use crate::os::localtime::utc_offset;
 
 /// What this process is, as the log shows it.
@@ -231,7 +231,7 @@ fn civil(day: i64) -> (i64, usize, i64) {
     (era * 400 + year + i64::from(month < 2), month as usize, day)
 }
 
-impl Journal for Log {
+impl Logger for Log {
     fn log(&self, level: Level, line: &str) {
         match level {
             Level::Debug => self.debug(format_args!("{line}")),

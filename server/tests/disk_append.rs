@@ -8,14 +8,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cairn_server::host::faulty::{FaultyDisk, Step};
-use cairn_server::host::{Disk, Journal, Level};
+use cairn_server::host::{Disk, Level, Logger};
 use cairn_server::persist::append::{FlushMode, Flushed, SyncPolicy};
 use fed::FedLog;
 
 #[derive(Default)]
 struct Lines(RefCell<Vec<String>>);
 
-impl Journal for Lines {
+impl Logger for Lines {
     fn log(&self, _level: Level, line: &str) {
         self.0.borrow_mut().push(line.to_string());
     }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cairn_server::host::faulty::FaultyDisk;
-use cairn_server::host::{Disk, Journal, Level, read_all};
+use cairn_server::host::{Disk, Level, Logger, read_all};
 use cairn_server::persist::append::{FlushMode, Flushed, SyncPolicy};
 use cairn_server::persist::append_files::{AppendFiles, AppendNames, write_rewrite};
 use cairn_server::persist::snapshot::{self, SnapshotError};
@@ -19,7 +19,7 @@ use fed::FedLog;
 #[derive(Default)]
 struct Lines(RefCell<Vec<String>>);
 
-impl Journal for Lines {
+impl Logger for Lines {
     fn log(&self, _level: Level, line: &str) {
         self.0.borrow_mut().push(line.to_string());
     }

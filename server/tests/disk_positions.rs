@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cairn_server::host::faulty::FaultyDisk;
-use cairn_server::host::{Journal, Level};
+use cairn_server::host::{Level, Logger};
 use cairn_server::persist::append::{FlushMode, Flushed, SyncPolicy};
 
 #[path = "support/fed.rs"]
@@ -14,7 +14,7 @@ use fed::FedLog;
 
 struct Silence;
 
-impl Journal for Silence {
+impl Logger for Silence {
     fn log(&self, _level: Level, _line: &str) {}
 }
 

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use cairn_server::host::{Host, Journal, Level, ListenPlan};
+use cairn_server::host::{Host, Level, ListenPlan, Logger};
 use cairn_server::net::{Accepting, Connections, Flush, Listeners, Received};
 use cairn_server::os::SystemHost;
 use mio::{Events, Poll, Token};
@@ -15,7 +15,7 @@ use mio::{Events, Poll, Token};
 #[derive(Default)]
 struct Lines(RefCell<Vec<String>>);
 
-impl Journal for Lines {
+impl Logger for Lines {
     fn log(&self, _level: Level, line: &str) {
         self.0.borrow_mut().push(line.to_string());
     }
@@ -43,8 +43,8 @@ fn free_port() -> u16 {
         .port()
 }
 
-fn open(plan: &ListenPlan, journal: &dyn Journal) -> Result<Listeners, String> {
-    let opened = SystemHost::new().listen(plan, journal)?;
+fn open(plan: &ListenPlan, logger: &dyn Logger) -> Result<Listeners, String> {
+    let opened = SystemHost::new().listen(plan, logger)?;
     Ok(Listeners::new(opened, 8))
 }
 

@@ -12,7 +12,7 @@ use cairn_engine::base::random::Random;
 use cairn_server::host::faulty::FaultyDisk;
 use cairn_server::host::{
     Acceptor, Child, ChildExit, ChildJob, ChildLink, ChildReport, Clock, Disk, Host, Interrupt,
-    JobQueues, Journal, Line, ListenPlan, Poller, Readiness, Worker,
+    JobQueues, Line, ListenPlan, Logger, Poller, Readiness, Worker,
 };
 use mio::Registry;
 
@@ -145,7 +145,7 @@ impl Host for SimHost {
         self.world.jobs.worker()
     }
 
-    fn listen(&self, _: &ListenPlan, _: &dyn Journal) -> Result<Vec<Box<dyn Acceptor>>, String> {
+    fn listen(&self, _: &ListenPlan, _: &dyn Logger) -> Result<Vec<Box<dyn Acceptor>>, String> {
         Ok(vec![self.world.net.acceptor()])
     }
 

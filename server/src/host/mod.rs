@@ -44,7 +44,7 @@ pub enum Level {
 }
 
 /// Where the lower floors say what happened; the log of the server is one, a vector in tests another.
-pub trait Journal {
+pub trait Logger {
     /// Takes one line without its line end.
     fn log(&self, level: Level, line: &str);
 }
@@ -103,11 +103,11 @@ pub trait Host {
     /// with `-`.
     ///
     /// # Errors
-    /// The line to end with; what led to it is in the journal, both as Redis words them.
+    /// The line to end with; what led to it was logged, both as Redis words them.
     fn listen(
         &self,
         plan: &ListenPlan,
-        journal: &dyn Journal,
+        logger: &dyn Logger,
     ) -> Result<Vec<Box<dyn Acceptor>>, String>;
     /// Connects to another server within `timeout`, for each address of the name.
     ///

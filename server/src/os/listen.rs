@@ -11,7 +11,7 @@ use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::error_text;
-use crate::host::{Acceptor, Journal, Level, ListenPlan, Stream};
+use crate::host::{Acceptor, Level, ListenPlan, Logger, Stream};
 
 #[derive(Debug)]
 enum Listener {
@@ -20,10 +20,10 @@ enum Listener {
 }
 
 /// Opens everything in `plan`. See [`crate::host::Host::listen`].
-pub fn open(plan: &ListenPlan, journal: &dyn Journal) -> Result<Vec<Box<dyn Acceptor>>, String> {
+pub fn open(plan: &ListenPlan, logger: &dyn Logger) -> Result<Vec<Box<dyn Acceptor>>, String> {
     let mut listeners: Vec<Box<dyn Acceptor>> = Vec::new();
     if plan.port != 0 {
-        open_tcp(plan, &mut listeners, journal)?;
+        open_tcp(plan, &mut listeners, logger)?;
     }
     if let Some(path) = &plan.unixsocket {
         let listener = bind_unix(path, plan)
@@ -94,7 +94,7 @@ impl Acceptor for Listener {
 fn open_tcp(
     plan: &ListenPlan,
     into: &mut Vec<Box<dyn Acceptor>>,
-    journal: &dyn Journal,
+    logger: &dyn Logger,
 ) -> Result<(), String> {
     let before = into.len();
     for word in &plan.bind {
@@ -111,7 +111,7 @@ fn open_tcp(
                     "Warning: Could not create server TCP listening socket {name}:{}: bind: {text}",
                     plan.port
                 );
-                journal.log(Level::Warning, &line);
+                logger.log(Level::Warning, &line);
                 return Err(failed_listening(plan.port));
             }
         }

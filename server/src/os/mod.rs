@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::host::{
-    Acceptor, Child, ChildJob, Clock, Disk, Host, Interrupt, Journal, Line, ListenPlan,
+    Acceptor, Child, ChildJob, Clock, Disk, Host, Interrupt, Line, ListenPlan, Logger,
     ThreadWorker, Worker,
 };
 
@@ -101,9 +101,9 @@ impl Host for SystemHost {
     fn listen(
         &self,
         plan: &ListenPlan,
-        journal: &dyn Journal,
+        logger: &dyn Logger,
     ) -> Result<Vec<Box<dyn Acceptor>>, String> {
-        listen::open(plan, journal)
+        listen::open(plan, logger)
     }
 
     fn dial(&self, host: &str, port: u16, timeout: Duration) -> io::Result<Box<dyn Line>> {

@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::host::{Disk, DiskFile, Journal, Level, SyncHandle, Worker};
+use crate::host::{Disk, DiskFile, Level, Logger, SyncHandle, Worker};
 use crate::journal::{Subscriber, Unit};
 use crate::os::error_text;
 
@@ -166,14 +166,14 @@ impl AppendLog {
     /// Goes on in another file (a rewrite begins). Everything so far is written to the old one, which is then synced
     /// unless the policy leaves that to the system: here under `always`, in the background otherwise. After an error
     /// the old file stays in use.
-    pub fn switch_to(&mut self, path: &Path, now_ms: u64, journal: &dyn Journal) -> io::Result<()> {
+    pub fn switch_to(&mut self, path: &Path, now_ms: u64, logger: &dyn Logger) -> io::Result<()> {
         let file = self.disk.append(path)?;
         let size = file.size()?;
         let mode = FlushMode {
             force: true,
             hold_syncs: false,
         };
-        match self.flush(now_ms, mode, journal) {
+        match self.flush(now_ms, mode, logger) {
             Flushed::Done => {}
             Flushed::Fatal(line) => return Err(io::Error::other(line)),
             Flushed::Postponed | Flushed::Failed => {
@@ -257,7 +257,7 @@ impl AppendLog {
 
     /// Writes what waits and syncs as the policy says. Call it at the end of each turn before replies leave, and in
     /// each tick. `now_ms` is monotonic.
-    pub fn flush(&mut self, now_ms: u64, mode: FlushMode, journal: &dyn Journal) -> Flushed {
+    pub fn flush(&mut self, now_ms: u64, mode: FlushMode, logger: &dyn Logger) -> Flushed {
         if self.feed.bytes().is_empty()
             && self.sync_asked == self.size
             && self.sync_failure().is_none()
@@ -265,22 +265,22 @@ impl AppendLog {
             return Flushed::Done;
         }
         if !self.feed.bytes().is_empty() {
-            if self.must_wait(now_ms, mode, journal) {
+            if self.must_wait(now_ms, mode, logger) {
                 return Flushed::Postponed;
             }
-            if let Err(failed) = self.write_buffer(now_ms, journal) {
+            if let Err(failed) = self.write_buffer(now_ms, logger) {
                 return failed;
             }
         }
         if mode.hold_syncs {
             Flushed::Done
         } else {
-            self.sync(now_ms, journal)
+            self.sync(now_ms, logger)
         }
     }
 
     /// Whether a write has to wait for the sync that runs. Starts and ends the waiting time.
-    fn must_wait(&mut self, now_ms: u64, mode: FlushMode, journal: &dyn Journal) -> bool {
+    fn must_wait(&mut self, now_ms: u64, mode: FlushMode, logger: &dyn Logger) -> bool {
         if self.policy != SyncPolicy::EverySecond || self.syncs.waiting() == 0 || mode.force {
             self.postponed_since_ms = None;
             return false;
@@ -291,14 +291,14 @@ impl AppendLog {
         }
         self.postponed_since_ms = None;
         self.delayed += 1;
-        journal.log(
+        logger.log(
             Level::Notice,
             "Asynchronous AOF fsync is taking too long (disk is busy?). Writing the AOF buffer without waiting for fsync to complete, this may slow down Redis.",
         );
         false
     }
 
-    fn write_buffer(&mut self, now_ms: u64, journal: &dyn Journal) -> Result<(), Flushed> {
+    fn write_buffer(&mut self, now_ms: u64, logger: &dyn Logger) -> Result<(), Flushed> {
         let (written, error) = write_fully(&mut *self.file, self.feed.bytes());
         let Some(error) = error else {
             self.size += written as u64;
@@ -306,7 +306,7 @@ impl AppendLog {
             self.feed.passed_on(written);
             if self.write_failure.take().is_some() {
                 self.complained_ms = None;
-                journal.log(
+                logger.log(
                     Level::Warning,
                     "AOF write error looks solved. The server can write again.",
                 );
@@ -316,12 +316,12 @@ impl AppendLog {
         let text = error_text(&error);
         let complain = self.may_complain(now_ms);
         if complain {
-            journal.log(
+            logger.log(
                 Level::Warning,
                 &format!("Error writing to the AOF file: {text}"),
             );
         }
-        self.cut_back(written, complain, journal);
+        self.cut_back(written, complain, logger);
         if self.policy == SyncPolicy::Always {
             return Err(Flushed::Fatal(
                 "Can't recover from AOF write error when the AOF fsync policy is 'always'. Exiting...".to_string(),
@@ -332,7 +332,7 @@ impl AppendLog {
     }
 
     /// Takes the torn piece of a failed write away again.
-    fn cut_back(&mut self, written: usize, complain: bool, journal: &dyn Journal) {
+    fn cut_back(&mut self, written: usize, complain: bool, logger: &dyn Logger) {
         if written == 0 {
             return;
         }
@@ -342,7 +342,7 @@ impl AppendLog {
                     "Could not remove short write from the append-only file. Redis may refuse to load the AOF the next time it starts. ftruncate: {}",
                     error_text(&error)
                 );
-                journal.log(Level::Warning, &line);
+                logger.log(Level::Warning, &line);
             }
             // It stays, so the next write must go on right behind it.
             self.feed.passed_on(written);
@@ -350,11 +350,11 @@ impl AppendLog {
         }
     }
 
-    fn sync(&mut self, now_ms: u64, journal: &dyn Journal) -> Flushed {
+    fn sync(&mut self, now_ms: u64, logger: &dyn Logger) -> Flushed {
         match self.policy {
             SyncPolicy::Never => Flushed::Done,
             SyncPolicy::Always => self.sync_here(now_ms),
-            SyncPolicy::EverySecond => self.sync_by_second(now_ms, journal),
+            SyncPolicy::EverySecond => self.sync_by_second(now_ms, logger),
         }
     }
 
@@ -388,7 +388,7 @@ impl AppendLog {
         Ok(())
     }
 
-    fn sync_by_second(&mut self, now_ms: u64, journal: &dyn Journal) -> Flushed {
+    fn sync_by_second(&mut self, now_ms: u64, logger: &dyn Logger) -> Flushed {
         let failure = self.sync_failure();
         let due = now_ms.saturating_sub(self.last_sync_ms) >= SYNC_EVERY_MS;
         let wanted = self.sync_asked < self.size || failure.is_some();
@@ -402,7 +402,7 @@ impl AppendLog {
             None => Flushed::Done,
             Some(text) => {
                 if self.may_complain(now_ms) {
-                    journal.log(
+                    logger.log(
                         Level::Warning,
                         &format!("Fail to fsync the AOF file: {text}"),
                     );
@@ -454,14 +454,14 @@ impl AppendLog {
     }
 
     /// Writes and syncs everything and waits for it: for an orderly end, for SHUTDOWN, for `CONFIG SET appendonly no`.
-    pub fn finish(&mut self, now_ms: u64, journal: &dyn Journal) -> io::Result<()> {
+    pub fn finish(&mut self, now_ms: u64, logger: &dyn Logger) -> io::Result<()> {
         let written = self.flush(
             now_ms,
             FlushMode {
                 force: true,
                 hold_syncs: true,
             },
-            journal,
+            logger,
         );
         self.syncs.drain();
         match written {

@@ -28,7 +28,7 @@ use cairn_format::aof::manifest::{
 
 use super::snapshot::{self, SnapshotError};
 use super::strays::{self, Stray};
-use crate::host::{self, Disk, Journal, Level, Worker};
+use crate::host::{self, Disk, Level, Logger, Worker};
 use crate::os::error_text;
 
 /// Largest manifest that is read: thousands of failed rewrites.
@@ -96,11 +96,11 @@ impl AppendFiles {
     pub fn load(
         disk: Arc<dyn Disk>,
         names: AppendNames,
-        journal: &dyn Journal,
+        logger: &dyn Logger,
     ) -> Result<AppendFiles, String> {
         let mut files = AppendFiles::open(disk, names)?;
-        files.account_for_parts(journal)?;
-        files.upgrade(journal).map_err(|error| {
+        files.account_for_parts(logger)?;
+        files.upgrade(logger).map_err(|error| {
             format!(
                 "Failed to migrate {} into the AOF directory: {}",
                 files.names.prefix,
@@ -150,7 +150,7 @@ impl AppendFiles {
 
     /// Parts that the manifest does not list are left alone beside those that it lists. Where it lists none, they are
     /// what a start without them would lose.
-    fn account_for_parts(&mut self, journal: &dyn Journal) -> Result<(), String> {
+    fn account_for_parts(&mut self, logger: &dyn Logger) -> Result<(), String> {
         let folder = self.names.folder.clone();
         let told = |error: io::Error| format!("{}: {}", folder.display(), error_text(&error));
         let found = strays::unlisted(&*self.disk, &self.names, &self.manifest).map_err(told)?;
@@ -162,7 +162,7 @@ impl AppendFiles {
                 let line = format!(
                     "{stray} is not listed in the manifest: it is not loaded, and left as it is"
                 );
-                journal.log(Level::Warning, &line);
+                logger.log(Level::Warning, &line);
             }
             return Ok(());
         }
@@ -175,7 +175,7 @@ impl AppendFiles {
             "Finished what a start that was cut off began: {} lists all parts",
             self.names.manifest().display()
         );
-        journal.log(Level::Notice, &line);
+        logger.log(Level::Notice, &line);
         Ok(())
     }
 
@@ -194,7 +194,7 @@ impl AppendFiles {
 
     /// Moves `appendonly.aof` of the data folder in as the base, when there is one and no multi-part log yet. A power
     /// cut between manifest and rename leaves a manifest whose base is still outside: then only the rename is left.
-    fn upgrade(&mut self, journal: &dyn Journal) -> io::Result<()> {
+    fn upgrade(&mut self, logger: &dyn Logger) -> io::Result<()> {
         let old = PathBuf::from(&self.names.prefix);
         if self.disk.size(&old)?.is_none() {
             return Ok(());
@@ -220,7 +220,7 @@ impl AppendFiles {
             self.names.prefix,
             self.names.folder.display()
         );
-        journal.log(Level::Notice, &line);
+        logger.log(Level::Notice, &line);
         Ok(())
     }
 
@@ -278,18 +278,18 @@ impl AppendFiles {
         pid: u32,
         rdb: bool,
         save: impl FnOnce(&mut dyn Write) -> Result<(), E>,
-        journal: &dyn Journal,
+        logger: &dyn Logger,
     ) -> io::Result<PathBuf> {
         self.disk.create_dir(&self.names.folder)?;
         self.disk.sync_dir(host::folder_of(&self.names.folder))?;
         if self.has_nothing_to_load() {
-            self.begin_log(pid, rdb, save, journal)?;
+            self.begin_log(pid, rdb, save, logger)?;
         } else if self.manifest.incr.is_empty() {
             let mut manifest = self.manifest.clone();
-            self.add_incr(&mut manifest, journal)?;
+            self.add_incr(&mut manifest, logger)?;
             self.replace_manifest(manifest)?;
         }
-        self.remove_history(journal)?;
+        self.remove_history(logger)?;
         self.last_incr()
             .ok_or_else(|| io::Error::other("the manifest lists no increment"))
     }
@@ -300,18 +300,18 @@ impl AppendFiles {
         pid: u32,
         rdb: bool,
         save: impl FnOnce(&mut dyn Write) -> Result<(), E>,
-        journal: &dyn Journal,
+        logger: &dyn Logger,
     ) -> io::Result<()> {
         let mut manifest = self.manifest.clone();
         let seq = strays::free_base(&*self.disk, &self.names, 1)?;
         let name = base_name(&self.names.prefix, seq, rdb);
         let path = self.names.inside(&name);
-        journal.log(
+        logger.log(
             Level::Notice,
             &format!("Creating AOF base file {name} on server start"),
         );
         manifest.base = Some(Part::new(name, seq, PartType::Base));
-        self.add_incr(&mut manifest, journal)?;
+        self.add_incr(&mut manifest, logger)?;
         host::write_synced(&*self.disk, &self.temporary_manifest(), &manifest.to_text())?;
         self.disk.sync_dir(&self.names.folder)?;
         let partial = rewrite_partial_name(pid);
@@ -320,7 +320,7 @@ impl AppendFiles {
     }
 
     /// Step 1 of a rewrite: makes and lists the next increment, to which the log switches before the fork.
-    pub fn begin_rewrite(&mut self, journal: &dyn Journal) -> io::Result<PathBuf> {
+    pub fn begin_rewrite(&mut self, logger: &dyn Logger) -> io::Result<PathBuf> {
         let mut manifest = self.manifest.clone();
         let part = self.new_incr(&mut manifest)?;
         let path = self.names.part(&part);
@@ -330,7 +330,7 @@ impl AppendFiles {
             return Err(error);
         }
         let name = String::from_utf8_lossy(&part.name).into_owned();
-        journal.log(
+        logger.log(
             Level::Notice,
             &format!("Creating AOF incr file {name} on background rewrite"),
         );
@@ -339,7 +339,7 @@ impl AppendFiles {
 
     /// Step 1 when appending is switched on while the server runs: the first base is yet to be written, so the
     /// increment is a temporary file that [`AppendFiles::finish_rewrite`] lists together with the base.
-    pub fn begin_first_rewrite(&mut self, journal: &dyn Journal) -> io::Result<PathBuf> {
+    pub fn begin_first_rewrite(&mut self, logger: &dyn Logger) -> io::Result<PathBuf> {
         self.disk.create_dir(&self.names.folder)?;
         self.disk.sync_dir(host::folder_of(&self.names.folder))?;
         let path = self.names.temporary_incr();
@@ -348,7 +348,7 @@ impl AppendFiles {
             "Creating AOF incr file {} on background rewrite",
             file_name(&path)
         );
-        journal.log(Level::Notice, &line);
+        logger.log(Level::Notice, &line);
         Ok(path)
     }
 
@@ -360,10 +360,10 @@ impl AppendFiles {
         pid: u32,
         rdb: bool,
         first: bool,
-        journal: &dyn Journal,
+        logger: &dyn Logger,
     ) -> io::Result<PathBuf> {
         let tail = if first { Tail::First } else { Tail::Current };
-        self.install_rewrite(pid, rdb, tail, journal)?;
+        self.install_rewrite(pid, rdb, tail, logger)?;
         self.last_incr()
             .ok_or_else(|| io::Error::other("the manifest lists no increment"))
     }
@@ -374,11 +374,11 @@ impl AppendFiles {
         &mut self,
         pid: u32,
         rdb: bool,
-        journal: &dyn Journal,
+        logger: &dyn Logger,
     ) -> io::Result<()> {
         self.disk.create_dir(&self.names.folder)?;
         self.disk.sync_dir(host::folder_of(&self.names.folder))?;
-        self.install_rewrite(pid, rdb, Tail::None, journal)
+        self.install_rewrite(pid, rdb, Tail::None, logger)
     }
 
     fn install_rewrite(
@@ -386,7 +386,7 @@ impl AppendFiles {
         pid: u32,
         rdb: bool,
         tail: Tail,
-        journal: &dyn Journal,
+        logger: &dyn Logger,
     ) -> io::Result<()> {
         let mut manifest = self.manifest.clone();
         let seq = strays::free_base(&*self.disk, &self.names, manifest.base_seq() + 1)?;
@@ -398,10 +398,10 @@ impl AppendFiles {
             "Successfully renamed the temporary AOF base file {} into {name}",
             temporary.display()
         );
-        journal.log(Level::Notice, &line);
+        logger.log(Level::Notice, &line);
         let base = Part::new(name, seq, PartType::Base);
         let installed = self
-            .install(&mut manifest, base, tail, journal)
+            .install(&mut manifest, base, tail, logger)
             .and_then(|()| self.replace_manifest(manifest.clone()));
         if let Err(error) = installed {
             self.take_back(&path, &manifest, tail);
@@ -410,7 +410,7 @@ impl AppendFiles {
         self.failures = 0;
         self.delay_minutes = 0;
         self.retry_at_ms = None;
-        self.remove_history(journal)
+        self.remove_history(logger)
     }
 
     /// Removes what a rewrite put in place without getting it listed. If the manifest got its name but the folder could
@@ -435,7 +435,7 @@ impl AppendFiles {
         manifest: &mut Manifest,
         base: Part,
         tail: Tail,
-        journal: &dyn Journal,
+        logger: &dyn Logger,
     ) -> io::Result<()> {
         let last = manifest.last_incr_seq();
         let kept = usize::from(tail == Tail::Current);
@@ -451,7 +451,7 @@ impl AppendFiles {
                 "Successfully renamed the temporary AOF incr file {} into {name}",
                 file_name(&temporary)
             );
-            journal.log(Level::Notice, &line);
+            logger.log(Level::Notice, &line);
             manifest.incr.push(Part::new(name, seq, PartType::Incr));
         }
         let past = past.into_iter().map(|part| Part {
@@ -475,13 +475,13 @@ impl AppendFiles {
     }
 
     /// The first rewrite failed, or the log is switched off before it ended: removes the temporary increment.
-    pub fn abandon_first_rewrite(&mut self, journal: &dyn Journal) {
+    pub fn abandon_first_rewrite(&mut self, logger: &dyn Logger) {
         let path = self.names.temporary_incr();
         let line = format!(
             "Removing the temp incr aof file {} in the background",
             file_name(&path)
         );
-        journal.log(Level::Notice, &line);
+        logger.log(Level::Notice, &line);
         self.remove_in_background(path);
     }
 
@@ -492,7 +492,7 @@ impl AppendFiles {
 
     /// Whether an automatic rewrite may start. After three failures in a row it has to wait: one minute, then twice
     /// as long each time, up to an hour. `now_ms` is monotonic.
-    pub fn rewrite_allowed(&mut self, now_ms: u64, journal: &dyn Journal) -> bool {
+    pub fn rewrite_allowed(&mut self, now_ms: u64, logger: &dyn Logger) -> bool {
         if self.failures < FAILURES_FREE {
             self.delay_minutes = 0;
             self.retry_at_ms = None;
@@ -515,7 +515,7 @@ impl AppendFiles {
             "Background AOF rewrite has repeatedly failed and triggered the limit, will retry in {} minutes",
             self.delay_minutes
         );
-        journal.log(Level::Warning, &line);
+        logger.log(Level::Warning, &line);
         false
     }
 
@@ -533,11 +533,11 @@ impl AppendFiles {
         Ok(part)
     }
 
-    fn add_incr(&self, manifest: &mut Manifest, journal: &dyn Journal) -> io::Result<()> {
+    fn add_incr(&self, manifest: &mut Manifest, logger: &dyn Logger) -> io::Result<()> {
         let part = self.new_incr(manifest)?;
         let name = String::from_utf8_lossy(&part.name);
         let line = format!("Creating AOF incr file {name} on server start");
-        journal.log(Level::Notice, &line);
+        logger.log(Level::Notice, &line);
         Ok(())
     }
 
@@ -570,7 +570,7 @@ impl AppendFiles {
     }
 
     /// Removes files of the past in the background, unless they are kept, and drops them from the manifest.
-    pub fn remove_history(&mut self, journal: &dyn Journal) -> io::Result<()> {
+    pub fn remove_history(&mut self, logger: &dyn Logger) -> io::Result<()> {
         if self.keep_history || self.manifest.history.is_empty() {
             return Ok(());
         }
@@ -580,7 +580,7 @@ impl AppendFiles {
                 "Removing the history file {} in the background",
                 file_name(&path)
             );
-            journal.log(Level::Notice, &line);
+            logger.log(Level::Notice, &line);
             self.remove_in_background(path);
         }
         let manifest = Manifest {

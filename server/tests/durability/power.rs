@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cairn_server::host::faulty::FaultyDisk;
-use cairn_server::host::{Disk, Journal, Level};
+use cairn_server::host::{Disk, Level, Logger};
 use cairn_server::persist::append::{FlushMode, Flushed, SyncPolicy};
 
 use crate::fed::FedLog;
@@ -13,7 +13,7 @@ use crate::support::Dice;
 
 struct Silence;
 
-impl Journal for Silence {
+impl Logger for Silence {
     fn log(&self, _: Level, _: &str) {}
 }
 
