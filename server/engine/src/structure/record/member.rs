@@ -24,13 +24,12 @@ fn allocate(before: usize, bytes: &[u8]) -> NonNull<u8> {
     unsafe {
         let to = raw::put_len(ptr.as_ptr().add(before), bytes.len());
         ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len());
+        debug_assert!(
+            self::bytes(ptr, before) == bytes,
+            "they are where they are looked for"
+        );
     }
     debug_assert!(!is_marked(ptr), "the handle is the address itself");
-    // SAFETY: just written.
-    debug_assert!(
-        unsafe { self::bytes(ptr, before) } == bytes,
-        "they are where they are looked for"
-    );
     ptr
 }
 

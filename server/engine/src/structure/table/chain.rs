@@ -77,9 +77,11 @@ impl Block {
 
     #[inline]
     unsafe fn link(self) -> Block {
-        debug_assert!(unsafe { self.head() } & LINK != 0, "word 7 may be an entry");
         // SAFETY: the caller saw the link bit, so word 7 holds a block's address.
-        Block(unsafe { self.word(LINKED).read() }.cast())
+        unsafe {
+            debug_assert!(self.head() & LINK != 0, "word 7 may be an entry");
+            Block(self.word(LINKED).read().cast())
+        }
     }
 
     #[inline]
