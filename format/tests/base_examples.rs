@@ -117,7 +117,7 @@ fn the_documents_tell_the_truth() {
 #[test]
 fn the_module_heads_tell_the_truth() {
     let heads: [(&str, Reader); 4] = [
-        ("encoding/listpack.rs", listpack),
+        ("encoding/listpack/mod.rs", listpack),
         ("encoding/intset.rs", intset),
         ("encoding/ziplist.rs", ziplist),
         ("encoding/zipmap.rs", zipmap),

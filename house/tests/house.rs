@@ -21,7 +21,12 @@ fn arrows_go_down() {
     let document = std::fs::read_to_string(document).expect("the map is there");
     let crates = all();
     let plans = plan::plans(&document);
-    for name in ["cairn-format", "cairn-engine", "cairn-server"] {
+    for name in [
+        "cairn-format",
+        "cairn-engine",
+        "cairn-server",
+        "cairn-simulator",
+    ] {
         assert!(
             plans.iter().any(|p| p.krate == name),
             "the map has no floors of {name}"
@@ -42,6 +47,22 @@ fn no_file_is_too_long() {
         for file in &krate.product {
             let lines = file.source.lines;
             assert!(lines <= LINES_MAX, "{}: {lines} lines", file.path.display());
+        }
+    }
+}
+
+/// One style: what has files below it is the `mod.rs` of their folder.
+#[test]
+fn a_folder_has_its_own_file() {
+    for krate in &all() {
+        for file in &krate.product {
+            let folder = crates::root().join(&file.path).with_extension("");
+            assert!(
+                !folder.is_dir(),
+                "{} should be {}/mod.rs",
+                file.path.display(),
+                folder.display()
+            );
         }
     }
 }
