@@ -216,7 +216,7 @@ fn the_document_and_the_module_head_tell_the_truth() {
         seen += 1;
     }
     assert_eq!(seen, 3, "examples in the document");
-    let head = read("format/src/encoding/hll.rs");
+    let head = read("format/src/encoding/hll/mod.rs");
     let example = head
         .lines()
         .find(|line| line.starts_with("//! Example:"))
