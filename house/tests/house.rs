@@ -1,6 +1,7 @@
 //! The rules of the house: what `docs/architecture.md` shows as floors is what the code does.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use cairn_house::crates::{self, Crate};
 use cairn_house::{plan, surface};
@@ -65,6 +66,40 @@ fn a_folder_has_its_own_file() {
             );
         }
     }
+}
+
+/// The documents name files by the end of their path.
+#[test]
+fn files_that_documents_name_are_there() {
+    let crates = all();
+    let files: Vec<String> = crates
+        .iter()
+        .flat_map(|krate| krate.product.iter().chain(&krate.tests))
+        .map(|file| format!("/{}", file.path.display()))
+        .collect();
+    let mut gone = Vec::new();
+    for document in documents(&crates::root().join("docs")) {
+        let text = std::fs::read_to_string(&document).expect("a document");
+        for name in text.split('`').skip(1).step_by(2) {
+            let is_path = name.ends_with(".rs") && !name.contains([' ', '*', '{']);
+            if is_path && !files.iter().any(|file| file.ends_with(&format!("/{name}"))) {
+                gone.push(format!("{}: {name}", document.display()));
+            }
+        }
+    }
+    assert!(gone.is_empty(), "{}", gone.join("\n"));
+}
+
+fn documents(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    paths
+        .flat_map(|path| match path.is_dir() {
+            true => documents(&path),
+            false => vec![path],
+        })
+        .filter(|path| path.extension().is_some_and(|ext| ext == "md"))
+        .collect()
 }
 
 #[test]
