@@ -96,6 +96,12 @@ impl Node {
     pub fn check(&self) -> Result<(), String> {
         let clients = &self.front.clients;
         clients.check()?;
+        self.front.keeper.check()?;
+        if self.engine.ks.fx.feed_on != self.front.journal.is_read() {
+            return Err(
+                "changes are kept though nobody reads, or not though somebody does".to_owned(),
+            );
+        }
         let sessions = self.engine.shared.sessions.iter().count();
         match sessions == clients.connections.len() {
             true => Ok(()),

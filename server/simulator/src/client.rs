@@ -180,7 +180,7 @@ impl Client {
                 }
                 88..94 => self.request(&[b"GET", b"large"], Expect::Large),
                 94..96 => self.kill(random, ledger),
-                _ => self.disturb(random),
+                _ => self.disturb(random, ledger.log_may_change),
             }
         }
     }
@@ -291,8 +291,13 @@ impl Client {
         self.request(&[b"CLIENT", b"KILL", b"ID", &text], Expect::Anything);
     }
 
-    fn disturb(&mut self, random: &mut Random) {
-        match random.below(5) {
+    fn disturb(&mut self, random: &mut Random, log_may_change: bool) {
+        match random.below(6) {
+            5 if log_may_change => {
+                let word = [b"yes".as_slice(), b"no"][random.index(2)];
+                let words = [b"CONFIG".as_slice(), b"SET", b"appendonly", word];
+                self.request(&words, Expect::Anything);
+            }
             0 => self.request(&[b"BGSAVE", b"SCHEDULE"], Expect::Anything),
             1 => self.request(&[b"BGREWRITEAOF"], Expect::Anything),
             2 => self.request(&[b"SAVE"], Expect::Anything),

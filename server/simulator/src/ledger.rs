@@ -265,6 +265,8 @@ pub struct Ledger {
     pub marked: HashSet<i64>,
     /// Clients whose replies pile up are cut off.
     pub limited: bool,
+    /// The log may be switched on and off: the data outlives the process by a snapshot.
+    pub log_may_change: bool,
     /// The disk has failed: the server may refuse writes.
     pub troubled: bool,
     /// Connections made so far.

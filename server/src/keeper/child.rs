@@ -54,6 +54,10 @@ impl Work {
 impl Saving<'_> {
     /// Forks and measures it.
     pub(super) fn fork(&mut self, run: ChildJob<'_>) -> std::io::Result<Box<dyn Child>> {
+        debug_assert!(
+            self.keeper.work.is_none() && !self.keeper.loading,
+            "a child has the data whole and to itself"
+        );
         let before = self.host.clock().monotonic_us();
         let child = self.host.fork(run)?;
         self.keeper.last_fork_us = self.host.clock().monotonic_us() - before;
@@ -63,6 +67,7 @@ impl Saving<'_> {
 
     /// Remembers the child at work.
     pub(super) fn note_child(&mut self, ks: &mut Keyspace, mut work: Work) {
+        debug_assert!(self.keeper.work.is_none(), "one child at a time");
         work.started_s = self.now().wall_ms() / 1000;
         self.keeper.work = Some(work);
         // A page that is written now costs a copy.
@@ -95,6 +100,7 @@ impl Saving<'_> {
             return;
         };
         ks.set_resize_allowed(true);
+        debug_assert!(self.keeper.work.is_none(), "what follows may start another");
         match work.job {
             Job::Snapshot => self.save_ended(ks, &work, exit),
             Job::Rewrite => self.rewrite_ended(ks, &work, exit),

@@ -180,6 +180,7 @@ impl Saving<'_> {
         path: PathBuf,
         first_pending: bool,
     ) -> std::io::Result<()> {
+        debug_assert!(self.keeper.append.is_none(), "one log at a time");
         let total = if first_pending { 0 } else { files.sizes()?.1 };
         let opened = AppendLog::open(
             self.host.disk(),
@@ -194,6 +195,10 @@ impl Saving<'_> {
                 return Err(error);
             }
         };
+        debug_assert!(
+            first_pending || log.size() <= total,
+            "the increment is one of the files"
+        );
         let earlier_size = total.saturating_sub(log.size());
         self.keeper.append = Some(OpenLog {
             files,
@@ -495,6 +500,7 @@ impl Saving<'_> {
         self.keeper.waiting = None;
         let finished = self.finish_log();
         self.close_log(ks);
+        debug_assert!(!self.keeper.log_is_on());
         finished
     }
 

@@ -148,6 +148,26 @@ impl Keeper {
         }
     }
 
+    /// What must hold between turns.
+    ///
+    /// # Errors
+    /// What does not.
+    pub fn check(&self) -> Result<(), String> {
+        if self.append.is_some() && self.waiting.is_some() {
+            return Err("the log is open and waits to be".to_owned());
+        }
+        if let Some(open) = &self.append {
+            open.log.check()?;
+            if open.first_pending && !self.is_rewriting() {
+                return Err("nobody writes the first base".to_owned());
+            }
+        }
+        match self.loading && self.work.is_some() {
+            true => Err("a child saves what is not loaded".to_owned()),
+            false => Ok(()),
+        }
+    }
+
     /// The log is on, though its first base may be missing.
     pub fn log_is_on(&self) -> bool {
         self.append.is_some() || self.waiting.is_some()

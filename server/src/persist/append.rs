@@ -123,6 +123,10 @@ impl AppendLog {
         let size = file.size()?;
         let syncs = disk.worker("aof-sync");
         let began = feed.position();
+        debug_assert!(
+            feed.bytes().is_empty(),
+            "nothing waits for a file that was not open"
+        );
         Ok(AppendLog {
             disk,
             path: path.to_path_buf(),
@@ -147,6 +151,33 @@ impl AppendLog {
         })
     }
 
+    /// What must hold between any two calls.
+    ///
+    /// # Errors
+    /// What does not.
+    pub fn check(&self) -> Result<(), String> {
+        let (synced, lost) = (&self.durable.synced, &self.durable.lost);
+        // Read before what they are compared with, which only rises.
+        let (synced, lost) = (synced.load(Ordering::Acquire), lost.load(Ordering::Acquire));
+        let position = self.feed.position();
+        if synced.max(lost).max(self.file_began) > self.written || self.written > position {
+            return Err(format!(
+                "file from {}, synced to {synced}, lost before {lost}, written to {}, fed to {position}",
+                self.file_began, self.written
+            ));
+        }
+        if self.sync_asked > self.size {
+            return Err(format!("{} bytes of {} synced", self.sync_asked, self.size));
+        }
+        match self.feed.bytes().is_empty() && self.written != position {
+            true => Err(format!(
+                "nothing waits between {} and {position}",
+                self.written
+            )),
+            false => Ok(()),
+        }
+    }
+
     /// The position up to which everything is on the disk for certain; `None` if something before may be lost.
     pub fn durable(&self) -> Option<u64> {
         let lost = self.durable.lost.load(Ordering::Acquire) > 0;
@@ -161,6 +192,7 @@ impl AppendLog {
         if self.durable.lost.load(Ordering::Acquire) <= self.file_began {
             self.durable.lost.store(0, Ordering::Release);
         }
+        debug_assert_eq!(self.check(), Ok(()));
     }
 
     /// Goes on in another file (a rewrite begins). Everything so far is written to the old one, which is then synced
@@ -186,12 +218,17 @@ impl AppendLog {
         if self.policy == SyncPolicy::Never {
             self.durable.lost.fetch_max(self.written, Ordering::AcqRel);
         }
+        assert!(
+            self.feed.bytes().is_empty() && self.written == self.feed.position(),
+            "the old file has all"
+        );
         self.file_began = self.written;
         self.file = file;
         self.path = path.to_path_buf();
         self.size = size;
         self.sync_asked = size;
         self.feed.begin_anew();
+        debug_assert_eq!(self.check(), Ok(()));
         Ok(())
     }
 
@@ -272,6 +309,7 @@ impl AppendLog {
                 return failed;
             }
         }
+        debug_assert_eq!(self.check(), Ok(()));
         if mode.hold_syncs {
             Flushed::Done
         } else {
@@ -300,6 +338,11 @@ impl AppendLog {
 
     fn write_buffer(&mut self, now_ms: u64, logger: &dyn Logger) -> Result<(), Flushed> {
         let (written, error) = write_fully(&mut *self.file, self.feed.bytes());
+        debug_assert_eq!(
+            error.is_none(),
+            written == self.feed.bytes().len(),
+            "all or an error"
+        );
         let Some(error) = error else {
             self.size += written as u64;
             self.written = self.feed.position();
@@ -371,6 +414,7 @@ impl AppendLog {
 
     /// Syncs all that is written, on this thread.
     fn sync_written(&mut self) -> io::Result<()> {
+        debug_assert!(self.written >= self.file_began, "positions rise");
         self.file.sync_data()?;
         // Bytes that a failed background sync of this file left are on the disk now, or were reported as lost.
         *self
@@ -413,6 +457,10 @@ impl AppendLog {
     }
 
     fn sync_in_background(&mut self) -> io::Result<()> {
+        debug_assert!(
+            self.sync_asked <= self.size,
+            "no more than there is was synced"
+        );
         let handle: Box<dyn SyncHandle> = self.file.sync_handle()?;
         let failure = Arc::clone(&self.sync_failure);
         let (durable, upto) = (Arc::clone(&self.durable), self.written);

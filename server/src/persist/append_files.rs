@@ -310,8 +310,10 @@ impl AppendFiles {
             Level::Notice,
             &format!("Creating AOF base file {name} on server start"),
         );
+        debug_assert!(manifest.base.is_none(), "it begins here");
         manifest.base = Some(Part::new(name, seq, PartType::Base));
         self.add_incr(&mut manifest, logger)?;
+        debug_assert!(!manifest.incr.is_empty());
         host::write_synced(&*self.disk, &self.temporary_manifest(), &manifest.to_text())?;
         self.disk.sync_dir(&self.names.folder)?;
         let partial = rewrite_partial_name(pid);
@@ -407,6 +409,11 @@ impl AppendFiles {
             self.take_back(&path, &manifest, tail);
             return Err(error);
         }
+        assert_eq!(self.manifest.base_seq(), seq, "the new base is listed");
+        debug_assert!(
+            tail == Tail::None || !self.manifest.incr.is_empty(),
+            "a log that is on has an increment"
+        );
         self.failures = 0;
         self.delay_minutes = 0;
         self.retry_at_ms = None;
@@ -452,8 +459,10 @@ impl AppendFiles {
                 file_name(&temporary)
             );
             logger.log(Level::Notice, &line);
+            debug_assert!(seq > last, "numbers are not used again");
             manifest.incr.push(Part::new(name, seq, PartType::Incr));
         }
+        debug_assert!(manifest.incr.len() <= 1, "all but the last are in the base");
         let past = past.into_iter().map(|part| Part {
             part_type: PartType::History,
             ..part

@@ -122,6 +122,7 @@ impl SyncingWriter {
     fn pass_on(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all(bytes)?;
         self.written += bytes.len() as u64;
+        debug_assert!(self.synced <= self.written);
         if self
             .sync_every
             .is_some_and(|every| self.written - self.synced >= every)
