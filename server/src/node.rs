@@ -102,6 +102,10 @@ impl Node {
                 "changes are kept though nobody reads, or not though somebody does".to_owned(),
             );
         }
+        self.engine.check()?;
+        if self.engine.ks.fx.pending() {
+            return Err(format!("nobody saw {:?}", self.engine.ks.fx));
+        }
         let sessions = self.engine.shared.sessions.iter().count();
         match sessions == clients.connections.len() {
             true => Ok(()),

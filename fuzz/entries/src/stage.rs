@@ -194,9 +194,9 @@ impl Stage {
     pub fn check_values(&self) {
         let ks = &self.engine.ks;
         let limits = ListLimits::new(ks.limits.list_listpack_size, ks.limits.list_compress_depth);
-        for db in 0..ks.databases() {
-            ks.db(db).check().expect("the invariants of a database");
-        }
+        self.engine
+            .check()
+            .expect("the invariants of databases and sessions");
         for record in (0..ks.databases()).flat_map(|db| ks.db(db).iter()) {
             let checked = match ValueRef::of(record.tag(), record.payload()) {
                 ValueRef::Int(_) | ValueRef::Str(_) | ValueRef::Big(_) => Ok(()),

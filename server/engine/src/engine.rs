@@ -62,6 +62,15 @@ impl Engine {
         }
     }
 
+    /// Tests between two commands that databases and sessions are sound and agree with each other.
+    ///
+    /// # Errors
+    /// Names the first that does not hold.
+    pub fn check(&self) -> Result<(), String> {
+        self.ks.check()?;
+        self.shared.check(&self.ks)
+    }
+
     /// A new client; it is authenticated already if no password is set.
     pub fn open_session(&mut self, now: Now) -> SessionId {
         let free = self.shared.gate.password.is_none();

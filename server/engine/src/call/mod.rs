@@ -7,11 +7,13 @@
 //! reply      where the answer goes                                keys       which arguments are keys
 //! publish    messages to those who listen                         interests  what reaches beyond a session
 //! sink       another place for answers than RESP        alone      a world without clients
+//! check      whether sessions and what they reach agree
 //! ```
 
 pub mod alone;
 pub mod blocking;
 pub mod categories;
+pub mod check;
 pub mod ctx;
 pub mod dispatch;
 pub mod help;

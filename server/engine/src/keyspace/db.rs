@@ -32,14 +32,6 @@ impl Db {
         self.keys.passed()
     }
 
-    /// Tests the invariants of the keys (see [`Keyed::check`]).
-    ///
-    /// # Errors
-    /// Names the first that does not hold.
-    pub fn check(&self) -> Result<(), String> {
-        self.keys.check()
-    }
-
     pub(crate) fn new(hasher: Hasher) -> Db {
         Db {
             keys: Keyed::new(hasher),

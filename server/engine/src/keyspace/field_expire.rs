@@ -45,6 +45,32 @@ impl FieldIndex {
         self.order.len()
     }
 
+    /// Tests that the index names exactly these hashes, each with the next expiry of a field, and knows the first.
+    pub(super) fn check<'k>(
+        &self,
+        hashes: impl Iterator<Item = (i64, &'k [u8])>,
+    ) -> Result<(), String> {
+        let mut count = 0;
+        for (at, key) in hashes {
+            count += 1;
+            if !self.order.contains(&(at, key.into())) {
+                let key = key.escape_ascii();
+                return Err(format!(
+                    "a field of {key} expires at {at}, unknown to the index"
+                ));
+            }
+        }
+        let first = self.order.first().map_or(i64::MAX, |(at, _)| *at);
+        match (count, first) == (self.order.len(), self.next_ms) {
+            true => Ok(()),
+            false => Err(format!(
+                "fields of {count} hashes expire, of {} in the index, at {first}, or {}",
+                self.order.len(),
+                self.next_ms
+            )),
+        }
+    }
+
     fn note_next(&mut self) {
         self.next_ms = self.order.first().map_or(i64::MAX, |(at, _)| *at);
     }

@@ -40,6 +40,18 @@ impl Ledger {
         self.owed.load(Relaxed)
     }
 
+    /// Tests that what waits on the loop is part of what is on its way; more may be under way on another thread.
+    pub(super) fn check(&self, waiting: &[Garbage]) -> Result<(), String> {
+        let objects: u64 = waiting.iter().map(|garbage| garbage.objects).sum();
+        let bytes: u64 = waiting.iter().map(|garbage| garbage.bytes).sum();
+        match objects <= self.pending() && bytes <= self.owed_bytes() {
+            true => Ok(()),
+            false => Err(format!(
+                "{objects} values, {bytes} bytes wait beyond {self:?}"
+            )),
+        }
+    }
+
     /// Counts what is freed from 0 again.
     pub(super) fn forget_freed(&self) {
         self.freed.store(0, Relaxed);

@@ -10,6 +10,7 @@
 
 pub mod access;
 pub mod change;
+mod check;
 pub mod copied;
 pub mod db;
 pub mod evict;

@@ -1,6 +1,6 @@
 //! Those who wait for a key, in the order in which they came. Who has to go on waiting keeps the place.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use crate::base::id::SessionId;
 use crate::value::Kind;
@@ -64,6 +64,29 @@ impl Queue {
     /// Notes that the key has changed; false if that was known.
     pub fn note(&mut self) -> bool {
         !std::mem::replace(&mut self.noted, true)
+    }
+
+    /// Whether the key has changed and was not looked at since.
+    pub(super) fn is_noted(&self) -> bool {
+        self.noted
+    }
+
+    /// Whether a session stands here.
+    pub fn holds(&self, session: SessionId) -> bool {
+        self.waiters.iter().any(|waiter| waiter.session == session)
+    }
+
+    /// Tests that somebody waits, nobody twice, and that those are counted who want to know when the key goes.
+    ///
+    /// # Errors
+    /// Says what does not hold.
+    pub fn check(&self) -> Result<(), String> {
+        let different: HashSet<_> = self.waiters.iter().map(|w| w.session).collect();
+        let missing = self.waiters.iter().filter(|w| w.on_missing).count();
+        match !self.is_empty() && different.len() == self.len() && missing == self.on_missing {
+            true => Ok(()),
+            false => Err(format!("{self:?}")),
+        }
     }
 
     /// The change is being looked at: the next one is news again.

@@ -39,6 +39,11 @@ impl Channels {
         self.0.keys().map(|name| &**name)
     }
 
+    /// Listeners of all channels; who listens to several counts as often.
+    pub fn listeners(&self) -> usize {
+        self.0.values().map(Vec::len).sum()
+    }
+
     /// Number of channels.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -204,6 +204,30 @@ impl Sessions {
         self.slots[slot] = Some(session);
     }
 
+    /// Tests, while no command runs, that each session is where its address says, and each other place is free once.
+    ///
+    /// # Errors
+    /// Names the first place where that does not hold.
+    pub fn check(&self) -> Result<(), String> {
+        let mut empty: HashSet<u32> = self.free.iter().copied().collect();
+        if empty.len() != self.free.len() {
+            return Err(format!("free places {:?}", self.free));
+        }
+        for (place, session) in self.slots.iter().enumerate() {
+            let sound = match session {
+                Some(session) => session.slot.0 as usize == place && session.id <= self.next_id,
+                None => empty.remove(&(place as u32)),
+            };
+            if !sound {
+                return Err(format!("place {place} of the sessions has {session:?}"));
+            }
+        }
+        match empty.is_empty() {
+            true => Ok(()),
+            false => Err(format!("free places with a session: {empty:?}")),
+        }
+    }
+
     /// All sessions but the running one.
     pub fn iter(&self) -> impl Iterator<Item = &Session> {
         self.slots.iter().flatten().map(|s| &**s)

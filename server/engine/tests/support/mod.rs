@@ -101,6 +101,15 @@ impl Default for Bench {
     }
 }
 
+/// Whatever a test did, databases and sessions are sound behind it.
+impl Drop for Bench {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(self.engine.check(), Ok(()));
+        }
+    }
+}
+
 impl Bench {
     /// Wall time of a new bench, milliseconds: in the year 2033, so that expiries of the past are in the past.
     pub const START_MS: i64 = 2_000_000_000_000;
