@@ -46,6 +46,7 @@ impl Ctx<'_> {
             // It was run again and finds nothing: it keeps its place and its deadline.
             return Ok(());
         }
+        debug_assert!(self.may_block() && self.session.waiting.is_none());
         let waiter = Waiter {
             session: self.session.slot,
             kind: wait.kind,
@@ -58,9 +59,8 @@ impl Ctx<'_> {
                 names.push(key.into());
             }
         }
-        if let Some(at) = wait.deadline_ms {
-            self.shared.deadlines.insert((at, self.session.slot));
-        }
+        debug_assert!(!names.is_empty(), "something has to wake it");
+        self.wake_at(wait.deadline_ms);
         self.session.waiting = Some(Box::new(Blocked {
             command: Queued::new(self.command.id, args),
             db: self.ks.selected(),
@@ -75,11 +75,10 @@ impl Ctx<'_> {
 
     /// Waits for the log, see [`serve_log_waiters`]. Nothing is to be replied then.
     pub fn wait_for_log(&mut self, args: &Args, wait: LogWait, deadline_ms: Option<i64>) {
+        debug_assert!(self.may_block() && self.session.waiting.is_none());
         self.session.blocked = true;
         self.shared.log_waiters.push(self.session.slot);
-        if let Some(at) = deadline_ms {
-            self.shared.deadlines.insert((at, self.session.slot));
-        }
+        self.wake_at(deadline_ms);
         self.session.waiting = Some(Box::new(Blocked {
             command: Queued::new(self.command.id, args),
             db: self.ks.selected(),
@@ -89,6 +88,13 @@ impl Ctx<'_> {
             deadline_ms,
             log: Some(wait),
         }));
+    }
+
+    fn wake_at(&mut self, deadline_ms: Option<i64>) {
+        if let Some(at) = deadline_ms {
+            let new = self.shared.deadlines.insert((at, self.session.slot));
+            debug_assert!(new, "a session waits for one thing at a time");
+        }
     }
 }
 
@@ -165,6 +171,7 @@ pub fn serve(ks: &mut Keyspace, shared: &mut Shared, inst: &mut dyn Instance) {
     while at < ks.fx.ready.len() {
         let (db, key) = std::mem::take(&mut ks.fx.ready[at]);
         at += 1;
+        debug_assert!(db < ks.databases());
         serve_key(ks, shared, db, &key, inst);
     }
     empty(&mut ks.fx.ready);
@@ -231,6 +238,7 @@ fn run_again(ks: &mut Keyspace, shared: &mut Shared, slot: SessionId, inst: &mut
     };
     dispatch::run(&mut cx, &waiting.command.args());
     session.running_again = false;
+    debug_assert!(session.waiting.is_none(), "it goes on with the same wait");
     // Whom this wakes in turn is served by the caller's loop.
     dispatch::apply(ks, shared, Some(&mut session), inst);
     if session.blocked {
@@ -262,6 +270,10 @@ fn leave_queues(
     if let Some(at) = waiting.deadline_ms {
         deadlines.remove(&(at, slot));
     }
+    debug_assert!(
+        deadlines.iter().all(|(_, waits)| *waits != slot),
+        "it has had one deadline"
+    );
 }
 
 /// The client is gone, or nobody waits for it any more.
@@ -309,6 +321,7 @@ fn release(
     };
     let waiting = session.waiting.take();
     if let Some(waiting) = &waiting {
+        debug_assert!(session.blocked, "who waits runs nothing else");
         leave_queues(ks, &mut shared.deadlines, slot, waiting);
         session.blocked = false;
         let mut reply = Reply::to(session.protocol);
@@ -335,6 +348,7 @@ pub fn time_out(ks: &mut Keyspace, shared: &mut Shared, now_ms: i64, inst: &mut 
             return;
         }
         shared.deadlines.remove(&(at, slot));
-        unblock(ks, shared, slot, false, inst);
+        let waited = unblock(ks, shared, slot, false, inst);
+        debug_assert!(waited, "whose time runs out waits");
     }
 }

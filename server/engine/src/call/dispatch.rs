@@ -22,6 +22,7 @@ pub fn dispatch(cx: &mut Ctx, args: &Args) {
     match admitted {
         Ok(()) if cx.session.multi.is_some() && !runs_in_multi(cx.command.spec) => {
             let queued = Queued::new(cx.command.id, args);
+            debug_assert!(!cx.session.deny_blocking, "EXEC runs what is queued");
             let multi = cx.session.multi.as_mut().expect("checked above");
             multi.queue.push(queued);
             cx.reply.simple("QUEUED");
@@ -223,7 +224,18 @@ pub fn run(cx: &mut Ctx, args: &Args) {
     let errors = cx.reply.errors;
     let started = cx.session.db;
     let Entry { spec, id } = cx.command;
+    debug_assert!(
+        spec.accepts(args.len()),
+        "the handler may count on its arguments"
+    );
     let outcome = (spec.run)(cx, args);
+    debug_assert!(
+        !spec.flags.has(Flags::READ)
+            || spec.flags.has(Flags::MAY_REPLICATE)
+            || cx.ks.dirty == dirty,
+        "{} changes nothing",
+        spec.name
+    );
     let stats = &mut cx.shared.stats.commands[id.index()];
     // A command that begins to wait counts when it ends.
     let ended = u64::from(!cx.session.blocked);
@@ -295,6 +307,10 @@ pub fn apply(
         let position = inst.feed(&ks.fx.feed, transaction);
         ks.fx.feed.clear();
         if let Some(session) = running.as_deref_mut() {
+            debug_assert!(
+                position == 0 || position >= session.log_mark,
+                "positions of the log rise"
+            );
             session.log_mark = position;
         }
     }
@@ -324,6 +340,7 @@ fn publish_events(
     let events = std::mem::take(&mut ks.fx.events);
     if !shared.pubsub.is_idle() {
         for event in &events {
+            debug_assert!(event.db < ks.databases());
             let key = &ks.fx.event_keys[event.key.clone()];
             let channel = |kind: &str, tail: &[u8]| {
                 [format!("__{kind}@{}__:", event.db).as_bytes(), tail].concat()
@@ -355,6 +372,7 @@ fn publish_events(
 
 /// Takes the answer back if the client does not want it.
 pub(super) fn hush(session: &mut Session, reply: &mut Reply, before: usize) {
+    debug_assert!(before <= reply.position(), "a command only appends");
     let keep = match session.reply_mode {
         ReplyMode::On => !reply.muted,
         ReplyMode::Off | ReplyMode::Skip => false,

@@ -27,4 +27,5 @@ pub fn unwatch_all(ks: &mut Keyspace, session: &mut Session) {
     for (db, key) in session.watched.drain(..) {
         ks.unwatch(session.slot, db, &key);
     }
+    debug_assert!(session.watched.is_empty() && !session.watch_touched);
 }

@@ -128,6 +128,7 @@ impl Reply {
     pub fn each_piece(&self, mut take: impl FnMut(Piece<'_>)) {
         let mut from = 0;
         for (at, value) in self.shared_values() {
+            debug_assert!(from <= *at && *at <= self.buf.len(), "the places rise");
             take(Piece::Bytes(&self.buf[from..*at]));
             take(Piece::Shared(value.clone()));
             from = *at;
@@ -176,6 +177,7 @@ impl Reply {
         if let Some(sink) = &mut self.other {
             return sink.truncate(at);
         }
+        debug_assert!(at <= self.buf.len(), "back, not on");
         self.buf.truncate(at);
         let Some(SharedValues(values)) = self.shared.as_deref_mut() else {
             return;
@@ -252,6 +254,7 @@ impl Reply {
         }
         encode::bulk_header(&mut self.buf, bytes.len());
         let shared = self.shared.get_or_insert_default();
+        debug_assert!(shared.0.last().is_none_or(|(at, _)| *at < self.buf.len()));
         shared.0.push((self.buf.len(), bytes.clone()));
         self.limit = self.limit.saturating_sub(bytes.len());
         self.buf.extend_from_slice(b"\r\n");

@@ -29,7 +29,10 @@ pub fn make_room(
     running: Option<&mut Session>,
     inst: &mut dyn Instance,
 ) -> Room {
+    let selected = ks.selected();
     let room = search(ks, shared, running, inst);
+    debug_assert_eq!(ks.selected(), selected, "whatever database gave keys");
+    debug_assert!(room == Room::Enough || ks.limits.memory_max > 0);
     let stats = &mut ks.stats;
     if room != Room::Enough {
         stats

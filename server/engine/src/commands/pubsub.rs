@@ -187,6 +187,15 @@ fn unsubscribe(cx: &mut Ctx, args: &Args, sort: &Sort) -> Outcome {
         }
         confirm(cx, sort.un_word, Some(channel), sort.sharded);
     }
+    debug_assert!(
+        args.len() > 1
+            || cx
+                .session
+                .subscriptions
+                .as_mut()
+                .is_none_or(|s| (sort.own)(s).is_empty()),
+        "without names all end"
+    );
     if channels.is_empty() {
         confirm(cx, sort.un_word, None, sort.sharded);
     }

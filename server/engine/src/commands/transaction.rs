@@ -77,6 +77,7 @@ fn exec(cx: &mut Ctx, _: &Args) -> Outcome {
         return Err(Error::new("ERR EXEC without MULTI"));
     };
     let touched = cx.session.watch_touched || watched_key_expired(cx);
+    debug_assert!(!cx.session.deny_blocking, "no EXEC within EXEC");
     unwatch_all(cx.ks, cx.session);
     if multi.aborted {
         return Err(error::EXEC_ABORT);
@@ -110,6 +111,10 @@ fn exec(cx: &mut Ctx, _: &Args) -> Outcome {
         cx.reply.protocol = cx.session.protocol;
         cx.command = cx.shared.table.entry(queued.command);
         dispatch::run(cx, &queued.args());
+        debug_assert!(
+            cx.session.multi.is_none(),
+            "no transaction within a transaction"
+        );
     }
     // What failed inside is counted there, and is no failure of EXEC.
     (cx.command, cx.reply.errors) = (own, errors);

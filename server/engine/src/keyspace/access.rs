@@ -107,6 +107,7 @@ impl Keyspace {
                 break;
             }
             let access = self.fresh_access();
+            debug_assert_eq!(access >> 24, 0, "a record has 24 bits for it");
             let mut visited = 1;
             let next = self.dbs[db].keys.scan(cursor, &mut |record| {
                 record.set_access(access);

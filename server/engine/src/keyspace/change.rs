@@ -31,6 +31,10 @@ impl<'k> Change<'k> {
     /// The value behind the pointer, if there is one. A packed blob must keep fitting its encoding;
     /// see [`Self::edit_packed`]. Not for hashes: see [`Self::edit_hash`].
     pub fn object(self) -> Option<&'k mut Object> {
+        debug_assert!(
+            self.ks.kind(self.slot) != Kind::Hash,
+            "its fields may expire, see `edit_hash`"
+        );
         match self.ks.keys().payload_mut(self.slot) {
             PayloadMut::Heap(object) => Some(object),
             _ => None,
@@ -39,12 +43,15 @@ impl<'k> Change<'k> {
 
     /// Replaces the value, keeps key and expiry. Answers the record's new place.
     pub fn replace(self, value: NewValue) -> Slot {
+        let volatile = self.ks.expire_at(self.slot);
         self.ks.forget_fields(self.slot);
         let (slot, old) = self
             .ks
             .keys()
             .set_payload(self.slot, value.tag, value.payload);
         self.ks.adopt_fields(slot);
+        debug_assert_eq!(self.ks.expire_at(slot), volatile, "the key keeps its time");
+        debug_assert!(self.ks.is_indexed(slot), "the index knows the new value");
         if let Some(object) = old {
             self.ks.discard(object);
         }
@@ -70,6 +77,7 @@ impl<'k> Change<'k> {
         let result = edit(table);
         let after = table.next_expire();
         self.ks.follow_fields(self.slot, before, after);
+        debug_assert!(self.ks.is_indexed(self.slot), "the index follows");
         Some(result)
     }
 
@@ -85,6 +93,7 @@ impl<'k> Change<'k> {
         let (slot, result) = Change::new(ks, slot).edit_blob(record_tag, edit);
         let after = ks.fields_due(slot);
         ks.follow_fields(slot, before, after);
+        debug_assert!(ks.is_indexed(slot), "the index follows");
         (slot, result)
     }
 
@@ -111,7 +120,8 @@ impl<'k> Change<'k> {
         } else {
             Payload::Heap(Box::new(Object::Packed(scratch.clone())))
         };
-        let (slot, _) = self.ks.keys().set_payload(self.slot, record_tag, payload);
+        let (slot, old) = self.ks.keys().set_payload(self.slot, record_tag, payload);
+        debug_assert!(old.is_none(), "what lay behind a pointer is edited there");
         scratch.clear();
         self.ks.scratch = scratch;
         (slot, result)

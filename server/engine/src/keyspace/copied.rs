@@ -76,6 +76,7 @@ fn copy_list(ks: &Keyspace, list: &List) -> List {
         }
     }
     copy.settle_all(&ListLimits::of(&ks.limits));
+    debug_assert_eq!(copy.len(), list.len(), "all elements");
     copy
 }
 
@@ -84,6 +85,7 @@ fn copy_set(table: &SetTable) -> SetTable {
     for member in table.iter() {
         copy.insert(table.hasher().hash(member.key()), Member::new(member.key()));
     }
+    debug_assert_eq!(copy.len(), table.len(), "all members");
     copy
 }
 
@@ -96,6 +98,7 @@ fn copy_hash(table: &HashTable) -> HashTable {
             Field::new(name, value, field.expire()),
         );
     }
+    debug_assert_eq!(copy.len(), table.len(), "all fields that are not hidden");
     copy
 }
 
@@ -104,5 +107,6 @@ fn copy_zset(ks: &Keyspace, ranked: &Ranked) -> Ranked {
     for (member, score) in ranked.iter() {
         copy.insert(member, score);
     }
+    debug_assert_eq!(copy.len(), ranked.len(), "all members");
     copy
 }

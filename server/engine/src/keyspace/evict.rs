@@ -49,6 +49,7 @@ impl Evictor {
         if self.pool.len() > POOL {
             self.pool.remove(0);
         }
+        debug_assert!(self.pool.len() <= POOL && self.pool.is_sorted_by_key(|c| c.score));
     }
 }
 
@@ -75,7 +76,12 @@ impl Keyspace {
         } else {
             (b"DEL", HUGE)
         };
+        debug_assert!(
+            !self.limits.evict_volatile || self.expire_at(slot).is_some(),
+            "the policy lets it go"
+        );
         self.remove_within(slot, at_once);
+        debug_assert!(self.is_free(key), "the victim is gone");
         self.stats.evicted += 1;
         self.propagate(&[del, key]);
         let db = self.current;
@@ -130,6 +136,7 @@ impl Keyspace {
             let (evictor, limits, now) = (&mut self.evictor, &self.limits, self.now_ms);
             let mut look = |record: &Record<Object>| {
                 any = true;
+                debug_assert!(!limits.evict_volatile || record.expire().is_some());
                 evictor.offer(score(record, limits, now), index, record.key());
             };
             if limits.evict_volatile {

@@ -18,6 +18,10 @@ pub struct Cycle {
 impl Keyspace {
     /// Removes a key whose time has come, as a change of its own.
     pub(super) fn expire_key(&mut self, slot: Slot, key: &[u8]) {
+        debug_assert!(
+            !self.keep_expired && self.expire_at(slot).is_some_and(|at| at < self.now_ms),
+            "its time has come"
+        );
         self.remove(slot);
         self.stats.expired += 1;
         self.propagate(&[self.expired_del(), key]);
@@ -76,7 +80,7 @@ impl Keyspace {
             .sample_expiring(n, &mut self.random, &mut |record| match record.expire() {
                 Some(at) if at < now => expired.push(record.key().into()),
                 Some(at) => ttl_sum += at - now,
-                None => {}
+                None => debug_assert!(false, "a key without an expiry is marked"),
             });
         (expired, ttl_sum)
     }
@@ -85,6 +89,7 @@ impl Keyspace {
         if count == 0 {
             return;
         }
+        debug_assert!(sum >= 0, "only keys that have time left");
         let mean = sum / count as i64;
         let db = &mut self.dbs[self.current];
         db.avg_ttl_ms = if db.avg_ttl_ms == 0 {

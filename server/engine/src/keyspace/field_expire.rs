@@ -76,12 +76,14 @@ impl FieldIndex {
     }
 
     fn add(&mut self, at: i64, key: &[u8]) {
-        self.order.insert((at, key.into()));
+        let new = self.order.insert((at, key.into()));
+        debug_assert!(new, "{} is indexed already", key.escape_ascii());
         self.note_next();
     }
 
     fn remove(&mut self, at: i64, key: &[u8]) {
-        self.order.remove(&(at, key.into()));
+        let known = self.order.remove(&(at, key.into()));
+        debug_assert!(known, "{} is not indexed", key.escape_ascii());
         self.note_next();
     }
 }
@@ -94,6 +96,14 @@ impl Keyspace {
             return None;
         }
         hash_ttl::next_expire(self.view(slot))
+    }
+
+    /// Whether the index has what it should have of this key; for assertions.
+    pub(super) fn is_indexed(&self, slot: Slot) -> bool {
+        let key = self.record(slot).key();
+        let order = &self.here().fields.order;
+        self.fields_due(slot)
+            .is_none_or(|at| order.contains(&(at, key.into())))
     }
 
     /// A value was stored at a key that had none.
@@ -131,6 +141,7 @@ impl Keyspace {
             db.fields.add(at, key);
             self.ttl_hashes += 1;
         }
+        debug_assert!(db.fields.len() <= db.keys.len() && db.fields.len() <= self.ttl_hashes);
     }
 
     /// The key without the fields whose time has come; none if nothing is left of it.
@@ -154,6 +165,10 @@ impl Keyspace {
         }
         let mut removed = Vec::new();
         let slot = self.take_due_fields(slot, BATCH, &mut removed);
+        debug_assert!(
+            removed.len() == BATCH || self.fields_due(slot).is_none_or(|at| at >= self.now_ms),
+            "only a full batch leaves something that is due"
+        );
         if removed.is_empty() {
             return (Some(slot), 0);
         }
@@ -235,7 +250,9 @@ impl Keyspace {
             let Some(slot) = self.here().keys.find(hash, &key) else {
                 unreachable!("the index names hashes that exist");
             };
-            cycle.removed += self.remove_due_fields(slot, &key).1;
+            let removed = self.remove_due_fields(slot, &key).1;
+            debug_assert!(removed > 0, "what the index says is due goes");
+            cycle.removed += removed;
             if !go_on() {
                 cycle.cut_short = self.here().fields.next_ms() < self.now_ms;
                 break;

@@ -107,8 +107,12 @@ impl Garbage {
 impl Drop for Garbage {
     fn drop(&mut self) {
         drop((self.object.take(), self.keys.take()));
-        self.ledger.owed.fetch_sub(self.bytes, Relaxed);
-        self.ledger.pending.fetch_sub(self.objects, Relaxed);
+        let owed = self.ledger.owed.fetch_sub(self.bytes, Relaxed);
+        let pending = self.ledger.pending.fetch_sub(self.objects, Relaxed);
+        debug_assert!(
+            owed >= self.bytes && pending >= self.objects,
+            "freed more than was put aside"
+        );
         self.ledger.freed.fetch_add(self.objects, Relaxed);
     }
 }

@@ -187,6 +187,7 @@ impl Keyspace {
     pub(crate) fn hash(&self, key: &[u8]) -> u64 {
         let (addr, len, hash) = self.hint;
         if key.as_ptr().addr() == addr && key.len() == len {
+            debug_assert_eq!(hash, self.hasher.hash(key), "a hint for other bytes");
             hash
         } else {
             self.hasher.hash(key)
@@ -237,6 +238,7 @@ impl Keyspace {
             .is_some_and(|at| at < self.now_ms);
         if expired && !self.keep_expired {
             self.expire_key(slot, key);
+            debug_assert!(self.is_free(key), "what has expired is not seen");
             return None;
         }
         let slot = self.without_due_fields(slot, key)?;
@@ -358,6 +360,7 @@ impl Keyspace {
 
     /// Stores a value under a key that does not exist yet.
     pub fn add(&mut self, key: &[u8], value: NewValue, expire: Option<i64>) -> Slot {
+        debug_assert!(self.is_free(key), "the key is new");
         let hash = self.hash(key);
         let access = self.fresh_access();
         let keys = self.keys();
@@ -389,13 +392,28 @@ impl Keyspace {
         if let Some(object) = old {
             self.discard(object);
         }
+        debug_assert!(self.is_indexed(slot), "the index knows the new value");
         self.touch(slot);
         slot
     }
 
     /// Gives a key an expiry, or takes it away.
     pub fn set_expire(&mut self, slot: Slot, expire: Option<i64>) -> Slot {
-        self.keys().set_expire(slot, expire)
+        let had = usize::from(self.expire_at(slot).is_some());
+        let before = self.here().expiring();
+        let slot = self.keys().set_expire(slot, expire);
+        debug_assert_eq!(
+            before + usize::from(expire.is_some()),
+            self.here().expiring() + had,
+            "one key expires or does not any more"
+        );
+        slot
+    }
+
+    /// Whether the selected database has no such key, not even an expired one; for assertions.
+    pub(crate) fn is_free(&self, key: &[u8]) -> bool {
+        let hash = self.hasher.hash(key);
+        self.here().keys.find(hash, key).is_none()
     }
 
     /// The door to a value: see [`Change`].
@@ -429,13 +447,12 @@ impl Keyspace {
 
     /// Removes a key by name; whether it existed.
     pub fn delete(&mut self, key: &[u8]) -> bool {
-        match self.find(key) {
-            Some(slot) => {
-                self.remove(slot);
-                true
-            }
-            None => false,
+        let found = self.find(key);
+        if let Some(slot) = found {
+            self.remove(slot);
         }
+        debug_assert!(self.keep_expired || self.is_free(key), "it is gone");
+        found.is_some()
     }
 
     // ---- what a change leaves behind ----
@@ -468,6 +485,7 @@ impl Keyspace {
         if self.limits.notify & class == 0 {
             return;
         }
+        debug_assert!(db < self.dbs.len(), "of a database that exists");
         let start = self.fx.event_keys.len();
         self.fx.event_keys.extend_from_slice(key);
         self.fx.events.push(Event {
@@ -480,6 +498,7 @@ impl Keyspace {
 
     /// Appends a command for log and replicas, in the selected database.
     pub fn propagate(&mut self, args: &[&[u8]]) {
+        debug_assert!(!args.is_empty(), "a command has a name");
         if self.fx.feed_on {
             self.fx.feed.push(self.current, args);
         }
@@ -510,17 +529,19 @@ impl Keyspace {
 
     /// A session waits for a key of the selected database, behind those who came before.
     pub fn wait_for(&mut self, key: &[u8], waiter: Waiter) {
-        self.dbs[self.current]
-            .waiters
-            .entry(key.into())
-            .or_default()
-            .push(waiter);
+        let waiters = &mut self.dbs[self.current].waiters;
+        let queue = waiters.entry(key.into()).or_default();
+        debug_assert!(!queue.holds(waiter.session), "it has one place in a queue");
+        queue.push(waiter);
     }
 
     /// It does not wait for it any more.
     pub fn stop_waiting(&mut self, db: usize, key: &[u8], session: SessionId) {
-        if let Some(queue) = self.dbs[db].waiters.get_mut(key) {
+        let queue = self.dbs[db].waiters.get_mut(key);
+        debug_assert!(queue.is_some(), "the queue of who waits is there");
+        if let Some(queue) = queue {
             queue.remove(session);
+            debug_assert!(!queue.holds(session), "it has left");
             if queue.is_empty() {
                 self.dbs[db].waiters.remove(key);
             }
@@ -595,7 +616,12 @@ impl Keyspace {
 
     /// It does not watch it any more.
     pub fn unwatch(&mut self, session: SessionId, db: usize, key: &[u8]) {
-        if let Some(sessions) = self.dbs[db].watchers.get_mut(key) {
+        let sessions = self.dbs[db].watchers.get_mut(key);
+        debug_assert!(
+            sessions.as_ref().is_some_and(|s| s.contains(&session)),
+            "who watches is known"
+        );
+        if let Some(sessions) = sessions {
             sessions.retain(|s| *s != session);
             if sessions.is_empty() {
                 self.dbs[db].watchers.remove(key);
@@ -616,6 +642,7 @@ impl Keyspace {
         }
         let removed = self.dbs[db].keys.len();
         let fields = std::mem::take(&mut self.dbs[db].fields);
+        debug_assert!(fields.len() <= removed, "hashes are keys");
         self.ttl_hashes -= fields.len();
         if removed > 0 {
             let keys = self.dbs[db].keys.clear();
@@ -623,6 +650,7 @@ impl Keyspace {
             self.garbage
                 .push(Garbage::of_keys(keys, fields, bytes, &self.ledger));
         }
+        debug_assert!(self.dbs[db].is_empty() && self.dbs[db].expiring() == 0);
         removed
     }
 
@@ -630,12 +658,14 @@ impl Keyspace {
     pub fn swap(&mut self, a: usize, b: usize) {
         self.touch_swapped(a, b);
         self.touch_swapped(b, a);
+        let keys = [a, b].map(|db| self.dbs[db].len());
         self.dbs.swap(a, b);
         // Those who watch and wait belong to the number, not to the data.
         let watchers = std::mem::take(&mut self.dbs[a].watchers);
         self.dbs[a].watchers = std::mem::replace(&mut self.dbs[b].watchers, watchers);
         let waiters = std::mem::take(&mut self.dbs[a].waiters);
         self.dbs[a].waiters = std::mem::replace(&mut self.dbs[b].waiters, waiters);
+        debug_assert_eq!([b, a].map(|db| self.dbs[db].len()), keys, "all keys moved");
     }
 
     /// Keys that somebody watches or waits for.

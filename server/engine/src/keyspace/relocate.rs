@@ -7,6 +7,7 @@ use crate::value::Object;
 impl Keyspace {
     /// Gives the value of `from` the name `to`, which must be free. Without `from` nothing happens.
     pub fn rename(&mut self, from: &[u8], to: &[u8]) {
+        debug_assert!(from == to || self.is_free(to), "the new name is free");
         if let Some(mut record) = self.detach(from) {
             record.set_key(to);
             self.attach(record);
@@ -22,6 +23,7 @@ impl Keyspace {
             return false;
         };
         self.current = db;
+        debug_assert!(self.is_free(key), "the name is free there");
         self.attach(record);
         self.current = from;
         true

@@ -39,6 +39,7 @@ impl Queue {
         if let Some(waiter) = place.and_then(|place| self.waiters.remove(place)) {
             self.on_missing -= usize::from(waiter.on_missing);
         }
+        debug_assert!(self.on_missing <= self.waiters.len());
     }
 
     /// Who stands at a place.

@@ -14,6 +14,7 @@ impl Channels {
     /// Adds a listener.
     pub fn add(&mut self, channel: &[u8], session: SessionId) {
         let listeners = self.0.entry(channel.into()).or_default();
+        debug_assert!(!listeners.contains(&session), "it hears each message once");
         if !listeners.contains(&session) {
             listeners.push(session);
         }
@@ -22,7 +23,9 @@ impl Channels {
     /// Removes a listener.
     pub fn remove(&mut self, channel: &[u8], session: SessionId) {
         if let Some(listeners) = self.0.get_mut(channel) {
+            let before = listeners.len();
             listeners.retain(|s| *s != session);
+            debug_assert_eq!(listeners.len() + 1, before, "it listened, once");
             if listeners.is_empty() {
                 self.0.remove(channel);
             }

@@ -170,7 +170,8 @@ impl Sessions {
             self.slots.len() as u32 - 1
         });
         let session = Session::new(SessionId(slot), self.next_id, wall_ms, authenticated);
-        self.slots[slot as usize] = Some(Box::new(session));
+        let before = self.slots[slot as usize].replace(Box::new(session));
+        debug_assert!(before.is_none(), "a free place has no session");
         SessionId(slot)
     }
 
@@ -178,6 +179,7 @@ impl Sessions {
     pub fn remove(&mut self, slot: SessionId) -> Option<Box<Session>> {
         let session = self.slots.get_mut(slot.0 as usize)?.take();
         if session.is_some() {
+            debug_assert!(!self.free.contains(&slot.0), "a place is freed once");
             self.free.push(slot.0);
         }
         session
@@ -201,6 +203,10 @@ impl Sessions {
     /// Puts it back.
     pub fn put_back(&mut self, session: Box<Session>) {
         let slot = session.slot.0 as usize;
+        debug_assert!(
+            self.slots[slot].is_none() && !self.free.contains(&session.slot.0),
+            "its place was kept while it ran"
+        );
         self.slots[slot] = Some(session);
     }
 

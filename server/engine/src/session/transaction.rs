@@ -19,6 +19,11 @@ impl Queued {
     /// Copies a command out of the connection's buffer.
     pub fn new(command: CommandId, args: &Args) -> Queued {
         let (bytes, ranges) = args.to_owned_block();
+        debug_assert_eq!(ranges.len(), args.len());
+        debug_assert!(
+            ranges.iter().all(|range| range.end as usize <= bytes.len()),
+            "all arguments are within the copy"
+        );
         Queued {
             command,
             bytes,
