@@ -62,6 +62,7 @@ fn bitop(cx: &mut Ctx, args: &Args) -> Outcome {
             }
         }
     }
+    debug_assert_eq!(result.len(), len, "as long as the longest source");
     if how.is_none() {
         result.iter_mut().for_each(|byte| *byte = !*byte);
     }

@@ -76,7 +76,7 @@ fn open(cx: &mut Ctx, key: &[u8], len: usize) -> Result<Row, Error> {
         Some(slot) => Row {
             slot,
             grown: old < len,
-            len,
+            len: len.max(old),
         },
         None => Row {
             slot: add(cx.ks, key, vec![0; len]),

@@ -53,6 +53,7 @@ fn bit_range(start: i64, end: i64, bytes: usize, by_bit: bool) -> Range<u64> {
     if start > end {
         return 0..0;
     }
+    debug_assert!(start >= 0 && end < total, "bits that are there");
     (start * unit) as u64..((end + 1) * unit) as u64
 }
 

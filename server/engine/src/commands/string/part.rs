@@ -83,6 +83,10 @@ fn byte_range(start: i64, end: i64, len: usize) -> std::ops::Range<usize> {
     let len = len as i64;
     let from_end = |i: i64| if i < 0 { (len + i).max(0) } else { i };
     let (start, end) = (from_end(start), from_end(end).min(len - 1));
+    debug_assert!(
+        start >= 0 && end < len,
+        "counted from the start, within the string"
+    );
     if start > end || len == 0 {
         0..0
     } else {
@@ -118,6 +122,7 @@ fn append(cx: &mut Ctx, args: &Args) -> Outcome {
             })
         }
     };
+    debug_assert!(len >= tail.len(), "the tail is there");
     cx.ks.modified(EventClass::STRING, "append", key, 1);
     cx.reply.int(len as i64);
     Ok(())
@@ -166,19 +171,21 @@ fn setrange(cx: &mut Ctx, args: &Args) -> Outcome {
         text.resize(text.len().max(end), 0);
         text[offset..end].copy_from_slice(part);
     });
+    debug_assert_eq!(len, old.max(end), "it grows as far as it must");
     cx.ks.modified(EventClass::STRING, "setrange", key, 1);
     cx.reply.int(len as i64);
     Ok(())
 }
 
 /// Edits the bytes of a string in place where they are ours alone; afterwards the string is `raw`.
-/// `len` is its length after the edit, for which room is made at once.
+/// Room is made at once for `len` bytes, its length after the edit or an estimate. Answers the length.
 pub(crate) fn edit_text(
     ks: &mut Keyspace,
     slot: Slot,
     len: usize,
     edit: impl FnOnce(&mut BytesMut),
 ) -> usize {
+    debug_assert_eq!(ks.kind(slot), Kind::String);
     if let Some(Object::Str(shared)) = ks.change(slot).object() {
         // Bytes that a reply still holds must not change under it: those are copied.
         let mut text = std::mem::take(shared)
@@ -192,14 +199,11 @@ pub(crate) fn edit_text(
     let mut digits = I64Text::new();
     text.extend_from_slice(bytes_of(ks.view(slot), &mut digits).unwrap_or_default());
     edit(&mut text);
+    let len = text.len();
     let value = if text.len() <= INLINE_MAX {
         NewValue::raw(&text)
     } else {
         NewValue::object(Object::Str(Bytes::from(text)))
-    };
-    let len = match &value.payload {
-        crate::structure::record::Payload::Bytes(bytes) => bytes.len(),
-        _ => len,
     };
     ks.change(slot).replace(value);
     len
