@@ -73,7 +73,12 @@ pub fn take<'a>(
 ) -> Result<bool, Error> {
     for key in keys {
         if let Some(slot) = cx.ks.write_kind(key, kind)? {
+            let dirty = cx.ks.dirty;
             take(cx, slot, key);
+            debug_assert!(
+                cx.ks.dirty > dirty,
+                "a key that exists has something to give"
+            );
             return Ok(true);
         }
     }

@@ -24,6 +24,7 @@ pub fn remove(
         cx.reply.int(0);
         return Ok(());
     };
+    let before = cx.ks.view(slot).count() as u64;
     let mut removed = 0;
     for member in args.iter_from(2) {
         let was_there;
@@ -33,9 +34,14 @@ pub fn remove(
             break;
         }
     }
+    debug_assert!(removed <= before && removed <= args.len() as u64 - 2);
     if removed > 0 {
         cx.ks.modified(class, event, key, removed);
         cx.ks.remove_if_empty(slot, key);
+        debug_assert!(
+            removed < before || cx.ks.is_free(key),
+            "with the last member"
+        );
     }
     cx.reply.int(removed as i64);
     Ok(())

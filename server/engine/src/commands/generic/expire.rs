@@ -157,6 +157,10 @@ fn expire(cx: &mut Ctx, args: &Args, name: &str, unit: Unit) -> Outcome {
         };
         cx.propagate(&[del, key]);
     } else {
+        debug_assert!(
+            when > cx.ks.now_ms || cx.session.replay,
+            "there is time left"
+        );
         cx.ks.set_expire(slot, Some(when));
         cx.ks.modified(EventClass::GENERIC, "expire", key, 1);
         if !unit.absolute || unit.seconds {

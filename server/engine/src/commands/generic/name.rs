@@ -73,6 +73,7 @@ fn rename(cx: &mut Ctx, args: &Args, replace: bool) -> Outcome {
         cx.ks.remove(slot);
     }
     cx.ks.rename(from, to);
+    debug_assert!(cx.ks.is_free(from) && !cx.ks.is_free(to), "another name");
     cx.ks.notify(EventClass::NEW, "new", to);
     cx.ks.changed(from, 1);
     cx.ks.changed(to, 0);
@@ -114,6 +115,7 @@ fn move_key(cx: &mut Ctx, args: &Args) -> Outcome {
         ));
     }
     let moved = cx.ks.write(key).is_some() && cx.ks.move_to(key, to);
+    debug_assert!(!moved || cx.ks.is_free(key), "it is elsewhere now");
     if moved {
         cx.ks.changed(key, 1);
         cx.ks.touch_watchers(to, key);

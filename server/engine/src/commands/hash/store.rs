@@ -114,11 +114,17 @@ fn widen(ks: &mut Keyspace, slot: Slot) -> Slot {
         return slot;
     }
     let blob = hash_ttl::widened(ks.view(slot));
+    let fields = ks.view(slot).count();
     let value = NewValue::packed(Kind::Hash, Encoding::ListpackEx, &blob);
-    ks.change(slot).replace(value)
+    let slot = ks.change(slot).replace(value);
+    debug_assert_eq!(ks.view(slot).count(), fields, "the same fields");
+    slot
 }
 
 fn unpack(ks: &mut Keyspace, slot: Slot) -> Slot {
+    let fields = ks.view(slot).count();
     let table = hash::to_table(ks.view(slot), ks.hasher);
-    ks.change(slot).replace(table)
+    let slot = ks.change(slot).replace(table);
+    debug_assert_eq!(ks.view(slot).count(), fields, "the same fields");
+    slot
 }

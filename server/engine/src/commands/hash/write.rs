@@ -55,6 +55,10 @@ fn set_pairs(cx: &mut Ctx, args: &Args) -> Result<usize, Error> {
         (slot, new) = set_field(cx.ks, slot, args.at(i), args.at(i + 1), Ttl::Set(None));
         created += usize::from(new);
     }
+    debug_assert!(
+        cx.ks.view(slot).count() >= created.max(1),
+        "what was set is there"
+    );
     cx.ks
         .modified(EventClass::HASH, "hset", key, (args.len() as u64 - 2) / 2);
     Ok(created)

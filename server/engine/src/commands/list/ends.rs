@@ -54,7 +54,9 @@ fn push(cx: &mut Ctx, args: &Args, end: End, create: bool) -> Outcome {
         }
     };
     let slot = store::prepare(cx.ks, slot, args.iter_from(2));
+    let before = cx.ks.view(slot).count();
     let (_, len) = store::push_all(cx.ks, slot, end, args.iter_from(2));
+    debug_assert_eq!(len, before + args.len() - 2, "all were added");
     cx.ks.modified(
         EventClass::LIST,
         end.push_event(),
@@ -113,10 +115,16 @@ fn pop(cx: &mut Ctx, args: &Args, end: End) -> Outcome {
 /// Takes so many elements, which are there, and answers them.
 pub(super) fn take(cx: &mut Ctx, slot: Slot, key: &[u8], end: End, count: usize) {
     let mut slot = slot;
+    let before = cx.ks.view(slot).count();
     for _ in 0..count {
         let reply = &mut *cx.reply;
         slot = store::pop(cx.ks, slot, end, |element| reply.entry(element));
     }
+    debug_assert_eq!(
+        cx.ks.view(slot).count() + count,
+        before,
+        "as many are gone as were announced"
+    );
     cx.ks
         .modified(EventClass::LIST, end.pop_event(), key, count as u64);
     after_removal(cx, slot, key);
@@ -126,6 +134,7 @@ pub(super) fn take(cx: &mut Ctx, slot: Slot, key: &[u8], end: End, count: usize)
 pub(super) fn after_removal(cx: &mut Ctx, slot: Slot, key: &[u8]) {
     if cx.ks.view(slot).count() == 0 {
         cx.ks.remove(slot);
+        debug_assert!(cx.ks.is_free(key), "the key of the list");
         cx.ks.notify(EventClass::GENERIC, "del", key);
     } else {
         store::shrink(cx.ks, slot);

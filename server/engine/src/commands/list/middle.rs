@@ -34,12 +34,14 @@ fn linsert(cx: &mut Ctx, args: &Args) -> Outcome {
     };
     // Room is made before the element is looked for, as in Redis.
     let slot = store::prepare(cx.ks, slot, std::iter::once(value));
+    let before = cx.ks.view(slot).count();
     let (slot, found) = store::edit(
         cx.ks,
         slot,
         |blob| list_pack::insert(blob, pivot, after, value),
         |list, limits| list.insert(pivot, after, value, limits),
     );
+    debug_assert_eq!(cx.ks.view(slot).count(), before + usize::from(found));
     if !found {
         cx.reply.int(-1);
         return Ok(());
@@ -70,12 +72,14 @@ fn lset(cx: &mut Ctx, args: &Args) -> Outcome {
     // Redis keeps the lowest 32 bits of the index.
     let index = i64::from(args.int(2)? as i32);
     let slot = store::prepare(cx.ks, slot, std::iter::once(value));
+    let before = cx.ks.view(slot).count();
     let (slot, found) = store::edit(
         cx.ks,
         slot,
         |blob| list_pack::set(blob, index, value),
         |list, limits| list.set(index, value, limits),
     );
+    debug_assert_eq!(cx.ks.view(slot).count(), before, "one for another");
     if !found {
         return Err(error::INDEX_OUT_OF_RANGE);
     }
@@ -104,12 +108,15 @@ fn lrem(cx: &mut Ctx, args: &Args) -> Outcome {
         cx.reply.int(0);
         return Ok(());
     };
+    let before = cx.ks.view(slot).count();
     let (slot, removed) = store::edit(
         cx.ks,
         slot,
         |blob| list_pack::remove_value(blob, value, count),
         |list, limits| list.remove_value(value, count, limits),
     );
+    debug_assert_eq!(cx.ks.view(slot).count() + removed, before);
+    debug_assert!(count == 0 || removed as u64 <= count.unsigned_abs());
     if removed > 0 {
         cx.ks
             .modified(EventClass::LIST, "lrem", key, removed as u64);
@@ -138,12 +145,14 @@ fn ltrim(cx: &mut Ctx, args: &Args) -> Outcome {
     };
     let len = cx.ks.view(slot).count();
     let (first, kept) = list_pack::resolve_range(start, stop, len);
+    debug_assert!(kept == 0 || first + kept <= len, "a range of the list");
     let (slot, ()) = store::edit(
         cx.ks,
         slot,
         |blob| list_pack::trim(blob, first, kept),
         |list, limits| list.trim(first, kept, limits),
     );
+    debug_assert_eq!(cx.ks.view(slot).count(), kept);
     // The event comes even if nothing had to go; such a trim is no change.
     cx.ks
         .modified(EventClass::LIST, "ltrim", key, (len - kept) as u64);
@@ -250,6 +259,7 @@ impl Search {
             (ValueRef::List(list), true) => list.visit_rev(len - 1, visited, see),
             _ => {}
         }
+        debug_assert!(found.iter().all(|at| *at < len) && found.len() <= wanted);
         found
     }
 }

@@ -151,6 +151,7 @@ pub(super) fn shrink(ks: &mut Keyspace, slot: Slot) -> Slot {
     }
     match chain(ks, slot).take_pack() {
         Some(blob) => {
+            debug_assert!(list_pack::len(&blob) > 0, "an empty list goes");
             ks.change(slot)
                 .replace(NewValue::packed(Kind::List, Encoding::Listpack, &blob))
         }
@@ -180,7 +181,8 @@ pub(crate) fn replace_list(ks: &mut Keyspace, key: &[u8], values: &[Vec<u8>]) ->
     let slot = create(ks, key);
     let values = || values.iter().map(Vec::as_slice);
     let slot = prepare(ks, slot, values());
-    let (slot, _) = push_all(ks, slot, End::Tail, values());
+    let (slot, len) = push_all(ks, slot, End::Tail, values());
+    debug_assert_eq!(len, values().len(), "nothing else");
     shrink(ks, slot);
     existed
 }

@@ -110,6 +110,7 @@ fn transfer(cx: &mut Ctx, args: &Args, from: End, to: End) -> Result<bool, Error
     let Some(slot) = cx.ks.find(source) else {
         return Ok(false);
     };
+    debug_assert!(!cx.ks.view(slot).is_empty(), "an empty list is gone");
     let mut value = Vec::new();
     store::pop(cx.ks, slot, from, |element| element.append_to(&mut value));
     let slot = match cx.ks.find(target) {
@@ -126,6 +127,7 @@ fn transfer(cx: &mut Ctx, args: &Args, from: End, to: End) -> Result<bool, Error
     if let Some(slot) = cx.ks.find(source) {
         after_removal(cx, slot, source);
     }
+    debug_assert!(!cx.ks.is_free(target), "the element is there");
     Ok(true)
 }
 
@@ -171,6 +173,7 @@ fn blmpop(cx: &mut Ctx, args: &Args) -> Outcome {
 fn pop_first(cx: &mut Ctx, args: &Args, several: &Several<End>) -> Result<bool, Error> {
     first::take(cx, Kind::List, several.keys(args), |cx, slot, key| {
         let taken = several.count.min(cx.ks.view(slot).count());
+        debug_assert!(taken > 0, "an empty list is gone");
         cx.reply.array(2);
         cx.reply.bulk(key);
         cx.reply.array(taken);

@@ -24,12 +24,14 @@ pub(super) const SADD: Command = Command {
 fn sadd(cx: &mut Ctx, args: &Args) -> Outcome {
     let key = args.at(1);
     let mut slot = store::open(cx.ks, key, args.at(2))?;
+    let before = cx.ks.view(slot).count() as u64;
     let mut added = 0;
     for member in args.iter_from(2) {
         let new;
         (slot, new) = store::add(cx.ks, slot, member);
         added += u64::from(new);
     }
+    debug_assert_eq!(cx.ks.view(slot).count() as u64, before + added);
     if added > 0 {
         cx.ks.modified(EventClass::SET, "sadd", key, added);
     }
@@ -82,7 +84,8 @@ fn spop_one(cx: &mut Ctx, key: &[u8]) -> Outcome {
         return Ok(());
     };
     let member = store::random(cx.ks, slot);
-    let (slot, _) = store::remove(cx.ks, slot, &member);
+    let (slot, was_there) = store::remove(cx.ks, slot, &member);
+    debug_assert!(was_there, "a member was picked");
     cx.ks.modified(EventClass::SET, "spop", key, 1);
     cx.propagate(&[b"SREM", key, &member]);
     cx.reply.bulk(&member);
@@ -119,6 +122,11 @@ fn spop_count(cx: &mut Ctx, args: &Args) -> Outcome {
         cx.reply.bulk(&member);
         popped.push(member);
     }
+    debug_assert_eq!(
+        cx.ks.view(slot).count() + count,
+        size,
+        "as many are gone as were announced"
+    );
     cx.ks.modified(EventClass::SET, "spop", key, count as u64);
     for chunk in popped.chunks(1024) {
         let mut command: Vec<&[u8]> = vec![b"SREM", key];

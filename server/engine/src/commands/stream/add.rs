@@ -81,7 +81,10 @@ fn append(
     let add = |stream: &mut Stream| {
         let id = id_for(stream, new_id, now_ms)?;
         match stream.append(id, fields, &limits) {
-            Ok(()) => Ok(id),
+            Ok(()) => {
+                debug_assert_eq!(stream.last_id(), id, "the newest entry");
+                Ok(id)
+            }
             Err(AppendError::IdNotGreater) => Err(NOT_GREATER),
             Err(AppendError::TooLarge) => {
                 Err(Error::new("ERR Elements are too large to be stored"))

@@ -143,6 +143,11 @@ impl Options {
 
     /// Replaces `~` and its threshold among the words of the command.
     pub fn rewrite<'w>(&self, words: &mut [&'w [u8]], threshold: &'w str) {
+        debug_assert_eq!(
+            words[self.threshold_at - 1],
+            b"~",
+            "of an approximate threshold"
+        );
         words[self.threshold_at - 1] = b"=";
         words[self.threshold_at] = threshold.as_bytes();
     }
@@ -155,7 +160,9 @@ fn xtrim(cx: &mut Ctx, args: &Args) -> Outcome {
     if let Some(slot) = cx.ks.write_kind(key, Kind::Stream)?
         && let Some(trim) = &options.trim
     {
+        let before = stream_at(cx.ks, slot).len();
         removed = stream_mut(cx.ks, slot).trim(trim);
+        debug_assert_eq!(stream_at(cx.ks, slot).len() + removed, before);
         if removed > 0 {
             let threshold = options.exact_threshold(stream_at(cx.ks, slot));
             cx.ks.modified(EventClass::STREAM, "xtrim", key, removed);
@@ -190,7 +197,9 @@ fn xdel(cx: &mut Ctx, args: &Args) -> Outcome {
     // All or nothing: an id that cannot be read stops the command before anything is deleted.
     let ids: Vec<StreamId> = args.iter_from(2).map(id::parse).collect::<Result<_, _>>()?;
     let stream = stream_mut(cx.ks, slot);
+    let before = stream.len();
     let removed = ids.iter().filter(|id| stream.delete(**id)).count() as u64;
+    debug_assert_eq!(stream.len() + removed, before);
     if removed > 0 {
         cx.ks.modified(EventClass::STREAM, "xdel", key, removed);
     }

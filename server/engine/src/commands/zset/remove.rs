@@ -72,7 +72,9 @@ fn remove_range(cx: &mut Ctx, args: &Args, by: By, event: &'static str) -> Outco
     let ranks = ends.ranks(cx.ks.view(slot), false);
     let removed = ranks.len();
     if removed > 0 {
+        let before = cx.ks.view(slot).count();
         let slot = store::remove_range(cx.ks, slot, ranks);
+        debug_assert_eq!(cx.ks.view(slot).count() + removed, before);
         cx.ks.modified(EventClass::ZSET, event, key, removed as u64);
         cx.ks.remove_if_empty(slot, key);
     }
@@ -134,6 +136,7 @@ pub(super) fn take_ranks(
 ) {
     let view = cx.ks.view(slot);
     let len = view.count();
+    debug_assert!(taken <= len, "so many are there");
     let ranks = if highest { len - taken..len } else { 0..taken };
     zset::each_ranked(view, ranks.clone(), highest, &mut |member, score| {
         if nested {
@@ -144,6 +147,11 @@ pub(super) fn take_ranks(
     });
     if taken > 0 {
         let slot = store::remove_range(cx.ks, slot, ranks);
+        debug_assert_eq!(
+            cx.ks.view(slot).count() + taken,
+            len,
+            "as many are gone as were announced"
+        );
         cx.ks.modified(
             EventClass::ZSET,
             if highest { "zpopmax" } else { "zpopmin" },

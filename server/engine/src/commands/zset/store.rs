@@ -37,6 +37,7 @@ pub(super) fn put(
     score: f64,
     replaces: bool,
 ) -> Slot {
+    debug_assert!(!score.is_nan(), "scores have an order");
     let mut slot = slot;
     if let ValueRef::Packed(_, _, blob) = ks.view(slot) {
         let fits = replaces
@@ -52,8 +53,10 @@ pub(super) fn put(
             });
             return slot;
         }
+        let members = ks.view(slot).count();
         let ranked = zset::to_ranked(ks.view(slot), ks.hasher);
         slot = ks.change(slot).replace(ranked);
+        debug_assert_eq!(ks.view(slot).count(), members, "the same members");
     }
     unpacked(ks, slot).insert(member, score);
     slot
@@ -68,6 +71,10 @@ pub(crate) fn replace(
     event: &'static str,
     changes: u64,
 ) {
+    debug_assert!(
+        members.is_sorted_by(|(a, low), (b, high)| (low, a) <= (high, b)),
+        "in order"
+    );
     let old = ks.write(key);
     if members.is_empty() {
         if let Some(slot) = old {
