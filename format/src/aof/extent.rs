@@ -135,6 +135,7 @@ impl Checker {
             let first = self.timestamps.map_or(second, |(first, _)| first);
             self.timestamps = Some((first, second));
         }
+        debug_assert!(end > self.valid.end, "behind what was valid before");
         self.advance(end);
     }
 
@@ -230,6 +231,12 @@ impl Checker {
         debug_assert!(
             self.multi.is_none_or(|multi| multi >= self.valid.end),
             "the valid part ends before an open transaction"
+        );
+        debug_assert!(
+            failure
+                .as_ref()
+                .is_none_or(|(damage, _)| damage.offset >= self.valid.end),
+            "what is valid is not damaged"
         );
         let (mut damage, mut cure) = match failure {
             Some((damage, cure)) => (Some(damage), Some(cure)),

@@ -112,7 +112,19 @@ impl Manifest {
             }
             at += piece.len();
         }
+        debug_assert!(manifest.is_ordered(), "as the next line was let in");
         Ok(manifest)
+    }
+
+    /// Whether the parts are where they belong, and the increments rise: what the order of loading relies on.
+    fn is_ordered(&self) -> bool {
+        let all_are = |parts: &[Part], kind| parts.iter().all(|part| part.part_type == kind);
+        self.base
+            .as_ref()
+            .is_none_or(|base| base.part_type == PartType::Base)
+            && all_are(&self.incr, PartType::Incr)
+            && all_are(&self.history, PartType::History)
+            && self.incr.is_sorted_by(|a, b| a.seq < b.seq)
     }
 
     /// [`Manifest::parse`], and besides refuse what servers load but never write: line ends with CR,
@@ -150,6 +162,10 @@ impl Manifest {
 
     /// The text of the manifest, in the order in which Redis writes it: base, history, increments.
     pub fn to_text(&self) -> Vec<u8> {
+        assert!(
+            self.is_ordered(),
+            "a start would refuse the manifest, or load its parts in another order"
+        );
         let mut out = Vec::new();
         let parts = self.base.iter().chain(&self.history).chain(&self.incr);
         parts.for_each(|part| part.write_line(&mut out));
@@ -198,6 +214,7 @@ fn error_at(at: usize, number: usize, piece: &[u8], what: &'static str) -> Box<F
 
 /// The next line with its end, or as much of it as a line may have.
 fn line_piece(text: &[u8]) -> &[u8] {
+    debug_assert!(!text.is_empty(), "there is a next line");
     let most = &text[..text.len().min(LINE_MAX)];
     match most.iter().position(|b| *b == b'\n') {
         Some(lf) => &most[..lf + 1],
@@ -207,6 +224,7 @@ fn line_piece(text: &[u8]) -> &[u8] {
 
 /// A line must have its end within the limit (a zero byte hides it) and hold something.
 fn trimmed(piece: &[u8]) -> std::result::Result<&[u8], &'static str> {
+    debug_assert!(piece.len() <= LINE_MAX, "as much as a line may have");
     if piece.last() != Some(&b'\n') || piece.contains(&0) {
         return Err(TOO_LONG);
     }
@@ -286,11 +304,13 @@ pub fn manifest_temp_name(prefix: &str) -> String {
 
 /// Name of base number `seq`; `rdb` tells whether it is a snapshot or commands.
 pub fn base_name(prefix: &str, seq: i64, rdb: bool) -> String {
+    debug_assert!(seq > 0, "a manifest refuses 0");
     format!("{prefix}.{seq}.base.{}", if rdb { "rdb" } else { "aof" })
 }
 
 /// Name of incremental part number `seq`.
 pub fn incr_name(prefix: &str, seq: i64) -> String {
+    debug_assert!(seq > 0, "a manifest refuses 0");
     format!("{prefix}.{seq}.incr.aof")
 }
 

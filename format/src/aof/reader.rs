@@ -148,6 +148,10 @@ impl<R: Read> Records for StreamReader<R> {
     }
 
     fn ends_in_zeros(&self) -> bool {
+        debug_assert!(
+            !self.only_zeros || self.failure.is_some(),
+            "asked after an error"
+        );
         self.only_zeros
     }
 }
@@ -198,8 +202,14 @@ impl<R: Read> StreamReader<R> {
         let (start, end) = match found {
             Ok(found) => (start, found.end),
             Err(Failure::Damaged(error)) => return Err(self.damaged(error)?),
-            Err(Failure::Short(_)) => match self.read_on()? {
-                Some(end) => (self.at, end),
+            Err(Failure::Short(missing)) => match self.read_on()? {
+                Some(end) => {
+                    debug_assert!(
+                        self.buffer.len() as u64 >= missing.need,
+                        "no record without the bytes that were missing"
+                    );
+                    (self.at, end)
+                }
                 None => return Ok(None),
             },
         };
@@ -253,6 +263,7 @@ impl<R: Read> StreamReader<R> {
     }
 
     fn judge(&mut self, error: Box<FormatError>) -> Result<Box<FormatError>> {
+        debug_assert!(error.offset >= self.offset(), "damage of the next record");
         let mut error = error;
         if !self.ended && self.buffer.len() - self.at < CHUNK {
             self.fill(CHUNK)?;
@@ -265,6 +276,7 @@ impl<R: Read> StreamReader<R> {
         let Some(zeros) = record::zeros_from(&self.buffer, self.at) else {
             return Ok(error);
         };
+        debug_assert!(self.at <= zeros && zeros < self.buffer.len());
         let torn = |beyond| record::before_zeros(&self.buffer, self.at, self.base, zeros, beyond);
         if torn(0).is_none() {
             return Ok(error);

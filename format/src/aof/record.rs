@@ -192,6 +192,7 @@ fn command(
         args.push(begin..end);
         at = end + 2;
     }
+    debug_assert_eq!(args.len() as u64, count, "as many as announced");
     Ok(Record {
         kind: Kind::Command,
         end: at,
@@ -307,6 +308,7 @@ fn bad_count(log: &[u8], at: usize, base: u64) -> Failure {
 
 #[cold]
 fn bad_length(log: &[u8], at: usize, base: u64, index: u64, count: u64) -> Failure {
+    debug_assert!(index < count, "of an argument that was announced");
     if line_is_cut(log, at, b'$') {
         // Every argument still to come takes at least `$0` and two line ends.
         let need = 1 + (count - index - 1) * 6;
@@ -333,7 +335,9 @@ fn bad_argument(
     count: u64,
     length: u64,
 ) -> Failure {
+    debug_assert!(index < count, "of an argument that was announced");
     let present = (log.len() - begin) as u64;
+    debug_assert!(present < length.saturating_add(2), "it is not all there");
     if present == length.saturating_add(1) && log.last() != Some(&b'\r') {
         let what = format!(
             "command: argument {} of {count} of {length} bytes does not end with CRLF",
@@ -395,6 +399,10 @@ pub fn read_whole(
 pub fn zeros_from(log: &[u8], at: usize) -> Option<usize> {
     let last = log.iter().rposition(|b| *b != 0);
     let zeros = last.map_or(0, |last| last + 1).max(at);
+    debug_assert!(
+        log.get(zeros..)
+            .is_none_or(|rest| rest.iter().all(|b| *b == 0))
+    );
     (zeros < log.len()).then_some(zeros)
 }
 
@@ -408,6 +416,7 @@ pub fn before_zeros(
     zeros: usize,
     beyond: u64,
 ) -> Option<Box<FormatError>> {
+    debug_assert!(at <= zeros, "the zeros follow the record's first byte");
     let count = (log.len() - zeros) as u64 + beyond;
     if zeros == at {
         let what = format!("{count} zero bytes where a command was expected");

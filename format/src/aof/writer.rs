@@ -60,6 +60,10 @@ impl LogState {
             self.second = second;
             write_timestamp(out, second.unwrap_or_default());
         }
+        debug_assert!(
+            second.is_none_or(|now| now >= 0),
+            "the time of an annotation is after 1970"
+        );
         if self.db != Some(db) {
             self.db = Some(db);
             write_select(out, db);
@@ -81,6 +85,7 @@ impl LogState {
         let Some(&(first, _)) = commands.peek() else {
             return;
         };
+        let start = out.len();
         if transaction {
             self.before_command(out, first, second);
             out.extend_from_slice(MULTI);
@@ -92,5 +97,9 @@ impl LogState {
         if transaction {
             out.extend_from_slice(EXEC);
         }
+        debug_assert!(
+            out.len() > start && self.db.is_some(),
+            "the log tells the database"
+        );
     }
 }

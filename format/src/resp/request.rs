@@ -218,6 +218,11 @@ impl RequestParser {
         {
             let before = args.len();
             if let Some(end) = short_command(input, start, args) {
+                debug_assert!(start < end && end <= input.len(), "it is all there");
+                debug_assert!(
+                    args.len() > before && args[before..].is_sorted_by(|a, b| a.end < b.start),
+                    "arguments follow each other"
+                );
                 return Step::Command { end };
             }
             args.truncate(before);
@@ -243,6 +248,14 @@ impl RequestParser {
         } else {
             self.inline(command, start)
         };
+        debug_assert!(
+            match step {
+                Step::Command { end } | Step::Skip { end } => start < end && end <= input.len(),
+                Step::Incomplete { need } => need > 0,
+                _ => true,
+            },
+            "a step ends within the input, or says what is missing"
+        );
         if !matches!(step, Step::Incomplete { .. }) {
             self.reset();
         }

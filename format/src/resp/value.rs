@@ -115,6 +115,10 @@ impl ReplyScanner {
                     need: node.end - reply.len(),
                 });
             }
+            debug_assert!(
+                node.end > self.at && node.from <= node.to,
+                "each node has bytes"
+            );
             self.at = node.end;
             self.scanned = 0;
             self.left = (self.left - 1).saturating_add(node.children);
@@ -353,6 +357,7 @@ pub fn write_command<A: AsRef<[u8]>>(out: &mut Vec<u8>, args: &[A]) {
 /// Append the first line of a command of `count` arguments; each is then written with
 /// [`write_argument`].
 pub fn write_command_header(out: &mut Vec<u8>, count: usize) {
+    debug_assert!(count > 0, "a command has a name");
     let mut text = I64Text::new();
     out.push(b'*');
     out.extend_from_slice(text.format(count as i64));

@@ -150,6 +150,10 @@ impl Replay {
         inst: &mut dyn Instance,
         item: &Item,
     ) -> Result<Option<String>, Refused> {
+        debug_assert!(
+            item.offset >= self.valid_end && item.end() > item.offset,
+            "records follow each other"
+        );
         if item.kind() == Kind::Annotation {
             if self.open.is_none() {
                 self.valid_end = item.end();
@@ -198,6 +202,7 @@ impl Replay {
             (Deed::Begin, open @ None) => *open = Some(Vec::new()),
             (Deed::Drop, Some(_)) => self.open = None,
             (Deed::Execute, Some(queue)) => {
+                debug_assert!(queue.is_sorted_by(|a, b| a.number < b.number), "as logged");
                 for Waiting {
                     offset,
                     number,
@@ -240,7 +245,9 @@ impl Replay {
         inst: &mut dyn Instance,
         args: &Args,
     ) -> Option<String> {
-        engine.call(self.session, args, &mut self.reply, inst);
+        debug_assert!(self.reply.is_empty() && engine.ks.keep_expired);
+        let goes_on = engine.call(self.session, args, &mut self.reply, inst);
+        debug_assert!(goes_on, "a command of a log neither waits nor ends");
         let failed = std::mem::take(&mut self.reply.errors) > 0;
         let error = failed.then(|| {
             let mut lines = self.reply.buf.split(|b| *b == b'\n');
@@ -268,6 +275,7 @@ impl Replay {
 
     /// Ends the replay; an open transaction is dropped.
     pub fn end(self, engine: &mut Engine) {
+        debug_assert!(engine.ks.keep_expired, "until here nothing expires");
         engine.close_session(self.session);
         engine.ks.keep_expired = false;
     }

@@ -115,6 +115,7 @@ impl Rewriter {
             count: 0,
         };
         let filled = fill(&mut elements);
+        debug_assert!(elements.count < ELEMENTS_MAX, "a full command is sent");
         if elements.count > 0 {
             self.send();
         }
@@ -123,6 +124,10 @@ impl Rewriter {
 
     /// When a field of a hash expires, Unix milliseconds. The target has to know that.
     pub fn field_expiry(&mut self, key: &[u8], field: &[u8], at_ms: i64) {
+        debug_assert!(
+            self.target.has_field_expiry(),
+            "the target knows the command"
+        );
         self.begin(b"HPEXPIREAT").push(key).push_int(at_ms);
         self.push(b"FIELDS").push(b"1").push(field).send();
     }
@@ -153,6 +158,10 @@ impl Rewriter {
     }
 
     fn send(&mut self) {
+        debug_assert!(
+            self.count > 0 && !self.arguments.is_empty(),
+            "a command was begun"
+        );
         write_command_header(&mut self.out, self.count);
         self.out.extend_from_slice(&self.arguments);
     }
@@ -189,8 +198,14 @@ impl Elements<'_> {
         if self.count == 0 {
             self.to.begin(self.command).push(self.key);
         }
+        let before = self.to.count;
         push(self.to);
         self.count += 1;
+        debug_assert_eq!(
+            self.to.count,
+            2 + self.count * (self.to.count - before),
+            "name, key, and elements of one size"
+        );
         if self.count == ELEMENTS_MAX {
             self.to.send();
             self.count = 0;

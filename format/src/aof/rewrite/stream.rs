@@ -40,6 +40,7 @@ impl Rewriter {
         stream: &'r Stream<'s>,
         mut gone: BTreeSet<StreamId>,
     ) -> StreamRewriter<'r, 's> {
+        debug_assert!(self.target.has_streams(), "the target knows the commands");
         // No entry can have this id.
         gone.remove(&StreamId::MIN);
         let mut rewriter = StreamRewriter {
@@ -67,11 +68,16 @@ impl Rewriter {
 impl StreamRewriter<'_, '_> {
     /// The next entry: `fields` pushes each field and its value.
     pub fn entry(&mut self, id: StreamId, fields: impl FnOnce(&mut dyn FnMut(&[u8], &[u8]))) {
+        debug_assert!(id != StreamId::MIN, "no entry can have this id");
         self.is_empty = false;
         self.to.begin(b"XADD").push(self.key).push_id(id);
         fields(&mut |field, value| {
             self.to.push(field).push(value);
         });
+        debug_assert!(
+            self.to.count >= 5 && self.to.count % 2 == 1,
+            "name, key, id and pairs"
+        );
         self.to.send();
     }
 

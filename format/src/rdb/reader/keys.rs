@@ -61,12 +61,22 @@ impl Buckets {
         }
         let room = (self.open[bucket].len() * 2).clamp(BLOCK_MIN, BLOCK_MAX);
         let block = std::mem::replace(&mut self.open[bucket], Vec::with_capacity(room));
+        debug_assert_eq!(
+            block.len(),
+            block.capacity(),
+            "a block that is put away is full"
+        );
         self.full[bucket].push(block);
         self.open[bucket].push(hash);
     }
 
     /// Hashes that occur twice.
     fn repeated(&mut self) -> HashSet<u64> {
+        debug_assert_eq!(
+            self.open.len(),
+            self.full.len(),
+            "as many buckets of both kinds"
+        );
         let mut table: Vec<u64> = Vec::new();
         let mut repeated = HashSet::new();
         for (open, mut blocks) in self.open.drain(..).zip(self.full.drain(..)) {

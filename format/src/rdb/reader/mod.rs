@@ -317,6 +317,7 @@ impl<S: Source> Reader<S> {
             let offset = self.source.offset();
             self.last_value = string.map(|info| (offset + found.key_at as u64, info));
             self.records += 1;
+            debug_assert!(found.key_at < found.end, "a record has a key");
             self.source.consume(found.end);
         }
     }
@@ -336,6 +337,10 @@ impl<S: Source> Reader<S> {
             Kind::Opcode(byte) => RawKind::Opcode(byte),
             Kind::End(_) => RawKind::Opcode(opcode::EOF),
         };
+        debug_assert!(
+            shape.body <= bytes.len(),
+            "what follows the opcode or type is there"
+        );
         if let Kind::Opcode(opcode::SELECTDB) = shape.kind {
             let mut cursor = Cursor::new(&bytes[shape.body..]);
             self.db = super::length::read_len(&mut cursor, "database")?;

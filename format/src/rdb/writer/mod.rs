@@ -576,6 +576,7 @@ impl<W: Write> Writer<W> {
             return false;
         }
         debug_assert!(lzf::holds(&self.packed, bytes.len()), "it can be read back");
+        debug_assert!(self.packed.len() < bytes.len(), "for what it saves");
         self.buffer.push(0xc3);
         write_len(&mut self.buffer, self.packed.len() as u64);
         write_len(&mut self.buffer, bytes.len() as u64);

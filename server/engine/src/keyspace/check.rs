@@ -44,6 +44,12 @@ fn is_empty_collection(record: &Record<Object>) -> bool {
 }
 
 impl Keyspace {
+    /// Whether the selected database has no such key, not even an expired one; for assertions.
+    pub(crate) fn is_free(&self, key: &[u8]) -> bool {
+        let hash = self.hasher.hash(key);
+        self.here().keys.find(hash, key).is_none()
+    }
+
     /// Tests between two units every database, and what they share: the count of hashes whose fields expire, the ledger of what is
     /// to be freed, and that whoever counts on being looked at again is on the list for it.
     ///

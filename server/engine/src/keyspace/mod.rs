@@ -410,12 +410,6 @@ impl Keyspace {
         slot
     }
 
-    /// Whether the selected database has no such key, not even an expired one; for assertions.
-    pub(crate) fn is_free(&self, key: &[u8]) -> bool {
-        let hash = self.hasher.hash(key);
-        self.here().keys.find(hash, key).is_none()
-    }
-
     /// The door to a value: see [`Change`].
     #[inline]
     pub fn change(&mut self, slot: Slot) -> Change<'_> {

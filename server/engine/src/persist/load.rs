@@ -140,7 +140,10 @@ impl<R: Read> Loader<R> {
     /// The first damage or unholdable value; the keyspace then holds a part and is to be thrown away.
     pub fn step(&mut self, ks: &mut Keyspace, keys: usize) -> Result<bool, LoadError> {
         let kept = std::mem::replace(&mut ks.keep_expired, true);
+        let (expired, started) = (ks.stats.expired, self.offset());
         let more = self.events(ks, keys);
+        debug_assert_eq!(ks.stats.expired, expired, "nothing expires meanwhile");
+        debug_assert!(self.offset() >= started, "it goes on");
         ks.keep_expired = kept;
         more
     }
@@ -174,6 +177,8 @@ impl<R: Read> Loader<R> {
 
     /// What was brought, and what follows the snapshot: bytes read ahead, and the rest of the input.
     pub fn finish(self) -> (LoadReport, Vec<u8>, R) {
+        debug_assert!(self.report.empty_names.len() as u64 <= self.report.empty);
+        debug_assert!(self.report.miscounts.len() as u64 <= self.report.miscounted);
         let (ahead, input) = self.reader.into_rest();
         (self.report, ahead, input)
     }
@@ -227,6 +232,10 @@ fn store(
     report: &mut LoadReport,
 ) -> Result<(), LoadError> {
     let head = &record.head;
+    debug_assert!(
+        record.db < ks.databases() as u64,
+        "the reader refuses others"
+    );
     ks.select(record.db as usize);
     if drop_expired && head.expire_ms.is_some_and(|at| at < ks.now_ms) {
         report.expired += 1;
@@ -275,5 +284,6 @@ fn store(
         return Ok(());
     }
     report.keys += 1;
+    debug_assert!(!ks.is_free(head.key), "what is counted is there");
     Ok(())
 }

@@ -12,7 +12,7 @@ use cairn_format::text::words::quote;
 
 use crate::keyspace::Keyspace;
 use crate::structure::record::Record;
-use crate::value::{Kind, Object, ValueRef};
+use crate::value::{Kind, Object, ValueRef, hash_ttl};
 
 /// Bytes collected before the output is asked.
 const BUFFER: usize = 64 * 1024;
@@ -94,6 +94,7 @@ pub fn rewrite(
             }
         }
     }
+    assert_eq!(keys, ks.total_keys() as u64, "all keys, each once");
     progress(keys);
     Ok(out.write_all(to.bytes())?)
 }
@@ -150,6 +151,7 @@ fn write_field_expiries(to: &mut Rewriter, key: &[u8], hash: ValueRef) -> Result
     if !to.target().has_field_expiry() {
         return Err(FIELD_EXPIRY);
     }
+    debug_assert!(hash_ttl::next_expire(hash).is_some(), "a field has a time");
     let mut text = I64Text::new();
     hash.each_field(&mut |field, _, at| {
         if let Some(at) = at {

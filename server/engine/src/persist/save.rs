@@ -105,6 +105,7 @@ impl<W: Write> Saver<'_, W> {
         if db.is_empty() {
             return Ok(());
         }
+        let before = self.keys;
         self.writer.select_db(index as u64)?;
         self.writer.resize(db.len() as u64, db.expiring() as u64)?;
         for record in db.iter() {
@@ -114,6 +115,7 @@ impl<W: Write> Saver<'_, W> {
                 progress(self.keys);
             }
         }
+        assert_eq!(self.keys - before, db.len() as u64, "all keys, each once");
         Ok(())
     }
 

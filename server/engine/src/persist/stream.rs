@@ -70,6 +70,7 @@ pub fn load(saved: &saved::Stream) -> Result<Restored<'static>, NoValue> {
             return Err(damage(0, format!("stream: a group {TWICE}")).into());
         }
     }
+    debug_assert_eq!(stream.check(), Ok(()));
     Ok(Restored::Built(NewValue::object(Object::Stream(stream))))
 }
 
@@ -126,6 +127,11 @@ fn load_group(saved: &saved::Group) -> Read<Group> {
     if group.pending_len() != listed.len() {
         return Err(damage(0, "stream group: a pending entry has no owner"));
     }
+    debug_assert_eq!(
+        group.consumers().count(),
+        saved.consumers.len(),
+        "all consumers"
+    );
     Ok(group)
 }
 
@@ -147,6 +153,10 @@ pub fn save<W: Write>(writer: &mut Writer<W>, head: &Head, stream: &Stream) -> W
 fn rest_of(stream: &Stream) -> saved::Stream<'_> {
     let marks = stream.marks();
     let mut rest = saved::Stream::without_nodes(FORM);
+    debug_assert!(
+        marks.last_id >= marks.max_deleted_id,
+        "as XSETID takes them"
+    );
     rest.length = stream.len();
     rest.last_id = marks.last_id;
     rest.first_id = Some(marks.first_id);

@@ -226,6 +226,10 @@ impl Builder<'_> {
             table.set(name, value, Ttl::Set(field.expire_ms));
         }
         if let Some(table) = table {
+            debug_assert!(
+                packed.is_empty() && !table.is_empty(),
+                "all fields are in one place"
+            );
             return Ok(Restored::Built(NewValue::object(Object::Hash(table))));
         }
         if packed.is_empty() {
@@ -299,5 +303,6 @@ fn settled(mut list: List, limits: &ListLimits) -> Build<'static> {
         return Ok(made(Kind::List, Encoding::Listpack, blob));
     }
     list.settle_all(limits);
+    debug_assert_eq!(list.check(limits), Ok(()));
     Ok(Restored::Built(NewValue::object(Object::List(list))))
 }
