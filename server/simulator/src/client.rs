@@ -129,6 +129,11 @@ impl Client {
 
     fn request(&mut self, words: &[&[u8]], expect: Expect) {
         write_command(&mut self.out, words);
+        if sloppy(self.speaker, self.expected.len()) {
+            // The two bytes behind an argument are not looked at.
+            let end = self.out.len() - 2;
+            self.out[end..].copy_from_slice(b"??");
+        }
         self.expected.push_back(expect);
     }
 
@@ -543,6 +548,11 @@ fn refused(expect: &Expect, ledger: &mut Ledger) {
         | Expect::Both { counter, .. } => ledger.counters[*counter].refused(),
         _ => {}
     }
+}
+
+/// Whether a client ends a request as no protocol has it: some connections do now and then.
+fn sloppy(speaker: Speaker, waiting: usize) -> bool {
+    speaker.is_multiple_of(4) && waiting.is_multiple_of(3)
 }
 
 /// A counter as GET answers it.

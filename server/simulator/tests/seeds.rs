@@ -131,3 +131,27 @@ fn nothing_is_acknowledged_behind_the_last_save() {
         "the writer was seldom answered: {acknowledged}"
     );
 }
+
+/// Requests are read laxly: the bytes behind an argument may be anything. The log has them as they should be.
+#[test]
+fn a_request_without_its_line_ends_is_logged_with_them() {
+    let world = World::new(1);
+    let words = ["--save", "", "--appendonly", "yes"];
+    let mut instance = Instance::start(&world, &words).unwrap();
+    let plug = world.net.connect().unwrap();
+    plug.send(b"*3\r\n$3\r\nSET??$1\r\na??$1\r\n1??");
+    plug.send(b"*3\r!$3\r!SET\r\n$1\r!b\r\n$1\r!2\r\n");
+    plug.send(&commands(&["MULTI"]));
+    plug.send(b"*3\r\n$5\r\nRPUSH??$1\r\nl??$1\r\n3??");
+    plug.send(&commands(&["EXEC", "SHUTDOWN"]));
+    while instance.status().is_none() {
+        instance.step().unwrap();
+    }
+    drop(instance);
+    let mut instance = Instance::start(&world, &words).unwrap();
+    let plug = world.net.connect().unwrap();
+    plug.send(&commands(&["GET a", "GET b", "LRANGE l 0 -1", "QUIT"]));
+    let got = read_to_end(&mut instance, &plug);
+    let expected = "$1\r\n1\r\n$1\r\n2\r\n*1\r\n$1\r\n3\r\n+OK\r\n";
+    assert_eq!(String::from_utf8_lossy(&got), expected);
+}

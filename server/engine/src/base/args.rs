@@ -103,10 +103,28 @@ impl<'a> Args<'a> {
         self.get(i).and_then(parse_f64).ok_or(error::NOT_FLOAT)
     }
 
-    /// The whole request as it came, if it was a multibulk.
+    /// The whole request as it came, if it was a multibulk, and one that every reader of logs understands: requests are read
+    /// laxly (`resp::request`), so that a client may have sent anything where an argument or a line ends.
     pub fn encoded(&self) -> Option<&'a [u8]> {
-        self.encoded
-            .map(|(start, end)| &self.bytes[start as usize..end as usize])
+        let (start, end) = self.encoded?;
+        self.has_line_ends(start as usize)
+            .then(|| &self.bytes[start as usize..end as usize])
+    }
+
+    /// Whether CR and LF stand wherever they should. Counts and lengths are canonical, or the request would not be one.
+    fn has_line_ends(&self, start: usize) -> bool {
+        let Some(first) = self.ranges.first() else {
+            return false;
+        };
+        let digits = (first.len() as u32).checked_ilog10().unwrap_or(0) as usize + 1;
+        // `*2 CR LF $3 CR LF` before the first argument: the dollar is where the line of the count ends.
+        let dollar = (first.start as usize).checked_sub(digits + 3);
+        let count_ends = dollar.is_some_and(|at| at > start && self.bytes[at - 1] == b'\n');
+        count_ends
+            && self.ranges.iter().all(|range| {
+                let (start, end) = (range.start as usize, range.end as usize);
+                self.bytes[start - 1] == b'\n' && self.bytes[end..].starts_with(b"\r\n")
+            })
     }
 
     /// One block with bytes and ranges of its own, for MULTI and for waiting commands.
@@ -162,5 +180,52 @@ impl ArgsBuf {
     /// A view of them.
     pub fn args(&self) -> Args<'_> {
         Args::new(&self.bytes, &self.ranges, None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cairn_format::resp::request::{Limits, RequestParser, Step};
+
+    /// Whether a request that the parser takes is passed on as it came.
+    fn is_passed_on(request: &[u8]) -> bool {
+        let mut ranges = Vec::new();
+        let step = RequestParser::new().next(request, 0, &mut ranges, &Limits::default());
+        assert_eq!(step, Step::Command { end: request.len() });
+        let args = Args::new(request, &ranges, Some(0..request.len() as u32));
+        assert!(args.encoded().is_none_or(|encoded| encoded == request));
+        args.encoded().is_some()
+    }
+
+    #[test]
+    fn a_request_is_passed_on_only_with_its_line_ends() {
+        let long = [
+            b"*2\r\n$3\r\nSET\r\n$123\r\n".as_slice(),
+            &[b'x'; 123],
+            b"\r\n",
+        ]
+        .concat();
+        assert!(is_passed_on(&long));
+        let sound = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$0\r\n\r\n";
+        assert!(is_passed_on(sound));
+        let mut lax = 0;
+        for at in 0..sound.len() {
+            let mut request = *sound;
+            if matches!(request[at], b'\r' | b'\n') {
+                request[at] = b'X';
+                let step =
+                    RequestParser::new().next(&request, 0, &mut Vec::new(), &Limits::default());
+                // The CR of a line is looked at, all the rest is not.
+                if step == (Step::Command { end: sound.len() }) {
+                    lax += 1;
+                    assert!(!is_passed_on(&request), "byte {at}");
+                }
+            }
+        }
+        assert_eq!(
+            lax, 10,
+            "one of each of four lines, two of each of three arguments"
+        );
     }
 }

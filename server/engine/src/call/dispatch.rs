@@ -1,5 +1,7 @@
 //! From a request to its handler: look-up, arity, the reasons to refuse, the call, and what follows it.
 
+use cairn_format::aof::record;
+
 use super::ctx::{Ctx, Gate, Instance, Shared};
 use super::publish::publish;
 use super::reply::Reply;
@@ -262,7 +264,15 @@ pub fn run(cx: &mut Ctx, args: &Args) {
 
 fn propagate_verbatim(ks: &mut Keyspace, db: usize, args: &Args) {
     match args.encoded() {
-        Some(encoded) => ks.fx.feed.push_encoded(db, encoded),
+        Some(encoded) => {
+            debug_assert!(
+                record::read(encoded, 0, 0, &mut Vec::new())
+                    .is_ok_and(|found| found.end == encoded.len()),
+                "a log takes it as it is: {}",
+                encoded.escape_ascii()
+            );
+            ks.fx.feed.push_encoded(db, encoded);
+        }
         None => {
             let args: Vec<&[u8]> = args.iter_from(0).collect();
             ks.fx.feed.push(db, &args);
