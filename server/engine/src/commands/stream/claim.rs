@@ -253,8 +253,10 @@ fn xclaim(cx: &mut Ctx, args: &Args) -> Outcome {
     claiming.just_id = options.just_id;
     claiming.force = options.force;
     claiming.deliveries = options.deliveries;
-    // A time that makes no sense is taken as now: clients compute it from clocks of their own.
-    let sensible = |ms: &i64| (0..=now_ms).contains(ms);
+    // A time that makes no sense is taken as now: clients compute it from clocks of their own. That of a log stands in the
+    // data that it was made of, and the clock may have been set back since.
+    let latest = if cx.session.replay { i64::MAX } else { now_ms };
+    let sensible = |ms: &i64| (0..=latest).contains(ms);
     claiming.delivery_ms = options.delivery_ms.filter(sensible).unwrap_or(now_ms);
     let (mut claimed, mut gone) = (Vec::new(), 0);
     for (i, id) in ids.into_iter().enumerate() {
