@@ -48,8 +48,9 @@ fn the_child_sees_the_memory_of_the_fork_and_reports_size_and_copies() {
     assert_eq!(child.report().bytes, 32 << 20);
     assert_eq!(child.report().keys, 7);
     if cfg!(target_os = "linux") {
-        // The parent wrote all the pages, so all of the child's are its own now.
-        assert!(child.report().cow >= 30 << 20, "{:?}", child.report());
+        // The parent wrote all the pages, so all of the child's are its own now, but for those that a child of another test
+        // was forked with at the same time.
+        assert!(child.report().cow >= 24 << 20, "{:?}", child.report());
         assert_eq!(child.report().cow, child.report().cow_peak);
     }
     assert!(child.fork_us() > 0);
