@@ -193,6 +193,11 @@ fn values_are_kept_as_redis_prints_them() {
         ("maxmemory", "18014398509481985k", "18014398509481985000"),
         ("bind", "127.0.0.1 ::1", "127.0.0.1 ::1"),
         ("bind", "", ""),
+        (
+            "bind",
+            "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16",
+            "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16",
+        ),
         ("appendonly", "YES", "yes"),
         (
             "client-output-buffer-limit",
@@ -213,6 +218,11 @@ fn errors_are_those_of_redis() {
     for (name, value, reason) in [
         ("save", " 10 1", "Invalid save parameters"),
         ("save", "10  1", "Invalid save parameters"),
+        (
+            "bind",
+            "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17",
+            "Too many bind addresses specified.",
+        ),
         (
             "shutdown-on-sigint",
             "save nosave",

@@ -64,6 +64,9 @@ pub struct ShutdownFlags {
     pub force: bool,
 }
 
+/// Most words of `bind`.
+const ADDRESSES_MAX: usize = 16;
+
 /// The words of `ShutdownFlags`, with their bits.
 pub(super) const SHUTDOWN_WORDS: &[(&str, u8)] = &[
     ("default", 0),
@@ -148,12 +151,7 @@ pub(super) fn parse(
         }
         Kind::Bits(words) => parse_bits(words, args),
         Kind::Text(rule) => rules::accept(rule, single()?).map(Value::Text),
-        Kind::Words => Ok(Value::Words(
-            without_empty(args)
-                .iter()
-                .map(|word| word.to_vec())
-                .collect(),
-        )),
+        Kind::Words => parse_words(without_empty(args)).map(Value::Words),
         Kind::Save => parse_save(without_empty(args)).map(Value::Save),
         Kind::Limits => limits::parse(args, current).map(Value::Limits),
         Kind::Percentiles => parse_percentiles(without_empty(args)).map(Value::Percentiles),
@@ -253,6 +251,10 @@ fn parse_number(kind: &Kind, text: &[u8]) -> Result<i64, String> {
         (min..=max).contains(&number)
     };
     if inside {
+        debug_assert!(
+            clamp.is_none_or(|(low, high)| unsigned || (low >= min && high <= max)),
+            "pulled out of its bounds"
+        );
         return Ok(clamp.map_or(number, |(low, high)| number.clamp(low, high)));
     }
     Err(match form {
@@ -349,6 +351,13 @@ fn print_words(kind: &Kind, value: &Value) -> String {
     }
 }
 
+fn parse_words(args: &[&[u8]]) -> Result<Vec<Vec<u8>>, String> {
+    if args.len() > ADDRESSES_MAX {
+        return Err("Too many bind addresses specified.".into());
+    }
+    Ok(args.iter().map(|word| word.to_vec()).collect())
+}
+
 fn parse_save(args: &[&[u8]]) -> Result<Vec<SavePoint>, String> {
     let invalid = || "Invalid save parameters".to_string();
     if !args.len().is_multiple_of(2) {
@@ -419,6 +428,7 @@ fn join(current: &Value, text: &[u8]) -> PathBuf {
         Value::Dir(base) => base.join(target),
         _ => target,
     };
+    debug_assert!(joined.is_absolute(), "{}: from where?", joined.display());
     // `components` drops `.` and doubled slashes but keeps `..`, which only the file system can resolve.
     joined.components().collect()
 }
