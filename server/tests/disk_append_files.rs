@@ -455,3 +455,80 @@ fn a_growing_snapshot_is_synced_on_its_way() {
     assert_eq!(syncs(true), 6);
     assert_eq!(syncs(false), 1);
 }
+
+/// A folder with a manifest of this text, and the files that it lists.
+fn listed(text: &str) -> FaultyDisk {
+    let disk = FaultyDisk::new();
+    disk.create_dir(Path::new("appendonlydir")).unwrap();
+    let put = |name: &str, bytes: &[u8]| {
+        let path = Path::new("appendonlydir").join(name);
+        disk.create(&path).unwrap().write_all(bytes).unwrap();
+    };
+    put("appendonly.aof.manifest", text.as_bytes());
+    for line in text.lines() {
+        let name = line.split(' ').nth(1).unwrap();
+        put(name, name.as_bytes());
+    }
+    disk
+}
+
+fn rewrite_once(disk: &FaultyDisk) -> std::io::Result<PathBuf> {
+    let lines = Lines::default();
+    let mut files = load(disk, &lines);
+    files.open_at_start(PID, true, write(b"one"), &lines)?;
+    files.begin_rewrite(&lines)?;
+    write_rewrite(disk, PID, true, write(b"two")).unwrap();
+    files.finish_rewrite(PID, true, false, &lines)
+}
+
+#[test]
+fn numbers_of_a_manifest_from_elsewhere_go_on_where_a_start_takes_them() {
+    let disk = listed("file b seq -1 type b\n");
+    let incr = rewrite_once(&disk).unwrap();
+    assert_eq!(incr, Path::new("appendonlydir/appendonly.aof.2.incr.aof"));
+    let text = manifest(&disk);
+    assert!(
+        text.starts_with("file appendonly.aof.1.base.rdb seq 1 type b\n"),
+        "{text}"
+    );
+    load(&disk, &Lines::default());
+    // Behind the last number there is none: refused, and the log is as it was.
+    for text in [
+        "file b seq 9223372036854775807 type b\nfile i seq 1 type i\n",
+        "file b seq 1 type b\nfile i seq 9223372036854775807 type i\n",
+    ] {
+        let disk = listed(text);
+        let error = rewrite_once(&disk).unwrap_err();
+        assert!(error.to_string().contains("no number is left"), "{error}");
+        let text = manifest(&disk);
+        assert!(
+            text.contains("file b seq") && text.contains("file i seq"),
+            "{text}"
+        );
+        assert_eq!(disk.seen("appendonlydir/b").unwrap(), b"b");
+        assert_eq!(disk.seen("appendonlydir/i").unwrap(), b"i");
+    }
+}
+
+#[test]
+fn a_part_in_use_that_is_listed_as_history_too_is_not_removed() {
+    let text =
+        "file b seq 1 type b\nfile i seq 7 type h\nfile h seq 6 type h\nfile i seq 8 type i\n";
+    let (disk, lines) = (listed(text), Lines::default());
+    let mut files = load(&disk, &lines);
+    files
+        .open_at_start(PID, true, |_| Err("must not be asked"), &lines)
+        .unwrap();
+    files.wait_for_cleanup();
+    assert_eq!(disk.seen("appendonlydir/i").unwrap(), b"i");
+    assert_eq!(disk.seen("appendonlydir/h"), None);
+    assert_eq!(
+        manifest(&disk),
+        "file b seq 1 type b\nfile i seq 8 type i\n"
+    );
+    let lines = lines.0.into_inner();
+    assert_eq!(
+        lines[0],
+        "i is listed as history and as a part in use: it stays"
+    );
+}

@@ -303,7 +303,7 @@ impl AppendFiles {
         logger: &dyn Logger,
     ) -> io::Result<()> {
         let mut manifest = self.manifest.clone();
-        let seq = strays::free_base(&*self.disk, &self.names, 1)?;
+        let seq = strays::free_base(&*self.disk, &self.names, 0)?;
         let name = base_name(&self.names.prefix, seq, rdb);
         let path = self.names.inside(&name);
         logger.log(
@@ -326,6 +326,11 @@ impl AppendFiles {
         let mut manifest = self.manifest.clone();
         let part = self.new_incr(&mut manifest)?;
         let path = self.names.part(&part);
+        debug_assert_ne!(
+            self.last_incr().as_ref(),
+            Some(&path),
+            "it would be emptied"
+        );
         if let Err(error) = self.replace_manifest(manifest) {
             // Not listed, so of no use.
             let _ = self.disk.remove(&path);
@@ -364,6 +369,10 @@ impl AppendFiles {
         first: bool,
         logger: &dyn Logger,
     ) -> io::Result<PathBuf> {
+        assert!(
+            first || !self.manifest.incr.is_empty(),
+            "the increment of the rewrite is not listed"
+        );
         let tail = if first { Tail::First } else { Tail::Current };
         self.install_rewrite(pid, rdb, tail, logger)?;
         self.last_incr()
@@ -391,7 +400,7 @@ impl AppendFiles {
         logger: &dyn Logger,
     ) -> io::Result<()> {
         let mut manifest = self.manifest.clone();
-        let seq = strays::free_base(&*self.disk, &self.names, manifest.base_seq() + 1)?;
+        let seq = strays::free_base(&*self.disk, &self.names, manifest.base_seq())?;
         let name = base_name(&self.names.prefix, seq, rdb);
         let path = self.names.inside(&name);
         let temporary = rewrite_name(pid);
@@ -428,6 +437,10 @@ impl AppendFiles {
             self.manifest = manifest.clone();
             return;
         }
+        debug_assert_ne!(
+            self.manifest.base, manifest.base,
+            "the base in use would be removed"
+        );
         let first = manifest.incr.last().filter(|_| tail == Tail::First);
         let first = first.map(|part| self.names.part(part));
         for path in first.as_deref().into_iter().chain([base]) {
@@ -450,7 +463,7 @@ impl AppendFiles {
         let mut past: Vec<Part> = manifest.incr.drain(..gone).collect();
         past.extend(manifest.base.replace(base));
         if tail == Tail::First {
-            let seq = strays::free_incr(&*self.disk, &self.names, last + 1)?;
+            let seq = strays::free_incr(&*self.disk, &self.names, last)?;
             let name = incr_name(&self.names.prefix, seq);
             let temporary = self.names.temporary_incr();
             self.disk.rename(&temporary, &self.names.inside(&name))?;
@@ -519,6 +532,11 @@ impl AppendFiles {
             self.delay_minutes * 2
         }
         .min(DELAY_MAX_MINUTES);
+        debug_assert!(
+            (1..=DELAY_MAX_MINUTES).contains(&self.delay_minutes),
+            "{} minutes",
+            self.delay_minutes
+        );
         self.retry_at_ms = Some(now_ms + self.delay_minutes * 60_000);
         let line = format!(
             "Background AOF rewrite has repeatedly failed and triggered the limit, will retry in {} minutes",
@@ -535,7 +553,8 @@ impl AppendFiles {
 
     /// Makes an empty increment under a number that no file has, and adds it to `manifest`.
     fn new_incr(&self, manifest: &mut Manifest) -> io::Result<Part> {
-        let seq = strays::free_incr(&*self.disk, &self.names, manifest.last_incr_seq() + 1)?;
+        let seq = strays::free_incr(&*self.disk, &self.names, manifest.last_incr_seq())?;
+        assert!(seq > manifest.last_incr_seq(), "numbers are not used again");
         let part = Part::new(incr_name(&self.names.prefix, seq), seq, PartType::Incr);
         self.disk.create(&self.names.part(&part))?;
         manifest.incr.push(part.clone());
@@ -585,6 +604,14 @@ impl AppendFiles {
         }
         for part in self.manifest.history.clone() {
             let path = self.names.part(&part);
+            if self.manifest.to_load().any(|used| used.name == part.name) {
+                let line = format!(
+                    "{} is listed as history and as a part in use: it stays",
+                    file_name(&path)
+                );
+                logger.log(Level::Warning, &line);
+                continue;
+            }
             let line = format!(
                 "Removing the history file {} in the background",
                 file_name(&path)

@@ -82,27 +82,33 @@ pub(super) fn prepared(disk: &dyn Disk, names: &AppendNames) -> io::Result<Optio
     Ok(Some(manifest).filter(|manifest| explains_all && manifest.to_load().next().is_some()))
 }
 
-/// The first number from `seq` on under which no base holds anything.
-pub(super) fn free_base(disk: &dyn Disk, names: &AppendNames, seq: i64) -> io::Result<i64> {
-    first_free(seq, |seq| {
+/// The first number above `last` under which no base holds anything.
+pub(super) fn free_base(disk: &dyn Disk, names: &AppendNames, last: i64) -> io::Result<i64> {
+    first_free(last, |seq| {
         Ok(is_taken(disk, names, &base_name(&names.prefix, seq, true))?
             || is_taken(disk, names, &base_name(&names.prefix, seq, false))?)
     })
 }
 
-/// The first number from `seq` on under which no increment holds anything.
-pub(super) fn free_incr(disk: &dyn Disk, names: &AppendNames, seq: i64) -> io::Result<i64> {
-    first_free(seq, |seq| {
+/// The first number above `last` under which no increment holds anything.
+pub(super) fn free_incr(disk: &dyn Disk, names: &AppendNames, last: i64) -> io::Result<i64> {
+    first_free(last, |seq| {
         is_taken(disk, names, &incr_name(&names.prefix, seq))
     })
 }
 
-fn first_free(from: i64, is_taken: impl Fn(i64) -> io::Result<bool>) -> io::Result<i64> {
-    let mut seq = from;
-    while is_taken(seq)? {
-        seq += 1;
+/// A manifest from elsewhere may list any number as the last one; ours begin at 1, as a start refuses 0.
+fn first_free(last: i64, is_taken: impl Fn(i64) -> io::Result<bool>) -> io::Result<i64> {
+    let mut seq = last.max(0);
+    loop {
+        seq = seq
+            .checked_add(1)
+            .ok_or_else(|| io::Error::other("no number is left for the next part of the log"))?;
+        if !is_taken(seq)? {
+            debug_assert!(seq > last && seq > 0, "{seq} after {last}");
+            return Ok(seq);
+        }
     }
-    Ok(seq)
 }
 
 fn is_taken(disk: &dyn Disk, names: &AppendNames, name: &str) -> io::Result<bool> {
