@@ -12,6 +12,7 @@ use crate::keeper::load::{Loading, forget_and_load};
 /// else in. The log may be off, if there are files of it. A log that cannot be loaded ends the process, as at start: half
 /// of the data is no data.
 pub fn load_again(engine: &mut Engine, front: &mut Front, session: SessionId) {
+    debug_assert!(front.ending.is_none(), "data for nobody");
     let mut saving = front.saving();
     let found = saving.finish_log().and_then(|()| Loading::of_log(&saving));
     if found.as_ref().is_ok_and(Loading::is_empty) {
@@ -41,6 +42,7 @@ pub fn load_again(engine: &mut Engine, front: &mut Front, session: SessionId) {
 
 fn answer(engine: &mut Engine, front: &mut Front, session: SessionId, reply: &[u8]) {
     if let Some(state) = engine.shared.sessions.get_mut(session) {
+        debug_assert!(state.blocked, "an answer that nobody waits for");
         state.blocked = false;
         front.deliver(session, reply);
         front.resume(session);

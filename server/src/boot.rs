@@ -254,6 +254,7 @@ fn make_engine(config: &Config, host: &dyn Host) -> Engine {
     for (word, chunk) in seed.iter_mut().zip(bytes.chunks_exact(8)) {
         *word = chunk.iter().fold(0, |n, b| n << 8 | u64::from(*b));
     }
+    assert_ne!(seed, [0; 4], "the host draws no random numbers");
     Engine::new(
         config.get(table::DATABASES) as usize,
         seed,

@@ -56,6 +56,11 @@ impl Clients {
 
     /// Joins a connection with its session.
     pub fn bind(&mut self, slot: usize, session: SessionId) {
+        assert_ne!(session, NOBODY, "a number that stands for nobody");
+        debug_assert!(
+            self.session_on(slot).is_none() && self.connections.get(slot).is_some(),
+            "one client on a connection"
+        );
         if self.by_slot.len() <= slot {
             self.by_slot.resize_with(slot + 1, || None);
         }
@@ -101,11 +106,16 @@ impl Clients {
     /// The client on a connection is gone; answers its session.
     pub fn unbind(&mut self, slot: usize) -> Option<SessionId> {
         let client = self.by_slot.get_mut(slot).and_then(Option::take)?;
+        debug_assert_ne!(client.session, self.running, "its commands run");
         Some(client.session)
     }
 
     /// Closes what a connection is, when its client is unbound.
     pub fn remove(&mut self, slot: usize) {
+        debug_assert!(
+            self.session_on(slot).is_none(),
+            "a session without a way out"
+        );
         self.connections.remove(&self.registry, slot);
     }
 
@@ -151,6 +161,7 @@ impl Clients {
 
     /// Appends bytes to the output of a session.
     pub fn deliver(&mut self, to: SessionId, bytes: &[u8]) {
+        debug_assert_ne!(to, NOBODY, "a letter to nobody");
         if to == self.running {
             // Its output is with the batch right now; the message goes behind the reply of the running command.
             self.inbox.extend_from_slice(bytes);

@@ -72,6 +72,7 @@ impl Cron {
         }
         let now = front.host.clock().monotonic_us();
         let hz = front.settings.config.get(table::HZ).clamp(1, 500) as u64;
+        debug_assert!(now >= self.next_us, "it was not due");
         self.next_us = now + 1_000_000 / hz;
         self.runs += 1;
         self.retry_accept = !self.accept_later.is_empty();
@@ -82,6 +83,10 @@ impl Cron {
         let effort = u64::from(engine.ks.limits.expire_effort.clamp(1, 10)) - 1;
         let percent = EXPIRE_PERCENT + effort * EXPIRE_PERCENT_STEP;
         self.expire_left_us = 1_000_000 / hz * percent / 100;
+        debug_assert!(
+            self.expire_left_us < 1_000_000 / hz,
+            "nothing is left for clients"
+        );
         self.work_left = self.slices(engine, front);
         front.saving().cron(&mut engine.ks, &mut engine.shared.gate);
         front.note_memory();
@@ -149,6 +154,10 @@ fn restamp(engine: &mut Engine, front: &mut Front) -> bool {
 fn clients(engine: &mut Engine, front: &mut Front, next: &mut usize, hz: u64) {
     let slots = front.clients.connections.slot_count();
     let visits = slots.min((slots / hz as usize).max(CLIENTS_PER_RUN));
+    debug_assert!(
+        (visits + 1) * hz as usize > slots,
+        "some are not looked at within a second"
+    );
     for _ in 0..visits {
         *next = (*next + 1) % slots;
         client(engine, front, *next);

@@ -50,6 +50,7 @@ impl Rates {
     /// Takes the counters at a moment, monotonic microseconds.
     pub fn sample(&mut self, now_us: u64, counters: Rated) {
         if let Some((then, before)) = self.last.replace((now_us, counters)) {
+            debug_assert!(then <= now_us, "sampled in the future");
             let took = now_us.saturating_sub(then).max(1);
             let rate = |i: usize| counters[i].saturating_sub(before[i]) * 1_000_000 / took;
             self.samples[self.next] = std::array::from_fn(rate);

@@ -97,9 +97,14 @@ impl Subscriber {
     #[inline]
     pub fn take(&mut self, unit: &Unit, second: Option<i64>) {
         assert_eq!(unit.begin, self.position, "a unit was missed or came twice");
+        let before = self.bytes.len();
         let commands = unit.changes.iter().map(|(db, bytes)| (db as u64, bytes));
         self.form
             .write_unit(&mut self.bytes, commands, unit.transaction, second);
+        debug_assert!(
+            self.bytes.len() - before >= (unit.end - unit.begin) as usize,
+            "a reader adds to commands and leaves none out"
+        );
         self.position = unit.end;
     }
 

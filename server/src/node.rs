@@ -80,6 +80,7 @@ impl Node {
 
     /// Waits until there is something to do, and does it. Answers the exit status if that ends the process.
     pub fn step(&mut self) -> Option<i32> {
+        debug_assert!(self.front.ending.is_none(), "a turn after the last one");
         let wait = self.wait();
         if let Err(error) = self.poller.poll(&mut self.ready, wait) {
             self.front.log.warning(format_args!("poll failed: {error}"));
@@ -209,7 +210,10 @@ impl Node {
                     self.read(slot, event.hangup);
                 }
             }
-            None => self.accept_again.push(event.token - FIRST_LISTENER),
+            None => {
+                debug_assert!(event.token >= FIRST_LISTENER, "the poller's own token");
+                self.accept_again.push(event.token - FIRST_LISTENER);
+            }
         }
     }
 
@@ -231,6 +235,7 @@ impl Node {
 
     /// Writes the log. Answers whether replies may leave: nothing is acknowledged that is lost for good.
     fn settle(&mut self) -> bool {
+        debug_assert!(!self.engine.ks.fx.pending(), "a change that nobody saw");
         match (self.front.saving().flush_log(), self.front.ending) {
             (LogState::Fine, _) => {}
             (LogState::Failed, None) => {
@@ -332,6 +337,14 @@ impl Node {
     /// Answers a command that waits as if its time had run out, since its client's input is over: an element must not go to
     /// somebody who is perhaps gone. (Redis ends such a client without an answer.) False if none waits.
     fn end_wait(&mut self, slot: usize) -> bool {
+        debug_assert!(
+            self.front
+                .clients
+                .connections
+                .get(slot)
+                .is_some_and(|c| !c.closing().reads()),
+            "it may still send"
+        );
         let Some(session) = self.front.clients.session_on(slot) else {
             return false;
         };
@@ -409,6 +422,10 @@ impl Node {
 
     /// Sends what waits, once per connection, and closes those that are done.
     fn flush_outputs(&mut self) {
+        debug_assert!(
+            self.front.clients.running_slot().is_none(),
+            "replies leave when all have run"
+        );
         let mut visits = std::mem::take(&mut self.visits);
         self.front.clients.connections.take_touched(&mut visits);
         for &slot in &visits {

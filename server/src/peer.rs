@@ -59,8 +59,11 @@ impl Peers {
                 self.kept.remove(&oldest);
             }
         }
+        debug_assert!(peer.used_ms <= now_ms, "used in the future");
         peer.used_ms = now_ms;
-        self.kept.insert(name, peer);
+        let before = self.kept.insert(name, peer);
+        debug_assert!(before.is_none(), "two connections to one server");
+        debug_assert!(self.kept.len() <= KEPT_MAX);
     }
 
     /// How many connections are kept.
@@ -175,6 +178,7 @@ impl Peer {
                 }
             }
         }
+        debug_assert_eq!(answer.lines.len(), call.count, "an answer for each command");
         self.db = Some(call.db);
         answer
     }

@@ -91,6 +91,7 @@ pub fn run_input(engine: &mut Engine, front: &mut Front, batch: &mut Batch, slot
     if !connection.closing().runs() || connection.input.is_empty() {
         return;
     }
+    debug_assert_eq!(front.clients.running, NOBODY, "one batch at a time");
     running::note_client(connection.id, connection.stream().fd());
     let mut input = std::mem::take(&mut connection.input);
     let limit = connection.output.tail_max(limit);
@@ -112,6 +113,7 @@ pub fn run_input(engine: &mut Engine, front: &mut Front, batch: &mut Batch, slot
 /// Moves replies into the output: shared values keep their places between the bytes.
 #[inline(always)]
 fn give_back(output: &mut crate::net::Output, reply: Reply) {
+    debug_assert!(output.tail().is_empty(), "letters between replies");
     if !reply.has_shared() {
         *output.tail() = reply.buf;
     } else {
@@ -149,6 +151,10 @@ fn run_commands(
             finish(engine, front, slot, session, reply);
             return stopped;
         }
+        debug_assert!(
+            batch.end > at || !matches!(after, After::More),
+            "the same bytes again"
+        );
         at = batch.end;
         match after {
             After::More => {}
@@ -209,6 +215,7 @@ fn understand(
         let first = batch.ranges.len() as u32;
         match client.parser.next(bytes, at, &mut batch.ranges, &limits) {
             Step::Command { end } => {
+                debug_assert!(end > at && end <= bytes.len(), "{at} to {end}");
                 let args = first..batch.ranges.len() as u32;
                 batch.commands.push(Parsed {
                     args,
@@ -247,6 +254,7 @@ fn run_batch(
         if looked_ahead && let Some(key) = args.get(1) {
             engine.hint(key, command.hash);
         }
+        debug_assert!(front.ending.is_none(), "a command after the end");
         running.at(command.bytes.start);
         if !call(engine, front, session, &args, reply) {
             return Some(command.bytes.end as usize);
@@ -301,6 +309,10 @@ fn finish(engine: &Engine, front: &mut Front, slot: usize, session: SessionId, r
         front.cut_for_output(slot);
     }
     let state = engine.shared.sessions.get(session);
+    debug_assert!(
+        reply.is_full() || state.is_none_or(|s| s.closing || s.blocked),
+        "it stops for no reason, and nobody would wake it"
+    );
     if state.is_none_or(|s| s.closing) {
         front.clients.connections.end(slot, Cause::LastReply);
     }

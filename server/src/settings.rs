@@ -84,6 +84,11 @@ impl Settings {
                 }
             }),
         };
+        assert!(
+            self.hot.bulk_max > 0 && self.hot.query_max > 0 && !self.hot.output_max.contains(&0),
+            "no request could be served with {:?}",
+            self.hot
+        );
     }
 
     /// How much may wait for clients of a class.

@@ -76,6 +76,8 @@ pub fn shut_down(ks: &mut Keyspace, front: &mut Front, flags: ShutdownFlags) -> 
             return Err(format!("Fail to fsync the AOF file: {reason}"));
         }
     }
+    assert!(front.keeper.work.is_none(), "a child would live longer");
+    debug_assert!(front.ending.is_none(), "it ends once");
     let saved = save_snapshot(ks, front, flags)?;
     front.clients.close_listeners();
     front.remove_pidfile();

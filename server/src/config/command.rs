@@ -201,6 +201,12 @@ impl Config {
         if changes.is_empty() {
             return Ok(Vec::new());
         }
+        debug_assert!(
+            changes
+                .iter()
+                .all(|change| change.old != *self.value_at(change.place)),
+            "what did not change is told as changed"
+        );
         if let Err(Rejected { name, reason }) = apply(self, &changes) {
             let undone = self.turn_back(changes);
             // What it says now cannot be answered any better: the client learns of the first refusal.
@@ -283,6 +289,10 @@ impl Config {
             let old = self.replace(change.place, change.old);
             undone.push(Change { old, ..change });
         }
+        debug_assert!(
+            undone.iter().all(|change| !change.directive.is_immutable()),
+            "changed, though it cannot be"
+        );
         undone
     }
 

@@ -70,7 +70,8 @@ impl Config {
                 default_value(directive, cwd)
                     .unwrap_or_else(|reason| panic!("default of {}: {reason}", directive.name))
             })
-            .collect();
+            .collect::<Vec<_>>();
+        assert_eq!(values.len(), table::COUNT, "a value for each row");
         Config {
             values,
             origins: HashMap::new(),
@@ -99,6 +100,7 @@ impl Config {
 
     /// Notes the folder that the process really works in, after a change of folder resolved links and `..`.
     pub fn note_dir(&mut self, dir: PathBuf) {
+        assert!(dir.is_absolute(), "{}: from where?", dir.display());
         self.replace(table::DIR.place(), Value::Dir(dir));
     }
 
@@ -141,7 +143,14 @@ impl Config {
     /// Puts a value in and hands the old one out.
     fn replace(&mut self, place: usize, value: Value) -> Value {
         self.generation += 1;
-        std::mem::replace(&mut self.values[place], value)
+        let old = std::mem::replace(&mut self.values[place], value);
+        assert_eq!(
+            std::mem::discriminant(&old),
+            std::mem::discriminant(&self.values[place]),
+            "{} changes its kind",
+            table::at(place).name
+        );
+        old
     }
 }
 

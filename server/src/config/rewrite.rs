@@ -183,6 +183,7 @@ impl Draft {
 
     /// Puts a line where the directive's next old line is, or at the end if it must be there.
     fn put(&mut self, place: usize, line: Vec<u8>, is_forced: bool) {
+        debug_assert!(!line.contains(&b'\n'), "two lines for one");
         if let Some(at) = self.places.get_mut(&place).and_then(VecDeque::pop_front) {
             self.lines[at] = Some(line);
         } else if is_forced {
@@ -202,6 +203,7 @@ impl Draft {
     }
 
     fn text(self) -> Vec<u8> {
+        debug_assert!(self.places.is_empty(), "old values stand beside new ones");
         let mut text = Vec::new();
         for line in self.lines.into_iter().flatten() {
             text.extend_from_slice(&line);

@@ -168,12 +168,14 @@ pub(crate) fn memory(text: &[u8]) -> Option<u64> {
 
 /// A size as a configuration file says it: with the largest unit that divides it.
 pub(super) fn memory_text(bytes: u64) -> String {
-    for (shift, unit) in [(30, "gb"), (20, "mb"), (10, "kb")] {
-        if bytes != 0 && bytes.trailing_zeros() >= shift {
-            return format!("{}{unit}", bytes >> shift);
-        }
-    }
-    bytes.to_string()
+    let units = [(30, "gb"), (20, "mb"), (10, "kb")];
+    let fits = |shift| bytes != 0 && bytes.trailing_zeros() >= shift;
+    let text = match units.into_iter().find(|(shift, _)| fits(*shift)) {
+        Some((shift, unit)) => format!("{}{unit}", bytes >> shift),
+        None => bytes.to_string(),
+    };
+    debug_assert_eq!(memory(text.as_bytes()), Some(bytes), "{text}");
+    text
 }
 
 /// Up to six decimals, without trailing zeros.

@@ -177,6 +177,13 @@ impl Front {
         ));
         connection.output.clear();
         self.clients.connections.end(slot, Cause::Cut);
+        debug_assert!(
+            self.clients
+                .connections
+                .get(slot)
+                .is_some_and(|c| !c.closing().sends()),
+            "a part of a reply would leave"
+        );
     }
 }
 
@@ -184,6 +191,7 @@ impl Front {
 pub fn new_run_id(host: &dyn Host) -> String {
     let mut id = [0; 20];
     host.random(&mut id);
+    assert_ne!(id, [0; 20], "the host draws no random numbers");
     id.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -213,8 +221,16 @@ impl Instance for Front {
     }
 
     fn feed(&mut self, changes: &Feed, transaction: bool) -> u64 {
+        debug_assert!(self.journal.is_read(), "fed, though nobody reads");
         let unit = self.journal.enter(changes, transaction);
         self.saving().append(&unit);
+        debug_assert!(
+            self.keeper
+                .append
+                .as_ref()
+                .is_none_or(|open| open.log.position() == unit.end()),
+            "the log has not taken it"
+        );
         unit.end()
     }
 

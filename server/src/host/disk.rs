@@ -78,6 +78,12 @@ pub fn replace_file(
     temporary: &Path,
     bytes: &[u8],
 ) -> io::Result<()> {
+    assert_ne!(path, temporary, "the old file would be gone at once");
+    debug_assert_eq!(
+        folder_of(path),
+        folder_of(temporary),
+        "the name leaves a folder that is not synced"
+    );
     let written = write_synced(disk, temporary, bytes).and_then(|()| disk.rename(temporary, path));
     if let Err(error) = written {
         // The error that counts is the first one; the temporary file may not even exist.

@@ -146,6 +146,10 @@ impl FaultyDisk {
             if appended {
                 let kept = inode.seen.len().min(synced + torn);
                 inode.seen.truncate(kept);
+                assert!(
+                    inode.seen.starts_with(&inode.durable),
+                    "a power cut takes what was synced"
+                );
             } else {
                 inode.seen = inode.durable.clone();
             }

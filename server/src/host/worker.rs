@@ -67,7 +67,8 @@ impl Worker for ThreadWorker {
         waiting.fetch_add(1, Ordering::AcqRel);
         let counted: Job = Box::new(move || {
             job();
-            waiting.fetch_sub(1, Ordering::AcqRel);
+            let before = waiting.fetch_sub(1, Ordering::AcqRel);
+            assert!(before > 0, "a job is finished twice");
         });
         if self.running.is_none() {
             self.running = self.start();
@@ -90,7 +91,8 @@ impl Worker for ThreadWorker {
         if let Some((sender, thread)) = self.running.take() {
             drop(sender);
             // A job that panicked has said so on stderr; there is nothing left to wait for.
-            let _ = thread.join();
+            let ended = thread.join();
+            debug_assert!(ended.is_err() || self.waiting() == 0, "jobs were forgotten");
         }
     }
 }

@@ -108,6 +108,7 @@ impl Saving<'_> {
     }
 
     fn save_ended(&mut self, ks: &mut Keyspace, work: &Work, exit: ChildExit) {
+        assert_eq!(work.job, Job::Snapshot);
         let now_s = self.now().wall_ms() / 1000;
         let keeper = &mut self.keeper;
         keeper.last_save_took_s = now_s - work.started_s;

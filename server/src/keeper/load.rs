@@ -121,6 +121,10 @@ impl Loading {
 
     /// Puts the files of the log into the queue. All must be there before the first one is read.
     fn take_log(&mut self, saving: &Saving) -> Result<(), String> {
+        debug_assert!(
+            self.queue.is_empty() && self.files.is_none(),
+            "it would be loaded twice"
+        );
         let disk = saving.host.disk();
         let files = AppendFiles::load(disk.clone(), saving.append_names(), saving.log)?;
         for path in files.to_load() {
@@ -152,6 +156,10 @@ impl Loading {
         world: &mut Alone,
         budget: Duration,
     ) -> Result<bool, String> {
+        assert!(
+            !engine.ks.fx.feed_on,
+            "what is loaded would be appended to the log"
+        );
         world.now = saving.now();
         let end = saving.host.clock().monotonic_us() + budget.as_micros() as u64;
         // Ages and expiries are judged by the time of the load.
@@ -174,6 +182,7 @@ impl Loading {
     }
 
     fn open_next(&mut self, engine: &mut Engine, saving: &mut Saving) -> Result<bool, String> {
+        debug_assert!(self.current.is_none(), "a file is not read to its end");
         let Some(path) = self.queue.pop_front() else {
             return Ok(false);
         };
@@ -200,6 +209,10 @@ impl Loading {
         else {
             return Ok(());
         };
+        debug_assert!(
+            self.is_log || self.queue.is_empty(),
+            "a snapshot is loaded alone"
+        );
         match source {
             Source::Snapshot(loader) => {
                 let offset = loader.offset();
@@ -250,6 +263,10 @@ impl Loading {
     /// # Errors
     /// The line to end with.
     pub fn finish(self, engine: &mut Engine, saving: &mut Saving) -> Result<(), String> {
+        assert!(
+            self.queue.is_empty() && self.current.is_none(),
+            "half of the data"
+        );
         saving.keeper.last_load = (self.report.keys, self.report.expired);
         engine.shared.stats.reset();
         engine.ks.dirty = 0;
@@ -278,6 +295,7 @@ pub(crate) fn forget_and_load(
     for db in 0..engine.ks.databases() {
         engine.ks.flush(db);
     }
+    assert_eq!(engine.ks.total_keys(), 0, "old keys among the new ones");
     engine.ks.fx.feed_on = false;
     while !loading.step(engine, saving, world, Duration::from_secs(1))? {}
     engine.ks.fx.feed_on = saving.journal.is_read();
@@ -504,6 +522,7 @@ pub(crate) fn tell_snapshot(saving: &Saving, report: &LoadReport) {
             cairn_format::text::words::quote(name)
         ));
     }
+    assert!(report.miscounted >= report.miscounts.len() as u64);
     let more = report.miscounted - report.miscounts.len() as u64;
     if more > 0 {
         saving

@@ -134,10 +134,12 @@ impl Saving<'_> {
     /// logs in parts (7.0 and later) and the data fits into it. A base must never fail for its version: the log would
     /// grow without end.
     fn base_dialect(&self, ks: &Keyspace) -> Dialect {
-        match self.config.rdb_save_version() {
+        let dialect = match self.config.rdb_save_version() {
             Some(asked) if asked.version() >= 10 && ks.ttl_hashes == 0 => asked,
             _ => automatic_dialect(ks),
-        }
+        };
+        debug_assert!(dialect.version() >= 10, "{dialect:?} knows no log in parts");
+        dialect
     }
 
     /// Opens the log for appending after the load; an empty one gets a base with the data as it is.
@@ -149,6 +151,7 @@ impl Saving<'_> {
         ks: &mut Keyspace,
         mut files: AppendFiles,
     ) -> Result<(), String> {
+        assert!(!self.keeper.log_is_on(), "one log at a time");
         let rdb = self.config.get(table::AOF_USE_RDB_PREAMBLE);
         let options = self.save_options(ks, self.base_dialect(ks), true);
         let second = self.base_second(rdb);
@@ -244,6 +247,8 @@ impl Saving<'_> {
 
     /// Starts a rewrite in a child. No other child may be at work. What goes wrong is in the log.
     pub fn begin_rewrite(&mut self, ks: &mut Keyspace) -> bool {
+        // Before the fork would see it: the log would have another increment by then.
+        assert!(self.keeper.work.is_none(), "one child at a time");
         if let Err(error) = self.switch_increment(ks) {
             self.log.warning(format_args!(
                 "Can't rewrite append only file in background: {}",
@@ -327,6 +332,7 @@ impl Saving<'_> {
     }
 
     pub(super) fn rewrite_ended(&mut self, ks: &mut Keyspace, work: &Work, exit: ChildExit) {
+        assert_eq!(work.job, Job::Rewrite);
         let now_s = self.now().wall_ms() / 1000;
         let pid = work.child.pid();
         self.keeper.last_rewrite_took_s = now_s - work.started_s;
@@ -364,6 +370,7 @@ impl Saving<'_> {
     fn put_off_first_rewrite(&mut self, ks: &mut Keyspace) {
         if self.first_is_pending() {
             self.keeper.waiting = self.abandon_first_rewrite(ks);
+            debug_assert!(self.keeper.waiting.is_some() && self.keeper.append.is_none());
         }
     }
 
@@ -478,6 +485,7 @@ impl Saving<'_> {
             self.keeper.waiting = None;
             return Err("Redis needs to enable the AOF but can't trigger a background AOF rewrite operation. Check the above logs for more info about the error.".into());
         }
+        debug_assert!(self.keeper.log_is_on());
         Ok(())
     }
 

@@ -211,6 +211,7 @@ impl Saving<'_> {
 
     /// Timed work: ends children, starts what is due, refreshes the reasons to refuse writes.
     pub fn cron(&mut self, ks: &mut Keyspace, gate: &mut Gate) {
+        assert!(!self.keeper.loading, "a part of the data would be saved");
         self.reap_child(ks);
         self.start_scheduled(ks);
         gate.refuse_writes = self.write_refusal();
@@ -250,6 +251,7 @@ impl Saving<'_> {
 
     /// What a snapshot of this server says about itself.
     fn save_options(&self, ks: &Keyspace, dialect: Dialect, aof_base: bool) -> SaveOptions {
+        assert!(dialect.is_writable(), "a snapshot that nobody can write");
         let now = self.now();
         let used = self.host.used_memory();
         SaveOptions {

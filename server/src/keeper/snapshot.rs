@@ -63,6 +63,7 @@ impl<'a> Saving<'a> {
     /// # Errors
     /// Why there is no new snapshot; the old one is untouched.
     pub fn save_now(&mut self, ks: &mut Keyspace) -> Result<(), String> {
+        assert!(!self.keeper.loading, "a part of the data would be saved");
         let order = self.order(ks);
         let pid = self.host.pid();
         crate::os::signals::set_emergency_file(Some(&snapshot::temporary_name(pid)));
@@ -96,6 +97,7 @@ impl<'a> Saving<'a> {
         if !self.config.get(table::SAVE).is_empty() {
             let _ = self.save_now(ks);
         }
+        debug_assert!(!self.keeper.is_saving(), "it would bring back what is gone");
     }
 
     /// Starts a background save. No other child may be at work.

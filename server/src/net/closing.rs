@@ -45,11 +45,13 @@ impl Closing {
     /// The state that follows.
     #[must_use]
     pub fn after(self, cause: Cause) -> Closing {
-        self.max(match cause {
+        let next = self.max(match cause {
             Cause::InputEnds => Closing::InputOver,
             Cause::LastReply => Closing::AfterReply,
             Cause::Cut => Closing::Now,
-        })
+        });
+        debug_assert!(!next.reads(), "whatever the cause, nothing more is read");
+        next
     }
 
     /// Whether the socket is read.
@@ -69,12 +71,17 @@ impl Closing {
 
     /// Whether it is gone now: `sent` says that no reply waits, `ran` that no command does.
     pub fn is_over(self, sent: bool, ran: bool) -> bool {
-        match self {
+        let over = match self {
             Closing::Open => false,
             Closing::InputOver => sent && ran,
             Closing::AfterReply => sent,
             Closing::Now => true,
-        }
+        };
+        debug_assert!(
+            !over || sent || !self.sends(),
+            "what may still be sent is dropped"
+        );
+        over
     }
 }
 

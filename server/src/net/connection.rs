@@ -125,6 +125,7 @@ impl Connection {
                 Ok(count) => {
                     self.input.received(count);
                     self.turn_bytes += count;
+                    debug_assert!(!self.input.is_empty(), "what came is there to be run");
                     let drained =
                         count < offered && !self.hangup && self.stream.is_empty_after_short_read();
                     return Ok(if drained {
@@ -172,6 +173,7 @@ impl Connection {
 
     /// Gives memory back: more when nothing came or went for `idle_ms`, that of replies after `reply_idle_ms` or never.
     pub fn trim(&mut self, now_ms: u64, idle_ms: u64, reply_idle_ms: Option<u64>) {
+        debug_assert!(self.last_io_ms <= now_ms, "heard of in the future");
         let idle = now_ms.saturating_sub(self.last_io_ms);
         self.input.trim(idle >= idle_ms);
         if reply_idle_ms.is_some_and(|ms| idle >= ms) {

@@ -7,7 +7,7 @@ use std::io;
 
 use mio::{Interest, Registry, Token};
 
-use super::{Cause, Connection};
+use super::{Cause, Closing, Connection};
 use crate::host::Stream;
 
 /// The slab. Tokens below `first_token` belong to others (listeners, signals, children).
@@ -63,6 +63,7 @@ impl Connections {
         let connection = Connection::new(self.next_id, stream, token, now_ms);
         self.next_id += 1;
         debug_assert!(self.get(slot).is_none(), "a free slot");
+        debug_assert_eq!(self.slot_of(token), Some(slot), "its events find it");
         if slot == self.slots.len() {
             self.slots.push(Some(connection));
         } else {
@@ -90,6 +91,7 @@ impl Connections {
         let mut connection = self.slots.get_mut(slot)?.take()?;
         debug_assert!(!self.free.contains(&slot), "in use until now");
         self.free.push(slot);
+        debug_assert!(self.free.len() <= self.slots.len(), "a slot is free twice");
         // A socket that failed may be unknown to the poll already.
         let _ = registry.deregister(connection.stream_mut());
         connection.stream().shutdown();
@@ -180,6 +182,7 @@ impl Connections {
     pub fn end(&mut self, slot: usize, cause: Cause) {
         if let Some(connection) = self.get_mut(slot) {
             connection.end(cause);
+            debug_assert_ne!(connection.closing(), Closing::Open, "it ends for good");
             self.mark_touched(slot);
         }
     }
@@ -188,6 +191,7 @@ impl Connections {
     pub fn take_touched(&mut self, into: &mut Vec<usize>) {
         into.clear();
         std::mem::swap(into, &mut self.touched);
+        debug_assert!(self.touched.is_empty());
         for slot in into.iter() {
             if let Some(connection) = self.slots[*slot].as_mut() {
                 connection.on_touched_list = false;

@@ -87,6 +87,7 @@ impl Input {
     /// Says that the command at hand needs at least `missing` bytes more, so that the next reads make room for them.
     /// The room grows with what has really come, not with what was claimed: at most twice the bytes at hand.
     pub fn expect(&mut self, missing: usize) {
+        debug_assert!(missing > 0, "a whole command is run");
         self.missing = missing;
     }
 
@@ -149,6 +150,7 @@ impl Input {
         }
         // What the command at hand claims to need more is about to come.
         self.peak = self.len().saturating_add(self.missing);
+        debug_assert_eq!(self.check(), Ok(()));
     }
 
     /// Moves what waits into a buffer of this length, or as long as it is itself.

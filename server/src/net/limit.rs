@@ -45,6 +45,10 @@ impl LimitWatch {
             return false;
         }
         let since = *self.soft_since_ms.get_or_insert(now_ms);
+        assert!(
+            since <= now_ms,
+            "beyond its limit since {since}, and it is {now_ms}"
+        );
         // In whole seconds and strictly more, as Redis compares two second stamps.
         now_ms / 1000 - since / 1000 > limit.soft_seconds
     }

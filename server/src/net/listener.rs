@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use mio::{Interest, Registry, Token};
 
+use super::FIRST_CONNECTION;
 use crate::host::{Acceptor, Stream};
 
 /// Connections accepted from one listener in one turn; the others wait for the next.
@@ -31,6 +32,10 @@ pub struct Listeners {
 impl Listeners {
     /// Those that the host opened.
     pub fn new(listeners: Vec<Box<dyn Acceptor>>, first_token: usize) -> Listeners {
+        assert!(
+            first_token >= FIRST_CONNECTION || listeners.len() <= FIRST_CONNECTION - first_token,
+            "more listeners than tokens before those of clients"
+        );
         Listeners {
             listeners,
             first_token,

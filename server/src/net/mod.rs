@@ -28,3 +28,4 @@ pub use output::{Output, SHARED_MIN};
 pub const FIRST_LISTENER: usize = 16;
 /// See [`FIRST_LISTENER`].
 pub const FIRST_CONNECTION: usize = 1024;
+const _: () = assert!(FIRST_LISTENER > 0 && FIRST_LISTENER < FIRST_CONNECTION);

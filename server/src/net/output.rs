@@ -160,6 +160,7 @@ impl Output {
             match answer {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => {
+                    debug_assert!(count <= offered, "the socket took what it was not given");
                     self.advance(count);
                     written += count;
                     if count < offered {
@@ -200,6 +201,7 @@ impl Output {
             offered += bytes.len();
             count += 1;
         }
+        debug_assert!(offered > 0, "an empty write means an end");
         (offered, stream.write_vectored(&slices[..count]))
     }
 
@@ -214,6 +216,7 @@ impl Output {
         while let Some(first) = self.chain.front() {
             let len = first.bytes().len();
             if self.sent < len {
+                debug_assert_eq!(self.check(), Ok(()));
                 return;
             }
             self.sent -= len;
@@ -231,6 +234,9 @@ impl Output {
     /// # Errors
     /// What does not.
     pub fn check(&self) -> Result<(), String> {
+        if self.chain.iter().any(|piece| piece.bytes().is_empty()) {
+            return Err("an empty piece".to_owned());
+        }
         let pieces: usize = self.chain.iter().map(|piece| piece.bytes().len()).sum();
         if pieces != self.chain_bytes {
             return Err(format!(
@@ -251,6 +257,10 @@ impl Output {
     /// Empties the tail. Its memory is kept for the next replies if they are likely to need it: what lies idle here counts
     /// against `maxmemory`, and keys would have to go for it.
     fn reuse_tail(&mut self) {
+        debug_assert!(
+            self.sent == 0 && self.chain_bytes == 0,
+            "something is sent before it, or of it"
+        );
         let (used, held) = (self.tail.len(), self.tail.capacity());
         if held > TAIL_KEPT || (held > TAIL_MAX && used < held / 4) {
             self.tail = Vec::new();

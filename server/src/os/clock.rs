@@ -42,7 +42,9 @@ impl Default for SystemClock {
 impl Clock for SystemClock {
     #[inline]
     fn monotonic_us(&self) -> u64 {
-        monotonic_ns().wrapping_sub(self.start_ns) / 1000
+        let now_ns = monotonic_ns();
+        debug_assert!(now_ns >= self.start_ns, "the clock goes back");
+        now_ns.wrapping_sub(self.start_ns) / 1000
     }
 
     #[inline]

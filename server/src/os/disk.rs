@@ -41,6 +41,10 @@ impl DiskFile for SystemFile {
     }
 
     fn truncate(&mut self, size: u64) -> io::Result<()> {
+        debug_assert!(
+            self.size().is_ok_and(|now| size <= now),
+            "a cut makes longer"
+        );
         self.file.set_len(size)?;
         if !self.appends {
             self.file.seek(SeekFrom::Start(size))?;
@@ -94,6 +98,10 @@ impl Disk for SystemDisk {
 
     fn truncate(&self, path: &Path, size: u64) -> io::Result<()> {
         let file = OpenOptions::new().write(true).open(path)?;
+        debug_assert!(
+            file.metadata().is_ok_and(|now| size <= now.len()),
+            "a cut makes longer"
+        );
         file.set_len(size)?;
         file.sync_data()
     }

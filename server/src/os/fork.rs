@@ -68,6 +68,7 @@ pub fn spawn_child(keep: &[RawFd], job: ChildJob<'_>) -> io::Result<ForkedChild>
     if pid < 0 {
         return Err(error);
     }
+    assert_ne!(pid, 0, "the child lives on as its parent");
     let fork_us = before.elapsed().as_micros() as u64;
     Ok(ForkedChild {
         pid,
@@ -216,6 +217,10 @@ impl ForkedChild {
                 u64::from_ne_bytes(word)
             };
             let (keys, size, cow) = (word(0), word(8), word(16));
+            debug_assert!(
+                keys >= self.last.keys && size >= self.last.bytes,
+                "a child goes back"
+            );
             self.last = ChildReport {
                 keys,
                 bytes: size,
@@ -226,6 +231,10 @@ impl ForkedChild {
     }
 
     fn take_exit(&mut self, flags: libc::c_int) {
+        assert!(
+            self.pid > 0 && self.exit.is_none(),
+            "it has ended, or is many"
+        );
         let mut status = 0;
         loop {
             // SAFETY: the status is a local that lives through the call.
@@ -268,6 +277,7 @@ impl Child for ForkedChild {
     }
 
     fn kill(&mut self) {
+        assert!(self.pid > 0, "a number that stands for many processes");
         if self.exit.is_none() {
             // SAFETY: the child is ours and not yet waited for, so the number is still its own.
             unsafe { libc::kill(self.pid, libc::SIGUSR1) };

@@ -199,6 +199,7 @@ impl AppendLog {
     /// unless the policy leaves that to the system: here under `always`, in the background otherwise. After an error
     /// the old file stays in use.
     pub fn switch_to(&mut self, path: &Path, now_ms: u64, logger: &dyn Logger) -> io::Result<()> {
+        debug_assert_ne!(path, self.path, "the file that is in use");
         let file = self.disk.append(path)?;
         let size = file.size()?;
         let mode = FlushMode {
@@ -256,6 +257,11 @@ impl AppendLog {
     #[inline]
     pub fn append(&mut self, unit: &Unit, second: Option<i64>) {
         self.feed.take(unit, second);
+    }
+
+    /// The journal's position behind the last unit appended.
+    pub fn position(&self) -> u64 {
+        self.feed.position()
     }
 
     /// Bytes that wait to be written (`aof_buffer_length`).
@@ -324,6 +330,7 @@ impl AppendLog {
             return false;
         }
         let since = *self.postponed_since_ms.get_or_insert(now_ms);
+        debug_assert!(since <= now_ms, "it waits since a time to come");
         if now_ms.saturating_sub(since) < POSTPONE_MAX_MS {
             return true;
         }
@@ -345,6 +352,7 @@ impl AppendLog {
         );
         let Some(error) = error else {
             self.size += written as u64;
+            assert!(self.feed.position() >= self.written, "positions rise");
             self.written = self.feed.position();
             self.feed.passed_on(written);
             if self.write_failure.take().is_some() {
@@ -390,6 +398,7 @@ impl AppendLog {
             // It stays, so the next write must go on right behind it.
             self.feed.passed_on(written);
             self.size += written as u64;
+            assert!(self.buffered() > 0, "the rest of a torn record waits");
         }
     }
 
@@ -429,11 +438,17 @@ impl AppendLog {
         self.durable
             .synced
             .fetch_max(self.written, Ordering::AcqRel);
+        debug_assert_eq!(
+            self.durable.synced.load(Ordering::Acquire),
+            self.written,
+            "all that is written is on the disk"
+        );
         Ok(())
     }
 
     fn sync_by_second(&mut self, now_ms: u64, logger: &dyn Logger) -> Flushed {
         let failure = self.sync_failure();
+        debug_assert!(self.last_sync_ms <= now_ms, "synced at a time to come");
         let due = now_ms.saturating_sub(self.last_sync_ms) >= SYNC_EVERY_MS;
         let wanted = self.sync_asked < self.size || failure.is_some();
         if wanted && due && self.syncs.waiting() == 0 {
@@ -512,8 +527,12 @@ impl AppendLog {
             logger,
         );
         self.syncs.drain();
+        assert_eq!(self.syncs.waiting(), 0, "a sync goes on after the end");
         match written {
-            Flushed::Done => self.sync_written(),
+            Flushed::Done => {
+                assert_eq!(self.buffered(), 0, "something waits after the end");
+                self.sync_written()
+            }
             Flushed::Fatal(line) => Err(io::Error::other(line)),
             Flushed::Postponed | Flushed::Failed => {
                 Err(io::Error::other(self.refusal().unwrap_or_default()))
@@ -533,7 +552,13 @@ fn write_fully(file: &mut dyn DiskFile, bytes: &[u8]) -> (usize, Option<io::Erro
     while written < bytes.len() {
         match file.write(&bytes[written..]) {
             Ok(0) => return (written, Some(io::ErrorKind::WriteZero.into())),
-            Ok(count) => written += count,
+            Ok(count) => {
+                written += count;
+                assert!(
+                    written <= bytes.len(),
+                    "the disk took what it was not given"
+                );
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return (written, Some(error)),
         }

@@ -59,6 +59,7 @@ pub fn write<E>(
     incremental_sync: bool,
     fill: impl FnOnce(&mut dyn Write) -> Result<(), E>,
 ) -> Result<u64, SnapshotError<E>> {
+    assert_ne!(path, temporary, "the old file would be gone at once");
     let written = write_temporary(disk, temporary, incremental_sync, fill).and_then(|bytes| {
         disk.rename(temporary, path)
             .map(|()| bytes)
@@ -152,6 +153,7 @@ impl SyncingWriter {
     }
 
     fn finish(mut self) -> io::Result<u64> {
+        debug_assert!(self.failure.is_none(), "a file that lacks something");
         self.empty_buffer()?;
         self.file.sync_data()?;
         Ok(self.written)
@@ -173,6 +175,7 @@ impl Write for SyncingWriter {
         } else {
             self.buffer.extend_from_slice(bytes);
         }
+        debug_assert!(self.buffer.len() <= BUFFER, "it grows");
         Ok(bytes.len())
     }
 
