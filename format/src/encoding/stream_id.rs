@@ -27,13 +27,15 @@ impl StreamId {
 
     /// The next greater id, `None` after the greatest.
     pub fn next(self) -> Option<Self> {
-        match self.seq.checked_add(1) {
-            Some(seq) => Some(Self { seq, ..self }),
-            None => Some(Self {
+        let next = match self.seq.checked_add(1) {
+            Some(seq) => Self { seq, ..self },
+            None => Self {
                 ms: self.ms.checked_add(1)?,
                 seq: 0,
-            }),
-        }
+            },
+        };
+        debug_assert!(self < next && self.to_bytes() < next.to_bytes());
+        Some(next)
     }
 
     /// The next smaller id, `None` before the smallest.

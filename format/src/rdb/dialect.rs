@@ -49,6 +49,17 @@ const SERVERS: [(&str, Dialect); 22] = [
     ("valkey-8.1", Dialect::redis(11)),
 ];
 
+const _: () = {
+    let mut at = 0;
+    while at < SERVERS.len() {
+        assert!(
+            SERVERS[at].1.is_known(),
+            "a server writes what is not known"
+        );
+        at += 1;
+    }
+};
+
 impl Dialect {
     /// The newest version of Redis whose layout is known.
     pub const NEWEST_REDIS: Dialect = Dialect::redis(15);
@@ -146,6 +157,7 @@ impl Dialect {
             Family::Redis => format!("REDIS{:04}", self.version % 10_000),
             Family::Valkey => format!("VALKEY{:03}", self.version % 1_000),
         };
+        debug_assert_eq!(text.len(), 9, "{text} is no head of a file");
         let mut magic = [0; 9];
         magic.copy_from_slice(text.as_bytes());
         magic

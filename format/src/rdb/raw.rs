@@ -112,6 +112,10 @@ impl<'a, F: FnMut(Packed<'a>)> Source for Watched<'a, F> {
 
     fn packed(&mut self, place: Range<usize>, len: u64) {
         let at = self.inner.at;
+        debug_assert!(
+            place.start <= place.end && place.end <= self.window().len(),
+            "passed without being there"
+        );
         if let Some(bytes) = self.inner.bytes.get(at + place.start..at + place.end) {
             let offset = (at + place.start) as u64;
             (self.watch)(Packed { offset, bytes, len });
@@ -168,6 +172,7 @@ impl Source for SliceSource<'_> {
     }
 
     fn checksum(&mut self) -> u64 {
+        debug_assert!(self.summed <= self.at, "summed before it was consumed");
         let fresh = &self.bytes[self.summed..self.at];
         self.summed = self.at;
         self.crc.as_mut().map_or(0, |crc| {
@@ -240,6 +245,10 @@ impl<R: Read> StreamSource<R> {
     }
 
     fn sum(&mut self, end: usize) -> u64 {
+        debug_assert!(
+            self.summed <= end && end <= self.start,
+            "summed before it was consumed"
+        );
         let fresh = &self.buffer[self.summed..end];
         self.summed = end;
         self.crc.as_mut().map_or(0, |crc| {

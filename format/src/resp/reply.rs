@@ -88,7 +88,9 @@ pub fn simple(out: &mut Vec<u8>, text: impl AsRef<[u8]>) {
 
 /// An error; `text` begins with its code word (`ERR ...`, `WRONGTYPE ...`), without the `-`.
 pub fn error(out: &mut Vec<u8>, text: impl AsRef<[u8]>) {
-    line(out, b'-', text.as_ref());
+    let text = text.as_ref();
+    debug_assert_ne!(text.first(), Some(&b'-'), "its code word comes first");
+    line(out, b'-', text);
 }
 
 /// An integer.
@@ -192,6 +194,7 @@ pub fn double_text(out: &mut Vec<u8>, protocol: Protocol, digits: &[u8]) {
     match protocol {
         Protocol::Resp2 => bulk(out, digits),
         Protocol::Resp3 => {
+            debug_assert!(is_one_line(digits), "{}", digits.escape_ascii());
             out.push(b',');
             out.extend_from_slice(digits);
             out.extend_from_slice(b"\r\n");
@@ -211,6 +214,11 @@ pub fn bulk_double(out: &mut Vec<u8>, number: f64) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// Whether a client would read this as the whole of a line.
+fn is_one_line(text: &[u8]) -> bool {
+    !text.is_empty() && !text.iter().any(|byte| matches!(byte, b'\r' | b'\n'))
+}
+
 /// True or false.
 pub fn boolean(out: &mut Vec<u8>, protocol: Protocol, truth: bool) {
     out.extend_from_slice(match (protocol, truth) {
@@ -225,7 +233,10 @@ pub fn boolean(out: &mut Vec<u8>, protocol: Protocol, truth: bool) {
 pub fn big_number(out: &mut Vec<u8>, protocol: Protocol, digits: &[u8]) {
     match protocol {
         Protocol::Resp2 => bulk(out, digits),
-        Protocol::Resp3 => line(out, b'(', digits),
+        Protocol::Resp3 => {
+            debug_assert!(is_one_line(digits), "{}", digits.escape_ascii());
+            line(out, b'(', digits);
+        }
     }
 }
 

@@ -73,6 +73,7 @@ impl I64Text {
             at -= 1;
             self.bytes[at] = b'-';
         }
+        debug_assert_eq!(parse_i64(&self.bytes[at..]), Some(value));
         &self.bytes[at..]
     }
 

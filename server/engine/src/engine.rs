@@ -101,6 +101,7 @@ impl Engine {
     #[inline]
     fn clock_command(&mut self, last: Option<CommandId>, inst: &mut dyn Instance) {
         let now = inst.mono_us();
+        debug_assert!(now >= self.mono_us, "the clock goes back");
         if let Some(command) = last {
             self.shared.stats.commands[command.index()].usec += now.saturating_sub(self.mono_us);
         }
@@ -138,6 +139,7 @@ impl Engine {
             command: Entry::NONE,
         };
         dispatch::dispatch(&mut cx, args);
+        debug_assert!(!self.ks.fx.pending(), "a change that nobody saw");
         self.ks.forget_hint();
         self.clock_command(session.last, inst);
         let goes_on = !session.closing && !session.blocked;
@@ -257,6 +259,7 @@ impl Engine {
             self.ks.fx.feed.clear();
         }
         self.apply_effects(inst);
+        debug_assert!(!self.ks.fx.pending(), "a change that nobody saw");
     }
 
     /// Applies effects that were left outside of any command (a load, a cron job).

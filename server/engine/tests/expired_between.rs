@@ -135,16 +135,22 @@ fn outcome(
     }
     bench.sleep_ms(10);
     let reply = bench.line(command);
+    // By another client: the first one may wait.
+    let other = bench.open();
+    let mut look = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        String::from_utf8_lossy(&bench.run_as(other, &words)).into_owned()
+    };
     let mut left = String::new();
     for key in ["a", "b", "c", "d"] {
-        let kind = bench.line(&format!("TYPE {key}"));
+        let kind = look(&format!("TYPE {key}"));
         left += &kind;
         left += &match kind.trim_end() {
-            "+string" => bench.line(&format!("GET {key}")),
-            "+list" => bench.line(&format!("LRANGE {key} 0 -1")),
-            "+set" => bench.line(&format!("SCARD {key}")),
-            "+zset" => bench.line(&format!("ZRANGE {key} 0 -1 WITHSCORES")),
-            "+hash" => bench.line(&format!("HLEN {key}")),
+            "+string" => look(&format!("GET {key}")),
+            "+list" => look(&format!("LRANGE {key} 0 -1")),
+            "+set" => look(&format!("SCARD {key}")),
+            "+zset" => look(&format!("ZRANGE {key} 0 -1 WITHSCORES")),
+            "+hash" => look(&format!("HLEN {key}")),
             _ => String::new(),
         };
     }

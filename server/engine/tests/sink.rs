@@ -128,6 +128,7 @@ const LINES: &[&str] = &[
     "RPUSH l a b 3",
     "LRANGE l 0 -1",
     "LPOP l 5",
+    "RPUSH l c",
     "BLPOP l 1",
     "LMPOP 1 l LEFT",
     "SADD t a b c",

@@ -365,6 +365,7 @@ impl<'a> Listpack<'a> {
             return None;
         }
         let (size, width) = read_back(self.bytes, pos)?;
+        debug_assert!(pos <= self.end_pos(), "no place of this listpack");
         let prev = pos.checked_sub(size + width)?;
         (prev >= HEADER && size > 0).then_some(prev)
     }
@@ -437,6 +438,10 @@ impl<'a> Listpack<'a> {
     /// The entries from `pos` on.
     #[inline]
     pub fn iter_from(&self, pos: usize) -> Iter<'a> {
+        debug_assert!(
+            (HEADER..=self.end_pos()).contains(&pos),
+            "no place of this listpack"
+        );
         Iter {
             bytes: &self.bytes[..self.end_pos()],
             at: pos,

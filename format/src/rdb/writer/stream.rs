@@ -60,6 +60,7 @@ impl<W: Write> Writer<W> {
     /// Failure of the output.
     pub fn end_stream(&mut self, stream: &Stream<'_>) -> WriteResult<()> {
         let form = stream.form.min(self.dialect().stream_form());
+        debug_assert!(form > 0, "it was begun for a target that has streams");
         write_len(&mut self.buffer, stream.length);
         self.put_id(stream.last_id);
         if form >= 2 {

@@ -168,6 +168,10 @@ impl ArgsBuf {
     pub fn push(&mut self, arg: &[u8]) {
         let start = self.bytes.len() as u32;
         self.bytes.extend_from_slice(arg);
+        assert!(
+            u32::try_from(self.bytes.len()).is_ok(),
+            "arguments of more than 4 GiB"
+        );
         self.ranges.push(start..self.bytes.len() as u32);
     }
 

@@ -119,6 +119,10 @@ impl Stats {
     /// Forgets all figures (CONFIG RESETSTAT).
     pub fn reset(&mut self) {
         let commands = self.commands.len();
+        debug_assert!(
+            self.commands.iter().all(|one| one.failed <= one.calls),
+            "more failed than were called"
+        );
         *self = Stats {
             commands: vec![CommandStats::default(); commands],
             ..Stats::default()
@@ -190,6 +194,10 @@ impl<'e> Ctx<'e> {
 
     /// Propagates this form instead of what the client sent. May be called several times.
     pub fn propagate(&mut self, args: &[&[u8]]) {
+        debug_assert!(
+            !args.is_empty(),
+            "a log cannot hold a command without a name"
+        );
         self.ks.fx.own = Propagate::Rewritten;
         self.ks.propagate(args);
     }

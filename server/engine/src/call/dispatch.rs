@@ -17,6 +17,10 @@ use crate::structure::table::same_bytes;
 
 /// Runs one request of a session and applies what it leaves behind.
 pub fn dispatch(cx: &mut Ctx, args: &Args) {
+    debug_assert!(
+        !cx.session.blocked && cx.session.waiting.is_none(),
+        "who waits runs nothing else"
+    );
     let before = cx.reply.position();
     let admitted = admit(cx, args)
         .and_then(|()| with_room(cx))
@@ -71,6 +75,7 @@ fn is_http(args: &Args) -> bool {
 fn exec_refused(ks: &mut Keyspace, session: &mut Session, reason: Error) -> Error {
     session.multi = None;
     crate::call::interests::unwatch_all(ks, session);
+    debug_assert!(session.watched.is_empty() && !session.watch_touched);
     let reason = reason.0.strip_prefix("ERR ").unwrap_or(&reason.0);
     Error::text(format!(
         "EXECABORT Transaction discarded because of: {reason}"
@@ -135,7 +140,13 @@ fn look_up(shared: &Shared, session: &mut Session, args: &Args) -> Result<Entry,
         && !name.is_empty()
         && same_bytes(name, &session.last_name)
     {
-        return Ok(shared.table.entry(last));
+        let found = shared.table.entry(last);
+        debug_assert!(
+            found.spec.subcommands.is_empty()
+                && name.eq_ignore_ascii_case(found.spec.name.as_bytes()),
+            "the last command was another one"
+        );
+        return Ok(found);
     }
     let found = shared
         .table
@@ -375,6 +386,10 @@ fn publish_events(
             }
         }
     }
+    debug_assert!(
+        ks.fx.events.is_empty(),
+        "telling of changes changes something"
+    );
     empty(&mut ks.fx.event_keys);
     ks.fx.events = events;
     empty(&mut ks.fx.events);

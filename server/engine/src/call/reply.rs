@@ -374,6 +374,7 @@ impl Reply {
         }
         let body = self.buf.len();
         write_header(&mut self.buf, self.protocol, shape, n);
+        debug_assert!(at <= body, "the place is gone");
         let header = self.buf.len() - body;
         self.buf[at..].rotate_right(header);
         let values = self.shared.iter_mut().flat_map(|values| &mut values.0);

@@ -62,6 +62,7 @@ impl Command {
         summary: &'static str,
         subcommands: &'static [&'static Command],
     ) -> Command {
+        assert!(!subcommands.is_empty(), "a container of nothing");
         Command {
             name,
             group,
@@ -310,6 +311,7 @@ impl KeySpec {
         step: i16,
         flags: &'static [&'static str],
     ) -> KeySpec {
+        assert!(first > 0 && step > 0, "argument 0 is the command's name");
         KeySpec {
             notes: "",
             flags,
@@ -324,6 +326,7 @@ impl KeySpec {
 
     /// A count at argument `at`, its keys right after it.
     pub const fn count(at: i16, flags: &'static [&'static str]) -> KeySpec {
+        assert!(at > 0, "argument 0 is the command's name");
         KeySpec {
             notes: "",
             flags,

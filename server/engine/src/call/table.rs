@@ -51,6 +51,8 @@ impl CommandTable {
             table.entries.push(command);
             table.entries.extend(command.subcommands);
         }
+        // A search ends at an empty place.
+        assert!(table.places.contains(&EMPTY), "the table is full");
         table
     }
 
@@ -94,7 +96,9 @@ impl CommandTable {
             .iter()
             .position(|c| sub.eq_ignore_ascii_case(c.own_name().as_bytes()))?;
         let id = CommandId(container.id.0 + 1 + at as u16);
-        Some(self.entry(id))
+        let found = self.entry(id);
+        debug_assert_eq!(found.spec.name, container.spec.subcommands[at].name);
+        Some(found)
     }
 
     /// The commands without subcommands, in the order of the families.

@@ -172,7 +172,14 @@ impl<O> Keyed<O> {
     #[inline]
     fn change<R>(&mut self, slot: Slot, change: impl FnOnce(&mut Record<O>) -> R) -> R {
         self.about_to_change(slot);
-        self.table.update(slot, change)
+        let name = cfg!(debug_assertions).then(|| self.hash_of(slot));
+        let answer = self.table.update(slot, change);
+        debug_assert_eq!(name, Some(self.hash_of(slot)), "the record has another key");
+        answer
+    }
+
+    fn hash_of(&self, slot: Slot) -> u64 {
+        self.hasher().hash(self.get(slot).key())
     }
 
     /// The door for what changes a record where it lies and leaves its key and expiry alone.
@@ -234,6 +241,7 @@ impl<O> Keyed<O> {
             record.set_expire(expire);
             old
         });
+        debug_assert_eq!(self.get(slot).expire(), expire);
         (slot, old)
     }
 
@@ -259,6 +267,7 @@ impl<O> Keyed<O> {
     #[inline]
     pub fn set_expire(&mut self, slot: Slot, expire: Option<i64>) -> Slot {
         self.change(slot, |record| record.set_expire(expire));
+        debug_assert_eq!(self.get(slot).expire(), expire);
         slot
     }
 

@@ -30,6 +30,7 @@ pub fn count_range(bytes: &[u8], bits: Range<u64>) -> u64 {
     if bits.is_empty() {
         return 0;
     }
+    debug_assert!(bits.end <= bytes.len() as u64 * 8, "{bits:?} end behind it");
     let (first, last) = ((bits.start / 8) as usize, ((bits.end - 1) / 8) as usize);
     let before = bytes[first] & !low_bits(8 - bits.start % 8);
     let behind = bytes[last] & low_bits(7 - (bits.end - 1) % 8);
@@ -46,6 +47,7 @@ pub fn find(bytes: &[u8], bit: bool, bits: Range<u64>) -> Option<u64> {
     if bits.is_empty() {
         return None;
     }
+    debug_assert!(bits.end <= bytes.len() as u64 * 8, "{bits:?} end behind it");
     let (first, last) = ((bits.start / 8) as usize, ((bits.end - 1) / 8) as usize);
     // Looking for a zero is looking for a one in the complement.
     let flip = if bit { 0 } else { 0xff };
@@ -83,6 +85,10 @@ pub enum Combine {
 
 /// Combines `other` into `into`, which is at least as long: `other` goes on with zeros.
 pub fn combine(into: &mut [u8], other: &[u8], how: Combine) {
+    assert!(
+        into.len() >= other.len(),
+        "the end of the other row is lost"
+    );
     let (shared, beyond) = into.split_at_mut(other.len());
     let pairs = shared.iter_mut().zip(other);
     match how {
@@ -119,6 +125,7 @@ pub enum Overflow {
 impl FieldType {
     /// The smallest and the largest number.
     fn bounds(self) -> (i128, i128) {
+        debug_assert!((1..=64).contains(&self.width), "{} bits", self.width);
         if self.signed {
             (-(1 << (self.width - 1)), (1 << (self.width - 1)) - 1)
         } else {

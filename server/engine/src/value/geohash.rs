@@ -119,6 +119,7 @@ pub struct Cell {
 impl Cell {
     /// The cell of a place, which must be one that can be stored.
     pub fn of(place: &Place, step: u32) -> Cell {
+        debug_assert!(place.is_valid(), "{place:?} has no cell");
         Cell::within(place, &LATITUDE, step)
     }
 
@@ -141,6 +142,7 @@ impl Cell {
 
     /// The numbers of all places in it, the upper end not included.
     pub fn range(&self) -> std::ops::Range<u64> {
+        debug_assert!((1..=STEPS_MAX).contains(&self.step), "{} bits", self.step);
         let align = |bits: u64| bits << (2 * STEPS_MAX - 2 * self.step);
         align(self.bits)..align(self.bits + 1)
     }
@@ -183,7 +185,9 @@ fn gather(bits: u64) -> u32 {
 
 /// The number of a place that can be stored; a double holds it exactly.
 pub fn encode(place: &Place) -> u64 {
-    Cell::of(place, STEPS_MAX).range().start
+    let number = Cell::of(place, STEPS_MAX).range().start;
+    debug_assert_eq!(number as f64 as u64, number, "a score is another number");
+    number
 }
 
 /// The place that a score stands for: the middle of its cell. Any score gives one.

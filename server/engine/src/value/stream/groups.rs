@@ -85,6 +85,11 @@ impl Stream {
     }
 
     fn place_group(&mut self, name: &[u8], last_id: StreamId, read: Option<u64>) {
+        debug_assert!(
+            self.group(name)
+                .is_some_and(|group| group.last_id < last_id),
+            "a group moves on"
+        );
         if let Some(group) = self.group_mut(name) {
             group.last_id = last_id;
             group.entries_read = read;
