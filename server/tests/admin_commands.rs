@@ -3,7 +3,7 @@
 #[path = "../engine/tests/support/mod.rs"]
 mod support;
 
-use support::{Bench, golden, help};
+use support::{Bench, docs, golden, help};
 
 #[test]
 fn instance_commands_describe_themselves_as_in_redis() {
@@ -11,6 +11,14 @@ fn instance_commands_describe_themselves_as_in_redis() {
     let found = golden::differences_from_redis(&mut bench);
     assert!(found.is_empty(), "{}", found.join("\n"));
     assert!(bench.line("COMMAND INFO config|get").contains("@dangerous"));
+}
+
+#[test]
+fn versions_groups_and_orders_are_those_of_redis() {
+    let bench = Bench::with(&cairn_server::commands::all());
+    let (compared, different) = docs::differences(&bench);
+    assert!(different.is_empty(), "{}", different.join("\n"));
+    assert!(compared >= 260, "only {compared} commands");
 }
 
 #[test]

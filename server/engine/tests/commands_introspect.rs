@@ -3,7 +3,7 @@
 mod support;
 
 use cairn_format::resp::value::Value;
-use support::{Bench, golden};
+use support::{Bench, docs, golden};
 
 fn text(value: &Value) -> String {
     String::from_utf8_lossy(value.as_bytes().expect("text")).into_owned()
@@ -16,6 +16,13 @@ fn commands_describe_themselves_as_in_redis() {
     assert!(found.is_empty(), "{}", found.join("\n"));
     let count = bench.value("COMMAND COUNT").as_int();
     assert!(count > Some(80), "only {count:?} commands");
+}
+
+#[test]
+fn versions_groups_and_orders_are_those_of_redis() {
+    let (compared, different) = docs::differences(&Bench::new());
+    assert!(different.is_empty(), "{}", different.join("\n"));
+    assert!(compared >= 200, "only {compared} commands");
 }
 
 #[test]

@@ -15,6 +15,7 @@ pub(super) const GEOPOS: Command = Command {
     arity: -2,
     flags: Flags::READ,
     keys: &[KeySpec::one(&["RO", "access"])],
+    complexity: "O(N) where N is the number of members requested.",
     summary: "Tell the places of members",
     run: geopos,
     ..Command::BASE

@@ -32,6 +32,7 @@ pub(super) const XREAD: Command = Command {
     arity: -4,
     flags: Flags::READ.and(Flags::BLOCKING).and(Flags::MOVABLE_KEYS),
     keys: &[streams(1)],
+    complexity: "O(N) for each stream, with N being the number of entries returned.",
     summary: "Read entries behind an id from several streams",
     run: xread,
     ..Command::BASE
