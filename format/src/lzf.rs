@@ -501,6 +501,16 @@ mod tests {
         }
     }
 
+    /// Twice as many slots as bytes, within bounds: how many cache lines a short input touches.
+    #[test]
+    fn short_inputs_use_few_slots() {
+        let slots = [1, 100, 128, 1000, 5000, 1 << 20].map(|len| 1u64 << (32 - slot_shift(len)));
+        assert_eq!(slots, [256, 256, 512, 2048, 16384, 1 << TABLE_BITS]);
+        for len in 1..5000 {
+            assert!(slot(u32::MAX, slot_shift(len)) < 1 << TABLE_BITS);
+        }
+    }
+
     #[test]
     fn packs_about_as_well_as_the_reference() {
         let text: Vec<u8> = (0..4000u32)

@@ -78,6 +78,83 @@ fn offsets_end_where_strings_do() {
     assert_eq!(bench.line("EXISTS b"), ":0\r\n");
 }
 
+/// The bits that a range names: `from` and `to` inclusive, negative from the end, in bits or bytes. Empty if they cross.
+fn named(total_bits: i64, from: i64, to: i64, by_bit: bool) -> Vec<usize> {
+    let unit = if by_bit { 1 } else { 8 };
+    let total = total_bits / unit;
+    let place = |at: i64| if at < 0 { (at + total).max(0) } else { at };
+    let (from, to) = (place(from), place(to).min(total - 1));
+    (from * unit..(to + 1) * unit)
+        .map(|bit| bit as usize)
+        .collect()
+}
+
+/// Every range of small strings in every form, beside a row of booleans.
+#[test]
+fn ranges_are_counted_and_searched_as_a_row_of_booleans() {
+    let mut bench = Bench::new();
+    let strings: [&[u8]; 6] = [
+        b"\0",
+        b"\xff",
+        b"\xff\xff\xff",
+        b"\0\0\0",
+        b"\x0f\xf0",
+        b"\xfe\0\x01",
+    ];
+    for string in strings {
+        bench.run(&[b"SET".as_slice(), b"b", string]);
+        let bits: Vec<bool> = string
+            .iter()
+            .flat_map(|byte| (0..8).map(move |at| byte >> (7 - at) & 1 == 1))
+            .collect();
+        let total = bits.len() as i64;
+        for (form, by_bit) in [("", false), (" BYTE", false), (" BIT", true)] {
+            let reach = if by_bit { total + 2 } else { total / 8 + 2 };
+            for (from, to) in
+                (-reach..=reach).flat_map(|from| (-reach..=reach).map(move |to| (from, to)))
+            {
+                let range = named(total, from, to, by_bit);
+                let crossed = from < 0 && to < 0 && from > to;
+                let count = range.iter().filter(|at| bits[**at] && !crossed).count();
+                let line = format!("BITCOUNT b {from} {to}{form}");
+                assert_eq!(
+                    bench.line(&line),
+                    format!(":{count}\r\n"),
+                    "{line} of {string:?}"
+                );
+                for bit in [false, true] {
+                    let first = range.iter().find(|at| bits[**at] == bit);
+                    let first = first.map_or(-1, |at| *at as i64);
+                    let line = format!("BITPOS b {} {from} {to}{form}", u8::from(bit));
+                    assert_eq!(
+                        bench.line(&line),
+                        format!(":{first}\r\n"),
+                        "{line} of {string:?}"
+                    );
+                }
+            }
+        }
+        for (bit, from) in [false, true]
+            .iter()
+            .flat_map(|bit| (-4..=4).map(move |from| (*bit, from)))
+        {
+            let range = named(total, from, -1, false);
+            let first = range
+                .iter()
+                .find(|at| bits[**at] == bit)
+                .map(|at| *at as i64);
+            // Behind the string are zeros, unless the range is empty.
+            let behind = if bit || range.is_empty() { -1 } else { total };
+            let line = format!("BITPOS b {} {from}", u8::from(bit));
+            assert_eq!(
+                bench.line(&line),
+                format!(":{}\r\n", first.unwrap_or(behind)),
+                "{line} of {string:?}"
+            );
+        }
+    }
+}
+
 /// The forms and ranges that no recording has.
 #[test]
 fn words_are_checked_in_the_order_of_redis() {

@@ -206,6 +206,18 @@ mod tests {
         assert_eq!(buckets.repeated(), HashSet::from([twice]));
     }
 
+    /// Searches that go a few steps are no reason to sort, and those that always go many are.
+    #[test]
+    fn only_a_crowd_is_left_to_sorting() {
+        let (mut table, mut repeated) = (Vec::new(), HashSet::new());
+        let mut tried = |hashes: Vec<u64>| repeated_by_table(&[hashes], &mut table, &mut repeated);
+        assert!(tried(vec![]));
+        assert!(tried((1..=1000).collect()));
+        assert!(tried((1..=10).chain(10..=19).map(|n| n << 20).collect()));
+        assert!(!tried((1..=1000).map(|n| n << 20).collect()));
+        assert_eq!(repeated, HashSet::from([10 << 20]));
+    }
+
     #[test]
     fn crowded_hashes_are_found_by_sorting() {
         // All begin at one place of any table and in one bucket: step by step this would take minutes.

@@ -85,6 +85,11 @@ pub(super) const PFSELFTEST: Command = Command {
 /// Elements that the self-test adds.
 const TEST_ELEMENTS: u64 = 100_000;
 
+/// How far an estimate of so many elements may be off: six standard errors. A handful of elements may share a register by chance.
+fn tolerated(elements: u64) -> u64 {
+    (6.0 * 0.008125 * elements as f64).ceil().max(2.0) as u64
+}
+
 /// Adds to a sparse and to a dense one; both must have the same registers at each power of ten, and the estimate must lie
 /// within six standard errors.
 fn pfselftest(cx: &mut Ctx, _: &Args) -> Outcome {
@@ -105,8 +110,7 @@ fn pfselftest(cx: &mut Ctx, _: &Args) -> Outcome {
                 return Err(Error::new("TESTFAILED dense/sparse disagree"));
             }
             let error = registers.count().abs_diff(i);
-            // A handful of elements may share a register by chance.
-            if error as f64 > (6.0 * 0.008125 * i as f64).ceil().max(2.0) {
+            if error > tolerated(i) {
                 return Err(Error::text(format!(
                     "TESTFAILED Too big error. card:{i} abserr:{error}"
                 )));
@@ -116,4 +120,15 @@ fn pfselftest(cx: &mut Ctx, _: &Args) -> Outcome {
     }
     cx.reply.ok();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_self_test_tolerates_six_standard_errors() {
+        let bounds = [1, 10, 41, 42, 100, 1000, 100_000].map(tolerated);
+        assert_eq!(bounds, [2, 2, 2, 3, 5, 49, 4875]);
+    }
 }
