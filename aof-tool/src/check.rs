@@ -3,6 +3,7 @@
 use crate::fix;
 use crate::log::{File, Log, ManifestFile, Role};
 use crate::part::{self, Look, Problem};
+use crate::report::Report;
 use cairn_format::aof::extent::{Cure, Extent, Rules, check_records};
 use cairn_format::error::{Damage, FormatError};
 use cairn_toolkit::human::{count, plural};
@@ -39,23 +40,6 @@ pub struct CheckArguments {
     /// Do not ask whether commands are known and have enough arguments
     #[arg(long)]
     any_command: bool,
-}
-
-/// What was found in one file.
-pub struct Report {
-    pub name: String,
-    /// Bytes of the file, if it was mapped.
-    pub size: Option<u64>,
-    pub role: Role,
-    pub is_last: bool,
-    pub preamble: Option<part::Preamble>,
-    pub extent: Extent,
-}
-
-impl Report {
-    fn damage(&self) -> Option<&FormatError> {
-        self.extent.damage.as_deref()
-    }
 }
 
 /// Check the log that was named.

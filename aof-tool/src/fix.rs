@@ -3,8 +3,8 @@
 //! The order is what keeps the data: the uncut file is first copied to `<name>.bak`, fsynced and
 //! renamed into place; only then is the file itself cut, in place, so that its owner and links stay.
 
-use crate::check::Report;
 use crate::log::{File, Role};
+use crate::report::Report;
 use cairn_format::aof::extent::Cure;
 use cairn_toolkit::human::count;
 use cairn_toolkit::{Failure, Input, Outcome, Output, Verdict, note};

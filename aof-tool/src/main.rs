@@ -5,6 +5,7 @@
 //! | [`log`] | which files make up the log that was named |
 //! | [`part`] | one file: its snapshot preamble, then its commands, mapped or streamed |
 //! | [`check`] | where the valid part ends, and what is wrong there |
+//! | [`report`] | what was found in one file |
 //! | [`fix`] | the cut at that place, with a backup |
 //! | [`dump`] | one line per command |
 //! | [`rewrite`] | the data that a log makes, as a new log |
@@ -16,6 +17,7 @@ mod fix;
 mod log;
 mod part;
 mod proposal;
+mod report;
 mod rewrite;
 
 use clap::{Parser, Subcommand};

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use cairn_server::host::faulty::FaultyDisk;
 use cairn_server::host::{Disk, Level, Logger, read_all};
 use cairn_server::persist::append::{FlushMode, Flushed, SyncPolicy};
-use cairn_server::persist::append_files::{AppendFiles, AppendNames, write_rewrite};
+use cairn_server::persist::append_files::{AppendFiles, write_rewrite};
+use cairn_server::persist::append_names::AppendNames;
 use cairn_server::persist::snapshot::{self, SnapshotError};
 use fed::FedLog;
 

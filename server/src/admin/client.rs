@@ -7,6 +7,7 @@ use cairn_engine::commands::connection::valid_name;
 use cairn_engine::session::ReplyMode;
 use cairn_format::text::number::parse_i64;
 
+use super::client_common::{ADMIN, SUB};
 use super::client_kill::KILL;
 use super::client_line::{Line, kind_of_word};
 
@@ -35,19 +36,6 @@ const CLIENT: Command = Command::container(
         &HELP,
     ],
 );
-
-const OPEN: Flags = Flags::NO_SCRIPT.and(Flags::LOADING).and(Flags::STALE);
-/// Flags of subcommands that reach beyond the own connection.
-pub(super) const ADMIN: Flags = OPEN.and(Flags::ADMIN);
-
-/// What most subcommands have in common.
-pub(super) const SUB: Command = Command {
-    group: Group::Connection,
-    since: "2.4.0",
-    arity: 2,
-    flags: OPEN,
-    ..Command::BASE
-};
 
 const TO_ALL_NODES: &[&str] = &["request_policy:all_nodes", "response_policy:all_succeeded"];
 
@@ -353,20 +341,3 @@ const HELP_LINES: &[&str] = &[
     "NO-TOUCH (ON|OFF)",
     "    Will not touch LRU/LFU stats when this mode is on.",
 ];
-
-/// Ends a connection: the own one when its replies are sent.
-pub(super) fn close(cx: &mut Ctx, id: u64) {
-    if cx.session.id == id {
-        cx.session.closing = true;
-        return;
-    }
-    let slot = cx
-        .shared
-        .sessions
-        .iter()
-        .find(|s| s.id == id)
-        .map(|s| s.slot);
-    if let Some(slot) = slot {
-        cx.inst.close(slot);
-    }
-}

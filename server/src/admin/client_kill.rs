@@ -5,7 +5,7 @@ use cairn_engine::base::error::{self, Error, Outcome};
 use cairn_engine::call::{Command, Ctx};
 use cairn_format::text::number::parse_i64;
 
-use super::client::{ADMIN, SUB, close};
+use super::client_common::{ADMIN, SUB, close};
 use super::client_line::{Line, kind_of_word};
 use crate::net::ClientClass;
 

@@ -3,7 +3,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `client`, `client_line`, `client_kill` | CLIENT |
+//! | `client`, `client_kill`, `client_line`, `client_common` | CLIENT |
 //! | `config`, `effects`, `limits` | CONFIG, and what a changed value does |
 //! | `debug` | DEBUG, RELOAD and LOADAOF among it |
 //! | `lifecycle` | SAVE, BGSAVE, LASTSAVE, BGREWRITEAOF, SHUTDOWN, ROLE |
@@ -12,6 +12,7 @@
 //! INFO lives in [`crate::info`].
 
 mod client;
+mod client_common;
 mod client_kill;
 mod client_line;
 mod config;

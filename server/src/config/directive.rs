@@ -8,8 +8,7 @@
 
 use std::marker::PhantomData;
 
-use super::table;
-use super::value::{Setting, TextRule};
+use super::rules::TextRule;
 
 /// How a number is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -375,7 +374,7 @@ impl<T> Clone for Key<T> {
 
 impl<T> Copy for Key<T> {}
 
-impl<T: Setting> Key<T> {
+impl<T> Key<T> {
     /// The key of the row at `place`. Only the table makes keys.
     pub(super) const fn at(place: usize) -> Key<T> {
         Key {
@@ -387,10 +386,5 @@ impl<T: Setting> Key<T> {
     /// The row's place in the table.
     pub(super) const fn place(self) -> usize {
         self.place as usize
-    }
-
-    /// The row.
-    pub fn directive(self) -> &'static Directive {
-        table::at(self.place())
     }
 }

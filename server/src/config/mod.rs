@@ -3,7 +3,7 @@
 //! ```text
 //!   table/       one row per directive: name, bounds, default, flags, effect
 //!   directive    what a row can say; Key<T>, the typed handle of a row
-//!   value        kinds of values: parse and print (limits, rules, choice: the larger kinds)
+//!   value        kinds of values: parse and print (output_limits, rules, choice: the larger kinds)
 //!   file         redis.conf syntax, include, refusals and warnings at start
 //!   args         the command line, --help, --version
 //!   command      CONFIG GET and CONFIG SET
@@ -21,7 +21,7 @@ pub mod choice;
 pub mod command;
 pub mod directive;
 pub mod file;
-pub mod limits;
+pub mod output_limits;
 pub mod rewrite;
 mod rules;
 pub mod table;
@@ -39,7 +39,7 @@ pub use args::{Invocation, Start, start};
 pub use command::{Apply, Caller, Change, Rejected, SetError};
 pub use directive::{Directive, Effect, Key, Kind};
 pub use file::StartError;
-pub use limits::{OutputLimit, OutputLimits};
+pub use output_limits::{OutputLimit, OutputLimits};
 pub use rewrite::RewriteError;
 pub(crate) use rules::memory as memory_size;
 pub use value::{SavePoint, Setting, ShutdownFlags, Value};

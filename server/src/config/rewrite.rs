@@ -18,7 +18,7 @@ use crate::os::error_text;
 
 use super::directive::{Form, Kind};
 use super::file::trim;
-use super::limits::OutputLimit;
+use super::output_limits::OutputLimit;
 use super::rules::memory_text;
 use super::value::{self, Value};
 use super::{Config, is_default_value, lookup, table};

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use cairn_format::text::number::parse_i64;
 
 use super::directive::{Directive, Form, Kind};
-use super::limits::{self, OutputLimits};
+use super::output_limits::{self, OutputLimits};
 use super::rules;
 pub use super::rules::TextRule;
 
@@ -153,7 +153,10 @@ pub(super) fn parse(
         Kind::Text(rule) => rules::accept(rule, single()?).map(Value::Text),
         Kind::Words => parse_words(without_empty(args)).map(Value::Words),
         Kind::Save => parse_save(without_empty(args)).map(Value::Save),
-        Kind::Limits => limits::parse(args, current).map(Value::Limits),
+        Kind::Limits => {
+            let before = OutputLimits::view(current).copied().unwrap_or_default();
+            output_limits::parse(args, before).map(Value::Limits)
+        }
         Kind::Percentiles => parse_percentiles(without_empty(args)).map(Value::Percentiles),
         Kind::OomValues => parse_oom_values(args).map(Value::OomValues),
         Kind::Primary => parse_primary(args).map(Value::Primary),

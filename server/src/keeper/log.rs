@@ -21,7 +21,8 @@ use crate::host::ChildExit;
 use crate::journal::Unit;
 use crate::os::error_text;
 use crate::persist::append::{AppendLog, FlushMode, Flushed, SyncPolicy};
-use crate::persist::append_files::{self, AppendFiles, AppendNames};
+use crate::persist::append_files::{self, AppendFiles};
+use crate::persist::append_names::AppendNames;
 
 /// How the log stands after a flush.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

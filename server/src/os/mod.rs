@@ -9,6 +9,7 @@ pub mod crash;
 mod dial;
 pub mod disk;
 pub mod fork;
+mod line;
 mod listen;
 pub mod localtime;
 pub mod poll;

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
-use super::crash::Line;
+use super::line::Line;
 use super::signals::write_raw;
 
 /// Arguments of a command that are shown, and bytes of each.

@@ -16,55 +16,24 @@
 //! that is not there. The first one is written before the base that it lists, and renamed after it: a start that is cut
 //! off in between is finished by the next one (`strays`). Words of the log lines and limits of retries are those of Redis 7.2 (`aof.c`).
 
-use std::ffi::OsStr;
 use std::io::{self, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cairn_format::aof::manifest::{
-    Manifest, Part, PartType, base_name, incr_name, manifest_name, manifest_temp_name,
+    Manifest, Part, PartType, base_name, incr_name, manifest_temp_name,
 };
 
+use super::append_names::{AppendNames, MANIFEST_MAX};
 use super::snapshot::{self, SnapshotError};
 use super::strays::{self, Stray};
 use crate::host::{self, Disk, Level, Logger, Worker};
 use crate::os::error_text;
 
-/// Largest manifest that is read: thousands of failed rewrites.
-pub(super) const MANIFEST_MAX: usize = 16 << 20;
 /// Failures in a row after which rewrites are delayed.
 const FAILURES_FREE: u32 = 3;
 /// Longest delay in minutes.
 const DELAY_MAX_MINUTES: u64 = 60;
-
-/// Where the log is and how its files are named.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AppendNames {
-    /// `appenddirname`, relative to the data folder.
-    pub folder: PathBuf,
-    /// `appendfilename`: what all names begin with, and the name of a log of the time before 7.0.
-    pub prefix: String,
-}
-
-impl AppendNames {
-    pub(super) fn inside(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
-    }
-
-    pub(super) fn part(&self, part: &Part) -> PathBuf {
-        self.folder.join(OsStr::from_bytes(&part.name))
-    }
-
-    fn manifest(&self) -> PathBuf {
-        self.inside(&manifest_name(&self.prefix))
-    }
-
-    /// The increment used while appending is switched on and no base exists yet; not listed anywhere.
-    fn temporary_incr(&self) -> PathBuf {
-        self.inside(&format!("temp-{}.incr", self.prefix))
-    }
-}
 
 /// Which increment follows a base that a rewrite made.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -3,5 +3,6 @@
 
 pub mod append;
 pub mod append_files;
+pub mod append_names;
 pub mod snapshot;
 mod strays;

@@ -15,7 +15,7 @@ use cairn_format::aof::manifest::{
     Manifest, base_name, incr_name, is_part_name, manifest_temp_name,
 };
 
-use super::append_files::{AppendNames, MANIFEST_MAX};
+use super::append_names::{AppendNames, MANIFEST_MAX};
 use crate::host::{self, Disk};
 
 /// A part that nothing lists. Empty ones hold nothing and are not counted.

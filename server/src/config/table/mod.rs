@@ -44,7 +44,7 @@ pub use persistence::*;
 pub use replication::*;
 pub use tls::*;
 
-use super::directive::Directive;
+use super::directive::{Directive, Key};
 
 static TOPICS: [&[Directive]; 9] = [
     network::ROWS,
@@ -79,6 +79,13 @@ pub fn at(place: usize) -> &'static Directive {
         }
     }
     unreachable!("place {place} is outside the table of {COUNT} directives")
+}
+
+impl<T> Key<T> {
+    /// The row.
+    pub fn directive(self) -> &'static Directive {
+        at(self.place())
+    }
 }
 
 #[cfg(test)]

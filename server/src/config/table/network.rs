@@ -3,7 +3,7 @@
 use crate::config::directive::{
     Directive, Key, Kind, bytes, count, flag, int, octal, shaped, size, text,
 };
-use crate::config::limits::OutputLimits;
+use crate::config::output_limits::OutputLimits;
 #[cfg(test)]
 use crate::config::value::{Setting, Value};
 use crate::config::value::{Text, Words};

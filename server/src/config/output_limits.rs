@@ -5,7 +5,6 @@ use std::fmt;
 use cairn_format::text::number::parse_i64;
 
 use super::rules;
-use super::value::Value;
 
 /// The limit of one class of clients; 0 is no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,11 +75,8 @@ impl fmt::Display for OutputLimits {
 }
 
 /// Reads `class hard soft seconds` groups; classes that are not named keep their limits.
-pub(super) fn parse(args: &[&[u8]], current: &Value) -> Result<OutputLimits, String> {
-    let mut limits = match current {
-        Value::Limits(limits) => *limits,
-        _ => OutputLimits::default(),
-    };
+pub(super) fn parse(args: &[&[u8]], current: OutputLimits) -> Result<OutputLimits, String> {
+    let mut limits = current;
     if !args.len().is_multiple_of(4) {
         return Err("Wrong number of arguments in buffer limit configuration.".into());
     }
