@@ -5,7 +5,7 @@
 //! front, request    what commands see of the instance, in parts (clients, settings, figures, keeper, host); from bytes to calls
 //! admin, cron, shutdown, keeper    instance commands, timed work, the end, what keeps the data
 //! journal           the order of all changes, and the readers of it
-//! net, config, log, persist        sockets, redis.conf, the log file, files that survive a power cut
+//! net, config, log, files          sockets, redis.conf, the log file, files that survive a power cut
 //! peer              connections to other servers
 //! os                the operating system, and nothing else calls it
 //! host              the traits through which the rest sees it
@@ -19,6 +19,7 @@ pub mod commands;
 pub mod config;
 pub mod cron;
 mod figures;
+pub mod files;
 pub mod front;
 pub mod host;
 pub mod info;
@@ -30,7 +31,6 @@ pub mod net;
 pub mod node;
 pub mod os;
 pub mod peer;
-pub mod persist;
 pub mod request;
 mod settings;
 pub mod shutdown;

@@ -7,9 +7,9 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
 
+use cairn_server::files::append::{FlushMode, Flushed, SyncPolicy};
 use cairn_server::host::faulty::{FaultyDisk, Step};
 use cairn_server::host::{Disk, Level, Logger};
-use cairn_server::persist::append::{FlushMode, Flushed, SyncPolicy};
 use fed::FedLog;
 
 #[derive(Default)]

@@ -9,12 +9,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use cairn_server::files::append::{FlushMode, Flushed, SyncPolicy};
+use cairn_server::files::append_files::{AppendFiles, write_rewrite};
+use cairn_server::files::append_names::AppendNames;
+use cairn_server::files::snapshot::{self, SnapshotError};
 use cairn_server::host::faulty::FaultyDisk;
 use cairn_server::host::{Disk, Level, Logger, read_all};
-use cairn_server::persist::append::{FlushMode, Flushed, SyncPolicy};
-use cairn_server::persist::append_files::{AppendFiles, write_rewrite};
-use cairn_server::persist::append_names::AppendNames;
-use cairn_server::persist::snapshot::{self, SnapshotError};
 use fed::FedLog;
 
 #[derive(Default)]

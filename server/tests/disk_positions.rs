@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use cairn_server::files::append::{FlushMode, Flushed, SyncPolicy};
 use cairn_server::host::faulty::FaultyDisk;
 use cairn_server::host::{Level, Logger};
-use cairn_server::persist::append::{FlushMode, Flushed, SyncPolicy};
 
 #[path = "support/fed.rs"]
 mod fed;

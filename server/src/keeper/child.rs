@@ -6,8 +6,8 @@ use cairn_engine::keyspace::Keyspace;
 
 use super::Saving;
 use crate::config::{Config, table};
+use crate::files::snapshot;
 use crate::host::{Child, ChildExit, ChildJob, Host};
-use crate::persist::snapshot;
 
 /// What a child does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

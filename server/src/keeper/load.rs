@@ -22,8 +22,8 @@ use cairn_format::error::Damage;
 use super::Saving;
 use super::child::KeyDelay;
 use crate::config::table;
+use crate::files::append_files::AppendFiles;
 use crate::os::error_text;
-use crate::persist::append_files::AppendFiles;
 
 /// Keys or commands between two looks at the clock.
 const STEP: usize = 64;

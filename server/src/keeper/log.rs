@@ -17,12 +17,12 @@ use super::Saving;
 use super::child::{Job, KeyDelay, Work};
 use crate::config::choice::AppendFsync;
 use crate::config::table;
+use crate::files::append::{AppendLog, FlushMode, Flushed, SyncPolicy};
+use crate::files::append_files::{self, AppendFiles};
+use crate::files::append_names::AppendNames;
 use crate::host::ChildExit;
 use crate::journal::Unit;
 use crate::os::error_text;
-use crate::persist::append::{AppendLog, FlushMode, Flushed, SyncPolicy};
-use crate::persist::append_files::{self, AppendFiles};
-use crate::persist::append_names::AppendNames;
 
 /// How the log stands after a flush.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

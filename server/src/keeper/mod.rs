@@ -27,11 +27,11 @@ use cairn_engine::persist::save::SaveOptions;
 use cairn_format::rdb::Dialect;
 
 use crate::config::{Config, table};
+use crate::files::append::AppendLog;
+use crate::files::append_files::AppendFiles;
 use crate::host::Host;
 use crate::journal::Journal;
 use crate::log::Log;
-use crate::persist::append::AppendLog;
-use crate::persist::append_files::AppendFiles;
 
 pub use child::{Job, Work};
 

@@ -11,9 +11,9 @@ use cairn_format::rdb::Dialect;
 use super::Saving;
 use super::child::{Job, KeyDelay, Work};
 use crate::config::table;
+use crate::files::snapshot;
 use crate::host::Disk;
 use crate::os::error_text;
-use crate::persist::snapshot;
 
 /// Seconds between two attempts after a failure.
 const RETRY_AFTER_S: i64 = 5;

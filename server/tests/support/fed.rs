@@ -6,9 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cairn_engine::base::effect::Feed;
+use cairn_server::files::append::{AppendLog, SyncPolicy};
 use cairn_server::host::Disk;
 use cairn_server::journal::Journal;
-use cairn_server::persist::append::{AppendLog, SyncPolicy};
 
 /// A log, and the journal before it.
 pub struct FedLog {
