@@ -109,6 +109,8 @@ pub fn assemble(
         .map_err(|error| fatal(error.to_string()))?;
     let mut engine = make_engine(&config, &*host);
     engine.ks.limits = crate::admin::limits_of(&config);
+    let watched = crate::admin::watch_limits_of(&config);
+    engine.shared.watch.configure(watched);
     let password = config.get(table::REQUIREPASS);
     engine.shared.gate.password = (!password.is_empty()).then(|| password_digest(password));
     let mut front = Front::new(

@@ -178,7 +178,7 @@ fn client(engine: &mut Engine, front: &mut Front, slot: usize) {
     };
     let idle = now_ms.saturating_sub(connection.last_io_ms);
     let state = session.and_then(|s| engine.shared.sessions.get(s));
-    let subscribed = state.is_some_and(|s| s.subscriptions.is_some());
+    let subscribed = state.is_some_and(|s| s.listens());
     let exempt = subscribed || state.is_some_and(|s| s.blocked);
     if timeout_ms > 0 && idle > timeout_ms && !exempt {
         return front.clients.connections.end(slot, Cause::Cut);

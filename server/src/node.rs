@@ -248,6 +248,9 @@ impl Node {
             (LogState::Fatal, _) => self.front.ending = Some(Ending::Lost(1)),
         }
         self.engine.serve_log_waiters(&mut self.front);
+        for (event, took_us) in std::mem::take(&mut self.front.keeper.spans) {
+            self.engine.note_latency(event, took_us, &mut self.front);
+        }
         !matches!(self.front.ending, Some(Ending::Lost(_)))
     }
 
@@ -446,9 +449,7 @@ impl Node {
             return true;
         }
         if connection.output.limited_bytes() > 0 {
-            let subscribed = self
-                .session(slot)
-                .is_some_and(|s| s.subscriptions.is_some());
+            let subscribed = self.session(slot).is_some_and(Session::listens);
             if self.front.cut_if_beyond_limit(slot, subscribed, now_ms) {
                 return true;
             }

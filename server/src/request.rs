@@ -84,7 +84,7 @@ pub fn run_input(engine: &mut Engine, front: &mut Front, batch: &mut Batch, slot
         // Its commands run when the one it waits with has answered.
         return;
     }
-    let limit = front.settings.hot.output_max[usize::from(state.subscriptions.is_some())];
+    let limit = front.settings.hot.output_max[usize::from(state.listens())];
     let Some(connection) = front.clients.connections.get_mut(slot) else {
         return;
     };
@@ -163,12 +163,15 @@ fn run_commands(
                 let bytes = &input.filled()[..end];
                 let running = Commands::of(bytes);
                 running.at(at as u32);
-                let goes_on = call(engine, front, session, &args.args(), reply);
-                at = end;
-                if !goes_on {
+                engine.begin_commands(front);
+                if !call(engine, front, session, &args.args(), reply) {
                     finish(engine, front, slot, session, reply);
-                    return end;
+                    return match is_postponed(engine, session) {
+                        true => at,
+                        false => end,
+                    };
                 }
+                at = end;
             }
             After::Broken(error) => {
                 reply.buf.extend_from_slice(b"-ERR ");
@@ -246,6 +249,10 @@ fn run_batch(
     bytes: &[u8],
     reply: &mut Reply,
 ) -> Option<usize> {
+    if batch.commands.is_empty() {
+        return None;
+    }
+    engine.begin_commands(front);
     let looked_ahead = batch.commands.len() > 1 && look_ahead(engine, batch, session, bytes);
     let running = Commands::of(bytes);
     for command in &batch.commands {
@@ -257,10 +264,21 @@ fn run_batch(
         debug_assert!(front.ending.is_none(), "a command after the end");
         running.at(command.bytes.start);
         if !call(engine, front, session, &args, reply) {
-            return Some(command.bytes.end as usize);
+            let stop = match is_postponed(engine, session) {
+                true => command.bytes.start,
+                false => command.bytes.end,
+            };
+            return Some(stop as usize);
         }
     }
     None
+}
+
+/// Whether the command that did not go on has not even begun: its bytes stay, and it is asked again.
+#[cold]
+fn is_postponed(engine: &Engine, session: SessionId) -> bool {
+    let state = engine.shared.sessions.get(session);
+    state.is_some_and(|state| state.postponed)
 }
 
 /// Runs one command; what it sends to its own client comes behind its reply. Answers whether the client goes on with its next.

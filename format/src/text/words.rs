@@ -118,6 +118,12 @@ fn hex(digit: u8) -> u8 {
 /// The bytes in double quotes, all but printable ASCII escaped, as Redis's `sdscatrepr` writes them and [`split_words`] reads them.
 pub fn quote(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len() + 2);
+    quote_to(&mut out, bytes);
+    out
+}
+
+/// As [`quote`], behind what is in `out` already.
+pub fn quote_to(out: &mut String, bytes: &[u8]) {
     out.push('"');
     for &byte in bytes {
         match byte {
@@ -138,7 +144,6 @@ pub fn quote(bytes: &[u8]) -> String {
         }
     }
     out.push('"');
-    out
 }
 
 #[cfg(test)]

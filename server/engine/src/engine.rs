@@ -1,13 +1,14 @@
 //! The engine: it owns the keyspace and the sessions, runs commands, and gets a slice of time in each turn.
 
 use crate::base::args::Args;
-use crate::base::id::{CommandId, SessionId};
+use crate::base::id::SessionId;
 use crate::base::time::Now;
 use crate::call::ctx::{Gate, Instance, Shared, Stats};
 use crate::call::interests::forget_interests;
 use crate::call::room::{self, Room};
 use crate::call::table::{CommandTable, Entry};
-use crate::call::{Command, Ctx, Reply, blocking, dispatch};
+use crate::call::watch::{self, Ended, Watch, latency::event};
+use crate::call::{Command, Ctx, Reply, blocking, dispatch, pause};
 use crate::families;
 use crate::keyspace::Keyspace;
 use crate::keyspace::expire::Cycle;
@@ -40,10 +41,7 @@ impl Engine {
         let mut lists: Vec<&[&'static Command]> = families::ALL.to_vec();
         lists.extend_from_slice(instance_commands);
         let table = CommandTable::new(&lists);
-        let mut stats = Stats::default();
-        stats
-            .commands
-            .resize(table.entries().len(), Default::default());
+        let stats = Stats::of(table.entries().len());
         Engine {
             ks: Keyspace::new(databases, seed),
             shared: Shared {
@@ -51,8 +49,10 @@ impl Engine {
                 pubsub: PubSub::default(),
                 table,
                 stats,
+                watch: Watch::default(),
                 gate: Gate::default(),
                 deadlines: Default::default(),
+                postponed: Vec::new(),
                 log_waiters: Vec::new(),
             },
             expire_db: 0,
@@ -82,6 +82,9 @@ impl Engine {
         if let Some(mut session) = self.shared.sessions.remove(slot) {
             blocking::abandon(&mut self.ks, &mut self.shared.deadlines, &mut session);
             forget_interests(&mut self.ks, &mut self.shared.pubsub, &mut session);
+            if session.monitor {
+                self.shared.watch.dismiss(slot);
+            }
         }
     }
 
@@ -97,16 +100,21 @@ impl Engine {
         self.mono_us
     }
 
-    /// One reading of the clock ends a command and begins the next.
+    /// Reads the clock before the first of commands that follow each other: what passed since the last one was not theirs.
     #[inline]
-    fn clock_command(&mut self, last: Option<CommandId>, inst: &mut dyn Instance) {
+    pub fn begin_commands(&mut self, inst: &mut dyn Instance) {
+        self.take_time(inst);
+    }
+
+    /// One reading of the clock ends a command and begins the next. Answers how long it took, microseconds.
+    #[inline]
+    fn take_time(&mut self, inst: &mut dyn Instance) -> u64 {
         let now = inst.mono_us();
         debug_assert!(now >= self.mono_us, "the clock goes back");
-        if let Some(command) = last {
-            self.shared.stats.commands[command.index()].usec += now.saturating_sub(self.mono_us);
-        }
+        let took = now.saturating_sub(self.mono_us);
         self.mono_us = now;
         self.ks.now_ms = self.wall_us(now) / 1000;
+        took
     }
 
     /// The wall clock at a moment of the monotonic one since the start of the turn, microseconds both.
@@ -130,6 +138,7 @@ impl Engine {
         reply.protocol = session.protocol;
         session.active_ms = self.ks.now_ms;
         self.ks.no_touch = session.no_touch;
+        let before = reply.weight();
         let mut cx = Ctx {
             ks: &mut self.ks,
             session: &mut session,
@@ -138,10 +147,30 @@ impl Engine {
             inst,
             command: Entry::NONE,
         };
-        dispatch::dispatch(&mut cx, args);
-        debug_assert!(!self.ks.fx.pending(), "a change that nobody saw");
+        let ran = dispatch::dispatch(&mut cx, args);
+        let command = cx.command;
         self.ks.forget_hint();
-        self.clock_command(session.last, inst);
+        let took_us = self.take_time(inst);
+        if ran {
+            match &mut session.waiting {
+                None => {
+                    let ended = Ended {
+                        took_us,
+                        reply_bytes: reply.weight().wrapping_sub(before),
+                        waited: false,
+                    };
+                    watch::note(&mut self.shared, &session, command, args, ended, inst);
+                }
+                // It is noted when its wait ends.
+                Some(waiting) => waiting.spent_us = took_us,
+            }
+        }
+        // What was evicted to make room may have woken somebody, too, whatever became of the command.
+        if !self.ks.fx.ready.is_empty() {
+            blocking::serve(&mut self.ks, &mut self.shared, inst);
+            self.take_time(inst);
+        }
+        debug_assert!(!self.ks.fx.pending(), "a change that nobody saw");
         let goes_on = !session.closing && !session.blocked;
         self.shared.sessions.put_back(session);
         goes_on
@@ -173,9 +202,11 @@ impl Engine {
         self.ks.hint(key, hash);
     }
 
-    /// When the next waiting session gives up, wall milliseconds.
+    /// When the next waiting session gives up or a pause ends, wall milliseconds.
     pub fn next_deadline_ms(&self) -> Option<i64> {
-        self.shared.deadlines.first().map(|(at, _)| *at)
+        let waits = self.shared.deadlines.first().map(|(at, _)| *at);
+        let pause = self.shared.gate.pause.map(|pause| pause.end_ms);
+        waits.into_iter().chain(pause).min()
     }
 
     /// Answers those who wait for the log, as far as it is on the disk now.
@@ -183,9 +214,10 @@ impl Engine {
         blocking::serve_log_waiters(&mut self.ks, &mut self.shared, inst);
     }
 
-    /// Ends the waits whose time has run out.
+    /// Ends the waits whose time has run out, and a pause.
     pub fn time_out(&mut self, inst: &mut dyn Instance) {
         let now_ms = self.ks.now_ms;
+        pause::end_if_due(&mut self.ks, &mut self.shared, now_ms, inst);
         blocking::time_out(&mut self.ks, &mut self.shared, now_ms, inst);
     }
 
@@ -207,7 +239,8 @@ impl Engine {
     /// slice that is cut short is followed by one that begins at the next database, so that none waits for the others.
     pub fn expire(&mut self, inst: &mut dyn Instance, budget_us: u64) -> Cycle {
         let mut sum = Cycle::default();
-        if !self.ks.active_expire || self.shared.gate.loading {
+        let stands_still = self.shared.gate.loading || self.shared.gate.pause.is_some();
+        if !self.ks.active_expire || stands_still {
             return sum;
         }
         let (start, mut expired) = (inst.mono_us(), 0);
@@ -236,18 +269,23 @@ impl Engine {
             }
         }
         self.ks.select(selected);
+        let took = inst.mono_us() - start;
+        self.note_latency(event::EXPIRE_CYCLE, took, inst);
         let stats = &mut self.ks.stats;
-        stats.expire_us += inst.mono_us() - start;
+        stats.expire_us += took;
         stats.stale = stats.stale * 0.95 + 0.05 * expired as f64 / sum.sampled.max(1) as f64;
         sum
     }
 
     /// Evicts keys while `maxmemory` is exceeded, for a slice of time. Answers whether there is more to do.
     pub fn evict(&mut self, inst: &mut dyn Instance) -> bool {
-        if self.shared.gate.loading {
+        if self.shared.gate.loading || self.shared.gate.pause.is_some() {
             return false;
         }
+        let before = inst.mono_us();
         let room = room::make_room(&mut self.ks, &mut self.shared, None, inst);
+        let took_us = inst.mono_us().saturating_sub(before);
+        self.note_latency(event::EVICTION_CYCLE, took_us, inst);
         self.flush_effects_one_by_one(inst);
         room == Room::Coming
     }
@@ -260,6 +298,14 @@ impl Engine {
         }
         self.apply_effects(inst);
         debug_assert!(!self.ks.fx.pending(), "a change that nobody saw");
+    }
+
+    /// Notes that something else than a command took so long, if the latency monitor is on.
+    pub fn note_latency(&mut self, event: &'static str, took_us: u64, inst: &mut dyn Instance) {
+        let latency = &mut self.shared.watch.latency;
+        if latency.from_ms.is_some_and(|from| took_us / 1000 >= from) {
+            latency.note(event, took_us, inst.now().wall_us.div_euclid(1_000_000));
+        }
     }
 
     /// Applies effects that were left outside of any command (a load, a cron job).

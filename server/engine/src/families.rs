@@ -3,7 +3,7 @@
 use crate::call::spec::Command;
 use crate::commands::{
     bitmap, connection, generic, geo, hash, hyperloglog, introspect, list, pubsub, set, stream,
-    string, transaction, zset,
+    string, transaction, watching, zset,
 };
 
 /// All lists, in the order in which COMMAND answers.
@@ -21,5 +21,6 @@ pub const ALL: &[&[&Command]] = &[
     stream::COMMANDS,
     string::COMMANDS,
     transaction::COMMANDS,
+    watching::COMMANDS,
     zset::COMMANDS,
 ];

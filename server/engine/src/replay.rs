@@ -27,6 +27,7 @@ use crate::call::reply::Reply;
 use crate::call::spec::{Command, Flags};
 use crate::call::table::Entry;
 use crate::engine::Engine;
+use crate::keyspace::Expired;
 use crate::session::transaction::Queued;
 
 /// A replay under way. Commands between MULTI and EXEC wait in its queue, so that a log that ends inside a
@@ -124,7 +125,7 @@ impl Replay {
     /// Begins at an offset of the log. Nothing expires and nothing is propagated until [`Replay::end`].
     pub fn begin(engine: &mut Engine, now: Now, start: u64) -> Replay {
         engine.set_now(now);
-        engine.ks.keep_expired = true;
+        engine.ks.expired = Expired::Stays;
         let session = engine.open_session(now);
         if let Some(state) = engine.shared.sessions.get_mut(session) {
             state.replay = true;
@@ -245,7 +246,7 @@ impl Replay {
         inst: &mut dyn Instance,
         args: &Args,
     ) -> Option<String> {
-        debug_assert!(self.reply.is_empty() && engine.ks.keep_expired);
+        debug_assert!(self.reply.is_empty() && engine.ks.expired == Expired::Stays);
         let goes_on = engine.call(self.session, args, &mut self.reply, inst);
         debug_assert!(goes_on, "a command of a log neither waits nor ends");
         let failed = std::mem::take(&mut self.reply.errors) > 0;
@@ -275,9 +276,12 @@ impl Replay {
 
     /// Ends the replay; an open transaction is dropped.
     pub fn end(self, engine: &mut Engine) {
-        debug_assert!(engine.ks.keep_expired, "until here nothing expires");
+        debug_assert!(
+            engine.ks.expired == Expired::Stays,
+            "until here nothing expires"
+        );
         engine.close_session(self.session);
-        engine.ks.keep_expired = false;
+        engine.ks.expired = Expired::Goes;
     }
 }
 

@@ -6,6 +6,7 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 
 use cairn_engine::base::random::Random;
+use cairn_engine::keyspace::Expired;
 use cairn_engine::persist::digest::of_value;
 use cairn_engine::persist::rewrite::rewrite;
 use cairn_format::aof::release::Release;
@@ -349,7 +350,7 @@ impl Play {
     /// Whoever replays the log arrives at the same fields, although nothing expired on the way but by its commands.
     fn replay(&mut self) {
         let mut copy = Bench::new();
-        copy.engine.ks.keep_expired = true;
+        copy.engine.ks.expired = Expired::Stays;
         let session = copy.engine.shared.sessions.get_mut(copy.session);
         session.expect("a session").replay = true;
         for line in &self.log {
@@ -359,7 +360,7 @@ impl Play {
                 copy.line(words);
             }
         }
-        copy.engine.ks.keep_expired = false;
+        copy.engine.ks.expired = Expired::Goes;
         copy.world.now = self.bench.world.now;
         copy.engine.set_now(copy.world.now);
         copy.line("SELECT 0");

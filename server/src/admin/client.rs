@@ -2,6 +2,7 @@
 
 use cairn_engine::base::args::Args;
 use cairn_engine::base::error::{self, Error, Outcome};
+use cairn_engine::call::pause::{self, Extent, Paused};
 use cairn_engine::call::{Command, Ctx, Flags, Group, blocking, help};
 use cairn_engine::commands::connection::valid_name;
 use cairn_engine::session::ReplyMode;
@@ -28,6 +29,8 @@ const CLIENT: Command = Command::container(
         &GETNAME,
         &SETINFO,
         &UNBLOCK,
+        &PAUSE,
+        &UNPAUSE,
         &REPLY,
         &NO_EVICT,
         &NO_TOUCH,
@@ -184,6 +187,52 @@ fn set_info(cx: &mut Ctx, args: &Args) -> Outcome {
     cx.reply.ok();
     Ok(())
 }
+
+const PAUSE: Command = Command {
+    name: "client|pause",
+    since: "2.9.50",
+    arity: -3,
+    flags: ADMIN,
+    summary: "Hold commands back for a while, all or those that change something",
+    run: pause_clients,
+    ..SUB
+};
+
+fn pause_clients(cx: &mut Ctx, args: &Args) -> Outcome {
+    let extent = match args.len() {
+        3 => Extent::All,
+        4 if args.is(3, "all") => Extent::All,
+        4 if args.is(3, "write") => Extent::Writes,
+        4 => return Err(Error::new("ERR CLIENT PAUSE mode must be WRITE or ALL")),
+        _ => return Err(error::bad_subcommand("CLIENT", args.at(1))),
+    };
+    let Some(ms) = parse_i64(args.at(2)) else {
+        return Err(Error::new("ERR timeout is not an integer or out of range"));
+    };
+    if ms < 0 {
+        return Err(Error::new("ERR timeout is negative"));
+    }
+    let Some(end_ms) = ms.checked_add(cx.ks.now_ms) else {
+        return Err(Error::new("ERR timeout is out of range"));
+    };
+    pause::begin(cx.shared, Paused { extent, end_ms });
+    cx.reply.ok();
+    Ok(())
+}
+
+const UNPAUSE: Command = Command {
+    name: "client|unpause",
+    since: "6.2.0",
+    flags: ADMIN,
+    complexity: "O(N) Where N is the number of paused clients",
+    summary: "End a pause",
+    run: |cx, _| {
+        pause::end(cx.ks, cx.shared, cx.inst);
+        cx.reply.ok();
+        Ok(())
+    },
+    ..SUB
+};
 
 const REPLY: Command = Command {
     name: "client|reply",

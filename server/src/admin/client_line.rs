@@ -140,6 +140,7 @@ impl Line {
                 2
             },
         };
+        line.add_flag('O', session.monitor);
         line.add_flag('P', line.kind == ClientClass::Pubsub);
         line.add_flag('x', session.multi.is_some());
         line.add_flag('b', session.blocked);

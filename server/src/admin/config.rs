@@ -2,10 +2,10 @@
 
 use cairn_engine::base::args::Args;
 use cairn_engine::base::error::{Error, Outcome};
-use cairn_engine::call::{Command, Ctx, Flags, Group, help};
+use cairn_engine::call::{Command, Ctx, Flags, Group, Secrets, help};
 
 use super::effects::{self, Parts};
-use crate::config::Caller;
+use crate::config::{self, Caller};
 use crate::front::access;
 
 /// This family.
@@ -55,9 +55,15 @@ const SET: Command = Command {
     arity: -4,
     complexity: "O(N) where N is the number of configuration parameters provided",
     summary: "Change values, all or none",
+    secrets: Secrets::Where(is_secret_value),
     run: set,
     ..SUB
 };
+
+/// Whether an argument of CONFIG SET is the value of a directive that holds a secret.
+fn is_secret_value(args: &Args, at: usize) -> bool {
+    at % 2 == 1 && at > 2 && config::is_secret(args.at(at - 1))
+}
 
 fn set(cx: &mut Ctx, args: &Args) -> Outcome {
     let pairs: Vec<&[u8]> = args.iter_from(2).collect();
@@ -74,6 +80,7 @@ fn set(cx: &mut Ctx, args: &Args) -> Outcome {
             front,
             ks: cx.ks,
             gate: &mut cx.shared.gate,
+            watch: &mut cx.shared.watch,
             in_transaction: cx.session.deny_blocking,
         };
         effects::apply(parts, changes)

@@ -3,10 +3,11 @@
 
 use cairn_engine::base::limits::Limits;
 use cairn_engine::call::ctx::Gate;
+use cairn_engine::call::watch::Watch;
 use cairn_engine::commands::connection::password_digest;
 use cairn_engine::keyspace::Keyspace;
 
-use super::limits_of;
+use super::{limits_of, watch_limits_of};
 use crate::config::{Change, Rejected, table};
 use crate::front::Front;
 use crate::listening::listen_plan;
@@ -20,6 +21,7 @@ pub(super) struct Parts<'a> {
     pub(super) front: &'a mut Front,
     pub(super) ks: &'a mut Keyspace,
     pub(super) gate: &'a mut Gate,
+    pub(super) watch: &'a mut Watch,
     /// A transaction runs: no child may begin before its end.
     pub(super) in_transaction: bool,
 }
@@ -30,6 +32,7 @@ pub(super) fn apply(parts: Parts, changes: &[Change]) -> Result<(), Rejected> {
         front,
         ks,
         gate,
+        watch,
         in_transaction,
     } = parts;
     // What cannot fail comes first: it is right even if the rest has to be undone and this runs again.
@@ -37,6 +40,7 @@ pub(super) fn apply(parts: Parts, changes: &[Change]) -> Result<(), Rejected> {
         tests: ks.limits.tests,
         ..limits_of(&front.settings.config)
     });
+    watch.configure(watch_limits_of(&front.settings.config));
     front.settings.refresh_hot();
     for change in changes {
         if change.is(table::LOGLEVEL) {

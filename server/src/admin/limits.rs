@@ -2,6 +2,8 @@
 
 use cairn_engine::base::effect::EventClass;
 use cairn_engine::base::limits::{EvictionRule, Limits, TestLimits};
+use cairn_engine::call::watch::WatchLimits;
+use cairn_engine::call::watch::command_log::LogLimits;
 
 use crate::config::choice::MaxmemoryPolicy;
 use crate::config::{Config, table};
@@ -41,6 +43,34 @@ pub fn limits_of(config: &Config) -> Limits {
         lfu_log_factor: u32::try_from(int(table::LFU_LOG_FACTOR)).unwrap_or(0),
         lfu_decay_minutes: u32::try_from(int(table::LFU_DECAY_TIME)).unwrap_or(0),
         tests: TestLimits::default(),
+    }
+}
+
+/// Copies everything that is noted of commands out of the configuration, as [`limits_of`] does.
+pub fn watch_limits_of(config: &Config) -> WatchLimits {
+    let log = |from: i64, entries_max: u64| LogLimits {
+        // -1 is never.
+        from: u64::try_from(from).ok(),
+        entries_max: usize::try_from(entries_max).unwrap_or(usize::MAX),
+    };
+    let latency_from_ms = config.get(table::LATENCY_MONITOR_THRESHOLD);
+    WatchLimits {
+        histograms: config.get(table::LATENCY_TRACKING),
+        logs: [
+            log(
+                config.get(table::SLOWLOG_LOG_SLOWER_THAN),
+                config.get(table::SLOWLOG_MAX_LEN),
+            ),
+            log(
+                config.get(table::COMMANDLOG_REQUEST_LARGER_THAN),
+                config.get(table::COMMANDLOG_LARGE_REQUEST_MAX_LEN),
+            ),
+            log(
+                config.get(table::COMMANDLOG_REPLY_LARGER_THAN),
+                config.get(table::COMMANDLOG_LARGE_REPLY_MAX_LEN),
+            ),
+        ],
+        latency_from_ms: u64::try_from(latency_from_ms).ok().filter(|ms| *ms > 0),
     }
 }
 

@@ -24,7 +24,7 @@ mod memory;
 
 use cairn_engine::call::Command;
 
-pub use limits::limits_of;
+pub use limits::{limits_of, watch_limits_of};
 
 /// Their lists; INFO has its own.
 pub const COMMANDS: &[&[&Command]] = &[

@@ -354,6 +354,11 @@ impl Directive {
         self.flags & PROTECTED != 0
     }
 
+    /// Whether its value must not be shown in logs.
+    pub fn is_secret(&self) -> bool {
+        self.flags & SENSITIVE != 0
+    }
+
     /// Whether CONFIG SET answers LOADING while data is loaded.
     pub fn is_denied_while_loading(&self) -> bool {
         self.flags & DENY_LOADING != 0

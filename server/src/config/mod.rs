@@ -42,6 +42,7 @@ pub use file::StartError;
 pub use output_limits::{OutputLimit, OutputLimits};
 pub use rewrite::RewriteError;
 pub(crate) use rules::memory as memory_size;
+pub(crate) use rules::percentile_text;
 pub use value::{SavePoint, Setting, ShutdownFlags, Value};
 
 use file::Origin;
@@ -181,6 +182,11 @@ impl Found {
     fn directive(self) -> &'static Directive {
         table::at(self.place)
     }
+}
+
+/// Whether the value of the directive of this name must not be shown in logs.
+pub(crate) fn is_secret(name: &[u8]) -> bool {
+    lookup(name).is_some_and(|found| found.directive().is_secret())
 }
 
 /// Finds a directive by name or alias, letters of either case.

@@ -179,7 +179,7 @@ pub(super) fn memory_text(bytes: u64) -> String {
 }
 
 /// Up to six decimals, without trailing zeros.
-pub(super) fn percentile_text(number: f64) -> String {
+pub(crate) fn percentile_text(number: f64) -> String {
     let text = format!("{number:.6}");
     text.trim_end_matches('0').trim_end_matches('.').to_string()
 }

@@ -216,6 +216,11 @@ impl Instance for Front {
         self.clients.close(session);
     }
 
+    fn address_of(&mut self, session: SessionId) -> String {
+        let connection = self.clients.connection_of(session);
+        connection.map_or_else(String::new, |c| c.stream().peer().to_string())
+    }
+
     fn resume(&mut self, session: SessionId) {
         self.clients.resume(session);
     }

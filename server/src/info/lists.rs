@@ -1,6 +1,7 @@
 //! Sections whose lines depend on what happened: commandstats, errorstats, keyspace.
 
 use super::View;
+use crate::config::{percentile_text, table};
 
 /// `cmdstat_get:calls=1,...` of each command that was called or refused.
 pub(super) fn commands(view: &View, text: &mut String) {
@@ -13,6 +14,33 @@ pub(super) fn commands(view: &View, text: &mut String) {
         text.push_str(&format!(
             "cmdstat_{}:calls={},usec={},usec_per_call={mean:.2},rejected_calls={},failed_calls={}\r\n",
             command.name, stats.calls, stats.usec, stats.rejected, stats.failed
+        ));
+    }
+}
+
+/// `latency_percentiles_usec_get:p50=1.003,...` of each command that was called, unless no histograms are kept.
+pub(super) fn latencies(view: &View, text: &mut String) {
+    let config = &view.front.settings.config;
+    if !config.get(table::LATENCY_TRACKING) {
+        return;
+    }
+    let percents = config.get(table::LATENCY_TRACKING_INFO_PERCENTILES);
+    let table = view.shared.table.entries();
+    for (command, stats) in table.iter().zip(&view.shared.stats.commands) {
+        let Some(histogram) = &stats.histogram else {
+            continue;
+        };
+        let figures: Vec<String> = percents
+            .iter()
+            .map(|percent| {
+                let micros = histogram.percentile(*percent) as f64 / 1000.0;
+                format!("p{}={micros:.3}", percentile_text(*percent))
+            })
+            .collect();
+        text.push_str(&format!(
+            "latency_percentiles_usec_{}:{}\r\n",
+            command.name,
+            figures.join(",")
         ));
     }
 }

@@ -97,10 +97,13 @@ const SECTIONS: &[Section] = &[
         ..section("commandstats", "Commandstats", Body::Lines(lists::commands))
     },
     section("errorstats", "Errorstats", Body::Lines(lists::errors)),
-    // No histogram of each command's time is kept yet.
     Section {
         default: false,
-        ..section("latencystats", "Latencystats", Body::Fields(&[]))
+        ..section(
+            "latencystats",
+            "Latencystats",
+            Body::Lines(lists::latencies),
+        )
     },
     section("cluster", "Cluster", Body::Fields(stats::CLUSTER)),
     section("keyspace", "Keyspace", Body::Lines(lists::databases)),

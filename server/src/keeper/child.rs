@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cairn_engine::call::watch::latency::event;
 use cairn_engine::keyspace::Keyspace;
 
 use super::Saving;
@@ -60,7 +61,9 @@ impl Saving<'_> {
         );
         let before = self.host.clock().monotonic_us();
         let child = self.host.fork(run)?;
-        self.keeper.last_fork_us = self.host.clock().monotonic_us() - before;
+        let took_us = self.host.clock().monotonic_us() - before;
+        self.keeper.last_fork_us = took_us;
+        self.keeper.note_span(event::FORK, took_us);
         self.keeper.forks += 1;
         Ok(child)
     }
@@ -103,7 +106,12 @@ impl Saving<'_> {
         debug_assert!(self.keeper.work.is_none(), "what follows may start another");
         match work.job {
             Job::Snapshot => self.save_ended(ks, &work, exit),
-            Job::Rewrite => self.rewrite_ended(ks, &work, exit),
+            Job::Rewrite => {
+                let before = self.host.clock().monotonic_us();
+                self.rewrite_ended(ks, &work, exit);
+                let took_us = self.host.clock().monotonic_us() - before;
+                self.keeper.note_span(event::AOF_RENAME, took_us);
+            }
         }
     }
 
@@ -130,7 +138,10 @@ impl Saving<'_> {
                 self.log.warning(format_args!(
                     "Background saving terminated by signal {signal}"
                 ));
+                let before = self.host.clock().monotonic_us();
                 snapshot::remove_temporary(&*self.host.disk(), work.child.pid());
+                let took_us = self.host.clock().monotonic_us() - before;
+                keeper.note_span(event::RDB_UNLINK, took_us);
                 // Ended on purpose is no failure of the disk.
                 if !work.killed {
                     keeper.last_save_ok = false;

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use cairn_engine::Engine;
 use cairn_engine::call::alone::Alone;
+use cairn_engine::keyspace::Expired;
 use cairn_engine::persist::load::{LoadError, LoadReport, Loader};
 use cairn_engine::persist::words;
 use cairn_engine::replay::{Refused, Replay, Why};
@@ -164,10 +165,10 @@ impl Loading {
         let end = saving.host.clock().monotonic_us() + budget.as_micros() as u64;
         // Ages and expiries are judged by the time of the load.
         engine.set_now(world.now);
-        engine.ks.keep_expired = true;
+        engine.ks.expired = Expired::Stays;
         loop {
             if self.current.is_none() && !self.open_next(engine, saving)? {
-                engine.ks.keep_expired = false;
+                engine.ks.expired = Expired::Goes;
                 return Ok(true);
             }
             let current = self.current.as_mut().ok_or("nothing is open")?;

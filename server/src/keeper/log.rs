@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use cairn_engine::call::watch::latency::event;
 use cairn_engine::keyspace::Keyspace;
 use cairn_engine::persist::rewrite::{RewriteError, rewrite};
 use cairn_engine::persist::save::{automatic_dialect, save};
@@ -70,7 +71,9 @@ impl Saving<'_> {
             self.log,
         );
         if anything {
-            self.keeper.flush_us += self.host.clock().monotonic_us() - started_us;
+            let took_us = self.host.clock().monotonic_us() - started_us;
+            self.keeper.flush_us += took_us;
+            self.note_flush(took_us);
         }
         match flushed {
             Flushed::Fatal(line) => {
@@ -80,6 +83,25 @@ impl Saving<'_> {
             Flushed::Failed => LogState::Failed,
             Flushed::Done | Flushed::Postponed => LogState::Fine,
         }
+    }
+
+    /// The log was written, and with `appendfsync always` synced, which is what takes the time then.
+    fn note_flush(&mut self, took_us: u64) {
+        if self.sync_policy() == SyncPolicy::Always {
+            return self.keeper.note_span(event::AOF_FSYNC_ALWAYS, took_us);
+        }
+        let is_syncing = self
+            .keeper
+            .append
+            .as_ref()
+            .is_some_and(|o| o.log.pending_syncs() > 0);
+        let kind = match (is_syncing, &self.keeper.work) {
+            (true, _) => event::AOF_WRITE_FSYNC,
+            (_, Some(_)) => event::AOF_WRITE_CHILD,
+            _ => event::AOF_WRITE_ALONE,
+        };
+        self.keeper.note_span(kind, took_us);
+        self.keeper.note_span(event::AOF_WRITE, took_us);
     }
 
     /// Unix time in seconds, if a base is to begin with it: a snapshot has its own place for that.

@@ -103,11 +103,25 @@ pub struct Keeper {
     pub load_progress: (u64, u64),
     /// Microseconds spent in writing the log.
     pub flush_us: u64,
+    /// What took long since somebody looked: events of the latency monitor, microseconds.
+    pub spans: Vec<(&'static str, u64)>,
     /// DEBUG AOF-FLUSH-SLEEP, microseconds.
     pub flush_sleep_us: u64,
 }
 
+/// Less is never an event of the latency monitor, microseconds.
+const SPAN_MIN_US: u64 = 1000;
+/// More events are not kept between two looks.
+const SPANS_MAX: usize = 1000;
+
 impl Keeper {
+    /// Notes that something took so long, for the latency monitor.
+    fn note_span(&mut self, event: &'static str, took_us: u64) {
+        if took_us >= SPAN_MIN_US && self.spans.len() < SPANS_MAX {
+            self.spans.push((event, took_us));
+        }
+    }
+
     /// Nothing is saved or loaded yet; `now` counts as the last save, as Redis has it.
     pub fn new(now: Now) -> Keeper {
         let now_s = now.wall_ms() / 1000;
@@ -134,6 +148,7 @@ impl Keeper {
             last_load: (0, 0),
             load_progress: (0, 0),
             flush_us: 0,
+            spans: Vec::new(),
             flush_sleep_us: 0,
         }
     }

@@ -127,6 +127,15 @@ impl<'a> Args<'a> {
             })
     }
 
+    /// Bytes of the request, or of its arguments where it did not come as one.
+    #[inline]
+    pub fn size(&self) -> usize {
+        match self.encoded {
+            Some((start, end)) => (end - start) as usize,
+            None => self.iter_from(0).map(<[u8]>::len).sum(),
+        }
+    }
+
     /// One block with bytes and ranges of its own, for MULTI and for waiting commands.
     pub fn to_owned_block(&self) -> (Box<[u8]>, Box<[Range<u32>]>) {
         let (from, to) = self.encoded.unwrap_or_else(|| {

@@ -109,6 +109,15 @@ pub fn unknown_subcommand(container: &str, sub: &[u8]) -> Error {
     ))
 }
 
+/// The error for options that a subcommand does not have, with the word of the client as C's `%.128s` shows it.
+pub fn bad_subcommand(container: &str, sub: &[u8]) -> Error {
+    let sub = &sub[..sub.len().min(128)];
+    let sub = lossless(sub.split(|b| *b == 0).next().unwrap_or_default());
+    Error::text(format!(
+        "ERR unknown subcommand or wrong number of arguments for '{sub}'. Try {container} HELP."
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use super::ctx::{Ctx, Durable, Instance, Shared};
 use super::dispatch;
 use super::reply::Reply;
+use super::watch::{self, Ended};
 use crate::base::args::Args;
 use crate::base::effect::empty;
 use crate::base::error::{Error, Outcome};
@@ -68,6 +69,7 @@ impl Ctx<'_> {
             kind: wait.kind,
             on_missing: wait.on_missing,
             deadline_ms: wait.deadline_ms,
+            spent_us: 0,
             log: None,
         }));
         Ok(())
@@ -86,6 +88,7 @@ impl Ctx<'_> {
             kind: Kind::String,
             on_missing: false,
             deadline_ms,
+            spent_us: 0,
             log: Some(wait),
         }));
     }
@@ -219,9 +222,10 @@ fn run_again(ks: &mut Keyspace, shared: &mut Shared, slot: SessionId, inst: &mut
     let Some(mut session) = shared.sessions.take(slot) else {
         return;
     };
-    let Some(waiting) = session.waiting.take() else {
+    let Some(mut waiting) = session.waiting.take() else {
         return shared.sessions.put_back(session);
     };
+    let started_us = inst.mono_us();
     let (db, command) = (waiting.db, shared.table.entry(waiting.command.command));
     let mut reply = Reply::to(session.protocol);
     // A handler that blocks again only says so; what it waits for stays as it is.
@@ -241,13 +245,39 @@ fn run_again(ks: &mut Keyspace, shared: &mut Shared, slot: SessionId, inst: &mut
     debug_assert!(session.waiting.is_none(), "it goes on with the same wait");
     // Whom this wakes in turn is served by the caller's loop.
     dispatch::apply(ks, shared, Some(&mut session), inst);
+    waiting.spent_us += inst.mono_us().saturating_sub(started_us);
     if session.blocked {
         session.waiting = Some(waiting);
     } else {
+        note_end(shared, &session, &waiting, &reply, inst);
         leave_queues(ks, &mut shared.deadlines, slot, &waiting);
         answer(&mut session, reply, inst);
     }
     shared.sessions.put_back(session);
+}
+
+/// Notes the command of a wait that is over.
+fn note_end(
+    shared: &mut Shared,
+    session: &Session,
+    waiting: &Blocked,
+    reply: &Reply,
+    inst: &mut dyn Instance,
+) {
+    let ended = Ended {
+        took_us: waiting.spent_us,
+        reply_bytes: reply.len(),
+        waited: true,
+    };
+    let command = shared.table.entry(waiting.command.command);
+    watch::note(
+        shared,
+        session,
+        command,
+        &waiting.command.args(),
+        ended,
+        inst,
+    );
 }
 
 /// Answers a wait that is over, unless the client wants no replies.
@@ -335,6 +365,7 @@ fn release(
             dispatch::count_error(shared, &failure);
             reply.error(&failure);
         }
+        note_end(shared, &session, waiting, &reply, inst);
         answer(&mut session, reply, inst);
     }
     shared.sessions.put_back(session);

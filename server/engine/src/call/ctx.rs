@@ -2,9 +2,12 @@
 
 use std::any::Any;
 
+use super::pause::Paused;
 use super::peer::{PeerAnswer, PeerCall, PeerFailure};
 use super::reply::{Piece, Reply};
 use super::table::{CommandTable, Entry};
+use super::watch::Watch;
+use super::watch::histogram::Histogram;
 use crate::base::effect::{Feed, Propagate};
 use crate::base::error::Error;
 use crate::base::id::SessionId;
@@ -53,6 +56,10 @@ pub trait Instance {
     fn deliver(&mut self, to: SessionId, bytes: &[u8]);
     /// Closes the connection of a session as soon as the current command is over.
     fn close(&mut self, session: SessionId);
+    /// The address of a session's client, as CLIENT LIST shows it. Whoever has no sockets knows none.
+    fn address_of(&mut self, _session: SessionId) -> String {
+        String::new()
+    }
     /// Sends a whole reply to another session, shared values included.
     fn deliver_reply(&mut self, to: SessionId, reply: Reply) {
         reply.each_piece(|piece| match piece {
@@ -88,7 +95,7 @@ pub trait Instance {
 }
 
 /// Figures of one command.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct CommandStats {
     /// Times it ran.
     pub calls: u64,
@@ -98,6 +105,8 @@ pub struct CommandStats {
     pub rejected: u64,
     /// Times it ran and answered with an error.
     pub failed: u64,
+    /// How long it took each time, made at the first.
+    pub histogram: Option<Box<Histogram>>,
 }
 
 /// Counters of INFO stats, errorstats and commandstats.
@@ -116,6 +125,14 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// No figures yet, of so many commands.
+    pub fn of(commands: usize) -> Stats {
+        Stats {
+            commands: (0..commands).map(|_| CommandStats::default()).collect(),
+            ..Stats::default()
+        }
+    }
+
     /// Forgets all figures (CONFIG RESETSTAT).
     pub fn reset(&mut self) {
         let commands = self.commands.len();
@@ -123,10 +140,7 @@ impl Stats {
             self.commands.iter().all(|one| one.failed <= one.calls),
             "more failed than were called"
         );
-        *self = Stats {
-            commands: vec![CommandStats::default(); commands],
-            ..Stats::default()
-        };
+        *self = Stats::of(commands);
     }
 }
 
@@ -141,10 +155,14 @@ pub struct Shared {
     pub table: CommandTable,
     /// Counters.
     pub stats: Stats,
+    /// What is noted of commands for those who watch.
+    pub watch: Watch,
     /// Reasons to refuse commands right now.
     pub gate: Gate,
     /// When waiting sessions give up: (wall milliseconds, session).
     pub deadlines: std::collections::BTreeSet<(i64, SessionId)>,
+    /// Sessions that wait for the end of a pause; some may be gone.
+    pub postponed: Vec<SessionId>,
     /// Sessions that wait for the log; those that do not any more are dropped when it is looked at.
     pub log_waiters: Vec<SessionId>,
 }
@@ -156,6 +174,8 @@ pub struct Gate {
     pub loading: bool,
     /// Writes are refused with this error (MISCONF of a failed save or log).
     pub refuse_writes: Option<Error>,
+    /// Clients are paused.
+    pub pause: Option<Paused>,
     /// SHA-256 of the default user's password; none: no password is needed.
     pub password: Option<[u8; 32]>,
 }

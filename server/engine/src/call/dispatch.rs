@@ -3,11 +3,13 @@
 use cairn_format::aof::record;
 
 use super::ctx::{Ctx, Gate, Instance, Shared};
+use super::pause;
 use super::publish::publish;
 use super::reply::Reply;
 use super::room;
 use super::spec::{Command, Flags};
 use super::table::Entry;
+use super::watch::monitor;
 use crate::base::args::Args;
 use crate::base::effect::{EventClass, Propagate, empty};
 use crate::base::error::{self, Error};
@@ -15,17 +17,21 @@ use crate::keyspace::Keyspace;
 use crate::session::{ReplyMode, Session, transaction::Queued};
 use crate::structure::table::same_bytes;
 
-/// Runs one request of a session and applies what it leaves behind.
-pub fn dispatch(cx: &mut Ctx, args: &Args) {
+/// Runs one request of a session and applies what it leaves behind. Answers whether the command ran: it may have been refused,
+/// queued or postponed.
+pub fn dispatch(cx: &mut Ctx, args: &Args) -> bool {
     debug_assert!(
         !cx.session.blocked && cx.session.waiting.is_none(),
         "who waits runs nothing else"
     );
+    let mut ran = false;
     let before = cx.reply.position();
     let admitted = admit(cx, args)
         .and_then(|()| with_room(cx))
-        .and_then(|()| pass(cx));
+        .and_then(|()| pass(cx, args));
     match admitted {
+        // The command has not begun.
+        Ok(()) if cx.session.blocked => return false,
         Ok(()) if cx.session.multi.is_some() && !runs_in_multi(cx.command.spec) => {
             let queued = Queued::new(cx.command.id, args);
             debug_assert!(!cx.session.deny_blocking, "EXEC runs what is queued");
@@ -36,6 +42,7 @@ pub fn dispatch(cx: &mut Ctx, args: &Args) {
         Ok(()) => {
             cx.ks.select(cx.session.db);
             run(cx, args);
+            ran = true;
             if cx.ks.fx.pending() {
                 apply(cx.ks, cx.shared, Some(cx.session), cx.inst);
             }
@@ -57,14 +64,11 @@ pub fn dispatch(cx: &mut Ctx, args: &Args) {
             }
         }
     }
-    // What was evicted to make room may have woken somebody, too, whatever became of the command.
-    if !cx.ks.fx.ready.is_empty() {
-        super::blocking::serve(cx.ks, cx.shared, cx.inst);
-    }
     // Whether a wait is answered is decided at its end.
     if (cx.session.reply_mode != ReplyMode::On || cx.reply.muted) && !cx.session.blocked {
         hush(cx.session, cx.reply, before);
     }
+    ran
 }
 
 fn is_http(args: &Args) -> bool {
@@ -111,13 +115,24 @@ fn refused(cx: &mut Ctx, refusal: Option<Error>) -> Result<(), Error> {
 
 /// Whether the server is in a state to run the command.
 #[inline]
-fn pass(cx: &mut Ctx) -> Result<(), Error> {
-    let gate = &cx.shared.gate;
-    if !gate.loading && gate.refuse_writes.is_none() && cx.session.subscriptions.is_none() {
+fn pass(cx: &mut Ctx, args: &Args) -> Result<(), Error> {
+    let (gate, session) = (&cx.shared.gate, &cx.session);
+    let is_open = !gate.loading && gate.refuse_writes.is_none() && gate.pause.is_none();
+    if is_open && session.subscriptions.is_none() && !session.monitor {
         return Ok(());
     }
-    let refusal = refusal_of_server(gate, cx.session, cx.command.spec);
-    refused(cx, refusal)
+    pass_narrowly(cx, args)
+}
+
+/// Something stands in the way of some commands: of this one, too?
+#[cold]
+fn pass_narrowly(cx: &mut Ctx, args: &Args) -> Result<(), Error> {
+    let refusal = refusal_of_server(&cx.shared.gate, cx.session, cx.command.spec);
+    refused(cx, refusal)?;
+    if let Some(pause) = cx.shared.gate.pause {
+        pause::postpone(cx, args, pause);
+    }
+    Ok(())
 }
 
 /// Whether there is memory for the command.
@@ -213,6 +228,10 @@ fn refusal_of_server(gate: &Gate, session: &Session, spec: &Command) -> Option<E
             spec.name
         )));
     }
+    let uses_keys = [Flags::WRITE, Flags::READ, Flags::MAY_REPLICATE];
+    if session.monitor && uses_keys.iter().any(|flag| flags.has(*flag)) {
+        return Some(Error::new("ERR Replica can't interact with the keyspace"));
+    }
     if gate.loading && !session.replay && !flags.has(Flags::LOADING) {
         return Some(error::LOADING);
     }
@@ -262,6 +281,9 @@ pub fn run(cx: &mut Ctx, args: &Args) {
         }
         Ok(()) if cx.reply.errors != errors => stats.failed += 1,
         Ok(()) => {}
+    }
+    if !cx.shared.watch.monitors.is_empty() {
+        monitor::show(cx, args);
     }
     if cx.ks.fx.feed_on
         && cx.ks.dirty != dirty

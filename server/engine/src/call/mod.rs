@@ -6,8 +6,10 @@
 //! spec       the constant that describes a command                table      names to commands
 //! reply      where the answer goes                                keys       which arguments are keys
 //! publish    messages to those who listen                         interests  what reaches beyond a session
+//! pause      commands that wait because clients are paused
 //! sink       another place for answers than RESP        alone      a world without clients
 //! check      whether sessions and what they reach agree
+//! watch      what is noted of commands that ran
 //! ```
 
 pub mod alone;
@@ -19,6 +21,7 @@ pub mod dispatch;
 pub mod help;
 pub mod interests;
 pub mod keys;
+pub mod pause;
 pub mod peer;
 pub mod publish;
 pub mod reply;
@@ -26,8 +29,9 @@ pub mod room;
 pub mod sink;
 pub mod spec;
 pub mod table;
+pub mod watch;
 
 pub use ctx::{Ctx, Instance, Pause, Shared};
 pub use reply::Reply;
-pub use spec::{Command, Flags, Group, KeySpec};
+pub use spec::{Command, Flags, Group, KeySpec, Secrets};
 pub use table::CommandTable;

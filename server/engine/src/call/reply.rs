@@ -124,6 +124,12 @@ impl Reply {
                 .sum::<usize>()
     }
 
+    /// Grows with each byte that is written, shared values included: differences of it are sizes of replies.
+    #[inline]
+    pub fn weight(&self) -> usize {
+        self.buf.len().wrapping_sub(self.limit)
+    }
+
     /// Hands all that waits out in order.
     pub fn each_piece(&self, mut take: impl FnMut(Piece<'_>)) {
         let mut from = 0;

@@ -31,6 +31,8 @@ pub struct Command {
     pub complexity: &'static str,
     /// One line of help.
     pub summary: &'static str,
+    /// Which of its arguments nobody may be shown.
+    pub secrets: Secrets,
     /// The handler. A container's own handler runs only if no subcommand is given.
     pub run: Handler,
     /// Subcommands of a container.
@@ -50,6 +52,7 @@ impl Command {
         tips: &[],
         complexity: "O(1)",
         summary: "",
+        secrets: Secrets::None,
         run: no_handler,
         subcommands: &[],
     };
@@ -80,6 +83,19 @@ impl Command {
         self.name.split_once('|').map_or(self.name, |(_, sub)| sub)
     }
 
+    /// Whether argument `at` must not be shown: in MONITOR, in logs.
+    pub fn is_secret(&self, args: &Args, at: usize) -> bool {
+        match self.secrets {
+            Secrets::None => false,
+            Secrets::From(first) => at >= first,
+            Secrets::After(words) => words.iter().any(|(word, count)| {
+                let first = at.saturating_sub(*count).max(1);
+                (first..at).any(|before| args.is(before, word))
+            }),
+            Secrets::Where(asked) => asked(args, at),
+        }
+    }
+
     /// Whether this many arguments (name included) are accepted.
     #[inline]
     pub fn accepts(&self, count: usize) -> bool {
@@ -90,6 +106,19 @@ impl Command {
             count as isize >= -arity
         }
     }
+}
+
+/// Which arguments of a command are passwords or the like.
+#[derive(Clone, Copy, Debug)]
+pub enum Secrets {
+    /// None of them.
+    None,
+    /// Those from this place on.
+    From(usize),
+    /// So many behind each of these words.
+    After(&'static [(&'static str, usize)]),
+    /// Those that this says.
+    Where(fn(&Args, usize) -> bool),
 }
 
 /// Stands in a container's constant; dispatch answers before it could run.

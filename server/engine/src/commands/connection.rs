@@ -7,7 +7,7 @@ use crate::base::error::{self, Error, Outcome};
 use crate::call::ctx::{Ctx, Gate};
 use crate::call::interests::forget_interests;
 use crate::call::reply::Protocol;
-use crate::call::spec::{Command, Flags, Group};
+use crate::call::spec::{Command, Flags, Group, Secrets};
 use crate::session::ReplyMode;
 
 /// This family.
@@ -76,6 +76,7 @@ const AUTH: Command = Command {
     flags: OPEN,
     complexity: "O(N) where N is the number of passwords defined for the user",
     summary: "Authenticate the connection",
+    secrets: Secrets::From(1),
     run: auth,
     ..Command::BASE
 };
@@ -135,6 +136,7 @@ const HELLO: Command = Command {
     arity: -1,
     flags: OPEN,
     summary: "Agree on the protocol, authenticate, name the connection",
+    secrets: Secrets::After(&[("auth", 2)]),
     run: hello,
     ..Command::BASE
 };
@@ -276,6 +278,9 @@ const RESET: Command = Command {
 fn reset(cx: &mut Ctx, _: &Args) -> Outcome {
     forget_interests(cx.ks, &mut cx.shared.pubsub, cx.session);
     let session = &mut *cx.session;
+    if std::mem::take(&mut session.monitor) {
+        cx.shared.watch.dismiss(session.slot);
+    }
     session.db = 0;
     session.protocol = Protocol::Resp2;
     session.name = Box::default();

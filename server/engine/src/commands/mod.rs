@@ -19,4 +19,5 @@ pub mod set;
 pub mod stream;
 pub mod string;
 pub mod transaction;
+pub mod watching;
 pub mod zset;

@@ -1,7 +1,7 @@
 //! Publish and subscribe.
 
 use crate::base::args::Args;
-use crate::base::error::{Error, Outcome};
+use crate::base::error::{self, Error, Outcome};
 use crate::call::ctx::Ctx;
 use crate::call::publish::{publish, send};
 use crate::call::reply::{Protocol, Reply};
@@ -295,10 +295,7 @@ const PUBSUB_SHARDCHANNELS: Command = Command {
 
 fn channels(cx: &mut Ctx, args: &Args, of: fn(&PubSub) -> &Channels) -> Outcome {
     if args.len() > 3 {
-        let sub = crate::base::error::lossless(args.at(1));
-        return Err(Error::text(format!(
-            "ERR unknown subcommand or wrong number of arguments for '{sub}'. Try PUBSUB HELP."
-        )));
+        return Err(error::bad_subcommand("PUBSUB", args.at(1)));
     }
     let mark = cx.reply.mark();
     let mut count = 0;

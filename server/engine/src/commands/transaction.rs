@@ -6,6 +6,7 @@ use crate::call::ctx::Ctx;
 use crate::call::dispatch;
 use crate::call::interests::unwatch_all;
 use crate::call::spec::{Command, Flags, Group, KeySpec};
+use crate::call::watch::{self, Ended};
 
 /// This family.
 pub const COMMANDS: &[&Command] = &[&MULTI, &EXEC, &DISCARD, &WATCH, &UNWATCH];
@@ -110,7 +111,7 @@ fn exec(cx: &mut Ctx, _: &Args) -> Outcome {
         cx.ks.select(cx.session.db);
         cx.reply.protocol = cx.session.protocol;
         cx.command = cx.shared.table.entry(queued.command);
-        dispatch::run(cx, &queued.args());
+        run_queued(cx, &queued.args());
         debug_assert!(
             cx.session.multi.is_none(),
             "no transaction within a transaction"
@@ -124,17 +125,30 @@ fn exec(cx: &mut Ctx, _: &Args) -> Outcome {
     Ok(())
 }
 
+/// Runs one command of the transaction, which is noted for itself.
+fn run_queued(cx: &mut Ctx, args: &Args) {
+    let (started_us, before) = (cx.inst.mono_us(), cx.reply.weight());
+    dispatch::run(cx, args);
+    let ended = Ended {
+        took_us: cx.inst.mono_us().saturating_sub(started_us),
+        reply_bytes: cx.reply.weight().wrapping_sub(before),
+        waited: false,
+    };
+    watch::note(cx.shared, cx.session, cx.command, args, ended, cx.inst);
+}
+
 /// A watched key or field that was alive when it was watched and whose time has come since is a change, too.
 fn watched_key_expired(cx: &mut Ctx) -> bool {
     let selected = cx.ks.selected();
     let expired = |cx: &Ctx| (cx.ks.stats.expired, cx.ks.stats.expired_fields);
     let before = expired(cx);
+    let mut hidden = false;
     for (db, key) in &cx.session.watched {
         cx.ks.select(*db);
-        cx.ks.find(key);
+        hidden |= cx.ks.find(key).is_none() && !cx.ks.is_free(key);
     }
     cx.ks.select(selected);
-    expired(cx) != before
+    hidden || expired(cx) != before
 }
 
 const WATCH: Command = Command {

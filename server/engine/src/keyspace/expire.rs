@@ -4,6 +4,18 @@ use super::Keyspace;
 use crate::base::effect::EventClass;
 use crate::structure::table::Slot;
 
+/// What becomes of a key or hash field whose time has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Expired {
+    /// Whoever meets it removes it, and tells.
+    #[default]
+    Goes,
+    /// It lives on: a log or snapshot is loaded, which tells itself what went.
+    Stays,
+    /// Nobody sees it, but it is not removed: changes are paused.
+    Hides,
+}
+
 /// What active expiry did in one database.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cycle {
@@ -19,7 +31,8 @@ impl Keyspace {
     /// Removes a key whose time has come, as a change of its own.
     pub(super) fn expire_key(&mut self, slot: Slot, key: &[u8]) {
         debug_assert!(
-            !self.keep_expired && self.expire_at(slot).is_some_and(|at| at < self.now_ms),
+            self.expired == Expired::Goes
+                && self.expire_at(slot).is_some_and(|at| at < self.now_ms),
             "its time has come"
         );
         self.remove(slot);

@@ -8,11 +8,11 @@
 
 use std::collections::BTreeSet;
 
-use super::Keyspace;
 use super::expire::Cycle;
+use super::{Expired, Keyspace};
 use crate::base::effect::EventClass;
 use crate::structure::table::Slot;
-use crate::value::{Kind, ValueRef, hash_ttl};
+use crate::value::{Kind, ValueRef, hash, hash_ttl};
 
 /// Fields removed between two looks at the clock, and by one look-up.
 const BATCH: usize = 64;
@@ -148,10 +148,31 @@ impl Keyspace {
     #[cold]
     pub(super) fn without_due_fields(&mut self, slot: Slot, key: &[u8]) -> Option<Slot> {
         let due = self.fields_due(slot).is_some_and(|at| at < self.now_ms);
-        if !due || self.keep_expired {
-            return Some(slot);
+        match self.expired {
+            Expired::Goes if due => self.remove_due_fields(slot, key).0,
+            Expired::Hides if due => self.hide_due_fields(slot),
+            _ => Some(slot),
         }
-        self.remove_due_fields(slot, key).0
+    }
+
+    /// The key with the fields hidden whose time has come; none if all are. Only a table can hide.
+    fn hide_due_fields(&mut self, slot: Slot) -> Option<Slot> {
+        let now = self.now_ms;
+        let slot = self.unpack_hash(slot);
+        self.change(slot).edit_hash(|table| table.hide_due(now));
+        (!self.view(slot).is_empty()).then_some(slot)
+    }
+
+    /// Makes a table of a packed hash.
+    pub fn unpack_hash(&mut self, slot: Slot) -> Slot {
+        if !matches!(self.view(slot), ValueRef::Packed(..)) {
+            return slot;
+        }
+        let fields = self.view(slot).count();
+        let table = hash::to_table(self.view(slot), self.hasher);
+        let slot = self.change(slot).replace(table);
+        debug_assert_eq!(self.view(slot).count(), fields, "the same fields");
+        slot
     }
 
     /// Removes a batch of expired fields, as a change of its own. Answers the key, if it is still there, and how many went.

@@ -3,7 +3,7 @@
 //!
 //! Invariants:
 //! - An expired key or hash field is never seen: every look-up removes it first and leaves a DEL or HDEL in the effects.
-//!   While a log or snapshot is loaded (`keep_expired`) nothing expires.
+//!   While a log or snapshot is loaded nothing expires, and while changes are paused it is hidden instead ([`Expired`]).
 //! - A value is changed only through [`Keyspace::change`] and its relatives, so that there is one place
 //!   where a snapshot without fork could hook in.
 //! - A [`Slot`] is good until the next insertion, removal or replacement in its database.
@@ -18,6 +18,7 @@ pub mod expire;
 mod field_expire;
 pub mod garbage;
 pub mod relocate;
+mod stats;
 pub mod waiters;
 pub mod weigh;
 
@@ -27,7 +28,9 @@ use std::sync::Arc;
 pub use access::lru_clock;
 pub use change::Change;
 pub use db::Db;
+pub use expire::Expired;
 pub use garbage::{Garbage, Ledger};
+pub use stats::KeyStats;
 use waiters::{Queue, Waiter};
 
 use crate::base::effect::{Effects, Event, EventClass};
@@ -39,31 +42,6 @@ use crate::structure::keyed::Keyed;
 use crate::structure::record::{Record, Tag};
 use crate::structure::table::{Hasher, Slot};
 use crate::value::{Kind, NewValue, Object, ValueRef, kind_of};
-
-/// Counters of look-ups and removals.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct KeyStats {
-    /// Reads that found their key.
-    pub hits: u64,
-    /// Reads that did not.
-    pub misses: u64,
-    /// Keys removed because their time had come.
-    pub expired: u64,
-    /// Hash fields removed because their time had come.
-    pub expired_fields: u64,
-    /// Part of the sampled keys that had expired, a moving mean from 0 to 1.
-    pub stale: f64,
-    /// Times that active expiry had used up its share of the time with more to do.
-    pub expire_capped: u64,
-    /// Time that active expiry took, microseconds.
-    pub expire_us: u64,
-    /// Keys removed for want of memory.
-    pub evicted: u64,
-    /// Since when `maxmemory` is exceeded, monotonic microseconds.
-    pub over_limit_since_us: Option<u64>,
-    /// How long it was exceeded before, microseconds.
-    pub over_limit_us: u64,
-}
 
 /// Most keys of one command that are fetched ahead at a time: two cache lines each, which is far below the nearest cache.
 pub const AHEAD: usize = 16;
@@ -104,8 +82,8 @@ pub struct Keyspace {
     pub(crate) garbage: Vec<Garbage>,
     /// Those and what is being freed now.
     ledger: Arc<Ledger>,
-    /// Expired keys stay (a load is under way).
-    pub keep_expired: bool,
+    /// What becomes of what has expired.
+    pub expired: Expired,
     /// Reads do not refresh the access clock (CLIENT NO-TOUCH, or a child shares the memory).
     pub no_touch: bool,
     /// DEBUG SET-ACTIVE-EXPIRE.
@@ -135,7 +113,7 @@ impl Keyspace {
             restamp: None,
             garbage: Vec::new(),
             ledger: Arc::default(),
-            keep_expired: false,
+            expired: Expired::Goes,
             no_touch: false,
             active_expire: true,
             ttl_hashes: 0,
@@ -236,10 +214,14 @@ impl Keyspace {
             .record(slot)
             .expire()
             .is_some_and(|at| at < self.now_ms);
-        if expired && !self.keep_expired {
-            self.expire_key(slot, key);
-            debug_assert!(self.is_free(key), "what has expired is not seen");
-            return None;
+        match self.expired {
+            Expired::Goes if expired => {
+                self.expire_key(slot, key);
+                debug_assert!(self.is_free(key), "what has expired is not seen");
+                return None;
+            }
+            Expired::Hides if expired => return None,
+            _ => {}
         }
         let slot = self.without_due_fields(slot, key)?;
         if used {
@@ -445,7 +427,10 @@ impl Keyspace {
         if let Some(slot) = found {
             self.remove(slot);
         }
-        debug_assert!(self.keep_expired || self.is_free(key), "it is gone");
+        debug_assert!(
+            self.expired != Expired::Goes || self.is_free(key),
+            "it is gone"
+        );
         found.is_some()
     }
 

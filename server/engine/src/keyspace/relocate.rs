@@ -4,6 +4,9 @@ use super::Keyspace;
 use crate::structure::record::Record;
 use crate::value::Object;
 
+/// Keys drawn for one that has not expired, before all are looked through.
+const DRAWS: usize = 100;
+
 impl Keyspace {
     /// Gives the value of `from` the name `to`, which must be free. Without `from` nothing happens.
     pub fn rename(&mut self, from: &[u8], to: &[u8]) {
@@ -45,7 +48,8 @@ impl Keyspace {
 
     /// Any key of the selected database that is not expired; each is as likely as any other.
     pub fn random_key(&mut self) -> Option<Box<[u8]>> {
-        loop {
+        // What expired goes as it is drawn; where it stays, all that is left may have expired.
+        for _ in 0..DRAWS {
             let db = &self.dbs[self.current];
             let slot = db.keys.random(&mut self.random)?;
             let key: Box<[u8]> = db.keys.get(slot).key().into();
@@ -53,5 +57,9 @@ impl Keyspace {
                 return Some(key);
             }
         }
+        let now = self.now_ms;
+        let mut records = self.here().iter();
+        let alive = records.find(|record| record.expire().is_none_or(|at| at >= now));
+        alive.map(|record| record.key().into())
     }
 }

@@ -9,7 +9,7 @@ use cairn_format::rdb::{Dialect, Event, Object, Record as SavedRecord};
 
 use super::restore::{Attributes, NoValue, Unheld};
 use super::value::Builder;
-use crate::keyspace::Keyspace;
+use crate::keyspace::{Expired, Keyspace};
 use crate::value::ValueRef;
 
 /// What loading brought.
@@ -139,12 +139,12 @@ impl<R: Read> Loader<R> {
     /// # Errors
     /// The first damage or unholdable value; the keyspace then holds a part and is to be thrown away.
     pub fn step(&mut self, ks: &mut Keyspace, keys: usize) -> Result<bool, LoadError> {
-        let kept = std::mem::replace(&mut ks.keep_expired, true);
+        let kept = std::mem::replace(&mut ks.expired, Expired::Stays);
         let (expired, started) = (ks.stats.expired, self.offset());
         let more = self.events(ks, keys);
         debug_assert_eq!(ks.stats.expired, expired, "nothing expires meanwhile");
         debug_assert!(self.offset() >= started, "it goes on");
-        ks.keep_expired = kept;
+        ks.expired = kept;
         more
     }
 

@@ -21,6 +21,8 @@ pub struct Blocked {
     pub on_missing: bool,
     /// Wall milliseconds at which the wait ends; none: never.
     pub deadline_ms: Option<i64>,
+    /// Time of its runs so far, microseconds.
+    pub spent_us: u64,
     /// It waits for the log instead of keys, and is answered without being run again.
     pub log: Option<LogWait>,
 }

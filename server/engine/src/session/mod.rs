@@ -96,6 +96,10 @@ pub struct Session {
     pub closing: bool,
     /// The pipeline must stop before its next command, because the session waits for something.
     pub blocked: bool,
+    /// It is blocked because clients are paused (CLIENT PAUSE): its command has not begun.
+    pub postponed: bool,
+    /// It looks on (MONITOR), and may not use keys.
+    pub monitor: bool,
     /// Position behind its last change, as the feed was told it: WAITAOF waits for it.
     pub log_mark: u64,
     /// What it waits for.
@@ -133,6 +137,8 @@ impl Session {
             active_ms: wall_ms,
             closing: false,
             blocked: false,
+            postponed: false,
+            monitor: false,
             log_mark: 0,
             waiting: None,
             running_again: false,
@@ -144,6 +150,12 @@ impl Session {
     /// Number of channels and patterns.
     pub fn subscription_count(&self) -> usize {
         self.subscriptions.as_ref().map_or(0, |s| s.count())
+    }
+
+    /// Whether it is sent what it did not ask for: messages, or what others do.
+    #[inline]
+    pub fn listens(&self) -> bool {
+        self.subscriptions.is_some() || self.monitor
     }
 
     /// In RESP2 a subscribed client may only run the commands of publish and subscribe.

@@ -248,6 +248,11 @@ impl HashTable {
         self.hidden_ms = NOTHING;
     }
 
+    /// Hides fields that expired before `now`.
+    pub fn hide_due(&mut self, now: i64) {
+        self.hidden_ms = self.hidden_ms.max(now);
+    }
+
     #[inline]
     fn index(&mut self, hash: u64, old: Option<i64>, new: Option<i64>) {
         if old != new {

@@ -67,6 +67,7 @@ fn differences(ours: &Json, theirs: &Json, found: &mut Vec<String>) {
 
 /// Commands of later versions, which Redis 7.2 says nothing of.
 const NEWER: &[&str] = &[
+    "commandlog",
     "hexpire",
     "hexpireat",
     "hexpiretime",

@@ -21,7 +21,7 @@ mod reload;
 mod structure;
 
 use cairn_engine::base::args::Args;
-use cairn_engine::base::error::{Error, Outcome, lossless};
+use cairn_engine::base::error::{Error, Outcome, bad_subcommand};
 use cairn_engine::call::{Command, Ctx, Flags, Group, help as help_reply};
 
 use super::config::{is_local, rewrite};
@@ -108,10 +108,7 @@ fn debug(cx: &mut Ctx, args: &Args) -> Outcome {
 }
 
 fn unknown(args: &Args) -> Error {
-    let word = lossless(args.at(1));
-    Error::text(format!(
-        "ERR unknown subcommand or wrong number of arguments for '{word}'. Try DEBUG HELP."
-    ))
+    bad_subcommand("DEBUG", args.at(1))
 }
 
 fn ok(cx: &mut Ctx) -> Outcome {

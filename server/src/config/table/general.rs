@@ -73,15 +73,23 @@ directives! {
     /// Milliseconds after which a running script answers BUSY to others.
     BUSY_REPLY_THRESHOLD: i64 = int("busy-reply-threshold", "5000", 0, i64::MAX).alias("lua-time-limit").no_effect();
     /// Microseconds from which a command is put into the slow log; -1 never.
-    SLOWLOG_LOG_SLOWER_THAN: i64 = int("slowlog-log-slower-than", "10000", -1, i64::MAX).no_effect();
+    SLOWLOG_LOG_SLOWER_THAN: i64 = int("slowlog-log-slower-than", "10000", -1, i64::MAX).alias("commandlog-execution-slower-than");
     /// Entries of the slow log.
-    SLOWLOG_MAX_LEN: u64 = count("slowlog-max-len", "128", 0, i64::MAX).no_effect();
+    SLOWLOG_MAX_LEN: u64 = count("slowlog-max-len", "128", 0, i64::MAX).alias("commandlog-slow-execution-max-len");
+    /// Bytes from which a request is put into the log of large requests; -1 never.
+    COMMANDLOG_REQUEST_LARGER_THAN: i64 = int("commandlog-request-larger-than", "1048576", -1, i64::MAX);
+    /// Entries of the log of large requests.
+    COMMANDLOG_LARGE_REQUEST_MAX_LEN: u64 = count("commandlog-large-request-max-len", "128", 0, i64::MAX);
+    /// Bytes from which a reply is put into the log of large replies; -1 never.
+    COMMANDLOG_REPLY_LARGER_THAN: i64 = int("commandlog-reply-larger-than", "1048576", -1, i64::MAX);
+    /// Entries of the log of large replies.
+    COMMANDLOG_LARGE_REPLY_MAX_LEN: u64 = count("commandlog-large-reply-max-len", "128", 0, i64::MAX);
     /// Milliseconds from which an event is put into the latency monitor; 0 never.
-    LATENCY_MONITOR_THRESHOLD: i64 = int("latency-monitor-threshold", "0", 0, i64::MAX).no_effect();
+    LATENCY_MONITOR_THRESHOLD: i64 = int("latency-monitor-threshold", "0", 0, i64::MAX);
     /// Keep a histogram of each command's time.
-    LATENCY_TRACKING: bool = flag("latency-tracking", "yes").no_effect();
+    LATENCY_TRACKING: bool = flag("latency-tracking", "yes");
     /// Percentiles that INFO latencystats shows.
-    LATENCY_TRACKING_INFO_PERCENTILES: Percentiles = shaped("latency-tracking-info-percentiles", "50 99 99.9", Kind::Percentiles).no_effect();
+    LATENCY_TRACKING_INFO_PERCENTILES: Percentiles = shaped("latency-tracking-info-percentiles", "50 99 99.9", Kind::Percentiles);
     /// Classes of keyspace events that are published.
     NOTIFY_KEYSPACE_EVENTS: Text = ruled("notify-keyspace-events", "", TextRule::Events);
     /// Keys remembered for client-side caching.

@@ -14,7 +14,7 @@ use crate::base::effect::EventClass;
 use crate::base::error::{self, Error, Outcome, lossless};
 use crate::call::ctx::Ctx;
 use crate::call::peer::{PeerAnswer, PeerCall, PeerFailure};
-use crate::call::spec::{Begin, Command, Find, Flags, Group, KeySpec};
+use crate::call::spec::{Begin, Command, Find, Flags, Group, KeySpec, Secrets};
 
 /// Timeout in place of one that is 0 or less, milliseconds.
 const DEFAULT_TIMEOUT_MS: u64 = 1000;
@@ -53,6 +53,7 @@ pub(super) const MIGRATE: Command = Command {
     tips: &["nondeterministic_output"],
     complexity: "O(N) for the keys and what they hold: each is written, sent, and made again at the other server.",
     summary: "Move keys to another server",
+    secrets: Secrets::After(&[("auth", 1), ("auth2", 2)]),
     run: migrate,
     ..Command::BASE
 };

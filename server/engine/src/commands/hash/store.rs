@@ -37,9 +37,9 @@ pub(super) fn set_field(
     if hash::fits(&ks.limits, packed_bytes, field, value) {
         let (slot, new) = set_packed(ks, slot, field, value, ttl);
         let full = new && ks.view(slot).count() > ks.limits.hash_listpack_entries;
-        return (if full { unpack(ks, slot) } else { slot }, new);
+        return (if full { ks.unpack_hash(slot) } else { slot }, new);
     }
-    let slot = unpack(ks, slot);
+    let slot = ks.unpack_hash(slot);
     let set = set_in_table(ks, slot, field, value, ttl);
     (slot, set.expect("a hash that is not packed is a table"))
 }
@@ -117,14 +117,6 @@ fn widen(ks: &mut Keyspace, slot: Slot) -> Slot {
     let fields = ks.view(slot).count();
     let value = NewValue::packed(Kind::Hash, Encoding::ListpackEx, &blob);
     let slot = ks.change(slot).replace(value);
-    debug_assert_eq!(ks.view(slot).count(), fields, "the same fields");
-    slot
-}
-
-fn unpack(ks: &mut Keyspace, slot: Slot) -> Slot {
-    let fields = ks.view(slot).count();
-    let table = hash::to_table(ks.view(slot), ks.hasher);
-    let slot = ks.change(slot).replace(table);
     debug_assert_eq!(ks.view(slot).count(), fields, "the same fields");
     slot
 }

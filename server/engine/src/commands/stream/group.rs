@@ -1,9 +1,9 @@
 //! XGROUP: the groups of a stream and their consumers.
 
-use super::{bad_subcommand, group_mut, id, no_group, stream_at, stream_mut};
+use super::{group_mut, id, no_group, stream_at, stream_mut};
 use crate::base::args::Args;
 use crate::base::effect::EventClass;
-use crate::base::error::{Error, Outcome};
+use crate::base::error::{self, Error, Outcome};
 use crate::call::ctx::Ctx;
 use crate::call::help;
 use crate::call::spec::{Command, Flags, Group, KeySpec};
@@ -143,7 +143,7 @@ fn options(args: &Args, with_make: bool) -> Result<(bool, Option<u64>), Error> {
             };
             i += 2;
         } else {
-            return Err(bad_subcommand("XGROUP", args.at(1)));
+            return Err(error::bad_subcommand("XGROUP", args.at(1)));
         }
     }
     Ok((make, read))
@@ -157,7 +157,7 @@ fn create(cx: &mut Ctx, args: &Args) -> Outcome {
         return Err(NO_KEY);
     }
     if args.len() > 8 {
-        return Err(bad_subcommand("XGROUP", args.at(1)));
+        return Err(error::bad_subcommand("XGROUP", args.at(1)));
     }
     let last = match args.at(4) {
         b"$" => slot.map_or(StreamId::MIN, |slot| stream_at(cx.ks, slot).last_id()),
@@ -182,7 +182,7 @@ fn set_id(cx: &mut Ctx, args: &Args) -> Outcome {
     let (_, read) = options(args, false)?;
     let slot = find_group(cx, args)?;
     if args.len() != 5 && args.len() != 7 {
-        return Err(bad_subcommand("XGROUP", args.at(1)));
+        return Err(error::bad_subcommand("XGROUP", args.at(1)));
     }
     let last = match args.at(4) {
         b"$" => stream_at(cx.ks, slot).last_id(),

@@ -1,6 +1,6 @@
 //! XINFO: what streams, groups and consumers tell of themselves.
 
-use super::{bad_subcommand, id, no_group, reply_entry, stream_at};
+use super::{id, no_group, reply_entry, stream_at};
 use crate::base::args::Args;
 use crate::base::error::{self, Error, Outcome};
 use crate::call::ctx::Ctx;
@@ -142,7 +142,7 @@ fn about_stream(cx: &mut Ctx, args: &Args) -> Outcome {
 
 /// How many entries and pending ones FULL shows; `None` without FULL.
 fn full_count(args: &Args) -> Result<Option<usize>, Error> {
-    let refusal = || bad_subcommand("XINFO", args.at(1));
+    let refusal = || error::bad_subcommand("XINFO", args.at(1));
     match args.len() {
         3 => Ok(None),
         4 if args.is(3, "full") => Ok(Some(10)),

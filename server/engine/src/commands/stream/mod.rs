@@ -118,11 +118,3 @@ fn no_group(key: &[u8], group: &[u8]) -> Error {
         "NOGROUP No such consumer group '{group}' for key name '{key}'"
     ))
 }
-
-/// The error for options that a subcommand does not have, with the words of the client.
-fn bad_subcommand(container: &str, sub: &[u8]) -> Error {
-    let sub = shown(&sub[..sub.len().min(128)]);
-    Error::text(format!(
-        "ERR unknown subcommand or wrong number of arguments for '{sub}'. Try {container} HELP."
-    ))
-}

@@ -1,0 +1,107 @@
+//! CLIENT PAUSE: commands that have to wait, and data that stands still meanwhile.
+//!
+//! A session whose command may not run now is **postponed**: nothing of it has run, its bytes stay where they came in, and it is
+//! asked again, from its first check on, when the pause ends. While one is on, nothing expires and nothing is evicted, so that
+//! the feed stands still, too: what has expired is hidden.
+//!
+//! Invariant: a postponed session is `blocked`, waits for nothing else, and stands in `Shared::postponed`.
+
+use super::ctx::{Ctx, Instance, Shared};
+use super::spec::{Command, Flags};
+use crate::base::args::Args;
+use crate::keyspace::{Expired, Keyspace};
+use crate::session::Session;
+
+/// What a pause holds back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Extent {
+    /// Commands that change something, or tell others.
+    Writes,
+    /// All commands.
+    All,
+}
+
+/// A pause that is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Paused {
+    /// What it holds back.
+    pub extent: Extent,
+    /// When it ends, wall milliseconds.
+    pub end_ms: i64,
+}
+
+/// Begins a pause, or adds to the one that is on: neither its end comes sooner nor does it hold less back.
+pub fn begin(shared: &mut Shared, new: Paused) {
+    let pause = match shared.gate.pause {
+        None => new,
+        Some(old) => Paused {
+            extent: old.extent.max(new.extent),
+            end_ms: old.end_ms.max(new.end_ms),
+        },
+    };
+    shared.gate.pause = Some(pause);
+}
+
+/// Ends the pause: those who were postponed go on.
+pub fn end(ks: &mut Keyspace, shared: &mut Shared, inst: &mut dyn Instance) {
+    if shared.gate.pause.take().is_none() {
+        return;
+    }
+    if ks.expired == Expired::Hides {
+        ks.expired = Expired::Goes;
+    }
+    for slot in std::mem::take(&mut shared.postponed) {
+        // The one of that number may have gone, and another have come.
+        if let Some(session) = shared.sessions.get_mut(slot)
+            && session.postponed
+        {
+            go_on(session);
+            inst.resume(slot);
+        }
+    }
+}
+
+/// Ends the pause if its time is over.
+pub fn end_if_due(ks: &mut Keyspace, shared: &mut Shared, now_ms: i64, inst: &mut dyn Instance) {
+    if shared
+        .gate
+        .pause
+        .is_some_and(|pause| pause.end_ms <= now_ms)
+    {
+        end(ks, shared, inst);
+    }
+}
+
+/// While a pause is on: whether the command has to wait, which it then does. Otherwise it runs and sees nothing that has expired.
+pub(super) fn postpone(cx: &mut Ctx, args: &Args, pause: Paused) -> bool {
+    if cx.ks.expired == Expired::Goes {
+        cx.ks.expired = Expired::Hides;
+    }
+    let exempt = cx.session.replay || cx.session.monitor;
+    if exempt || !holds_back(pause.extent, cx.session, cx.command.spec, cx.shared) {
+        return false;
+    }
+    debug_assert!(!args.is_empty() && cx.session.waiting.is_none());
+    cx.session.blocked = true;
+    cx.session.postponed = true;
+    cx.shared.postponed.push(cx.session.slot);
+    true
+}
+
+fn holds_back(extent: Extent, session: &Session, spec: &Command, shared: &Shared) -> bool {
+    let changes =
+        |spec: &Command| spec.flags.has(Flags::WRITE) || spec.flags.has(Flags::MAY_REPLICATE);
+    let queued = session.multi.iter().flat_map(|multi| &multi.queue);
+    extent == Extent::All
+        || changes(spec)
+        || (spec.name == "exec"
+            && queued
+                .map(|queued| shared.table.entry(queued.command).spec)
+                .any(changes))
+}
+
+fn go_on(session: &mut Session) {
+    debug_assert!(session.blocked && session.waiting.is_none());
+    session.blocked = false;
+    session.postponed = false;
+}

@@ -1,0 +1,38 @@
+//! What those see who watch an instance, and clients that are paused: beside 7.0.15 where it has the same.
+//!
+//! - `monitor`: the lines of MONITOR.
+//! - `logs`: SLOWLOG and COMMANDLOG.
+//! - `latency`: histograms, percentiles, events.
+//! - `pause`: CLIENT PAUSE.
+
+mod latency;
+mod logs;
+mod monitor;
+mod pause;
+#[path = "../support/mod.rs"]
+mod support;
+
+use cairn_format::resp::value::Value;
+use support::process::{Program, Server};
+use support::{Folder, Setup};
+
+/// Ours and the reference, each in a folder of its own.
+fn both(options: &str) -> ([Folder; 2], [Server; 2]) {
+    let folders = [Folder::new(), Folder::new()];
+    let programs = [Program::Cairn, Program::Reference];
+    let servers =
+        std::array::from_fn(|i| Setup::new(programs[i], &folders[i]).with(options).start());
+    (folders, servers)
+}
+
+/// A reply in words.
+fn told(value: &Value) -> String {
+    match value.as_array() {
+        Some(list) => format!("{:?}", list.iter().map(told).collect::<Vec<_>>()),
+        None => match (value.as_bytes(), value) {
+            (Some(bytes), _) => bytes.escape_ascii().to_string(),
+            (None, Value::Error(text)) => format!("-{}", text.escape_ascii()),
+            (None, other) => format!("{other:?}"),
+        },
+    }
+}
