@@ -4,7 +4,7 @@ mod tool;
 
 use serde_json::Value;
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use tool::{bad, golden, run, run_with_stdin};
 
@@ -112,4 +112,43 @@ fn a_closed_pipe_is_no_error() {
     child.stdout.take().unwrap().read_exact(&mut first).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
+}
+
+/// A standard input that fails with "connection reset" behind these bytes.
+fn failing_behind(bytes: &[u8]) -> Stdio {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut ours = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (mut theirs, _) = listener.accept().unwrap();
+    // Who closes a socket without having read it all resets the connection.
+    ours.write_all(b"x").unwrap();
+    theirs.peek(&mut [0]).unwrap();
+    theirs.write_all(bytes).unwrap();
+    drop(theirs);
+    std::os::fd::OwnedFd::from(ours).into()
+}
+
+/// That the system could not read says nothing about the log: the work failed, and no damage is told.
+#[test]
+fn a_failure_to_read_is_no_damage() {
+    let log = b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n";
+    for words in [
+        &["dump", "-"][..],
+        &["check", "-"],
+        &["rewrite", "-", "-o", "-"],
+    ] {
+        // Before anything, inside a command, and behind whole ones.
+        for cut in [0, 10, 23, 30, log.len()] {
+            let output = Command::new(env!("CARGO_BIN_EXE_aof-tool"))
+                .args(words)
+                .stdin(failing_behind(&log[..cut]))
+                .output()
+                .unwrap();
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{words:?} {cut}: {told}");
+            assert!(
+                told.to_lowercase().contains("connection reset"),
+                "{words:?} {cut}: {told}"
+            );
+        }
+    }
 }

@@ -187,3 +187,95 @@ pub fn register(client: &mut Client, registry: &mio::Registry, token: usize) -> 
         mio::Interest::READABLE | mio::Interest::WRITABLE,
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Shutdown;
+    use std::os::unix::net::UnixStream;
+
+    /// A client and the other end of its socket.
+    fn pair() -> (Client, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let stream = Stream::Unix(mio::net::UnixStream::from_std(ours));
+        (Client::new(stream), theirs)
+    }
+
+    fn ask(client: &mut Client, count: usize) {
+        for _ in 0..count {
+            client.push(Waiting {
+                since: 0,
+                command: 0,
+                counts: true,
+            });
+        }
+    }
+
+    #[test]
+    fn a_socket_that_is_empty_or_full_is_no_failure() {
+        let (mut client, mut server) = pair();
+        let mut tally = Tally::new(1);
+        for drain in [false, true] {
+            assert_eq!(client.receive(&mut tally, || 1, drain), Ok(0));
+            ask(&mut client, 2);
+            server.write_all(b"+OK\r\n:1\r\n").unwrap();
+            assert_eq!(client.receive(&mut tally, || 1, drain), Ok(2));
+        }
+        let request = vec![b'x'; 8 << 20];
+        client.out.extend_from_slice(&request);
+        assert_eq!(client.send(), Ok(()));
+        assert!(!client.out.is_empty() && client.sent < request.len());
+        let reader = std::thread::spawn(move || {
+            let mut got = Vec::new();
+            server.read_to_end(&mut got).map(|_| got)
+        });
+        while !client.out.is_empty() {
+            assert_eq!(client.send(), Ok(()));
+        }
+        drop(client);
+        assert_eq!(reader.join().unwrap().unwrap(), request);
+    }
+
+    #[test]
+    fn an_end_and_a_reply_to_nothing_are_told() {
+        let (mut client, mut server) = pair();
+        let mut tally = Tally::new(1);
+        server.write_all(b"+OK\r\n").unwrap();
+        let told = client.receive(&mut tally, || 1, false);
+        assert_eq!(told, Err("a reply to no request".to_owned()));
+        let (mut client, server) = pair();
+        ask(&mut client, 1);
+        server.shutdown(Shutdown::Both).unwrap();
+        let told = client.receive(&mut tally, || 1, true);
+        assert_eq!(told, Err("closed by the server".to_owned()));
+    }
+
+    /// However replies fall into reads, the buffer is that of one reply and not of all.
+    #[test]
+    fn room_grows_with_a_reply_and_not_with_their_number() {
+        let (mut client, mut server) = pair();
+        let mut tally = Tally::new(1);
+        let small = b"$100\r\n"
+            .iter()
+            .copied()
+            .chain([b'v'; 100])
+            .chain(*b"\r\n");
+        let small: Vec<u8> = small.collect();
+        let mut replies = 0;
+        for _ in 0..300 {
+            ask(&mut client, 40);
+            server.write_all(&small.repeat(40)).unwrap();
+            replies += client.receive(&mut tally, || 1, true).unwrap();
+        }
+        assert_eq!((replies, client.input.len()), (12_000, INPUT_BYTES));
+        let large = [b"$100000\r\n".as_slice(), &[b'v'; 100_000], b"\r\n"].concat();
+        ask(&mut client, 1);
+        let mut got = 0;
+        for piece in large.chunks(30_000) {
+            server.write_all(piece).unwrap();
+            got += client.receive(&mut tally, || 1, true).unwrap();
+        }
+        assert_eq!((got, client.input.len()), (1, 128 << 10));
+    }
+}

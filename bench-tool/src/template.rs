@@ -352,6 +352,23 @@ mod tests {
         );
     }
 
+    /// Beyond what the pool has anyway; alone, within an argument, and kept for a second use.
+    #[test]
+    fn data_is_as_long_as_was_asked_for() {
+        let len = 3 * POOL_SLACK;
+        for (text, arguments) in [
+            (format!("SET k {{data:{len}}}"), vec![1, len]),
+            (format!("SET k x{{data:{len}}}y"), vec![1, len + 2]),
+            (format!("SET {{=v:data:{len}}} {{=v}}"), vec![len, len]),
+            (format!("SET {{data:2}} {{data:{len}}}"), vec![2, len]),
+        ] {
+            let request = written(&text, 0);
+            let lines: Vec<&str> = request.split("\r\n").collect();
+            let lengths: Vec<usize> = [lines[4], lines[6]].map(str::len).to_vec();
+            assert_eq!(lengths, arguments, "{text}");
+        }
+    }
+
     #[test]
     fn places_are_filled_in_and_lengths_agree() {
         assert_eq!(

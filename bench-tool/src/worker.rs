@@ -149,8 +149,7 @@ impl<'a> Worker<'a> {
         };
         let due_in = schedule.due().saturating_sub(self.shared.marks.now());
         match self.free_client().is_some() {
-            true if due_in < SPIN_NS => Duration::ZERO,
-            true => Duration::from_nanos(due_in - SPIN_NS / 2).min(LOOK_UP),
+            true => sleep_before(due_in),
             false => LOOK_UP,
         }
     }
@@ -299,5 +298,29 @@ impl<'a> Worker<'a> {
                 self.lose(token, &why);
             }
         }
+    }
+}
+
+/// How long to sleep when a request is due in so many nanoseconds: not at all shortly before, else less than that, as the system
+/// may sleep a little longer.
+fn sleep_before(due_in: u64) -> Duration {
+    match due_in {
+        ..SPIN_NS => Duration::ZERO,
+        _ => Duration::from_nanos(due_in - SPIN_NS / 2).min(LOOK_UP),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_sleeps_until_shortly_before_the_next_request() {
+        let micros = |nanos| sleep_before(nanos).as_nanos() as u64;
+        assert_eq!([0, 1, SPIN_NS - 1].map(micros), [0; 3]);
+        for due_in in [SPIN_NS, 2 * SPIN_NS, 10 * SPIN_NS] {
+            assert_eq!(micros(due_in), due_in - SPIN_NS / 2);
+        }
+        assert_eq!(sleep_before(u64::MAX), LOOK_UP);
     }
 }

@@ -4,6 +4,8 @@ mod common;
 
 use common::{all_golden, code, run, run_piped, stderr, stdout, testdata};
 use serde_json::Value;
+use std::io::Write;
+use std::process::Stdio;
 
 /// A changed value under a checksum that is switched off: nothing in the bytes is wrong.
 const CANNOT_BE_TOLD: &str = "zero-checksum.rdb";
@@ -214,4 +216,73 @@ fn a_pipe_cannot_be_cross_checked() {
         "{}",
         stderr(&output)
     );
+}
+
+/// In the first line of verify and inspect, and in their JSON.
+#[test]
+fn what_became_of_the_checksum_is_told() {
+    for (name, text, word) in [
+        (
+            "redis-7.2.4/small-nocompress.rdb",
+            "checksum right",
+            "verified",
+        ),
+        (
+            "redis-7.2.4/small-nochecksum.rdb",
+            "checksum off (eight zero bytes)",
+            "off",
+        ),
+        (
+            "redis-2.4.18/small-nocompress.rdb",
+            "no checksum in this version",
+            "none",
+        ),
+    ] {
+        let path = common::golden(name);
+        for tool in ["verify", "inspect"] {
+            let told = stdout(&run(&[tool.as_ref(), path.as_os_str()]));
+            let first = told.lines().next().unwrap_or("");
+            assert!(
+                first.contains(&format!(", {text}")),
+                "{tool} {name}: {told}"
+            );
+            let json = run(&[tool.as_ref(), "--json".as_ref(), path.as_os_str()]);
+            let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+            assert_eq!(json["checksum"], word, "{tool} {name}");
+        }
+    }
+}
+
+/// A standard input that fails with "connection reset" behind these bytes.
+fn failing_behind(bytes: &[u8]) -> Stdio {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut ours = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (mut theirs, _) = listener.accept().unwrap();
+    // Who closes a socket without having read it all resets the connection.
+    ours.write_all(b"x").unwrap();
+    theirs.peek(&mut [0]).unwrap();
+    theirs.write_all(bytes).unwrap();
+    drop(theirs);
+    std::os::fd::OwnedFd::from(ours).into()
+}
+
+/// That the system could not read says nothing about the file: the work failed, and no damage is told.
+#[test]
+fn a_failure_to_read_is_no_damage() {
+    let whole = common::many_strings(100);
+    for words in [["verify", "-"], ["inspect", "-"], ["dump", "-"]] {
+        for cut in [0, 5, 9, 1000] {
+            let output = common::tool()
+                .args(words)
+                .stdin(failing_behind(&whole[..cut]))
+                .output()
+                .unwrap();
+            let told = stderr(&output);
+            assert_eq!(code(&output), 2, "{words:?} {cut}: {told}");
+            assert!(
+                told.to_lowercase().contains("connection reset"),
+                "{words:?} {cut}: {told}"
+            );
+        }
+    }
 }
