@@ -288,7 +288,7 @@ impl Replay {
 /// The command, or the subcommand where there are some.
 fn look_up(engine: &Engine, args: &Args) -> Option<Entry> {
     let table = &engine.shared.table;
-    let found = table.find(args.at(0))?;
+    let found = table.find_logged(args.at(0))?;
     match args.get(1) {
         Some(sub) if !found.spec.subcommands.is_empty() => table.find_sub(found, sub),
         _ => Some(found),
@@ -298,7 +298,7 @@ fn look_up(engine: &Engine, args: &Args) -> Option<Entry> {
 fn refuse(engine: &Engine, offset: u64, number: u64, args: &Args, why: Why) -> Refused {
     /// Bytes of a name that are shown; no command has a longer one.
     const SHOWN: usize = 64;
-    let found = engine.shared.table.find(args.at(0));
+    let found = engine.shared.table.find_logged(args.at(0));
     let has_sub = found.is_some_and(|found| !found.spec.subcommands.is_empty());
     let words = args.iter_from(0).take(1 + usize::from(has_sub));
     let shown = words.map(|word| word[..word.len().min(SHOWN)].escape_ascii().to_string());

@@ -42,6 +42,7 @@ pub fn limits_of(config: &Config) -> Limits {
         lazy_eviction: config.get(table::LAZYFREE_LAZY_EVICTION),
         lfu_log_factor: u32::try_from(int(table::LFU_LOG_FACTOR)).unwrap_or(0),
         lfu_decay_minutes: u32::try_from(int(table::LFU_DECAY_TIME)).unwrap_or(0),
+        collation: None,
         tests: TestLimits::default(),
     }
 }

@@ -1,5 +1,7 @@
 //! The configured numbers that shape values and commands. The server copies them here from its configuration.
 
+use std::cmp::Ordering;
+
 use cairn_format::encoding::listpack::SAFE_SIZE_MAX;
 use cairn_format::rdb::Dialect;
 
@@ -74,9 +76,14 @@ pub struct Limits {
     pub lfu_log_factor: u32,
     /// `lfu-decay-time`: minutes in which the counter of LFU falls by one; 0: never.
     pub lfu_decay_minutes: u32,
+    /// `locale-collate`: how SORT orders texts that it answers; none: byte by byte.
+    pub collation: Option<Collation>,
     /// What tests set.
     pub tests: TestLimits,
 }
+
+/// How two texts follow each other in a language.
+pub type Collation = fn(&[u8], &[u8]) -> Ordering;
 
 /// What DEBUG sets. It is no configuration: CONFIG SET leaves it as it is.
 #[derive(Clone, Copy, Debug)]
@@ -155,6 +162,7 @@ impl Default for Limits {
             lazy_eviction: false,
             lfu_log_factor: 10,
             lfu_decay_minutes: 1,
+            collation: None,
             tests: TestLimits::default(),
         }
     }

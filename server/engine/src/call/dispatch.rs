@@ -163,16 +163,17 @@ fn look_up(shared: &Shared, session: &mut Session, args: &Args) -> Result<Entry,
         );
         return Ok(found);
     }
-    let found = shared
-        .table
-        .find(name)
-        .ok_or_else(|| unknown_command(args))?;
+    let found = match session.replay {
+        true => shared.table.find_logged(name),
+        false => shared.table.find(name),
+    };
+    let found = found.ok_or_else(|| unknown_command(args))?;
     let is_container = !found.spec.subcommands.is_empty();
     let command = match args.get(1) {
         Some(sub) if is_container => shared
             .table
             .find_sub(found, sub)
-            .ok_or_else(|| error::unknown_subcommand(found.spec.name, sub))?,
+            .ok_or_else(|| error::unknown_subcommand(shared.table.name_of(found.id), sub))?,
         _ => found,
     };
     session.last = Some(command.id);
@@ -291,8 +292,22 @@ pub fn run(cx: &mut Ctx, args: &Args) {
         && spec.flags.has(Flags::WRITE)
         && !cx.session.replay
     {
-        propagate_verbatim(cx.ks, started, args);
+        match cx.shared.table.has_renames() {
+            false => propagate_verbatim(cx.ks, started, args),
+            true => propagate_renamed(cx.ks, started, spec, args),
+        }
     }
+}
+
+/// A log has the names that commands were made with.
+#[cold]
+fn propagate_renamed(ks: &mut Keyspace, db: usize, spec: &Command, args: &Args) {
+    let own = spec.name.split('|').next().unwrap_or(spec.name).as_bytes();
+    if args.at(0).eq_ignore_ascii_case(own) {
+        return propagate_verbatim(ks, db, args);
+    }
+    let words: Vec<&[u8]> = std::iter::once(own).chain(args.iter_from(1)).collect();
+    ks.fx.feed.push(db, &words);
 }
 
 fn propagate_verbatim(ks: &mut Keyspace, db: usize, args: &Args) {

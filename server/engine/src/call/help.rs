@@ -24,7 +24,8 @@ pub fn write_lines(cx: &mut Ctx, lines: &[&str]) {
     let name = name
         .split_once('|')
         .map_or(name, |(container, _)| container);
-    let container = cx.shared.table.find(name.as_bytes());
+    let container = cx.shared.table.find_logged(name.as_bytes());
+    let name = container.map_or(name, |container| cx.shared.table.name_of(container.id));
     let subcommands = container.map_or(&[][..], |container| container.spec.subcommands);
     let shown = of_those_there(lines, subcommands);
     let reply = &mut *cx.reply;

@@ -2,6 +2,9 @@
 //!
 //! An open-addressed table of 1,024 places, filled once at start, so that a look-up is a hash of the case-folded
 //! name, one probe in most cases, and one comparison.
+//!
+//! `rename-command` changes the names that clients use. A command itself keeps its name: in COMMAND, in statistics, and in the
+//! log, where a server with other renames must find it ([`CommandTable::find_logged`]).
 
 use super::spec::Command;
 use crate::base::id::CommandId;
@@ -31,7 +34,20 @@ impl Entry {
 pub struct CommandTable {
     /// Containers and commands first, each container directly followed by its subcommands.
     entries: Vec<&'static Command>,
+    /// What clients call each; subcommands have no name of their own here.
+    names: Vec<Box<str>>,
     places: Box<[u16; PLACES]>,
+    /// The commands by the names that they were made with, once one was renamed.
+    originals: Option<Box<CommandTable>>,
+}
+
+/// Why a command cannot be renamed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RenameError {
+    /// There is no such command, or none any more.
+    Unknown,
+    /// Another one has that name.
+    Taken,
 }
 
 impl CommandTable {
@@ -39,7 +55,9 @@ impl CommandTable {
     pub fn new(families: &[&[&'static Command]]) -> CommandTable {
         let mut table = CommandTable {
             entries: Vec::new(),
+            names: Vec::new(),
             places: Box::new([EMPTY; PLACES]),
+            originals: None,
         };
         for command in families.iter().flat_map(|family| family.iter()) {
             assert!(
@@ -47,33 +65,80 @@ impl CommandTable {
                 "command {} is listed twice",
                 command.name
             );
-            table.place(command);
+            let number = table.entries.len();
             table.entries.push(command);
             table.entries.extend(command.subcommands);
+            table.names.push(command.name.into());
+            table.names.resize(table.entries.len(), "".into());
+            table.place(number);
         }
         // A search ends at an empty place.
         assert!(table.places.contains(&EMPTY), "the table is full");
         table
     }
 
-    fn place(&mut self, command: &'static Command) {
-        let mut at = hash(command.name.as_bytes());
+    fn place(&mut self, number: usize) {
+        let mut at = hash(self.names[number].as_bytes());
         while self.places[at] != EMPTY {
             at = (at + 1) % PLACES;
         }
-        self.places[at] = self.entries.len() as u16;
+        self.places[at] = number as u16;
     }
 
-    /// A command by its name, in any case, with its number.
+    /// Calls a command by another name, or by none: clients do not reach it then.
+    ///
+    /// # Errors
+    /// There is no command of the first name, or one of the second.
+    pub fn rename(&mut self, from: &[u8], to: &str) -> Result<(), RenameError> {
+        let entry = self.find(from).ok_or(RenameError::Unknown)?;
+        if !to.is_empty() && self.find(to.as_bytes()).is_some() {
+            return Err(RenameError::Taken);
+        }
+        if self.originals.is_none() {
+            self.originals = Some(Box::new(CommandTable {
+                entries: self.entries.clone(),
+                names: self.names.clone(),
+                places: self.places.clone(),
+                originals: None,
+            }));
+        }
+        self.names[entry.id.index()] = to.into();
+        self.places.fill(EMPTY);
+        for number in 0..self.names.len() {
+            if !self.names[number].is_empty() {
+                self.place(number);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether any command was renamed.
+    #[inline]
+    pub fn has_renames(&self) -> bool {
+        self.originals.is_some()
+    }
+
+    /// What clients call a command of this table; nothing for a subcommand, and for one that they do not reach.
+    pub fn name_of(&self, id: CommandId) -> &str {
+        &self.names[id.index()]
+    }
+
+    /// A command by the name that a log calls it by: its own, or, as a server of another kind may have written it, the one that
+    /// clients use.
+    pub fn find_logged(&self, name: &[u8]) -> Option<Entry> {
+        let own = self.originals.as_ref().and_then(|table| table.find(name));
+        own.or_else(|| self.find(name))
+    }
+
+    /// A command by the name that clients use, in any case, with its number.
     #[inline]
     pub fn find(&self, name: &[u8]) -> Option<Entry> {
         let mut at = hash(name);
         loop {
             let number = self.places[at];
-            let spec = *self.entries.get(number as usize)?;
-            if name.eq_ignore_ascii_case(spec.name.as_bytes()) {
-                let id = CommandId(number);
-                return Some(Entry { spec, id });
+            let candidate = self.names.get(number as usize)?;
+            if name.eq_ignore_ascii_case(candidate.as_bytes()) {
+                return Some(self.entry(CommandId(number)));
             }
             at = (at + 1) % PLACES;
         }
@@ -101,12 +166,11 @@ impl CommandTable {
         Some(found)
     }
 
-    /// The commands without subcommands, in the order of the families.
+    /// The commands that clients reach, without subcommands, in the order of the families.
     pub fn top_level(&self) -> impl Iterator<Item = &'static Command> {
-        self.entries
-            .iter()
-            .copied()
-            .filter(|c| !c.name.contains('|'))
+        let named = self.names.iter().map(|name| !name.is_empty());
+        let all = self.entries.iter().copied().zip(named);
+        all.filter_map(|(command, named)| named.then_some(command))
     }
 
     /// All commands and subcommands by number.
@@ -123,4 +187,34 @@ fn hash(name: &[u8]) -> usize {
         h ^= h >> 15;
     }
     h as usize % PLACES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_renamed_command_has_one_name_for_clients_and_its_own_for_logs() {
+        let mut table = CommandTable::new(&[crate::commands::string::COMMANDS]);
+        let all = table.top_level().count();
+        let name = |found: Option<Entry>| found.map(|entry| entry.spec.name);
+        assert!(!table.has_renames());
+        table.rename(b"GET", "Fetch").unwrap();
+        table.rename(b"append", "").unwrap();
+        table.rename(b"set", "append").unwrap();
+        assert_eq!(table.rename(b"get", "x"), Err(RenameError::Unknown));
+        assert_eq!(table.rename(b"strlen", "fetch"), Err(RenameError::Taken));
+        assert_eq!(name(table.find(b"fETCH")), Some("get"));
+        assert_eq!(name(table.find(b"get")), None);
+        assert_eq!(name(table.find(b"set")), None);
+        assert_eq!(name(table.find(b"append")), Some("set"));
+        assert_eq!(name(table.find_logged(b"append")), Some("append"));
+        assert_eq!(name(table.find_logged(b"set")), Some("set"));
+        assert_eq!(name(table.find_logged(b"fetch")), Some("get"));
+        assert_eq!(name(table.find(b"strlen")), Some("strlen"));
+        assert_eq!(name(table.find(b"")), None);
+        assert_eq!(table.top_level().count(), all - 1);
+        let get = table.find(b"fetch").unwrap();
+        assert_eq!(table.name_of(get.id), "Fetch");
+    }
 }

@@ -8,6 +8,7 @@ use cairn_format::text::number::I64Text;
 use crate::base::args::Args;
 use crate::base::effect::EventClass;
 use crate::base::error::{self, Error, Outcome, WRONG_TYPE};
+use crate::base::limits::Collation;
 use crate::call::ctx::Ctx;
 use crate::call::spec::{Begin, Command, Find, Flags, Group, KeySpec};
 use crate::commands::list::replace_list;
@@ -212,8 +213,9 @@ fn in_order(
             "ERR One or more scores can't be converted into double",
         ));
     }
+    let collation = ks.limits.collation;
     items.sort_by(|a, b| {
-        let order = compare(a, b, options);
+        let order = compare(a, b, options, collation);
         if options.descending {
             order.reverse()
         } else {
@@ -242,25 +244,25 @@ fn until_zero(text: &[u8]) -> &[u8] {
     &text[..end.unwrap_or(text.len())]
 }
 
-fn compare(a: &Item, b: &Item, options: &Options) -> Ordering {
+fn compare(a: &Item, b: &Item, options: &Options, collation: Option<Collation>) -> Ordering {
     if !options.by_text {
         let by_score = a.score.partial_cmp(&b.score).unwrap_or(Ordering::Equal);
         return by_score.then_with(|| a.element.cmp(&b.element));
     }
     // What is stored is compared as bytes; what is answered as C's `strcoll` does, up to a zero byte.
-    let seen = |text| match options.store {
-        Some(_) => text,
-        None => until_zero(text),
+    let by_text = |a: &[u8], b: &[u8]| match (options.store, collation) {
+        (Some(_), _) => a.cmp(b),
+        (None, None) => until_zero(a).cmp(until_zero(b)),
+        (None, Some(collation)) => collation(until_zero(a), until_zero(b)),
     };
     if options.by.is_some() {
         // What the pattern does not find comes first.
-        return a
-            .text
-            .as_deref()
-            .map(seen)
-            .cmp(&b.text.as_deref().map(seen));
+        return match (&a.text, &b.text) {
+            (Some(a), Some(b)) => by_text(a, b),
+            (a, b) => a.is_some().cmp(&b.is_some()),
+        };
     }
-    seen(&a.element).cmp(seen(&b.element))
+    by_text(&a.element, &b.element)
 }
 
 /// What a pattern finds for an element: `#` is the element, `key_*` a string, `key_*->field` a field of a hash.
