@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cairn_engine::Engine;
+use cairn_engine::base::time::Now;
 use cairn_engine::call::alone::Alone;
 use cairn_engine::keyspace::Expired;
 use cairn_engine::persist::load::{LoadError, LoadReport, Loader};
@@ -167,14 +168,19 @@ impl Loading {
         engine.set_now(world.now);
         engine.ks.expired = Expired::Stays;
         loop {
-            if self.current.is_none() && !self.open_next(engine, saving)? {
-                engine.ks.expired = Expired::Goes;
-                return Ok(true);
+            if self.current.is_none() {
+                if !self.open_next(engine, saving)? {
+                    engine.ks.expired = Expired::Goes;
+                    return Ok(true);
+                }
+                // To open it took time, which the clock of commands must not go back behind.
+                world.now = saving.now();
+                engine.set_now(world.now);
             }
             let current = self.current.as_mut().ok_or("nothing is open")?;
             match current.step(engine, saving, world).map_err(usual_last)? {
                 Step::More => {}
-                Step::Ended => self.end_file(engine, saving)?,
+                Step::Ended => self.end_file(engine, saving, world.now)?,
             }
             if saving.host.clock().monotonic_us() >= end {
                 return Ok(false);
@@ -199,8 +205,13 @@ impl Loading {
         Ok(true)
     }
 
-    /// A file is loaded; behind a snapshot that heads a log the log goes on.
-    fn end_file(&mut self, engine: &mut Engine, saving: &mut Saving) -> Result<(), String> {
+    /// A file is loaded; behind a snapshot that heads a log the log goes on, at the time of this step.
+    fn end_file(
+        &mut self,
+        engine: &mut Engine,
+        saving: &mut Saving,
+        now: Now,
+    ) -> Result<(), String> {
         let Some(Current {
             path,
             is_last,
@@ -223,7 +234,7 @@ impl Loading {
                 self.report.expired += report.expired;
                 if self.is_log {
                     let input: Input = Box::new(Cursor::new(ahead).chain(rest));
-                    let source = start_log(input, offset, engine, saving);
+                    let source = start_log(input, offset, engine, now);
                     self.current = Some(Current {
                         path,
                         is_last,
@@ -319,13 +330,11 @@ fn open(path: &Path, log: bool, engine: &mut Engine, saving: &Saving) -> Result<
         ));
     }
     if log && form(&first[..got]) == Form::Commands {
-        return Ok(start_log(input, 0, engine, saving));
+        return Ok(start_log(input, 0, engine, saving.now()));
     }
     saving
         .log
         .notice(format_args!("Loading DB in memory from {}", path.display()));
-    // What has expired, and how long ago a key was used, is told by the clock of now.
-    engine.set_now(saving.now());
     let loader = Loader::new(
         input,
         engine.ks.databases(),
@@ -349,8 +358,8 @@ fn read_up_to(file: &mut dyn Read, into: &mut [u8]) -> std::io::Result<usize> {
     Ok(got)
 }
 
-fn start_log(input: Input, offset: u64, engine: &mut Engine, saving: &Saving) -> Source {
-    let replay = Replay::begin(engine, saving.now(), offset);
+fn start_log(input: Input, offset: u64, engine: &mut Engine, now: Now) -> Source {
+    let replay = Replay::begin(engine, now, offset);
     Source::Log {
         reader: Box::new(StreamReader::new(input, offset)),
         replay,
