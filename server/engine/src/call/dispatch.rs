@@ -157,8 +157,7 @@ fn look_up(shared: &Shared, session: &mut Session, args: &Args) -> Result<Entry,
     {
         let found = shared.table.entry(last);
         debug_assert!(
-            found.spec.subcommands.is_empty()
-                && name.eq_ignore_ascii_case(found.spec.name.as_bytes()),
+            found.spec.subcommands.is_empty() && shared.table.is_name_of(name, found),
             "the last command was another one"
         );
         return Ok(found);

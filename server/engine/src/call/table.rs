@@ -123,6 +123,12 @@ impl CommandTable {
         &self.names[id.index()]
     }
 
+    /// Whether a client, or a log, may mean this command by a name.
+    pub fn is_name_of(&self, name: &[u8], command: Entry) -> bool {
+        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        is(self.name_of(command.id)) || is(command.spec.name)
+    }
+
     /// A command by the name that a log calls it by: its own, or, as a server of another kind may have written it, the one that
     /// clients use.
     pub fn find_logged(&self, name: &[u8]) -> Option<Entry> {
