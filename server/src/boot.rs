@@ -9,32 +9,48 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cairn_engine::Engine;
+use cairn_engine::base::limits::Collation;
 use cairn_engine::call::alone::Alone;
+use cairn_engine::call::table::RenameError;
 use cairn_engine::commands::connection::{REDIS_VERSION, password_digest};
 
-use crate::config::{Config, Invocation, Start, table};
+use crate::config::choice::Supervised;
+use crate::config::value::Text;
+use crate::config::{Config, Invocation, Key, Start, table};
 use crate::front::Front;
-use crate::host::{Clock, Host, Poller};
+use crate::host::{Clock, Host, Milestone, Poller};
 use crate::keeper::load::Loading;
 use crate::listening::listen_plan;
 use crate::log::Log;
 use crate::net::{Connections, FIRST_CONNECTION, FIRST_LISTENER, Listeners};
 use crate::node::Node;
+use crate::os::affinity::{self, Processors};
 use crate::os::clock::SystemClock;
+use crate::os::daemon::Background;
+use crate::os::guise::SystemProcess;
 use crate::os::poll::SystemPoller;
 use crate::os::process::{self, OpenFiles};
-use crate::os::{SystemHost, alloc, complain, crash, error_text, print, signals};
+use crate::os::supervisor::{Asked, Supervisor};
+use crate::os::syslog::Syslog;
+use crate::os::{
+    SystemHost, alloc, collate, complain, crash, error_text, memtest, print, signals, system_check,
+};
 
 /// Time that a load takes before clients get an answer.
 const LOAD_SLICE: Duration = Duration::from_millis(20);
 
-/// Runs the server as the command line asks; answers the exit status. `args` are without the program's name.
-pub fn main(args: &[Vec<u8>]) -> i32 {
+/// Runs the server as the command line asks; answers the exit status. `program` is the name that it was started by, `args`
+/// are what follows it.
+pub fn main(program: &str, args: &[Vec<u8>]) -> i32 {
     let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
-    let start = match crate::config::start(args, &cwd, &mut io::stdin()) {
+    let start = match crate::config::start_as(program, args, &cwd, &mut io::stdin()) {
         Ok(Invocation::Print(text)) => {
             print(&text);
             return 0;
+        }
+        Ok(Invocation::CheckSystem) => {
+            let fine = system_check::run(&mut io::stdout());
+            return i32::from(!fine.unwrap_or(false));
         }
         Ok(Invocation::Run(start)) => *start,
         Err(error) => {
@@ -43,7 +59,7 @@ pub fn main(args: &[Vec<u8>]) -> i32 {
         }
     };
     crash::catch_panics();
-    match crash::survive(|| boot(start)) {
+    match crash::survive(|| boot(program, start)) {
         Some(Ok(mut node)) => {
             crash::survive(|| node.run()).unwrap_or_else(|| crash::finish(|| node.last_words()))
         }
@@ -52,7 +68,7 @@ pub fn main(args: &[Vec<u8>]) -> i32 {
     }
 }
 
-fn boot(start: Start) -> Result<Node, i32> {
+fn boot(program: &str, start: Start) -> Result<Node, i32> {
     let Start {
         mut config,
         warnings,
@@ -62,16 +78,22 @@ fn boot(start: Start) -> Result<Node, i32> {
         1
     };
     enter_folder(&mut config).map_err(|line| refuse(&line))?;
+    let supervisor = Supervisor::find(match config.get(table::SUPERVISED) {
+        Supervised::No => Asked::Nobody,
+        Supervised::Auto => Asked::Anybody,
+        Supervised::Systemd => Asked::Systemd,
+        Supervised::Upstart => Asked::Upstart,
+    });
+    let background = go_on_in_background(&config, &supervisor).map_err(|error| refuse(&error))?;
     let log = open_log(&config).map_err(|line| refuse(&line))?;
-    if config.get(table::DAEMONIZE) {
-        process::daemonize().map_err(|error| refuse(&error))?;
-    }
+    let process = dress(program, &config, &log, supervisor, background);
     alloc::set_background_thread(true);
-    let host = SystemHost::new();
+    let host = SystemHost::of(process, place_threads(&config, &log));
     introduce(&log, &config, &host);
     for warning in &warnings {
         log.warning(format_args!("{warning}"));
     }
+    look_at_system(&config, &log)?;
     raise_limits(&mut config, &log)?;
     let fatal = |line: String| {
         log.warning(format_args!("{line}"));
@@ -84,7 +106,104 @@ fn boot(start: Start) -> Result<Node, i32> {
             "Failed creating the event loop. Error message: '{error}'"
         ))
     })?;
-    assemble(Box::new(host), config, log, Box::new(poller))
+    crash::set_exit_on_panic(config.get(table::USE_EXIT_ON_PANIC));
+    memtest::enable(config.get(table::CRASH_MEMCHECK_ENABLED));
+    let collation = choose_locale(&config).map_err(fatal)?;
+    let mut node = assemble(Box::new(host), config, log, Box::new(poller))?;
+    node.engine.ks.limits.collation = collation;
+    Ok(node)
+}
+
+/// Where `daemonize` asks for it and nobody waits for this very process.
+fn go_on_in_background(
+    config: &Config,
+    supervisor: &Result<Supervisor, String>,
+) -> io::Result<Option<Background>> {
+    let is_supervised = !matches!(supervisor, Ok(Supervisor::Nobody) | Err(_));
+    if !config.get(table::DAEMONIZE) || is_supervised {
+        return Ok(None);
+    }
+    if config.get(table::LOGFILE).is_empty() && !config.get(table::SYSLOG_ENABLED) {
+        complain(
+            "cairn-server: 'daemonize yes' without 'logfile' or 'syslog-enabled': once it listens, what it logs is lost",
+        );
+    }
+    Background::enter().map(Some)
+}
+
+/// What the process shows of itself, and to whom.
+fn dress(
+    program: &str,
+    config: &Config,
+    log: &Log,
+    supervisor: Result<Supervisor, String>,
+    background: Option<Background>,
+) -> SystemProcess {
+    let supervisor = supervisor.unwrap_or_else(|reason| {
+        log.warning(format_args!("{reason}"));
+        Supervisor::Nobody
+    });
+    match supervisor {
+        Supervisor::Systemd(_) => log.notice(format_args!(
+            "Supervised by systemd. Please make sure you set appropriate values for TimeoutStartSec and TimeoutStopSec in your service unit."
+        )),
+        Supervisor::Upstart => log.notice(format_args!(
+            "Supervised by upstart, will stop to signal readiness."
+        )),
+        Supervisor::Nobody => {}
+    }
+    let mut process = SystemProcess::new(program.to_string(), supervisor, background);
+    if config.get(table::SET_PROC_TITLE) {
+        // SAFETY: no thread was started yet; the arguments were read, and nobody here keeps a variable of the environment.
+        unsafe { process.claim_title() };
+    }
+    process
+}
+
+/// Keeps this thread on its processors; where those of other threads are.
+fn place_threads(config: &Config, log: &Log) -> Option<Processors> {
+    let told = |key: Key<Text>, why: String| {
+        log.warning(format_args!(
+            "{} has no effect: {why}",
+            key.directive().name
+        ));
+    };
+    let anywhere = Processors::of_this_thread().ok();
+    for key in [table::BGSAVE_CPULIST, table::AOF_REWRITE_CPULIST] {
+        if !config.get(key).is_empty()
+            && let Err(why) = Processors::parse(&config.text(key))
+        {
+            told(key, why);
+        }
+    }
+    if let Err(why) = affinity::pin(&config.text(table::SERVER_CPULIST)) {
+        told(table::SERVER_CPULIST, why);
+    }
+    if config.get(table::BIO_CPULIST).is_empty() {
+        // Threads would be where the one that starts them is.
+        return anywhere.filter(|_| !config.get(table::SERVER_CPULIST).is_empty());
+    }
+    Processors::parse(&config.text(table::BIO_CPULIST))
+        .map_err(|why| told(table::BIO_CPULIST, why))
+        .ok()
+}
+
+/// Warns of settings of the system; ends the start on one that loses data.
+fn look_at_system(config: &Config, log: &Log) -> Result<(), i32> {
+    let kept_out = config.get(table::DISABLE_THP) && system_check::disable_huge_pages();
+    for warning in system_check::at_start(kept_out) {
+        log.warning(format_args!("{warning}"));
+    }
+    let found = system_check::loses_pages();
+    if let Some(warning) = system_check::unless_ignored(found, &config.text(table::IGNORE_WARNINGS))
+    {
+        log.warning(format_args!(
+            "WARNING {warning} The server will now exit; 'ignore-warnings {}' starts it all the same.",
+            system_check::LOST_PAGES
+        ));
+        return Err(1);
+    }
+    Ok(())
 }
 
 /// A node in a world: listens, loads its data, and is ready to be run. Everything it does to the world goes through `host` and
@@ -102,15 +221,16 @@ pub fn assemble(
         log.warning(format_args!("{line}"));
         1
     };
+    let mut engine = make_engine(&config, &*host);
+    engine.ks.limits = crate::admin::limits_of(&config);
+    let watched = crate::admin::watch_limits_of(&config);
+    engine.shared.watch.configure(watched);
+    rename_commands(&mut engine, &config).map_err(fatal)?;
     let listeners = listen(&config, &log, &*host, &*poller).map_err(fatal)?;
     let registry = poller
         .registry()
         .try_clone()
         .map_err(|error| fatal(error.to_string()))?;
-    let mut engine = make_engine(&config, &*host);
-    engine.ks.limits = crate::admin::limits_of(&config);
-    let watched = crate::admin::watch_limits_of(&config);
-    engine.shared.watch.configure(watched);
     let password = config.get(table::REQUIREPASS);
     engine.shared.gate.password = (!password.is_empty()).then(|| password_digest(password));
     let mut front = Front::new(
@@ -123,11 +243,42 @@ pub fn assemble(
     front.clients.listeners = Some(listeners);
     write_pidfile(&front);
     tell_places(&front);
+    front.refresh_title();
+    front.warn_of_oom_scores();
+    // What the system does not allow is in the log; the server serves all the same.
+    let _ = front.refresh_oom_score();
     front.log.notice(format_args!("Server initialized"));
+    front.reached(Milestone::Initialized);
     let mut node = Node::new(engine, front, poller);
     load(&mut node)?;
     ready(&node.front);
+    node.front.reached(Milestone::Ready);
     Ok(node)
+}
+
+/// `rename-command`, line by line.
+fn rename_commands(engine: &mut Engine, config: &Config) -> Result<(), String> {
+    for line in config.renames() {
+        let renamed = engine.shared.table.rename(&line.from, &line.to);
+        renamed.map_err(|error| {
+            let error = line.error(match error {
+                RenameError::Unknown => "No such command in rename-command",
+                RenameError::Taken => "Target command name already exists",
+            });
+            complain(&error);
+            error.to_string()
+        })?;
+    }
+    Ok(())
+}
+
+/// How `locale-collate` orders texts.
+fn choose_locale(config: &Config) -> Result<Option<Collation>, String> {
+    collate::choose(config.get(table::LOCALE_COLLATE)).map_err(|()| {
+        let error = config.start_error(table::LOCALE_COLLATE.directive(), "Invalid locale name");
+        complain(&error);
+        error.to_string()
+    })
 }
 
 /// `dir` holds from here on for all relative paths.
@@ -154,11 +305,22 @@ fn open_log(config: &Config) -> Result<Log, String> {
         complain(format_args!("crash reports are off: {error}"));
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    Log::new(config.get(table::LOGLEVEL), file, clock).map_err(|error| {
+    let log = Log::new(config.get(table::LOGLEVEL), file, clock).map_err(|error| {
         config
             .start_error(table::LOGFILE.directive(), error_text(&error))
             .to_string()
-    })
+    })?;
+    if config.get(table::SYSLOG_ENABLED) {
+        let facility = config.get(table::SYSLOG_FACILITY).number();
+        let syslog = Syslog::new(facility, config.text(table::SYSLOG_IDENT).into_owned());
+        if let Err(reason) = syslog.probe() {
+            log.warning(format_args!(
+                "syslog-enabled: nobody takes lines for now: {reason}"
+            ));
+        }
+        log.send_to(syslog);
+    }
+    Ok(log)
 }
 
 fn introduce(log: &Log, config: &Config, host: &SystemHost) {
@@ -243,8 +405,9 @@ fn write_pidfile(front: &Front) {
         && let Err(error) = process::write_pidfile(&path)
     {
         front.log.warning(format_args!(
-            "Failed to write PID file: {}",
-            error_text(&error)
+            "Failed to write PID file: {}: {}",
+            error_text(&error),
+            path.display()
         ));
     }
 }

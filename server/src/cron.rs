@@ -75,6 +75,7 @@ impl Cron {
         debug_assert!(now >= self.next_us, "it was not due");
         self.next_us = now + 1_000_000 / hz;
         self.runs += 1;
+        front.wind_watch();
         self.retry_accept = !self.accept_later.is_empty();
         if engine.shared.gate.loading {
             // What is there is not yet the data: nothing expires and nothing is saved.

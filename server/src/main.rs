@@ -9,10 +9,9 @@ static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() {
     let _registration = cairn_server::os::alloc::register_thread();
-    let args: Vec<Vec<u8>> = std::env::args_os()
-        .skip(1)
-        .map(OsStringExt::into_vec)
-        .collect();
-    let status = cairn_server::boot::main(&args);
+    let mut args = std::env::args_os();
+    let program = args.next().unwrap_or_default();
+    let args: Vec<Vec<u8>> = args.map(OsStringExt::into_vec).collect();
+    let status = cairn_server::boot::main(&program.to_string_lossy(), &args);
     std::process::exit(status);
 }

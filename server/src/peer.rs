@@ -8,7 +8,7 @@ use std::time::Duration;
 use cairn_engine::call::peer::{PeerAnswer, PeerCall, PeerFailure};
 use cairn_format::resp::value::write_command;
 
-use crate::host::{Clock, Host, Line};
+use crate::host::{Clock, Dialing, Host, Line};
 
 /// A connection that was not used for so long is closed, milliseconds (as in Redis).
 const KEPT_MS: u64 = 10_000;
@@ -25,8 +25,8 @@ pub struct Peers {
 
 impl Peers {
     /// Sends the commands of a call and reads their answers. A kept connection that turns out to be closed is made
-    /// anew once, if nothing was answered on it.
-    pub fn ask(&mut self, call: &PeerCall, host: &dyn Host) -> PeerAnswer {
+    /// anew once, if nothing was answered on it. New ones come from the address `from`, if there is one.
+    pub fn ask(&mut self, call: &PeerCall, from: &str, host: &dyn Host) -> PeerAnswer {
         let clock = &**host.clock();
         let now_ms = clock.monotonic_us() / 1000;
         let name = (call.host.to_vec(), call.port.to_vec());
@@ -38,7 +38,7 @@ impl Peers {
                 return answer;
             }
         }
-        match Peer::connect(call, host) {
+        match Peer::connect(call, from, host) {
             Ok(mut peer) => {
                 let answer = peer.ask(call, clock);
                 self.keep(name, peer, &answer, now_ms);
@@ -93,20 +93,25 @@ struct Peer {
 }
 
 impl Peer {
-    fn connect(call: &PeerCall, world: &dyn Host) -> Result<Peer, PeerFailure> {
+    fn connect(call: &PeerCall, from: &str, world: &dyn Host) -> Result<Peer, PeerFailure> {
         let host = std::str::from_utf8(call.host).map_err(|_| PeerFailure::Connect)?;
         // As Redis: what is no number is port 0, which nobody listens on.
         let port = std::str::from_utf8(call.port).map_or(0, |text| text.parse().unwrap_or(0));
         let timeout = Duration::from_millis(call.timeout_ms);
-        let stream =
-            world
-                .dial(host, port, timeout)
-                .map_err(|error| match error.raw_os_error() {
-                    // Redis notices a refusal only when it writes.
-                    Some(_) if error.kind() != ErrorKind::TimedOut => PeerFailure::Write,
-                    // Nobody there, or no such name.
-                    _ => PeerFailure::Connect,
-                })?;
+        let to = Dialing {
+            host,
+            port,
+            from,
+            timeout,
+        };
+        let stream = world
+            .dial(&to)
+            .map_err(|error| match error.raw_os_error() {
+                // Redis notices a refusal only when it writes.
+                Some(_) if error.kind() != ErrorKind::TimedOut => PeerFailure::Write,
+                // Nobody there, or no such name.
+                _ => PeerFailure::Connect,
+            })?;
         Ok(Peer {
             stream,
             received: Vec::new(),
@@ -268,7 +273,7 @@ mod tests {
         let port = listener.local_addr().unwrap().port().to_string();
         let (host, mut peers) = (SystemHost::new(), Peers::default());
         let first = server(&listener, b"+OK\r\n+one\r\n+two\r\n");
-        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\nPING\r\n", 2), &host);
+        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\nPING\r\n", 2), "", &host);
         assert_eq!(answer.lines, [b"+one".to_vec(), b"+two".to_vec()]);
         assert_eq!(answer.failure, None);
         let (got, stream) = first.join().unwrap();
@@ -277,7 +282,7 @@ mod tests {
         // The server goes away; the next call finds a new one.
         drop(stream);
         let second = server(&listener, b"+OK\r\n-no\r\n");
-        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\n", 1), &host);
+        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\n", 1), "", &host);
         assert_eq!(answer.lines, [b"-no".to_vec()]);
         second.join().unwrap();
         let used_ms = peers.kept.values().map(|peer| peer.used_ms).sum::<u64>();
@@ -293,18 +298,18 @@ mod tests {
         let port = listener.local_addr().unwrap().port().to_string();
         let (host, mut peers) = (SystemHost::new(), Peers::default());
         let silent = server(&listener, b"");
-        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\n", 1), &host);
+        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\n", 1), "", &host);
         assert_eq!(answer, PeerAnswer::failed(PeerFailure::Read));
         silent.join().unwrap();
         let strict = server(&listener, b"-NOAUTH no\r\n");
-        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\n", 1), &host);
+        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\n", 1), "", &host);
         assert_eq!(
             answer.failure,
             Some(PeerFailure::Refused(b"-NOAUTH no".to_vec()))
         );
         strict.join().unwrap();
         drop(listener);
-        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\n", 1), &host);
+        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\n", 1), "", &host);
         assert_eq!(answer, PeerAnswer::failed(PeerFailure::Write));
         assert_eq!(peers.kept.len(), 0);
     }

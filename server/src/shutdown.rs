@@ -5,7 +5,7 @@ use cairn_engine::keyspace::Keyspace;
 
 use crate::config::{ShutdownFlags, table};
 use crate::front::{Ending, Front};
-use crate::host::Interrupt;
+use crate::host::{Interrupt, Milestone};
 
 /// Ends the process if a signal asked for it; it waits while timed work is paused, and SHUTDOWN ABORT takes it back.
 pub fn on_signal(engine: &mut Engine, front: &mut Front) {
@@ -46,6 +46,11 @@ pub fn on_signal(engine: &mut Engine, front: &mut Front) {
 /// # Errors
 /// The snapshot or the log could not be written, and `force` was not asked for.
 pub fn shut_down(ks: &mut Keyspace, front: &mut Front, flags: ShutdownFlags) -> Result<(), String> {
+    front.reached(Milestone::Stopping);
+    save_and_end(ks, front, flags).inspect_err(|_| front.reached(Milestone::Staying))
+}
+
+fn save_and_end(ks: &mut Keyspace, front: &mut Front, flags: ShutdownFlags) -> Result<(), String> {
     if front.keeper.is_saving() {
         front
             .log

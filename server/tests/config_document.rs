@@ -16,9 +16,11 @@ fn expected() -> String {
             text => format!("`{text}`"),
         };
         let today = match directive.effect {
-            Effect::Works => "works",
-            Effect::NotYet => "no effect yet",
-            Effect::Refused { .. } => "refused",
+            Effect::Works => "works".to_string(),
+            Effect::NotYet => "no effect yet".to_string(),
+            Effect::Waits(with) => format!("with {}", with.name()),
+            Effect::Moot(why) => format!("no effect: {why}"),
+            Effect::Refused { why, .. } => format!("refused: {why} is not supported yet"),
         };
         let words = match directive.kind {
             Kind::Choice(words) => {

@@ -62,6 +62,7 @@ proptest! {
                 }
             }
             Ok(Invocation::Print(text)) => prop_assert!(!text.is_empty()),
+            Ok(Invocation::CheckSystem) => {}
             Err(error) => prop_assert!(error.to_string().contains("FATAL CONFIG FILE ERROR")),
         }
     }

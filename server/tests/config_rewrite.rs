@@ -12,7 +12,7 @@ const CALLER: Caller = Caller {
 fn load(text: &[u8]) -> Config {
     match start(&["-".into()], Path::new("/tmp"), &mut &*text).unwrap() {
         Invocation::Run(start) => start.config,
-        Invocation::Print(text) => panic!("printed {text}"),
+        other => panic!("{other:?}"),
     }
 }
 

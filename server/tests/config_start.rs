@@ -3,13 +3,15 @@
 use std::path::Path;
 
 use cairn_server::config::choice::{AppendFsync, LogLevel, MaxmemoryPolicy};
-use cairn_server::config::{Config, Invocation, SavePoint, Start, StartError, start, table};
+use cairn_server::config::{
+    Config, Invocation, SavePoint, Start, StartError, start, start_as, table,
+};
 
 fn run_in(folder: &Path, args: &[&str], stdin: &str) -> Result<Start, StartError> {
     let args: Vec<Vec<u8>> = args.iter().map(|arg| arg.as_bytes().to_vec()).collect();
     match start(&args, folder, &mut stdin.as_bytes())? {
         Invocation::Run(start) => Ok(*start),
-        Invocation::Print(text) => panic!("printed {text}"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -423,7 +425,6 @@ fn what_guards_data_and_does_not_work_is_refused_by_name() {
         ("user default off", "user"),
         ("user default on >a >b ~* &* +@all", "user"),
         ("aclfile users.acl", "aclfile"),
-        ("rename-command FLUSHALL ''", "rename-command"),
         ("tls-port 6380", "tls-port"),
         ("replicaof 127.0.0.1 6380", "replicaof"),
         ("slaveof 127.0.0.1 6380", "replicaof"),
@@ -455,15 +456,15 @@ fn what_guards_data_and_does_not_work_is_refused_by_name() {
 #[test]
 fn what_has_no_effect_is_warned_about_once() {
     let start = run_file(
-        "daemonize yes\nactivedefrag no\nactivedefrag yes\nport 7000\nrepl-timeout 60\n",
+        "enable-module-command yes\nacllog-max-len 5\nactivedefrag no\nactivedefrag yes\nport 7000\nrepl-timeout 60\n",
         &[],
     )
     .unwrap();
     assert_eq!(
         start.warnings,
         [
-            "the directive 'daemonize' is accepted but has no effect in this version",
-            "the directive 'activedefrag' is accepted but has no effect in this version"
+            "the directive 'acllog-max-len' is accepted but has no effect in this version: it comes with users",
+            "the directive 'activedefrag' is accepted but has no effect in this version: it comes with defragmentation"
         ]
     );
 }
@@ -502,9 +503,41 @@ fn asks_for_help_and_version_are_answered() {
             other => panic!("{arg}: {other:?}"),
         }
     }
+    let check = start(
+        &["--check-system".into()],
+        Path::new("/"),
+        &mut std::io::empty(),
+    );
+    assert!(matches!(check, Ok(Invocation::CheckSystem)));
+    for (program, line) in [
+        (
+            "/usr/bin/redis-server",
+            "Redis server v=7.2.4 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build=0\n",
+        ),
+        (
+            "./cairn-server",
+            "Cairn server v=0.1.0 (Redis server v=7.2.4 ",
+        ),
+    ] {
+        match start_as(
+            program,
+            &["-v".into()],
+            Path::new("/"),
+            &mut std::io::empty(),
+        ) {
+            Ok(Invocation::Print(text)) => assert!(text.starts_with(line), "{text}"),
+            other => panic!("{program}: {other:?}"),
+        }
+    }
+    let sentinel = start_as("redis-sentinel", &[], Path::new("/"), &mut std::io::empty());
+    assert!(
+        sentinel
+            .unwrap_err()
+            .to_string()
+            .contains("no sentinel mode")
+    );
     for (args, name) in [
         (&["--test-memory", "10"][..], "--test-memory"),
-        (&["--check-system"], "--check-system"),
         (&["x.conf", "--sentinel"], "--sentinel"),
     ] {
         let error = run(args).unwrap_err().to_string();

@@ -48,7 +48,7 @@ fn exercise(disk: &dyn Disk, folder: &Path) {
 #[test]
 fn both_disks_keep_the_contract() {
     let folder = tempfile::tempdir().unwrap();
-    exercise(&SystemDisk, &folder.path().join("data"));
+    exercise(&SystemDisk::default(), &folder.path().join("data"));
     exercise(&FaultyDisk::new(), Path::new("data"));
 }
 

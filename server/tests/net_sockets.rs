@@ -28,6 +28,7 @@ fn plan(bind: &[&str], port: u16) -> ListenPlan {
     ListenPlan {
         bind,
         port,
+        mark: None,
         backlog: 128,
         unixsocket: None,
         unixsocketperm: None,

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use cairn_server::host::{Child, ChildExit, ChildJob, Host};
+use cairn_server::host::{Child, ChildExit, ChildGuise, ChildJob, Host};
 use cairn_server::os::fork::spawn_child;
 use cairn_server::os::signals::Signals;
 use cairn_server::os::{SystemHost, alloc};
@@ -40,7 +40,7 @@ fn the_child_sees_the_memory_of_the_fork_and_reports_size_and_copies() {
         link.finished(sum);
         0
     });
-    let mut child = SystemHost::new().fork(job).unwrap();
+    let mut child = SystemHost::new().fork(&ChildGuise::PLAIN, job).unwrap();
     assert!(child.poll().is_none());
     data.fill(2);
     waker.write_all(b"!").unwrap();

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use cairn_server::host::Interrupt;
 use cairn_server::os::crash;
+use cairn_server::os::daemon::Background;
 use cairn_server::os::process;
 use cairn_server::os::signals::{self, Signals};
 use mio::{Events, Interest, Poll, Token};
@@ -76,8 +77,9 @@ fn the_part() {
             std::process::exit(0);
         }
         "daemonize" => {
-            process::daemonize().unwrap();
+            let background = Background::enter().unwrap();
             process::write_pidfile(words[1].as_ref()).unwrap();
+            background.detach().unwrap();
             std::process::exit(0);
         }
         other => panic!("no part {other}"),
@@ -193,12 +195,6 @@ fn pidfiles_and_the_background() {
         play(&format!("daemonize {}", file.display())).status.code(),
         Some(0)
     );
-    for _ in 0..500 {
-        if std::fs::read_to_string(&file).is_ok_and(|text| text.ends_with('\n')) {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
     let text = std::fs::read_to_string(&file).unwrap();
     assert!(text.trim().parse::<u32>().unwrap() != process::pid());
 }

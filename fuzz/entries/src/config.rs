@@ -9,6 +9,7 @@ fn read(text: &[u8]) -> Result<Config, String> {
     match start(&[b"-".to_vec()], Path::new("/"), &mut { text }) {
         Ok(Invocation::Run(first)) => Ok(first.config),
         Ok(Invocation::Print(text)) => Err(text),
+        Ok(Invocation::CheckSystem) => Err(String::new()),
         Err(error) => Err(error.to_string()),
     }
 }

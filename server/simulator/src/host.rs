@@ -11,8 +11,9 @@ use std::time::Duration;
 use cairn_engine::base::random::Random;
 use cairn_server::host::faulty::FaultyDisk;
 use cairn_server::host::{
-    Acceptor, Child, ChildExit, ChildJob, ChildLink, ChildReport, Clock, Disk, Host, Interrupt,
-    JobQueues, Line, ListenPlan, Logger, Poller, Readiness, Worker,
+    Acceptor, Child, ChildExit, ChildGuise, ChildJob, ChildLink, ChildReport, Clock, Dialing, Disk,
+    Host, Interrupt, JobQueues, Line, ListenPlan, Logger, Milestone, OomScore, Poller, Process,
+    Readiness, Worker,
 };
 use mio::Registry;
 
@@ -127,7 +128,7 @@ impl Host for SimHost {
     }
 
     /// The job is done at once, as a child that runs before its parent goes on; the parent learns of its end later.
-    fn fork(&self, job: ChildJob<'_>) -> io::Result<Box<dyn Child>> {
+    fn fork(&self, _: &ChildGuise, job: ChildJob<'_>) -> io::Result<Box<dyn Child>> {
         let mut link = SimLink {
             pid: self.world.next_pid(),
             report: ChildReport::default(),
@@ -141,6 +142,10 @@ impl Host for SimHost {
         }))
     }
 
+    fn process(&self) -> &dyn Process {
+        self
+    }
+
     fn worker(&self, _: &'static str) -> Box<dyn Worker> {
         self.world.jobs.worker()
     }
@@ -150,7 +155,7 @@ impl Host for SimHost {
     }
 
     /// There is no other server in this world.
-    fn dial(&self, _: &str, _: u16, _: Duration) -> io::Result<Box<dyn Line>> {
+    fn dial(&self, _: &Dialing<'_>) -> io::Result<Box<dyn Line>> {
         Err(io::ErrorKind::TimedOut.into())
     }
 
@@ -182,6 +187,25 @@ impl Host for SimHost {
     fn pid(&self) -> u32 {
         self.pid
     }
+}
+
+/// Nobody looks at it or waits for it.
+impl Process for SimHost {
+    fn program(&self) -> &str {
+        "simulated"
+    }
+
+    fn set_title(&self, _: &str) {}
+
+    fn set_oom_score(&self, _: OomScore) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn reached(&self, _: Milestone) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn watch(&self, _: u64) {}
 }
 
 struct SimLink {

@@ -32,6 +32,7 @@ impl Instance {
         let config = match started.map_err(|error| error.to_string())? {
             Invocation::Run(start) => start.config,
             Invocation::Print(text) => return Err(text),
+            Invocation::CheckSystem => return Err("no instance was asked for".into()),
         };
         let log = Log::in_memory(LogLevel::Notice, Arc::clone(&world.clock) as _);
         let poller = world.poller().map_err(|error| error.to_string())?;

@@ -8,13 +8,13 @@ use cairn_engine::commands::connection::password_digest;
 use cairn_engine::keyspace::Keyspace;
 
 use super::{limits_of, watch_limits_of};
-use crate::config::{Change, Rejected, table};
+use crate::config::{Change, Directive, Rejected, table};
 use crate::front::Front;
 use crate::listening::listen_plan;
 use crate::net::FIRST_LISTENER;
 use crate::net::Listeners;
 use crate::os::process::{OpenFiles, adjust_open_files};
-use crate::os::{alloc, crash, error_text};
+use crate::os::{alloc, collate, crash, error_text, memtest};
 
 /// What values have effects on.
 pub(super) struct Parts<'a> {
@@ -38,6 +38,7 @@ pub(super) fn apply(parts: Parts, changes: &[Change]) -> Result<(), Rejected> {
     // What cannot fail comes first: it is right even if the rest has to be undone and this runs again.
     ks.set_limits(Limits {
         tests: ks.limits.tests,
+        collation: ks.limits.collation,
         ..limits_of(&front.settings.config)
     });
     watch.configure(watch_limits_of(&front.settings.config));
@@ -67,9 +68,26 @@ pub(super) fn apply(parts: Parts, changes: &[Change]) -> Result<(), Rejected> {
         } else if change.is(table::PORT) {
             let failed = "Unable to listen on this port. Check server logs.";
             listen(front).map_err(|()| Rejected::of(table::PORT, failed))?;
+            front.refresh_title();
         } else if change.is(table::BIND) {
             let failed = "Failed to bind to specified addresses.";
             listen(front).map_err(|()| Rejected::of(table::BIND, failed))?;
+            front.refresh_title();
+        } else if change.is(table::PROC_TITLE_TEMPLATE) {
+            front.refresh_title();
+        } else if change.is(table::OOM_SCORE_ADJ) {
+            set_oom_score(front, table::OOM_SCORE_ADJ.directive())?;
+        } else if change.is(table::OOM_SCORE_ADJ_VALUES) {
+            set_oom_score(front, table::OOM_SCORE_ADJ_VALUES.directive())?;
+        } else if change.is(table::WATCHDOG_PERIOD) {
+            set_watch(front);
+        } else if change.is(table::CRASH_MEMCHECK_ENABLED) {
+            memtest::enable(front.settings.config.get(table::CRASH_MEMCHECK_ENABLED));
+        } else if change.is(table::USE_EXIT_ON_PANIC) {
+            crash::set_exit_on_panic(front.settings.config.get(table::USE_EXIT_ON_PANIC));
+        } else if change.is(table::LOCALE_COLLATE) {
+            ks.limits.collation = collate::choose(front.settings.config.get(table::LOCALE_COLLATE))
+                .map_err(|()| Rejected::of(table::LOCALE_COLLATE, "Invalid locale name"))?;
         } else if change.is(table::APPENDONLY) {
             switch_log(front, ks, in_transaction)?;
         }
@@ -81,6 +99,21 @@ pub(super) fn apply(parts: Parts, changes: &[Change]) -> Result<(), Rejected> {
 fn set_password(front: &Front, gate: &mut Gate) {
     let password = front.settings.config.get(table::REQUIREPASS);
     gate.password = (!password.is_empty()).then(|| password_digest(password));
+}
+
+fn set_oom_score(front: &Front, changed: &'static Directive) -> Result<(), Rejected> {
+    front.warn_of_oom_scores();
+    front.refresh_oom_score().map_err(|()| Rejected {
+        name: changed.name,
+        reason: Some("Failed to set current oom_score_adj. Check server logs.".to_string()),
+    })
+}
+
+fn set_watch(front: &Front) {
+    match front.settings.config.get(table::WATCHDOG_PERIOD) {
+        0 => front.host.process().watch(0),
+        _ => front.wind_watch(),
+    }
 }
 
 fn set_crash_report(front: &Front) -> Result<(), Rejected> {

@@ -21,6 +21,8 @@ pub enum Invocation {
     Run(Box<Start>),
     /// To print this on standard output and end with success.
     Print(String),
+    /// To look at the system and say what is wrong with it.
+    CheckSystem,
 }
 
 /// A configuration to start with.
@@ -40,6 +42,7 @@ Usage: cairn-server [FILE] [options] [-]
        cairn-server - (read the configuration from standard input)
        cairn-server -v or --version
        cairn-server -h or --help
+       cairn-server --check-system (look for settings of the system that make it slow or lose data)
 
 Any directive of a configuration file can be given as an option: --NAME VALUE...
 
@@ -54,14 +57,30 @@ Examples:
 Directives are those of Redis 7.2; docs/configuration.md lists them with what works today.
 ";
 
-/// Reads the arguments after the program's name, the file and standard input that they name. `cwd` is the absolute
-/// working folder.
+/// [`start_as`] of a program with our own name.
+///
+/// # Errors
+/// See there.
+pub fn start(args: &[Vec<u8>], cwd: &Path, stdin: &mut dyn Read) -> Result<Invocation, StartError> {
+    start_as("cairn-server", args, cwd, stdin)
+}
+
+/// Reads the arguments after `program`, the name or path that it was started by, the file and standard input that they
+/// name. `cwd` is the absolute working folder.
 ///
 /// # Errors
 /// The message of a start that is refused, to be printed before the process ends with status 1.
-pub fn start(args: &[Vec<u8>], cwd: &Path, stdin: &mut dyn Read) -> Result<Invocation, StartError> {
+pub fn start_as(
+    program: &str,
+    args: &[Vec<u8>],
+    cwd: &Path,
+    stdin: &mut dyn Read,
+) -> Result<Invocation, StartError> {
+    if file_name(program) == "redis-sentinel" {
+        return Err(refusal("redis-sentinel", "there is no sentinel mode"));
+    }
     match args.first().map(Vec::as_slice) {
-        Some(b"-v" | b"--version") => return Ok(Invocation::Print(version())),
+        Some(b"-v" | b"--version") => return Ok(Invocation::Print(version(program))),
         Some(b"-h" | b"--help") => return Ok(Invocation::Print(HELP.to_string())),
         Some(b"--test-memory") => {
             return Err(refusal(
@@ -69,9 +88,7 @@ pub fn start(args: &[Vec<u8>], cwd: &Path, stdin: &mut dyn Read) -> Result<Invoc
                 "memory is not tested; use memtest86 or similar",
             ));
         }
-        Some(b"--check-system") => {
-            return Err(refusal("--check-system", "the system is not checked"));
-        }
+        Some(b"--check-system") => return Ok(Invocation::CheckSystem),
         _ => {}
     }
     let line = CommandLine::read(args)?;
@@ -99,13 +116,21 @@ pub fn start(args: &[Vec<u8>], cwd: &Path, stdin: &mut dyn Read) -> Result<Invoc
     Ok(Invocation::Run(Box::new(Start { config, warnings })))
 }
 
-/// The line of `--version`: the words `Redis server v=` are what programs look for.
-fn version() -> String {
-    format!(
-        "Cairn server v={} (Redis server v={REDIS_VERSION} sha=00000000:0 malloc=jemalloc bits={})\n",
-        env!("CARGO_PKG_VERSION"),
+/// The line of `--version`. By the name of `redis-server` it has the form that programs take apart:
+/// `Redis server v=7.2.4 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build=0`.
+fn version(program: &str) -> String {
+    let redis = format!(
+        "Redis server v={REDIS_VERSION} sha=00000000:0 malloc=jemalloc-5.3.0 bits={}",
         usize::BITS
-    )
+    );
+    match file_name(program) {
+        "redis-server" => format!("{redis} build=0\n"),
+        _ => format!("Cairn server v={} ({redis})\n", env!("CARGO_PKG_VERSION")),
+    }
+}
+
+fn file_name(program: &str) -> &str {
+    program.rsplit('/').next().unwrap_or(program)
 }
 
 fn refusal(option: &str, why: &str) -> StartError {

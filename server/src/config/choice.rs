@@ -138,6 +138,23 @@ choice!(
         Local7 = "local7",
     }
 );
+impl SyslogFacility {
+    /// Its number in RFC 3164.
+    pub fn number(self) -> u8 {
+        match self {
+            SyslogFacility::User => 1,
+            SyslogFacility::Local0 => 16,
+            SyslogFacility::Local1 => 17,
+            SyslogFacility::Local2 => 18,
+            SyslogFacility::Local3 => 19,
+            SyslogFacility::Local4 => 20,
+            SyslogFacility::Local5 => 21,
+            SyslogFacility::Local6 => 22,
+            SyslogFacility::Local7 => 23,
+        }
+    }
+}
+
 choice!(
     /// `repl-diskless-load`: when a replica loads from the socket.
     DisklessLoad {

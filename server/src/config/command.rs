@@ -299,12 +299,16 @@ impl Config {
     /// The line that warns of a value without effect.
     pub(super) fn warning_at(&self, place: usize) -> Option<String> {
         let directive = table::at(place);
-        if directive.effect == Effect::Works || self.is_default(place) {
-            return None;
-        }
-        Some(format!(
-            "the directive '{}' is accepted but has no effect in this version",
-            directive.name
-        ))
+        let until = match directive.effect {
+            Effect::Works | Effect::Moot(_) => return None,
+            Effect::NotYet | Effect::Refused { .. } => String::new(),
+            Effect::Waits(with) => format!(": it comes with {}", with.name()),
+        };
+        (!self.is_default(place)).then(|| {
+            format!(
+                "the directive '{}' is accepted but has no effect in this version{until}",
+                directive.name
+            )
+        })
     }
 }

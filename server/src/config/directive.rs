@@ -95,6 +95,10 @@ pub enum Effect {
     Works,
     /// Accepted, remembered and rewritten, but nothing reads it yet: a value other than the default is warned about.
     NotYet,
+    /// As [`Effect::NotYet`], until this server has what it belongs to.
+    Waits(Awaited),
+    /// Accepted in silence; there is nothing that it could do here, for this reason.
+    Moot(&'static str),
     /// It guards or changes data and does not work yet: a value other than the default ends the start. With
     /// `at_run_time` CONFIG SET refuses it as well.
     Refused {
@@ -103,6 +107,43 @@ pub enum Effect {
         /// Whether CONFIG SET refuses it too.
         at_run_time: bool,
     },
+}
+
+/// What directives wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaited {
+    /// Primaries and replicas.
+    Replication,
+    /// Nodes that share the keys.
+    Cluster,
+    /// Encrypted connections.
+    Tls,
+    /// EVAL and functions.
+    Scripts,
+    /// Users and what they may do.
+    Users,
+    /// Clients that keep copies.
+    Tracking,
+    /// More threads for sockets.
+    IoThreads,
+    /// Moving values to give memory back.
+    Defragmentation,
+}
+
+impl Awaited {
+    /// Its name, as it stands behind "with".
+    pub fn name(self) -> &'static str {
+        match self {
+            Awaited::Replication => "replication",
+            Awaited::Cluster => "cluster",
+            Awaited::Tls => "TLS",
+            Awaited::Scripts => "scripts",
+            Awaited::Users => "users",
+            Awaited::Tracking => "tracking",
+            Awaited::IoThreads => "io-threads",
+            Awaited::Defragmentation => "defragmentation",
+        }
+    }
 }
 
 /// One directive.
@@ -285,6 +326,18 @@ impl Directive {
     /// Nothing reads it yet.
     pub(super) const fn no_effect(mut self) -> Self {
         self.effect = Effect::NotYet;
+        self
+    }
+
+    /// Nothing reads it until this server has what it belongs to.
+    pub(super) const fn waits(mut self, with: Awaited) -> Self {
+        self.effect = Effect::Waits(with);
+        self
+    }
+
+    /// There is nothing that it could do.
+    pub(super) const fn moot(mut self, why: &'static str) -> Self {
+        self.effect = Effect::Moot(why);
         self
     }
 

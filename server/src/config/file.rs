@@ -65,6 +65,23 @@ pub struct Origin {
     text: Vec<u8>,
 }
 
+/// A `rename-command` line.
+#[derive(Clone, Debug)]
+pub struct Rename {
+    /// What the command was called.
+    pub from: Vec<u8>,
+    /// What clients call it; the empty name takes it away.
+    pub to: String,
+    origin: Origin,
+}
+
+impl Rename {
+    /// The error of a start with this line.
+    pub fn error(&self, reason: &str) -> StartError {
+        StartError::of(Some(self.origin.clone()), "rename-command", reason)
+    }
+}
+
 /// Why the server does not start. Its text is the whole message, several lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StartError {
@@ -242,7 +259,7 @@ impl Loader {
         };
         match (name, args.len()) {
             (_, 1) if FORGOTTEN.contains(&name) => Ok(()),
-            (b"rename-command", 2) => refused("renaming commands is"),
+            (b"rename-command", 2) => self.rename(args, origin),
             (b"loadmodule", 1..) => refused("modules are"),
             (b"user", 1..) => self.user(args, origin),
             (b"sentinel", 1..) => Err("sentinel directive while not in sentinel mode".into()),
@@ -250,6 +267,18 @@ impl Loader {
             (_, 1..) if name.contains(&b'.') => refused("modules are"),
             _ => Err("Bad directive or wrong number of arguments".into()),
         }
+    }
+
+    /// Whether there is such a command shows when there are commands.
+    fn rename(&mut self, args: &[&[u8]], origin: &Origin) -> Result<(), String> {
+        let to = std::str::from_utf8(args[1])
+            .map_err(|_| "the new name of a command must be UTF-8".to_string())?;
+        self.config.renames.push(Rename {
+            from: args[0].to_vec(),
+            to: to.to_string(),
+            origin: origin.clone(),
+        });
+        Ok(())
     }
 
     /// A user. Only the default user can be told, and only as one who may do everything: its password is `requirepass`.

@@ -6,6 +6,7 @@
 //!   value        kinds of values: parse and print (output_limits, rules, choice: the larger kinds)
 //!   file         redis.conf syntax, include, refusals and warnings at start
 //!   args         the command line, --help, --version
+//!   guise        how the process looks from outside
 //!   command      CONFIG GET and CONFIG SET
 //!   rewrite      CONFIG REWRITE
 //! ```
@@ -21,12 +22,14 @@ pub mod choice;
 pub mod command;
 pub mod directive;
 pub mod file;
+pub mod guise;
 pub mod output_limits;
 pub mod rewrite;
 mod rules;
 pub mod table;
 pub mod value;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -35,10 +38,10 @@ use std::sync::OnceLock;
 
 use cairn_format::rdb::dialect::Dialect;
 
-pub use args::{Invocation, Start, start};
+pub use args::{Invocation, Start, start, start_as};
 pub use command::{Apply, Caller, Change, Rejected, SetError};
-pub use directive::{Directive, Effect, Key, Kind};
-pub use file::StartError;
+pub use directive::{Awaited, Directive, Effect, Key, Kind};
+pub use file::{Rename, StartError};
 pub use output_limits::{OutputLimit, OutputLimits};
 pub use rewrite::RewriteError;
 pub(crate) use rules::memory as memory_size;
@@ -57,6 +60,7 @@ pub struct Config {
     /// Where each value was set at start, for errors that come up when it is applied.
     origins: HashMap<usize, Origin>,
     file: Option<PathBuf>,
+    renames: Vec<Rename>,
     generation: u64,
 }
 
@@ -77,6 +81,7 @@ impl Config {
             values,
             origins: HashMap::new(),
             file: None,
+            renames: Vec::new(),
             generation: 1,
         }
     }
@@ -92,6 +97,11 @@ impl Config {
     /// A text value as a path, as it was written; relative ones are meant from `dir`.
     pub fn path(&self, key: Key<value::Text>) -> PathBuf {
         PathBuf::from(OsString::from_vec(self.get(key).to_vec()))
+    }
+
+    /// A text value for people and the system; what is no UTF-8 in it is replaced.
+    pub fn text(&self, key: Key<value::Text>) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.get(key))
     }
 
     /// The folder to work in, absolute.
@@ -113,6 +123,11 @@ impl Config {
     /// The file that the server was started with, absolute.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
+    }
+
+    /// The `rename-command` lines, in their order.
+    pub fn renames(&self) -> &[Rename] {
+        &self.renames
     }
 
     /// A number that grows with every change.

@@ -61,7 +61,7 @@ pub(super) fn accept(rule: TextRule, text: &[u8]) -> Result<Vec<u8>, String> {
         ),
         TextRule::Events => events(text),
         TextRule::Title => kept(
-            is_title(text),
+            super::guise::is_title(text),
             "template format is invalid or contains unknown variables",
         ),
         TextRule::RdbVersion => kept(
@@ -100,46 +100,6 @@ fn events(text: &[u8]) -> Result<Vec<u8>, String> {
     }
     out.extend(b"KEmn".iter().filter(|class| text.contains(class)));
     Ok(out)
-}
-
-/// A template is text with known names in braces; two braces are a brace. It must come to something: blanks and the
-/// mode, which an ordinary server has no word for, are not enough.
-fn is_title(text: &[u8]) -> bool {
-    const MODE: &[u8] = b"server-mode";
-    const NAMES: [&[u8]; 7] = [
-        b"title",
-        b"listen-addr",
-        MODE,
-        b"port",
-        b"tls-port",
-        b"unixsocket",
-        b"config-file",
-    ];
-    let mut rest = text;
-    let mut says_something = false;
-    while let Some(open) = rest.iter().position(|b| *b == b'{') {
-        let after = &rest[open + 1..];
-        says_something |= has_text(&rest[..open]);
-        if after.first() == Some(&b'{') {
-            rest = &after[1..];
-            says_something = true;
-            continue;
-        }
-        let Some(close) = after.iter().position(|b| *b == b'}') else {
-            return false;
-        };
-        let name = &after[..close];
-        if !NAMES.contains(&name) {
-            return false;
-        }
-        says_something |= name != MODE;
-        rest = &after[close + 1..];
-    }
-    says_something || has_text(rest)
-}
-
-fn has_text(text: &[u8]) -> bool {
-    text.iter().any(|byte| *byte != b' ')
 }
 
 /// Bytes from digits and a unit, as Redis's `memtoull`: k is 1000, kb is 1024, too large a number is the largest one,
@@ -223,18 +183,6 @@ mod tests {
             assert_eq!(events(text.as_bytes()).unwrap(), kept.as_bytes(), "{text}");
         }
         assert!(events(b"foo").is_err());
-    }
-
-    #[test]
-    fn titles_know_their_variables() {
-        assert!(is_title(b"{title} {listen-addr} {server-mode}"));
-        assert!(is_title(b"--my {{x"));
-        assert!(is_title(b" {title}"));
-        for nothing in ["", "  ", "{server-mode}", " {server-mode} "] {
-            assert!(!is_title(nothing.as_bytes()), "{nothing:?}");
-        }
-        assert!(!is_title(b"{bad}"));
-        assert!(!is_title(b"{title"));
     }
 
     #[test]

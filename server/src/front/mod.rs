@@ -19,9 +19,10 @@ use cairn_engine::keyspace::Keyspace;
 use mio::Registry;
 
 use crate::clients::Clients;
-use crate::config::Config;
+use crate::config::guise::OomClass;
+use crate::config::{Config, table};
 use crate::figures::{Counters, Figures, MemoryMarks, Rates};
-use crate::host::{Clock, Host};
+use crate::host::{Clock, Host, Milestone};
 use crate::journal::Journal;
 use crate::keeper::{Keeper, Saving};
 use crate::log::Log;
@@ -111,6 +112,53 @@ impl Front {
             self.log.notice(format_args!("Removing the pid file."));
             // It may never have been written.
             let _ = self.host.disk().remove(&path);
+        }
+    }
+
+    /// Tells whoever started the process.
+    pub fn reached(&self, milestone: Milestone) {
+        if let Err(reason) = self.host.process().reached(milestone) {
+            self.log.warning(format_args!(
+                "Whoever started this process cannot be told '{milestone}': {reason}"
+            ));
+        }
+    }
+
+    /// Shows the title that the configuration asks for.
+    pub fn refresh_title(&self) {
+        let process = self.host.process();
+        if let Some(title) = self.settings.config.proc_title(process.program()) {
+            process.set_title(&title);
+        }
+    }
+
+    /// Sets the out-of-memory score that the configuration asks for.
+    ///
+    /// # Errors
+    /// The system does not allow it; why is in the log.
+    pub fn refresh_oom_score(&self) -> Result<(), ()> {
+        let score = self.settings.config.oom_score(OomClass::Primary);
+        let set = self.host.process().set_oom_score(score);
+        set.map_err(|reason| self.log.warning(format_args!("{reason}")))
+    }
+
+    /// Says so if the scores can only be set by who has rights that most servers do not have.
+    pub fn warn_of_oom_scores(&self) {
+        if !self.settings.config.oom_scores_rise() {
+            self.log.warning(format_args!(
+                "The oom-score-adj-values configuration may not work for non-privileged processes! Please consult the documentation."
+            ));
+        }
+    }
+
+    /// Winds up the watch on the loop, if there is one.
+    pub fn wind_watch(&self) {
+        let period_ms = self.settings.config.get(table::WATCHDOG_PERIOD);
+        if period_ms > 0 {
+            // Never less than two runs of timed work are apart.
+            let hz = self.settings.config.get(table::HZ).clamp(1, 500);
+            let period_ms = period_ms.max(2000 / hz) as u64;
+            self.host.process().watch(period_ms);
         }
     }
 
@@ -248,7 +296,8 @@ impl Instance for Front {
     }
 
     fn ask_peer(&mut self, call: &PeerCall) -> PeerAnswer {
-        self.peers.ask(call, &*self.host)
+        let from = self.settings.config.text(table::BIND_SOURCE_ADDR);
+        self.peers.ask(call, &from, &*self.host)
     }
 
     fn used_memory(&mut self) -> u64 {

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `disk`, `faulty` | files; a disk that is worse than real ones |
 //! | `child` | processes that save |
+//! | `process` | how the process looks from outside, and who started it |
 //! | `worker` | threads that do one job after the other |
 //! | `socket`, `poll` | connections, what is listened on, who is ready |
 
@@ -14,6 +15,7 @@ pub mod child;
 pub mod disk;
 pub mod faulty;
 pub mod poll;
+pub mod process;
 pub mod socket;
 pub mod worker;
 
@@ -27,6 +29,7 @@ use cairn_engine::base::time::Now;
 pub use child::{Child, ChildExit, ChildJob, ChildLink, ChildReport};
 pub use disk::{Disk, DiskFile, SyncHandle, folder_of, read_all, replace_file, write_synced};
 pub use poll::{Poller, Readiness};
+pub use process::{ChildGuise, Milestone, OomScore, Process};
 pub use socket::{Acceptor, Address, ListenPlan, Socket, Stream};
 pub use worker::{Job, JobQueues, ThreadWorker, Worker};
 
@@ -87,6 +90,20 @@ pub trait Line: Read + Write + std::fmt::Debug {
     fn set_write_timeout(&mut self, after: Duration) -> io::Result<()>;
 }
 
+/// Whom to connect to, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Dialing<'a> {
+    /// Name or address of the machine.
+    pub host: &'a str,
+    /// Its port.
+    pub port: u16,
+    /// The address of this machine that the connection is made from (`bind-source-addr`). The empty one, and one that this
+    /// machine cannot connect from, leaves it to the system, as Redis does.
+    pub from: &'a str,
+    /// How long each address of the name is tried.
+    pub timeout: Duration,
+}
+
 /// The world of one running instance.
 pub trait Host {
     /// The clocks.
@@ -95,8 +112,10 @@ pub trait Host {
     fn sleep(&self, time: Duration);
     /// The disk.
     fn disk(&self) -> Arc<dyn Disk>;
-    /// Starts a child that shares the memory as it is now and runs `job`.
-    fn fork(&self, job: ChildJob<'_>) -> io::Result<Box<dyn Child>>;
+    /// Starts a child that shares the memory as it is now, looks as `guise` says and runs `job`.
+    fn fork(&self, guise: &ChildGuise, job: ChildJob<'_>) -> io::Result<Box<dyn Child>>;
+    /// The process as others see it.
+    fn process(&self) -> &dyn Process;
     /// A thread for jobs without order among those of other threads. `name` is for those who look at the process.
     fn worker(&self, name: &'static str) -> Box<dyn Worker>;
     /// Opens what is to be listened on. An address that this machine does not have is passed over when its word begins
@@ -109,11 +128,11 @@ pub trait Host {
         plan: &ListenPlan,
         logger: &dyn Logger,
     ) -> Result<Vec<Box<dyn Acceptor>>, String>;
-    /// Connects to another server within `timeout`, for each address of the name.
+    /// Connects to another server.
     ///
     /// # Errors
     /// The last address's; `TimedOut` where nobody answered.
-    fn dial(&self, host: &str, port: u16, timeout: Duration) -> io::Result<Box<dyn Line>>;
+    fn dial(&self, to: &Dialing<'_>) -> io::Result<Box<dyn Line>>;
     /// Bytes of memory that the process has allocated: `used_memory` of INFO.
     fn used_memory(&self) -> u64;
     /// Bytes of memory that the system has given to the process.

@@ -57,6 +57,8 @@ pub struct ListenPlan {
     pub bind: Vec<String>,
     /// TCP port; 0 for none.
     pub port: u16,
+    /// Number that packet filters know its packets by (`socket-mark-id`).
+    pub mark: Option<u32>,
     /// Connections that may wait to be accepted (`tcp-backlog`).
     pub backlog: i32,
     /// Path of the unix socket (`unixsocket`).

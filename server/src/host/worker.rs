@@ -11,6 +11,9 @@ use std::thread::JoinHandle;
 /// What a worker does.
 pub type Job = Box<dyn FnOnce() + Send>;
 
+/// What a thread does first; the answer is kept until its end.
+type Enter = Arc<dyn Fn() -> Box<dyn Any> + Send + Sync>;
+
 /// Does jobs in the order in which they were sent.
 pub trait Worker: Debug {
     /// Hands a job over.
@@ -23,21 +26,22 @@ pub trait Worker: Debug {
 
 /// A thread of its own; it starts with the first job, since threads do not survive daemonize, and ends, all jobs done, when
 /// this is dropped.
-#[derive(Debug)]
 pub struct ThreadWorker {
     name: &'static str,
-    /// Called at the start of the thread; what it answers is kept until its end.
-    enter: fn() -> Box<dyn Any>,
+    enter: Enter,
     running: Option<(Sender<Job>, JoinHandle<()>)>,
     waiting: Arc<AtomicUsize>,
 }
 
 impl ThreadWorker {
     /// A worker that has no thread yet. `enter` is called at the thread's start and its answer dropped at its end.
-    pub fn new(name: &'static str, enter: fn() -> Box<dyn Any>) -> ThreadWorker {
+    pub fn new(
+        name: &'static str,
+        enter: impl Fn() -> Box<dyn Any> + Send + Sync + 'static,
+    ) -> ThreadWorker {
         ThreadWorker {
             name,
-            enter,
+            enter: Arc::new(enter),
             running: None,
             waiting: Arc::default(),
         }
@@ -45,7 +49,7 @@ impl ThreadWorker {
 
     fn start(&self) -> Option<(Sender<Job>, JoinHandle<()>)> {
         let (sender, jobs) = channel::<Job>();
-        let enter = self.enter;
+        let enter = Arc::clone(&self.enter);
         let run = move || {
             let _kept = enter();
             for job in jobs {
@@ -57,6 +61,12 @@ impl ThreadWorker {
             .spawn(run)
             .ok()?;
         Some((sender, thread))
+    }
+}
+
+impl Debug for ThreadWorker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ThreadWorker({}, {} jobs)", self.name, self.waiting())
     }
 }
 

@@ -6,9 +6,10 @@ use cairn_engine::call::watch::latency::event;
 use cairn_engine::keyspace::Keyspace;
 
 use super::Saving;
+use crate::config::guise::OomClass;
 use crate::config::{Config, table};
 use crate::files::snapshot;
-use crate::host::{Child, ChildExit, ChildJob, Host};
+use crate::host::{Child, ChildExit, ChildGuise, ChildJob, Host};
 
 /// What a child does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +18,22 @@ pub enum Job {
     Snapshot,
     /// BGREWRITEAOF.
     Rewrite,
+}
+
+impl Job {
+    /// How such a child looks to the system.
+    fn guise(self, config: &Config) -> ChildGuise {
+        // The names of Redis, by which people look for them.
+        let (title, cpus) = match self {
+            Job::Snapshot => ("redis-rdb-bgsave", table::BGSAVE_CPULIST),
+            Job::Rewrite => ("redis-aof-rewrite", table::AOF_REWRITE_CPULIST),
+        };
+        ChildGuise {
+            title: config.proc_title(title),
+            oom_score: config.oom_score(OomClass::Child),
+            cpus: config.text(cpus).into_owned(),
+        }
+    }
 }
 
 /// A child at work.
@@ -54,13 +71,13 @@ impl Work {
 
 impl Saving<'_> {
     /// Forks and measures it.
-    pub(super) fn fork(&mut self, run: ChildJob<'_>) -> std::io::Result<Box<dyn Child>> {
+    pub(super) fn fork(&mut self, job: Job, run: ChildJob<'_>) -> std::io::Result<Box<dyn Child>> {
         debug_assert!(
             self.keeper.work.is_none() && !self.keeper.loading,
             "a child has the data whole and to itself"
         );
         let before = self.host.clock().monotonic_us();
-        let child = self.host.fork(run)?;
+        let child = self.host.fork(&job.guise(self.config), run)?;
         let took_us = self.host.clock().monotonic_us() - before;
         self.keeper.last_fork_us = took_us;
         self.keeper.note_span(event::FORK, took_us);

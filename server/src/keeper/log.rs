@@ -287,26 +287,29 @@ impl Saving<'_> {
         let second = self.base_second(rdb);
         let (keys, dirty) = (ks.total_keys() as u64, ks.dirty);
         let data = &*ks;
-        let forked = self.fork(Box::new(move |link| {
-            let written = append_files::write_rewrite(&*disk, link.pid(), sync, |out| {
-                write_stamp(out, second)?;
-                write_base(data, out, rdb, &options, delay, &mut |keys| {
-                    link.progress(keys)
-                })
-            });
-            match written {
-                Ok(bytes) => {
-                    link.finished(bytes);
-                    0
+        let forked = self.fork(
+            Job::Rewrite,
+            Box::new(move |link| {
+                let written = append_files::write_rewrite(&*disk, link.pid(), sync, |out| {
+                    write_stamp(out, second)?;
+                    write_base(data, out, rdb, &options, delay, &mut |keys| {
+                        link.progress(keys)
+                    })
+                });
+                match written {
+                    Ok(bytes) => {
+                        link.finished(bytes);
+                        0
+                    }
+                    Err(error) => {
+                        log.warning(format_args!(
+                            "Write error writing append only file on disk: {error}"
+                        ));
+                        1
+                    }
                 }
-                Err(error) => {
-                    log.warning(format_args!(
-                        "Write error writing append only file on disk: {error}"
-                    ));
-                    1
-                }
-            }
-        }));
+            }),
+        );
         match forked {
             Ok(child) => {
                 self.log.notice(format_args!(

@@ -109,19 +109,22 @@ impl<'a> Saving<'a> {
         let (order, log) = (self.order(ks), self.log.clone());
         let (keys, dirty) = (ks.total_keys() as u64, ks.dirty);
         let data = &*ks;
-        let forked = self.fork(Box::new(move |link| {
-            match order.write(data, link.pid(), &mut |keys| link.progress(keys)) {
-                Ok(bytes) => {
-                    log.notice(format_args!("DB saved on disk"));
-                    link.finished(bytes);
-                    0
+        let forked = self.fork(
+            Job::Snapshot,
+            Box::new(move |link| {
+                match order.write(data, link.pid(), &mut |keys| link.progress(keys)) {
+                    Ok(bytes) => {
+                        log.notice(format_args!("DB saved on disk"));
+                        link.finished(bytes);
+                        0
+                    }
+                    Err(reason) => {
+                        log.warning(format_args!("Write error saving DB on disk: {reason}"));
+                        1
+                    }
                 }
-                Err(reason) => {
-                    log.warning(format_args!("Write error saving DB on disk: {reason}"));
-                    1
-                }
-            }
-        }));
+            }),
+        );
         match forked {
             Ok(child) => {
                 self.log.notice(format_args!(

@@ -24,6 +24,11 @@ fn monotonic_ns() -> u64 {
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
+/// Milliseconds of the monotonic clock, from an arbitrary start; in a handler, too.
+pub(super) fn monotonic_ms() -> u64 {
+    monotonic_ns() / 1_000_000
+}
+
 impl SystemClock {
     /// Starts the monotonic clock.
     pub fn new() -> SystemClock {

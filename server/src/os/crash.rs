@@ -32,8 +32,8 @@ const CRASHES: [i32; 5] = [
     libc::SIGILL,
     libc::SIGABRT,
 ];
-/// Seconds that a stack trace may take.
-const TRACE_SECONDS: u32 = 10;
+/// Seconds that a stack trace may take, or another step that may hang.
+pub(super) const TRACE_SECONDS: u32 = 10;
 /// The stack trace is made on a stack of its own, since the real one may have overflowed. In bytes.
 const STACK_SIZE: usize = 512 * 1024;
 
@@ -46,6 +46,8 @@ static LOG_FILE: AtomicPtr<libc::c_char> = AtomicPtr::new(ptr::null_mut());
 static STACK_READY: AtomicBool = AtomicBool::new(false);
 /// `crash-log-enabled`.
 static REPORTS: AtomicBool = AtomicBool::new(false);
+/// `use-exit-on-panic`.
+static EXITS: AtomicBool = AtomicBool::new(false);
 /// This process is a child: what it shows of its parent's is a copy.
 static CHILD: AtomicBool = AtomicBool::new(false);
 /// The server's thread, by its number in the system's thread library.
@@ -65,6 +67,11 @@ pub fn set_log_file(path: Option<&Path>) {
         name.map_or(ptr::null_mut(), CString::into_raw),
         Ordering::SeqCst,
     );
+}
+
+/// Whether a panic ends with exit status 1 instead of SIGABRT, which leaves a core file (`use-exit-on-panic`).
+pub fn set_exit_on_panic(on: bool) {
+    EXITS.store(on, Ordering::SeqCst);
 }
 
 /// Installs the report for SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGABRT (`crash-log-enabled yes`), and of panics that are
@@ -164,6 +171,10 @@ fn end_of_panic() -> ! {
     // What follows is no second crash.
     reset_signals();
     remove_emergency_file();
+    if EXITS.load(Ordering::SeqCst) {
+        // SAFETY: ends the process without running what a panic may have left half done.
+        unsafe { libc::_exit(1) };
+    }
     std::process::abort()
 }
 
@@ -249,7 +260,7 @@ fn this_thread() -> usize {
     unsafe { libc::pthread_self() as usize }
 }
 
-fn is_main_thread() -> bool {
+pub(super) fn is_main_thread() -> bool {
     this_thread() == MAIN_THREAD.load(Ordering::SeqCst)
 }
 
@@ -291,6 +302,7 @@ extern "C" fn on_crash(
     }
     write_raw(fd, TRACE.as_bytes());
     write_trace(fd);
+    super::memtest::run(fd);
     write_raw(fd, END.as_bytes());
     remove_emergency_file();
     // SAFETY: the default action is in place (SA_RESETHAND), so raising ends the process as the signal would have;
@@ -302,6 +314,7 @@ extern "C" fn on_crash(
 }
 
 fn write_trace(fd: i32) {
+    super::watchdog::stop();
     // SAFETY: `alarm` may be called in a handler.
     unsafe { libc::alarm(TRACE_SECONDS) };
     let trace = std::backtrace::Backtrace::force_capture().to_string();
@@ -310,7 +323,7 @@ fn write_trace(fd: i32) {
     write_raw(fd, trace.as_bytes());
 }
 
-fn open_log() -> i32 {
+pub(super) fn open_log() -> i32 {
     let name = LOG_FILE.load(Ordering::SeqCst);
     if name.is_null() {
         return 1;

@@ -1,10 +1,12 @@
 //! Connections to other servers.
 
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-use crate::host::Line;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::host::{Dialing, Line};
 
 #[derive(Debug)]
 struct TcpLine(TcpStream);
@@ -36,10 +38,10 @@ impl Line for TcpLine {
 }
 
 /// See [`crate::host::Host::dial`].
-pub fn dial(host: &str, port: u16, timeout: Duration) -> io::Result<Box<dyn Line>> {
+pub fn dial(to: &Dialing<'_>) -> io::Result<Box<dyn Line>> {
     let mut failure = io::Error::from(io::ErrorKind::TimedOut);
-    for address in (host, port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, timeout) {
+    for address in (to.host, to.port).to_socket_addrs()? {
+        match connect(address, to.from, to.timeout) {
             Ok(stream) => {
                 // Without it the commands only leave a little later.
                 let _ = stream.set_nodelay(true);
@@ -49,4 +51,55 @@ pub fn dial(host: &str, port: u16, timeout: Duration) -> io::Result<Box<dyn Line
         }
     }
     Err(failure)
+}
+
+fn connect(to: SocketAddr, from: &str, timeout: Duration) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
+    if let Some(from) = source(from, to) {
+        // Best effort, as in Redis: an address that is not there leaves it to the system.
+        let _ = socket.bind(&from.into());
+    }
+    socket.connect_timeout(&to.into(), timeout)?;
+    Ok(socket.into())
+}
+
+/// The first address of the name that is of the other end's family, on any port.
+fn source(name: &str, to: SocketAddr) -> Option<SocketAddr> {
+    let mut found = (!name.is_empty()).then(|| (name, 0).to_socket_addrs().ok())??;
+    found.find(|from| from.is_ipv4() == to.is_ipv4())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn a_connection_comes_from_where_it_is_told_to_if_it_can() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        for (from, seen) in [
+            ("", "127.0.0.1"),
+            ("127.0.0.9", "127.0.0.9"),
+            ("::1", "127.0.0.1"),
+            // Not of this machine, and no address.
+            ("192.0.2.1", "127.0.0.1"),
+            ("no such name", "127.0.0.1"),
+        ] {
+            let timeout = Duration::from_secs(10);
+            let to = Dialing {
+                host: "127.0.0.1",
+                port,
+                from,
+                timeout,
+            };
+            let line = dial(&to).unwrap();
+            assert_eq!(
+                listener.accept().unwrap().1.ip().to_string(),
+                seen,
+                "{from}"
+            );
+            drop(line);
+        }
+    }
 }

@@ -4,11 +4,15 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
+use super::affinity::Processors;
 use crate::host::{Disk, DiskFile, SyncHandle, Worker};
 
 /// Files of the operating system; relative names start at the working directory.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct SystemDisk;
+pub struct SystemDisk {
+    /// Where its threads run; none leaves it to the system.
+    pub(super) worker_cpus: Option<Processors>,
+}
 
 struct SystemFile {
     file: File,
@@ -145,6 +149,6 @@ impl Disk for SystemDisk {
     }
 
     fn worker(&self, name: &'static str) -> Box<dyn Worker> {
-        super::worker(name)
+        super::worker(name, self.worker_cpus)
     }
 }

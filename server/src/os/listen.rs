@@ -103,7 +103,19 @@ fn open_tcp(
             None => (false, word.as_str()),
         };
         match bind_tcp(name, plan.port, plan.backlog) {
-            Ok(listener) => into.push(Box::new(Listener::Tcp(listener))),
+            Ok(listener) => {
+                if let Some(mark) = plan.mark
+                    && let Err(error) = set_mark(&listener, mark)
+                {
+                    let text = error_text(&error);
+                    let line = format!(
+                        "Warning: cannot mark {name}:{} with socket-mark-id {mark}: {text}",
+                        plan.port
+                    );
+                    logger.log(Level::Warning, &line);
+                }
+                into.push(Box::new(Listener::Tcp(listener)));
+            }
             Err(error) if may_be_missing(&error, optional) => {}
             Err(error) => {
                 let text = error_text(&error);
@@ -120,6 +132,14 @@ fn open_tcp(
         return Err(failed_listening(plan.port));
     }
     Ok(())
+}
+
+/// What is accepted has the mark of what was listened on.
+fn set_mark(listener: &TcpListener, mark: u32) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    return socket2::SockRef::from(listener).set_mark(mark);
+    #[cfg(not(target_os = "linux"))]
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 fn failed_listening(port: u16) -> String {
@@ -185,4 +205,48 @@ fn bind_unix(path: &Path, plan: &ListenPlan) -> io::Result<UnixListener> {
     socket.listen(plan.backlog)?;
     socket.set_nonblocking(true)?;
     Ok(UnixListener::from_std(socket.into()))
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+
+    #[derive(Default)]
+    struct Lines(RefCell<Vec<String>>);
+
+    impl Logger for Lines {
+        fn log(&self, _: Level, line: &str) {
+            self.0.borrow_mut().push(line.to_string());
+        }
+    }
+
+    #[test]
+    fn a_mark_is_set_or_its_absence_told() {
+        let listener = bind_tcp("127.0.0.1", 0, 5).unwrap();
+        // Marking needs CAP_NET_ADMIN; without it the listener stays, and the log says so.
+        let marked = set_mark(&listener, 77);
+        if marked.is_ok() {
+            assert_eq!(socket2::SockRef::from(&listener).mark().unwrap(), 77);
+        }
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        let plan = ListenPlan {
+            bind: vec!["127.0.0.1".into()],
+            port,
+            mark: Some(77),
+            backlog: 5,
+            unixsocket: None,
+            unixsocketperm: None,
+        };
+        let (mut opened, lines) = (Vec::new(), Lines::default());
+        open_tcp(&plan, &mut opened, &lines).unwrap();
+        assert_eq!(opened.len(), 1);
+        let told = lines.0.into_inner().concat();
+        assert_eq!(
+            told.contains("cannot mark 127.0.0.1"),
+            marked.is_err(),
+            "{told}"
+        );
+    }
 }

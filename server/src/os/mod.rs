@@ -3,30 +3,47 @@
 //! Everything unsafe and everything that is only on Linux lives here, behind safe functions with a portable
 //! answer for the other systems. The rooms above see the traits of [`crate::host`].
 
+pub mod affinity;
 pub mod alloc;
 pub mod clock;
+pub mod collate;
 pub mod crash;
+pub mod daemon;
 mod dial;
 pub mod disk;
 pub mod fork;
+pub mod guise;
 mod line;
 mod listen;
 pub mod localtime;
+pub mod memtest;
+mod oom;
 pub mod poll;
 pub mod process;
 pub mod running;
 pub mod signals;
+pub mod supervisor;
+pub mod syslog;
+pub mod system_check;
+mod title;
+mod watchdog;
 
 use std::any::Any;
+use std::fs::File;
 use std::io::{self, Write};
+use std::mem::ManuallyDrop;
+use std::os::fd::FromRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::host::{
-    Acceptor, Child, ChildJob, Clock, Disk, Host, Interrupt, Line, ListenPlan, Logger,
-    ThreadWorker, Worker,
+    Acceptor, Child, ChildGuise, ChildJob, Clock, Dialing, Disk, Host, Interrupt, Line, ListenPlan,
+    Logger, Process, ThreadWorker, Worker,
 };
+
+use affinity::Processors;
+use guise::SystemProcess;
 
 /// The system's words for an error, without Rust's `(os error 98)` behind them, as Redis's log lines have them.
 pub fn error_text(error: &io::Error) -> String {
@@ -48,11 +65,32 @@ pub fn print(text: &str) {
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
-/// A thread whose allocations are counted.
-fn worker(name: &'static str) -> Box<dyn Worker> {
-    fn enter() -> Box<dyn Any> {
-        Box::new(alloc::register_thread())
+/// Standard output beside the standard library: without its lock, and not closed with the value.
+pub struct StandardOutput(ManuallyDrop<File>);
+
+impl StandardOutput {
+    /// Writes all bytes.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
+        (&*self.0).write_all(bytes)
     }
+}
+
+/// Standard output, wherever it leads to at the time of each write.
+pub fn standard_output() -> StandardOutput {
+    // SAFETY: the descriptor is never closed by us, neither here (`ManuallyDrop`) nor elsewhere.
+    StandardOutput(ManuallyDrop::new(unsafe { File::from_raw_fd(1) }))
+}
+
+/// A thread whose allocations are counted.
+fn worker(name: &'static str, cpus: Option<Processors>) -> Box<dyn Worker> {
+    let enter = move || -> Box<dyn Any> {
+        // Where it cannot be, it is where the system puts it; the start has warned.
+        let _ = cpus.map(|cpus| cpus.take_this_thread());
+        Box::new(alloc::register_thread())
+    };
     Box::new(ThreadWorker::new(name, enter))
 }
 
@@ -60,14 +98,21 @@ fn worker(name: &'static str) -> Box<dyn Worker> {
 pub struct SystemHost {
     clock: Arc<dyn Clock>,
     disk: Arc<disk::SystemDisk>,
+    process: SystemProcess,
 }
 
 impl SystemHost {
-    /// Starts the monotonic clock.
+    /// Starts the monotonic clock. The process stays as it is.
     pub fn new() -> SystemHost {
+        SystemHost::of(SystemProcess::default(), None)
+    }
+
+    /// The host of a process, with threads on these processors.
+    pub fn of(process: SystemProcess, worker_cpus: Option<Processors>) -> SystemHost {
         SystemHost {
             clock: Arc::new(clock::SystemClock::new()),
-            disk: Arc::new(disk::SystemDisk),
+            disk: Arc::new(disk::SystemDisk { worker_cpus }),
+            process,
         }
     }
 }
@@ -91,12 +136,20 @@ impl Host for SystemHost {
         self.disk.clone()
     }
 
-    fn fork(&self, job: ChildJob<'_>) -> io::Result<Box<dyn Child>> {
-        Ok(Box::new(fork::spawn_child(&[], job)?))
+    fn fork(&self, guise: &ChildGuise, job: ChildJob<'_>) -> io::Result<Box<dyn Child>> {
+        let dressed: ChildJob<'_> = Box::new(move |link| {
+            self.process.wear(guise);
+            job(link)
+        });
+        Ok(Box::new(fork::spawn_child(&[], dressed)?))
+    }
+
+    fn process(&self) -> &dyn Process {
+        &self.process
     }
 
     fn worker(&self, name: &'static str) -> Box<dyn Worker> {
-        worker(name)
+        self.disk.worker(name)
     }
 
     fn listen(
@@ -107,8 +160,8 @@ impl Host for SystemHost {
         listen::open(plan, logger)
     }
 
-    fn dial(&self, host: &str, port: u16, timeout: Duration) -> io::Result<Box<dyn Line>> {
-        dial::dial(host, port, timeout)
+    fn dial(&self, to: &Dialing<'_>) -> io::Result<Box<dyn Line>> {
+        dial::dial(to)
     }
 
     fn used_memory(&self) -> u64 {

@@ -6,30 +6,6 @@ use std::path::{Path, PathBuf};
 /// Descriptors that the server needs besides those of its clients, as Redis reserves them.
 const RESERVED_FILES: u64 = 32;
 
-/// Goes on in the background: a child in a session of its own with `/dev/null` as its three standard files. The
-/// parent ends here with code 0. Call it before any thread is started.
-pub fn daemonize() -> io::Result<()> {
-    // SAFETY: no other thread runs, so the child is a whole process; the descriptors are the standard ones.
-    unsafe {
-        match libc::fork() {
-            -1 => return Err(io::Error::last_os_error()),
-            0 => {}
-            _ => libc::_exit(0),
-        }
-        libc::setsid();
-        let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
-        if null >= 0 {
-            for standard in 0..3 {
-                libc::dup2(null, standard);
-            }
-            if null > 2 {
-                libc::close(null);
-            }
-        }
-    }
-    Ok(())
-}
-
 /// Process id.
 pub fn pid() -> u32 {
     std::process::id()
@@ -178,7 +154,7 @@ pub fn private_dirty_bytes() -> u64 {
     kilobytes.sum::<u64>() * 1024
 }
 
-fn page_size() -> u64 {
+pub(super) fn page_size() -> u64 {
     // SAFETY: a question without arguments.
     unsafe { libc::sysconf(libc::_SC_PAGESIZE) }.max(1) as u64
 }

@@ -137,14 +137,14 @@ extern "C" fn on_interrupt(signal: libc::c_int) {
 }
 
 /// The error number of the interrupted code, which must not see that of the handler.
-struct Errno(i32);
+pub(super) struct Errno(i32);
 
 impl Errno {
-    fn save() -> Errno {
+    pub(super) fn save() -> Errno {
         Errno(io::Error::last_os_error().raw_os_error().unwrap_or(0))
     }
 
-    fn restore(self) {
+    pub(super) fn restore(self) {
         #[cfg(any(target_os = "linux", target_os = "android"))]
         // SAFETY: the location is this thread's own.
         unsafe {

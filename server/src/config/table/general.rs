@@ -4,7 +4,7 @@ use crate::config::choice::{
     AclPubsubDefault, LogLevel, OomScoreAdj, Permission, Supervised, SyslogFacility,
 };
 use crate::config::directive::{
-    Directive, Key, Kind, choice, count, flag, int, ruled, shaped, text,
+    Awaited, Directive, Key, Kind, choice, count, flag, int, ruled, shaped, text,
 };
 use crate::config::rules::TextRule;
 use crate::config::value::{OomValues, Percentiles, SHUTDOWN_WORDS, ShutdownFlags, Text};
@@ -18,48 +18,48 @@ directives! {
 
     /// Number of databases.
     DATABASES: i64 = int("databases", "16", 1, INT_MAX).immutable();
-    /// Start in the background.
-    DAEMONIZE: bool = flag("daemonize", "no").immutable().no_effect();
+    /// Go on in the background, unless `supervised` says that somebody waits.
+    DAEMONIZE: bool = flag("daemonize", "no").immutable();
     /// Who started the server and is told when it is ready.
-    SUPERVISED: Supervised = choice("supervised", "no", Supervised::WORDS).immutable().no_effect();
-    /// File that the process number is written to.
+    SUPERVISED: Supervised = choice("supervised", "no", Supervised::WORDS).immutable();
+    /// File that the process number is written to; in the background `/var/run/redis.pid` where none is named.
     PIDFILE: Text = text("pidfile", "").immutable();
     /// Least important log line that is written.
     LOGLEVEL: LogLevel = choice("loglevel", "notice", LogLevel::WORDS);
     /// Log file; empty is standard output.
     LOGFILE: Text = text("logfile", "").immutable();
     /// Send the log to syslog.
-    SYSLOG_ENABLED: bool = flag("syslog-enabled", "no").immutable().no_effect();
+    SYSLOG_ENABLED: bool = flag("syslog-enabled", "no").immutable();
     /// Name of this server in syslog.
-    SYSLOG_IDENT: Text = text("syslog-ident", "redis").immutable().no_effect();
+    SYSLOG_IDENT: Text = text("syslog-ident", "redis").immutable();
     /// Facility of syslog.
-    SYSLOG_FACILITY: SyslogFacility = choice("syslog-facility", "local0", SyslogFacility::WORDS).immutable().no_effect();
+    SYSLOG_FACILITY: SyslogFacility = choice("syslog-facility", "local0", SyslogFacility::WORDS).immutable();
     /// Show the logo in the log even when the log is not a terminal.
     ALWAYS_SHOW_LOGO: bool = flag("always-show-logo", "no").immutable();
-    /// Whether the process title is changed.
-    SET_PROC_TITLE: bool = flag("set-proc-title", "yes").immutable().no_effect();
-    /// Template of the process title.
-    PROC_TITLE_TEMPLATE: Text = ruled("proc-title-template", "{title} {listen-addr} {server-mode}", TextRule::Title).no_effect();
-    /// Locale for comparing strings in SORT.
-    LOCALE_COLLATE: Text = text("locale-collate", "").no_effect();
-    /// Names of start-up warnings that do not stop the start.
-    IGNORE_WARNINGS: Text = text("ignore-warnings", "").no_effect();
+    /// Whether `ps` shows what `proc-title-template` says.
+    SET_PROC_TITLE: bool = flag("set-proc-title", "yes").immutable();
+    /// What `ps` shows, with names in braces: title, listen-addr, server-mode, port, tls-port, unixsocket, config-file.
+    PROC_TITLE_TEMPLATE: Text = ruled("proc-title-template", "{title} {listen-addr} {server-mode}", TextRule::Title);
+    /// Locale by which SORT orders texts; empty is that of the environment. A static build knows only C.
+    LOCALE_COLLATE: Text = text("locale-collate", "");
+    /// Flaws of the system that do not end the start: `ARM64-COW-BUG`, of kernels that lose memory of a child.
+    IGNORE_WARNINGS: Text = text("ignore-warnings", "");
     /// Who may change protected directives.
     ENABLE_PROTECTED_CONFIGS: Permission = choice("enable-protected-configs", "no", Permission::WORDS).immutable();
     /// Who may use DEBUG.
     ENABLE_DEBUG_COMMAND: Permission = choice("enable-debug-command", "no", Permission::WORDS).immutable();
-    /// Who may use MODULE.
-    ENABLE_MODULE_COMMAND: Permission = choice("enable-module-command", "no", Permission::WORDS).immutable().no_effect();
+    /// Who may use MODULE: nobody.
+    ENABLE_MODULE_COMMAND: Permission = choice("enable-module-command", "no", Permission::WORDS).immutable().moot("no module can be loaded by anybody");
     /// Write a report into the log when the server crashes.
     CRASH_LOG_ENABLED: bool = flag("crash-log-enabled", "yes");
-    /// Test memory when the server crashes.
-    CRASH_MEMCHECK_ENABLED: bool = flag("crash-memcheck-enabled", "yes").no_effect();
-    /// Turn transparent huge pages off for this process.
-    DISABLE_THP: bool = flag("disable-thp", "yes").immutable().no_effect();
+    /// Look for broken memory when a signal ends the server.
+    CRASH_MEMCHECK_ENABLED: bool = flag("crash-memcheck-enabled", "yes");
+    /// Keep this process out of transparent huge pages where the system has them always on.
+    DISABLE_THP: bool = flag("disable-thp", "yes").immutable();
     /// How the kernel's out-of-memory score is set.
-    OOM_SCORE_ADJ: OomScoreAdj = choice("oom-score-adj", "no", OomScoreAdj::WORDS).no_effect();
+    OOM_SCORE_ADJ: OomScoreAdj = choice("oom-score-adj", "no", OomScoreAdj::WORDS);
     /// Out-of-memory scores of a primary, a replica and a saving child.
-    OOM_SCORE_ADJ_VALUES: OomValues = shaped("oom-score-adj-values", "0 200 800", Kind::OomValues).no_effect();
+    OOM_SCORE_ADJ_VALUES: OomValues = shaped("oom-score-adj-values", "0 200 800", Kind::OomValues);
     /// Ticks a second of background work.
     HZ: i64 = int("hz", "10", 0, INT_MAX).clamped(1, 500);
     /// Tick more often when there are many clients.
@@ -69,9 +69,9 @@ directives! {
     /// What SIGTERM does: default, or save, nosave, now, force.
     SHUTDOWN_ON_SIGTERM: ShutdownFlags = shaped("shutdown-on-sigterm", "default", Kind::Bits(SHUTDOWN_WORDS));
     /// Seconds that a shutdown waits for replicas.
-    SHUTDOWN_TIMEOUT: i64 = int("shutdown-timeout", "10", 0, INT_MAX).no_effect();
+    SHUTDOWN_TIMEOUT: i64 = int("shutdown-timeout", "10", 0, INT_MAX).waits(Awaited::Replication);
     /// Milliseconds after which a running script answers BUSY to others.
-    BUSY_REPLY_THRESHOLD: i64 = int("busy-reply-threshold", "5000", 0, i64::MAX).alias("lua-time-limit").no_effect();
+    BUSY_REPLY_THRESHOLD: i64 = int("busy-reply-threshold", "5000", 0, i64::MAX).alias("lua-time-limit").waits(Awaited::Scripts);
     /// Microseconds from which a command is put into the slow log; -1 never.
     SLOWLOG_LOG_SLOWER_THAN: i64 = int("slowlog-log-slower-than", "10000", -1, i64::MAX).alias("commandlog-execution-slower-than");
     /// Entries of the slow log.
@@ -93,19 +93,19 @@ directives! {
     /// Classes of keyspace events that are published.
     NOTIFY_KEYSPACE_EVENTS: Text = ruled("notify-keyspace-events", "", TextRule::Events);
     /// Keys remembered for client-side caching.
-    TRACKING_TABLE_MAX_KEYS: u64 = count("tracking-table-max-keys", "1000000", 0, i64::MAX).no_effect();
+    TRACKING_TABLE_MAX_KEYS: u64 = count("tracking-table-max-keys", "1000000", 0, i64::MAX).waits(Awaited::Tracking);
     /// File that users are read from.
     ACLFILE: Text = text("aclfile", "").immutable().refused("a file of access control lists");
     /// Channels that new users may use.
-    ACL_PUBSUB_DEFAULT: AclPubsubDefault = choice("acl-pubsub-default", "resetchannels", AclPubsubDefault::WORDS).no_effect();
+    ACL_PUBSUB_DEFAULT: AclPubsubDefault = choice("acl-pubsub-default", "resetchannels", AclPubsubDefault::WORDS).waits(Awaited::Users);
     /// Entries of the ACL log.
-    ACLLOG_MAX_LEN: u64 = count("acllog-max-len", "128", 0, i64::MAX).no_effect();
-    /// Processors for the main thread.
-    SERVER_CPULIST: Text = text("server_cpulist", "").immutable().no_effect();
+    ACLLOG_MAX_LEN: u64 = count("acllog-max-len", "128", 0, i64::MAX).waits(Awaited::Users);
+    /// Processors for the main thread: numbers and ranges, such as `0,2` or `0-7:2`.
+    SERVER_CPULIST: Text = text("server_cpulist", "").immutable();
     /// Processors for background threads.
-    BIO_CPULIST: Text = text("bio_cpulist", "").immutable().no_effect();
+    BIO_CPULIST: Text = text("bio_cpulist", "").immutable();
     /// Processors for the child that rewrites the log.
-    AOF_REWRITE_CPULIST: Text = text("aof_rewrite_cpulist", "").immutable().no_effect();
+    AOF_REWRITE_CPULIST: Text = text("aof_rewrite_cpulist", "").immutable();
     /// Processors for the child that saves.
-    BGSAVE_CPULIST: Text = text("bgsave_cpulist", "").immutable().no_effect();
+    BGSAVE_CPULIST: Text = text("bgsave_cpulist", "").immutable();
 }

@@ -1,6 +1,6 @@
 //! Directives for tests: CONFIG GET shows them only by their exact name.
 
-use crate::config::directive::{Directive, Key, flag, int};
+use crate::config::directive::{Awaited, Directive, Key, flag, int};
 #[cfg(test)]
 use crate::config::value::{Setting, Value};
 
@@ -17,13 +17,13 @@ directives! {
     /// Bytes loaded between two looks at the clients.
     LOADING_PROCESS_EVENTS_INTERVAL_BYTES: i64 = int("loading-process-events-interval-bytes", "2097152", 1024, INT_MAX).hidden();
     /// Milliseconds between two pings of the cluster bus.
-    CLUSTER_PING_INTERVAL: i64 = int("cluster-ping-interval", "1000", 0, i64::MAX).hidden().no_effect();
+    CLUSTER_PING_INTERVAL: i64 = int("cluster-ping-interval", "1000", 0, i64::MAX).hidden().waits(Awaited::Cluster);
     /// Milliseconds after which the watchdog reports a stuck server; 0 is off.
-    WATCHDOG_PERIOD: i64 = int("watchdog-period", "0", 0, INT_MAX).hidden().no_effect();
+    WATCHDOG_PERIOD: i64 = int("watchdog-period", "0", 0, INT_MAX).hidden();
     /// End by exit instead of abort after a panic.
-    USE_EXIT_ON_PANIC: bool = flag("use-exit-on-panic", "no").hidden().no_effect();
+    USE_EXIT_ON_PANIC: bool = flag("use-exit-on-panic", "no").hidden();
     /// Keep replaced files of the log.
     AOF_DISABLE_AUTO_GC: bool = flag("aof-disable-auto-gc", "no").hidden();
     /// Keep deprecated functions in Lua.
-    LUA_ENABLE_DEPRECATED_API: bool = flag("lua-enable-deprecated-api", "no").immutable().hidden().no_effect();
+    LUA_ENABLE_DEPRECATED_API: bool = flag("lua-enable-deprecated-api", "no").immutable().hidden().waits(Awaited::Scripts);
 }

@@ -1,7 +1,7 @@
 //! Network, connections and their limits.
 
 use crate::config::directive::{
-    Directive, Key, Kind, bytes, count, flag, int, octal, shaped, size, text,
+    Awaited, Directive, Key, Kind, bytes, count, flag, int, octal, shaped, size, text,
 };
 use crate::config::output_limits::OutputLimits;
 #[cfg(test)]
@@ -18,8 +18,8 @@ directives! {
     BIND: Words = shaped("bind", "* -::*", Kind::Words);
     /// TCP port; 0 listens on none.
     PORT: i64 = int("port", "6379", 0, 65535);
-    /// Address that connections to a primary are made from.
-    BIND_SOURCE_ADDR: Text = text("bind-source-addr", "").no_effect();
+    /// Address that connections to other servers are made from, if this machine has it.
+    BIND_SOURCE_ADDR: Text = text("bind-source-addr", "");
     /// Refuse connections from other machines while no password is set.
     PROTECTED_MODE: bool = flag("protected-mode", "yes");
     /// Length of the queue of connections that wait to be accepted.
@@ -32,8 +32,8 @@ directives! {
     UNIXSOCKET: Text = text("unixsocket", "").immutable();
     /// File mode of the Unix socket, octal; 0 leaves what the umask gives.
     UNIXSOCKETPERM: u64 = octal("unixsocketperm", "0", 0o777).immutable();
-    /// Mark set on listening sockets, for packet filters.
-    SOCKET_MARK_ID: u64 = count("socket-mark-id", "0", 0, UINT_MAX).immutable().no_effect();
+    /// Mark of TCP sockets, for packet filters; 0 is none. It needs CAP_NET_ADMIN.
+    SOCKET_MARK_ID: u64 = count("socket-mark-id", "0", 0, UINT_MAX).immutable();
     /// Clients that may be connected at the same time.
     MAXCLIENTS: u64 = count("maxclients", "10000", 1, UINT_MAX);
     /// Bytes of the largest argument of a command.
@@ -43,9 +43,9 @@ directives! {
     /// Bytes that may wait to be sent, by class of clients: hard limit, soft limit, seconds above the soft limit.
     CLIENT_OUTPUT_BUFFER_LIMIT: OutputLimits = shaped("client-output-buffer-limit", "normal 0 0 0 slave 256mb 64mb 60 pubsub 32mb 8mb 60", Kind::Limits);
     /// Threads for reading and writing sockets.
-    IO_THREADS: i64 = int("io-threads", "1", 1, 128).immutable().no_effect();
+    IO_THREADS: i64 = int("io-threads", "1", 1, 128).immutable().waits(Awaited::IoThreads);
     /// Whether those threads read as well.
-    IO_THREADS_DO_READS: bool = flag("io-threads-do-reads", "no").immutable().no_effect();
+    IO_THREADS_DO_READS: bool = flag("io-threads-do-reads", "no").immutable().waits(Awaited::IoThreads);
     /// Password that clients must give; empty asks for none.
     REQUIREPASS: Text = text("requirepass", "").secret();
 }

@@ -10,20 +10,25 @@
 //!
 //! Each line leaves in one write: nothing is buffered, so that who polls the file sees the line at once, and lines of
 //! threads and children do not mix. A log file is opened, in append mode, for each line: it may be moved away or
-//! cut off meanwhile. Standard output is used through a descriptor of its own, as the one of the standard library
-//! has a lock that a forked child may find taken; for the same reason the child does not ask for the time zone.
+//! cut off meanwhile. Standard output is written to beside the standard library, which has a lock that a forked child may find
+//! taken; for the same reason the child does not ask for the time zone. With `syslog-enabled` each line goes to the system's log, too.
+
+mod stamp;
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, AtomicU8, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::config::choice::LogLevel;
 use crate::host::{Clock, Level, Logger};
 use crate::os::localtime::utc_offset;
+use crate::os::syslog::Syslog;
+use crate::os::{StandardOutput, standard_output};
+
+use stamp::Stamp;
 
 /// What this process is, as the log shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +49,7 @@ pub struct Log {
 
 struct Shared {
     target: Target,
+    syslog: OnceLock<Syslog>,
     clock: Arc<dyn Clock>,
     /// The process that made the log; another one is its child.
     process: u32,
@@ -57,7 +63,7 @@ struct Shared {
 
 enum Target {
     File(PathBuf),
-    Stdout(File),
+    Stdout(StandardOutput),
     Kept(Mutex<Vec<u8>>),
 }
 
@@ -65,14 +71,14 @@ impl Log {
     /// A log to `file`, which should be absolute as the working folder may change, or to standard output.
     ///
     /// # Errors
-    /// The file cannot be opened or made, or standard output is closed.
+    /// The file cannot be opened or made.
     pub fn new(level: LogLevel, file: Option<PathBuf>, clock: Arc<dyn Clock>) -> io::Result<Log> {
         let target = match file {
             Some(path) => {
                 open(&path)?;
                 Target::File(path)
             }
-            None => Target::Stdout(File::from(io::stdout().as_fd().try_clone_to_owned()?)),
+            None => Target::Stdout(standard_output()),
         };
         Ok(Log::to(target, level, clock))
     }
@@ -93,6 +99,7 @@ impl Log {
     fn to(target: Target, level: LogLevel, clock: Arc<dyn Clock>) -> Log {
         let shared = Shared {
             target,
+            syslog: OnceLock::new(),
             clock,
             process: std::process::id(),
             level: AtomicU8::new(level as u8),
@@ -103,6 +110,15 @@ impl Log {
         Log {
             shared: Arc::new(shared),
         }
+    }
+
+    /// From now on each line is sent there, too.
+    ///
+    /// # Panics
+    /// The second time.
+    pub fn send_to(&self, syslog: Syslog) {
+        let taken = self.shared.syslog.set(syslog);
+        assert!(taken.is_ok(), "there is one system's log");
     }
 
     /// Sets the least important level that is written.
@@ -127,22 +143,22 @@ impl Log {
 
     /// Writes a line for who looks for a fault.
     pub fn debug(&self, message: fmt::Arguments<'_>) {
-        self.line(LogLevel::Debug, '.', message);
+        self.line(Level::Debug, message);
     }
 
     /// Writes a line that is seldom wanted.
     pub fn verbose(&self, message: fmt::Arguments<'_>) {
-        self.line(LogLevel::Verbose, '-', message);
+        self.line(Level::Verbose, message);
     }
 
     /// Writes a line that matters in production.
     pub fn notice(&self, message: fmt::Arguments<'_>) {
-        self.line(LogLevel::Notice, '*', message);
+        self.line(Level::Notice, message);
     }
 
     /// Writes a line that needs attention.
     pub fn warning(&self, message: fmt::Arguments<'_>) {
-        self.line(LogLevel::Warning, '#', message);
+        self.line(Level::Warning, message);
     }
 
     /// Writes text as it is, at level notice: the logo.
@@ -152,8 +168,14 @@ impl Log {
         }
     }
 
-    fn line(&self, level: LogLevel, mark: char, message: fmt::Arguments<'_>) {
-        if !self.is_on(level) {
+    fn line(&self, level: Level, message: fmt::Arguments<'_>) {
+        let (least, mark) = match level {
+            Level::Debug => (LogLevel::Debug, '.'),
+            Level::Verbose => (LogLevel::Verbose, '-'),
+            Level::Notice => (LogLevel::Notice, '*'),
+            Level::Warning => (LogLevel::Warning, '#'),
+        };
+        if !self.is_on(least) {
             return;
         }
         let process = std::process::id();
@@ -168,6 +190,9 @@ impl Log {
         let millis = wall_us.rem_euclid(1_000_000) / 1000;
         let time = Stamp(seconds + self.offset(seconds, is_child), millis);
         self.write(format!("{process}:{role} {time} {mark} {message}\n").as_bytes());
+        if let Some(syslog) = self.shared.syslog.get() {
+            syslog.send(level, &time.short(), &message.to_string());
+        }
     }
 
     fn offset(&self, seconds: i64, is_child: bool) -> i64 {
@@ -182,7 +207,7 @@ impl Log {
     /// A line that cannot be written is lost: there is nowhere to tell it.
     fn write(&self, bytes: &[u8]) {
         let _ = match &self.shared.target {
-            Target::Stdout(file) => (&*file).write_all(bytes),
+            Target::Stdout(output) => output.write_all(bytes),
             Target::Kept(kept) => kept
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
@@ -196,49 +221,9 @@ fn open(path: &PathBuf) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).open(path)
 }
 
-/// Seconds since 1970 in local time, and milliseconds, printed as `23 Nov 2026 01:00:39.042`.
-struct Stamp(i64, i64);
-
-impl fmt::Display for Stamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const MONTHS: [&str; 12] = [
-            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-        ];
-        let (year, month, day) = civil(self.0.div_euclid(86_400));
-        let second = self.0.rem_euclid(86_400);
-        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-        let month = MONTHS[month];
-        write!(
-            f,
-            "{day:02} {month} {year} {hour:02}:{minute:02}:{second:02}.{:03}",
-            self.1
-        )
-    }
-}
-
-/// Year, month (0 is January) and day of a day counted from 1 January 1970, in the Gregorian calendar.
-///
-/// Counted in eras of 400 years that begin on 1 March, so that the leap day is the last of its year.
-fn civil(day: i64) -> (i64, usize, i64) {
-    let day = day + 719_468;
-    let era = day.div_euclid(146_097);
-    let in_era = day.rem_euclid(146_097);
-    let year = (in_era - in_era / 1_460 + in_era / 36_524 - in_era / 146_096) / 365;
-    let in_year = in_era - (365 * year + year / 4 - year / 100);
-    let from_march = (5 * in_year + 2) / 153;
-    let day = in_year - (153 * from_march + 2) / 5 + 1;
-    let month = (from_march + 2) % 12;
-    (era * 400 + year + i64::from(month < 2), month as usize, day)
-}
-
 impl Logger for Log {
     fn log(&self, level: Level, line: &str) {
-        match level {
-            Level::Debug => self.debug(format_args!("{line}")),
-            Level::Verbose => self.verbose(format_args!("{line}")),
-            Level::Notice => self.notice(format_args!("{line}")),
-            Level::Warning => self.warning(format_args!("{line}")),
-        }
+        self.line(level, format_args!("{line}"));
     }
 }
 
@@ -249,19 +234,6 @@ mod tests {
 
     fn clock() -> Arc<dyn Clock> {
         Arc::new(SystemClock::new())
-    }
-
-    #[test]
-    fn stamps_are_those_of_the_calendar() {
-        for (seconds, text) in [
-            (0, "01 Jan 1970 00:00:00.007"),
-            (951_782_399, "28 Feb 2000 23:59:59.007"),
-            (951_782_400, "29 Feb 2000 00:00:00.007"),
-            (1_795_395_639, "23 Nov 2026 01:00:39.007"),
-            (-1, "31 Dec 1969 23:59:59.007"),
-        ] {
-            assert_eq!(Stamp(seconds, 7).to_string(), text);
-        }
     }
 
     #[test]

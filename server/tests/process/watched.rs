@@ -1,0 +1,82 @@
+//! The watchdog, and what a crash does.
+
+use std::os::unix::process::ExitStatusExt;
+
+use crate::support::{Folder, Setup};
+
+#[test]
+fn a_loop_that_is_stuck_says_what_it_is_at() {
+    let folder = Folder::new();
+    let server = Setup::cairn(&folder).with("--watchdog-period 200").start();
+    let mut client = server.connect();
+    assert!(!server.log().contains("WATCHDOG"));
+    client.good("DEBUG SLEEP 1");
+    let log = server.log();
+    let report = log
+        .split("--- WATCHDOG TIMER EXPIRED ---")
+        .nth(1)
+        .expect("a report");
+    assert!(report.contains("argv[1]: 'SLEEP'"), "{report}");
+    let frames = report.lines().filter(|line| line.contains(": 0x")).count();
+    assert!(frames > 5, "{report}");
+    client.good("CONFIG SET watchdog-period 0");
+    client.good("DEBUG SLEEP 1");
+    assert_eq!(server.log().matches("WATCHDOG").count(), 1);
+    // It may be set as low as one likes, but never runs out while all is well.
+    client.good("CONFIG SET watchdog-period 1");
+    client.good("DEBUG SLEEP 1");
+    assert_eq!(server.log().matches("WATCHDOG").count(), 2);
+    server.stop();
+}
+
+#[test]
+fn memory_is_looked_at_after_a_crash_if_that_is_wanted() {
+    for (at_start, then, wanted) in [
+        ("yes", None, true),
+        ("no", None, false),
+        ("no", Some("yes"), true),
+        ("yes", Some("no"), false),
+    ] {
+        let folder = Folder::new();
+        let mut server = Setup::cairn(&folder)
+            .with(&format!(
+                "--crash-memcheck-enabled {at_start} --appendonly yes"
+            ))
+            .start();
+        let mut client = server.connect();
+        client.good("DEBUG POPULATE 10000");
+        if let Some(then) = then {
+            client.good(&format!("CONFIG SET crash-memcheck-enabled {then}"));
+        }
+        client.send(b"DEBUG SEGFAULT\r\n");
+        assert_eq!(server.wait_end().signal(), Some(libc::SIGSEGV));
+        let log = server.log();
+        assert_eq!(log.contains("Fast memory test PASSED"), wanted, "{log}");
+        assert!(
+            log.trim_end()
+                .ends_with("REDIS BUG REPORT END. Make sure to include from START to END. ==="),
+            "{log}"
+        );
+    }
+}
+
+#[test]
+fn a_panic_ends_with_a_signal_or_a_status() {
+    for exits in [false, true] {
+        let folder = Folder::new();
+        let mut server = Setup::cairn(&folder).start();
+        let mut client = server.connect();
+        if exits {
+            client.good("CONFIG SET use-exit-on-panic yes");
+        }
+        client.send(b"DEBUG PANIC\r\n");
+        let status = server.wait_end();
+        assert_eq!(
+            status.signal(),
+            (!exits).then_some(libc::SIGABRT),
+            "{status}"
+        );
+        assert_eq!(status.code(), exits.then_some(1), "{status}");
+        assert!(server.log().contains("Guru Meditation"));
+    }
+}
