@@ -5,7 +5,7 @@ use cairn_engine::session::Session;
 use cairn_format::resp::request::RequestParser;
 use mio::Registry;
 
-use crate::net::{Cause, Connection, Connections, Listeners};
+use crate::net::{Budget, Cause, Connection, Connections, Listeners};
 
 /// What the front keeps of a client beside its connection.
 #[derive(Debug)]
@@ -14,6 +14,39 @@ pub struct Client {
     pub session: SessionId,
     /// Where in a request the bytes so far end.
     pub parser: RequestParser,
+}
+
+/// Bytes of a watched key beside its name, in the session and at the key.
+const WATCHED: usize = 80;
+/// Bytes of a subscription beside its name, in the session and at the channel.
+const SUBSCRIBED: usize = 80;
+
+/// Bytes of memory that a client costs: `tot-mem` of CLIENT LIST.
+pub fn weight(session: &Session, connection: &Connection) -> usize {
+    let fixed = size_of::<Session>() + size_of::<Connection>() + size_of::<Client>();
+    let names = session.name.len() + session.lib_name.len() + session.lib_ver.len();
+    let buffers = connection.input.capacity() + connection.output.memory();
+    let queued = session.multi.iter().flat_map(|multi| &multi.queue);
+    let queued: usize = queued.map(|queued| queued.mem_bytes()).sum();
+    let watched: usize = session
+        .watched
+        .iter()
+        .map(|(_, key)| key.len() + WATCHED)
+        .sum();
+    let subscriptions = session.subscriptions.as_deref();
+    let subscribed: usize = subscriptions.map_or(0, |s| {
+        let names = s
+            .channels
+            .iter()
+            .chain(&s.patterns)
+            .chain(&s.shard_channels);
+        names.map(|name| name.len() + SUBSCRIBED).sum()
+    });
+    let waiting = session
+        .waiting
+        .as_deref()
+        .map_or(0, |w| w.command.mem_bytes());
+    fixed + names + buffers + queued + watched + subscribed + waiting
 }
 
 /// No session has this number: there are fewer connections.
@@ -37,6 +70,8 @@ pub struct Clients {
     pub running_input: (usize, usize),
     /// Messages to the running session.
     pub inbox: Vec<u8>,
+    /// What all clients together may take.
+    pub budget: Budget,
 }
 
 impl Clients {
@@ -51,6 +86,7 @@ impl Clients {
             running: NOBODY,
             running_input: (0, 0),
             inbox: Vec::new(),
+            budget: Budget::default(),
         }
     }
 
@@ -117,6 +153,7 @@ impl Clients {
             "a session without a way out"
         );
         self.connections.remove(&self.registry, slot);
+        self.budget.forget(slot);
     }
 
     /// What must hold between turns.
@@ -125,6 +162,7 @@ impl Clients {
     /// What does not.
     pub fn check(&self) -> Result<(), String> {
         self.connections.check()?;
+        self.budget.check()?;
         if self.running != NOBODY || !self.inbox.is_empty() {
             return Err(format!("{:?} still runs", self.running));
         }

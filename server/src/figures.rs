@@ -19,6 +19,8 @@ pub struct Counters {
     pub writes: u64,
     /// Clients closed because their output grew beyond its limit.
     pub output_limit_closed: u64,
+    /// Clients closed because all together took too much memory.
+    pub evicted_clients: u64,
     /// Turns of the loop.
     pub turns: u64,
     /// Microseconds spent in turns.

@@ -193,6 +193,7 @@ impl Node {
         if self.settle() {
             self.flush_outputs();
         }
+        self.keep_client_budget();
         let garbage = self.engine.ks.take_garbage();
         if !garbage.is_empty() {
             self.dropper.send(Box::new(move || drop(garbage)));
@@ -315,6 +316,12 @@ impl Node {
             };
             self.front.figures.counters.bytes_in += count as u64;
             self.front.figures.counters.reads += 1;
+            if self.front.clients.budget.is_on() {
+                self.front.weigh(slot, &self.engine.shared.sessions);
+                if self.front.evict_clients(Some(slot)) {
+                    return;
+                }
+            }
             request::run_input(&mut self.engine, &mut self.front, &mut self.batch, slot);
             let Some(connection) = self.front.clients.connections.get_mut(slot) else {
                 return;
@@ -434,9 +441,21 @@ impl Node {
         for &slot in &visits {
             if self.flush(slot) {
                 self.close(slot);
+            } else if self.front.clients.budget.is_on() {
+                self.front.weigh(slot, &self.engine.shared.sessions);
             }
         }
         self.visits = visits;
+    }
+
+    /// Closes clients that take too much memory, once what was replied has been sent: who is cut off for the limit of
+    /// its own output counts no more then.
+    fn keep_client_budget(&mut self) {
+        self.front.refresh_budget(&self.engine.shared.sessions);
+        if self.front.clients.budget.is_exceeded() {
+            self.front.evict_clients(None);
+            self.flush_outputs();
+        }
     }
 
     /// Answers whether the connection ends now.

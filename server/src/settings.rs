@@ -8,6 +8,9 @@ use crate::net::{BufferLimit, ClientClass};
 /// A client idle for so long gives its buffers back, milliseconds.
 pub(crate) const TRIM_AFTER_MS: u64 = 2000;
 
+/// The least that `maxmemory-clients` limits clients to, bytes.
+const CLIENTS_MIN: u64 = 128 * 1024;
+
 /// When the reply buffer of an idle client is given back.
 #[derive(Clone, Copy, Debug)]
 pub struct ReplyTrim {
@@ -35,6 +38,8 @@ pub struct Hot {
     pub query_max: usize,
     /// Hard limits of `client-output-buffer-limit`: of normal clients and of those that listen to channels, bytes.
     pub output_max: [usize; 2],
+    /// What all clients together may take, bytes: see [`Settings::clients_max`].
+    pub clients_max: Option<u64>,
 }
 
 /// The settings of a running instance.
@@ -72,11 +77,27 @@ impl Settings {
         }
     }
 
+    /// What all clients together may take, bytes: at least 128 KB (as in Redis), or nothing that limits them.
+    fn clients_max(&self) -> Option<u64> {
+        let limit = match self.config.get(table::MAXMEMORY_CLIENTS) {
+            // A percentage of what the data may take; without a limit of that there is none of this.
+            percent @ ..0 => {
+                percent
+                    .unsigned_abs()
+                    .saturating_mul(self.config.get(table::MAXMEMORY))
+                    / 100
+            }
+            bytes => bytes as u64,
+        };
+        (limit > 0).then(|| limit.max(CLIENTS_MIN))
+    }
+
     /// Copies the values that the request path reads out of the configuration.
     pub fn refresh_hot(&mut self) {
         self.hot = Hot {
             bulk_max: self.config.get(table::PROTO_MAX_BULK_LEN) as usize,
             query_max: self.config.get(table::CLIENT_QUERY_BUFFER_LIMIT) as usize,
+            clients_max: self.clients_max(),
             output_max: [ClientClass::Normal, ClientClass::Pubsub].map(|class| {
                 match self.buffer_limit(class).hard {
                     0 => usize::MAX,

@@ -146,6 +146,9 @@ impl fmt::Display for ProtocolError {
 
 impl std::error::Error for ProtocolError {}
 
+/// See [`RequestParser::before_large_argument`], bytes.
+const LARGE_ARGUMENT: usize = 32 * 1024;
+
 /// Finds one command after the other. Between commands it holds nothing.
 ///
 /// Invariants: `at`, `scanned` and the ranges of `done` count from the start of the command that is
@@ -228,6 +231,15 @@ impl RequestParser {
             args.truncate(before);
         }
         self.resume(input, start, args, limits)
+    }
+
+    /// Bytes of an unfinished command before the large argument at hand, which servers do not count as waiting (Redis has moved
+    /// them away by then: `PROTO_MBULK_BIG_ARG`).
+    pub fn before_large_argument(&self) -> usize {
+        match self.bulk {
+            Some(length) if length >= LARGE_ARGUMENT => self.at,
+            _ => 0,
+        }
     }
 
     /// The general way: any length, and from where the last call ended.

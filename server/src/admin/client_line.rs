@@ -6,7 +6,7 @@ use cairn_engine::call::reply::Protocol;
 use cairn_engine::call::{CommandTable, Ctx};
 use cairn_engine::session::Session;
 
-use crate::clients::Client;
+use crate::clients::weight;
 use crate::front::access;
 use crate::host::Address;
 use crate::net::{ClientClass, Closing, Connection};
@@ -36,6 +36,8 @@ pub(super) struct Line {
     input: usize,
     input_free: usize,
     args: usize,
+    /// What it costs in memory, without the arguments of its command.
+    total: usize,
     output: [usize; 5],
     wants_to_write: bool,
     command: &'static str,
@@ -52,7 +54,11 @@ impl Line {
             if let Some(slot) = clients.connection_slot(session.slot)
                 && let Some(connection) = clients.connections.get(slot)
             {
-                lines.push(Line::of(session, &cx.shared.table, connection, now_ms));
+                let mut line = Line::of(session, &cx.shared.table, connection, now_ms);
+                let parser = clients.client(slot).map(|client| &client.parser);
+                let skipped = parser.map_or(0, |parser| parser.before_large_argument());
+                line.input = line.input.saturating_sub(skipped);
+                lines.push(line);
             }
         }
         lines.sort_by_key(|line| line.id);
@@ -73,6 +79,7 @@ impl Line {
         line.args = args.iter_from(0).map(<[u8]>::len).sum();
         let capacity = cx.reply.buf.capacity();
         line.output[0] = capacity;
+        line.total += line.input + line.input_free + capacity;
         line.output[1] = cx.reply.buf.len();
         line
     }
@@ -87,6 +94,7 @@ impl Line {
             input_free: connection.input.free(),
             output: output_figures(connection),
             wants_to_write: connection.is_blocked(),
+            total: weight(session, connection),
             ..Line::of_session(session, table, now_ms)
         };
         line.add_flag(
@@ -129,6 +137,7 @@ impl Line {
             input: 0,
             input_free: 0,
             args: 0,
+            total: 0,
             output: [0; 5],
             wants_to_write: false,
             command: session
@@ -180,14 +189,6 @@ impl Line {
         &self.laddr
     }
 
-    /// Bytes of memory that the client costs.
-    fn total(&self) -> usize {
-        let fixed = size_of::<Session>() + size_of::<Connection>() + size_of::<Client>();
-        let names = self.name.len() + self.lib_name.len() + self.lib_ver.len();
-        let buffers = self.input + self.input_free + self.output[0] + self.output[4];
-        fixed + names + buffers + self.queued_bytes + self.args
-    }
-
     /// Appends the line and its end.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         let seconds = |since: i64| (self.now_ms - since).max(0) / 1000;
@@ -213,7 +214,7 @@ impl Line {
             self.input_free,
             self.args,
             self.queued_bytes,
-            self.total(),
+            self.total + self.args,
             self.command,
             self.protocol,
         );

@@ -4,6 +4,7 @@
 //! ([`access`]).
 
 pub mod access;
+mod crowd;
 
 use std::any::Any;
 use std::sync::Arc;

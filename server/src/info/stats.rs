@@ -71,7 +71,10 @@ pub(super) const STATS: &[Field] = &[
         show!(|v| v.ks.stats.expire_us / 1000),
     ),
     ("evicted_keys", show!(|v| v.ks.stats.evicted)),
-    ("evicted_clients", word!("0")),
+    (
+        "evicted_clients",
+        show!(|v| v.front.figures.counters.evicted_clients),
+    ),
     (
         "total_eviction_exceeded_time",
         show!(|v| v.ks.stats.over_limit_us / 1000 + over_limit_ms(v)),

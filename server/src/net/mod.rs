@@ -8,6 +8,7 @@
 //! The poll is edge-triggered: who stops reading or accepting before the system says "would block" must come back
 //! by itself. `Connections` keeps a list of such connections, the node polls without waiting while it is not empty.
 
+pub mod budget;
 pub mod closing;
 pub mod connection;
 pub mod connections;
@@ -16,6 +17,7 @@ pub mod limit;
 pub mod listener;
 pub mod output;
 
+pub use budget::Budget;
 pub use closing::{Cause, Closing};
 pub use connection::{Connection, Flush, Received};
 pub use connections::Connections;

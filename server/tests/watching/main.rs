@@ -4,7 +4,9 @@
 //! - `logs`: SLOWLOG and COMMANDLOG.
 //! - `latency`: histograms, percentiles, events.
 //! - `pause`: CLIENT PAUSE.
+//! - `crowd`: clients that take too much memory.
 
+mod crowd;
 mod latency;
 mod logs;
 mod monitor;

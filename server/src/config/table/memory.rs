@@ -19,7 +19,7 @@ directives! {
     /// How hard eviction works, 0 to 100.
     MAXMEMORY_EVICTION_TENACITY: i64 = int("maxmemory-eviction-tenacity", "10", 0, 100);
     /// Bytes, or percent of `maxmemory`, that all clients together may take; 0 is no limit.
-    MAXMEMORY_CLIENTS: i64 = share("maxmemory-clients", "0").no_effect();
+    MAXMEMORY_CLIENTS: i64 = share("maxmemory-clients", "0");
     /// How strongly the counter of LFU resists growing.
     LFU_LOG_FACTOR: i64 = int("lfu-log-factor", "10", 0, INT_MAX);
     /// Minutes in which the counter of LFU falls by one.
