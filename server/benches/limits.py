@@ -41,3 +41,6 @@ INSTRUCTIONS = dict.fromkeys(["GET", "SET", "INCR", "HSET", "ZADD", "LPUSH"], 0.
 
 # Longest turn of the event loop, milliseconds at most.
 TURN_MS = 1.0
+
+# Milliseconds of processor time for one answer of the metrics port.
+SCRAPE_MS = 1.0

@@ -1,8 +1,8 @@
 """The figures that this server is held to, side by side with redis-server in one run.
 
-    run.py FOLDER [memory] [cpu] [instructions] [turns] [options]
+    run.py FOLDER [memory] [cpu] [instructions] [turns] [scrape] [options]
 
-FOLDER holds built programs (cairn-server, bench-tool), such as target/release. Without a name all four are measured, which takes about
+FOLDER holds built programs (cairn-server, bench-tool), such as target/release. Without a name all are measured, which takes about
 half an hour; nothing else should run on the machine. What each measures stands at the top of its file beside this one, what
 it is held to in limits.py. docs/benchmarks.md shows a run.
 
@@ -20,14 +20,16 @@ from pathlib import Path
 import cpu
 import instructions
 import memory
+import scrape
 import servers
 import turns
 
-MEASURES = {"memory": memory, "cpu": cpu, "instructions": instructions, "turns": turns}
+MEASURES = {"memory": memory, "cpu": cpu, "instructions": instructions, "turns": turns, "scrape": scrape}
 UNITS = {
     "memory": "resident bytes per item",
     "cpu": "processor time of the server per operation, ns; median of the rounds, ratio with its spread",
     "instructions": f"instructions per request at pipeline {instructions.INSTRUCTIONS_PIPELINE}",
+    "scrape": f"an answer of the metrics port; mean of {scrape.SCRAPES}",
     "turns": "longest turn of the event loop, ms; least of the rounds",
 }
 
@@ -87,7 +89,7 @@ def machine(setup):
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", metavar="FOLDER")
-    parser.add_argument("measures", nargs="*", metavar="MEASURE", help="memory, cpu, instructions, turns")
+    parser.add_argument("measures", nargs="*", metavar="MEASURE", help=", ".join(MEASURES))
     parser.add_argument("--items", type=int, default=1_000_000, help="items for memory (%(default)s)")
     parser.add_argument("--turn-items", type=int, default=10_000_000, help="keys and fields for turns (%(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of cpu and turns (%(default)s)")

@@ -20,9 +20,9 @@ use crate::config::{Config, Invocation, Key, Start, table};
 use crate::front::Front;
 use crate::host::{Clock, Host, Milestone, Poller};
 use crate::keeper::load::Loading;
-use crate::listening::listen_plan;
+use crate::listening;
 use crate::log::Log;
-use crate::net::{Connections, FIRST_CONNECTION, FIRST_LISTENER, Listeners};
+use crate::net::{Connections, FIRST_CONNECTION, Listeners};
 use crate::node::Node;
 use crate::os::affinity::{self, Processors};
 use crate::os::clock::SystemClock;
@@ -227,6 +227,8 @@ pub fn assemble(
     engine.shared.watch.configure(watched);
     rename_commands(&mut engine, &config).map_err(fatal)?;
     let listeners = listen(&config, &log, &*host, &*poller).map_err(fatal)?;
+    let metrics =
+        listening::for_metrics(&config, &*host, poller.registry(), &log).map_err(fatal)?;
     let registry = poller
         .registry()
         .try_clone()
@@ -241,6 +243,7 @@ pub fn assemble(
         registry,
     );
     front.clients.listeners = Some(listeners);
+    front.visitors.listen(metrics, &front.clients.registry);
     write_pidfile(&front);
     tell_places(&front);
     front.refresh_title();
@@ -389,11 +392,7 @@ fn listen(
     host: &dyn Host,
     poller: &dyn Poller,
 ) -> Result<Listeners, String> {
-    let opened = host.listen(&listen_plan(config), log)?;
-    let mut listeners = Listeners::new(opened, FIRST_LISTENER);
-    listeners
-        .register(poller.registry())
-        .map_err(|error| error.to_string())?;
+    let listeners = listening::for_clients(config, host, poller.registry(), log)?;
     if listeners.is_empty() {
         return Err("Configured to not listen anywhere, exiting.".into());
     }
@@ -430,6 +429,11 @@ fn make_engine(config: &Config, host: &dyn Host) -> Engine {
 fn tell_places(front: &Front) {
     for name in front.clients.listeners.iter().flat_map(|l| l.names()) {
         front.log.notice(format_args!("Listening on {name}"));
+    }
+    for name in front.visitors.names() {
+        front
+            .log
+            .notice(format_args!("Metrics on http://{name}/metrics"));
     }
     front.log.notice(format_args!(
         "Data lives in {}",

@@ -90,6 +90,26 @@ impl Rates {
     }
 }
 
+/// What answering at the metrics port costs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Scrapes {
+    /// Answers with metrics.
+    pub count: u64,
+    /// Microseconds that the loop spent on them.
+    pub us: u64,
+    /// Microseconds of the last.
+    pub last_us: u64,
+}
+
+impl Scrapes {
+    /// Notes one that took so long, microseconds.
+    pub fn note(&mut self, us: u64) {
+        self.count += 1;
+        self.us += us;
+        self.last_us = us;
+    }
+}
+
 /// Memory in use at moments that others are compared with, bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MemoryMarks {
@@ -115,6 +135,8 @@ pub struct Figures {
     pub rates: Rates,
     /// See [`MemoryMarks`].
     pub memory: MemoryMarks,
+    /// See [`Scrapes`].
+    pub scrapes: Scrapes,
     /// 40 hex digits that name this run.
     pub run_id: String,
     /// Start of the process.

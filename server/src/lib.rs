@@ -6,7 +6,7 @@
 //! admin, cron, shutdown, keeper    instance commands, timed work, the end, what keeps the data
 //! journal           the order of all changes, and the readers of it
 //! net, config, log, files          sockets, redis.conf, the log file, files that survive a power cut
-//! peer              connections to other servers
+//! peer, scrape      connections to other servers; what the metrics port answers
 //! os                the operating system, and nothing else calls it
 //! host              the traits through which the rest sees it
 //! ```
@@ -32,5 +32,6 @@ pub mod node;
 pub mod os;
 pub mod peer;
 pub mod request;
+mod scrape;
 mod settings;
 pub mod shutdown;

@@ -29,6 +29,7 @@ use crate::keeper::LogState;
 use crate::net::{Accepting, Cause, Closing, FIRST_LISTENER, Flush, Received};
 use crate::os::crash;
 use crate::request::{self, Batch};
+use crate::scrape;
 
 /// The data with its front and the loop that joins them.
 pub struct Node {
@@ -98,6 +99,7 @@ impl Node {
         let clients = &self.front.clients;
         clients.check()?;
         self.front.keeper.check()?;
+        self.front.visitors.check()?;
         if self.engine.ks.fx.feed_on != self.front.journal.is_read() {
             return Err(
                 "changes are kept though nobody reads, or not though somebody does".to_owned(),
@@ -166,6 +168,7 @@ impl Node {
         if self.front.clients.connections.has_ready()
             || !self.accept_again.is_empty()
             || self.cron.work_left
+            || self.front.visitors.work_left
         {
             return Some(Duration::ZERO);
         }
@@ -211,6 +214,7 @@ impl Node {
                     self.read(slot, event.hangup);
                 }
             }
+            None if self.front.visitors.take(event) => {}
             None => {
                 debug_assert!(event.token >= FIRST_LISTENER, "the poller's own token");
                 self.accept_again.push(event.token - FIRST_LISTENER);
@@ -228,6 +232,14 @@ impl Node {
         self.engine.time_out(&mut self.front);
         if self.cron.run(&mut self.engine, &mut self.front) {
             self.batch.trim();
+            let now_ms = self.engine.mono_us() / 1000;
+            let Front {
+                visitors, clients, ..
+            } = &mut self.front;
+            visitors.tick(&clients.registry, now_ms);
+        }
+        if self.front.visitors.work_left {
+            scrape::serve(&mut self.engine, &mut self.front);
         }
         if std::mem::take(&mut self.cron.retry_accept) {
             self.accept_again.append(&mut self.cron.accept_later);

@@ -85,6 +85,7 @@ fn save_and_end(ks: &mut Keyspace, front: &mut Front, flags: ShutdownFlags) -> R
     debug_assert!(front.ending.is_none(), "it ends once");
     let saved = save_snapshot(ks, front, flags)?;
     front.clients.close_listeners();
+    front.visitors.listen(None, &front.clients.registry);
     front.remove_pidfile();
     front
         .log

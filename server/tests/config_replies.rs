@@ -89,7 +89,9 @@ fn recorded_replies_of_get_and_set_are_ours() {
 }
 
 /// Directives that 7.2 does not have: our own, and Valkey's with its defaults.
-const BEYOND: [(&str, &str); 7] = [
+const BEYOND: [(&str, &str); 9] = [
+    ("metrics-port", "0"),
+    ("metrics-bind", "127.0.0.1 -::1"),
     ("rdb-save-version", "auto"),
     ("commandlog-execution-slower-than", "10000"),
     ("commandlog-slow-execution-max-len", "128"),

@@ -7,7 +7,7 @@
 //! ```text
 //! steps                             decisions taken from bytes
 //! resp text packed stream_node lzf hll aof rdb    what `format` decodes
-//! config                            redis.conf
+//! config http                       redis.conf; requests to the metrics port
 //! structures                        what `structure` holds in memory, and lists
 //! stage commands dump replay        an engine, scripts on it, payloads and logs for it
 //! describe portrait                 values as text and whole data sets as clients see them, for comparisons
@@ -21,6 +21,7 @@ pub mod config;
 pub mod describe;
 pub mod dump;
 pub mod hll;
+pub mod http;
 pub mod lzf;
 pub mod packed;
 pub mod portrait;
@@ -100,6 +101,11 @@ pub const TARGETS: &[Target] = &[
         ..target("glob", text::glob, seeds::patterns)
     },
     target("hll", hll::run, seeds::random),
+    Target {
+        words: seeds::http_words,
+        len_max: 10 * KB,
+        ..target("http", http::run, seeds::http_requests)
+    },
     target("intset", packed::intset, seeds::intsets),
     Target {
         len_max: 2 * KB,

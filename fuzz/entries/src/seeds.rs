@@ -458,6 +458,41 @@ pub fn directive_words() -> Vec<Vec<u8>> {
         .collect()
 }
 
+/// Pieces of HTTP requests.
+pub fn http_words() -> Vec<Vec<u8>> {
+    [
+        "\r\n",
+        "\r\n\r\n",
+        "GET / HTTP/1.1\r\n",
+        "HEAD ",
+        " HTTP/1.0\r\n",
+        "Host: a\r\n",
+        "Connection: close\r\n",
+        "Content-Length: 0\r\n",
+        "Transfer-Encoding: chunked\r\n",
+        "/metrics",
+    ]
+    .map(|word| word.as_bytes().to_vec())
+    .to_vec()
+}
+
+/// Requests to the metrics port.
+pub fn http_requests() -> Vec<Vec<u8>> {
+    let long = format!(
+        "GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n",
+        "x".repeat(8159)
+    );
+    [
+        "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1:9121\r\nUser-Agent: Prometheus\r\nAccept: text/plain;version=0.0.4\r\nAccept-Encoding: gzip\r\n\r\n",
+        "HEAD /healthz?x=1 HTTP/1.0\r\n\r\nGET / HTTP/1.1\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
+        "*1\r\n$4\r\nPING\r\n",
+        &long,
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .to_vec()
+}
+
 /// Pieces of requests and replies.
 pub fn protocol_words() -> Vec<Vec<u8>> {
     [

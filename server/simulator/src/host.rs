@@ -150,8 +150,8 @@ impl Host for SimHost {
         self.world.jobs.worker()
     }
 
-    fn listen(&self, _: &ListenPlan, _: &dyn Logger) -> Result<Vec<Box<dyn Acceptor>>, String> {
-        Ok(vec![self.world.net.acceptor()])
+    fn listen(&self, plan: &ListenPlan, _: &dyn Logger) -> Result<Vec<Box<dyn Acceptor>>, String> {
+        Ok(vec![self.world.net.acceptor(plan.port)])
     }
 
     /// There is no other server in this world.

@@ -17,3 +17,4 @@ pub mod instance;
 pub mod ledger;
 pub mod net;
 pub mod run;
+pub mod visitor;

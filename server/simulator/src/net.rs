@@ -4,7 +4,7 @@
 //! that is closed with unread bytes takes what it sent along, and the poll reports edges in any order, some of them late.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
@@ -78,6 +78,13 @@ impl Connection {
 struct State {
     random: Random,
     connections: Vec<Connection>,
+    /// What is listened on, by port.
+    doors: BTreeMap<u16, Door>,
+}
+
+/// A port.
+#[derive(Default)]
+struct Door {
     /// Connected and not accepted.
     waiting: VecDeque<usize>,
     /// Token of the listener while it listens.
@@ -85,6 +92,9 @@ struct State {
     /// Somebody came since that was reported last.
     came: bool,
 }
+
+/// The port that clients connect to.
+const PORT: u16 = 6379;
 
 /// The network; clones are the same one.
 #[derive(Clone)]
@@ -102,16 +112,21 @@ impl Net {
         Net(Rc::new(RefCell::new(State {
             random: Random::new(seed),
             connections: Vec::new(),
-            waiting: VecDeque::new(),
-            listener: None,
-            came: false,
+            doors: BTreeMap::new(),
         })))
     }
 
     /// Connects to the server; none while it does not listen.
     pub fn connect(&self) -> Option<Plug> {
+        self.connect_to(PORT)
+    }
+
+    /// Connects to a port of the server; none while it does not listen there.
+    pub fn connect_to(&self, port: u16) -> Option<Plug> {
         let mut state = self.0.borrow_mut();
-        state.listener?;
+        let state = &mut *state;
+        let door = state.doors.get_mut(&port)?;
+        door.listener?;
         let id = state.connections.len();
         let (whole_reads, room) = (
             state.random.below(2) == 0,
@@ -128,17 +143,18 @@ impl Net {
             watches: Watched::default(),
             edges: Watched::default(),
         });
-        state.waiting.push_back(id);
-        state.came = true;
+        door.waiting.push_back(id);
+        door.came = true;
         Some(Plug {
             net: self.clone(),
             id,
         })
     }
 
-    /// What the server listens with.
-    pub fn acceptor(&self) -> Box<dyn Acceptor> {
-        Box::new(SimAcceptor(self.clone()))
+    /// What the server listens on a port with.
+    pub fn acceptor(&self, port: u16) -> Box<dyn Acceptor> {
+        let net = self.clone();
+        Box::new(SimAcceptor { net, port })
     }
 
     /// Adds who is ready, some of them or all, in any order. Whoever is left out is reported later.
@@ -160,15 +176,17 @@ impl Net {
                 .iter()
                 .filter_map(|id| state.connections[*id].report()),
         );
-        if let Some(token) = state.listener
-            && std::mem::take(&mut state.came)
-        {
-            ready.push(Readiness {
-                token,
-                readable: true,
-                writable: false,
-                hangup: false,
-            });
+        for door in state.doors.values_mut() {
+            if let Some(token) = door.listener
+                && std::mem::take(&mut door.came)
+            {
+                ready.push(Readiness {
+                    token,
+                    readable: true,
+                    writable: false,
+                    hangup: false,
+                });
+            }
         }
     }
 }
@@ -363,26 +381,35 @@ impl Socket for SimSocket {
     }
 }
 
-struct SimAcceptor(Net);
+struct SimAcceptor {
+    net: Net,
+    port: u16,
+}
+
+impl SimAcceptor {
+    fn with<T>(&self, f: impl FnOnce(&mut Door) -> T) -> T {
+        f(self.net.0.borrow_mut().doors.entry(self.port).or_default())
+    }
+}
 
 impl fmt::Debug for SimAcceptor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SimAcceptor")
+        write!(f, "SimAcceptor({})", self.port)
     }
 }
 
 impl Acceptor for SimAcceptor {
     fn accept(&mut self) -> io::Result<Stream> {
-        let id = self.0.0.borrow_mut().waiting.pop_front();
+        let id = self.with(|door| door.waiting.pop_front());
         let id = id.ok_or(io::ErrorKind::WouldBlock)?;
         Ok(Stream::Other(Box::new(SimSocket {
-            net: self.0.clone(),
+            net: self.net.clone(),
             id,
         })))
     }
 
     fn name(&self) -> String {
-        "simulated".to_owned()
+        format!("simulated:{}", self.port)
     }
 
     fn address(&self) -> Option<SocketAddr> {
@@ -390,10 +417,13 @@ impl Acceptor for SimAcceptor {
     }
 
     fn close(&mut self) {
-        let mut state = self.0.0.borrow_mut();
-        state.listener = None;
         // Who was not accepted yet is turned away.
-        while let Some(id) = state.waiting.pop_front() {
+        let turned_away = self.with(|door| {
+            door.listener = None;
+            std::mem::take(&mut door.waiting)
+        });
+        let mut state = self.net.0.borrow_mut();
+        for id in turned_away {
             state.connections[id].server_closed = true;
         }
     }
@@ -401,7 +431,7 @@ impl Acceptor for SimAcceptor {
 
 impl Source for SimAcceptor {
     fn register(&mut self, _: &Registry, token: Token, _: Interest) -> io::Result<()> {
-        self.0.0.borrow_mut().listener = Some(token.0);
+        self.with(|door| door.listener = Some(token.0));
         Ok(())
     }
 
@@ -410,7 +440,7 @@ impl Source for SimAcceptor {
     }
 
     fn deregister(&mut self, _: &Registry) -> io::Result<()> {
-        self.0.0.borrow_mut().listener = None;
+        self.with(|door| door.listener = None);
         Ok(())
     }
 }

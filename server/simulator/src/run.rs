@@ -10,6 +10,7 @@ use crate::host::World;
 use crate::instance::Instance;
 use crate::ledger::{Item, Ledger};
 use crate::net::Plug;
+use crate::visitor::{PORT, Visitor};
 
 /// Turns in which a calm server must have answered everything.
 const CALM_TURNS: usize = 200_000;
@@ -78,6 +79,10 @@ struct Run {
     kept: Kept,
     instance: Instance,
     clients: Vec<Client>,
+    /// At the metrics port, where it is on.
+    visitors: Vec<Visitor>,
+    /// What they do has its own dice: the seeds of before stay what they were.
+    visitors_random: Random,
     ledger: Ledger,
     turns: u64,
 }
@@ -92,12 +97,22 @@ impl Run {
         if limited {
             words.extend(["--client-output-buffer-limit", OUTPUT_LIMIT]);
         }
+        let port = PORT.to_string();
+        let visitors = match seed % 3 {
+            2 => 1 + (seed / 3 % 3),
+            _ => 0,
+        };
+        if visitors > 0 {
+            words.extend(["--metrics-port", &port]);
+        }
         let instance = Instance::start(&world, &words)?;
         let workers = 2 + random.index(5);
         let listeners = random.index(3);
         let clients = (0..workers + listeners).map(|n| Client::new(n >= workers));
         Ok(Run {
             clients: clients.collect(),
+            visitors: (0..visitors).map(|_| Visitor::default()).collect(),
+            visitors_random: Random::new(seed ^ 0x7669_7369),
             random,
             world,
             kept,
@@ -178,6 +193,9 @@ impl Run {
         for _ in 0..self.random.below(8) {
             let client = self.random.index(self.clients.len());
             self.clients[client].act(&self.world, &mut self.random, &mut self.ledger, calm)?;
+        }
+        for visitor in &mut self.visitors {
+            visitor.act(&self.world, &mut self.visitors_random)?;
         }
         self.step()?;
         match self.instance.status() {

@@ -10,9 +10,7 @@ use cairn_engine::keyspace::Keyspace;
 use super::{limits_of, watch_limits_of};
 use crate::config::{Change, Directive, Rejected, table};
 use crate::front::Front;
-use crate::listening::listen_plan;
-use crate::net::FIRST_LISTENER;
-use crate::net::Listeners;
+use crate::listening;
 use crate::os::process::{OpenFiles, adjust_open_files};
 use crate::os::{alloc, collate, crash, error_text, memtest};
 
@@ -88,6 +86,12 @@ pub(super) fn apply(parts: Parts, changes: &[Change]) -> Result<(), Rejected> {
         } else if change.is(table::LOCALE_COLLATE) {
             ks.limits.collation = collate::choose(front.settings.config.get(table::LOCALE_COLLATE))
                 .map_err(|()| Rejected::of(table::LOCALE_COLLATE, "Invalid locale name"))?;
+        } else if change.is(table::METRICS_PORT) {
+            let failed = "Unable to listen on this port. Check server logs.";
+            listen_for_metrics(front).map_err(|()| Rejected::of(table::METRICS_PORT, failed))?;
+        } else if change.is(table::METRICS_BIND) {
+            let failed = "Failed to bind to specified addresses.";
+            listen_for_metrics(front).map_err(|()| Rejected::of(table::METRICS_BIND, failed))?;
         } else if change.is(table::APPENDONLY) {
             switch_log(front, ks, in_transaction)?;
         }
@@ -152,15 +156,28 @@ fn enter_folder(front: &mut Front) -> Result<(), Rejected> {
 /// the new ones; if those cannot be opened, the undoing call opens the old ones again.
 fn listen(front: &mut Front) -> Result<(), ()> {
     front.clients.close_listeners();
-    let opened = front
-        .host
-        .listen(&listen_plan(&front.settings.config), &front.log)
-        .map_err(|line| front.log.warning(format_args!("{line}")))?;
-    let mut listeners = Listeners::new(opened, FIRST_LISTENER);
-    listeners
-        .register(&front.clients.registry)
-        .map_err(|error| front.log.warning(format_args!("{}", error_text(&error))))?;
+    let listeners = listening::for_clients(
+        &front.settings.config,
+        &*front.host,
+        &front.clients.registry,
+        &front.log,
+    )
+    .map_err(|line| front.log.warning(format_args!("{line}")))?;
     front.clients.listeners = Some(listeners);
+    Ok(())
+}
+
+/// The same for the metrics port.
+fn listen_for_metrics(front: &mut Front) -> Result<(), ()> {
+    front.visitors.listen(None, &front.clients.registry);
+    let listeners = listening::for_metrics(
+        &front.settings.config,
+        &*front.host,
+        &front.clients.registry,
+        &front.log,
+    )
+    .map_err(|line| front.log.warning(format_args!("{line}")))?;
+    front.visitors.listen(listeners, &front.clients.registry);
     Ok(())
 }
 

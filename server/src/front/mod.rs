@@ -22,12 +22,12 @@ use mio::Registry;
 use crate::clients::Clients;
 use crate::config::guise::OomClass;
 use crate::config::{Config, table};
-use crate::figures::{Counters, Figures, MemoryMarks, Rates};
+use crate::figures::{Counters, Figures, MemoryMarks, Rates, Scrapes};
 use crate::host::{Clock, Host, Milestone};
 use crate::journal::Journal;
 use crate::keeper::{Keeper, Saving};
 use crate::log::Log;
-use crate::net::{Cause, ClientClass, Connections};
+use crate::net::{Cause, ClientClass, Connections, FIRST_VISITOR, Visitors};
 use crate::peer::Peers;
 use crate::settings::Settings;
 
@@ -61,6 +61,8 @@ pub struct Front {
     pub settings: Settings,
     /// Who is connected, and to what.
     pub clients: Clients,
+    /// Who asks at the metrics port.
+    pub visitors: Visitors,
     /// Where units of effects get their positions.
     pub journal: Journal,
     /// Snapshots, the log, the child that writes them.
@@ -89,6 +91,7 @@ impl Front {
             counters: Counters::default(),
             rates: Rates::default(),
             memory: MemoryMarks::default(),
+            scrapes: Scrapes::default(),
             run_id: new_run_id(&*host),
             started,
         };
@@ -98,6 +101,7 @@ impl Front {
             log,
             settings: Settings::new(config),
             clients: Clients::new(connections, registry),
+            visitors: Visitors::new(FIRST_VISITOR),
             journal: Journal::default(),
             keeper: Keeper::new(started),
             figures,

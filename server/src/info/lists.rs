@@ -1,19 +1,37 @@
 //! Sections whose lines depend on what happened: commandstats, errorstats, keyspace.
 
+use cairn_engine::call::ctx::CommandStats;
+use cairn_engine::keyspace::Db;
+
 use super::View;
 use crate::config::{percentile_text, table};
 
+/// Names and figures of the commands that were called or refused.
+pub(super) fn used_commands<'a>(
+    view: &View<'a>,
+) -> impl Iterator<Item = (&'a str, &'a CommandStats)> {
+    let table = view.shared.table.entries().iter();
+    table
+        .map(|command| command.name)
+        .zip(&view.shared.stats.commands)
+        .filter(|(_, stats)| stats.calls + stats.rejected + stats.failed > 0)
+}
+
+/// Numbers and contents of the databases that have keys.
+pub(super) fn used_databases<'a>(view: &View<'a>) -> impl Iterator<Item = (usize, &'a Db)> {
+    let ks = view.ks;
+    (0..ks.databases())
+        .map(|index| (index, ks.db(index)))
+        .filter(|(_, db)| !db.is_empty())
+}
+
 /// `cmdstat_get:calls=1,...` of each command that was called or refused.
 pub(super) fn commands(view: &View, text: &mut String) {
-    let table = view.shared.table.entries();
-    for (command, stats) in table.iter().zip(&view.shared.stats.commands) {
-        if stats.calls + stats.rejected + stats.failed == 0 {
-            continue;
-        }
+    for (name, stats) in used_commands(view) {
         let mean = stats.usec as f64 / stats.calls.max(1) as f64;
         text.push_str(&format!(
-            "cmdstat_{}:calls={},usec={},usec_per_call={mean:.2},rejected_calls={},failed_calls={}\r\n",
-            command.name, stats.calls, stats.usec, stats.rejected, stats.failed
+            "cmdstat_{name}:calls={},usec={},usec_per_call={mean:.2},rejected_calls={},failed_calls={}\r\n",
+            stats.calls, stats.usec, stats.rejected, stats.failed
         ));
     }
 }
@@ -54,15 +72,12 @@ pub(super) fn errors(view: &View, text: &mut String) {
 
 /// `db0:keys=1,expires=0,avg_ttl=0` of each database with keys.
 pub(super) fn databases(view: &View, text: &mut String) {
-    for index in 0..view.ks.databases() {
-        let db = view.ks.db(index);
-        if !db.is_empty() {
-            text.push_str(&format!(
-                "db{index}:keys={},expires={},avg_ttl={}\r\n",
-                db.len(),
-                db.expiring(),
-                db.avg_ttl_ms()
-            ));
-        }
+    for (index, db) in used_databases(view) {
+        text.push_str(&format!(
+            "db{index}:keys={},expires={},avg_ttl={}\r\n",
+            db.len(),
+            db.expiring(),
+            db.avg_ttl_ms()
+        ));
     }
 }

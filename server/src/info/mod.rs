@@ -1,4 +1,4 @@
-//! INFO: figures of the running server, section by section.
+//! INFO: figures of the running server, section by section; the metrics port shows the same ones ([`metrics`]).
 //!
 //! A section is a list of fields, each a name and how to compute it; names and their order are those of Redis 7.2, so
 //! that programs find what they look for. What Redis counts and this server has no part for yet (replicas, eviction,
@@ -7,6 +7,7 @@
 
 mod lists;
 mod memory;
+pub mod metrics;
 mod persistence;
 mod server;
 mod stats;
@@ -39,10 +40,14 @@ const INFO: Command = Command {
 };
 
 /// What the figures are taken from.
-struct View<'a> {
-    front: &'a Front,
-    ks: &'a Keyspace,
-    shared: &'a Shared,
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    /// The server around the data.
+    pub front: &'a Front,
+    /// The data.
+    pub ks: &'a Keyspace,
+    /// What sessions share.
+    pub shared: &'a Shared,
 }
 
 /// A field: its name and its value as text.

@@ -123,23 +123,29 @@ pub(super) const PERSISTENCE: &[Field] = &[
     ("module_fork_last_cow_size", word!("0")),
 ];
 
+/// Figures of the log while it is on.
+pub(super) fn log(view: &View) -> Vec<(&'static str, u64)> {
+    let keeper = &view.front.keeper;
+    let Some(open) = &keeper.append else {
+        return Vec::new();
+    };
+    vec![
+        ("aof_current_size", open.size()),
+        ("aof_base_size", open.base_size),
+        ("aof_pending_rewrite", u64::from(keeper.rewrite_scheduled)),
+        ("aof_buffer_length", open.log.buffered() as u64),
+        ("aof_pending_bio_fsync", open.log.pending_syncs() as u64),
+        ("aof_delayed_fsync", open.log.delayed()),
+    ]
+}
+
 /// Figures of the log while it is on, and of the load while it goes on.
 pub(super) fn extra(view: &View, text: &mut String) {
-    let keeper = &view.front.keeper;
-    if let Some(open) = &keeper.append {
-        for (name, value) in [
-            ("aof_current_size", open.size()),
-            ("aof_base_size", open.base_size),
-            ("aof_pending_rewrite", u64::from(keeper.rewrite_scheduled)),
-            ("aof_buffer_length", open.log.buffered() as u64),
-            ("aof_pending_bio_fsync", open.log.pending_syncs() as u64),
-            ("aof_delayed_fsync", open.log.delayed()),
-        ] {
-            text.push_str(&format!("{name}:{value}\r\n"));
-        }
+    for (name, value) in log(view) {
+        text.push_str(&format!("{name}:{value}\r\n"));
     }
     if view.shared.gate.loading {
-        let (done, all) = keeper.load_progress;
+        let (done, all) = view.front.keeper.load_progress;
         let percent = done as f64 * 100.0 / all.max(1) as f64;
         text.push_str(&format!(
             "loading_total_bytes:{all}\r\nloading_loaded_bytes:{done}\r\nloading_loaded_perc:{percent:.2}\r\n"

@@ -84,22 +84,35 @@ impl Listeners {
 
     /// Hands everyone who waits at the listener in `place` to `welcome`.
     pub fn accept(&mut self, place: usize, welcome: &mut dyn FnMut(Stream)) -> Accepting {
-        // The place may be that of a listener which CONFIG SET bind has taken away meanwhile.
-        let Some(listener) = self.listeners.get_mut(place) else {
-            return Accepting::Drained;
-        };
         for _ in 0..ACCEPTS_PER_TURN {
-            match listener.accept() {
+            match self.accept_one(place) {
                 Ok(stream) => welcome(stream),
-                Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => return Accepting::Drained,
-                    // Whoever gave up while waiting is no reason to stop.
-                    io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => {}
-                    _ => return Accepting::Exhausted(error),
-                },
+                Err(end) => return end,
             }
         }
         Accepting::More
+    }
+
+    /// The next who waits at the listener in `place`.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn accept_one(&mut self, place: usize) -> Result<Stream, Accepting> {
+        // The place may be that of a listener which CONFIG SET bind has taken away meanwhile.
+        let Some(listener) = self.listeners.get_mut(place) else {
+            return Err(Accepting::Drained);
+        };
+        loop {
+            match listener.accept() {
+                Ok(stream) => return Ok(stream),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => return Err(Accepting::Drained),
+                    // Whoever gave up while waiting is no reason to stop.
+                    io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => {}
+                    _ => return Err(Accepting::Exhausted(error)),
+                },
+            }
+        }
     }
 
     /// Stops listening.

@@ -3,6 +3,7 @@
 //! ```text
 //!   Listeners --accept--> Stream --add--> Connections (slab; the slot is the poll token)
 //!                                            Connection { Input, Output, Closing, ... }
+//!   Listeners --accept--> Stream ----------> Visitors (of the metrics port; http)
 //! ```
 //!
 //! The poll is edge-triggered: who stops reading or accepting before the system says "would block" must come back
@@ -12,10 +13,12 @@ pub mod budget;
 pub mod closing;
 pub mod connection;
 pub mod connections;
+pub mod http;
 pub mod input;
 pub mod limit;
 pub mod listener;
 pub mod output;
+pub mod visitors;
 
 pub use budget::Budget;
 pub use closing::{Cause, Closing};
@@ -25,9 +28,14 @@ pub use input::Input;
 pub use limit::{BufferLimit, ClientClass, LimitWatch};
 pub use listener::{Accepting, Listeners};
 pub use output::{Output, SHARED_MIN};
+pub use visitors::Visitors;
 
 /// Poll tokens of listeners begin here, those of connections at [`FIRST_CONNECTION`]; smaller ones are the poll's own.
 pub const FIRST_LISTENER: usize = 16;
+/// Poll tokens of what the metrics port is listened on with begin here.
+pub const FIRST_METRICS_LISTENER: usize = 512;
+/// Poll tokens of those who ask there begin here.
+pub const FIRST_VISITOR: usize = 768;
 /// See [`FIRST_LISTENER`].
 pub const FIRST_CONNECTION: usize = 1024;
 const _: () = assert!(FIRST_LISTENER > 0 && FIRST_LISTENER < FIRST_CONNECTION);

@@ -23,6 +23,7 @@ LATER = {
     "active-time": "7.2: XINFO tells when a consumer was last successful apart from when it last tried",
     "first-named-key": "7.2: a client that is woken takes from its first key that has something; 7.0: from the one that came first",
     "short-list": "7.2: the encoding of a short list is listpack",
+    "metrics": "no version of it: the port for Prometheus",
     "new-event": "7.2: keyspace event of a key that came to be",
 }
 

@@ -46,6 +46,10 @@ directives! {
     IO_THREADS: i64 = int("io-threads", "1", 1, 128).immutable().waits(Awaited::IoThreads);
     /// Whether those threads read as well.
     IO_THREADS_DO_READS: bool = flag("io-threads-do-reads", "no").immutable().waits(Awaited::IoThreads);
+    /// TCP port that answers HTTP with metrics in Prometheus' text form, `/healthz` and `/readyz`; 0 listens on none.
+    METRICS_PORT: i64 = int("metrics-port", "0", 0, 65535);
+    /// Addresses that the metrics port listens on, written as those of `bind`.
+    METRICS_BIND: Words = shaped("metrics-bind", "127.0.0.1 -::1", Kind::Words);
     /// Password that clients must give; empty asks for none.
     REQUIREPASS: Text = text("requirepass", "").secret();
 }
