@@ -7,8 +7,9 @@ use crate::call::ctx::{Gate, Instance, Shared, Stats};
 use crate::call::interests::forget_interests;
 use crate::call::room::{self, Room};
 use crate::call::table::{CommandTable, Entry};
-use crate::call::watch::{self, Ended, Watch, latency::event};
-use crate::call::{Command, Ctx, Reply, blocking, dispatch, pause};
+use crate::call::watch::ended::{self, Ended};
+use crate::call::watch::{Watch, latency::event};
+use crate::call::{Command, Ctx, Reply, blocking, dispatch, pause, run};
 use crate::families;
 use crate::keyspace::Keyspace;
 use crate::keyspace::expire::Cycle;
@@ -159,7 +160,7 @@ impl Engine {
                         reply_bytes: reply.weight().wrapping_sub(before),
                         waited: false,
                     };
-                    watch::note(&mut self.shared, &session, command, args, ended, inst);
+                    ended::note(&mut self.shared, &session, command, args, ended, inst);
                 }
                 // It is noted when its wait ends.
                 Some(waiting) => waiting.spent_us = took_us,
@@ -311,7 +312,7 @@ impl Engine {
     /// Applies effects that were left outside of any command (a load, a cron job).
     pub fn apply_effects(&mut self, inst: &mut dyn Instance) {
         if self.ks.fx.pending() {
-            dispatch::apply(&mut self.ks, &mut self.shared, None, inst);
+            run::apply(&mut self.ks, &mut self.shared, None, inst);
             blocking::serve(&mut self.ks, &mut self.shared, inst);
         }
     }

@@ -2,7 +2,8 @@
 
 use cairn_engine::base::args::Args;
 use cairn_engine::base::error::{self, Error, Outcome};
-use cairn_engine::call::pause::{self, Extent, Paused};
+use cairn_engine::call::ctx::{Extent, Paused};
+use cairn_engine::call::pause;
 use cairn_engine::call::{Command, Ctx, Flags, Group, blocking, help};
 use cairn_engine::commands::connection::valid_name;
 use cairn_engine::session::ReplyMode;

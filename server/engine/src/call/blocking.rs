@@ -3,9 +3,9 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::ctx::{Ctx, Durable, Instance, Shared};
-use super::dispatch;
 use super::reply::Reply;
-use super::watch::{self, Ended};
+use super::run;
+use super::watch::ended::{self, Ended};
 use crate::base::args::Args;
 use crate::base::effect::empty;
 use crate::base::error::{Error, Outcome};
@@ -240,11 +240,11 @@ fn run_again(ks: &mut Keyspace, shared: &mut Shared, slot: SessionId, inst: &mut
         inst,
         command,
     };
-    dispatch::run(&mut cx, &waiting.command.args());
+    run::run(&mut cx, &waiting.command.args());
     session.running_again = false;
     debug_assert!(session.waiting.is_none(), "it goes on with the same wait");
     // Whom this wakes in turn is served by the caller's loop.
-    dispatch::apply(ks, shared, Some(&mut session), inst);
+    run::apply(ks, shared, Some(&mut session), inst);
     waiting.spent_us += inst.mono_us().saturating_sub(started_us);
     if session.blocked {
         session.waiting = Some(waiting);
@@ -270,7 +270,7 @@ fn note_end(
         waited: true,
     };
     let command = shared.table.entry(waiting.command.command);
-    watch::note(
+    ended::note(
         shared,
         session,
         command,
@@ -282,7 +282,7 @@ fn note_end(
 
 /// Answers a wait that is over, unless the client wants no replies.
 fn answer(session: &mut Session, mut reply: Reply, inst: &mut dyn Instance) {
-    dispatch::hush(session, &mut reply, 0);
+    run::hush(session, &mut reply, 0);
     inst.deliver_reply(session.slot, reply);
     inst.resume(session.slot);
 }
@@ -362,7 +362,7 @@ fn release(
         stats.calls += 1;
         if let Err(failure) = outcome {
             stats.failed += 1;
-            dispatch::count_error(shared, &failure);
+            run::count_error(shared, &failure);
             reply.error(&failure);
         }
         note_end(shared, &session, waiting, &reply, inst);

@@ -2,7 +2,6 @@
 
 use std::any::Any;
 
-use super::pause::Paused;
 use super::peer::{PeerAnswer, PeerCall, PeerFailure};
 use super::reply::{Piece, Reply};
 use super::table::{CommandTable, Entry};
@@ -165,6 +164,24 @@ pub struct Shared {
     pub postponed: Vec<SessionId>,
     /// Sessions that wait for the log; those that do not any more are dropped when it is looked at.
     pub log_waiters: Vec<SessionId>,
+}
+
+/// What a pause holds back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Extent {
+    /// Commands that change something, or tell others.
+    Writes,
+    /// All commands.
+    All,
+}
+
+/// A pause that is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Paused {
+    /// What it holds back.
+    pub extent: Extent,
+    /// When it ends, wall milliseconds.
+    pub end_ms: i64,
 }
 
 /// Reasons to refuse commands, set by the server when they arise.

@@ -1,7 +1,8 @@
 //! The mechanism of a call: from a request to its handler, and what follows it. It knows no family of commands.
 //!
 //! ```text
-//! dispatch   look-up, reasons to refuse, the call, effects        blocking   sessions that wait
+//! dispatch   look-up, reasons to refuse, room, the run            blocking   sessions that wait
+//! run        a handler's run, and the effects that it leaves
 //! ctx        what a handler works with                            room       memory for what a command stores
 //! spec       the constant that describes a command                table      names to commands
 //! reply      where the answer goes                                keys       which arguments are keys
@@ -26,6 +27,7 @@ pub mod peer;
 pub mod publish;
 pub mod reply;
 pub mod room;
+pub mod run;
 pub mod sink;
 pub mod spec;
 pub mod table;

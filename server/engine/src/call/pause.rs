@@ -6,29 +6,11 @@
 //!
 //! Invariant: a postponed session is `blocked`, waits for nothing else, and stands in `Shared::postponed`.
 
-use super::ctx::{Ctx, Instance, Shared};
+use super::ctx::{Ctx, Extent, Instance, Paused, Shared};
 use super::spec::{Command, Flags};
 use crate::base::args::Args;
 use crate::keyspace::{Expired, Keyspace};
 use crate::session::Session;
-
-/// What a pause holds back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Extent {
-    /// Commands that change something, or tell others.
-    Writes,
-    /// All commands.
-    All,
-}
-
-/// A pause that is on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Paused {
-    /// What it holds back.
-    pub extent: Extent,
-    /// When it ends, wall milliseconds.
-    pub end_ms: i64,
-}
 
 /// Begins a pause, or adds to the one that is on: neither its end comes sooner nor does it hold less back.
 pub fn begin(shared: &mut Shared, new: Paused) {

@@ -1,7 +1,7 @@
 //! Room for what a command will store: eviction before it runs, and the refusal when nothing more can go.
 
 use super::ctx::{Ctx, Instance, Shared};
-use super::dispatch;
+use super::run;
 use super::spec::{Command, Flags};
 use crate::base::error::{Error, OUT_OF_MEMORY};
 use crate::keyspace::Keyspace;
@@ -75,7 +75,7 @@ fn search(
         excess -= before.wrapping_sub(after) as i64;
         before = after;
         if ks.fx.pending() {
-            dispatch::apply_each(ks, shared, running.as_deref_mut(), inst);
+            run::apply_each(ks, shared, running.as_deref_mut(), inst);
             before = held(ks, inst);
         }
         if excess <= 0 || before <= limit {

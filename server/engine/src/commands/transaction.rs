@@ -3,10 +3,10 @@
 use crate::base::args::Args;
 use crate::base::error::{self, Error, Outcome};
 use crate::call::ctx::Ctx;
-use crate::call::dispatch;
 use crate::call::interests::unwatch_all;
+use crate::call::run;
 use crate::call::spec::{Command, Flags, Group, KeySpec};
-use crate::call::watch::{self, Ended};
+use crate::call::watch::ended::{self, Ended};
 
 /// This family.
 pub const COMMANDS: &[&Command] = &[&MULTI, &EXEC, &DISCARD, &WATCH, &UNWATCH];
@@ -128,13 +128,13 @@ fn exec(cx: &mut Ctx, _: &Args) -> Outcome {
 /// Runs one command of the transaction, which is noted for itself.
 fn run_queued(cx: &mut Ctx, args: &Args) {
     let (started_us, before) = (cx.inst.mono_us(), cx.reply.weight());
-    dispatch::run(cx, args);
+    run::run(cx, args);
     let ended = Ended {
         took_us: cx.inst.mono_us().saturating_sub(started_us),
         reply_bytes: cx.reply.weight().wrapping_sub(before),
         waited: false,
     };
-    watch::note(cx.shared, cx.session, cx.command, args, ended, cx.inst);
+    ended::note(cx.shared, cx.session, cx.command, args, ended, cx.inst);
 }
 
 /// A watched key or field that was alive when it was watched and whose time has come since is a change, too.

@@ -2,13 +2,6 @@
 
 use std::collections::VecDeque;
 
-use crate::base::args::Args;
-use crate::call::spec::Command;
-
-/// Arguments of an entry; the last one tells how many more there were.
-const ARGS_MAX: usize = 32;
-/// Bytes of an argument; what is cut off is told behind them.
-const ARG_BYTES_MAX: usize = 128;
 /// Stands in place of an argument that must not be shown.
 pub const REDACTED: &[u8] = b"(redacted)";
 
@@ -105,37 +98,9 @@ impl CommandLog {
     }
 }
 
-/// The arguments for an entry: so many of them and so much of each, and none that is secret.
-pub fn arguments(command: &Command, args: &Args) -> Vec<Vec<u8>> {
-    let shown = match args.len() > ARGS_MAX {
-        true => ARGS_MAX - 1,
-        false => args.len(),
-    };
-    let mut list: Vec<Vec<u8>> = (0..shown).map(|at| argument(command, args, at)).collect();
-    if shown < args.len() {
-        list.push(format!("... ({} more arguments)", args.len() - shown).into_bytes());
-    }
-    list
-}
-
-fn argument(command: &Command, args: &Args, at: usize) -> Vec<u8> {
-    if command.is_secret(args, at) {
-        return REDACTED.to_vec();
-    }
-    let bytes = args.at(at);
-    match bytes.get(..ARG_BYTES_MAX) {
-        Some(begin) if begin.len() < bytes.len() => {
-            let more = format!("... ({} more bytes)", bytes.len() - ARG_BYTES_MAX);
-            [begin, more.as_bytes()].concat()
-        }
-        _ => bytes.to_vec(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::args::ArgsBuf;
 
     fn entry(value: u64) -> LogEntry {
         LogEntry {
@@ -166,17 +131,5 @@ mod tests {
         log.keep(0);
         log.push(entry(10));
         assert_eq!(log.entries().len(), 0);
-    }
-
-    #[test]
-    fn many_and_long_arguments_are_cut() {
-        let of = |words: &[Vec<u8>]| arguments(&Command::BASE, &ArgsBuf::from_slices(words).args());
-        let many = of(&vec![b"x".to_vec(); 33]);
-        assert_eq!(many.len(), 32);
-        assert_eq!(many[31], b"... (2 more arguments)");
-        assert_eq!(of(&vec![b"x".to_vec(); 32]).len(), 32);
-        let long = of(&[vec![b'A'; 128], vec![b'A'; 129]]);
-        assert_eq!(long[0], [b'A'; 128]);
-        assert_eq!(long[1], [&[b'A'; 128][..], b"... (1 more bytes)"].concat());
     }
 }

@@ -2,7 +2,7 @@
 //! clients that look on.
 //!
 //! ```text
-//!   dispatch::run --monitor::show--> MONITOR
+//!   run::run --monitor::show--> MONITOR
 //!   a command ends --note--> usec, Histogram       INFO commandstats, latencystats; LATENCY HISTOGRAM
 //!                      |---> CommandLog            SLOWLOG, COMMANDLOG   (rare)
 //!                      \---> Latency               LATENCY               (rare)
@@ -11,18 +11,14 @@
 //! ran is not noted.
 
 pub mod command_log;
+pub mod ended;
 pub mod histogram;
 pub mod latency;
 pub mod monitor;
 
-use super::ctx::{Instance, Shared};
-use super::spec::Flags;
-use super::table::Entry;
-use crate::base::args::Args;
 use crate::base::id::SessionId;
-use crate::session::Session;
-use command_log::{CommandLog, LogEntry, LogLimits, Remark, arguments};
-use latency::{Latency, event};
+use command_log::{CommandLog, LogLimits, Remark};
+use latency::Latency;
 
 /// What is configured about it.
 #[derive(Clone, Copy, Debug)]
@@ -111,79 +107,5 @@ impl Watch {
     #[inline]
     fn is_remarkable(&self, values: &[u64; 3]) -> bool {
         values[0] >= self.from[0] || values[1] >= self.from[1] || values[2] >= self.from[2]
-    }
-}
-
-/// What became of a command.
-#[derive(Clone, Copy, Debug)]
-pub struct Ended {
-    /// Time of its runs, microseconds.
-    pub took_us: u64,
-    /// Bytes of its reply.
-    pub reply_bytes: usize,
-    /// It had waited.
-    pub waited: bool,
-}
-
-/// Notes a command that ran to its end.
-#[inline]
-pub fn note(
-    shared: &mut Shared,
-    session: &Session,
-    command: Entry,
-    args: &Args,
-    ended: Ended,
-    inst: &mut dyn Instance,
-) {
-    let stats = &mut shared.stats.commands[command.id.index()];
-    stats.usec += ended.took_us;
-    if shared.watch.histograms {
-        stats
-            .histogram
-            .get_or_insert_default()
-            .record(ended.took_us);
-    }
-    let values = [ended.took_us, args.size() as u64, ended.reply_bytes as u64];
-    if shared.watch.is_remarkable(&values) {
-        remark(shared, session, command, args, (values, ended.waited), inst);
-    }
-}
-
-#[cold]
-fn remark(
-    shared: &mut Shared,
-    session: &Session,
-    command: Entry,
-    args: &Args,
-    (values, waited): ([u64; 3], bool),
-    inst: &mut dyn Instance,
-) {
-    if session.replay {
-        return;
-    }
-    let at_s = inst.now().wall_us.div_euclid(1_000_000);
-    let spec = command.spec;
-    let name = match (waited, spec.flags.has(Flags::FAST)) {
-        (true, _) => event::UNBLOCKING,
-        (_, true) => event::FAST_COMMAND,
-        _ => event::COMMAND,
-    };
-    shared.watch.latency.note(name, values[0], at_s);
-    if spec.flags.has(Flags::SKIP_SLOWLOG) {
-        return;
-    }
-    for ((remark, _), value) in Remark::ALL.into_iter().zip(values) {
-        let from = shared.watch.limits[remark as usize].from;
-        if from.is_none_or(|from| value < from) {
-            continue;
-        }
-        shared.watch.log_mut(remark).push(LogEntry {
-            id: 0,
-            at_s,
-            value,
-            args: arguments(spec, args),
-            address: inst.address_of(session.slot),
-            name: session.name.clone(),
-        });
     }
 }

@@ -1,0 +1,133 @@
+//! A command that ran to its end is noted.
+
+use super::command_log::{LogEntry, REDACTED, Remark};
+use super::latency::event;
+use crate::base::args::Args;
+use crate::call::ctx::{Instance, Shared};
+use crate::call::spec::{Command, Flags};
+use crate::call::table::Entry;
+use crate::session::Session;
+
+/// Arguments of an entry; the last one tells how many more there were.
+const ARGS_MAX: usize = 32;
+/// Bytes of an argument; what is cut off is told behind them.
+const ARG_BYTES_MAX: usize = 128;
+
+/// What became of a command.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended {
+    /// Time of its runs, microseconds.
+    pub took_us: u64,
+    /// Bytes of its reply.
+    pub reply_bytes: usize,
+    /// It had waited.
+    pub waited: bool,
+}
+
+/// Notes a command that ran to its end.
+#[inline]
+pub fn note(
+    shared: &mut Shared,
+    session: &Session,
+    command: Entry,
+    args: &Args,
+    ended: Ended,
+    inst: &mut dyn Instance,
+) {
+    let stats = &mut shared.stats.commands[command.id.index()];
+    stats.usec += ended.took_us;
+    if shared.watch.histograms {
+        stats
+            .histogram
+            .get_or_insert_default()
+            .record(ended.took_us);
+    }
+    let values = [ended.took_us, args.size() as u64, ended.reply_bytes as u64];
+    if shared.watch.is_remarkable(&values) {
+        remark(shared, session, command, args, (values, ended.waited), inst);
+    }
+}
+
+#[cold]
+fn remark(
+    shared: &mut Shared,
+    session: &Session,
+    command: Entry,
+    args: &Args,
+    (values, waited): ([u64; 3], bool),
+    inst: &mut dyn Instance,
+) {
+    if session.replay {
+        return;
+    }
+    let at_s = inst.now().wall_us.div_euclid(1_000_000);
+    let spec = command.spec;
+    let name = match (waited, spec.flags.has(Flags::FAST)) {
+        (true, _) => event::UNBLOCKING,
+        (_, true) => event::FAST_COMMAND,
+        _ => event::COMMAND,
+    };
+    shared.watch.latency.note(name, values[0], at_s);
+    if spec.flags.has(Flags::SKIP_SLOWLOG) {
+        return;
+    }
+    for ((remark, _), value) in Remark::ALL.into_iter().zip(values) {
+        let from = shared.watch.limits[remark as usize].from;
+        if from.is_none_or(|from| value < from) {
+            continue;
+        }
+        shared.watch.log_mut(remark).push(LogEntry {
+            id: 0,
+            at_s,
+            value,
+            args: arguments(spec, args),
+            address: inst.address_of(session.slot),
+            name: session.name.clone(),
+        });
+    }
+}
+
+/// The arguments for an entry: so many of them and so much of each, and none that is secret.
+fn arguments(command: &Command, args: &Args) -> Vec<Vec<u8>> {
+    let shown = match args.len() > ARGS_MAX {
+        true => ARGS_MAX - 1,
+        false => args.len(),
+    };
+    let mut list: Vec<Vec<u8>> = (0..shown).map(|at| argument(command, args, at)).collect();
+    if shown < args.len() {
+        list.push(format!("... ({} more arguments)", args.len() - shown).into_bytes());
+    }
+    list
+}
+
+fn argument(command: &Command, args: &Args, at: usize) -> Vec<u8> {
+    if command.is_secret(args, at) {
+        return REDACTED.to_vec();
+    }
+    let bytes = args.at(at);
+    match bytes.get(..ARG_BYTES_MAX) {
+        Some(begin) if begin.len() < bytes.len() => {
+            let more = format!("... ({} more bytes)", bytes.len() - ARG_BYTES_MAX);
+            [begin, more.as_bytes()].concat()
+        }
+        _ => bytes.to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::args::ArgsBuf;
+
+    #[test]
+    fn many_and_long_arguments_are_cut() {
+        let of = |words: &[Vec<u8>]| arguments(&Command::BASE, &ArgsBuf::from_slices(words).args());
+        let many = of(&vec![b"x".to_vec(); 33]);
+        assert_eq!(many.len(), 32);
+        assert_eq!(many[31], b"... (2 more arguments)");
+        assert_eq!(of(&vec![b"x".to_vec(); 32]).len(), 32);
+        let long = of(&[vec![b'A'; 128], vec![b'A'; 129]]);
+        assert_eq!(long[0], [b'A'; 128]);
+        assert_eq!(long[1], [&[b'A'; 128][..], b"... (1 more bytes)"].concat());
+    }
+}
