@@ -1,66 +1,6 @@
-//! aof-tool: what is in an append-only log, how far it is valid, and how to get it back in order.
-//!
-//! | module | question it answers |
-//! |---|---|
-//! | [`log`] | which files make up the log that was named |
-//! | [`part`] | one file: its snapshot preamble, then its commands, mapped or streamed |
-//! | [`check`] | where the valid part ends, and what is wrong there |
-//! | [`report`] | what was found in one file |
-//! | [`fix`] | the cut at that place, with a backup |
-//! | [`dump`] | one line per command |
-//! | [`rewrite`] | the data that a log makes, as a new log |
+//! The program aof-tool: see the crate's map.
 #![forbid(unsafe_code)]
 
-mod check;
-mod dump;
-mod fix;
-mod log;
-mod part;
-mod proposal;
-mod report;
-mod rewrite;
-
-use clap::{Parser, Subcommand};
-use std::process::ExitCode;
-
-const EXAMPLES: &str = "\
-Examples:
-  aof-tool check appendonlydir                    the manifest and all its parts
-  aof-tool check --fix appendonly.aof             cut off a torn end, keep appendonly.aof.bak
-  aof-tool dump appendonlydir | grep user:17      every logged command about a key
-  aof-tool dump --format jsonl appendonly.aof | jq -c 'select(.db == 3) | .args'
-  aof-tool rewrite appendonlydir -o compact.aof   the shortest log for the same data
-  ssh host cat appendonly.aof | aof-tool check -  through a pipe
-
-A log is a file, a folder of a multi-part log (Redis 7 and later), its manifest, or - for standard input.
-
-Exit status: 0 all well, 1 the log is damaged, 2 the work could not be done.";
-
-/// Check, repair, read and rewrite append-only logs of Redis and Valkey
-#[derive(Parser)]
-#[command(name = "aof-tool", version, after_help = EXAMPLES)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Tell where the valid part of a log ends, and what is wrong there
-    Check(check::CheckArguments),
-    /// Print the commands of a log, one a line
-    Dump(dump::DumpArguments),
-    /// Write the data that a log makes as a new log
-    Rewrite(rewrite::RewriteArguments),
-}
-
-fn main() -> ExitCode {
-    cairn_toolkit::run(
-        "aof-tool",
-        || match cairn_toolkit::arguments::<Arguments>()?.command {
-            Command::Check(arguments) => check::run(&arguments),
-            Command::Dump(arguments) => dump::run(&arguments),
-            Command::Rewrite(arguments) => rewrite::run(&arguments),
-        },
-    )
+fn main() -> std::process::ExitCode {
+    aof_tool::main()
 }

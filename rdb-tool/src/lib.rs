@@ -1,0 +1,81 @@
+//! rdb-tool: inspect, verify, convert and compare snapshots of any Redis or Valkey version.
+//!
+//! | module | question it answers |
+//! |---|---|
+//! | [`snapshot`] | one walk over a file or a pipe, for all commands |
+//! | [`behind`] | what stands behind the end of a snapshot |
+//! | [`inspect`], [`survey`] | what is in it, and what takes the room |
+//! | [`dump`], [`mod@line`] | every key as a line of JSON |
+//! | [`verify`] | is it sound, and if not, where and why |
+//! | [`cross`] | do two other implementations see the same bytes in it |
+//! | [`convert`], [`loss`] | the same data for another version, as lines or as commands, and what it cannot hold |
+//! | [`diff`], [`canon`] | which keys differ, whatever their order and encoding |
+#![forbid(unsafe_code)]
+
+mod behind;
+mod canon;
+mod convert;
+mod cross;
+mod diff;
+mod dump;
+mod inspect;
+mod line;
+mod loss;
+mod snapshot;
+mod survey;
+mod verify;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Shown below the help of the tool.
+const EXAMPLES: &str = "\
+Examples:
+  rdb-tool inspect dump.rdb
+  rdb-tool verify dump.rdb
+  rdb-tool dump --bytes text dump.rdb
+  rdb-tool convert --to redis-6.2 -o old.rdb dump.rdb
+  rdb-tool diff yesterday.rdb today.rdb
+
+Exit status: 0 all well, 1 something was found (damage, a difference), 2 the work could not be done.";
+
+/// Inspect, verify, convert and compare snapshots (RDB) of any Redis or Valkey version
+#[derive(Parser)]
+#[command(name = "rdb-tool", version, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The command line, for who writes its manual.
+pub fn command_line() -> clap::Command {
+    Arguments::command()
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Summarize: header, counts and bytes by database, type and encoding, largest keys
+    Inspect(inspect::InspectArguments),
+    /// Write every key as a line of JSON
+    Dump(dump::DumpArguments),
+    /// Check structure, encodings and checksum
+    Verify(verify::VerifyArguments),
+    /// Write the same data for another version, as JSON lines or as a command log
+    Convert(convert::ConvertArguments),
+    /// Compare two snapshots by key, whatever their order and encoding
+    Diff(diff::DiffArguments),
+}
+
+/// The program; its exit status is what was found.
+pub fn main() -> ExitCode {
+    cairn_toolkit::run(
+        "rdb-tool",
+        || match cairn_toolkit::arguments::<Arguments>()?.command {
+            Command::Inspect(arguments) => inspect::inspect(&arguments),
+            Command::Dump(arguments) => dump::dump(&arguments),
+            Command::Verify(arguments) => verify::verify(&arguments),
+            Command::Convert(arguments) => convert::convert(&arguments),
+            Command::Diff(arguments) => diff::diff(&arguments),
+        },
+    )
+}
