@@ -249,7 +249,7 @@ pub fn assemble(
     front.refresh_title();
     front.warn_of_oom_scores();
     // What the system does not allow is in the log; the server serves all the same.
-    let _ = front.refresh_oom_score();
+    front.refresh_oom_score();
     front.log.notice(format_args!("Server initialized"));
     front.reached(Milestone::Initialized);
     let mut node = Node::new(engine, front, poller);
@@ -277,8 +277,8 @@ fn rename_commands(engine: &mut Engine, config: &Config) -> Result<(), String> {
 
 /// How `locale-collate` orders texts.
 fn choose_locale(config: &Config) -> Result<Option<Collation>, String> {
-    collate::choose(config.get(table::LOCALE_COLLATE)).map_err(|()| {
-        let error = config.start_error(table::LOCALE_COLLATE.directive(), "Invalid locale name");
+    collate::choose(config.get(table::LOCALE_COLLATE)).map_err(|unknown| {
+        let error = config.start_error(table::LOCALE_COLLATE.directive(), unknown.to_string());
         complain(&error);
         error.to_string()
     })

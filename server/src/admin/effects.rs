@@ -85,7 +85,7 @@ pub(super) fn apply(parts: Parts, changes: &[Change]) -> Result<(), Rejected> {
             crash::set_exit_on_panic(front.settings.config.get(table::USE_EXIT_ON_PANIC));
         } else if change.is(table::LOCALE_COLLATE) {
             ks.limits.collation = collate::choose(front.settings.config.get(table::LOCALE_COLLATE))
-                .map_err(|()| Rejected::of(table::LOCALE_COLLATE, "Invalid locale name"))?;
+                .map_err(|unknown| Rejected::of(table::LOCALE_COLLATE, unknown.to_string()))?;
         } else if change.is(table::METRICS_PORT) {
             let failed = "Unable to listen on this port. Check server logs.";
             listen_for_metrics(front).map_err(|()| Rejected::of(table::METRICS_PORT, failed))?;
@@ -107,9 +107,12 @@ fn set_password(front: &Front, gate: &mut Gate) {
 
 fn set_oom_score(front: &Front, changed: &'static Directive) -> Result<(), Rejected> {
     front.warn_of_oom_scores();
-    front.refresh_oom_score().map_err(|()| Rejected {
+    if front.refresh_oom_score() {
+        return Ok(());
+    }
+    Err(Rejected {
         name: changed.name,
-        reason: Some("Failed to set current oom_score_adj. Check server logs.".to_string()),
+        reason: Some("Failed to set current oom_score_adj. Check server logs.".into()),
     })
 }
 

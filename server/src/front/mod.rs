@@ -137,14 +137,13 @@ impl Front {
         }
     }
 
-    /// Sets the out-of-memory score that the configuration asks for.
-    ///
-    /// # Errors
-    /// The system does not allow it; why is in the log.
-    pub fn refresh_oom_score(&self) -> Result<(), ()> {
+    /// Sets the out-of-memory score that the configuration asks for. Where the system does not allow it, answers false; why is in
+    /// the log.
+    pub fn refresh_oom_score(&self) -> bool {
         let score = self.settings.config.oom_score(OomClass::Primary);
         let set = self.host.process().set_oom_score(score);
         set.map_err(|reason| self.log.warning(format_args!("{reason}")))
+            .is_ok()
     }
 
     /// Says so if the scores can only be set by who has rights that most servers do not have.

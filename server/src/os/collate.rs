@@ -2,18 +2,32 @@
 
 use std::cmp::Ordering;
 use std::ffi::{CStr, CString};
+use std::fmt;
 
 use cairn_engine::base::limits::Collation;
 
+/// There is no such locale. Its text is that of Redis's error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnknownLocale;
+
+impl fmt::Display for UnknownLocale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Invalid locale name")
+    }
+}
+
 /// Makes a locale the one that texts are ordered by; the empty name is that of the environment. Answers how to compare, none
-/// where that is byte by byte; an error if there is no such locale.
-pub fn choose(name: &[u8]) -> Result<Option<Collation>, ()> {
-    let name = CString::new(name).map_err(|_| ())?;
+/// where that is byte by byte.
+///
+/// # Errors
+/// There is no such locale; the one of before stays.
+pub fn choose(name: &[u8]) -> Result<Option<Collation>, UnknownLocale> {
+    let name = CString::new(name).map_err(|_| UnknownLocale)?;
     // SAFETY: the name ends in zero. The answer is read before anybody can call again: only the server's thread does.
     let chosen = unsafe {
         let chosen = libc::setlocale(libc::LC_COLLATE, name.as_ptr());
         if chosen.is_null() {
-            return Err(());
+            return Err(UnknownLocale);
         }
         CStr::from_ptr(chosen)
     };
