@@ -85,10 +85,11 @@ fn boot(program: &str, start: Start) -> Result<Node, i32> {
         Supervised::Upstart => Asked::Upstart,
     });
     let background = go_on_in_background(&config, &supervisor).map_err(|error| refuse(&error))?;
-    let log = open_log(&config).map_err(|line| refuse(&line))?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let log = open_log(&config, &clock).map_err(|line| refuse(&line))?;
     let process = dress(program, &config, &log, supervisor, background);
     alloc::set_background_thread(true);
-    let host = SystemHost::of(process, place_threads(&config, &log));
+    let host = SystemHost::of(clock, process, place_threads(&config, &log));
     introduce(&log, &config, &host);
     for warning in &warnings {
         log.warning(format_args!("{warning}"));
@@ -298,7 +299,7 @@ fn enter_folder(config: &mut Config) -> Result<(), String> {
     Ok(())
 }
 
-fn open_log(config: &Config) -> Result<Log, String> {
+fn open_log(config: &Config, clock: &Arc<dyn Clock>) -> Result<Log, String> {
     let path = config.path(table::LOGFILE);
     let file = (!path.as_os_str().is_empty()).then(|| config.dir().join(path));
     crash::set_log_file(file.as_deref());
@@ -307,8 +308,7 @@ fn open_log(config: &Config) -> Result<Log, String> {
     {
         complain(format_args!("crash reports are off: {error}"));
     }
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let log = Log::new(config.get(table::LOGLEVEL), file, clock).map_err(|error| {
+    let log = Log::new(config.get(table::LOGLEVEL), file, Arc::clone(clock)).map_err(|error| {
         config
             .start_error(table::LOGFILE.directive(), error_text(&error))
             .to_string()

@@ -111,10 +111,10 @@ const RESETSTAT: Command = Command {
     run: |cx, _| {
         cx.shared.stats.reset();
         cx.ks.reset_stats();
-        let front = access::whole(&mut *cx.inst);
-        front.figures.counters = Default::default();
-        front.keeper.flush_us = 0;
-        front.keeper.last_fork_us = 0;
+        access::figures(&mut *cx.inst).counters = Default::default();
+        let keeper = access::keeper(&mut *cx.inst);
+        keeper.flush_us = 0;
+        keeper.last_fork_us = 0;
         cx.reply.ok();
         Ok(())
     },
@@ -131,19 +131,16 @@ const REWRITE: Command = Command {
 
 /// Writes the configuration file, with `force_all` defaults included.
 pub(super) fn rewrite(cx: &mut Ctx, force_all: bool) -> Outcome {
-    let front = access::whole(&mut *cx.inst);
-    match front.settings.config.rewrite(force_all) {
+    let written = access::settings(&mut *cx.inst).config.rewrite(force_all);
+    let log = access::log(&mut *cx.inst);
+    match written {
         Ok(()) => {
-            front
-                .log
-                .notice(format_args!("CONFIG REWRITE executed with success."));
+            log.notice(format_args!("CONFIG REWRITE executed with success."));
             cx.reply.ok();
             Ok(())
         }
         Err(error) => {
-            front
-                .log
-                .warning(format_args!("CONFIG REWRITE failed: {error}"));
+            log.warning(format_args!("CONFIG REWRITE failed: {error}"));
             Err(Error::text(error.to_string()))
         }
     }

@@ -104,13 +104,18 @@ pub struct SystemHost {
 impl SystemHost {
     /// Starts the monotonic clock. The process stays as it is.
     pub fn new() -> SystemHost {
-        SystemHost::of(SystemProcess::default(), None)
+        let clock = Arc::new(clock::SystemClock::new());
+        SystemHost::of(clock, SystemProcess::default(), None)
     }
 
-    /// The host of a process, with threads on these processors.
-    pub fn of(process: SystemProcess, worker_cpus: Option<Processors>) -> SystemHost {
+    /// The host of a process with its clock, and threads on these processors.
+    pub fn of(
+        clock: Arc<dyn Clock>,
+        process: SystemProcess,
+        worker_cpus: Option<Processors>,
+    ) -> SystemHost {
         SystemHost {
-            clock: Arc::new(clock::SystemClock::new()),
+            clock,
             disk: Arc::new(disk::SystemDisk { worker_cpus }),
             process,
         }
