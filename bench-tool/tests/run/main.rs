@@ -3,6 +3,8 @@
 mod lost;
 mod open_loop;
 mod real;
+#[path = "../../../toolkit/tests/support/real_server.rs"]
+mod real_server;
 mod report;
 mod responder;
 

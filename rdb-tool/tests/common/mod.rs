@@ -1,12 +1,15 @@
 //! What the tests of the binary share: running it, finding golden files, a real server.
 #![allow(dead_code)] // each test file is a program of its own and uses a part
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+#[path = "../../../toolkit/tests/support/real_server.rs"]
+mod real_server;
+
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+
+pub use real_server::RealServer;
 
 pub fn tool() -> Command {
     Command::new(env!("CARGO_BIN_EXE_rdb-tool"))
@@ -106,74 +109,4 @@ pub fn many_strings(count: u32) -> Vec<u8> {
     bytes.push(0xff);
     bytes.extend_from_slice(&[0; 8]);
     bytes
-}
-
-/// Debian's redis-server 7.0.15 in a folder, ended with the test.
-pub struct RealServer {
-    child: Child,
-    port: u16,
-}
-
-impl RealServer {
-    /// Starts it over what lies in `folder`.
-    pub fn start(folder: &Path, extra: &[&str]) -> RealServer {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let child = Command::new("/usr/bin/redis-server")
-            .args([
-                "--port",
-                &port.to_string(),
-                "--save",
-                "",
-                "--enable-debug-command",
-                "yes",
-                "--dir",
-            ])
-            .arg(folder)
-            .args(extra)
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("these tests need /usr/bin/redis-server (Debian: redis-server)");
-        let server = RealServer { child, port };
-        let since = Instant::now();
-        while !server
-            .try_ask("PING")
-            .is_some_and(|reply| reply.starts_with("+PONG"))
-        {
-            assert!(
-                since.elapsed() < Duration::from_secs(20),
-                "redis-server does not come up over {}",
-                folder.display()
-            );
-            thread::sleep(Duration::from_millis(20));
-        }
-        server
-    }
-
-    fn try_ask(&self, command: &str) -> Option<String> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
-        stream
-            .write_all(format!("{command}\r\nQUIT\r\n").as_bytes())
-            .ok()?;
-        let mut text = String::new();
-        stream.read_to_string(&mut text).ok()?;
-        Some(text)
-    }
-
-    /// The replies to inline commands, one a line.
-    pub fn ask(&self, commands: &str) -> String {
-        let text = self.try_ask(commands).expect("the server answers");
-        assert!(!text.contains("-ERR"), "{commands}: {text}");
-        text
-    }
-}
-
-impl Drop for RealServer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
