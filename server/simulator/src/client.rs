@@ -306,13 +306,26 @@ impl Client {
             0 => self.request(&[b"BGSAVE", b"SCHEDULE"], Expect::Anything),
             1 => self.request(&[b"BGREWRITEAOF"], Expect::Anything),
             2 => self.request(&[b"SAVE"], Expect::Anything),
-            3 => self.request(&[b"PING"], Expect::Word(b"PONG")),
+            3 => self.pause(random),
             _ => {
                 self.request(&[b"QUIT"], Expect::Word(b"OK"));
                 self.leaves = true;
                 self.wants_end = true;
             }
         }
+    }
+
+    /// Clients are paused for a while, or not any more. Nobody is answered wrongly for that, only later.
+    fn pause(&mut self, random: &mut Random) {
+        let wait_ms = (1 + random.below(60)).to_string().into_bytes();
+        let words: &[&[u8]] = match random.below(4) {
+            0 => &[b"PING"],
+            1 => &[b"CLIENT", b"UNPAUSE"],
+            2 => &[b"CLIENT", b"PAUSE", &wait_ms, b"WRITE"],
+            _ => &[b"CLIENT", b"PAUSE", &wait_ms],
+        };
+        let answer: &[u8] = if words.len() == 1 { b"PONG" } else { b"OK" };
+        self.request(words, Expect::Word(answer));
     }
 
     fn send(&mut self, random: &mut Random) {
