@@ -104,7 +104,7 @@ impl Engine {
     /// Reads the clock before the first of commands that follow each other: what passed since the last one was not theirs.
     #[inline]
     pub fn begin_commands(&mut self, inst: &mut dyn Instance) {
-        self.take_time(inst);
+        self.mono_us = inst.mono_us();
     }
 
     /// One reading of the clock ends a command and begins the next. Answers how long it took, microseconds.

@@ -2,12 +2,13 @@
 //!
 //! ```text
 //!   nanoseconds 0 .. 10^9      256 buckets of 1, then 128 of 2, 128 of 4, ... 128 of 2^22
-//!   pages of 128 counts        made when a first value falls into them: 1 KiB each, four or five for most commands
+//!   quick                      a count for each microsecond below 128: nearly all calls, and the cheapest to count
+//!   pages of 128 counts        of what took longer, made when a first value falls into them: 1 KiB each
 //! ```
 //! The buckets are those of an HdrHistogram of two digits, which Redis keeps of each command (40 KB each), so that percentiles
 //! are printed as the same numbers: the greatest value of the bucket.
 //!
-//! Invariant: `total` is the sum of all counts.
+//! Invariant: no page holds a value that belongs to `quick`; a bucket below 128 microseconds holds one of them at most.
 
 /// Counts of one page.
 const PAGE: usize = 128;
@@ -18,26 +19,45 @@ const VALUE_MAX: u64 = 1_000_000_000;
 /// Nanoseconds of the first bucket that LATENCY HISTOGRAM shows; each is twice the one before.
 const SHOWN_FIRST: u64 = 1024;
 
+/// Microseconds that have counts of their own.
+const QUICK: usize = 128;
+
 /// See the head of this file.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Histogram {
+    quick: [u64; QUICK],
     pages: [Option<Box<[u64; PAGE]>>; PAGES],
-    total: u64,
+}
+
+impl Default for Histogram {
+    fn default() -> Histogram {
+        Histogram {
+            quick: [0; QUICK],
+            pages: Default::default(),
+        }
+    }
 }
 
 impl Histogram {
     /// Counts one call.
     #[inline]
     pub fn record(&mut self, took_us: u64) {
-        let index = bucket_of(took_us.saturating_mul(1000).clamp(1, VALUE_MAX));
+        match self.quick.get_mut(took_us as usize) {
+            Some(count) => *count += 1,
+            None => self.record_slow(took_us),
+        }
+    }
+
+    #[cold]
+    fn record_slow(&mut self, took_us: u64) {
+        let index = bucket_of_us(took_us);
         let page = self.pages[index / PAGE].get_or_insert_with(|| Box::new([0; PAGE]));
         page[index % PAGE] += 1;
-        self.total += 1;
     }
 
     /// Calls counted.
     pub fn total(&self) -> u64 {
-        self.total
+        self.buckets().map(|(_, count)| count).sum()
     }
 
     /// Bytes of memory that it takes.
@@ -48,8 +68,9 @@ impl Histogram {
     /// The value that so many percent of the calls did not exceed, nanoseconds: the greatest of its bucket; at 0 percent the
     /// least.
     pub fn percentile(&self, percent: f64) -> u64 {
-        let asked = (percent.clamp(0.0, 100.0) / 100.0 * self.total as f64 + 0.5) as u64;
-        let asked = asked.clamp(1, self.total.max(1));
+        let total = self.total();
+        let asked = (percent.clamp(0.0, 100.0) / 100.0 * total as f64 + 0.5) as u64;
+        let asked = asked.clamp(1, total.max(1));
         let mut seen = 0;
         for (index, count) in self.buckets() {
             seen += count;
@@ -61,7 +82,7 @@ impl Histogram {
                 };
             }
         }
-        debug_assert_eq!(self.total, 0, "all calls are in some bucket");
+        debug_assert_eq!(total, 0, "all calls are in some bucket");
         0
     }
 
@@ -83,19 +104,25 @@ impl Histogram {
             }
             limit *= 2;
         }
-        assert_eq!(seen, self.total, "all calls are shown");
+        debug_assert_eq!(seen, self.total(), "all calls are shown");
         steps
     }
 
     /// The buckets with calls, rising.
     fn buckets(&self) -> impl Iterator<Item = (usize, u64)> {
-        self.pages.iter().enumerate().flat_map(|(number, page)| {
+        let quick = self.quick.iter().enumerate();
+        let quick = quick.map(|(us, count)| (bucket_of_us(us as u64), *count));
+        let slow = self.pages.iter().enumerate().flat_map(|(number, page)| {
             let counts = page.iter().flat_map(|page| page.iter().enumerate());
-            counts
-                .filter(|(_, count)| **count > 0)
-                .map(move |(at, count)| (number * PAGE + at, *count))
-        })
+            counts.map(move |(at, count)| (number * PAGE + at, *count))
+        });
+        quick.chain(slow).filter(|(_, count)| *count > 0)
     }
+}
+
+/// The bucket of a time in microseconds.
+fn bucket_of_us(us: u64) -> usize {
+    bucket_of(us.saturating_mul(1000).clamp(1, VALUE_MAX))
 }
 
 /// The bucket of a value, nanoseconds.
@@ -156,6 +183,12 @@ mod tests {
         histogram.record(u64::MAX);
         assert_eq!(histogram.percentile(1.0), 1);
         assert_eq!(histogram.percentile(100.0), 1_002_438_655);
+    }
+
+    #[test]
+    fn each_microsecond_with_a_count_of_its_own_has_a_bucket_of_its_own() {
+        let buckets = (0..=QUICK as u64).map(bucket_of_us);
+        assert!(buckets.is_sorted_by(|a, b| a < b));
     }
 
     #[test]
