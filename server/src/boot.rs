@@ -371,10 +371,14 @@ fn raise_limits(config: &mut Config, log: &Log) -> Result<(), i32> {
                 local: true,
                 loading: false,
             };
-            // The number is within the directive's bounds, and nothing needs to be applied yet.
-            let _ = config.set_many(&[b"maxclients", value.as_bytes()], caller, &mut |_, _| {
+            // Nothing needs to be applied yet.
+            let set = config.set_many(&[b"maxclients", value.as_bytes()], caller, &mut |_, _| {
                 Ok(())
             });
+            assert!(
+                set.is_ok(),
+                "{value} is within the directive's bounds: {set:?}"
+            );
         }
         OpenFiles::TooFew { limit, needed } => {
             log.warning(format_args!(

@@ -68,6 +68,7 @@ fn background_save(cx: &mut Ctx, args: &Args) -> Outcome {
         return Ok(());
     }
     saving.begin_save(cx.ks)?;
+    debug_assert!(saving.keeper.is_saving() && !saving.keeper.save_scheduled);
     cx.reply.simple("Background saving started");
     Ok(())
 }

@@ -169,7 +169,9 @@ const PROTECTED: u8 = 4;
 const SENSITIVE: u8 = 8;
 const DENY_LOADING: u8 = 16;
 
+// What is asserted of rows is asserted when they are compiled.
 const fn new(name: &'static str, default: &'static str, kind: Kind) -> Directive {
+    assert!(!name.is_empty(), "a row without a name");
     Directive {
         name,
         alias: None,
@@ -188,6 +190,14 @@ const fn number(
     unsigned: bool,
     form: Form,
 ) -> Directive {
+    assert!(
+        if unsigned {
+            min as u64 <= max as u64
+        } else {
+            min <= max
+        },
+        "no number is within the bounds"
+    );
     new(
         name,
         default,
@@ -268,6 +278,7 @@ pub(super) const fn choice(
     default: &'static str,
     words: &'static [(&'static str, u8)],
 ) -> Directive {
+    assert!(!words.is_empty(), "nothing to choose from");
     new(name, default, Kind::Choice(words))
 }
 
@@ -289,6 +300,7 @@ pub(super) const fn shaped(name: &'static str, default: &'static str, kind: Kind
 impl Directive {
     /// The older name that is answered as well.
     pub(super) const fn alias(mut self, name: &'static str) -> Self {
+        assert!(self.alias.is_none(), "a row has one older name");
         self.alias = Some(name);
         self
     }
@@ -331,18 +343,21 @@ impl Directive {
 
     /// Nothing reads it until this server has what it belongs to.
     pub(super) const fn waits(mut self, with: Awaited) -> Self {
+        assert!(matches!(self.effect, Effect::Works), "two marks on one row");
         self.effect = Effect::Waits(with);
         self
     }
 
     /// There is nothing that it could do.
     pub(super) const fn moot(mut self, why: &'static str) -> Self {
+        assert!(matches!(self.effect, Effect::Works), "two marks on one row");
         self.effect = Effect::Moot(why);
         self
     }
 
     /// A value other than the default ends the start and is refused by CONFIG SET.
     pub(super) const fn refused(mut self, why: &'static str) -> Self {
+        assert!(matches!(self.effect, Effect::Works), "two marks on one row");
         self.effect = Effect::Refused {
             why,
             at_run_time: true,
@@ -352,6 +367,7 @@ impl Directive {
 
     /// A value other than the default ends the start; CONFIG SET warns.
     pub(super) const fn refused_at_start(mut self, why: &'static str) -> Self {
+        assert!(matches!(self.effect, Effect::Works), "two marks on one row");
         self.effect = Effect::Refused {
             why,
             at_run_time: false,
@@ -361,6 +377,10 @@ impl Directive {
 
     /// The number is pulled into this range.
     pub(super) const fn clamped(mut self, low: i64, high: i64) -> Self {
+        assert!(
+            matches!(self.kind, Kind::Number { .. }) && low <= high,
+            "only numbers are pulled into a range"
+        );
         if let Kind::Number {
             min,
             max,
@@ -382,6 +402,7 @@ impl Directive {
 
     /// The line for people; the table's rows set it from their doc comment.
     pub(super) const fn about(mut self, summary: &'static str) -> Self {
+        assert!(!summary.is_empty(), "a row that says nothing to people");
         self.summary = summary;
         self
     }
@@ -435,6 +456,7 @@ impl<T> Copy for Key<T> {}
 impl<T> Key<T> {
     /// The key of the row at `place`. Only the table makes keys.
     pub(super) const fn at(place: usize) -> Key<T> {
+        assert!(place <= u16::MAX as usize, "a place that keys cannot hold");
         Key {
             place: place as u16,
             kind: PhantomData,

@@ -336,6 +336,7 @@ impl Loader {
 
     /// Refuses what guards or changes data and does not work yet, and lists what is accepted without effect.
     pub(super) fn finish(self) -> Result<(Config, Vec<String>), StartError> {
+        debug_assert_eq!(self.depth, 0, "a file is still included");
         let mut warnings = Vec::new();
         for (place, directive) in table::all()
             .enumerate()
@@ -433,6 +434,7 @@ fn is_pattern(text: &[u8]) -> bool {
 
 /// The files that an absolute path with patterns in it names, in order; a pattern that matches nothing names none.
 fn expand(path: &Path) -> Vec<PathBuf> {
+    debug_assert!(path.is_absolute(), "{}: from where?", path.display());
     let mut found = vec![PathBuf::new()];
     for part in path.components() {
         let part = part.as_os_str();

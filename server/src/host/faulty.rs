@@ -275,6 +275,7 @@ impl Disk for FaultyDisk {
         state.step()?;
         let inode = state.find(from)?;
         state.folder_must_exist(to)?;
+        assert_ne!(from, to, "the name would be gone");
         state.names.remove(from);
         state.names.insert(to.to_path_buf(), inode);
         state
@@ -409,6 +410,10 @@ impl DiskFile for FaultyFile {
         let mut state = self.disk.lock();
         state.alive(self.life)?;
         state.step()?;
+        assert!(
+            size as usize <= state.inodes[self.inode].seen.len(),
+            "a cut makes longer"
+        );
         state.steps.push(Step::Truncate(self.path.clone(), size));
         state.inodes[self.inode].seen.resize(size as usize, 0);
         if let Some(position) = &mut self.position {

@@ -52,6 +52,10 @@ fn civil(day: i64) -> (i64, usize, i64) {
     let from_march = (5 * in_year + 2) / 153;
     let day = in_year - (153 * from_march + 2) / 5 + 1;
     let month = (from_march + 2) % 12;
+    debug_assert!(
+        (1..=31).contains(&day) && (0..12).contains(&month),
+        "{day}. of {month}"
+    );
     (era * 400 + year + i64::from(month < 2), month as usize, day)
 }
 

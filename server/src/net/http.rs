@@ -77,7 +77,10 @@ pub fn read(bytes: &[u8]) -> Step<'_> {
     let head = &bytes[..bytes.len().min(HEAD_MAX)];
     match read_head(head) {
         Err(status) => Step::Refused(status),
-        Ok(Some((request, end))) => Step::Request(request, end),
+        Ok(Some((request, end))) => {
+            debug_assert!(head[..end].ends_with(b"\r\n\r\n") && request.path.starts_with('/'));
+            Step::Request(request, end)
+        }
         Ok(None) if bytes.len() >= HEAD_MAX => Step::Refused(Status::HeadTooLarge),
         Ok(None) => Step::Incomplete,
     }
@@ -208,6 +211,10 @@ impl Answer {
 
     /// Appends the answer as it travels.
     pub fn write(&self, is_head: bool, keep_alive: bool, out: &mut Vec<u8>) {
+        debug_assert!(
+            !self.content_type.contains(['\r', '\n']),
+            "a field would end early"
+        );
         let allow = match self.status {
             Status::MethodNotAllowed => "Allow: GET, HEAD\r\n",
             _ => "",

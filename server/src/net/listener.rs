@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use mio::{Interest, Registry, Token};
 
-use super::FIRST_CONNECTION;
+use super::{FIRST_METRICS_LISTENER, FIRST_VISITOR};
 use crate::host::{Acceptor, Stream};
 
 /// Connections accepted from one listener in one turn; the others wait for the next.
@@ -32,9 +32,12 @@ pub struct Listeners {
 impl Listeners {
     /// Those that the host opened.
     pub fn new(listeners: Vec<Box<dyn Acceptor>>, first_token: usize) -> Listeners {
+        let next = [FIRST_METRICS_LISTENER, FIRST_VISITOR]
+            .into_iter()
+            .find(|first| *first > first_token);
         assert!(
-            first_token >= FIRST_CONNECTION || listeners.len() <= FIRST_CONNECTION - first_token,
-            "more listeners than tokens before those of clients"
+            next.is_none_or(|next| first_token + listeners.len() <= next),
+            "more listeners than tokens before those of others"
         );
         Listeners {
             listeners,

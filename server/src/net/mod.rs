@@ -38,4 +38,9 @@ pub const FIRST_METRICS_LISTENER: usize = 512;
 pub const FIRST_VISITOR: usize = 768;
 /// See [`FIRST_LISTENER`].
 pub const FIRST_CONNECTION: usize = 1024;
-const _: () = assert!(FIRST_LISTENER > 0 && FIRST_LISTENER < FIRST_CONNECTION);
+const _: () = assert!(
+    0 < FIRST_LISTENER
+        && FIRST_LISTENER < FIRST_METRICS_LISTENER
+        && FIRST_METRICS_LISTENER < FIRST_VISITOR
+        && FIRST_VISITOR < FIRST_CONNECTION
+);

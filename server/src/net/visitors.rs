@@ -12,11 +12,12 @@ use std::io::{self, Read, Write};
 use mio::{Interest, Registry, Token};
 
 use super::http::{self, Answer, HEAD_MAX, Status, Step};
-use super::{Accepting, Listeners};
+use super::{Accepting, FIRST_CONNECTION, FIRST_VISITOR, Listeners};
 use crate::host::{Readiness, Stream};
 
 /// Connections at the same time; who comes beyond waits in the system's queue.
 const VISITORS_MAX: usize = 32;
+const _: () = assert!(VISITORS_MAX <= FIRST_CONNECTION - FIRST_VISITOR);
 /// A head must be whole after so long, milliseconds.
 const ASK_MS: u64 = 5_000;
 /// An answer must be taken after so long, milliseconds.
@@ -109,6 +110,7 @@ impl Visitor {
                 self.refuse(status, now_ms)
             }
             Step::Request(request, end) => {
+                debug_assert!(end <= self.input.len(), "a head that is not there");
                 let question = Question {
                     place,
                     path: request.path.to_owned(),
@@ -122,6 +124,7 @@ impl Visitor {
     }
 
     fn refuse(&mut self, status: Status, now_ms: u64) -> io::Result<Visit> {
+        debug_assert!(self.output.is_empty(), "one answer after the other");
         Answer::refusal(status).write(false, false, &mut self.output);
         self.input = Vec::new();
         self.ends = true;
@@ -163,6 +166,10 @@ impl Visitor {
                 Err(error) => return Err(error),
             }
         }
+        debug_assert!(
+            self.input.len() < HEAD_MAX + room.len(),
+            "more is kept than a head may have"
+        );
         Ok(false)
     }
 
@@ -307,6 +314,10 @@ impl Visitors {
     }
 
     fn note_work(&mut self) {
+        debug_assert!(
+            self.places.len() <= VISITORS_MAX,
+            "a token of somebody else"
+        );
         let has_room = self.len() < VISITORS_MAX;
         self.work_left = self.places.iter().flatten().any(|v| v.is_ready)
             || (has_room && !self.knocks.is_empty());
@@ -318,6 +329,7 @@ impl Visitors {
             let Some(visitor) = &mut self.places[place] else {
                 continue;
             };
+            debug_assert!(visitor.since_ms <= now_ms, "it waits since a time to come");
             if now_ms.saturating_sub(visitor.since_ms) < visitor.limit_ms() {
                 continue;
             }

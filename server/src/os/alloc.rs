@@ -33,6 +33,7 @@ pub struct Jemalloc;
 /// The flags that ask for the alignment of `layout`; 0 where the quantum is enough.
 #[inline(always)]
 fn flags_of(align: usize) -> c_int {
+    debug_assert!(align.is_power_of_two());
     if align <= QUANTUM {
         0
     } else {
@@ -96,7 +97,9 @@ pub fn size_class(size: usize) -> usize {
         return 0;
     }
     // SAFETY: a pure computation; the size is not zero.
-    unsafe { je::nallocx(size, 0) }
+    let class = unsafe { je::nallocx(size, 0) };
+    debug_assert!(class >= size || class == 0, "{size} bytes in {class}");
+    class
 }
 
 /// The two running counters that jemalloc keeps for one thread.
@@ -154,6 +157,10 @@ pub fn register_thread() -> Option<Registration> {
 impl Drop for Registration {
     fn drop(&mut self) {
         let counters = &SLOTS[self.slot];
+        debug_assert!(
+            !counters.deallocated.load(Ordering::SeqCst).is_null(),
+            "its slot was given to somebody else"
+        );
         let allocated = load(counters.allocated.load(Ordering::SeqCst));
         let deallocated = load(counters.deallocated.load(Ordering::SeqCst));
         RETIRED.fetch_add(allocated.wrapping_sub(deallocated) as i64, Ordering::SeqCst);
@@ -191,7 +198,8 @@ pub fn used_memory() -> u64 {
         let allocated = counters.allocated.load(Ordering::SeqCst);
         sum = sum.wrapping_add(load(allocated).wrapping_sub(load(deallocated)) as i64);
     }
-    READERS.fetch_sub(1, Ordering::SeqCst);
+    let readers = READERS.fetch_sub(1, Ordering::SeqCst);
+    debug_assert!(readers > 0, "a reader leaves twice");
     // A block may be released by another thread than the one that allocated it, and the two counters are read one
     // after the other: for an instant the sum can dip below zero.
     sum.max(0) as u64

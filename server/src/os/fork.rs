@@ -185,6 +185,7 @@ impl ChildLink for Link {
     }
 
     fn progress(&mut self, keys: u64) {
+        debug_assert!(keys >= self.report.keys, "fewer keys than before");
         self.report.keys = keys;
         if keys.wrapping_sub(self.looked_at_keys) < KEYS_PER_LOOK {
             return;

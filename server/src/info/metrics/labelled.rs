@@ -112,6 +112,10 @@ pub(super) fn ttl(view: &View, samples: &mut Samples) {
 fn of_log(view: &View, samples: &mut Samples, name: &str) {
     let figures = persistence::log(view);
     let found = figures.iter().find(|(field, _)| *field == name);
+    debug_assert!(
+        found.is_some() || figures.is_empty(),
+        "the log has no figure {name}"
+    );
     if let Some((_, value)) = found {
         samples.add(&[], value);
     }
