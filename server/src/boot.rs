@@ -3,7 +3,7 @@
 //! The order is what programs that drive `redis-server` rely on: ` PID: n` and `Server initialized` are logged before
 //! the data is loaded, `Ready to accept connections` only after.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,7 +88,7 @@ fn boot(program: &str, start: Start) -> Result<Node, i32> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let log = open_log(&config, &clock).map_err(|line| refuse(&line))?;
     let process = dress(program, &config, &log, supervisor, background);
-    alloc::set_background_thread(true);
+    alloc::set_background_thread(config.get(table::JEMALLOC_BG_THREAD));
     let host = SystemHost::of(clock, process, place_threads(&config, &log));
     introduce(&log, &config, &host);
     for warning in &warnings {
@@ -342,6 +342,12 @@ fn introduce(log: &Log, config: &Config, host: &SystemHost) {
         )),
     }
     let port = config.get(table::PORT);
+    let to_terminal = config.get(table::LOGFILE).is_empty()
+        && !config.get(table::SYSLOG_ENABLED)
+        && io::stdout().is_terminal();
+    if !to_terminal && !config.get(table::ALWAYS_SHOW_LOGO) {
+        return log.notice(format_args!("Running mode=standalone, port={port}."));
+    }
     log.raw(&format!(
         "\n   Cairn {}  (Redis {REDIS_VERSION} compatible)\n   Port: {port}\n   PID: {pid}\n\n",
         env!("CARGO_PKG_VERSION")

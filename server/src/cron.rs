@@ -71,7 +71,7 @@ impl Cron {
             return false;
         }
         let now = front.host.clock().monotonic_us();
-        let hz = front.settings.config.get(table::HZ).clamp(1, 500) as u64;
+        let hz = front.settings.hz(front.clients.connections.len());
         debug_assert!(now >= self.next_us, "it was not due");
         self.next_us = now + 1_000_000 / hz;
         self.runs += 1;
@@ -134,7 +134,11 @@ impl Cron {
     }
 }
 
+/// Tables go on growing while there is time for it; without `activerehashing` only as keys are added.
 fn rehash(engine: &mut Engine, front: &mut Front) -> bool {
+    if !front.settings.config.get(table::ACTIVEREHASHING) {
+        return false;
+    }
     let end = front.host.clock().monotonic_us() + REHASH_US;
     engine.rehash(&mut || front.host.clock().monotonic_us() < end)
 }

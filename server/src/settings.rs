@@ -11,6 +11,11 @@ pub(crate) const TRIM_AFTER_MS: u64 = 2000;
 /// The least that `maxmemory-clients` limits clients to, bytes.
 const CLIENTS_MIN: u64 = 128 * 1024;
 
+/// Fewest and most runs of timed work in a second.
+const HZ: (i64, i64) = (1, 500);
+/// With more clients for each run there are more runs, as in Redis.
+const CLIENTS_PER_RUN_MAX: u64 = 200;
+
 /// When the reply buffer of an idle client is given back.
 #[derive(Clone, Copy, Debug)]
 pub struct ReplyTrim {
@@ -65,6 +70,17 @@ impl Settings {
         };
         settings.refresh_hot();
         settings
+    }
+
+    /// Runs of timed work in a second: `hz`, and with `dynamic-hz` more where each run would have too many clients to look at.
+    pub fn hz(&self, clients: usize) -> u64 {
+        let mut hz = self.config.get(table::HZ).clamp(HZ.0, HZ.1) as u64;
+        if self.config.get(table::DYNAMIC_HZ) {
+            while clients as u64 / hz > CLIENTS_PER_RUN_MAX && hz < HZ.1 as u64 {
+                hz = (hz * 2).min(HZ.1 as u64);
+            }
+        }
+        hz
     }
 
     /// The path of the pid file, if one was to be written.
@@ -125,5 +141,40 @@ impl Settings {
             soft: limit.soft,
             soft_seconds: limit.soft_seconds,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn many_clients_have_more_runs_if_that_is_wanted() {
+        let settings = |lines: &[(&[u8], &[u8])]| {
+            let mut config = Config::new(Path::new("/"));
+            for (name, value) in lines {
+                let caller = crate::config::Caller {
+                    local: true,
+                    loading: false,
+                };
+                config
+                    .set_many(&[name, value], caller, &mut |_, _| Ok(()))
+                    .unwrap();
+            }
+            Settings::new(config)
+        };
+        let dynamic = settings(&[]);
+        for (clients, hz) in [
+            (0, 10),
+            (2009, 10),
+            (2010, 20),
+            (8040, 80),
+            (1_000_000, 500),
+        ] {
+            assert_eq!(dynamic.hz(clients), hz, "{clients}");
+        }
+        let fixed = settings(&[(b"dynamic-hz", b"no"), (b"hz", b"50")]);
+        assert_eq!(fixed.hz(1_000_000), 50);
     }
 }

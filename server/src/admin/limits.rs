@@ -29,7 +29,6 @@ pub fn limits_of(config: &Config) -> Limits {
         hll_sparse_bytes: size(table::HLL_SPARSE_MAX_BYTES),
         notify: event_classes(config.get(table::NOTIFY_KEYSPACE_EVENTS)),
         lazy_expire: config.get(table::LAZYFREE_LAZY_EXPIRE),
-        lazy_user_del: config.get(table::LAZYFREE_LAZY_USER_DEL),
         expire_effort: int(table::ACTIVE_EXPIRE_EFFORT).clamp(1, 10) as u32,
         dump_dialect: config.rdb_save_version(),
         dump_compress: config.get(table::RDBCOMPRESSION),

@@ -301,7 +301,7 @@ impl Config {
         let directive = table::at(place);
         let until = match directive.effect {
             Effect::Works | Effect::Moot(_) => return None,
-            Effect::NotYet | Effect::Refused { .. } => String::new(),
+            Effect::Refused { .. } => String::new(),
             Effect::Waits(with) => format!(": it comes with {}", with.name()),
         };
         (!self.is_default(place)).then(|| {

@@ -93,9 +93,8 @@ impl Kind {
 pub enum Effect {
     /// It does what it says.
     Works,
-    /// Accepted, remembered and rewritten, but nothing reads it yet: a value other than the default is warned about.
-    NotYet,
-    /// As [`Effect::NotYet`], until this server has what it belongs to.
+    /// Accepted, remembered and rewritten, but nothing reads it until this server has what it belongs to: a value other than the
+    /// default is warned about.
     Waits(Awaited),
     /// Accepted in silence; there is nothing that it could do here, for this reason.
     Moot(&'static str),
@@ -332,12 +331,6 @@ impl Directive {
     /// CONFIG SET answers LOADING while data is loaded.
     pub(super) const fn not_while_loading(mut self) -> Self {
         self.flags |= DENY_LOADING;
-        self
-    }
-
-    /// Nothing reads it yet.
-    pub(super) const fn no_effect(mut self) -> Self {
-        self.effect = Effect::NotYet;
         self
     }
 

@@ -160,9 +160,8 @@ impl Front {
         let period_ms = self.settings.config.get(table::WATCHDOG_PERIOD);
         if period_ms > 0 {
             // Never less than two runs of timed work are apart.
-            let hz = self.settings.config.get(table::HZ).clamp(1, 500);
-            let period_ms = period_ms.max(2000 / hz) as u64;
-            self.host.process().watch(period_ms);
+            let hz = self.settings.hz(self.clients.connections.len());
+            self.host.process().watch((period_ms as u64).max(2000 / hz));
         }
     }
 

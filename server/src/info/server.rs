@@ -39,7 +39,10 @@ pub(super) const SERVER: &[Field] = &[
     ("server_time_usec", show!(|v| v.front.now().wall_us)),
     ("uptime_in_seconds", show!(|v| uptime_s(v))),
     ("uptime_in_days", show!(|v| uptime_s(v) / 86_400)),
-    ("hz", show!(|v| v.front.settings.config.get(table::HZ))),
+    (
+        "hz",
+        show!(|v| v.front.settings.hz(v.front.clients.connections.len())),
+    ),
     (
         "configured_hz",
         show!(|v| v.front.settings.config.get(table::HZ)),

@@ -4,7 +4,7 @@
 ///
 /// The C library takes a lock for this, so a forked child must not ask: see `crate::log`.
 pub fn utc_offset(unix_seconds: i64) -> i64 {
-    let time = unix_seconds as libc::time_t;
+    let time = unix_seconds as _;
     // SAFETY: all fields of `tm` are integers or a pointer, for which zero bytes are values.
     let mut local: libc::tm = unsafe { std::mem::zeroed() };
     // SAFETY: both pointers are to live values of the right types, and `localtime_r` keeps neither.

@@ -58,8 +58,8 @@ fn set_timer(ms: u64) {
             tv_usec: 0,
         },
         it_value: libc::timeval {
-            tv_sec: (ms / 1000) as libc::time_t,
-            tv_usec: (ms % 1000 * 1000) as libc::suseconds_t,
+            tv_sec: (ms / 1000) as _,
+            tv_usec: (ms % 1000 * 1000) as _,
         },
     };
     // SAFETY: the structure is ours; the old value is not asked for.

@@ -93,7 +93,6 @@ fn about(directive: &Directive) -> String {
     };
     let state = match directive.effect {
         Effect::Works => String::new(),
-        Effect::NotYet => " (It has no effect yet.)".to_string(),
         Effect::Waits(with) => format!(" (It has no effect yet: it comes with {}.)", with.name()),
         Effect::Moot(why) => format!(" (It has no effect: {why}.)"),
         Effect::Refused { why, .. } => format!(" (Refused: {why} is not supported yet.)"),

@@ -143,7 +143,7 @@ fn a_port_in_use_is_told() {
 #[test]
 fn a_second_start_in_the_same_folder_adds_to_the_log() {
     let folder = Folder::new();
-    let setup = Setup::cairn(&folder).with("--save 3600 1");
+    let setup = Setup::cairn(&folder).with("--save 3600 1 --always-show-logo yes");
     setup.start().stop();
     let server = setup.start();
     wait_until("the second line", || {

@@ -50,8 +50,6 @@ pub struct Limits {
     pub notify: u32,
     /// `lazyfree-lazy-expire`: expired keys are propagated as UNLINK.
     pub lazy_expire: bool,
-    /// `lazyfree-lazy-user-del`: DEL behaves as UNLINK.
-    pub lazy_user_del: bool,
     /// `active-expire-effort`, 1 to 10.
     pub expire_effort: u32,
     /// `rdb-save-version`: the version of DUMP's payloads; none: the oldest that Redis 7.2 and the value allow.
@@ -149,7 +147,6 @@ impl Default for Limits {
             hll_sparse_bytes: 3000,
             notify: 0,
             lazy_expire: false,
-            lazy_user_del: false,
             expire_effort: 1,
             dump_dialect: None,
             dump_compress: true,

@@ -15,7 +15,7 @@ directives! {
     /// Microseconds to sleep after each key loaded; negative: one microsecond after so many keys.
     KEY_LOAD_DELAY: i64 = int("key-load-delay", "0", INT_MIN, INT_MAX).hidden();
     /// Bytes loaded between two looks at the clients.
-    LOADING_PROCESS_EVENTS_INTERVAL_BYTES: i64 = int("loading-process-events-interval-bytes", "2097152", 1024, INT_MAX).hidden();
+    LOADING_PROCESS_EVENTS_INTERVAL_BYTES: i64 = int("loading-process-events-interval-bytes", "2097152", 1024, INT_MAX).hidden().moot("a load looks at its clients every 20 milliseconds");
     /// Milliseconds between two pings of the cluster bus.
     CLUSTER_PING_INTERVAL: i64 = int("cluster-ping-interval", "1000", 0, i64::MAX).hidden().waits(Awaited::Cluster);
     /// Milliseconds after which the watchdog reports a stuck server; 0 is off.

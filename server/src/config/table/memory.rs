@@ -33,11 +33,11 @@ directives! {
     /// Free expired values on another thread.
     LAZYFREE_LAZY_EXPIRE: bool = flag("lazyfree-lazy-expire", "no");
     /// Free overwritten values on another thread.
-    LAZYFREE_LAZY_SERVER_DEL: bool = flag("lazyfree-lazy-server-del", "no");
+    LAZYFREE_LAZY_SERVER_DEL: bool = flag("lazyfree-lazy-server-del", "no").moot("values of more than 64 elements are always freed on another thread");
     /// DEL works like UNLINK.
-    LAZYFREE_LAZY_USER_DEL: bool = flag("lazyfree-lazy-user-del", "no");
+    LAZYFREE_LAZY_USER_DEL: bool = flag("lazyfree-lazy-user-del", "no").moot("DEL frees values of more than 64 elements on another thread in any case");
     /// FLUSHALL and FLUSHDB work as with ASYNC.
-    LAZYFREE_LAZY_USER_FLUSH: bool = flag("lazyfree-lazy-user-flush", "no");
+    LAZYFREE_LAZY_USER_FLUSH: bool = flag("lazyfree-lazy-user-flush", "no").moot("what is flushed is always freed on another thread");
     /// Let the allocator return memory on a thread of its own.
     JEMALLOC_BG_THREAD: bool = flag("jemalloc-bg-thread", "yes");
     /// Move values to reduce fragmentation.

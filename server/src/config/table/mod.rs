@@ -4,7 +4,7 @@
 //! default and bounds. Names, defaults and bounds are those of Redis 7.2. To add a directive, add a row; CONFIG,
 //! the file, the command line and `docs/configuration.md` follow (a test compares the document with the rows).
 //!
-//! A row without `.no_effect()`, `.waits(..)`, `.moot(..)` or `.refused(..)` works; who gives a directive its effect takes that mark away.
+//! A row without `.waits(..)`, `.moot(..)` or `.refused(..)` works; who gives a directive its effect takes that mark away.
 
 /// Rows of one topic: a constant for each, and the list of them. `after` is the place of the first row.
 macro_rules! directives {

@@ -32,8 +32,8 @@ directives! {
     RDB_SAVE_INCREMENTAL_FSYNC: bool = flag("rdb-save-incremental-fsync", "yes");
     /// Remove snapshots that were only made for replication.
     RDB_DEL_SYNC_FILES: bool = flag("rdb-del-sync-files", "no").waits(Awaited::Replication);
-    /// Whose payloads are checked deeply. Here all of them are, whatever it says: as with `yes`.
-    SANITIZE_DUMP_PAYLOAD: Sanitize = choice("sanitize-dump-payload", "no", Sanitize::WORDS);
+    /// Whose payloads are checked deeply.
+    SANITIZE_DUMP_PAYLOAD: Sanitize = choice("sanitize-dump-payload", "no", Sanitize::WORDS).moot("all payloads are checked deeply, as with yes");
     /// Write a log of all changes.
     APPENDONLY: bool = flag("appendonly", "no").not_while_loading();
     /// File name that the log's files begin with.

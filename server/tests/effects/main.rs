@@ -1,0 +1,8 @@
+//! What directives do, seen from outside: those that no other test sets.
+//!
+//! `seen` asks for such a test of every directive that is said to work.
+
+mod seen;
+#[path = "../support/mod.rs"]
+mod support;
+mod values;
