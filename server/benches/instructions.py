@@ -25,14 +25,14 @@ OPERATIONS = {
 }
 
 
-def count(setup, name, operation, requests):
+def count(setup, name, operation, requests, pipeline, options):
     """Instructions of a whole life: start, some data, so many requests, end."""
     wrapper = ["valgrind", "--tool=callgrind", "--callgrind-out-file=counted.%p", "--quiet"]
-    with Server(name, setup.programs[name], wrapper=wrapper) as server:
+    with Server(name, setup.programs[name], wrapper=wrapper, options=options) as server:
         for at in range(0, KEYS, 500):
             portion = b"".join(request("SET", b"key:00000000%d" % i, b"v" * 64) for i in range(at, at + 500))
             server.connection.send_all([(portion, 500)])
-        setup.load.run(server, [OPERATIONS[operation]], requests, CLIENTS, INSTRUCTIONS_PIPELINE)
+        setup.load.run(server, [OPERATIONS[operation]], requests, CLIENTS, pipeline)
         server.process.send_signal(signal.SIGTERM)
         server.process.wait()
         texts = [path.read_text(errors="replace") for path in Path(server.folder.name).glob("counted.*")]
@@ -42,8 +42,8 @@ def count(setup, name, operation, requests):
     return max(totals)
 
 
-def per_request(setup, name, operation):
-    more, few = (count(setup, name, operation, times * REQUESTS) for times in (3, 1))
+def per_request(setup, name, operation, pipeline=INSTRUCTIONS_PIPELINE, options=()):
+    more, few = (count(setup, name, operation, times * REQUESTS, pipeline, options) for times in (3, 1))
     return (more - few) / (2 * REQUESTS)
 
 

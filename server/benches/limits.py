@@ -42,5 +42,9 @@ INSTRUCTIONS = dict.fromkeys(["GET", "SET", "INCR", "HSET", "ZADD", "LPUSH"], 0.
 # Longest turn of the event loop, milliseconds at most.
 TURN_MS = 1.0
 
+# Processor time of the server under MONITOR, ratio at most; and instructions of a watched request to one that is not.
+MONITOR = 1.0
+WATCHED = 1.03
+
 # Milliseconds of processor time for one answer of the metrics port.
 SCRAPE_MS = 1.0

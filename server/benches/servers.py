@@ -67,14 +67,14 @@ class Connection:
 
 
 class Server:
-    """A fresh server in a temporary folder. `pinned`: on a processor of its own. `wrapper` stands before its command line."""
+    """A fresh server in a temporary folder. `pinned`: on a processor of its own. `wrapper` stands before its command line, `options` behind it."""
 
-    def __init__(self, name, program, pinned=False, huge_pages=True, wrapper=()):
+    def __init__(self, name, program, pinned=False, huge_pages=True, wrapper=(), options=()):
         self.name = name
         self.port = free_port()
         self.folder = tempfile.TemporaryDirectory(prefix="cairn-bench-")
         self.log = Path(self.folder.name) / "log.txt"
-        command = [*wrapper, program, "--port", str(self.port), "--dir", self.folder.name, *OPTIONS]
+        command = [*wrapper, program, "--port", str(self.port), "--dir", self.folder.name, *OPTIONS, *options]
 
         def prepare():
             if pinned and os.cpu_count() > 1:

@@ -1,7 +1,10 @@
 """What the metrics port says, read by the parser of Prometheus' own client library, against INFO of the same moment."""
 
 import http.client
+import json
+import subprocess
 import threading
+from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families as parse
 
@@ -117,6 +120,31 @@ class Metrics(Case):
                 self.assertTrue(below <= micros and micros <= limits[place] + 1, (command, percent, micros, steps))
         self.configured(latency_tracking="no")
         self.assertNotIn("redis_commands_latencies_usec_count", {name for name, _ in self.samples()})
+
+    @later("metrics")
+    def test_times_are_those_that_a_load_test_sees(self):
+        """A command that takes long has the same time for the server, for the metrics and for who waits for it: within a step of
+        the metrics, which double."""
+        self.configured(metrics_port=self.port, latency_tracking_info_percentiles="50 99")
+        bench_tool = Path(self.server.program).with_name("bench-tool")
+        words = ["run", "-p", self.server.port, "-c", 1, "-n", 40, "--command", "DEBUG SLEEP 0.05", "--json", "-"]
+        done = subprocess.run([str(word) for word in (bench_tool, *words)], capture_output=True, check=True, text=True)
+        seen = json.loads(done.stdout)["latency_us"]
+        told = self.r.info("latencystats")["latency_percentiles_usec_debug"]
+        steps = [
+            (float(s.labels["le"]), s.value)
+            for family in self.scrape()
+            for s in family.samples
+            if s.name == "redis_commands_latencies_usec_bucket" and s.labels["cmd"] == "debug"
+        ]
+        for percentile, rank in (("p50", 20), ("p99", 40)):
+            self.assertGreaterEqual(told[percentile], 50_000)
+            # The text of INFO is the greatest value of a bucket that is told to two digits.
+            self.assertLessEqual(told[percentile], seen[percentile] * 1.01)
+            self.assertLessEqual(seen[percentile], told[percentile] * 2, (seen, told))
+            limit = next(limit for limit, count in steps if count >= rank)
+            self.assertLessEqual(told[percentile], limit + 1)
+            self.assertLess(limit, seen[percentile] * 2)
 
     @later("metrics")
     def test_a_connection_stays_for_many_scrapes(self):
