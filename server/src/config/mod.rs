@@ -27,6 +27,7 @@ pub mod output_limits;
 pub mod rewrite;
 mod rules;
 pub mod table;
+mod title;
 pub mod value;
 
 use std::borrow::Cow;

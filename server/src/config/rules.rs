@@ -61,7 +61,7 @@ pub(super) fn accept(rule: TextRule, text: &[u8]) -> Result<Vec<u8>, String> {
         ),
         TextRule::Events => events(text),
         TextRule::Title => kept(
-            super::guise::is_title(text),
+            super::title::is_title(text),
             "template format is invalid or contains unknown variables",
         ),
         TextRule::RdbVersion => kept(

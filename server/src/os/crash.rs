@@ -11,18 +11,18 @@
 //! which watch a Redis log look for.
 
 use std::any::Any;
-use std::ffi::CString;
 use std::fmt::Write;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
-use std::path::Path;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use super::line::Line;
+use super::report::{TRACE_SECONDS, is_main_thread, note_main_thread, open_log};
 use super::running;
 use super::signals::{remove_emergency_file, write_raw};
+
+pub use super::report::set_log_file;
 
 /// The signals that mean a broken program.
 const CRASHES: [i32; 5] = [
@@ -32,8 +32,6 @@ const CRASHES: [i32; 5] = [
     libc::SIGILL,
     libc::SIGABRT,
 ];
-/// Seconds that a stack trace may take, or another step that may hang.
-pub(super) const TRACE_SECONDS: u32 = 10;
 /// The stack trace is made on a stack of its own, since the real one may have overflowed. In bytes.
 const STACK_SIZE: usize = 512 * 1024;
 
@@ -41,8 +39,6 @@ const START: &str = "\n\n=== REDIS BUG REPORT START: Cut & paste starting from h
 const TRACE: &str = "\n------ STACK TRACE ------\n";
 const END: &str = "\n=== REDIS BUG REPORT END. Make sure to include from START to END. ===\n";
 
-/// The log file's name, or null for standard output; never freed, since a handler may be reading it.
-static LOG_FILE: AtomicPtr<libc::c_char> = AtomicPtr::new(ptr::null_mut());
 static STACK_READY: AtomicBool = AtomicBool::new(false);
 /// `crash-log-enabled`.
 static REPORTS: AtomicBool = AtomicBool::new(false);
@@ -50,8 +46,6 @@ static REPORTS: AtomicBool = AtomicBool::new(false);
 static EXITS: AtomicBool = AtomicBool::new(false);
 /// This process is a child: what it shows of its parent's is a copy.
 static CHILD: AtomicBool = AtomicBool::new(false);
-/// The server's thread, by its number in the system's thread library.
-static MAIN_THREAD: AtomicUsize = AtomicUsize::new(0);
 /// How far the report is.
 static STAGE: AtomicU8 = AtomicU8::new(NO_REPORT);
 const NO_REPORT: u8 = 0;
@@ -59,15 +53,6 @@ const NO_REPORT: u8 = 0;
 const REPORTING: u8 = 1;
 /// What the server says of itself is collected; a panic on the way only ends that.
 const LAST_WORDS: u8 = 2;
-
-/// Says where reports go: the file of `logfile`, or standard output for `None`.
-pub fn set_log_file(path: Option<&Path>) {
-    let name = path.and_then(|path| CString::new(path.as_os_str().as_bytes()).ok());
-    LOG_FILE.store(
-        name.map_or(ptr::null_mut(), CString::into_raw),
-        Ordering::SeqCst,
-    );
-}
 
 /// Whether a panic ends with exit status 1 instead of SIGABRT, which leaves a core file (`use-exit-on-panic`).
 pub fn set_exit_on_panic(on: bool) {
@@ -148,7 +133,7 @@ fn prepare_thread() -> io::Result<()> {
 /// From here on a panic is written to the log and ends the process, whichever thread it is on. The calling thread is the
 /// server's: it unwinds to [`survive`] first, so that the server can say how it stands.
 pub fn catch_panics() {
-    MAIN_THREAD.store(this_thread(), Ordering::SeqCst);
+    note_main_thread();
     std::panic::set_hook(Box::new(on_panic));
 }
 
@@ -255,15 +240,6 @@ fn role() -> char {
     }
 }
 
-fn this_thread() -> usize {
-    // SAFETY: a question about the calling thread, which a handler may ask, too.
-    unsafe { libc::pthread_self() as usize }
-}
-
-pub(super) fn is_main_thread() -> bool {
-    this_thread() == MAIN_THREAD.load(Ordering::SeqCst)
-}
-
 // ---- signals ----
 
 extern "C" fn on_crash(
@@ -321,16 +297,6 @@ fn write_trace(fd: i32) {
     // SAFETY: as above.
     unsafe { libc::alarm(0) };
     write_raw(fd, trace.as_bytes());
-}
-
-pub(super) fn open_log() -> i32 {
-    let name = LOG_FILE.load(Ordering::SeqCst);
-    if name.is_null() {
-        return 1;
-    }
-    // SAFETY: `open` may be called in a handler; the name ends in zero and is never freed.
-    let fd = unsafe { libc::open(name, libc::O_APPEND | libc::O_CREAT | libc::O_WRONLY, 0o644) };
-    if fd < 0 { 1 } else { fd }
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ pub(super) fn run(fd: i32) {
     let count = find(&mut ranges);
     // The allocator's thread hears no signals; to end it takes locks, which a crash may have left taken.
     // SAFETY: `alarm` may be called in a handler.
-    unsafe { libc::alarm(super::crash::TRACE_SECONDS) };
+    unsafe { libc::alarm(super::report::TRACE_SECONDS) };
     super::alloc::set_background_thread(false);
     // SAFETY: as above.
     unsafe { libc::alarm(0) };

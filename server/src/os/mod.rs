@@ -20,6 +20,7 @@ pub mod memtest;
 mod oom;
 pub mod poll;
 pub mod process;
+mod report;
 pub mod running;
 pub mod signals;
 pub mod supervisor;

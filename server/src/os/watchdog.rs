@@ -8,8 +8,8 @@ use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::{io, ptr};
 
-use super::crash::{is_main_thread, open_log};
 use super::line::Line;
+use super::report::{is_main_thread, open_log};
 use super::running;
 use super::signals::{Errno, set_handler, write_raw};
 
