@@ -114,16 +114,15 @@ fn a_closed_pipe_is_no_error() {
     assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
 }
 
-/// A standard input that fails with "connection reset" behind these bytes.
-fn failing_behind(bytes: &[u8]) -> Stdio {
+/// A standard input that fails with "connection reset" behind these bytes, or shortly before their end.
+fn failing_behind(bytes: Vec<u8>) -> Stdio {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut ours = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (mut theirs, _) = listener.accept().unwrap();
     // Who closes a socket without having read it all resets the connection.
     ours.write_all(b"x").unwrap();
     theirs.peek(&mut [0]).unwrap();
-    theirs.write_all(bytes).unwrap();
-    drop(theirs);
+    std::thread::spawn(move || theirs.write_all(&bytes));
     std::os::fd::OwnedFd::from(ours).into()
 }
 
@@ -140,7 +139,7 @@ fn a_failure_to_read_is_no_damage() {
         for cut in [0, 10, 23, 30, log.len()] {
             let output = Command::new(env!("CARGO_BIN_EXE_aof-tool"))
                 .args(words)
-                .stdin(failing_behind(&log[..cut]))
+                .stdin(failing_behind(log[..cut].to_vec()))
                 .output()
                 .unwrap();
             let told = String::from_utf8_lossy(&output.stderr);
@@ -150,5 +149,36 @@ fn a_failure_to_read_is_no_damage() {
                 "{words:?} {cut}: {told}"
             );
         }
+    }
+}
+
+/// Far more than sockets hold lies before it, so that commands were read by then.
+#[test]
+fn a_failure_between_commands_is_no_damage_either() {
+    let value = [b"$1000\r\n".as_slice(), &[b'v'; 1000], b"\r\n"].concat();
+    let log = [b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n".as_slice(), &value]
+        .concat()
+        .repeat(24_000);
+    for words in [
+        &["dump", "-"][..],
+        &["check", "-"],
+        &["rewrite", "-", "-o", "-"],
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_aof-tool"))
+            .args(words)
+            .stdin(failing_behind(log.clone()))
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {told}");
+        assert!(
+            told.to_lowercase().contains("connection reset"),
+            "{words:?}: {told}"
+        );
+        assert_eq!(
+            words[0] == "dump",
+            output.stdout.len() > 1 << 20,
+            "{words:?}"
+        );
     }
 }

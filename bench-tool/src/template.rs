@@ -352,6 +352,18 @@ mod tests {
         );
     }
 
+    /// Only then a number is drawn from the count that all workers share.
+    #[test]
+    fn only_a_sequence_number_is_one() {
+        let uses = |text: &str| Template::parse(text).unwrap().uses_seq();
+        for text in ["SET k v", "SET k{rand:5} {data:9}", "SET {=n:rand:5} {=n}"] {
+            assert!(!uses(text), "{text}");
+        }
+        for text in ["GET {seq}", "SET k x{seq}y", "SET {=n:seq} {=n}"] {
+            assert!(uses(text), "{text}");
+        }
+    }
+
     /// Beyond what the pool has anyway; alone, within an argument, and kept for a second use.
     #[test]
     fn data_is_as_long_as_was_asked_for() {
