@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{RealServer, all_golden, code, golden, names, run, run_piped, stderr, stdout};
+use common::real_server::RealServer;
+use common::{all_golden, code, golden, names, run, run_piped, stderr, stdout};
 use std::path::Path;
 
 /// One for each version that can be written.

@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{RealServer, code, golden, run, run_piped, stderr, stdout};
+use common::real_server::RealServer;
+use common::{code, golden, run, run_piped, stderr, stdout};
 use serde_json::Value;
 use std::path::Path;
 

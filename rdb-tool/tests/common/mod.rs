@@ -2,14 +2,12 @@
 #![allow(dead_code)] // each test file is a program of its own and uses a part
 
 #[path = "../../../toolkit/tests/support/real_server.rs"]
-mod real_server;
+pub mod real_server;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread;
-
-pub use real_server::RealServer;
 
 pub fn tool() -> Command {
     Command::new(env!("CARGO_BIN_EXE_rdb-tool"))
