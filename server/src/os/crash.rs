@@ -18,7 +18,10 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use super::line::Line;
-use super::report::{TRACE_SECONDS, is_main_thread, note_main_thread, open_log};
+use super::report::{
+    TRACE_SECONDS, interrupted_at, is_main_thread, note_base, note_main_thread, open_log,
+    write_address,
+};
 use super::running;
 use super::signals::{remove_emergency_file, write_raw};
 
@@ -62,6 +65,7 @@ pub fn set_exit_on_panic(on: bool) {
 /// Installs the report for SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGABRT (`crash-log-enabled yes`), and of panics that are
 /// caught ([`catch_panics`]). Call it on the main thread.
 pub fn install() -> io::Result<()> {
+    note_base();
     if !STACK_READY.swap(true, Ordering::SeqCst) {
         prepare_thread()?;
     }
@@ -245,7 +249,7 @@ fn role() -> char {
 extern "C" fn on_crash(
     signal: libc::c_int,
     info: *mut libc::siginfo_t,
-    _context: *mut libc::c_void,
+    context: *mut libc::c_void,
 ) {
     let fd = open_log();
     write_raw(fd, START.as_bytes());
@@ -271,6 +275,12 @@ extern "C" fn on_crash(
         line.text(b":M # Accessing address: 0x");
         line.hex(address as usize);
         line.text(b"\n");
+    }
+    if let Some(address) = interrupted_at(context) {
+        line.number(pid as i64);
+        line.text(b":M # Crashed running the instruction at: ");
+        write_address(&mut line, address);
+        line.text(b" (for addr2line -fipe)\n");
     }
     write_raw(fd, line.bytes());
     if is_main_thread() {

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::clock::monotonic_ms;
 use super::line::Line;
+use super::report::TRACE_SECONDS;
 use super::signals::{set_handler, write_raw};
 
 /// `crash-memcheck-enabled`.
@@ -44,15 +45,18 @@ pub(super) fn run(fd: i32) {
     let here = (&raw const fd).addr();
     let spare = here.saturating_sub(STACK)..here.saturating_add(STACK);
     write_raw(fd, b"\n------ FAST MEMORY TEST ------\n");
+    // What follows takes locks, which a crash may have left taken.
+    // SAFETY: `alarm` may be called in a handler.
+    unsafe { libc::alarm(TRACE_SECONDS) };
+    // The allocator's thread hears no signals. Its stack goes with it, so this comes before the look at what there is.
+    super::alloc::set_background_thread(false);
+    let (others, thread_count) = other_threads();
     let mut ranges = [(0, 0); RANGES_MAX];
     let count = find(&mut ranges);
-    // The allocator's thread hears no signals; to end it takes locks, which a crash may have left taken.
-    // SAFETY: `alarm` may be called in a handler.
-    unsafe { libc::alarm(super::report::TRACE_SECONDS) };
-    super::alloc::set_background_thread(false);
     // SAFETY: as above.
     unsafe { libc::alarm(0) };
-    stop_other_threads();
+    // Nothing is allocated from here on: one of these may hold the allocator's lock.
+    stop_threads(&others[..thread_count]);
     let end_ms = monotonic_ms() + TIME_MS;
     let (mut bad, mut tested, mut all) = (0, 0, 0);
     for &(start, end) in &ranges[..count] {
@@ -149,27 +153,30 @@ unsafe fn test(start: usize, end: usize, end_ms: u64, tested: &mut usize) -> usi
     bad
 }
 
-/// Sends the other threads a signal whose handler does not return, and gives them a moment to get there.
-fn stop_other_threads() {
-    let _ = set_handler(libc::SIGUSR2, park as *const () as libc::sighandler_t);
+/// The numbers of the other threads, and how many there are.
+fn other_threads() -> ([libc::c_long; THREADS_MAX], usize) {
+    let (mut others, mut count) = ([0; THREADS_MAX], 0);
     let Ok(tasks) = std::fs::read_dir("/proc/self/task") else {
-        return;
+        return (others, count);
     };
-    // SAFETY: numbers only.
-    let (process, own) = unsafe { (libc::getpid(), libc::syscall(libc::SYS_gettid)) };
-    // All are found before the first one stops, which may hold the allocator's lock then.
-    let mut others = [0; THREADS_MAX];
-    let mut count = 0;
+    // SAFETY: a question without arguments.
+    let own = unsafe { libc::syscall(libc::SYS_gettid) };
     let numbers = tasks.filter_map(|task| task.ok()?.file_name().to_str()?.parse().ok());
     for task in numbers.filter(|task| *task != own).take(THREADS_MAX) {
         others[count] = task;
         count += 1;
     }
-    for task in &others[..count] {
-        // SAFETY: as above; a thread that is gone is no harm.
-        unsafe { libc::syscall(libc::SYS_tgkill, process, *task, libc::SIGUSR2) };
+    (others, count)
+}
+
+/// Sends threads a signal whose handler does not return, and gives them a moment to get there.
+fn stop_threads(threads: &[libc::c_long]) {
+    let _ = set_handler(libc::SIGUSR2, park as *const () as libc::sighandler_t);
+    for thread in threads {
+        // SAFETY: numbers only; a thread that is gone is no harm.
+        unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), *thread, libc::SIGUSR2) };
     }
-    // SAFETY: the time is a local.
+    // SAFETY: a number only.
     unsafe { libc::usleep(50_000) };
 }
 

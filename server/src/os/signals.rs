@@ -94,12 +94,21 @@ pub(super) fn remove_emergency_file() {
 
 /// Gives a signal a handler, `SIG_IGN` or `SIG_DFL`; interrupted system calls go on.
 pub(super) fn set_handler(signal: i32, handler: libc::sighandler_t) -> io::Result<()> {
+    set_with(signal, handler, libc::SA_RESTART)
+}
+
+/// As [`set_handler`]; the handler is also told who sent the signal and what it interrupted.
+pub(super) fn set_info_handler(signal: i32, handler: libc::sighandler_t) -> io::Result<()> {
+    set_with(signal, handler, libc::SA_RESTART | libc::SA_SIGINFO)
+}
+
+fn set_with(signal: i32, handler: libc::sighandler_t, flags: libc::c_int) -> io::Result<()> {
     // SAFETY: all zero bytes are a valid sigaction (no flags, empty mask); the pointers live through the calls; the
     // handlers of this room do only what a handler may.
     let answer = unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = handler;
-        action.sa_flags = libc::SA_RESTART;
+        action.sa_flags = flags;
         libc::sigemptyset(&mut action.sa_mask);
         libc::sigaction(signal, &action, ptr::null_mut())
     };

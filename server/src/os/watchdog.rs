@@ -5,19 +5,17 @@
 //! have come into the middle of either: the stack is of addresses, which `addr2line` turns into lines.
 
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::{io, ptr};
 
 use super::line::Line;
-use super::report::{is_main_thread, open_log};
+use super::report::{interrupted_at, is_main_thread, note_base, open_log, write_address};
 use super::running;
-use super::signals::{Errno, set_handler, write_raw};
+use super::signals::{Errno, set_handler, set_info_handler, write_raw};
 
 /// Most frames that are shown.
 const FRAMES_MAX: usize = 100;
 
-/// Where the program lies in memory: addresses are told from there.
-static BASE: AtomicUsize = AtomicUsize::new(0);
 static INSTALLED: AtomicBool = AtomicBool::new(false);
 
 unsafe extern "C" {
@@ -34,8 +32,8 @@ unsafe extern "C" {
 /// The system does not take the handler.
 pub fn wind(period_ms: u64) -> io::Result<()> {
     if period_ms > 0 && !INSTALLED.swap(true, Ordering::SeqCst) {
-        BASE.store(base(), Ordering::SeqCst);
-        set_handler(libc::SIGALRM, on_alarm as *const () as libc::sighandler_t)?;
+        note_base();
+        set_info_handler(libc::SIGALRM, on_alarm as *const () as libc::sighandler_t)?;
     }
     set_timer(period_ms);
     if period_ms == 0 && INSTALLED.swap(false, Ordering::SeqCst) {
@@ -66,7 +64,7 @@ fn set_timer(ms: u64) {
     unsafe { libc::setitimer(libc::ITIMER_REAL, &time, ptr::null_mut()) };
 }
 
-extern "C" fn on_alarm(_: libc::c_int) {
+extern "C" fn on_alarm(_: libc::c_int, _: *mut libc::siginfo_t, context: *mut c_void) {
     let errno = Errno::save();
     let fd = open_log();
     write_raw(fd, b"\n--- WATCHDOG TIMER EXPIRED ---\n");
@@ -77,6 +75,14 @@ extern "C" fn on_alarm(_: libc::c_int) {
         fd,
         b"stack, innermost first; addr2line -fipe cairn-server 0x... tells the lines:\n",
     );
+    // A static program's stack cannot be walked through the signal, so where it came is told by itself.
+    if let Some(address) = interrupted_at(context) {
+        let mut line = Line::new();
+        line.text(b"interrupted at: ");
+        write_address(&mut line, address);
+        line.text(b"\n");
+        write_raw(fd, line.bytes());
+    }
     let mut trace = Trace { fd, frames: 0 };
     // SAFETY: the data is a `Trace` that lives through the call, as the visitor expects.
     unsafe { _Unwind_Backtrace(visit, (&raw mut trace).cast()) };
@@ -105,21 +111,9 @@ extern "C" fn visit(context: *mut c_void, trace: *mut c_void) -> libc::c_int {
     }
     let mut line = Line::new();
     line.number(trace.frames as i64 - 1);
-    line.text(b": 0x");
-    line.hex(address.wrapping_sub(BASE.load(Ordering::SeqCst)));
+    line.text(b": ");
+    write_address(&mut line, address);
     line.text(b"\n");
     write_raw(trace.fd, line.bytes());
     GO_ON
-}
-
-/// Where the program lies: the first line of the list of its memory.
-fn base() -> usize {
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    let program = super::process::executable();
-    let line = maps
-        .lines()
-        .find(|line| program.to_str().is_some_and(|name| line.ends_with(name)));
-    line.and_then(|line| line.split('-').next())
-        .and_then(|address| usize::from_str_radix(address, 16).ok())
-        .unwrap_or(0)
 }

@@ -17,6 +17,7 @@ fn a_loop_that_is_stuck_says_what_it_is_at() {
         .nth(1)
         .expect("a report");
     assert!(report.contains("argv[1]: 'SLEEP'"), "{report}");
+    assert!(report.contains("\ninterrupted at: 0x"), "{report}");
     let frames = report.lines().filter(|line| line.contains(": 0x")).count();
     assert!(frames > 5, "{report}");
     client.good("CONFIG SET watchdog-period 0");
@@ -52,6 +53,10 @@ fn memory_is_looked_at_after_a_crash_if_that_is_wanted() {
         assert_eq!(server.wait_end().signal(), Some(libc::SIGSEGV));
         let log = server.log();
         assert_eq!(log.contains("Fast memory test PASSED"), wanted, "{log}");
+        assert!(
+            log.contains("Crashed running the instruction at: 0x"),
+            "{log}"
+        );
         assert!(
             log.trim_end()
                 .ends_with("REDIS BUG REPORT END. Make sure to include from START to END. ==="),
