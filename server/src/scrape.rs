@@ -45,12 +45,7 @@ fn answer(engine: &Engine, front: &mut Front, path: &str) -> Answer {
 
 fn figures(engine: &Engine, front: &mut Front) -> String {
     let before = front.now().mono_us;
-    front.note_memory();
-    let view = View {
-        front,
-        ks: &engine.ks,
-        shared: &engine.shared,
-    };
+    let view = View::of(front, &engine.ks, &engine.shared);
     let body = metrics::text(&view);
     let took = front.now().mono_us.saturating_sub(before);
     front.figures.scrapes.note(took);

@@ -7,9 +7,9 @@
 //! | `config`, `effects`, `limits` | CONFIG, and what a changed value does |
 //! | `debug` | DEBUG, RELOAD and LOADAOF among it |
 //! | `lifecycle` | SAVE, BGSAVE, LASTSAVE, BGREWRITEAOF, SHUTDOWN, ROLE |
-//! | `memory` | MEMORY |
+//! | `lolwut`, `module` | LOLWUT, MODULE |
 //!
-//! INFO lives in [`crate::info`].
+//! INFO and MEMORY live in [`crate::info`].
 
 mod client;
 mod client_common;
@@ -20,7 +20,8 @@ mod debug;
 mod effects;
 mod lifecycle;
 mod limits;
-mod memory;
+mod lolwut;
+mod module;
 
 use cairn_engine::call::Command;
 
@@ -32,5 +33,6 @@ pub const COMMANDS: &[&[&Command]] = &[
     config::COMMANDS,
     debug::COMMANDS,
     lifecycle::COMMANDS,
-    memory::COMMANDS,
+    lolwut::COMMANDS,
+    module::COMMANDS,
 ];

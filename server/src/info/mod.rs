@@ -21,7 +21,7 @@ use cairn_engine::keyspace::Keyspace;
 use crate::front::{Front, access};
 
 /// This family.
-pub const COMMANDS: &[&Command] = &[&INFO];
+pub const COMMANDS: &[&Command] = &[&INFO, &memory::command::MEMORY];
 
 const INFO: Command = Command {
     name: "info",
@@ -48,6 +48,22 @@ pub struct View<'a> {
     pub ks: &'a Keyspace,
     /// What sessions share.
     pub shared: &'a Shared,
+    /// Memory in use, read once so that all figures made of it agree.
+    used: u64,
+}
+
+impl<'a> View<'a> {
+    /// Everything as it is now.
+    pub fn of(front: &'a mut Front, ks: &'a Keyspace, shared: &'a Shared) -> View<'a> {
+        let used = front.host.used_memory();
+        front.figures.memory.note(used);
+        View {
+            front,
+            ks,
+            shared,
+            used,
+        }
+    }
 }
 
 /// A field: its name and its value as text.
@@ -134,13 +150,7 @@ fn info(cx: &mut Ctx, args: &Args) -> Outcome {
     let asked = |word: &str| (1..args.len()).any(|i| args.is(i, word));
     let whole = asked("all") || asked("everything");
     let default = args.len() == 1 || asked("default");
-    let front = access::whole(&mut *cx.inst);
-    front.note_memory();
-    let view = View {
-        front,
-        ks: cx.ks,
-        shared: cx.shared,
-    };
+    let view = View::of(access::whole(&mut *cx.inst), cx.ks, cx.shared);
     let mut text = String::new();
     for section in SECTIONS {
         if (whole && !section.hidden) || (default && section.default) || asked(section.word) {

@@ -270,6 +270,20 @@ pub fn background_thread() -> bool {
     read_control::<bool>(c"background_thread").unwrap_or(false)
 }
 
+/// All that the allocator says of itself, for people (MEMORY MALLOC-STATS).
+pub fn report() -> Vec<u8> {
+    unsafe extern "C" fn write(into: *mut c_void, text: *const std::ffi::c_char) {
+        // SAFETY: the first is the vector below, which lives through the call; the second is a text that ends in a zero byte.
+        unsafe { (*into.cast::<Vec<u8>>()).extend_from_slice(CStr::from_ptr(text).to_bytes()) };
+    }
+    // Room for most of it, so that what is told moves little while it is told.
+    let mut text: Vec<u8> = Vec::with_capacity(1 << 20);
+    // SAFETY: the callback fits, and the vector outlives the call.
+    unsafe { je::malloc_stats_print(Some(write), (&raw mut text).cast(), ptr::null()) };
+    text.shrink_to_fit();
+    text
+}
+
 /// Hands every unused page back to the system at once (MEMORY PURGE). Returns whether jemalloc took it.
 pub fn purge() -> bool {
     // 4096 is MALLCTL_ARENAS_ALL of jemalloc 5: one name for all arenas.

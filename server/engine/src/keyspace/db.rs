@@ -63,6 +63,11 @@ impl Db {
         self.keys.expiring_len()
     }
 
+    /// Bytes of the hash table itself, without the records.
+    pub fn table_bytes(&self) -> usize {
+        self.keys.mem_bytes()
+    }
+
     /// Mean time to live, milliseconds, as INFO keyspace shows it.
     pub fn avg_ttl_ms(&self) -> i64 {
         self.avg_ttl_ms

@@ -6,17 +6,16 @@ use cairn_engine::call::{Command, Ctx, Flags, Group, KeySpec, help};
 use cairn_engine::structure::record::PayloadRef;
 use cairn_engine::value::Object;
 
+use super::{doctor, stats};
 use crate::os::alloc;
 
-/// This family.
-pub const COMMANDS: &[&Command] = &[&MEMORY];
-
-const MEMORY: Command = Command::container(
+/// The container.
+pub(in crate::info) const MEMORY: Command = Command::container(
     "memory",
     Group::Server,
     "4.0.0",
     "Look at memory",
-    &[&USAGE, &PURGE, &HELP],
+    &[&USAGE, &STATS, &DOCTOR, &MALLOC_STATS, &PURGE, &HELP],
 );
 
 const SUB: Command = Command {
@@ -87,6 +86,39 @@ fn sampled(sizes: impl Iterator<Item = usize>, count: usize, samples: usize) -> 
     let sum: usize = sizes.take(seen).map(alloc::size_class).sum();
     sum * count / seen
 }
+
+const TOLD: Command = Command {
+    tips: &[
+        "nondeterministic_output",
+        "request_policy:all_shards",
+        "response_policy:special",
+    ],
+    ..SUB
+};
+
+const STATS: Command = Command {
+    name: "memory|stats",
+    summary: "Tell what memory is used for",
+    run: stats::run,
+    ..TOLD
+};
+
+const DOCTOR: Command = Command {
+    name: "memory|doctor",
+    summary: "Tell what is wrong with the memory of this instance, and what helps",
+    run: doctor::run,
+    ..TOLD
+};
+
+const MALLOC_STATS: Command = Command {
+    name: "memory|malloc-stats",
+    summary: "Show the statistics of the allocator",
+    run: |cx, _| {
+        cx.reply.verbatim(b"txt", &alloc::report());
+        Ok(())
+    },
+    ..TOLD
+};
 
 const PURGE: Command = Command {
     name: "memory|purge",

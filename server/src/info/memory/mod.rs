@@ -1,4 +1,8 @@
-//! INFO memory.
+//! INFO memory, and MEMORY: what keys and the process take.
+
+pub(super) mod command;
+mod doctor;
+mod stats;
 
 use super::{Field, View, human, show, word};
 use crate::config::table;
@@ -7,7 +11,7 @@ use crate::os::process;
 
 /// Memory that is neither keys nor values.
 fn used(view: &View) -> u64 {
-    view.front.host.used_memory()
+    view.used
 }
 
 fn resident(view: &View) -> u64 {
@@ -43,16 +47,30 @@ fn log_buffer(view: &View) -> u64 {
         .map_or(0, |open| open.log.buffer_memory() as u64)
 }
 
-fn percent(part: u64, whole: u64) -> String {
-    format!("{:.2}%", part as f64 * 100.0 / whole.max(1) as f64)
+/// Bytes that a key takes on average, with its value and its share of everything but the start.
+fn keys_mean(view: &View) -> u64 {
+    used(view).saturating_sub(startup(view)) / (view.ks.total_keys() as u64).max(1)
+}
+
+/// Percent.
+fn part(part: u64, whole: u64) -> f64 {
+    part as f64 * 100.0 / whole.max(1) as f64
+}
+
+fn fraction(a: u64, b: u64) -> f64 {
+    a as f64 / b.max(1) as f64
+}
+
+fn difference(a: u64, b: u64) -> i64 {
+    a as i64 - b as i64
+}
+
+fn percent(a: u64, b: u64) -> String {
+    format!("{:.2}%", part(a, b))
 }
 
 fn ratio(a: u64, b: u64) -> String {
-    format!("{:.2}", a as f64 / b.max(1) as f64)
-}
-
-fn difference(a: u64, b: u64) -> String {
-    (a as i64 - b as i64).to_string()
+    format!("{:.2}", fraction(a, b))
 }
 
 /// The allocator's own view. Without statistics everything is what the counters of the threads say.
@@ -123,25 +141,29 @@ pub(super) const MEMORY: &[Field] = &[
     ("allocator_frag_ratio", |v| {
         ratio(stats(v).active, stats(v).allocated)
     }),
-    ("allocator_frag_bytes", |v| {
-        difference(stats(v).active, stats(v).allocated)
-    }),
+    (
+        "allocator_frag_bytes",
+        show!(|v| difference(stats(v).active, stats(v).allocated)),
+    ),
     ("allocator_rss_ratio", |v| {
         ratio(stats(v).resident, stats(v).active)
     }),
-    ("allocator_rss_bytes", |v| {
-        difference(stats(v).resident, stats(v).active)
-    }),
+    (
+        "allocator_rss_bytes",
+        show!(|v| difference(stats(v).resident, stats(v).active)),
+    ),
     ("rss_overhead_ratio", |v| {
         ratio(resident(v), stats(v).resident)
     }),
-    ("rss_overhead_bytes", |v| {
-        difference(resident(v), stats(v).resident)
-    }),
+    (
+        "rss_overhead_bytes",
+        show!(|v| difference(resident(v), stats(v).resident)),
+    ),
     ("mem_fragmentation_ratio", |v| ratio(resident(v), used(v))),
-    ("mem_fragmentation_bytes", |v| {
-        difference(resident(v), used(v))
-    }),
+    (
+        "mem_fragmentation_bytes",
+        show!(|v| difference(resident(v), used(v))),
+    ),
     ("mem_not_counted_for_evict", show!(|v| log_buffer(v))),
     ("mem_replication_backlog", word!("0")),
     ("mem_total_replication_buffers", word!("0")),
