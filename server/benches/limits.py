@@ -48,3 +48,6 @@ WATCHED = 1.03
 
 # Milliseconds of processor time for one answer of the metrics port.
 SCRAPE_MS = 1.0
+
+# Resident bytes of a connection that does nothing.
+IDLE_BYTES = 1024
