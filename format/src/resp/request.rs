@@ -146,9 +146,6 @@ impl fmt::Display for ProtocolError {
 
 impl std::error::Error for ProtocolError {}
 
-/// See [`RequestParser::before_large_argument`], bytes.
-const LARGE_ARGUMENT: usize = 32 * 1024;
-
 /// Finds one command after the other. Between commands it holds nothing.
 ///
 /// Invariants: `at`, `scanned` and the ranges of `done` count from the start of the command that is
@@ -233,13 +230,14 @@ impl RequestParser {
         self.resume(input, start, args, limits)
     }
 
-    /// Bytes of an unfinished command before the large argument at hand, which servers do not count as waiting (Redis has moved
-    /// them away by then: `PROTO_MBULK_BIG_ARG`).
-    pub fn before_large_argument(&self) -> usize {
-        match self.bulk {
-            Some(length) if length >= LARGE_ARGUMENT => self.at,
-            _ => 0,
-        }
+    /// What is understood of an unfinished command: its bytes up to there, and those of the arguments among them. A server has moved
+    /// them out of its query buffer by then (`qbuf` and `argv-mem` of Redis's CLIENT LIST).
+    pub fn understood(&self) -> (usize, usize) {
+        let arguments = self
+            .done
+            .iter()
+            .map(|range| (range.end - range.start) as usize);
+        (self.at, arguments.sum())
     }
 
     /// The general way: any length, and from where the last call ended.

@@ -55,9 +55,11 @@ impl Line {
                 && let Some(connection) = clients.connections.get(slot)
             {
                 let mut line = Line::of(session, &cx.shared.table, connection, now_ms);
-                let parser = clients.client(slot).map(|client| &client.parser);
-                let skipped = parser.map_or(0, |parser| parser.before_large_argument());
-                line.input = line.input.saturating_sub(skipped);
+                if let Some(client) = clients.client(slot) {
+                    let (understood, arguments) = client.parser.understood();
+                    line.input = line.input.saturating_sub(understood);
+                    line.args += arguments;
+                }
                 lines.push(line);
             }
         }
@@ -76,7 +78,7 @@ impl Line {
         };
         line.is_self = true;
         (line.input, line.input_free) = clients.running_input;
-        line.args = args.iter_from(0).map(<[u8]>::len).sum();
+        line.args = argument_bytes(args);
         let capacity = cx.reply.buf.capacity();
         line.output[0] = capacity;
         line.total += line.input + line.input_free + capacity;
@@ -113,6 +115,7 @@ impl Line {
 
     fn of_session(session: &Session, table: &CommandTable, now_ms: i64) -> Line {
         let multi = session.multi.as_deref();
+        let waiting = session.waiting.as_deref();
         let subscriptions = session.subscriptions.as_deref();
         let mut line = Line {
             id: session.id,
@@ -133,10 +136,11 @@ impl Line {
                 [s.channels.len(), s.patterns.len(), s.shard_channels.len()]
             }),
             queued: multi.map_or(-1, |m| m.queue.len() as i64),
-            queued_bytes: multi.map_or(0, |m| m.queue.iter().map(|q| q.mem_bytes()).sum()),
+            queued_bytes: multi
+                .map_or(0, |m| m.queue.iter().map(|q| queued_bytes(&q.args())).sum()),
             input: 0,
             input_free: 0,
-            args: 0,
+            args: waiting.map_or(0, |waiting| argument_bytes(&waiting.command.args())),
             total: 0,
             output: [0; 5],
             wants_to_write: false,
@@ -232,6 +236,15 @@ impl Line {
     }
 }
 
+fn argument_bytes(args: &Args) -> usize {
+    args.iter_from(0).map(<[u8]>::len).sum()
+}
+
+/// `multi-mem` of a queued command: its arguments, and a pointer to each, as Redis counts them.
+fn queued_bytes(args: &Args) -> usize {
+    argument_bytes(args) + size_of::<usize>() * args.len()
+}
+
 /// Reply buffer, its peak, bytes in it, blocks and bytes beyond it.
 fn output_figures(connection: &Connection) -> [usize; 5] {
     let output = &connection.output;
@@ -248,9 +261,10 @@ fn output_figures(connection: &Connection) -> [usize; 5] {
 
 /// The class of a client. There are no replicas yet.
 fn kind_of(session: &Session) -> ClientClass {
-    match session.subscription_count() {
-        0 => ClientClass::Normal,
-        _ => ClientClass::Pubsub,
+    let subscriptions = session.subscriptions.as_deref();
+    match subscriptions.is_some_and(|s| !s.is_empty()) {
+        true => ClientClass::Pubsub,
+        false => ClientClass::Normal,
     }
 }
 

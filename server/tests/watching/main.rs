@@ -4,8 +4,10 @@
 //! - `logs`: SLOWLOG and COMMANDLOG.
 //! - `latency`: histograms, percentiles, events.
 //! - `pause`: CLIENT PAUSE.
+//! - `client_list`: the fields of CLIENT LIST.
 //! - `crowd`: clients that take too much memory.
 
+mod client_list;
 mod crowd;
 mod latency;
 mod logs;

@@ -147,11 +147,6 @@ impl Session {
         }
     }
 
-    /// Number of channels and patterns.
-    pub fn subscription_count(&self) -> usize {
-        self.subscriptions.as_ref().map_or(0, |s| s.count())
-    }
-
     /// Whether it is sent what it did not ask for: messages, or what others do.
     #[inline]
     pub fn listens(&self) -> bool {
