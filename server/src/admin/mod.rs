@@ -22,6 +22,7 @@ mod lifecycle;
 mod limits;
 mod lolwut;
 mod module;
+mod protected;
 
 use cairn_engine::call::Command;
 

@@ -4,8 +4,7 @@ use cairn_engine::base::args::Args;
 use cairn_engine::base::error::{Error, Outcome};
 use cairn_engine::call::{Command, Ctx, Flags, Group, help};
 
-use super::config::is_local;
-use crate::config::choice::Permission;
+use super::protected::protected;
 use crate::config::table;
 use crate::front::access;
 
@@ -42,6 +41,7 @@ const LIST: Command = Command {
 
 const CHANGE: Command = Command {
     flags: SUB.flags.and(Flags::NO_ASYNC_LOADING),
+    guard: Some(|cx| protected(cx, table::ENABLE_MODULE_COMMAND, "MODULE")),
     ..SUB
 };
 
@@ -66,8 +66,7 @@ const UNLOAD: Command = Command {
     name: "module|unload",
     arity: 3,
     summary: "Unload a module: there is none",
-    run: |cx, _| {
-        allowed(cx)?;
+    run: |_, _| {
         Err(Error::new(
             "ERR Error unloading module: no such module with that name",
         ))
@@ -77,7 +76,6 @@ const UNLOAD: Command = Command {
 
 /// As where a file cannot be loaded; the log says why none can.
 fn load(cx: &mut Ctx, args: &Args) -> Outcome {
-    allowed(cx)?;
     access::log(&mut *cx.inst).warning(format_args!(
         "Module {} failed to load: this server has no modules",
         String::from_utf8_lossy(args.at(2))
@@ -85,23 +83,6 @@ fn load(cx: &mut Ctx, args: &Args) -> Outcome {
     Err(Error::new(
         "ERR Error loading the extension. Please check the server logs.",
     ))
-}
-
-fn allowed(cx: &mut Ctx) -> Outcome {
-    let permission = access::settings(&mut *cx.inst)
-        .config
-        .get(table::ENABLE_MODULE_COMMAND);
-    let allowed = match permission {
-        Permission::Yes => true,
-        Permission::No => false,
-        Permission::Local => is_local(cx),
-    };
-    match allowed {
-        true => Ok(()),
-        false => Err(Error::new(
-            "ERR MODULE command not allowed. If the enable-module-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server.",
-        )),
-    }
 }
 
 const HELP: Command = Command {

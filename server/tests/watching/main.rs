@@ -5,9 +5,11 @@
 //! - `latency`: histograms, percentiles, events.
 //! - `pause`: CLIENT PAUSE.
 //! - `client_list`: the fields of CLIENT LIST.
+//! - `counted`: INFO commandstats and errorstats.
 //! - `crowd`: clients that take too much memory.
 
 mod client_list;
+mod counted;
 mod crowd;
 mod latency;
 mod logs;

@@ -91,6 +91,9 @@ fn admit(cx: &mut Ctx, args: &Args) -> Result<(), Error> {
         reject(cx);
         return Err(error::wrong_arity(spec.name));
     }
+    if let Some(guard) = spec.guard {
+        guard(cx).inspect_err(|_| reject(cx))?;
+    }
     if cx.session.authenticated && cx.session.multi.is_none() {
         return Ok(());
     }

@@ -8,6 +8,9 @@ use crate::base::error::Outcome;
 /// What runs a command.
 pub type Handler = fn(&mut Ctx, &Args) -> Outcome;
 
+/// Who may run a command at all, whatever their rights: refuses, or does nothing.
+pub type Guard = fn(&mut Ctx) -> Outcome;
+
 /// A command, or a subcommand named `container|sub`.
 #[derive(Debug)]
 pub struct Command {
@@ -31,6 +34,8 @@ pub struct Command {
     pub complexity: &'static str,
     /// One line of help.
     pub summary: &'static str,
+    /// Asked before anything else of the client, its password included.
+    pub guard: Option<Guard>,
     /// Which of its arguments nobody may be shown.
     pub secrets: Secrets,
     /// The handler. A container's own handler runs only if no subcommand is given.
@@ -52,6 +57,7 @@ impl Command {
         tips: &[],
         complexity: "O(1)",
         summary: "",
+        guard: None,
         secrets: Secrets::None,
         run: no_handler,
         subcommands: &[],

@@ -24,10 +24,9 @@ use cairn_engine::base::args::Args;
 use cairn_engine::base::error::{Error, Outcome, bad_subcommand};
 use cairn_engine::call::{Command, Ctx, Flags, Group, help as help_reply};
 
-use super::config::{is_local, rewrite};
-use crate::config::choice::Permission;
+use super::config::rewrite;
+use super::protected::protected;
 use crate::config::table;
-use crate::front::access;
 use crate::os::crash;
 
 /// This family.
@@ -43,6 +42,7 @@ const DEBUG: Command = Command {
         .and(Flags::STALE),
     complexity: "Depends on subcommand.",
     summary: "Do what tests and fault finding need",
+    guard: Some(|cx| protected(cx, table::ENABLE_DEBUG_COMMAND, "DEBUG")),
     run: debug,
     ..Command::BASE
 };
@@ -85,19 +85,6 @@ const SUBCOMMANDS: &[(&str, usize, usize, Handler)] = &[
 ];
 
 fn debug(cx: &mut Ctx, args: &Args) -> Outcome {
-    let allowed = match access::settings(&mut *cx.inst)
-        .config
-        .get(table::ENABLE_DEBUG_COMMAND)
-    {
-        Permission::Yes => true,
-        Permission::No => false,
-        Permission::Local => is_local(cx),
-    };
-    if !allowed {
-        return Err(Error::new(
-            "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server.",
-        ));
-    }
     let found = SUBCOMMANDS
         .iter()
         .find(|(word, least, most, _)| args.is(1, word) && (*least..=*most).contains(&args.len()));

@@ -49,7 +49,7 @@ directives! {
     /// Who may use DEBUG.
     ENABLE_DEBUG_COMMAND: Permission = choice("enable-debug-command", "no", Permission::WORDS).immutable();
     /// Who may use MODULE: nobody.
-    ENABLE_MODULE_COMMAND: Permission = choice("enable-module-command", "no", Permission::WORDS).immutable().moot("no module can be loaded by anybody");
+    ENABLE_MODULE_COMMAND: Permission = choice("enable-module-command", "no", Permission::WORDS).immutable();
     /// Write a report into the log when the server crashes.
     CRASH_LOG_ENABLED: bool = flag("crash-log-enabled", "yes");
     /// Look for broken memory when a signal ends the server.
