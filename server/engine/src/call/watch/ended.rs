@@ -43,7 +43,7 @@ pub fn note(
             .record(ended.took_us);
     }
     let values = [ended.took_us, args.size() as u64, ended.reply_bytes as u64];
-    if shared.watch.is_remarkable(&values) {
+    if shared.watch.may_be_remarkable(&values) {
         remark(shared, session, command, args, (values, ended.waited), inst);
     }
 }
@@ -57,7 +57,7 @@ fn remark(
     (values, waited): ([u64; 3], bool),
     inst: &mut dyn Instance,
 ) {
-    if session.replay {
+    if session.replay || !shared.watch.is_remarkable(&values) {
         return;
     }
     let at_s = inst.now().wall_us.div_euclid(1_000_000);

@@ -48,8 +48,10 @@ impl WatchLimits {
 pub struct Watch {
     /// See [`WatchLimits::histograms`].
     pub histograms: bool,
-    /// From these values on a command is looked at closely: microseconds, bytes of the request, bytes of the reply.
+    /// From these values on a command is remarked: microseconds, bytes of the request, bytes of the reply.
     from: [u64; 3],
+    /// The least of them: below it nothing is, whatever its unit.
+    least: u64,
     limits: [LogLimits; 3],
     logs: [CommandLog; 3],
     /// The latency monitor.
@@ -63,6 +65,7 @@ impl Default for Watch {
         let mut watch = Watch {
             histograms: false,
             from: [u64::MAX; 3],
+            least: u64::MAX,
             limits: WatchLimits::OFF.logs,
             logs: WatchLimits::OFF.logs.map(CommandLog::new),
             latency: Latency::default(),
@@ -83,6 +86,7 @@ impl Watch {
         if let Some(ms) = limits.latency_from_ms {
             self.from[0] = self.from[0].min(ms.saturating_mul(1000));
         }
+        self.least = self.from.into_iter().min().unwrap_or(u64::MAX);
         for (log, limits) in self.logs.iter_mut().zip(limits.logs) {
             log.keep(limits.entries_max);
         }
@@ -103,9 +107,16 @@ impl Watch {
         self.monitors.retain(|monitor| *monitor != session);
     }
 
-    /// Whether one of the values asks for a closer look.
+    /// Whether one of the values may ask for a closer look: together they are not below the greatest of them.
     #[inline]
+    fn may_be_remarkable(&self, values: &[u64; 3]) -> bool {
+        (values[0] | values[1] | values[2]) >= self.least
+    }
+
     fn is_remarkable(&self, values: &[u64; 3]) -> bool {
-        values[0] >= self.from[0] || values[1] >= self.from[1] || values[2] >= self.from[2]
+        values
+            .iter()
+            .zip(&self.from)
+            .any(|(value, from)| value >= from)
     }
 }

@@ -125,8 +125,8 @@ pub(super) fn take(cx: &mut Ctx, slot: Slot, key: &[u8], end: End, count: usize)
         slot = store::pop(cx.ks, slot, end, |element| reply.entry(element));
     }
     debug_assert_eq!(
-        cx.ks.view(slot).count() + count,
         before,
+        Some(cx.ks.view(slot).count() + count),
         "as many are gone as were announced"
     );
     cx.ks
