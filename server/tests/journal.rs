@@ -68,7 +68,7 @@ impl Copy {
         engine.set_now(now);
         let mut loader = Loader::new(&self.base[..], DATABASES, false, true).unwrap();
         while loader.step(&mut engine.ks, 1000).unwrap() {}
-        let mut world = Alone::default();
+        let mut world = Alone::at(now);
         let mut replay = Replay::begin(&mut engine, now, 0);
         let mut reader = SliceReader::new(&self.stream, 0);
         let mut stamps = 0;

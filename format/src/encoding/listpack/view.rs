@@ -365,7 +365,6 @@ impl<'a> Listpack<'a> {
             return None;
         }
         let (size, width) = read_back(self.bytes, pos)?;
-        debug_assert!(pos <= self.end_pos(), "no place of this listpack");
         let prev = pos.checked_sub(size + width)?;
         (prev >= HEADER && size > 0).then_some(prev)
     }
