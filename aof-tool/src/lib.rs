@@ -2,13 +2,13 @@
 //!
 //! | module | question it answers |
 //! |---|---|
-//! | [`log`] | which files make up the log that was named |
-//! | [`part`] | one file: its snapshot preamble, then its commands, mapped or streamed |
-//! | [`check`] | where the valid part ends, and what is wrong there |
-//! | [`report`] | what was found in one file |
-//! | [`fix`] | the cut at that place, with a backup |
-//! | [`dump`] | one line per command |
-//! | [`rewrite`] | the data that a log makes, as a new log |
+//! | `log` | which files make up the log that was named |
+//! | `part` | one file: its snapshot preamble, then its commands, mapped or streamed |
+//! | `check` | where the valid part ends, and what is wrong there |
+//! | `report` | what was found in one file |
+//! | `fix` | the cut at that place, with a backup |
+//! | `dump` | one line per command |
+//! | `rewrite` | the data that a log makes, as a new log |
 #![forbid(unsafe_code)]
 
 mod check;

@@ -2,16 +2,16 @@
 //!
 //! | module | question it answers |
 //! |---|---|
-//! | [`options`] | what was typed, and the plan that it means |
-//! | [`template`] | which bytes the next request has |
-//! | [`target`] | where the server is, how a client signs in |
-//! | [`client`] | one connection: what it has sent, what it still waits for |
-//! | [`worker`] | one thread: an event loop over its clients |
-//! | [`budget`] | how many requests remain and when the measuring starts and ends |
-//! | [`tally`] | times and errors counted |
-//! | [`ending`] | whether all was done that was asked for |
-//! | [`report`] | the tally as a table and as JSON |
-//! | [`random`] | the seeded generator behind `{rand:N}` and `{data:N}` |
+//! | `options` | what was typed, and the plan that it means |
+//! | `template` | which bytes the next request has |
+//! | `target` | where the server is, how a client signs in |
+//! | `client` | one connection: what it has sent, what it still waits for |
+//! | `worker` | one thread: an event loop over its clients |
+//! | `budget` | how many requests remain and when the measuring starts and ends |
+//! | `tally` | times and errors counted |
+//! | `ending` | whether all was done that was asked for |
+//! | `report` | the tally as a table and as JSON |
+//! | `random` | the seeded generator behind `{rand:N}` and `{data:N}` |
 //!
 //! **What a latency is.** Without `--rate` the loop is closed: a client sends its next requests only after
 //! the replies to its last, and the time of a request runs from just before it is handed to the system until its

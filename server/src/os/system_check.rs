@@ -45,7 +45,7 @@ const CHECKS: [Check; 5] = [
     },
 ];
 
-/// The name of the check of [`lost_pages`] in `ignore-warnings`.
+/// The name of the check of `lost_pages` in `ignore-warnings`.
 pub const LOST_PAGES: &str = "ARM64-COW-BUG";
 
 /// Runs all checks and writes what they found; whether none warns.
