@@ -5,7 +5,7 @@
 //! | `snapshot` | one walk over a file or a pipe, for all commands |
 //! | `behind` | what stands behind the end of a snapshot |
 //! | `inspect`, `survey` | what is in it, and what takes the room |
-//! | `dump`, [`mod@line`] | every key as a line of JSON |
+//! | `dump`, `line` | every key as a line of JSON |
 //! | `verify` | is it sound, and if not, where and why |
 //! | `cross` | do two other implementations see the same bytes in it |
 //! | `convert`, `loss` | the same data for another version, as lines or as commands, and what it cannot hold |
