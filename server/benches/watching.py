@@ -1,7 +1,7 @@
 """What it costs to be watched.
 
 MONITOR: processor time of the server per operation while somebody reads it, beside the reference. The server sends the lines; what reads
-them has the other processor. Watching itself: instructions per request with histograms, logs of commands and key sizes as they are by
+them has the other processor. Watching itself: instructions per request with histograms and logs of commands as they are by
 default, and without them, ours beside ours.
 """
 
