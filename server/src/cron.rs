@@ -189,13 +189,10 @@ fn client(engine: &mut Engine, front: &mut Front, slot: usize) {
         return front.clients.connections.end(slot, Cause::Cut);
     }
     connection.trim(now_ms, TRIM_AFTER_MS, reply_trim);
-    if front.clients.budget.is_on() {
-        front.weigh(slot, &engine.shared.sessions);
-    }
-    let Some(connection) = front.clients.connections.get_mut(slot) else {
-        return;
-    };
     if connection.output.limited_bytes() > 0 {
         front.cut_if_beyond_limit(slot, subscribed, now_ms);
+    }
+    if front.clients.budget.is_on() {
+        front.weigh(slot, &engine.shared.sessions);
     }
 }

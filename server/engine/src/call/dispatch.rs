@@ -23,7 +23,7 @@ pub fn dispatch(cx: &mut Ctx, args: &Args) -> bool {
     let before = cx.reply.position();
     let admitted = admit(cx, args)
         .and_then(|()| with_room(cx))
-        .and_then(|()| pass(cx, args));
+        .and_then(|()| pass(cx));
     match admitted {
         // The command has not begun.
         Ok(()) if cx.session.blocked => return false,
@@ -113,22 +113,22 @@ fn refused(cx: &mut Ctx, refusal: Option<Error>) -> Result<(), Error> {
 
 /// Whether the server is in a state to run the command.
 #[inline]
-fn pass(cx: &mut Ctx, args: &Args) -> Result<(), Error> {
+fn pass(cx: &mut Ctx) -> Result<(), Error> {
     let (gate, session) = (&cx.shared.gate, &cx.session);
     let is_open = !gate.loading && gate.refuse_writes.is_none() && gate.pause.is_none();
     if is_open && session.subscriptions.is_none() && !session.monitor {
         return Ok(());
     }
-    pass_narrowly(cx, args)
+    pass_narrowly(cx)
 }
 
 /// Something stands in the way of some commands: of this one, too?
 #[cold]
-fn pass_narrowly(cx: &mut Ctx, args: &Args) -> Result<(), Error> {
+fn pass_narrowly(cx: &mut Ctx) -> Result<(), Error> {
     let refusal = refusal_of_server(&cx.shared.gate, cx.session, cx.command.spec);
     refused(cx, refusal)?;
     if let Some(pause) = cx.shared.gate.pause {
-        pause::postpone(cx, args, pause);
+        pause::postpone(cx, pause);
     }
     Ok(())
 }

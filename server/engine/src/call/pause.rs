@@ -8,7 +8,6 @@
 
 use super::ctx::{Ctx, Extent, Instance, Paused, Shared};
 use super::spec::{Command, Flags};
-use crate::base::args::Args;
 use crate::keyspace::{Expired, Keyspace};
 use crate::session::Session;
 
@@ -54,20 +53,20 @@ pub fn end_if_due(ks: &mut Keyspace, shared: &mut Shared, now_ms: i64, inst: &mu
     }
 }
 
-/// While a pause is on: whether the command has to wait, which it then does. Otherwise it runs and sees nothing that has expired.
-pub(super) fn postpone(cx: &mut Ctx, args: &Args, pause: Paused) -> bool {
+/// While a pause is on: a command that is held back waits (the session is blocked then); any other runs, and sees nothing that
+/// has expired.
+pub(super) fn postpone(cx: &mut Ctx, pause: Paused) {
     if cx.ks.expired == Expired::Goes {
         cx.ks.expired = Expired::Hides;
     }
     let exempt = cx.session.replay || cx.session.monitor;
     if exempt || !holds_back(pause.extent, cx.session, cx.command.spec, cx.shared) {
-        return false;
+        return;
     }
-    debug_assert!(!args.is_empty() && cx.session.waiting.is_none());
+    debug_assert!(cx.session.waiting.is_none(), "who waits runs nothing else");
     cx.session.blocked = true;
     cx.session.postponed = true;
     cx.shared.postponed.push(cx.session.slot);
-    true
 }
 
 fn holds_back(extent: Extent, session: &Session, spec: &Command, shared: &Shared) -> bool {
