@@ -1,9 +1,9 @@
 //! `docs/configuration.md` lists what the table of directives says.
 
-use cairn_server::config::{Effect, Kind, table};
+#[path = "support/listed.rs"]
+mod listed;
 
-const START: &str = "<!-- directives: begin -->\n";
-const END: &str = "<!-- directives: end -->\n";
+use cairn_server::config::{Effect, Kind, table};
 
 fn expected() -> String {
     let mut text = String::from("| directive | default | today | meaning |\n|---|---|---|---|\n");
@@ -46,18 +46,5 @@ fn expected() -> String {
 /// With CAIRN_WRITE_DOCS=1 the test writes the list into the document instead of comparing it.
 #[test]
 fn the_document_lists_every_directive_as_the_table_has_it() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md");
-    let document = std::fs::read_to_string(path).unwrap();
-    let begin = document.find(START).expect("the list's begin") + START.len();
-    let end = document.find(END).expect("the list's end");
-    if std::env::var_os("CAIRN_WRITE_DOCS").is_some() {
-        let new = [&document[..begin], &expected(), &document[end..]].concat();
-        std::fs::write(path, new).unwrap();
-        return;
-    }
-    assert_eq!(
-        document[begin..end],
-        expected(),
-        "run this test with CAIRN_WRITE_DOCS=1 to bring the document up to date"
-    );
+    listed::assert_listed("configuration.md", "directives", &expected());
 }

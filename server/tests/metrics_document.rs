@@ -1,12 +1,13 @@
 //! `docs/metrics.md` lists what the table of metrics says, and the dashboard asks for nothing else.
 
+#[path = "support/listed.rs"]
+mod listed;
+
 use std::collections::BTreeSet;
 
 use cairn_server::info::metrics::{Kind, METRICS};
 use serde_json::Value as Json;
 
-const START: &str = "<!-- metrics: begin -->\n";
-const END: &str = "<!-- metrics: end -->\n";
 const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs");
 
 fn expected() -> String {
@@ -31,20 +32,7 @@ fn expected() -> String {
 /// With CAIRN_WRITE_DOCS=1 the test writes the list into the document instead of comparing it.
 #[test]
 fn the_document_lists_every_metric_as_the_table_has_it() {
-    let path = format!("{DOCS}/metrics.md");
-    let document = std::fs::read_to_string(&path).unwrap();
-    let begin = document.find(START).expect("the list's begin") + START.len();
-    let end = document.find(END).expect("the list's end");
-    if std::env::var_os("CAIRN_WRITE_DOCS").is_some() {
-        let new = [&document[..begin], &expected(), &document[end..]].concat();
-        std::fs::write(path, new).unwrap();
-        return;
-    }
-    assert_eq!(
-        document[begin..end],
-        expected(),
-        "run this test with CAIRN_WRITE_DOCS=1 to bring the document up to date"
-    );
+    listed::assert_listed("metrics.md", "metrics", &expected());
 }
 
 /// All texts of queries: of panels, and of the variables at the top.
