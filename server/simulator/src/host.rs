@@ -11,9 +11,9 @@ use std::time::Duration;
 use cairn_engine::base::random::Random;
 use cairn_server::host::faulty::FaultyDisk;
 use cairn_server::host::{
-    Acceptor, Child, ChildExit, ChildGuise, ChildJob, ChildLink, ChildReport, Clock, Dialing, Disk,
-    Host, Interrupt, JobQueues, Line, ListenPlan, Logger, Milestone, OomScore, Poller, Process,
-    Readiness, Worker,
+    Acceptor, AllocatorStats, Child, ChildExit, ChildGuise, ChildJob, ChildLink, ChildReport,
+    Clock, CpuTimes, Dialing, Disk, Host, Interrupt, JobQueues, Line, ListenPlan, Logger,
+    Milestone, OomScore, Poller, Process, Readiness, Worker,
 };
 use mio::Registry;
 
@@ -25,7 +25,6 @@ const EPOCH_US: i64 = 1_795_824_000_000_000;
 const MEMORY: u64 = 1 << 20;
 /// Longest step of time while nobody is ready, microseconds.
 const STEP_MAX_US: u64 = 20_000;
-
 /// Time that only goes on when somebody asks for it or waits.
 #[derive(Debug, Default)]
 pub struct SimClock(AtomicU64);
@@ -203,6 +202,14 @@ impl Process for SimHost {
 
     fn reached(&self, _: Milestone) -> Result<(), String> {
         Ok(())
+    }
+
+    fn cpu_times(&self) -> CpuTimes {
+        CpuTimes::default()
+    }
+
+    fn allocator_stats(&self) -> Option<AllocatorStats> {
+        None
     }
 
     fn watch(&self, _: u64) {}

@@ -182,6 +182,30 @@ fn half_a_connection_is_answered_and_a_reset_is_nothing() {
     }
 }
 
+/// Nothing of the real process gets in, or a seed that found something would not find it again.
+#[test]
+fn figures_are_those_of_the_world() {
+    let figures = || {
+        let (world, mut instance) = start(6);
+        let metrics = b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        let page = read_to_end(&mut instance, &visit(&world, metrics));
+        let client = world.net.connect().unwrap();
+        let mut request = Vec::new();
+        for words in [&["INFO", "everything"][..], &["MEMORY", "STATS"], &["QUIT"]] {
+            write_command(&mut request, words);
+        }
+        client.send(&request);
+        (page, read_to_end(&mut instance, &client))
+    };
+    let (page, info) = figures();
+    let (later_page, later_info) = figures();
+    for (first, later) in [(page, later_page), (info, later_info)] {
+        let differs = first.lines().zip(later.lines()).find(|(a, b)| a != b);
+        assert_eq!(differs, None);
+        assert_eq!(first.len(), later.len());
+    }
+}
+
 /// The port goes with the process, and comes and goes with its directive.
 #[test]
 fn the_port_comes_and_goes() {

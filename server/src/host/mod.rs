@@ -29,7 +29,7 @@ use cairn_engine::base::time::Now;
 pub use child::{Child, ChildExit, ChildJob, ChildLink, ChildReport};
 pub use disk::{Disk, DiskFile, SyncHandle, folder_of, read_all, replace_file, write_synced};
 pub use poll::{Poller, Readiness};
-pub use process::{ChildGuise, Milestone, OomScore, Process};
+pub use process::{AllocatorStats, ChildGuise, CpuTimes, Milestone, OomScore, Process};
 pub use socket::{Acceptor, Address, ListenPlan, Socket, Stream};
 pub use worker::{Job, JobQueues, ThreadWorker, Worker};
 

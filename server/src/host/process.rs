@@ -1,4 +1,4 @@
-//! How the process looks to the system, and what it tells whoever started it.
+//! How the process looks to the system, and what it tells whoever started it, and what it takes.
 
 use std::fmt;
 
@@ -58,6 +58,34 @@ impl fmt::Display for Milestone {
     }
 }
 
+/// Seconds of processor time.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct CpuTimes {
+    /// In the system, by this process.
+    pub system: f64,
+    /// In its own code.
+    pub user: f64,
+    /// In the system, by children that have ended.
+    pub system_children: f64,
+    /// In the code of children that have ended.
+    pub user_children: f64,
+}
+
+/// What the allocator says of itself, in bytes: the `allocator_*` fields of INFO.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AllocatorStats {
+    /// Bytes in blocks handed out.
+    pub allocated: u64,
+    /// Bytes in pages that hold at least one such block.
+    pub active: u64,
+    /// Bytes that the allocator keeps mapped in memory.
+    pub resident: u64,
+    /// Bytes of address space held back for later.
+    pub retained: u64,
+    /// Bytes the allocator needs for itself.
+    pub metadata: u64,
+}
+
 /// The process of an instance.
 pub trait Process {
     /// The name that it was started by.
@@ -74,6 +102,10 @@ pub trait Process {
     /// # Errors
     /// Why that one cannot be told. Nothing depends on it.
     fn reached(&self, milestone: Milestone) -> Result<(), String>;
+    /// What it has used of the processors.
+    fn cpu_times(&self) -> CpuTimes;
+    /// The allocator's own view of its memory; `None` where it keeps no statistics. Slow: only for INFO and MEMORY.
+    fn allocator_stats(&self) -> Option<AllocatorStats>;
     /// From now on something is wrong if this is not called again within so many milliseconds; 0 ends the watch.
     fn watch(&self, period_ms: u64);
 }

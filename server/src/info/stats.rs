@@ -2,7 +2,7 @@
 
 use super::{Field, View, show, word};
 use crate::config::table;
-use crate::os::process;
+use crate::host::CpuTimes;
 
 /// Kilobytes a second, as Redis prints them.
 fn kbps(bytes: u64) -> String {
@@ -169,26 +169,22 @@ pub(super) const REPLICATION: &[Field] = &[
     ("repl_backlog_histlen", word!("0")),
 ];
 
+fn cpu(view: &View) -> CpuTimes {
+    view.front.host.process().cpu_times()
+}
+
+fn seconds(time: f64) -> String {
+    format!("{time:.6}")
+}
+
 /// `# CPU`. The main thread does nearly everything; its figures are those of the process.
 pub(super) const CPU: &[Field] = &[
-    ("used_cpu_sys", |_| {
-        format!("{:.6}", process::cpu_times().system)
-    }),
-    ("used_cpu_user", |_| {
-        format!("{:.6}", process::cpu_times().user)
-    }),
-    ("used_cpu_sys_children", |_| {
-        format!("{:.6}", process::cpu_times().system_children)
-    }),
-    ("used_cpu_user_children", |_| {
-        format!("{:.6}", process::cpu_times().user_children)
-    }),
-    ("used_cpu_sys_main_thread", |_| {
-        format!("{:.6}", process::cpu_times().system)
-    }),
-    ("used_cpu_user_main_thread", |_| {
-        format!("{:.6}", process::cpu_times().user)
-    }),
+    ("used_cpu_sys", |v| seconds(cpu(v).system)),
+    ("used_cpu_user", |v| seconds(cpu(v).user)),
+    ("used_cpu_sys_children", |v| seconds(cpu(v).system_children)),
+    ("used_cpu_user_children", |v| seconds(cpu(v).user_children)),
+    ("used_cpu_sys_main_thread", |v| seconds(cpu(v).system)),
+    ("used_cpu_user_main_thread", |v| seconds(cpu(v).user)),
 ];
 
 /// `# Debug`: what a turn of the loop is made of.

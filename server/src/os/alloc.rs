@@ -20,6 +20,8 @@ use std::sync::atomic::{AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use tikv_jemalloc_sys as je;
 
+use crate::host::AllocatorStats;
+
 /// Alignment in bytes that every block has without asking for it.
 const QUANTUM: usize = 8;
 
@@ -203,21 +205,6 @@ pub fn used_memory() -> u64 {
     // A block may be released by another thread than the one that allocated it, and the two counters are read one
     // after the other: for an instant the sum can dip below zero.
     sum.max(0) as u64
-}
-
-/// What the allocator says of itself, in bytes: the `allocator_*` fields of INFO.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct AllocatorStats {
-    /// Bytes in blocks handed out.
-    pub allocated: u64,
-    /// Bytes in pages that hold at least one such block.
-    pub active: u64,
-    /// Bytes that the allocator keeps mapped in memory.
-    pub resident: u64,
-    /// Bytes of address space held back for later.
-    pub retained: u64,
-    /// Bytes the allocator needs for itself.
-    pub metadata: u64,
 }
 
 /// A fresh snapshot of the statistics; slow (all arenas are merged), so only for INFO and MEMORY.

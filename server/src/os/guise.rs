@@ -7,8 +7,8 @@ use super::daemon::Background;
 use super::oom::OomControl;
 use super::supervisor::Supervisor;
 use super::title::{TitleArea, name_thread};
-use super::watchdog;
-use crate::host::{ChildGuise, Milestone, OomScore, Process};
+use super::{alloc, process, watchdog};
+use crate::host::{AllocatorStats, ChildGuise, CpuTimes, Milestone, OomScore, Process};
 
 /// The process, and whoever waits for it.
 #[derive(Debug)]
@@ -94,6 +94,14 @@ impl Process for SystemProcess {
             true => Ok(()),
             false => told,
         }
+    }
+
+    fn cpu_times(&self) -> CpuTimes {
+        process::cpu_times()
+    }
+
+    fn allocator_stats(&self) -> Option<AllocatorStats> {
+        alloc::stats()
     }
 
     fn watch(&self, period_ms: u64) {

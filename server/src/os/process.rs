@@ -3,6 +3,8 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use crate::host::CpuTimes;
+
 /// Descriptors that the server needs besides those of its clients, as Redis reserves them.
 const RESERVED_FILES: u64 = 32;
 
@@ -164,19 +166,6 @@ pub fn total_memory() -> u64 {
     // SAFETY: a question without arguments.
     let pages = unsafe { libc::sysconf(libc::_SC_PHYS_PAGES) };
     pages.max(0) as u64 * page_size()
-}
-
-/// Seconds of processor time.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct CpuTimes {
-    /// In the system, by this process.
-    pub system: f64,
-    /// In its own code.
-    pub user: f64,
-    /// In the system, by children that have ended.
-    pub system_children: f64,
-    /// In the code of children that have ended.
-    pub user_children: f64,
 }
 
 /// Processor time used so far: INFO CPU.

@@ -6,7 +6,8 @@ mod stats;
 
 use super::{Field, View, human, show, word};
 use crate::config::table;
-use crate::os::alloc::{self, AllocatorStats};
+use crate::host::AllocatorStats;
+use crate::os::alloc;
 use crate::os::process;
 
 /// Memory that is neither keys nor values.
@@ -75,7 +76,8 @@ fn ratio(a: u64, b: u64) -> String {
 
 /// The allocator's own view. Without statistics everything is what the counters of the threads say.
 fn stats(view: &View) -> AllocatorStats {
-    alloc::stats().unwrap_or_else(|| {
+    let told = view.front.host.process().allocator_stats();
+    told.unwrap_or_else(|| {
         let used = used(view);
         let resident = resident(view);
         AllocatorStats {
