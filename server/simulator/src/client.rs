@@ -106,6 +106,13 @@ impl Client {
         }
     }
 
+    /// From now on replies find room: large ones need no thousand turns.
+    pub fn widen(&self) {
+        if let Some(plug) = &self.plug {
+            plug.widen();
+        }
+    }
+
     /// Nothing is sent any more and everything is answered.
     pub fn is_idle(&self) -> bool {
         self.out.is_empty() && self.expected.is_empty()
@@ -358,24 +365,21 @@ impl Client {
             return Ok(());
         };
         let most = [1, 10, 3000, usize::MAX][random.index(4)];
-        self.inbox.extend(plug.receive(most));
+        plug.receive_into(&mut self.inbox, most);
         let is_over = plug.is_over();
-        loop {
-            match self
-                .scanner
-                .next(&self.inbox, 0)
-                .map_err(|e| e.to_string())?
-            {
-                ReplyStep::Incomplete { .. } => break,
-                ReplyStep::Complete { end } => {
-                    let (value, _) = Value::decode(&self.inbox).map_err(|e| e.to_string())?;
-                    self.inbox.drain(..end);
-                    ledger.replies += 1;
-                    self.judge(world, ledger, value)
-                        .map_err(|error| format!("connection {}: {error}", self.speaker))?;
-                }
-            }
+        let mut judged = 0;
+        while let ReplyStep::Complete { end } = self
+            .scanner
+            .next(&self.inbox, judged)
+            .map_err(|e| e.to_string())?
+        {
+            let (value, _) = Value::decode(&self.inbox[judged..]).map_err(|e| e.to_string())?;
+            judged = end;
+            ledger.replies += 1;
+            self.judge(world, ledger, value)
+                .map_err(|error| format!("connection {}: {error}", self.speaker))?;
         }
+        self.inbox.drain(..judged);
         if is_over {
             self.ended(ledger)?;
         }

@@ -25,6 +25,9 @@ const EPOCH_US: i64 = 1_795_824_000_000_000;
 const MEMORY: u64 = 1 << 20;
 /// Longest step of time while nobody is ready, microseconds.
 const STEP_MAX_US: u64 = 20_000;
+/// Time that passes for each socket that is ready, microseconds: waits of others end though somebody is always ready.
+const SERVED_US: u64 = 50;
+
 /// Time that only goes on when somebody asks for it or waits.
 #[derive(Debug, Default)]
 pub struct SimClock(AtomicU64);
@@ -286,6 +289,8 @@ impl Poller for SimPoller {
             let most = wait_us.min(STEP_MAX_US);
             let us = self.world.random.borrow_mut().below(most + 1);
             self.world.clock.pass(us);
+        } else {
+            self.world.clock.pass(SERVED_US * ready.len() as u64);
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 //! that is closed with unread bytes takes what it sent along, and the poll reports edges in any order, some of them late.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
@@ -63,6 +63,11 @@ impl Connection {
         self.token.is_some() && (read || write)
     }
 
+    /// Something happened that the poll has not told, or cannot tell yet.
+    fn is_eager(&self) -> bool {
+        self.token.is_some() && (self.edges.read || self.edges.write)
+    }
+
     fn report(&mut self) -> Option<Readiness> {
         let readiness = Readiness {
             token: self.token?,
@@ -78,8 +83,25 @@ impl Connection {
 struct State {
     random: Random,
     connections: Vec<Connection>,
+    /// Those that are eager: the poll looks at no other, however many there were.
+    eager: BTreeSet<usize>,
     /// What is listened on, by port.
     doors: BTreeMap<u16, Door>,
+}
+
+impl State {
+    /// Changes a connection. All changes pass here, so that the poll knows of them.
+    fn change<T>(&mut self, id: usize, f: impl FnOnce(&mut Connection, &mut Random) -> T) -> T {
+        let connection = &mut self.connections[id];
+        let was_eager = connection.is_eager();
+        let outcome = f(connection, &mut self.random);
+        match (was_eager, connection.is_eager()) {
+            (false, true) => drop(self.eager.insert(id)),
+            (true, false) => drop(self.eager.remove(&id)),
+            _ => {}
+        }
+        outcome
+    }
 }
 
 /// A port.
@@ -93,12 +115,23 @@ struct Door {
     came: bool,
 }
 
+/// Most bytes on the way to a client that did not read them.
+const ROOM_MAX: usize = 1 << 20;
 /// The port that clients connect to.
 const PORT: u16 = 6379;
 
 /// The network; clones are the same one.
 #[derive(Clone)]
 pub struct Net(Rc<RefCell<State>>);
+
+/// Moves the first bytes of a queue, which has so many, behind others.
+fn append(from: &mut VecDeque<u8>, count: usize, into: &mut Vec<u8>) {
+    let (front, back) = from.as_slices();
+    let split = front.len().min(count);
+    into.extend_from_slice(&front[..split]);
+    into.extend_from_slice(&back[..count - split]);
+    from.drain(..count);
+}
 
 /// A client's end of a connection.
 pub struct Plug {
@@ -112,6 +145,7 @@ impl Net {
         Net(Rc::new(RefCell::new(State {
             random: Random::new(seed),
             connections: Vec::new(),
+            eager: BTreeSet::new(),
             doors: BTreeMap::new(),
         })))
     }
@@ -130,7 +164,7 @@ impl Net {
         let id = state.connections.len();
         let (whole_reads, room) = (
             state.random.below(2) == 0,
-            [64, 1000, 20_000, 1 << 20][state.random.index(4)],
+            [64, 1000, 20_000, ROOM_MAX][state.random.index(4)],
         );
         state.connections.push(Connection {
             to_server: VecDeque::new(),
@@ -161,7 +195,8 @@ impl Net {
     pub fn report(&self, ready: &mut Vec<Readiness>) {
         let mut state = self.0.borrow_mut();
         let state = &mut *state;
-        let mut ids: Vec<usize> = (0..state.connections.len())
+        let eager = state.eager.iter().copied();
+        let mut ids: Vec<usize> = eager
             .filter(|id| state.connections[*id].is_reported())
             .collect();
         for at in (1..ids.len()).rev() {
@@ -171,11 +206,9 @@ impl Net {
             0 => ids.len().div_ceil(2),
             _ => ids.len(),
         };
-        ready.extend(
-            ids[..shown]
-                .iter()
-                .filter_map(|id| state.connections[*id].report()),
-        );
+        for id in &ids[..shown] {
+            ready.extend(state.change(*id, |c, _| c.report()));
+        }
         for door in state.doors.values_mut() {
             if let Some(token) = door.listener
                 && std::mem::take(&mut door.came)
@@ -193,7 +226,8 @@ impl Net {
 
 impl Plug {
     fn with<T>(&self, f: impl FnOnce(&mut Connection) -> T) -> T {
-        f(&mut self.net.0.borrow_mut().connections[self.id])
+        let mut state = self.net.0.borrow_mut();
+        state.change(self.id, |c, _| f(c))
     }
 
     /// Sends bytes.
@@ -208,11 +242,26 @@ impl Plug {
 
     /// Reads up to `max` bytes of what has come.
     pub fn receive(&self, max: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.receive_into(&mut bytes, max);
+        bytes
+    }
+
+    /// Reads up to `max` bytes of what has come, behind those that are there.
+    pub fn receive_into(&self, bytes: &mut Vec<u8>, max: usize) {
         self.with(|c| {
             let count = max.min(c.to_client.len());
             c.edges.write |= count > 0;
-            c.to_client.drain(..count).collect()
-        })
+            append(&mut c.to_client, count, bytes);
+        });
+    }
+
+    /// As much room as anybody has: the reader is in no hurry to be slow any more.
+    pub fn widen(&self) {
+        self.with(|c| {
+            c.room = ROOM_MAX;
+            c.edges.write = true;
+        });
     }
 
     /// Nothing more comes: the server has closed, and all was read.
@@ -246,13 +295,7 @@ struct SimSocket {
 
 impl SimSocket {
     fn with<T>(&self, f: impl FnOnce(&mut Connection, &mut Random) -> T) -> T {
-        let mut state = self.net.0.borrow_mut();
-        let State {
-            connections,
-            random,
-            ..
-        } = &mut *state;
-        f(&mut connections[self.id], random)
+        self.net.0.borrow_mut().change(self.id, f)
     }
 
     fn close(&self) {
@@ -290,9 +333,7 @@ impl Read for SimSocket {
                 if !c.whole_reads {
                     count = 1 + random.index(count);
                 }
-                for (place, byte) in into.iter_mut().zip(c.to_server.drain(..count)) {
-                    *place = byte;
-                }
+                c.to_server.read_exact(&mut into[..count])?;
                 Ok(count)
             }
         })
@@ -424,7 +465,7 @@ impl Acceptor for SimAcceptor {
         });
         let mut state = self.net.0.borrow_mut();
         for id in turned_away {
-            state.connections[id].server_closed = true;
+            state.change(id, |c, _| c.server_closed = true);
         }
     }
 }

@@ -213,6 +213,7 @@ impl Run {
 
     /// Until everything that was asked is answered.
     fn calm_down(&mut self) -> Result<(), String> {
+        self.clients.iter().for_each(Client::widen);
         for _ in 0..CALM_TURNS {
             if self.clients.iter().all(Client::is_idle) {
                 return self.read_all();

@@ -17,7 +17,7 @@ const FOUND: &[(u64, &str)] = &[
 ];
 
 /// Random seeds of a test run; thousands are run by hand.
-const SEEDS: u64 = 400;
+const SEEDS: u64 = 2_000;
 
 #[test]
 fn seeds_that_found_something_find_nothing() {
