@@ -1,5 +1,6 @@
 //! Nothing changes a value without passing one of the doors of `structure::keyed`, where a snapshot without fork will stand. Random
-//! commands of every type; whenever the digest of the data set is another one than before, a door was passed.
+//! commands of every type; whenever the digest of the data set is another one than before, a door was passed, and what is counted at the
+//! doors is what a full count finds.
 
 mod support;
 
@@ -113,6 +114,10 @@ fn every_change_passes_a_door() {
                 after.1 > before.1,
                 "step {step}: {words:?} went round the doors"
             );
+        }
+        // Among others: sizes are counted as a full count finds them.
+        if let Err(what) = bench.engine.check() {
+            panic!("step {step}: {words:?}: {what}");
         }
     }
     assert!(changes > 3_000, "only {changes} changes");

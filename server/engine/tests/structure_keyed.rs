@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use cairn_engine::base::random::Random;
 use cairn_engine::structure::keyed::Keyed;
-use cairn_engine::structure::record::{Payload, PayloadMut, PayloadRef, Tag};
+use cairn_engine::structure::record::{Payload, PayloadRef, Tag};
+use cairn_engine::structure::sizes::Measure;
 use cairn_engine::structure::table::Hasher;
 
 const HASHER: Hasher = Hasher::new([9, 8, 7, 6]);
@@ -14,6 +15,16 @@ const HASHER: Hasher = Hasher::new([9, 8, 7, 6]);
 struct Counted {
     value: u64,
     live: Arc<AtomicI64>,
+}
+
+impl Measure for Counted {
+    fn size(_: Tag, payload: PayloadRef<'_, Counted>) -> usize {
+        match payload {
+            PayloadRef::Int(_) => 0,
+            PayloadRef::Bytes(bytes) => bytes.len(),
+            PayloadRef::Heap(counted) => (counted.value >> 1) as usize,
+        }
+    }
 }
 
 impl Counted {
@@ -158,11 +169,22 @@ fn keys_are_those_of_a_map_through_every_reallocation() {
                     *entry = (plain, expire);
                 }
                 3 => {
-                    if let (PayloadMut::Heap(o), Plain::Heap(v)) =
-                        (keyed.payload_mut(slot), &mut entry.0)
-                    {
-                        o.value += 1;
-                        *v += 1;
+                    // Far enough that it counts elsewhere.
+                    match (keyed.object_mut(slot), &mut entry.0) {
+                        (Some(o), Plain::Heap(v)) => {
+                            o.value >>= 1;
+                            *v >>= 1;
+                        }
+                        (None, Plain::Int(v)) => {
+                            let i = *v >> random.below(64);
+                            assert!(keyed.set_int(slot, i), "{at}: it needs no more bytes");
+                            *v = i;
+                        }
+                        (object, plain) => assert_eq!(
+                            (object.is_none(), keyed.set_int(slot, 0)),
+                            (matches!(plain, Plain::Bytes(_)), false),
+                            "{at}"
+                        ),
                     }
                 }
                 4 => {

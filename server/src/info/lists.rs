@@ -2,6 +2,7 @@
 
 use cairn_engine::call::ctx::CommandStats;
 use cairn_engine::keyspace::Db;
+use cairn_engine::value::Kind;
 
 use super::View;
 use crate::config::{percentile_text, table};
@@ -79,5 +80,44 @@ pub(super) fn databases(view: &View, text: &mut String) {
             db.expiring(),
             db.avg_ttl_ms()
         ));
+    }
+}
+
+/// Types that INFO keysizes counts, with the word of their lines.
+const SIZED: [(Kind, &str); 5] = [
+    (Kind::String, "strings_sizes"),
+    (Kind::List, "lists_items"),
+    (Kind::Set, "sets_items"),
+    (Kind::Zset, "zsets_items"),
+    (Kind::Hash, "hashes_items"),
+];
+
+/// `db0_distrib_strings_sizes:1=19,2=655,1K=3` of each type in each database: how many keys have at least so many bytes or
+/// elements and less than the double. As Redis 8.
+pub(super) fn sizes(view: &View, text: &mut String) {
+    for (index, db) in used_databases(view) {
+        let sizes = db.sizes();
+        for (kind, word) in SIZED {
+            let bins = sizes.of_type(kind as u8);
+            let bins: Vec<String> = bins
+                .map(|(least, count)| format!("{}={count}", short(least)))
+                .collect();
+            if !bins.is_empty() {
+                text.push_str(&format!("db{index}_distrib_{word}:{}\r\n", bins.join(",")));
+            }
+        }
+    }
+}
+
+/// A power of two: `512`, `1K`, `2M`.
+fn short(number: u64) -> String {
+    let unit = number.max(1).ilog2() / 10;
+    match unit {
+        0 => number.to_string(),
+        _ => format!(
+            "{}{}",
+            number >> (10 * unit),
+            ["", "K", "M", "G", "T", "P", "E"][unit as usize]
+        ),
     }
 }

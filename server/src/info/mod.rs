@@ -128,6 +128,8 @@ const SECTIONS: &[Section] = &[
     },
     section("cluster", "Cluster", Body::Fields(stats::CLUSTER)),
     section("keyspace", "Keyspace", Body::Lines(lists::databases)),
+    // As in Redis 8.
+    section("keysizes", "Keysizes", Body::Lines(lists::sizes)),
     section("cairn", "Cairn", Body::Fields(server::CAIRN)),
     Section {
         default: false,

@@ -184,6 +184,16 @@ fn read_back(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
     None
 }
 
+/// How many entries the header tells of a blob that was checked before, without a look at the rest; none if it does not tell.
+#[inline]
+pub fn told_len(bytes: &[u8]) -> Option<usize> {
+    let [_, _, _, _, low, high, ..] = *bytes else {
+        return None;
+    };
+    let count = u16::from_le_bytes([low, high]);
+    (count != COUNT_UNKNOWN).then_some(usize::from(count))
+}
+
 /// A view of a listpack whose header agrees with its length. Places (`pos`) are byte offsets of entries within the blob.
 #[derive(Clone, Copy, Debug)]
 pub struct Listpack<'a> {
@@ -309,10 +319,7 @@ impl<'a> Listpack<'a> {
     /// How many entries there are: O(1) up to 65,534, a walk above.
     #[inline]
     pub fn len(&self) -> usize {
-        match self.stored_count() {
-            COUNT_UNKNOWN => self.walk_count(),
-            count => usize::from(count),
-        }
+        told_len(self.bytes).unwrap_or_else(|| self.walk_count())
     }
 
     /// How many entries there are, counted.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cairn_engine::structure::keyed::Keyed;
-use cairn_engine::structure::record::{Payload, PayloadMut, PayloadRef, Tag};
+use cairn_engine::structure::record::{Payload, PayloadRef, Tag};
 
 use super::{HASHER, more};
 use crate::steps::Steps;
@@ -100,17 +100,16 @@ pub fn run(bytes: &[u8]) {
                 keyed.get(slot).set_access(whole.3);
                 keyed.get(slot).set_flags(whole.4);
             }
-            4 => match (keyed.payload_mut(slot), &mut whole.0) {
-                (PayloadMut::Int(a), Plain::Int(b)) => assert_eq!(a, *b),
-                (PayloadMut::Bytes(a), Plain::Bytes(b)) => {
-                    a.reverse();
-                    b.reverse();
-                }
-                (PayloadMut::Heap(a), Plain::Heap(b)) => {
+            4 => match (keyed.object_mut(slot), &mut whole.0) {
+                (Some(a), Plain::Heap(b)) => {
                     a.push(1);
                     b.push(1);
                 }
-                (_, plain) => panic!("{plain:?} became something else"),
+                (None, Plain::Int(i)) => {
+                    assert!(keyed.set_int(slot, *i / 2), "it needs no more bytes");
+                    *i /= 2;
+                }
+                (object, plain) => assert_eq!(object.is_none(), matches!(plain, Plain::Bytes(_))),
             },
             5 => {
                 // As RENAME does: the record keeps all but its name.

@@ -1,7 +1,7 @@
 //! The one door to a value that is about to change.
 
 use super::Keyspace;
-use crate::structure::record::{INLINE_MAX, Payload, PayloadMut, Tag};
+use crate::structure::record::{INLINE_MAX, Payload, Tag};
 use crate::structure::table::Slot;
 use crate::value::{Encoding, HashTable, Kind, NewValue, Object, ValueRef, encoding_of, kind_of};
 
@@ -35,10 +35,7 @@ impl<'k> Change<'k> {
             self.ks.kind(self.slot) != Kind::Hash,
             "its fields may expire, see `edit_hash`"
         );
-        match self.ks.keys().payload_mut(self.slot) {
-            PayloadMut::Heap(object) => Some(object),
-            _ => None,
-        }
+        self.ks.keys().object_mut(self.slot)
     }
 
     /// Replaces the value, keeps key and expiry. Answers the record's new place.
@@ -70,7 +67,7 @@ impl<'k> Change<'k> {
     /// Edits a hash that is a table; nothing happens to any other value.
     #[inline]
     pub fn edit_hash<R>(self, edit: impl FnOnce(&mut HashTable) -> R) -> Option<R> {
-        let PayloadMut::Heap(Object::Hash(table)) = self.ks.keys().payload_mut(self.slot) else {
+        let Some(Object::Hash(table)) = self.ks.keys().object_mut(self.slot) else {
             return None;
         };
         let before = table.next_expire();
@@ -98,7 +95,7 @@ impl<'k> Change<'k> {
     }
 
     fn edit_blob<R>(self, record_tag: Tag, edit: impl FnOnce(&mut Vec<u8>) -> R) -> (Slot, R) {
-        if let PayloadMut::Heap(Object::Packed(blob)) = self.ks.keys().payload_mut(self.slot) {
+        if let Some(Object::Packed(blob)) = self.ks.keys().object_mut(self.slot) {
             let result = edit(blob);
             if blob.capacity() > 2 * blob.len() + 64 {
                 blob.shrink_to(blob.len() + blob.len() / 8);

@@ -7,6 +7,7 @@ use crate::base::id::SessionId;
 use crate::keyspace::waiters::Queue;
 use crate::structure::keyed::Keyed;
 use crate::structure::record::Record;
+use crate::structure::sizes::Sizes;
 use crate::structure::table::Hasher;
 use crate::value::Object;
 
@@ -66,6 +67,11 @@ impl Db {
     /// Bytes of the hash table itself, without the records.
     pub fn table_bytes(&self) -> usize {
         self.keys.mem_bytes()
+    }
+
+    /// How many keys are of which type and size.
+    pub fn sizes(&self) -> Sizes {
+        self.keys.sizes()
     }
 
     /// Mean time to live, milliseconds, as INFO keyspace shows it.

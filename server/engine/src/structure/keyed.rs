@@ -5,8 +5,12 @@
 //! move a record goes through `Keyed::change`, which is [`Table::update`]: the slot's handle is the record's owner, and
 //! it is changed in place. `change`, `open`, `enter`, `remove` and `clear` are all the doors there are; only the access clock is
 //! written without one.
+//!
+//! At the same doors [`Sizes`] follows: what a record was is taken out of the counts, what it is now is put in. A value that is handed
+//! out to be changed where it lies (`object_mut`) is out of the counts until the next door or question, as `opened`.
 
-use super::record::{Payload, PayloadMut, Record, Tag};
+use super::record::{Payload, PayloadRef, Record, Tag};
+use super::sizes::{Measure, Place, Sizes, TEXT};
 use super::table::{Hasher, Iter, Slot, Table};
 use crate::base::random::Random;
 
@@ -46,6 +50,28 @@ impl<O> Garbage<O> {
 pub struct Keyed<O> {
     table: Table<Record<O>>,
     passed: Passed,
+    /// All records but `opened`.
+    sizes: Sizes,
+    /// Handed out to be changed; nothing has moved it since.
+    opened: Option<Slot>,
+}
+
+/// Where a record counts: what its header alone can tell, it tells.
+#[inline]
+fn place<O: Measure>(record: &Record<O>) -> Place {
+    match record.len_of_bytes(TEXT) {
+        Some(len) => Place::of_text(len),
+        None => place_of_other(record),
+    }
+}
+
+#[inline(never)]
+fn place_of_other<O: Measure>(record: &Record<O>) -> Place {
+    let tag = record.tag();
+    match record.payload() {
+        PayloadRef::Int(i) => Place::of_int(tag, i),
+        other => Place::of(tag, O::size(tag, other)),
+    }
 }
 
 /// Counts changes where assertions are on, and is nothing elsewhere.
@@ -77,12 +103,14 @@ impl Passed {
     }
 }
 
-impl<O> Keyed<O> {
+impl<O: Measure> Keyed<O> {
     /// No keys yet; allocates nothing.
     pub const fn new(hasher: Hasher) -> Keyed<O> {
         Keyed {
             table: Table::new(hasher),
             passed: Passed::NONE,
+            sizes: Sizes::NONE,
+            opened: None,
         }
     }
 
@@ -172,8 +200,15 @@ impl<O> Keyed<O> {
     #[inline]
     fn change<R>(&mut self, slot: Slot, change: impl FnOnce(&mut Record<O>) -> R) -> R {
         self.about_to_change(slot);
+        self.settle();
         let name = cfg!(debug_assertions).then(|| self.hash_of(slot));
-        let answer = self.table.update(slot, change);
+        let sizes = &mut self.sizes;
+        let answer = self.table.update(slot, |record| {
+            let before = place(record);
+            let answer = change(record);
+            sizes.shift(before, place(record));
+            answer
+        });
         debug_assert_eq!(name, Some(self.hash_of(slot)), "the record has another key");
         answer
     }
@@ -182,11 +217,11 @@ impl<O> Keyed<O> {
         self.hasher().hash(self.get(slot).key())
     }
 
-    /// The door for what changes a record where it lies and leaves its key and expiry alone.
+    /// The door for what changes a record where it lies and leaves its key and expiry alone. The counts come with it.
     #[inline]
-    fn open(&mut self, slot: Slot) -> &mut Record<O> {
+    fn open(&mut self, slot: Slot) -> (&mut Record<O>, &mut Sizes) {
         self.about_to_change(slot);
-        self.table.get_mut(slot)
+        (self.table.get_mut(slot), &mut self.sizes)
     }
 
     /// Stands before every change of a record that is there, its removal included: what keeps a picture of the data set while it
@@ -196,10 +231,36 @@ impl<O> Keyed<O> {
         self.passed.one();
     }
 
+    /// Counts what was handed out to be changed.
+    #[inline]
+    fn settle(&mut self) {
+        if self.opened.is_some() {
+            self.close();
+        }
+    }
+
+    #[inline(never)]
+    fn close(&mut self) {
+        if let Some(slot) = self.opened.take() {
+            self.sizes.add(place(self.table.get(slot)));
+        }
+    }
+
+    /// How many keys are of which type and size.
+    pub fn sizes(&self) -> Sizes {
+        let mut sizes = self.sizes.clone();
+        if let Some(slot) = self.opened {
+            sizes.add(place(self.get(slot)));
+        }
+        sizes
+    }
+
     /// The door for records that are new.
     #[inline]
     fn enter(&mut self, hash: u64, record: Record<O>) -> Slot {
         self.passed.one();
+        self.settle();
+        self.sizes.add(place(&record));
         debug_assert_eq!(
             hash,
             self.table.hasher().hash(record.key()),
@@ -245,22 +306,46 @@ impl<O> Keyed<O> {
         (slot, old)
     }
 
-    /// The value, to change where it lies.
+    /// The object behind the pointer, to change where it lies; none if the value is no object.
     #[inline]
-    pub fn payload_mut(&mut self, slot: Slot) -> PayloadMut<'_, O> {
-        self.open(slot).payload_mut()
+    pub fn object_mut(&mut self, slot: Slot) -> Option<&mut O> {
+        if self.opened != Some(slot) {
+            if !self.table.get(slot).is_object() {
+                return None;
+            }
+            self.open_another(slot);
+        }
+        self.open(slot).0.object_mut()
+    }
+
+    #[inline(never)]
+    fn open_another(&mut self, slot: Slot) {
+        self.settle();
+        self.sizes.take(place(self.table.get(slot)));
+        self.opened = Some(slot);
     }
 
     /// Overwrites an integer where it lies; false, and nothing done, if the value is none or needs more bytes.
     #[inline]
     pub fn set_int(&mut self, slot: Slot, i: i64) -> bool {
-        self.open(slot).set_int(i)
+        self.settle();
+        let (record, sizes) = self.open(slot);
+        let Some(old) = record.set_int(i) else {
+            return false;
+        };
+        let tag = record.tag();
+        sizes.shift(Place::of_int(tag, old), Place::of_int(tag, i));
+        true
     }
 
     /// Names another type or encoding for the same value.
     #[inline]
     pub fn set_tag(&mut self, slot: Slot, tag: Tag) {
-        self.open(slot).set_tag(tag);
+        self.settle();
+        let (record, sizes) = self.open(slot);
+        let before = place(record);
+        record.set_tag(tag);
+        sizes.shift(before, place(record));
     }
 
     /// Gives the key an expiry (milliseconds since 1970) or takes it away.
@@ -275,7 +360,10 @@ impl<O> Keyed<O> {
     #[inline]
     pub fn remove(&mut self, slot: Slot) -> Removed<O> {
         self.about_to_change(slot);
-        self.table.remove(slot)
+        self.settle();
+        let record = self.table.remove(slot);
+        self.sizes.take(place(&record));
+        record
     }
 
     /// One step of SCAN: see [`Table::scan`].
@@ -315,6 +403,8 @@ impl<O> Keyed<O> {
 
     /// Up to `steps` splits or merges that are due; answers whether more are.
     pub fn rehash_step(&mut self, steps: usize) -> bool {
+        // It moves records.
+        self.settle();
         self.table.rehash_step(steps)
     }
 
@@ -326,13 +416,15 @@ impl<O> Keyed<O> {
     /// Empties the database; the keys are handed out to be dropped elsewhere.
     pub fn clear(&mut self) -> Garbage<O> {
         self.passed.one();
+        self.opened = None;
+        self.sizes = Sizes::NONE;
         let hasher = self.table.hasher();
         Garbage {
             table: std::mem::replace(&mut self.table, Table::new(hasher)),
         }
     }
 
-    /// Tests the invariants of the table, and that mark and expiry of each record agree.
+    /// Tests the invariants of the table, that mark and expiry of each record agree, and that sizes are counted as they are.
     ///
     /// # Errors
     /// Names the first that does not hold.
@@ -342,12 +434,19 @@ impl<O> Keyed<O> {
             .iter()
             .filter(|record| record.expire().is_some())
             .count();
-        match expiring == self.expiring_len() {
-            true => Ok(()),
-            false => Err(format!(
+        if expiring != self.expiring_len() {
+            return Err(format!(
                 "{expiring} keys expire, {} are marked",
                 self.expiring_len()
-            )),
+            ));
+        }
+        let mut counted = Sizes::NONE;
+        for record in self.iter() {
+            counted.add(place(record));
+        }
+        match counted.is_same(&self.sizes()) {
+            true => Ok(()),
+            false => Err("sizes are not counted as they are".to_owned()),
         }
     }
 }

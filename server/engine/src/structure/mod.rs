@@ -6,10 +6,12 @@
 //! | `record` | one key with flags, expiry and a small value in one allocation; fields and members of collections |
 //! | `table` | the hash table of such allocations |
 //! | `keyed` | the keys of one database and which of them expire |
+//! | `sizes` | how many of these keys are of which size |
 //! | `btree`, `ranked` | a counted B+tree, and the sorted set made of table and tree |
 
 pub mod btree;
 pub mod keyed;
 pub mod ranked;
 pub mod record;
+pub mod sizes;
 pub mod table;

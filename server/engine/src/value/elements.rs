@@ -3,9 +3,9 @@
 use std::ops::ControlFlow;
 
 use cairn_format::encoding::intset::Intset;
-use cairn_format::encoding::listpack::{Entry, Listpack};
+use cairn_format::encoding::listpack::{Entry, Listpack, told_len};
 
-use super::{Encoding, ValueRef};
+use super::{Encoding, Kind, ValueRef};
 
 /// A packed value as a listpack.
 ///
@@ -26,17 +26,26 @@ pub fn ints(blob: &[u8]) -> Intset<'_> {
     Intset::new(blob).expect("blobs are checked before they become values")
 }
 
+/// Number of elements of a packed value; fields, not words, of a hash.
+#[inline]
+pub fn packed_count(kind: Kind, encoding: Encoding, blob: &[u8]) -> usize {
+    if encoding == Encoding::Intset {
+        return ints(blob).len();
+    }
+    let entries = told_len(blob).unwrap_or_else(|| pack(blob).len());
+    match (kind, encoding) {
+        (Kind::Hash, Encoding::ListpackEx) => entries / 3,
+        (Kind::Hash | Kind::Zset, _) => entries / 2,
+        _ => entries,
+    }
+}
+
 impl<'a> ValueRef<'a> {
     /// Number of elements of a collection; fields, not words, of a hash. A string counts 1.
     pub fn count(&self) -> usize {
         match *self {
             ValueRef::Int(_) | ValueRef::Str(_) | ValueRef::Big(_) => 1,
-            ValueRef::Packed(kind, encoding, blob) => match (kind, encoding) {
-                (_, Encoding::Intset) => ints(blob).len(),
-                (super::Kind::Hash, Encoding::ListpackEx) => pack(blob).len() / 3,
-                (super::Kind::Hash | super::Kind::Zset, _) => pack(blob).len() / 2,
-                _ => pack(blob).len(),
-            },
+            ValueRef::Packed(kind, encoding, blob) => packed_count(kind, encoding, blob),
             ValueRef::List(list) => list.len(),
             ValueRef::Set(set) => set.len(),
             ValueRef::Hash(hash) => hash.len(),

@@ -20,6 +20,7 @@ pub mod hash_ttl;
 pub mod list;
 pub mod list_pack;
 pub mod set;
+mod size;
 pub mod stream;
 pub mod stream_group;
 pub mod zset;

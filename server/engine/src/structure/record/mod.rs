@@ -99,17 +99,6 @@ pub enum PayloadRef<'a, O> {
     Heap(&'a O),
 }
 
-/// A value to change where it lies. An integer is set with `set_payload`.
-#[derive(Debug)]
-pub enum PayloadMut<'a, O> {
-    /// An integer.
-    Int(i64),
-    /// Bytes inside the record; their number stays.
-    Bytes(&'a mut [u8]),
-    /// The object behind the pointer.
-    Heap(&'a mut O),
-}
-
 /// The header as one word, so that one load answers every question.
 #[derive(Clone, Copy)]
 struct Header(u64);
@@ -365,6 +354,17 @@ impl<O> Record<O> {
         self.header().tag()
     }
 
+    /// The length of a value of this type that lies here as bytes, from the header alone.
+    #[inline]
+    pub fn len_of_bytes(&self, kind: u8) -> Option<usize> {
+        let header = self.header();
+        let (mask, is) = (
+            0xf | u64::from(FORM) << 8,
+            u64::from(kind) | u64::from(FORM_BYTES) << 8,
+        );
+        (header.0 & mask == is).then(|| header.value_len())
+    }
+
     /// Names another type or encoding for the same value.
     #[inline]
     pub fn set_tag(&self, tag: Tag) {
@@ -426,35 +426,38 @@ impl<O> Record<O> {
         }
     }
 
-    /// The value, to change where it lies.
+    /// Whether the value is an object behind the pointer.
     #[inline]
-    pub fn payload_mut(&mut self) -> PayloadMut<'_, O> {
-        let header = self.header();
-        let shape = self.shape(header);
-        let value = self.at(shape.value_at());
-        // SAFETY: as in `payload`; the record is borrowed exclusively.
-        unsafe {
-            match header.flags() & FORM {
-                FORM_BYTES => {
-                    PayloadMut::Bytes(std::slice::from_raw_parts_mut(value, shape.value_len))
-                }
-                FORM_INT => PayloadMut::Int(read_int(value, shape.value_len)),
-                _ => PayloadMut::Heap(&mut *value.cast::<*mut O>().read_unaligned()),
-            }
-        }
+    pub fn is_object(&self) -> bool {
+        self.header().flags() & FORM == FORM_HEAP
     }
 
-    /// Overwrites an integer where it lies; false, and nothing done, if the value is none or needs more bytes.
+    /// The object behind the pointer, to change where it lies; none if the value is no object.
     #[inline]
-    pub fn set_int(&mut self, i: i64) -> bool {
+    pub fn object_mut(&mut self) -> Option<&mut O> {
+        if !self.is_object() {
+            return None;
+        }
+        let value = self.at(self.shape(self.header()).value_at());
+        // SAFETY: the form says that a pointer from a box that this record owns stands here; the record is borrowed exclusively.
+        Some(unsafe { &mut *value.cast::<*mut O>().read_unaligned() })
+    }
+
+    /// Overwrites an integer where it lies and answers the old one; none, and nothing done, if the value is no integer or the new
+    /// one needs more bytes.
+    #[inline]
+    pub fn set_int(&mut self, i: i64) -> Option<i64> {
         let header = self.header();
         if header.flags() & FORM != FORM_INT || header.value_len() < int_needs(i) {
-            return false;
+            return None;
         }
         let shape = self.shape(header);
         // SAFETY: the record holds an integer of this width here.
-        unsafe { self.put_value(shape, Payload::Int(i)) };
-        true
+        unsafe {
+            let old = read_int(self.at(shape.value_at()), shape.value_len);
+            self.put_value(shape, Payload::Int(i));
+            Some(old)
+        }
     }
 
     /// Replaces tag and value, keeps all else; the allocation may move. Hands out the object that the old value was.
