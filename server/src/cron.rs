@@ -172,11 +172,6 @@ fn clients(engine: &mut Engine, front: &mut Front, next: &mut usize, hz: u64) {
 fn client(engine: &mut Engine, front: &mut Front, slot: usize) {
     let timeout_ms = front.settings.config.get(table::TIMEOUT).max(0) as u64 * 1000;
     let now_ms = front.host.clock().monotonic_us() / 1000;
-    let reply_trim = front
-        .settings
-        .reply_trim
-        .after_ms
-        .filter(|_| front.settings.reply_trim.on);
     let session = front.clients.session_on(slot);
     let Some(connection) = front.clients.connections.get_mut(slot) else {
         return;
@@ -188,7 +183,9 @@ fn client(engine: &mut Engine, front: &mut Front, slot: usize) {
     if timeout_ms > 0 && idle > timeout_ms && !exempt {
         return front.clients.connections.end(slot, Cause::Cut);
     }
-    connection.trim(now_ms, TRIM_AFTER_MS, reply_trim);
+    let resized = connection.trim(now_ms, TRIM_AFTER_MS, front.settings.reply_trim);
+    front.figures.counters.reply_expands += resized.expands;
+    front.figures.counters.reply_shrinks += resized.shrinks;
     if connection.output.limited_bytes() > 0 {
         front.cut_if_beyond_limit(slot, subscribed, now_ms);
     }

@@ -17,6 +17,10 @@ pub struct Counters {
     pub reads: u64,
     /// Times that a connection was written to.
     pub writes: u64,
+    /// Looks at which a client's room for replies was larger than before.
+    pub reply_expands: u64,
+    /// Looks at which a client's room for replies became smaller.
+    pub reply_shrinks: u64,
     /// Clients closed because their output grew beyond its limit.
     pub output_limit_closed: u64,
     /// Clients closed because all together took too much memory.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::config::{Config, table};
-use crate::net::{BufferLimit, ClientClass};
+use crate::net::{BufferLimit, ClientClass, ReplyTrim};
 
 /// A client idle for so long gives its buffers back, milliseconds.
 pub(crate) const TRIM_AFTER_MS: u64 = 2000;
@@ -15,24 +15,6 @@ const CLIENTS_MIN: u64 = 128 * 1024;
 const HZ: (i64, i64) = (1, 500);
 /// With more clients for each run there are more runs, as in Redis.
 const CLIENTS_PER_RUN_MAX: u64 = 200;
-
-/// When the reply buffer of an idle client is given back.
-#[derive(Clone, Copy, Debug)]
-pub struct ReplyTrim {
-    /// Whether it ever is.
-    pub on: bool,
-    /// After so many milliseconds; none: never.
-    pub after_ms: Option<u64>,
-}
-
-impl Default for ReplyTrim {
-    fn default() -> Self {
-        ReplyTrim {
-            on: true,
-            after_ms: Some(TRIM_AFTER_MS),
-        }
-    }
-}
 
 /// Configured values that the request path reads.
 #[derive(Clone, Copy, Debug, Default)]

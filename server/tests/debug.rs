@@ -301,13 +301,38 @@ fn reply_buffers_are_kept_or_given_back_as_asked() {
     let mut idle = server.connect();
     let id = idle.int("CLIENT ID");
     idle.good("LRANGE l 0 -1");
-    let buffer = |connection: &mut Connection| -> usize {
+    let figure = |connection: &mut Connection, name: &str| -> usize {
         let line = connection.text(&format!("CLIENT LIST ID {id}"));
-        let mut words = line.split(' ').filter_map(|word| word.strip_prefix("rbs="));
-        words.next().expect("rbs").parse().expect("a number")
+        let mut words = line.split(' ').filter_map(|word| word.strip_prefix(name));
+        words.next().expect(name).parse().expect("a number")
+    };
+    let resized = |connection: &mut Connection| {
+        let told = connection.text("INFO stats");
+        ["reply_buffer_expands:", "reply_buffer_shrinks:"].map(|name| {
+            let mut lines = told.lines().filter_map(|line| line.strip_prefix(name));
+            lines.next().expect(name).parse::<u64>().expect("a number")
+        })
     };
     std::thread::sleep(std::time::Duration::from_millis(3500));
-    assert!(buffer(&mut connection) > 8000);
+    assert!(figure(&mut connection, "rbs=") > 8000);
+    assert!(figure(&mut connection, "rbp=") > 8000);
+    assert_eq!(resized(&mut connection), [0, 0], "nobody looked");
     connection.good("DEBUG REPLYBUFFER RESIZING 1");
-    support::wait_until("the buffer is given back", || buffer(&mut connection) == 0);
+    support::wait_until("the buffer is given back", || {
+        figure(&mut connection, "rbs=") == 0
+    });
+    assert_eq!(figure(&mut connection, "rbp="), 0);
+    let [expands, shrinks] = resized(&mut connection);
+    assert!(expands >= 1 && shrinks >= 1, "{expands} and {shrinks}");
+    // One of many replies has room for them, until these are forgotten.
+    connection.good("DEBUG REPLYBUFFER PEAK-RESET-TIME NEVER");
+    idle.good("LRANGE l 0 -1");
+    assert!(figure(&mut connection, "rbp=") > 8000);
+    connection.good("DEBUG REPLYBUFFER PEAK-RESET-TIME 100");
+    support::wait_until("it is forgotten", || {
+        figure(&mut connection, "rbs=") == 0 && resized(&mut connection)[1] > shrinks
+    });
+    connection.good("DEBUG REPLYBUFFER RESIZING 0");
+    connection.good("CONFIG RESETSTAT");
+    assert_eq!(resized(&mut connection), [0, 0]);
 }

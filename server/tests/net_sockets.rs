@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use cairn_server::host::{Host, Level, ListenPlan, Logger};
-use cairn_server::net::{Accepting, Connections, Flush, Listeners, Received};
+use cairn_server::net::{Accepting, Connections, Flush, Listeners, Received, ReplyTrim};
 use cairn_server::os::SystemHost;
 use mio::{Events, Poll, Token};
 
@@ -320,7 +320,7 @@ fn a_fast_sender_is_cut_short_and_comes_again_without_an_event() {
     assert!(turns >= 3, "{turns} turns");
     drop(sender.join().unwrap());
     let connection = bed.connections.get_mut(slot).unwrap();
-    connection.trim(5000, 2000, Some(2000));
+    connection.trim(5000, 2000, ReplyTrim::default());
     assert_eq!(connection.input.capacity(), 0);
 }
 

@@ -252,7 +252,7 @@ fn output_figures(connection: &Connection) -> [usize; 5] {
     let buffer = output.memory().saturating_sub(beyond);
     [
         buffer,
-        output.buffer_len(),
+        output.peak(),
         output.buffer_len(),
         output.list_len(),
         beyond,

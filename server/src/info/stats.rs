@@ -120,8 +120,14 @@ pub(super) const STATS: &[Field] = &[
     ),
     ("io_threaded_reads_processed", word!("0")),
     ("io_threaded_writes_processed", word!("0")),
-    ("reply_buffer_shrinks", word!("0")),
-    ("reply_buffer_expands", word!("0")),
+    (
+        "reply_buffer_shrinks",
+        show!(|v| v.front.figures.counters.reply_shrinks),
+    ),
+    (
+        "reply_buffer_expands",
+        show!(|v| v.front.figures.counters.reply_expands),
+    ),
     (
         "eventloop_cycles",
         show!(|v| v.front.figures.counters.turns),

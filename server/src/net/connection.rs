@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use mio::{Interest, Registry, Token};
 
-use super::{Cause, Closing, Input, LimitWatch, Output};
+use super::{Cause, Closing, Input, LimitWatch, Output, ReplyTrim, Resized};
 use crate::host::Stream;
 
 /// Bytes that one client may send in one turn before the others get theirs.
@@ -171,13 +171,11 @@ impl Connection {
         self.blocked
     }
 
-    /// Gives memory back: more when nothing came or went for `idle_ms`, that of replies after `reply_idle_ms` or never.
-    pub fn trim(&mut self, now_ms: u64, idle_ms: u64, reply_idle_ms: Option<u64>) {
+    /// Gives memory back: more when nothing came or went for `idle_ms`. Answers what became of the room for replies.
+    pub fn trim(&mut self, now_ms: u64, idle_ms: u64, replies: ReplyTrim) -> Resized {
         debug_assert!(self.last_io_ms <= now_ms, "heard of in the future");
-        let idle = now_ms.saturating_sub(self.last_io_ms);
-        self.input.trim(idle >= idle_ms);
-        if reply_idle_ms.is_some_and(|ms| idle >= ms) {
-            self.output.shrink();
-        }
+        let idle = now_ms.saturating_sub(self.last_io_ms) >= idle_ms;
+        self.input.trim(idle);
+        self.output.trim(now_ms, idle, replies)
     }
 }

@@ -27,7 +27,7 @@ pub use connections::Connections;
 pub use input::Input;
 pub use limit::{BufferLimit, ClientClass, LimitWatch};
 pub use listener::{Accepting, Listeners};
-pub use output::{Output, SHARED_MIN};
+pub use output::{Output, ReplyTrim, Resized, SHARED_MIN};
 pub use visitors::Visitors;
 
 /// Poll tokens of listeners begin here, those of connections at [`FIRST_CONNECTION`]; smaller ones are the poll's own.

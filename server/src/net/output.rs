@@ -24,6 +24,8 @@ const TAIL_KEPT: usize = 256 * 1024;
 const PIECES_MAX: usize = 64;
 /// Bytes written to one client in one turn; the others wait meanwhile.
 const TURN_MAX: usize = 1 << 20;
+/// A tail below twice this is as small as a client that gets replies needs it.
+const TAIL_MIN: usize = 1024;
 /// The reply buffer that Redis gives each client; CLIENT LIST counts it apart from the list of further blocks.
 const REPLY_BUFFER: usize = 16 * 1024;
 
@@ -49,6 +51,38 @@ pub struct Output {
     chain: VecDeque<Piece>,
     chain_bytes: usize,
     sent: usize,
+    /// Most bytes that a tail had when it was sent, since `peak_since_ms`.
+    peak: usize,
+    peak_since_ms: u64,
+    /// Room of the tail at the last [`Self::trim`].
+    room: usize,
+}
+
+/// Whether and when what was needed of a client's room for replies is forgotten.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplyTrim {
+    /// Whether any of it is ever given back.
+    pub on: bool,
+    /// What was needed is forgotten after so many milliseconds; none: never.
+    pub forget_ms: Option<u64>,
+}
+
+impl Default for ReplyTrim {
+    fn default() -> Self {
+        ReplyTrim {
+            on: true,
+            forget_ms: Some(5000),
+        }
+    }
+}
+
+/// How often the room for replies was made larger or smaller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resized {
+    /// It was larger than at the look before.
+    pub expands: u64,
+    /// It became smaller.
+    pub shrinks: u64,
 }
 
 impl Output {
@@ -144,10 +178,45 @@ impl Output {
         *self = Output::default();
     }
 
-    /// Gives memory back that an idle client does not need.
-    pub fn shrink(&mut self) {
+    /// Most bytes that one flush found here, as far back as that is remembered (`rbp` of CLIENT LIST).
+    pub fn peak(&self) -> usize {
+        self.peak.max(self.tail.len())
+    }
+
+    /// Gives memory back that replies do not need, as Redis 7.2 does: of a tail of which less than half was needed, what was not
+    /// needed; all, if none was. What was needed is forgotten after a time, or when the client is idle. Call it about once a second.
+    /// Answers what became of the room since the last call.
+    pub fn trim(&mut self, now_ms: u64, idle: bool, policy: ReplyTrim) -> Resized {
+        if !policy.on {
+            return Resized::default();
+        }
+        let grown = self.tail.capacity().max(self.room);
+        let expands = u64::from(grown > self.room);
+        if idle && policy.forget_ms.is_some() {
+            self.peak = 0;
+        }
         if self.is_empty() {
-            self.clear();
+            self.give_back();
+        }
+        let remembered_ms = now_ms.saturating_sub(self.peak_since_ms);
+        if policy.forget_ms.is_some_and(|ms| remembered_ms > ms) {
+            self.peak = 0;
+            self.peak_since_ms = now_ms;
+        }
+        self.room = self.tail.capacity();
+        Resized {
+            expands,
+            shrinks: u64::from(self.room < grown),
+        }
+    }
+
+    fn give_back(&mut self) {
+        debug_assert!(self.tail.is_empty(), "nothing waits");
+        if self.peak == 0 {
+            self.tail = Vec::new();
+            self.chain = VecDeque::new();
+        } else if self.tail.capacity() / 2 > self.peak.max(TAIL_MIN) {
+            self.tail = Vec::with_capacity(self.peak.max(TAIL_MIN));
         }
     }
 
@@ -262,6 +331,7 @@ impl Output {
             "something is sent before it, or of it"
         );
         let (used, held) = (self.tail.len(), self.tail.capacity());
+        self.peak = self.peak.max(used);
         if held > TAIL_KEPT || (held > TAIL_MAX && used < held / 4) {
             self.tail = Vec::new();
         } else {
@@ -359,7 +429,7 @@ mod tests {
         assert_eq!(output.write_to(&mut socket).unwrap(), (99_001, true));
         assert_eq!(socket.taken.len(), 100_001);
         assert_eq!(socket.taken.last(), Some(&b'b'));
-        output.shrink();
+        output.trim(0, true, ReplyTrim::default());
         assert_eq!(output.memory(), 0);
     }
 
@@ -378,19 +448,76 @@ mod tests {
         assert!(!done && written < 8 << 20, "{written}");
     }
 
+    /// Sends a reply of so many bytes; answers the memory held then.
+    fn send(output: &mut Output, len: usize) -> usize {
+        output.tail().resize(len, b'x');
+        let mut socket = Socket {
+            taken: Vec::new(),
+            room: usize::MAX,
+            per_call: usize::MAX,
+        };
+        assert!(matches!(output.write_to(&mut socket), Ok((sent, true)) if sent == len));
+        output.memory()
+    }
+
+    #[test]
+    fn the_room_follows_what_was_needed_lately() {
+        let (lately, never) = (
+            ReplyTrim::default(),
+            ReplyTrim {
+                forget_ms: None,
+                ..ReplyTrim::default()
+            },
+        );
+        let resized = |expands, shrinks| Resized { expands, shrinks };
+        let mut output = Output::new();
+        assert_eq!(output.trim(0, false, lately), resized(0, 0), "none yet");
+        send(&mut output, 16_000);
+        assert_eq!(output.trim(1000, false, lately), resized(1, 0));
+        assert_eq!((output.memory(), output.peak()), (16_000, 16_000));
+        send(&mut output, 5000);
+        assert_eq!(
+            output.trim(5000, false, lately),
+            resized(0, 0),
+            "needed lately"
+        );
+        assert_eq!(output.trim(6001, false, lately), resized(0, 0));
+        send(&mut output, 5000);
+        assert_eq!(
+            output.trim(7000, false, lately),
+            resized(0, 1),
+            "half is enough"
+        );
+        assert_eq!((output.memory(), output.peak()), (5000, 5000));
+        send(&mut output, 9000);
+        assert_eq!(
+            output.trim(7100, true, never),
+            resized(1, 0),
+            "never given back"
+        );
+        output.tail().push(b'x');
+        assert_eq!(output.trim(7200, true, lately), resized(0, 0), "it waits");
+        send(&mut output, 1);
+        assert_eq!(output.trim(8000, true, lately), resized(0, 1), "idle");
+        assert_eq!((output.memory(), output.peak()), (0, 0));
+        send(&mut output, 10);
+        assert_eq!(output.trim(9000, false, lately), resized(1, 0));
+        assert_eq!(
+            output.trim(20_000, false, lately),
+            resized(0, 0),
+            "so little is kept"
+        );
+        assert_eq!(
+            output.trim(20_001, false, lately),
+            resized(0, 1),
+            "if it is needed at all"
+        );
+    }
+
     #[test]
     fn a_large_tail_is_not_kept() {
         let mut output = Output::new();
-        let mut send = |len: usize| {
-            output.tail().resize(len, b'x');
-            let mut socket = Socket {
-                taken: Vec::new(),
-                room: usize::MAX,
-                per_call: usize::MAX,
-            };
-            assert!(matches!(output.write_to(&mut socket), Ok((sent, true)) if sent == len));
-            output.memory()
-        };
+        let mut send = |len: usize| send(&mut output, len);
         assert!(send(TAIL_MAX) >= TAIL_MAX, "the next batch may need it");
         assert!(send(TAIL_KEPT) >= TAIL_KEPT);
         assert_eq!(send(10), 0, "it did not");

@@ -9,8 +9,8 @@ use cairn_format::text::double::parse_f64;
 
 use super::{ok, switch};
 use crate::front::{access, new_run_id};
+use crate::net::ReplyTrim;
 use crate::os::{alloc, error_text};
-use crate::settings::ReplyTrim;
 
 pub(super) fn sleep(cx: &mut Ctx, args: &Args) -> Outcome {
     let seconds = parse_f64(args.at(2)).unwrap_or(0.0);
@@ -85,12 +85,12 @@ pub(super) fn replicate(cx: &mut Ctx, args: &Args) -> Outcome {
     ok(cx)
 }
 
-/// REPLYBUFFER: whether, and after how long, the reply buffer of an idle client is given back.
+/// REPLYBUFFER: whether room for replies is ever given back, and after how long what was needed of it is forgotten.
 pub(super) fn reply_buffer(cx: &mut Ctx, args: &Args) -> Outcome {
     let trim = if args.is(2, "peak-reset-time") {
         match args.at(3).to_ascii_lowercase().as_slice() {
             b"never" => (None, Some(None)),
-            b"reset" => (None, Some(ReplyTrim::default().after_ms)),
+            b"reset" => (None, Some(ReplyTrim::default().forget_ms)),
             _ => (None, Some(Some(args.int(3)?.max(0) as u64))),
         }
     } else if args.is(2, "resizing") {
@@ -99,10 +99,10 @@ pub(super) fn reply_buffer(cx: &mut Ctx, args: &Args) -> Outcome {
         return Err(super::unknown(args));
     };
     let current = &mut access::settings(&mut *cx.inst).reply_trim;
-    let (on, after_ms) = trim;
+    let (on, forget_ms) = trim;
     *current = ReplyTrim {
         on: on.unwrap_or(current.on),
-        after_ms: after_ms.unwrap_or(current.after_ms),
+        forget_ms: forget_ms.unwrap_or(current.forget_ms),
     };
     ok(cx)
 }
