@@ -51,7 +51,24 @@ impl Settings {
             reply_trim: ReplyTrim::default(),
         };
         settings.refresh_hot();
+        settings.raise_watchdog_period(0);
         settings
+    }
+
+    /// The shortest time that the watchdog waits, milliseconds: never less than two runs of timed work.
+    pub fn watchdog_min_ms(&self, clients: usize) -> i64 {
+        (1000 / self.hz(clients) * 2) as i64
+    }
+
+    /// A watchdog that was to wait for less than the shortest time waits for that, and CONFIG GET says so, as in Redis.
+    pub fn raise_watchdog_period(&mut self, clients: usize) {
+        let (period, min) = (
+            self.config.get(table::WATCHDOG_PERIOD),
+            self.watchdog_min_ms(clients),
+        );
+        if (1..min).contains(&period) {
+            self.config.note_watchdog_period(min);
+        }
     }
 
     /// Runs of timed work in a second: `hz`, and with `dynamic-hz` more where each run would have too many clients to look at.

@@ -116,7 +116,9 @@ fn set_oom_score(front: &Front, changed: &'static Directive) -> Result<(), Rejec
     })
 }
 
-fn set_watch(front: &Front) {
+fn set_watch(front: &mut Front) {
+    let clients = front.clients.connections.len();
+    front.settings.raise_watchdog_period(clients);
     match front.settings.config.get(table::WATCHDOG_PERIOD) {
         0 => front.host.process().watch(0),
         _ => front.wind_watch(),

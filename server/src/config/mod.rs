@@ -116,6 +116,11 @@ impl Config {
         self.replace(table::DIR.place(), Value::Dir(dir));
     }
 
+    /// Notes the milliseconds after which the watchdog really reports.
+    pub fn note_watchdog_period(&mut self, ms: i64) {
+        self.replace(table::WATCHDOG_PERIOD.place(), Value::Number(ms));
+    }
+
     /// The version that snapshots are written in; `None` is auto.
     pub fn rdb_save_version(&self) -> Option<Dialect> {
         rules::rdb_version(self.get(table::RDB_SAVE_VERSION)).flatten()

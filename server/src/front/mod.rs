@@ -159,9 +159,11 @@ impl Front {
     pub fn wind_watch(&self) {
         let period_ms = self.settings.config.get(table::WATCHDOG_PERIOD);
         if period_ms > 0 {
-            // Never less than two runs of timed work are apart.
-            let hz = self.settings.hz(self.clients.connections.len());
-            self.host.process().watch((period_ms as u64).max(2000 / hz));
+            // `hz` may be another one since it was set.
+            let min = self
+                .settings
+                .watchdog_min_ms(self.clients.connections.len());
+            self.host.process().watch(period_ms.max(min) as u64);
         }
     }
 

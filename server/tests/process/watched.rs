@@ -2,7 +2,7 @@
 
 use std::os::unix::process::ExitStatusExt;
 
-use crate::support::{Folder, Setup};
+use crate::support::{Connection, Folder, Setup};
 
 /// The watchdog's reports of a loop that was asleep. A machine that stands still for a moment is reported too, and rightly, so
 /// the others are not looked at.
@@ -33,6 +33,42 @@ fn a_loop_that_is_stuck_says_what_it_is_at() {
     let log = server.log();
     assert_eq!(reports_of_sleep(&log).len(), 2, "{log}");
     server.stop();
+}
+
+#[test]
+fn the_watchdog_waits_for_two_runs_of_timed_work_at_least() {
+    let told = |program: Setup| -> Vec<String> {
+        let server = program.with("--watchdog-period 50").start();
+        let mut client = server.connect();
+        let mut told = Vec::new();
+        let mut tell = |client: &mut Connection, line: &str| {
+            if !line.is_empty() {
+                client.good(line);
+            }
+            let answer = client.call(&["CONFIG", "GET", "watchdog-period"]);
+            told.push(format!("{line}: {answer:?}"));
+        };
+        for line in [
+            "",
+            "CONFIG SET watchdog-period 0",
+            "CONFIG SET watchdog-period 1",
+            "CONFIG SET watchdog-period 199",
+            "CONFIG SET watchdog-period 200",
+            "CONFIG SET watchdog-period 201",
+            "CONFIG SET dynamic-hz no hz 3 watchdog-period 10",
+            "CONFIG SET hz 10",
+            "CONFIG SET hz 400",
+        ] {
+            tell(&mut client, line);
+        }
+        server.stop();
+        told
+    };
+    let (ours, reference) = (Folder::new(), Folder::new());
+    assert_eq!(
+        told(Setup::cairn(&ours)),
+        told(Setup::reference(&reference))
+    );
 }
 
 #[test]
