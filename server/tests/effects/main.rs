@@ -3,6 +3,7 @@
 //! `seen` asks for such a test of every directive that is said to work.
 
 mod seen;
+mod shapes;
 #[path = "../support/mod.rs"]
 mod support;
 mod values;

@@ -128,7 +128,10 @@ fn the_allocators_own_thread_is_there_if_it_may_be() {
             names.collect::<String>()
         };
         let mut client = server.connect();
-        assert_eq!(names().contains("jemalloc_bg_thd"), there, "{}", names());
+        // A thread gives itself its name.
+        wait_until("the thread is there or not", || {
+            names().contains("jemalloc_bg_thd") == there
+        });
         client.good(&format!(
             "CONFIG SET jemalloc-bg-thread {}",
             if there { "no" } else { "yes" }
