@@ -223,6 +223,7 @@ impl Clients {
 
     /// A session waits no longer: its connection is visited.
     pub fn resume(&mut self, session: SessionId) {
+        debug_assert_ne!(session, NOBODY, "nobody waits");
         if let Some(slot) = self.connection_slot(session) {
             self.connections.mark_ready(slot);
             self.connections.mark_touched(slot);

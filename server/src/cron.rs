@@ -74,6 +74,8 @@ impl Cron {
         let hz = front.settings.hz(front.clients.connections.len());
         debug_assert!(now >= self.next_us, "it was not due");
         self.next_us = now + 1_000_000 / hz;
+        assert!(self.next_us > now, "the next run is due at once");
+        debug_assert_eq!(front.settings.check(), Ok(()));
         self.runs += 1;
         front.wind_watch();
         self.retry_accept = !self.accept_later.is_empty();

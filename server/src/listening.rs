@@ -20,6 +20,7 @@ fn listen_plan(config: &Config) -> ListenPlan {
 
 fn tcp(config: &Config, bind: &[Vec<u8>], port: i64) -> ListenPlan {
     let mark = config.get(table::SOCKET_MARK_ID);
+    assert!(u16::try_from(port).is_ok(), "no port is {port}");
     ListenPlan {
         bind: bind
             .iter()

@@ -99,6 +99,7 @@ impl Node {
         let clients = &self.front.clients;
         clients.check()?;
         self.front.keeper.check()?;
+        self.front.settings.check()?;
         self.front.visitors.check()?;
         if self.engine.ks.fx.feed_on != self.front.journal.is_read() {
             return Err(
@@ -404,6 +405,7 @@ impl Node {
     }
 
     fn welcome(&mut self, stream: Stream) {
+        debug_assert!(self.front.ending.is_none(), "let in after the end");
         self.front.figures.counters.connections += 1;
         let limit = self.front.settings.config.get(table::MAXCLIENTS).max(1) as usize;
         if self.front.clients.connections.len() >= limit {
@@ -448,6 +450,10 @@ impl Node {
             self.front.clients.running_slot().is_none(),
             "replies leave when all have run"
         );
+        debug_assert!(
+            self.front.clients.inbox.is_empty(),
+            "a message that nobody gets"
+        );
         let mut visits = std::mem::take(&mut self.visits);
         self.front.clients.connections.take_touched(&mut visits);
         for &slot in &visits {
@@ -476,6 +482,10 @@ impl Node {
         let Some(connection) = self.front.clients.connections.get(slot) else {
             return false;
         };
+        debug_assert!(
+            self.front.clients.session_on(slot).is_some(),
+            "a connection without a session"
+        );
         if !connection.closing().sends() {
             return true;
         }

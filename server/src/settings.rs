@@ -17,7 +17,7 @@ const HZ: (i64, i64) = (1, 500);
 const CLIENTS_PER_RUN_MAX: u64 = 200;
 
 /// Configured values that the request path reads.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hot {
     /// `proto-max-bulk-len`, bytes.
     pub bulk_max: usize,
@@ -79,6 +79,10 @@ impl Settings {
                 hz = (hz * 2).min(HZ.1 as u64);
             }
         }
+        assert!(
+            (HZ.0 as u64..=HZ.1 as u64).contains(&hz),
+            "{hz} runs a second"
+        );
         hz
     }
 
@@ -109,7 +113,31 @@ impl Settings {
 
     /// Copies the values that the request path reads out of the configuration.
     pub fn refresh_hot(&mut self) {
-        self.hot = Hot {
+        self.hot = self.hot_as_configured();
+        assert!(
+            self.hot.bulk_max > 0 && self.hot.query_max > 0 && !self.hot.output_max.contains(&0),
+            "no request could be served with {:?}",
+            self.hot
+        );
+    }
+
+    /// What must hold between turns.
+    ///
+    /// # Errors
+    /// What does not.
+    pub fn check(&self) -> Result<(), String> {
+        let configured = self.hot_as_configured();
+        match self.hot == configured {
+            true => Ok(()),
+            false => Err(format!(
+                "{:?} is used, {configured:?} is configured",
+                self.hot
+            )),
+        }
+    }
+
+    fn hot_as_configured(&self) -> Hot {
+        Hot {
             bulk_max: self.config.get(table::PROTO_MAX_BULK_LEN) as usize,
             query_max: self.config.get(table::CLIENT_QUERY_BUFFER_LIMIT) as usize,
             clients_max: self.clients_max(),
@@ -119,12 +147,7 @@ impl Settings {
                     hard => hard as usize,
                 }
             }),
-        };
-        assert!(
-            self.hot.bulk_max > 0 && self.hot.query_max > 0 && !self.hot.output_max.contains(&0),
-            "no request could be served with {:?}",
-            self.hot
-        );
+        }
     }
 
     /// How much may wait for clients of a class.

@@ -84,6 +84,11 @@ fn save_and_end(ks: &mut Keyspace, front: &mut Front, flags: ShutdownFlags) -> R
     assert!(front.keeper.work.is_none(), "a child would live longer");
     debug_assert!(front.ending.is_none(), "it ends once");
     let saved = save_snapshot(ks, front, flags)?;
+    let open = front.keeper.append.as_ref();
+    assert!(
+        flags.force || open.is_none_or(|open| open.log.buffered() == 0),
+        "a change waits behind the end"
+    );
     front.clients.close_listeners();
     front.visitors.listen(None, &front.clients.registry);
     front.remove_pidfile();

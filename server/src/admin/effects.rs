@@ -97,6 +97,16 @@ pub(super) fn apply(parts: Parts, changes: &[Change]) -> Result<(), Rejected> {
         }
     }
     gate.refuse_writes = front.saving().write_refusal();
+    let config = &front.settings.config;
+    debug_assert_eq!(
+        gate.password.is_none(),
+        config.get(table::REQUIREPASS).is_empty(),
+        "the gate asks for another password"
+    );
+    debug_assert!(
+        front.keeper.loading || front.keeper.log_is_on() == config.get(table::APPENDONLY),
+        "the log is not as it is configured"
+    );
     Ok(())
 }
 

@@ -214,7 +214,7 @@ pub(crate) fn is_secret(name: &[u8]) -> bool {
 fn lookup(name: &[u8]) -> Option<Found> {
     static NAMES: OnceLock<HashMap<&'static [u8], Found>> = OnceLock::new();
     let names = NAMES.get_or_init(|| {
-        table::all()
+        let names: HashMap<_, _> = table::all()
             .enumerate()
             .flat_map(|(place, row)| {
                 [Some(row.name), row.alias]
@@ -223,7 +223,12 @@ fn lookup(name: &[u8]) -> Option<Found> {
                     .map(move |name| (place, name))
             })
             .map(|(place, name)| (name.as_bytes(), Found { place, name }))
-            .collect()
+            .collect();
+        let spelled: usize = table::all()
+            .map(|row| 1 + usize::from(row.alias.is_some()))
+            .sum();
+        assert_eq!(names.len(), spelled, "two directives of one name");
+        names
     });
     names.get(name.to_ascii_lowercase().as_slice()).copied()
 }

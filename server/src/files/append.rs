@@ -181,7 +181,9 @@ impl AppendLog {
     /// The position up to which everything is on the disk for certain; `None` if something before may be lost.
     pub fn durable(&self) -> Option<u64> {
         let lost = self.durable.lost.load(Ordering::Acquire) > 0;
-        (!lost).then(|| self.durable.synced.load(Ordering::Acquire))
+        let synced = self.durable.synced.load(Ordering::Acquire);
+        debug_assert!(synced <= self.written, "on the disk, and not written");
+        (!lost).then_some(synced)
     }
 
     /// A base that holds everything from before the open file is in place, and on the disk.
@@ -315,6 +317,11 @@ impl AppendLog {
                 return failed;
             }
         }
+        assert_eq!(
+            self.buffered(),
+            0,
+            "something waits behind what was written"
+        );
         debug_assert_eq!(self.check(), Ok(()));
         if mode.hold_syncs {
             Flushed::Done
@@ -373,6 +380,7 @@ impl AppendLog {
             );
         }
         self.cut_back(written, complain, logger);
+        debug_assert_eq!(self.check(), Ok(()));
         if self.policy == SyncPolicy::Always {
             return Err(Flushed::Fatal(
                 "Can't recover from AOF write error when the AOF fsync policy is 'always'. Exiting...".to_string(),
@@ -384,6 +392,7 @@ impl AppendLog {
 
     /// Takes the torn piece of a failed write away again.
     fn cut_back(&mut self, written: usize, complain: bool, logger: &dyn Logger) {
+        assert!(written < self.buffered(), "nothing is torn");
         if written == 0 {
             return;
         }

@@ -547,6 +547,7 @@ impl AppendFiles {
     }
 
     fn replace_manifest(&mut self, manifest: Manifest) -> io::Result<()> {
+        assert!(!manifest.is_empty(), "the files would be nobody's");
         host::replace_file(
             &*self.disk,
             &self.names.manifest(),
@@ -597,6 +598,13 @@ impl AppendFiles {
 
     /// The last name of a large file is freed on another thread: that can take the file system long.
     fn remove_in_background(&mut self, path: PathBuf) {
+        debug_assert!(
+            self.manifest
+                .to_load()
+                .all(|part| self.names.part(part) != path),
+            "{} is in use",
+            path.display()
+        );
         let disk = Arc::clone(&self.disk);
         self.cleanup.send(Box::new(move || {
             // It may be gone already; what stays is a file that nothing lists.

@@ -9,6 +9,11 @@ use crate::net::Cause;
 impl Front {
     /// Notes what a client takes now. Call it while none of its commands runs, and only with a limit.
     pub fn weigh(&mut self, slot: usize, sessions: &Sessions) {
+        debug_assert_ne!(
+            self.clients.running_slot(),
+            Some(slot),
+            "its buffers are with the loop"
+        );
         let session = self.clients.session_on(slot);
         let session = session.and_then(|session| sessions.get(session));
         if let (Some(session), Some(connection)) = (session, self.clients.connections.get(slot)) {
@@ -33,6 +38,10 @@ impl Front {
     pub fn evict_clients(&mut self, slot: Option<usize>) -> bool {
         let mut is_among = false;
         while let Some(victim) = self.clients.budget.evict() {
+            debug_assert!(
+                self.clients.connections.get(victim).is_some(),
+                "a client that is gone counts"
+            );
             if let Some(connection) = self.clients.connections.get_mut(victim) {
                 self.log.notice(format_args!(
                     "Evicting client: id={} addr={} (maxmemory-clients)",

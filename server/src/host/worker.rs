@@ -48,6 +48,10 @@ impl ThreadWorker {
     }
 
     fn start(&self) -> Option<(Sender<Job>, JoinHandle<()>)> {
+        assert!(
+            self.running.is_none(),
+            "a second thread would change the order"
+        );
         let (sender, jobs) = channel::<Job>();
         let enter = Arc::clone(&self.enter);
         let run = move || {

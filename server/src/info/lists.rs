@@ -24,6 +24,7 @@ pub(super) fn used_databases<'a>(view: &View<'a>) -> impl Iterator<Item = (usize
     (0..ks.databases())
         .map(|index| (index, ks.db(index)))
         .filter(|(_, db)| !db.is_empty())
+        .inspect(|(_, db)| debug_assert!(db.expiring() <= db.len(), "more expire than there are"))
 }
 
 /// `cmdstat_get:calls=1,...` of each command that was called or refused.
@@ -49,6 +50,11 @@ pub(super) fn latencies(view: &View, text: &mut String) {
         let Some(histogram) = &stats.histogram else {
             continue;
         };
+        debug_assert!(
+            histogram.total() <= stats.calls,
+            "{}: timed, not called",
+            command.name
+        );
         let figures: Vec<String> = percents
             .iter()
             .map(|percent| {

@@ -119,6 +119,7 @@ impl Saving<'_> {
         let Some(work) = self.keeper.work.take() else {
             return;
         };
+        assert!(!self.keeper.loading, "a child of the data before");
         ks.set_resize_allowed(true);
         debug_assert!(self.keeper.work.is_none(), "what follows may start another");
         match work.job {

@@ -449,6 +449,12 @@ impl Current {
                         }
                     }
                 }
+                debug_assert!(
+                    (*start..=reader.offset()).contains(&replay.valid_end()),
+                    "valid to {}, read from {start} to {}",
+                    replay.valid_end(),
+                    reader.offset()
+                );
                 saving.keeper.load_progress.0 = reader.offset();
                 Ok(Step::More)
             }

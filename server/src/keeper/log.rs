@@ -246,6 +246,7 @@ impl Saving<'_> {
         let now_ms = self.host.clock().monotonic_us() / 1000;
         let log = self.log.clone();
         if let Some(files) = &mut self.keeper.waiting {
+            debug_assert!(self.keeper.append.is_none(), "two logs");
             if files.rewrite_allowed(now_ms, &log) {
                 self.begin_rewrite(ks);
             }
@@ -279,6 +280,11 @@ impl Saving<'_> {
             ));
             return false;
         }
+        let open = self.keeper.append.as_ref();
+        assert!(
+            open.is_none_or(|open| open.log.buffered() == 0),
+            "a change would be in the base and behind it"
+        );
         let rdb = self.config.get(table::AOF_USE_RDB_PREAMBLE);
         let options = self.save_options(ks, self.base_dialect(ks), true);
         let (disk, log) = (self.host.disk(), self.log.clone());
@@ -389,6 +395,7 @@ impl Saving<'_> {
             false => self.keeper.rewrite_failures + 1,
         };
         self.put_off_first_rewrite(ks);
+        assert!(!self.first_is_pending(), "a log goes on without its base");
     }
 
     /// If the first rewrite of a log ended without a base, the log has to begin again: the next base will hold what was
@@ -417,6 +424,12 @@ impl Saving<'_> {
             .finish_rewrite(pid, work.rdb_base, open.first_pending, self.log)
         {
             Ok(path) => {
+                assert!(
+                    open.first_pending || open.log.path() == path,
+                    "appended to {}, {} is listed",
+                    open.log.path().display(),
+                    path.display()
+                );
                 open.log.renamed(&path);
                 open.log.base_installed();
                 open.first_pending = false;

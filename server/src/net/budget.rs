@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 /// Bit lengths of weights that share the lowest and the highest class.
 const BITS: std::ops::RangeInclusive<u32> = 15..=33;
 const CLASSES: usize = 19;
+const _: () = assert!((*BITS.end() - *BITS.start()) as usize + 1 == CLASSES);
 
 /// See the head of this file.
 #[derive(Debug, Default)]
@@ -64,6 +65,7 @@ impl Budget {
             self.weights.resize(slot + 1, (0, false));
         }
         let (old, was_evictable) = std::mem::replace(&mut self.weights[slot], (weight, evictable));
+        assert!(old <= self.sum, "{old} of {} bytes", self.sum);
         self.sum = self.sum - old + weight;
         if was_evictable {
             let stood = self.classes[class_of(old)].remove(&slot);
@@ -91,6 +93,7 @@ impl Budget {
             return None;
         }
         let slot = *self.classes.iter().rev().find_map(BTreeSet::first)?;
+        assert!(self.weights[slot].1, "slot {slot} may not be evicted");
         self.forget(slot);
         Some(slot)
     }

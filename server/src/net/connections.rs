@@ -131,6 +131,10 @@ impl Connections {
             if connection.on_touched_list && !listed(&self.touched) {
                 return Err(format!("slot {slot} is touched and not flushed"));
             }
+            let waits = connection.closing().sends() && !connection.output.is_empty();
+            if waits && !connection.is_blocked() && !connection.on_touched_list {
+                return Err(format!("slot {slot} has replies that nobody sends"));
+            }
             connection.input.check()?;
             connection.output.check()?;
         }

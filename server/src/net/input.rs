@@ -149,6 +149,7 @@ impl Input {
     /// Gives memory back, as Redis 7.2 does: what is unused of an idle client's buffer; of another's, if it is large
     /// and not half of it was needed since the last call, what was not needed. Call it about once a second.
     pub fn trim(&mut self, idle: bool) {
+        debug_assert!(self.peak >= self.len(), "more waits than ever did");
         let claimed = self.len().saturating_add(self.missing);
         let needed = self.peak.max(claimed).max(CHUNK);
         if self.free() > FREE_KEPT {
@@ -164,6 +165,10 @@ impl Input {
 
     /// Makes the buffer longer. Memory fresh from the allocator is zero and is not touched before it is read into.
     fn grow(&mut self, len: usize) {
+        debug_assert!(
+            self.start == 0 && len > self.bytes.len(),
+            "it grows in front"
+        );
         let mut bytes = vec![0; len];
         bytes[..self.end].copy_from_slice(&self.bytes[..self.end]);
         self.bytes = bytes;

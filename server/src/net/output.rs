@@ -292,6 +292,7 @@ impl Output {
             self.chain_bytes -= len;
             self.chain.pop_front();
         }
+        assert!(self.sent <= self.tail.len(), "more sent than there was");
         if self.sent == self.tail.len() {
             self.sent = 0;
             self.reuse_tail();

@@ -91,12 +91,21 @@ impl Samples<'_> {
         for (limit, below) in steps {
             self.write("_bucket", &[values, &[&limit.to_string()]].concat(), below);
         }
+        debug_assert!(
+            steps.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1),
+            "a histogram that does not rise: {steps:?}"
+        );
+        debug_assert!(
+            steps.last().is_none_or(|(_, below)| *below <= count),
+            "{steps:?} of {count}"
+        );
         self.write("_bucket", &[values, &["+Inf"]].concat(), count);
         self.write("_sum", values, sum);
         self.write("_count", values, count);
     }
 
     fn write(&mut self, suffix: &str, values: &[&str], value: impl fmt::Display) {
+        debug_assert!(values.len() <= self.labels.len(), "a value without a label");
         self.out.push_str(self.name);
         self.out.push_str(suffix);
         let mut before = '{';
@@ -169,6 +178,11 @@ pub fn text(view: &View) -> String {
     let mut out = String::with_capacity(32 * 1024);
     for metric in METRICS {
         write(metric, view, &mut out);
+        debug_assert!(
+            out.ends_with('\n'),
+            "{}: a line without its end",
+            metric.name
+        );
     }
     out
 }
