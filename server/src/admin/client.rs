@@ -4,7 +4,7 @@ use cairn_engine::base::args::Args;
 use cairn_engine::base::error::{self, Error, Outcome};
 use cairn_engine::call::ctx::{Extent, Paused};
 use cairn_engine::call::pause;
-use cairn_engine::call::{Command, Ctx, Flags, Group, blocking, help};
+use cairn_engine::call::{Command, Ctx, Group, blocking, help};
 use cairn_engine::commands::connection::valid_name;
 use cairn_engine::session::ReplyMode;
 use cairn_format::text::number::parse_i64;
@@ -327,15 +327,8 @@ const TRACKINGINFO: Command = Command {
 };
 
 const HELP: Command = Command {
-    name: "client|help",
     since: "5.0.0",
-    flags: Flags::LOADING.and(Flags::STALE),
-    summary: "Show the subcommands",
-    run: |cx, _| {
-        help::write_lines(cx, HELP_LINES);
-        Ok(())
-    },
-    ..SUB
+    ..help::subcommand("client|help", SUB, HELP_LINES)
 };
 
 const HELP_LINES: &[&str] = &[

@@ -147,16 +147,8 @@ pub(super) fn rewrite(cx: &mut Ctx, force_all: bool) -> Outcome {
 }
 
 const HELP: Command = Command {
-    name: "config|help",
     since: "5.0.0",
-    flags: Flags::LOADING.and(Flags::STALE),
-    tips: &[],
-    summary: "Show the subcommands",
-    run: |cx, _| {
-        help::write_lines(cx, HELP_LINES);
-        Ok(())
-    },
-    ..SUB
+    ..help::subcommand("config|help", SUB, HELP_LINES)
 };
 
 const HELP_LINES: &[&str] = &[

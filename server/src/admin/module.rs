@@ -86,16 +86,8 @@ fn load(cx: &mut Ctx, args: &Args) -> Outcome {
 }
 
 const HELP: Command = Command {
-    name: "module|help",
     since: "5.0.0",
-    arity: 2,
-    flags: Flags::LOADING.and(Flags::STALE),
-    summary: "Show the subcommands",
-    run: |cx, _| {
-        help::write_lines(cx, HELP_LINES);
-        Ok(())
-    },
-    ..SUB
+    ..help::subcommand("module|help", SUB, HELP_LINES)
 };
 
 const HELP_LINES: &[&str] = &[

@@ -1,24 +1,33 @@
-//! The answer to `X HELP`, made from the constants of X's subcommands.
+//! The subcommand HELP of containers.
 
 use super::ctx::Ctx;
-use super::reply::Reply;
-use super::spec::Command;
+use super::spec::{Command, Flags};
 
-/// Writes the help of a container: one line with its form, then each subcommand with its summary.
-pub fn write(reply: &mut Reply, container: &Command) {
-    let name = container.name.to_ascii_uppercase();
-    reply.array(1 + 2 * container.subcommands.len());
-    reply.simple(&format!(
-        "{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"
-    ));
-    for sub in container.subcommands {
-        reply.simple(&sub.own_name().to_ascii_uppercase());
-        reply.simple(&format!("    {}.", sub.summary));
+/// The subcommand HELP of this name beside `sibling`. `lines` are in the words of Redis 7.2, where clients and tests compare them:
+/// each is a form or, after blanks, what it does. Forms of subcommands that this server does not have are left out.
+pub const fn subcommand(
+    name: &'static str,
+    sibling: Command,
+    lines: &'static [&'static str],
+) -> Command {
+    Command {
+        name,
+        arity: 2,
+        flags: Flags::LOADING.and(Flags::STALE),
+        keys: &[],
+        tips: &[],
+        complexity: Command::BASE.complexity,
+        summary: "Show the subcommands",
+        help: lines,
+        run: |cx, _| {
+            write_lines(cx, cx.command.spec.help);
+            Ok(())
+        },
+        ..sibling
     }
 }
 
-/// Writes help in the words of Redis 7.2, where clients and tests compare them: each line is a form or, after blanks, what it
-/// does. Forms of subcommands that this server does not have are left out.
+/// Writes such lines about the container whose command runs, between its form and the one of HELP.
 pub fn write_lines(cx: &mut Ctx, lines: &[&str]) {
     let name = cx.command.spec.name;
     let name = name

@@ -42,6 +42,8 @@ pub struct Command {
     pub run: Handler,
     /// Subcommands of a container.
     pub subcommands: &'static [&'static Command],
+    /// What a subcommand HELP shows.
+    pub help: &'static [&'static str],
 }
 
 impl Command {
@@ -61,6 +63,7 @@ impl Command {
         secrets: Secrets::None,
         run: no_handler,
         subcommands: &[],
+        help: &[],
     };
 
     /// A container: it does nothing without a subcommand.

@@ -345,15 +345,8 @@ fn keys_of_line(cx: &Ctx, args: &Args) -> Result<(ArgsBuf, Vec<KeyUse>), Error> 
 }
 
 const HELP: Command = Command {
-    name: "command|help",
     since: "5.0.0",
-    arity: 2,
-    summary: "Show the subcommands",
-    run: |cx, _| {
-        help::write_lines(cx, HELP_LINES);
-        Ok(())
-    },
-    ..SUB
+    ..help::subcommand("command|help", SUB, HELP_LINES)
 };
 
 const HELP_LINES: &[&str] = &[

@@ -3,6 +3,7 @@
 use crate::base::args::Args;
 use crate::base::error::{self, Error, Outcome};
 use crate::call::ctx::Ctx;
+use crate::call::help;
 use crate::call::publish::{publish, send};
 use crate::call::reply::{Protocol, Reply};
 use crate::call::spec::{Command, Flags, Group, KeySpec};
@@ -365,15 +366,6 @@ const HELP_LINES: &[&str] = &[
 ];
 
 const PUBSUB_HELP: Command = Command {
-    name: "pubsub|help",
     since: "6.2.0",
-    arity: 2,
-    flags: Flags::LOADING.and(Flags::STALE),
-    complexity: "O(1)",
-    summary: "Show the subcommands",
-    run: |cx, _| {
-        crate::call::help::write_lines(cx, HELP_LINES);
-        Ok(())
-    },
-    ..PUBSUB_CHANNELS
+    ..help::subcommand("pubsub|help", PUBSUB_CHANNELS, HELP_LINES)
 };

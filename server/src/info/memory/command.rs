@@ -132,16 +132,7 @@ const PURGE: Command = Command {
     ..SUB
 };
 
-const HELP: Command = Command {
-    name: "memory|help",
-    flags: Flags::LOADING.and(Flags::STALE),
-    summary: "Show the subcommands",
-    run: |cx, _| {
-        help::write_lines(cx, HELP_LINES);
-        Ok(())
-    },
-    ..SUB
-};
+const HELP: Command = help::subcommand("memory|help", SUB, HELP_LINES);
 
 const HELP_LINES: &[&str] = &[
     "DOCTOR",

@@ -53,18 +53,9 @@ const REFCOUNT: Command = Command {
     ..LOOK
 };
 const HELP: Command = Command {
-    name: "object|help",
     since: "6.2.0",
-    arity: 2,
     flags: Flags::LOADING.and(Flags::STALE).and(Flags::KEYSPACE),
-    keys: &[],
-    tips: &[],
-    summary: "Show the subcommands",
-    run: |cx, _| {
-        help::write_lines(cx, HELP_LINES);
-        Ok(())
-    },
-    ..LOOK
+    ..help::subcommand("object|help", LOOK, HELP_LINES)
 };
 
 const HELP_LINES: &[&str] = &[

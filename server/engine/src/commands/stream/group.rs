@@ -73,18 +73,7 @@ const SETID: Command = Command {
     run: set_id,
     ..CREATE
 };
-const HELP: Command = Command {
-    name: "xgroup|help",
-    arity: 2,
-    flags: Flags::LOADING.and(Flags::STALE),
-    keys: &[],
-    summary: "Show the subcommands",
-    run: |cx, _| {
-        help::write_lines(cx, HELP_LINES);
-        Ok(())
-    },
-    ..CREATE
-};
+const HELP: Command = help::subcommand("xgroup|help", CREATE, HELP_LINES);
 
 const HELP_LINES: &[&str] = &[
     "CREATE <key> <groupname> <id|$> [option]",

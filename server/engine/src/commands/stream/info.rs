@@ -45,18 +45,7 @@ const CONSUMERS: Command = Command {
     run: about_consumers,
     ..STREAM
 };
-const HELP: Command = Command {
-    name: "xinfo|help",
-    arity: 2,
-    flags: Flags::LOADING.and(Flags::STALE),
-    keys: &[],
-    summary: "Show the subcommands",
-    run: |cx, _| {
-        help::write_lines(cx, HELP_LINES);
-        Ok(())
-    },
-    ..STREAM
-};
+const HELP: Command = help::subcommand("xinfo|help", STREAM, HELP_LINES);
 
 const HELP_LINES: &[&str] = &[
     "CONSUMERS <key> <groupname>",

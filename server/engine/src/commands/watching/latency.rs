@@ -187,17 +187,7 @@ fn find(table: &CommandTable, name: &[u8]) -> Option<Entry> {
     }
 }
 
-const HELP: Command = Command {
-    name: "latency|help",
-    flags: Flags::LOADING.and(Flags::STALE),
-    tips: &[],
-    summary: "Show the subcommands",
-    run: |cx, _| {
-        help::write_lines(cx, LINES);
-        Ok(())
-    },
-    ..SUB
-};
+const HELP: Command = help::subcommand("latency|help", SUB, LINES);
 
 const LINES: &[&str] = &[
     "DOCTOR",

@@ -76,15 +76,8 @@ const SLOW_RESET: Command = Command {
 };
 
 const SLOW_HELP: Command = Command {
-    name: "slowlog|help",
     since: "6.2.0",
-    flags: Flags::LOADING.and(Flags::STALE),
-    summary: "Show the subcommands",
-    run: |cx, _| {
-        help::write_lines(cx, SLOW_LINES);
-        Ok(())
-    },
-    ..SLOW
+    ..help::subcommand("slowlog|help", SLOW, SLOW_LINES)
 };
 
 const SLOW_LINES: &[&str] = &[
@@ -153,17 +146,7 @@ const LOG_RESET: Command = Command {
     ..LOG
 };
 
-const LOG_HELP: Command = Command {
-    name: "commandlog|help",
-    arity: 2,
-    flags: Flags::LOADING.and(Flags::STALE),
-    summary: "Show the subcommands",
-    run: |cx, _| {
-        help::write_lines(cx, LOG_LINES);
-        Ok(())
-    },
-    ..LOG
-};
+const LOG_HELP: Command = help::subcommand("commandlog|help", LOG, LOG_LINES);
 
 const LOG_LINES: &[&str] = &[
     "GET <count> <type>",
