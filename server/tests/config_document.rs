@@ -46,5 +46,5 @@ fn expected() -> String {
 /// With CAIRN_WRITE_DOCS=1 the test writes the list into the document instead of comparing it.
 #[test]
 fn the_document_lists_every_directive_as_the_table_has_it() {
-    listed::assert_listed("configuration.md", "directives", &expected());
+    listed::assert_listed("docs/configuration.md", Some("directives"), &expected());
 }

@@ -32,7 +32,7 @@ fn expected() -> String {
 /// With CAIRN_WRITE_DOCS=1 the test writes the list into the document instead of comparing it.
 #[test]
 fn the_document_lists_every_metric_as_the_table_has_it() {
-    listed::assert_listed("metrics.md", "metrics", &expected());
+    listed::assert_listed("docs/metrics.md", Some("metrics"), &expected());
 }
 
 /// All texts of queries: of panels, and of the variables at the top.

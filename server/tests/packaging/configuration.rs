@@ -3,6 +3,7 @@
 
 use cairn_server::config::{Directive, Effect, Kind, table};
 
+use crate::listed::assert_listed;
 use crate::packaged;
 use crate::support::{Folder, Setup};
 
@@ -142,16 +143,8 @@ fn expected() -> String {
 
 #[test]
 fn the_file_has_every_directive_once_with_its_default() {
-    let path = packaged("cairn.conf");
-    if std::env::var_os("CAIRN_WRITE_DOCS").is_some() {
-        return std::fs::write(path, expected()).unwrap();
-    }
-    let text = std::fs::read_to_string(path).unwrap();
-    assert_eq!(
-        text,
-        expected(),
-        "run this test with CAIRN_WRITE_DOCS=1 to bring the file up to date"
-    );
+    let text = expected();
+    assert_listed("packaging/cairn.conf", None, &text);
     for directive in table::all() {
         let count = text.matches(&format!("\n{}", lines(directive))).count();
         assert_eq!(

@@ -4,6 +4,8 @@
 //! - `service`: the unit of systemd, and the file that a container is built from.
 
 mod configuration;
+#[path = "../support/listed.rs"]
+mod listed;
 mod service;
 #[path = "../support/mod.rs"]
 mod support;
