@@ -8,9 +8,9 @@ use cairn_engine::base::args::ArgsBuf;
 use cairn_engine::base::effect::Feed;
 use cairn_engine::base::id::SessionId;
 use cairn_engine::base::time::Now;
+use cairn_engine::call::Instance;
 use cairn_engine::call::alone::Alone;
 use cairn_engine::call::reply::Reply;
-use cairn_engine::call::{Instance, Pause};
 use cairn_engine::persist::digest;
 use cairn_engine::persist::load::Loader;
 use cairn_engine::persist::save::{SaveOptions, automatic_dialect, save};
@@ -113,10 +113,6 @@ impl Instance for World {
         self.now
     }
 
-    fn mono_us(&mut self) -> u64 {
-        self.now.mono_us
-    }
-
     fn deliver(&mut self, _: SessionId, _: &[u8]) {}
 
     fn close(&mut self, _: SessionId) {}
@@ -132,10 +128,6 @@ impl Instance for World {
         }
         self.units += 1;
         unit.end()
-    }
-
-    fn pause(&mut self) -> Pause {
-        Pause::Continue
     }
 
     fn as_any(&mut self) -> &mut dyn Any {

@@ -1,15 +1,13 @@
 //! All that reading commands say of a data set, so that two engines can be compared by what clients would see.
 
-use std::any::Any;
 use std::collections::BTreeMap;
 
 use cairn_engine::Engine;
 use cairn_engine::base::args::ArgsBuf;
-use cairn_engine::base::effect::Feed;
 use cairn_engine::base::id::SessionId;
 use cairn_engine::base::time::Now;
+use cairn_engine::call::alone::Alone;
 use cairn_engine::call::reply::Reply;
-use cairn_engine::call::{Instance, Pause};
 use cairn_format::resp::value::Value;
 
 /// How the other engine came by its data, and so what it may not know.
@@ -134,7 +132,7 @@ fn shown(value: &Value) -> String {
 
 struct Sitter<'e> {
     engine: &'e mut Engine,
-    world: Mute,
+    world: Alone,
     session: SessionId,
 }
 
@@ -148,7 +146,7 @@ impl<'e> Sitter<'e> {
         }
         let mut sitter = Sitter {
             engine,
-            world: Mute(now),
+            world: Alone::at(now),
             session,
         };
         sitter.ask(&[b"HELLO", b"3"]);
@@ -236,35 +234,5 @@ fn sorted(value: Value) -> Value {
             Value::Array(items)
         }
         other => other,
-    }
-}
-
-/// A world that stands still and in which nobody listens.
-#[derive(Debug)]
-struct Mute(Now);
-
-impl Instance for Mute {
-    fn now(&mut self) -> Now {
-        self.0
-    }
-
-    fn mono_us(&mut self) -> u64 {
-        self.0.mono_us
-    }
-
-    fn deliver(&mut self, _: SessionId, _: &[u8]) {}
-
-    fn close(&mut self, _: SessionId) {}
-
-    fn feed(&mut self, _: &Feed, _: bool) -> u64 {
-        0
-    }
-
-    fn pause(&mut self) -> Pause {
-        Pause::Continue
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }

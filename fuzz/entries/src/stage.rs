@@ -9,8 +9,8 @@ use cairn_engine::base::args::ArgsBuf;
 use cairn_engine::base::effect::Feed;
 use cairn_engine::base::id::SessionId;
 use cairn_engine::base::time::Now;
+use cairn_engine::call::Instance;
 use cairn_engine::call::reply::Reply;
-use cairn_engine::call::{Instance, Pause};
 use cairn_engine::keyspace::Keyspace;
 use cairn_engine::persist::digest::{Digest, of_all};
 use cairn_engine::persist::load::{LoadError, Loader};
@@ -51,10 +51,6 @@ impl Instance for World {
         self.now
     }
 
-    fn mono_us(&mut self) -> u64 {
-        self.now.mono_us
-    }
-
     fn deliver(&mut self, _: SessionId, bytes: &[u8]) {
         whole_replies(bytes);
     }
@@ -68,10 +64,6 @@ impl Instance for World {
         self.state
             .write_unit(&mut self.log, commands, transaction, None);
         0
-    }
-
-    fn pause(&mut self) -> Pause {
-        Pause::Continue
     }
 
     fn as_any(&mut self) -> &mut dyn Any {

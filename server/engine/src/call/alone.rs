@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-use super::ctx::{Instance, Pause};
+use super::ctx::Instance;
 use crate::base::effect::Feed;
 use crate::base::id::SessionId;
 use crate::base::time::Now;
@@ -35,10 +35,6 @@ impl Instance for Alone {
         self.now
     }
 
-    fn mono_us(&mut self) -> u64 {
-        self.now.mono_us
-    }
-
     fn deliver(&mut self, to: SessionId, bytes: &[u8]) {
         self.letters.push((to, bytes.to_vec()));
     }
@@ -55,10 +51,6 @@ impl Instance for Alone {
 
     fn warn(&mut self, line: &str) {
         self.lines.push(line.to_owned());
-    }
-
-    fn pause(&mut self) -> Pause {
-        Pause::Continue
     }
 
     fn as_any(&mut self) -> &mut dyn Any {

@@ -49,8 +49,10 @@ impl Durable {
 pub trait Instance {
     /// Both clocks, read now.
     fn now(&mut self) -> Now;
-    /// The monotonic clock alone, microseconds.
-    fn mono_us(&mut self) -> u64;
+    /// The monotonic clock alone, microseconds: after each command.
+    fn mono_us(&mut self) -> u64 {
+        self.now().mono_us
+    }
     /// Appends bytes to the output of another session.
     fn deliver(&mut self, to: SessionId, bytes: &[u8]);
     /// Closes the connection of a session as soon as the current command is over.
@@ -87,8 +89,10 @@ pub trait Instance {
     }
     /// Writes a line that needs attention into the log of the server. Whoever has none loses it.
     fn warn(&mut self, _line: &str) {}
-    /// Lets the world in during a long run; never touches the keyspace.
-    fn pause(&mut self) -> Pause;
+    /// Lets the world in during a long run; never touches the keyspace. Whoever has nobody to let in goes on.
+    fn pause(&mut self) -> Pause {
+        Pause::Continue
+    }
     /// The concrete server, for the handlers of instance commands.
     fn as_any(&mut self) -> &mut dyn Any;
 }

@@ -16,7 +16,7 @@ use cairn_engine::base::effect::Feed;
 use cairn_engine::base::id::SessionId;
 use cairn_engine::base::time::Now;
 use cairn_engine::call::reply::{Protocol, Reply};
-use cairn_engine::call::{Command, Instance, Pause};
+use cairn_engine::call::{Command, Instance};
 use cairn_format::resp::value::Value;
 
 /// What an engine sees of the world, and what it did to it.
@@ -37,10 +37,6 @@ pub struct World {
 impl Instance for World {
     fn now(&mut self) -> Now {
         self.now
-    }
-
-    fn mono_us(&mut self) -> u64 {
-        self.now.mono_us
     }
 
     fn deliver(&mut self, to: SessionId, bytes: &[u8]) {
@@ -66,10 +62,6 @@ impl Instance for World {
 
     fn used_memory(&mut self) -> u64 {
         self.memory.map_or(0, |used| used())
-    }
-
-    fn pause(&mut self) -> Pause {
-        Pause::Continue
     }
 
     fn as_any(&mut self) -> &mut dyn Any {

@@ -9,7 +9,7 @@ use cairn_engine::base::effect::Feed;
 use cairn_engine::base::id::SessionId;
 use cairn_engine::base::time::Now;
 use cairn_engine::call::peer::{PeerAnswer, PeerCall, PeerFailure};
-use cairn_engine::call::{Instance, Pause, Reply};
+use cairn_engine::call::{Instance, Reply};
 use cairn_format::resp::request::{Limits, RequestParser, Step};
 use cairn_format::resp::value::{Value, write_command};
 
@@ -39,10 +39,6 @@ pub struct World {
 impl Instance for World {
     fn now(&mut self) -> Now {
         self.now
-    }
-
-    fn mono_us(&mut self) -> u64 {
-        self.now.mono_us
     }
 
     fn deliver(&mut self, to: SessionId, bytes: &[u8]) {
@@ -78,10 +74,6 @@ impl Instance for World {
     fn ask_peer(&mut self, _: &PeerCall) -> PeerAnswer {
         // Nobody listens anywhere, as on port 1 where the sessions were recorded.
         PeerAnswer::failed(PeerFailure::Write)
-    }
-
-    fn pause(&mut self) -> Pause {
-        Pause::Continue
     }
 
     fn as_any(&mut self) -> &mut dyn Any {
