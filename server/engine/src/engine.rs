@@ -54,7 +54,7 @@ impl Engine {
                 gate: Gate::default(),
                 deadlines: Default::default(),
                 postponed: Vec::new(),
-                log_waiters: Vec::new(),
+                log_waiters: Default::default(),
             },
             expire_db: 0,
             rehash_db: 0,
@@ -81,7 +81,7 @@ impl Engine {
     /// The client is gone: forgets its subscriptions, watched keys and transaction.
     pub fn close_session(&mut self, slot: SessionId) {
         if let Some(mut session) = self.shared.sessions.remove(slot) {
-            blocking::abandon(&mut self.ks, &mut self.shared.deadlines, &mut session);
+            blocking::abandon(&mut self.ks, &mut self.shared, &mut session);
             forget_interests(&mut self.ks, &mut self.shared.pubsub, &mut session);
             if session.monitor {
                 self.shared.watch.dismiss(slot);

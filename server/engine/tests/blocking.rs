@@ -5,6 +5,8 @@ mod support;
 use cairn_engine::Engine;
 use cairn_engine::base::id::SessionId;
 use cairn_engine::call::blocking::unblock;
+use cairn_engine::call::ctx::{Extent, Paused};
+use cairn_engine::call::pause;
 use cairn_engine::session::ReplyMode;
 use support::Bench;
 
@@ -238,6 +240,40 @@ fn a_swap_touches_no_key_that_was_and_is_not_there() {
     assert_eq!(swapped(stale, none, &[]), "*-1\r\n");
     assert_eq!(swapped(stale, stale, &[]), "*-1\r\n");
     assert_eq!(swapped(stale, stale, &["UNWATCH", "WATCH k"]), done);
+}
+
+/// However often it is unblocked and waits again within a turn.
+#[test]
+fn who_waits_for_the_log_stands_in_its_queue_once() {
+    let mut bench = Bench::new();
+    let session = wait_for(&mut bench, &["WAITAOF", "0", "1", "0"]);
+    for _ in 0..3 {
+        let Engine { ks, shared, .. } = &mut bench.engine;
+        assert!(unblock(ks, shared, session, false, &mut bench.world));
+        assert!(bench.engine.shared.log_waiters.is_empty());
+        let again = bench.run_as(session, &["WAITAOF", "0", "1", "0"]);
+        assert!(again.is_empty(), "it waits again");
+        assert_eq!(bench.engine.shared.log_waiters.len(), 1);
+    }
+    bench.engine.close_session(session);
+    assert!(bench.engine.shared.log_waiters.is_empty());
+}
+
+/// A long pause does not remember all who came and went meanwhile.
+#[test]
+fn who_leaves_during_a_pause_is_forgotten() {
+    let mut bench = Bench::new();
+    let pause = Paused {
+        extent: Extent::All,
+        end_ms: i64::MAX,
+    };
+    pause::begin(&mut bench.engine.shared, pause);
+    for _ in 0..3 {
+        let session = wait_for(&mut bench, &["PING"]);
+        assert_eq!(bench.engine.shared.postponed, [session]);
+        bench.engine.close_session(session);
+        assert!(bench.engine.shared.postponed.is_empty());
+    }
 }
 
 /// CLIENT REPLY OFF and SKIP hold for what a wait answers at its end.

@@ -1,6 +1,6 @@
 //! Waiting: how a command blocks, what wakes it, how it ends; and the words of its timeout.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 use super::ctx::{Ctx, Durable, Instance, Shared};
 use super::reply::Reply;
@@ -79,7 +79,8 @@ impl Ctx<'_> {
     pub fn wait_for_log(&mut self, args: &Args, wait: LogWait, deadline_ms: Option<i64>) {
         debug_assert!(self.may_block() && self.session.waiting.is_none());
         self.session.blocked = true;
-        self.shared.log_waiters.push(self.session.slot);
+        let new = self.shared.log_waiters.insert(self.session.slot);
+        debug_assert!(new, "a session waits for one thing at a time");
         self.wake_at(deadline_ms);
         self.session.waiting = Some(Box::new(Blocked {
             command: Queued::new(self.command.id, args),
@@ -119,7 +120,8 @@ pub fn serve_log_waiters(ks: &mut Keyspace, shared: &mut Shared, inst: &mut dyn 
         return;
     }
     let durable = inst.log_durable();
-    for slot in std::mem::take(&mut shared.log_waiters) {
+    let waiters: Vec<SessionId> = shared.log_waiters.iter().copied().collect();
+    for slot in waiters {
         let session = shared.sessions.get(slot);
         let Some(wait) = session.and_then(|s| s.waiting.as_ref()?.log) else {
             continue;
@@ -131,8 +133,6 @@ pub fn serve_log_waiters(ks: &mut Keyspace, shared: &mut Shared, inst: &mut dyn 
                 reply_log(reply, durable, wait.mark);
                 Ok(())
             });
-        } else {
-            shared.log_waiters.push(slot);
         }
     }
 }
@@ -250,7 +250,7 @@ fn run_again(ks: &mut Keyspace, shared: &mut Shared, slot: SessionId, inst: &mut
         session.waiting = Some(waiting);
     } else {
         note_end(shared, &session, &waiting, &reply, inst);
-        leave_queues(ks, &mut shared.deadlines, slot, &waiting);
+        leave_queues(ks, shared, slot, &waiting);
         answer(&mut session, reply, inst);
     }
     shared.sessions.put_back(session);
@@ -288,32 +288,29 @@ fn answer(session: &mut Session, mut reply: Reply, inst: &mut dyn Instance) {
 }
 
 /// Takes a session out of the queues it stands in.
-fn leave_queues(
-    ks: &mut Keyspace,
-    deadlines: &mut BTreeSet<(i64, SessionId)>,
-    slot: SessionId,
-    waiting: &Blocked,
-) {
+fn leave_queues(ks: &mut Keyspace, shared: &mut Shared, slot: SessionId, waiting: &Blocked) {
     for key in &waiting.keys {
         ks.stop_waiting(waiting.db, key, slot);
     }
     if let Some(at) = waiting.deadline_ms {
-        deadlines.remove(&(at, slot));
+        shared.deadlines.remove(&(at, slot));
+    }
+    if waiting.log.is_some() {
+        shared.log_waiters.remove(&slot);
     }
     debug_assert!(
-        deadlines.iter().all(|(_, waits)| *waits != slot),
+        shared.deadlines.iter().all(|(_, waits)| *waits != slot),
         "it has had one deadline"
     );
 }
 
 /// The client is gone, or nobody waits for it any more.
-pub fn abandon(
-    ks: &mut Keyspace,
-    deadlines: &mut BTreeSet<(i64, SessionId)>,
-    session: &mut Session,
-) {
+pub fn abandon(ks: &mut Keyspace, shared: &mut Shared, session: &mut Session) {
     if let Some(waiting) = session.waiting.take() {
-        leave_queues(ks, deadlines, session.slot, &waiting);
+        leave_queues(ks, shared, session.slot, &waiting);
+    }
+    if std::mem::take(&mut session.postponed) {
+        shared.postponed.retain(|slot| *slot != session.slot);
     }
     session.blocked = false;
 }
@@ -352,7 +349,7 @@ fn release(
     let waiting = session.waiting.take();
     if let Some(waiting) = &waiting {
         debug_assert!(session.blocked, "who waits runs nothing else");
-        leave_queues(ks, &mut shared.deadlines, slot, waiting);
+        leave_queues(ks, shared, slot, waiting);
         session.blocked = false;
         let mut reply = Reply::to(session.protocol);
         let outcome = write(&mut reply, waiting, inst);

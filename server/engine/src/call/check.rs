@@ -45,6 +45,10 @@ impl Shared {
             waiters.map(|queue| queue.len()).sum(),
         )?;
         same("wait for a time", deadlines, self.deadlines.len())?;
+        let for_log = waits(|wait| usize::from(wait.log.is_some()));
+        same("wait for the log", for_log, self.log_waiters.len())?;
+        let postponed = sum(&|session| usize::from(session.postponed));
+        same("are postponed", postponed, self.postponed.len())?;
         self.check_channels(&self.pubsub.channels, |s| &s.channels)?;
         self.check_channels(&self.pubsub.patterns, |s| &s.patterns)?;
         self.check_channels(&self.pubsub.shard_channels, |s| &s.shard_channels)

@@ -164,10 +164,10 @@ pub struct Shared {
     pub gate: Gate,
     /// When waiting sessions give up: (wall milliseconds, session).
     pub deadlines: std::collections::BTreeSet<(i64, SessionId)>,
-    /// Sessions that wait for the end of a pause; some may be gone.
+    /// Sessions that wait for the end of a pause, in the order in which they came.
     pub postponed: Vec<SessionId>,
-    /// Sessions that wait for the log; those that do not any more are dropped when it is looked at.
-    pub log_waiters: Vec<SessionId>,
+    /// Sessions that wait for the log.
+    pub log_waiters: std::collections::BTreeSet<SessionId>,
 }
 
 /// What a pause holds back.

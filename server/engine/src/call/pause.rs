@@ -4,7 +4,7 @@
 //! asked again, from its first check on, when the pause ends. While one is on, nothing expires and nothing is evicted, so that
 //! the feed stands still, too: what has expired is hidden.
 //!
-//! Invariant: a postponed session is `blocked`, waits for nothing else, and stands in `Shared::postponed`.
+//! Invariant: a postponed session is `blocked`, waits for nothing else, and stands in `Shared::postponed` once; no other does.
 
 use super::ctx::{Ctx, Extent, Instance, Paused, Shared};
 use super::spec::{Command, Flags};
@@ -32,10 +32,7 @@ pub fn end(ks: &mut Keyspace, shared: &mut Shared, inst: &mut dyn Instance) {
         ks.expired = Expired::Goes;
     }
     for slot in std::mem::take(&mut shared.postponed) {
-        // The one of that number may have gone, and another have come.
-        if let Some(session) = shared.sessions.get_mut(slot)
-            && session.postponed
-        {
+        if let Some(session) = shared.sessions.get_mut(slot) {
             go_on(session);
             inst.resume(slot);
         }
@@ -82,7 +79,7 @@ fn holds_back(extent: Extent, session: &Session, spec: &Command, shared: &Shared
 }
 
 fn go_on(session: &mut Session) {
-    debug_assert!(session.blocked && session.waiting.is_none());
+    debug_assert!(session.blocked && session.postponed && session.waiting.is_none());
     session.blocked = false;
     session.postponed = false;
 }
