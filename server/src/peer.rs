@@ -50,7 +50,8 @@ impl Peers {
 
     /// Keeps a connection that is still in step.
     fn keep(&mut self, name: (Vec<u8>, Vec<u8>), mut peer: Peer, answer: &PeerAnswer, now_ms: u64) {
-        if answer.failure.is_some() {
+        // More than was asked for would be taken for the next answers.
+        if answer.failure.is_some() || !peer.received.is_empty() {
             return;
         }
         if self.kept.len() >= KEPT_MAX {
@@ -290,6 +291,27 @@ mod tests {
         assert_eq!(peers.kept.len(), 1);
         peers.forget_idle(used_ms + 10_000);
         assert_eq!(peers.kept.len(), 0);
+    }
+
+    #[test]
+    fn who_says_more_than_was_asked_is_not_asked_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port().to_string();
+        let (host, mut peers) = (SystemHost::new(), Peers::default());
+        for more in [&b"+OK\r\n+one\r\n+two\r\n"[..], b"+OK\r\n+one\r\n+"] {
+            let wordy = server(&listener, more);
+            let answer = peers.ask(&call(port.as_bytes(), b"PING\r\n", 1), "", &host);
+            assert_eq!(
+                (answer.lines, answer.failure),
+                (vec![b"+one".to_vec()], None)
+            );
+            wordy.join().unwrap();
+            assert_eq!(peers.count(), 0);
+        }
+        let next = server(&listener, b"+OK\r\n+three\r\n");
+        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\n", 1), "", &host);
+        assert_eq!(answer.lines, [b"+three".to_vec()]);
+        next.join().unwrap();
     }
 
     #[test]
