@@ -244,7 +244,7 @@ impl<R: Read> StreamReader<R> {
                 Err(Failure::Damaged(error)) => return Err(self.damaged(error)?),
                 Err(Failure::Short(missing)) if self.ended => match self.buffer.is_empty() {
                     true => return Ok(None),
-                    false => return Err(missing.at_end(self.base)),
+                    false => return missing.at_end(self.base).map(|found| Some(found.end)),
                 },
                 Err(Failure::Short(_)) => {}
             }

@@ -10,8 +10,11 @@
 //! ```
 //!
 //! A log is written by programs, so the form is taken strictly: numbers are canonical and positive,
-//! lines and arguments end with CRLF, nothing stands between the parts. What servers accept as well
+//! lines end with CRLF, nothing stands between the parts. What servers accept as well
 //! (LF in the place of CRLF at some places, numbers with blanks) no server writes.
+//!
+//! The two bytes behind an argument may be any, as for Redis, which never looks at them, where what follows them is the
+//! next part or the log's end. Where it is not, the argument's length is what is wrong.
 
 use crate::error::{Damage, FormatError, Result};
 use std::ops::Range;
@@ -83,11 +86,16 @@ pub enum Part {
     },
     /// An annotation line.
     Annotation,
+    /// What follows the last argument, whose two bytes are not CRLF: the command is whole if nothing does.
+    Behind(Record),
 }
 
 impl Missing {
-    /// The finding for a log that ends here; the record begins at the absolute `offset`.
-    pub fn at_end(&self, offset: u64) -> Box<FormatError> {
+    /// What is to be made of a log that ends here; the record begins at the absolute `offset`.
+    ///
+    /// # Errors
+    /// The finding, unless the record is whole.
+    pub fn at_end(&self, offset: u64) -> Result<Record> {
         let mut kind = Damage::AofTruncated;
         let what = match self.part {
             Part::Count => {
@@ -119,8 +127,9 @@ impl Missing {
                 }
             }
             Part::Annotation => "annotation: the log ends before its line end".to_string(),
+            Part::Behind(record) => return Ok(record),
         };
-        FormatError::new(kind, offset, what)
+        Err(FormatError::new(kind, offset, what))
     }
 }
 
@@ -176,20 +185,12 @@ fn command(
             .and_then(|end| log.get(end..))
             .and_then(|tail| tail.first_chunk::<2>());
         let (Some(end), Some(tail)) = (end, tail) else {
-            return Err(bad_argument(log, begin, base, index, count, length));
+            return Err(bad_argument(log, begin, index, count, length));
         };
-        if tail != b"\r\n" {
-            let what = format!(
-                "command: argument {} of {count} of {length} bytes does not end with CRLF",
-                index + 1
-            );
-            return Err(Failure::Damaged(FormatError::new(
-                Damage::AofFormat,
-                base + at as u64,
-                what,
-            )));
-        }
         args.push(begin..end);
+        if tail != b"\r\n" {
+            end_loosely(log, end + 2, base + at as u64, index, count, length)?;
+        }
         at = end + 2;
     }
     debug_assert_eq!(args.len() as u64, count, "as many as announced");
@@ -325,30 +326,45 @@ fn bad_length(log: &[u8], at: usize, base: u64, index: u64, count: u64) -> Failu
     Failure::Damaged(FormatError::new(Damage::AofFormat, base + at as u64, what))
 }
 
-/// The argument goes beyond the slice, or ends right there and its line end is cut.
+/// Whether an argument whose two bytes, up to `end`, are not CRLF may be one: what follows is the next, a record or nothing.
 #[cold]
-fn bad_argument(
+fn end_loosely(
     log: &[u8],
-    begin: usize,
-    base: u64,
+    end: usize,
+    offset: u64,
     index: u64,
     count: u64,
     length: u64,
-) -> Failure {
+) -> std::result::Result<(), Failure> {
+    match (log.get(end), index + 1 == count) {
+        (Some(b'$') | None, false) | (Some(b'*' | b'#'), true) => Ok(()),
+        (None, true) => Err(Failure::Short(Missing {
+            need: 1,
+            part: Part::Behind(Record {
+                kind: Kind::Command,
+                end,
+            }),
+        })),
+        _ => {
+            let what = format!(
+                "command: argument {} of {count} of {length} bytes does not end with CRLF",
+                index + 1
+            );
+            Err(Failure::Damaged(FormatError::new(
+                Damage::AofFormat,
+                offset,
+                what,
+            )))
+        }
+    }
+}
+
+/// The argument goes beyond the slice, or ends right there and its line end is cut.
+#[cold]
+fn bad_argument(log: &[u8], begin: usize, index: u64, count: u64, length: u64) -> Failure {
     debug_assert!(index < count, "of an argument that was announced");
     let present = (log.len() - begin) as u64;
     debug_assert!(present < length.saturating_add(2), "it is not all there");
-    if present == length.saturating_add(1) && log.last() != Some(&b'\r') {
-        let what = format!(
-            "command: argument {} of {count} of {length} bytes does not end with CRLF",
-            index + 1
-        );
-        return Failure::Damaged(FormatError::new(
-            Damage::AofFormat,
-            base + begin as u64,
-            what,
-        ));
-    }
     let need = length.saturating_add(2).saturating_sub(present).max(1);
     Failure::Short(Missing {
         need,
@@ -386,12 +402,12 @@ pub fn read_whole(
     base: u64,
     args: &mut Vec<Range<usize>>,
 ) -> Result<Record> {
-    read(log, at, base, args).map_err(|failure| match failure {
+    read(log, at, base, args).or_else(|failure| match failure {
         Failure::Short(missing) => missing.at_end(base + at as u64),
-        Failure::Damaged(error) => match zeros_from(log, at) {
+        Failure::Damaged(error) => Err(match zeros_from(log, at) {
             Some(zeros) => before_zeros(log, at, base, zeros, 0).unwrap_or(error),
             None => error,
-        },
+        }),
     })
 }
 
@@ -424,7 +440,7 @@ pub fn before_zeros(
     }
     match read(log.get(..zeros)?, at, base, &mut Vec::new()) {
         Err(Failure::Short(missing)) => {
-            let mut error = missing.at_end(base + at as u64);
+            let mut error = missing.at_end(base + at as u64).err()?;
             error
                 .what
                 .push_str(&format!("; {count} zero bytes fill the file from there on"));

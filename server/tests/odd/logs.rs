@@ -174,6 +174,32 @@ impl Case {
     }
 }
 
+/// A log of good commands in which any two bytes stand behind the arguments; in every third seed one of the two is missing
+/// somewhere, or there is one too many.
+pub fn loosely_ended(seed: u64) -> Vec<u8> {
+    let mut dice = Dice::new(seed);
+    let words = [b"??", b"\n\r", b"$1", b"*1", b"\0\0", b"\r\n"];
+    let commands = fixture();
+    let wrong = seed
+        .is_multiple_of(3)
+        .then(|| dice.below(commands.len() as u64) as usize);
+    let mut log = Vec::new();
+    for (number, command) in commands.iter().enumerate() {
+        log.extend(format!("*{}\r\n", command.len()).bytes());
+        for arg in command {
+            log.extend(format!("${}\r\n", arg.len()).bytes());
+            log.extend(arg);
+            log.extend(words[dice.below(words.len() as u64) as usize]);
+        }
+        match (wrong == Some(number), dice.below(2)) {
+            (true, 0) => drop(log.pop()),
+            (true, _) => log.push(b'?'),
+            _ => {}
+        }
+    }
+    log
+}
+
 /// Whether a reply is an error.
 pub fn is_error(reply: &Value) -> bool {
     matches!(reply, Value::Error(_))

@@ -192,3 +192,28 @@ fn logs_are_taken_as_by_the_reference() {
     }
     account.close(40);
 }
+
+/// Redis does not look at the two bytes behind an argument.
+#[test]
+fn logs_with_other_bytes_behind_arguments_are_taken_as_by_the_reference() {
+    let options = "--appendonly yes --auto-aof-rewrite-percentage 0";
+    let mut ours = Side::new(Program::Cairn, options);
+    let mut theirs = Side::new(Program::Reference, options);
+    let (mut taken, mut refused) = (0, 0);
+    for seed in seeds(9) {
+        let log = logs::loosely_ended(seed);
+        let (left, right) = (ours.load_log(&log), theirs.load_log(&log));
+        let text = log.escape_ascii();
+        assert_eq!(
+            left.is_taken(),
+            right.is_taken(),
+            "seed {seed}: {text}: {left:?}, {right:?}"
+        );
+        match left.is_taken() {
+            true => assert_eq!(left, right, "seed {seed}: {text}"),
+            false => refused += 1,
+        }
+        taken += u64::from(left.is_taken());
+    }
+    assert!(taken > 3 && refused > 0, "{taken} taken, {refused} refused");
+}
