@@ -28,7 +28,7 @@ Exit status: 0 the log is valid (or was cut and is valid now), 1 it is damaged, 
 pub struct CheckArguments {
     /// Log file, folder, manifest, or - for standard input
     path: PathBuf,
-    /// Cut the last file where its valid part ends; the uncut file is kept as NAME.bak
+    /// Cut the last file where its valid part ends, or put line ends right; the file as it was is kept as NAME.bak
     #[arg(long)]
     fix: bool,
     /// One JSON object a file on standard output
@@ -54,7 +54,7 @@ pub fn run(arguments: &CheckArguments) -> Outcome {
     if let Some(manifest) = &log.manifest {
         found |= show_manifest(&mut out, manifest, &log, arguments.json)?;
     }
-    let (mut broken, mut unread) = (Vec::new(), None);
+    let (mut broken, mut loose, mut unread) = (Vec::new(), Vec::new(), None);
     for file in &log.files {
         let report = match check_file(file, rules) {
             Ok(report) => report,
@@ -69,6 +69,8 @@ pub fn run(arguments: &CheckArguments) -> Outcome {
         show_report(&mut out, &report, arguments)?;
         if report.damage().is_some() {
             broken.push((file, report));
+        } else if report.extent.loose_ends.is_some() {
+            loose.push((file, report));
         }
     }
     out.finish()?;
@@ -76,7 +78,10 @@ pub fn run(arguments: &CheckArguments) -> Outcome {
         return Err(unread);
     }
     if arguments.fix && !found {
-        return fix::run(&broken);
+        return match broken.is_empty() {
+            true => fix::put_ends_right(&loose),
+            false => fix::run(&broken),
+        };
     }
     Ok(Verdict::found_if(found || !broken.is_empty()))
 }
@@ -186,6 +191,16 @@ fn show_report(
         if !arguments.fix {
             hint(&advice(report));
         }
+    } else if let Some((ends, first)) = report.extent.loose_ends
+        && !arguments.fix
+    {
+        note(&format!(
+            "{}: other bytes than CRLF stand behind {}, first at {}: servers do not look at them, redis-check-aof does",
+            report.name,
+            plural(ends, "argument", "arguments"),
+            place(first)
+        ));
+        hint("`aof-tool check --fix` puts the line ends right and keeps a backup");
     }
     Ok(())
 }
@@ -291,6 +306,7 @@ fn report_json(report: &Report) -> Value {
         "commands": extent.commands,
         "transactions": extent.transactions,
         "annotations": extent.annotations,
+        "loose_ends": extent.loose_ends.map_or(0, |(ends, _)| ends),
         "first_timestamp": extent.timestamps.map(|t| t.0),
         "last_timestamp": extent.timestamps.map(|t| t.1),
         "damage": report.damage().map(damage_json),

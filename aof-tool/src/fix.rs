@@ -1,15 +1,17 @@
-//! `aof-tool check --fix`: cut the last file of a log where its valid part ends.
+//! `aof-tool check --fix`: cut the last file of a log where its valid part ends; or, where nothing is to be cut, put CRLF behind
+//! arguments that have other bytes there.
 //!
-//! The order is what keeps the data: the uncut file is first copied to `<name>.bak`, fsynced and
-//! renamed into place; only then is the file itself cut, in place, so that its owner and links stay.
+//! The order is what keeps the data: the file as it was is first copied to `<name>.bak`, fsynced and
+//! renamed into place; only then is the file itself changed, in place, so that its owner and links stay.
 
 use crate::log::{File, Role};
 use crate::report::Report;
 use cairn_format::aof::extent::Cure;
-use cairn_toolkit::human::count;
+use cairn_format::aof::reader::StreamReader;
+use cairn_toolkit::human::{count, plural};
 use cairn_toolkit::{Failure, Input, Outcome, Output, Verdict, note};
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// Cut what can be cut; all damage of the log must be of that sort.
@@ -72,11 +74,53 @@ fn cut(path: &Path, report: &Report) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Puts CRLF behind all arguments of these files, which are valid.
+pub fn put_ends_right(loose: &[(&File, Report)]) -> Outcome {
+    for (file, report) in loose {
+        overwrite_ends(&file.path, report)?;
+    }
+    Ok(Verdict::Fine)
+}
+
+fn overwrite_ends(path: &Path, report: &Report) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::io(&report.name, &error);
+    let backup = backup_name(path);
+    let size = back_up(path, &backup, report)?;
+    let mut file = OpenOptions::new().write(true).open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.len() != size {
+        return Err(changed(report));
+    }
+    // Read from the copy, as what is read must not change meanwhile.
+    let mut source = fs::File::open(&backup).map_err(failed)?;
+    let begin = report.preamble.map_or(0, |preamble| preamble.end);
+    source.seek(SeekFrom::Start(begin)).map_err(failed)?;
+    let mut reader = StreamReader::new(source, begin);
+    let mut ends = 0;
+    while let Some(item) = reader
+        .next_item()
+        .map_err(|error| Failure::damage(&report.name, &error))?
+    {
+        for at in item.loose_ends() {
+            file.seek(SeekFrom::Start(at)).map_err(failed)?;
+            file.write_all(b"\r\n").map_err(failed)?;
+            ends += 1;
+        }
+    }
+    file.sync_all().map_err(failed)?;
+    note(&format!(
+        "{}: {} put right; the file as it was is {}",
+        report.name,
+        plural(ends, "line end", "line ends"),
+        backup.display()
+    ));
+    Ok(())
+}
+
 /// Copy the file, check that it is still the one that was checked, and give its size.
 fn back_up(path: &Path, backup: &Path, report: &Report) -> Result<u64, Failure> {
     if backup.symlink_metadata().is_ok() {
         return Err(Failure::new(format!(
-            "{}: not cut: the backup {} exists already",
+            "{}: not changed: the backup {} exists already",
             report.name,
             backup.display()
         ))
@@ -99,7 +143,7 @@ fn back_up(path: &Path, backup: &Path, report: &Report) -> Result<u64, Failure> 
 
 fn changed(report: &Report) -> Failure {
     Failure::new(format!(
-        "{}: not cut: the file changed while it was checked",
+        "{}: not changed: somebody else did while it was checked",
         report.name
     ))
     .hint("stop the server that writes it")

@@ -55,6 +55,58 @@ fn a_torn_end_is_cut_and_the_whole_file_kept() {
 }
 
 #[test]
+fn line_ends_are_put_right_and_the_file_as_it_was_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("loose.aof");
+    let right = "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n*1\r\n$4\r\nPING\r\n";
+    let loose = "*3\r\n$3\r\nSET??$1\r\na\r\n$1\r\n1\0\0*1\r\n$4\r\nPING$4";
+    fs::write(&path, loose).unwrap();
+    let told = run(&["check", text(&path)]);
+    assert_eq!(told.code, 0, "servers load it: {told:?}");
+    assert!(
+        told.stderr
+            .contains("behind 3 arguments, first at offset 11 (0xb)"),
+        "{told:?}"
+    );
+    let fixed = run(&["check", "--fix", text(&path)]);
+    assert_eq!(fixed.code, 0, "{fixed:?}");
+    assert!(
+        fixed.stderr.contains("loose.aof: 3 line ends put right; "),
+        "{fixed:?}"
+    );
+    assert_eq!(fs::read(&path).unwrap(), right.as_bytes());
+    assert_eq!(fs::read(with_bak(&path)).unwrap(), loose.as_bytes());
+    let again = run(&["check", "--fix", text(&path)]);
+    assert_eq!((again.code, &again.stderr[..]), (0, ""));
+}
+
+/// A snapshot in front, a part that is not the last, and a transaction.
+#[test]
+fn line_ends_are_put_right_wherever_they_stand() {
+    let (_folder, path) = copy("ok-manifest");
+    let set = b"*1\r\n$5\r\nMULTI??*3\r\n$3\r\nSET\r\n$1\r\na\n\r$1\r\n1\r\n*1\r\n$4\r\nEXEC\r\n";
+    let mut parts = Vec::new();
+    for entry in fs::read_dir(&path).unwrap() {
+        let part = entry.unwrap().path();
+        let whole = fs::read(&part).unwrap();
+        if text(&part).ends_with(".aof") {
+            fs::write(&part, [&whole[..], set].concat()).unwrap();
+            parts.push((part, whole.len()));
+        }
+    }
+    assert!(!parts.is_empty());
+    let fixed = run(&["check", "--fix", text(&path)]);
+    assert_eq!(fixed.code, 0, "{fixed:?}");
+    for (part, len) in parts {
+        let now = fs::read(&part).unwrap();
+        let right = String::from_utf8_lossy(set)
+            .replace("??", "\r\n")
+            .replace("a\n\r", "a\r\n");
+        assert_eq!(now[len..], *right.as_bytes());
+    }
+}
+
+#[test]
 fn a_valid_log_is_left_alone() {
     let (_folder, path) = copy("ok-base.aof");
     let run = run(&["check", "--fix", text(&path)]);

@@ -60,6 +60,9 @@ pub struct Extent {
     pub transactions: u64,
     /// Annotations before the valid end.
     pub annotations: u64,
+    /// Arguments before the valid end behind which other bytes than CRLF stand, and where the first of these are. Servers do not look
+    /// at them, `redis-check-aof` does.
+    pub loose_ends: Option<(u64, u64)>,
     /// The first and the last timestamp annotation, in Unix seconds.
     pub timestamps: Option<(i64, i64)>,
     /// What is wrong at or behind the valid end.
@@ -75,6 +78,8 @@ pub struct Checker {
     /// What was counted up to the valid end, and with the open transaction.
     valid: Counts,
     seen: Counts,
+    /// Where the first other bytes than CRLF stand behind an argument.
+    first_loose: u64,
     /// Start of the open transaction.
     multi: Option<u64>,
     timestamps: Option<(i64, i64)>,
@@ -89,6 +94,7 @@ struct Counts {
     commands: u64,
     transactions: u64,
     annotations: u64,
+    loose_ends: u64,
 }
 
 /// What a command means for the check.
@@ -109,6 +115,7 @@ impl Checker {
             rules,
             valid: counts,
             seen: counts,
+            first_loose: 0,
             multi: None,
             timestamps: None,
             last_name: Vec::new(),
@@ -122,6 +129,12 @@ impl Checker {
         match item.kind() {
             Kind::Annotation => self.annotation(item.annotation().unwrap_or_default(), item.end()),
             Kind::Command => {
+                for at in item.loose_ends() {
+                    if self.seen.loose_ends == 0 {
+                        self.first_loose = at;
+                    }
+                    self.seen.loose_ends += 1;
+                }
                 let name = item.arg(0).unwrap_or_default();
                 self.command(name, item.arg(1), item.argc(), item.offset, item.end())?;
             }
@@ -255,6 +268,8 @@ impl Checker {
             commands: self.valid.commands,
             transactions: self.valid.transactions,
             annotations: self.valid.annotations,
+            loose_ends: (self.valid.loose_ends > 0)
+                .then_some((self.valid.loose_ends, self.first_loose)),
             timestamps: self.timestamps,
             damage,
             cure,

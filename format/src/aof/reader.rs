@@ -55,6 +55,13 @@ impl<'a> Item<'a> {
         (0..self.ranges.len()).filter_map(|index| self.arg(index))
     }
 
+    /// Absolute offsets behind arguments where other bytes than CRLF stand.
+    pub fn loose_ends(&self) -> impl Iterator<Item = u64> + '_ {
+        let ends = self.ranges.iter().map(|range| range.end - self.shift);
+        ends.filter(|end| self.raw.get(*end..*end + 2) != Some(b"\r\n"))
+            .map(|end| self.offset + end as u64)
+    }
+
     /// The text of an annotation with its `#`, without its line end.
     pub fn annotation(&self) -> Option<&'a [u8]> {
         self.ranges.is_empty().then(|| self.raw.trim_ascii_end())
