@@ -129,17 +129,25 @@ impl Checker {
         match item.kind() {
             Kind::Annotation => self.annotation(item.annotation().unwrap_or_default(), item.end()),
             Kind::Command => {
-                for at in item.loose_ends() {
-                    if self.seen.loose_ends == 0 {
-                        self.first_loose = at;
-                    }
-                    self.seen.loose_ends += 1;
+                if item.is_loose() {
+                    self.note_loose(item);
                 }
                 let name = item.arg(0).unwrap_or_default();
                 self.command(name, item.arg(1), item.argc(), item.offset, item.end())?;
             }
         }
         Ok(())
+    }
+
+    #[cold]
+    fn note_loose(&mut self, item: &Item<'_>) {
+        debug_assert!(item.loose_ends().next().is_some(), "all ends are CRLF");
+        for at in item.loose_ends() {
+            if self.seen.loose_ends == 0 {
+                self.first_loose = at;
+            }
+            self.seen.loose_ends += 1;
+        }
     }
 
     fn annotation(&mut self, text: &[u8], end: u64) {

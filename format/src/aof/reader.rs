@@ -3,7 +3,7 @@
 //! Both readers begin behind a snapshot preamble, if there is one: the caller reads that with the
 //! snapshot reader, which tells where it ended, and hands over the rest with its absolute offset.
 
-use super::record::{self, Failure, Kind};
+use super::record::{self, Failure, Kind, Record};
 use crate::error::{Damage, FormatError, Result};
 use std::io::{ErrorKind, Read};
 use std::ops::Range;
@@ -18,6 +18,7 @@ pub struct Item<'a> {
     /// Argument ranges within `raw`; empty for an annotation, never empty for a command.
     ranges: &'a [Range<usize>],
     shift: usize,
+    loose: bool,
 }
 
 impl<'a> Item<'a> {
@@ -53,6 +54,12 @@ impl<'a> Item<'a> {
     /// All arguments in order.
     pub fn args(&self) -> impl Iterator<Item = &'a [u8]> + '_ {
         (0..self.ranges.len()).filter_map(|index| self.arg(index))
+    }
+
+    /// Whether there are any [`Item::loose_ends`].
+    #[inline]
+    pub fn is_loose(&self) -> bool {
+        self.loose
     }
 
     /// Absolute offsets behind arguments where other bytes than CRLF stand.
@@ -126,6 +133,7 @@ impl<'a> SliceReader<'a> {
             raw: &self.log[start..found.end],
             ranges: &self.args,
             shift: start,
+            loose: found.loose,
         }))
     }
 }
@@ -206,20 +214,21 @@ impl<R: Read> StreamReader<R> {
     pub fn next_item(&mut self) -> Result<Option<Item<'_>>> {
         let start = self.at;
         let found = record::read(&self.buffer, start, self.base, &mut self.args);
-        let (start, end) = match found {
-            Ok(found) => (start, found.end),
+        let (start, found) = match found {
+            Ok(found) => (start, found),
             Err(Failure::Damaged(error)) => return Err(self.damaged(error)?),
             Err(Failure::Short(missing)) => match self.read_on()? {
-                Some(end) => {
+                Some(found) => {
                     debug_assert!(
                         self.buffer.len() as u64 >= missing.need,
                         "no record without the bytes that were missing"
                     );
-                    (self.at, end)
+                    (self.at, found)
                 }
                 None => return Ok(None),
             },
         };
+        let end = found.end;
         assert!(
             start < end && end <= self.buffer.len(),
             "a record has an end"
@@ -230,12 +239,13 @@ impl<R: Read> StreamReader<R> {
             raw: &self.buffer[start..end],
             ranges: &self.args,
             shift: start,
+            loose: found.loose,
         }))
     }
 
-    /// The buffer ends within a record: get more until it does not. Gives the record's end, or
+    /// The buffer ends within a record: get more until it does not. Gives the record, or
     /// nothing when the log ends before it.
-    fn read_on(&mut self) -> Result<Option<usize>> {
+    fn read_on(&mut self) -> Result<Option<Record>> {
         let offset = self.offset();
         self.buffer.drain(..self.at);
         self.base += self.at as u64;
@@ -247,11 +257,11 @@ impl<R: Read> StreamReader<R> {
             let wanted = self.buffer.len().max(CHUNK);
             self.fill(wanted)?;
             match record::read(&self.buffer, 0, self.base, &mut self.args) {
-                Ok(found) => return Ok(Some(found.end)),
+                Ok(found) => return Ok(Some(found)),
                 Err(Failure::Damaged(error)) => return Err(self.damaged(error)?),
                 Err(Failure::Short(missing)) if self.ended => match self.buffer.is_empty() {
                     true => return Ok(None),
-                    false => return missing.at_end(self.base).map(|found| Some(found.end)),
+                    false => return missing.at_end(self.base).map(Some),
                 },
                 Err(Failure::Short(_)) => {}
             }

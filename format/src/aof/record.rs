@@ -46,6 +46,8 @@ pub struct Record {
     pub kind: Kind,
     /// Offset in the slice just behind the record.
     pub end: usize,
+    /// Other bytes than CRLF stand behind some argument.
+    pub loose: bool,
 }
 
 /// Why a record could not be read.
@@ -170,6 +172,7 @@ fn command(
     if count == 0 || count > ARGS_MAX {
         return Err(bad_count(log, start, base));
     }
+    let mut loose = false;
     for index in 0..count {
         let length = match log.get(at) {
             Some(b'$') => short_number(log, at + 1).or_else(|| number(log, at + 1)),
@@ -190,6 +193,7 @@ fn command(
         args.push(begin..end);
         if tail != b"\r\n" {
             end_loosely(log, end + 2, base + at as u64, index, count, length)?;
+            loose = true;
         }
         at = end + 2;
     }
@@ -197,6 +201,7 @@ fn command(
     Ok(Record {
         kind: Kind::Command,
         end: at,
+        loose,
     })
 }
 
@@ -213,6 +218,7 @@ fn annotation(log: &[u8], at: usize, base: u64) -> std::result::Result<Record, F
         Some(lf) if rest[lf - 1] == b'\r' => Ok(Record {
             kind: Kind::Annotation,
             end: at + lf + 1,
+            loose: false,
         }),
         Some(_) => fail("annotation: the line ends with LF alone, CRLF was expected"),
         None if rest.len() == ANNOTATION_MAX => {
@@ -343,6 +349,7 @@ fn end_loosely(
             part: Part::Behind(Record {
                 kind: Kind::Command,
                 end,
+                loose: true,
             }),
         })),
         _ => {
