@@ -1,0 +1,200 @@
+use super::*;
+
+fn id(digit: u8) -> ReplId {
+    ReplId::of_random([digit; 20])
+}
+
+const TIMING: Timing = Timing {
+    ping_ms: 10_000,
+    timeout_ms: 60_000,
+    backlog_ttl_ms: 3_600_000,
+    no_pings: false,
+    follows: false,
+};
+
+fn primary() -> Primary {
+    Primary::new(id(1), 1 << 20)
+}
+
+fn greet(primary: &mut Primary, peer: PeerId) {
+    for word in ["eof", "psync2"] {
+        primary.greeted(peer, "10.0.0.9", Greeting::Capability(word.to_owned()));
+    }
+    primary.greeted(peer, "10.0.0.9", Greeting::Port(7000 + peer as i64));
+}
+
+fn ask(primary: &mut Primary, peer: PeerId, id_: &str, from: i64) -> Answer {
+    let asked = Asked {
+        id: id_.as_bytes(),
+        from,
+    };
+    primary
+        .sync(peer, "10.0.0.9", Some(asked), id(9), 0)
+        .unwrap()
+}
+
+/// Brings a new replica online by a snapshot.
+fn bring_online(primary: &mut Primary, peer: PeerId) {
+    greet(primary, peer);
+    assert_eq!(ask(primary, peer, "?", -1), Answer::Full);
+    assert!(primary.wanted(0).is_some());
+    primary.snapshot_began(Filter::Everything);
+    primary.snapshot_ended(true);
+    primary.transferred(peer, 0);
+    assert!(primary.replica(peer).unwrap().is_online());
+    primary.check().unwrap();
+}
+
+fn sends(primary: &mut Primary, peer: PeerId) -> Vec<u8> {
+    let bytes: Vec<u8> = primary.unsent(peer).flatten().copied().collect();
+    primary.sent(peer, bytes.len() as u64);
+    bytes
+}
+
+#[test]
+fn a_replica_is_sent_what_changed_since_its_snapshot() {
+    let mut primary = primary();
+    greet(&mut primary, 5);
+    primary.stream(b"nobody follows");
+    assert_eq!(primary.history().offset(), 0);
+    assert_eq!(ask(&mut primary, 5, "?", -1), Answer::Full);
+    assert_eq!(
+        primary.history().id(),
+        id(9),
+        "a stream that begins has a new name"
+    );
+    primary.stream(b"before");
+    primary.take_actions();
+    primary.snapshot_began(Filter::Everything);
+    let line = format!("+FULLRESYNC {} 6\r\n", id(9)).into_bytes();
+    assert_eq!(primary.take_actions(), [Action::Send(5, line)]);
+    primary.stream(b"during");
+    assert_eq!(sends(&mut primary, 5), b"", "not before the snapshot");
+    primary.snapshot_ended(true);
+    assert_eq!(primary.take_actions(), [Action::Transfer(5)]);
+    primary.stream(b"then");
+    primary.transferred(5, 7);
+    assert_eq!(primary.behind().collect::<Vec<_>>(), [5]);
+    assert_eq!(primary.bytes_behind(5), 10);
+    assert_eq!(sends(&mut primary, 5), b"duringthen");
+    assert_eq!(primary.behind().count(), 0);
+    assert_eq!(primary.acknowledged(1), (0, 0));
+    primary.acked(5, 16, Some(12), 8);
+    assert_eq!(
+        (primary.acknowledged(16), primary.acknowledged(12)),
+        ((1, 0), (1, 1))
+    );
+    // What it cannot have is not believed.
+    primary.acked(5, 17, Some(99), 8);
+    assert_eq!(primary.acknowledged(17), (0, 0));
+    primary.check().unwrap();
+}
+
+#[test]
+fn who_comes_back_goes_on_where_it_was() {
+    let mut primary = primary();
+    bring_online(&mut primary, 1);
+    primary.stream(&[b'x'; 100]);
+    sends(&mut primary, 1);
+    assert!(primary.gone(1, 0) && !primary.gone(1, 0));
+    primary.stream(&[b'y'; 50]);
+    let own = primary.history().id().to_string();
+    for (peer, asked, from, expected) in [
+        (2, own.as_str(), 101, 50),
+        (3, &own.to_uppercase(), 151, 0),
+        (4, &own, 1, 150),
+    ] {
+        greet(&mut primary, peer);
+        let answer = Answer::Continue(format!("+CONTINUE {own}\r\n"));
+        assert_eq!(ask(&mut primary, peer, asked, from), answer);
+        assert_eq!(sends(&mut primary, peer).len(), expected);
+    }
+    for (peer, asked, from) in [
+        (5, own.as_str(), 152),
+        (6, &own, 0),
+        (7, &own, -1),
+        (8, &id(3).to_string(), 101),
+        (9, "?", -1),
+    ] {
+        greet(&mut primary, peer);
+        assert_eq!(
+            ask(&mut primary, peer, asked, from),
+            Answer::Full,
+            "{asked} {from}"
+        );
+    }
+    let counters = primary.counters;
+    assert_eq!(
+        (
+            counters.sync_full,
+            counters.partial_ok,
+            counters.partial_err
+        ),
+        (6, 3, 4)
+    );
+    primary.check().unwrap();
+}
+
+#[test]
+fn who_comes_late_joins_a_snapshot_under_way() {
+    let mut primary = primary();
+    greet(&mut primary, 1);
+    ask(&mut primary, 1, "?", -1);
+    primary.snapshot_began(Filter::Everything);
+    primary.stream(b"since");
+    greet(&mut primary, 2);
+    primary.take_actions();
+    ask(&mut primary, 2, "?", -1);
+    assert_eq!(
+        primary.replica(2).unwrap().state,
+        State::Snapshot { next: 1 }
+    );
+    // Another wants another version: it waits for the next.
+    greet(&mut primary, 3);
+    primary.greeted(3, "h", Greeting::Capability("rdb-version-80".to_owned()));
+    ask(&mut primary, 3, "?", -1);
+    assert_eq!(primary.wanted(5).unwrap().reads, Some(80));
+    primary.snapshot_ended(false);
+    let actions = primary.take_actions();
+    assert!(actions.contains(&Action::Close(1)) && actions.contains(&Action::Close(2)));
+    assert!(!actions.contains(&Action::Close(3)));
+}
+
+#[test]
+fn time_pings_drops_and_forgets() {
+    let mut primary = primary();
+    bring_online(&mut primary, 1);
+    primary.take_actions();
+    primary.tick(10_000, &TIMING, id(7));
+    assert_eq!(primary.take_actions(), [Action::Enter(clock_ping())]);
+    primary.tick(11_000, &TIMING, id(7));
+    assert_eq!(primary.take_actions(), []);
+    primary.tick(60_001, &TIMING, id(7));
+    let actions = primary.take_actions();
+    assert!(actions.contains(&Action::Close(1)), "{actions:?}");
+    primary.gone(1, 60_001);
+    let before = primary.history().id();
+    primary.tick(60_001 + 3_599_999, &TIMING, id(7));
+    assert!(primary.streams());
+    primary.tick(60_001 + 3_600_000, &TIMING, id(7));
+    assert!(!primary.streams() && primary.history().id() == id(7) && before != id(7));
+}
+
+fn clock_ping() -> Vec<u8> {
+    b"*1\r\n$4\r\nping\r\n".to_vec()
+}
+
+#[test]
+fn a_promoted_server_drops_its_replicas_and_takes_them_back() {
+    let mut primary = primary();
+    bring_online(&mut primary, 1);
+    primary.stream(b"0123456789");
+    let old = primary.history().id().to_string();
+    primary.take_actions();
+    primary.promoted(id(8), 0);
+    assert!(primary.take_actions().contains(&Action::Close(1)));
+    primary.gone(1, 0);
+    greet(&mut primary, 2);
+    let answer = Answer::Continue(format!("+CONTINUE {}\r\n", id(8)));
+    assert_eq!(ask(&mut primary, 2, &old, 11), answer);
+}

@@ -1,0 +1,5 @@
+//! Words that a replica and a primary of this kind share.
+
+/// With a number behind it: the latest version of snapshots that a replica reads. Nobody else's capability begins so, and who
+/// does not know a capability passes over it.
+pub const CAPA_READS: &str = "rdb-version-";
