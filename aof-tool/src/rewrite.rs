@@ -225,6 +225,7 @@ impl Player {
             }
             NewForm::Snapshot => {
                 let options = SaveOptions {
+                    keys: true,
                     dialect: to.map_or_else(
                         || automatic_dialect(&self.engine.ks),
                         |reader| reader.snapshot,

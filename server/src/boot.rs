@@ -35,6 +35,7 @@ use crate::os::syslog::Syslog;
 use crate::os::{
     SystemHost, alloc, collate, complain, crash, error_text, memtest, print, signals, system_check,
 };
+use crate::sync;
 
 /// Time that a load takes before clients get an answer.
 const LOAD_SLICE: Duration = Duration::from_millis(20);
@@ -254,6 +255,7 @@ pub fn assemble(
     front.log.notice(format_args!("Server initialized"));
     front.reached(Milestone::Initialized);
     let mut node = Node::new(engine, front, poller);
+    sync::follow_configured(&mut node.front, &mut node.engine.shared.gate);
     load(&mut node)?;
     ready(&node.front);
     node.front.reached(Milestone::Ready);
@@ -479,9 +481,12 @@ fn load(node: &mut Node) -> Result<(), i32> {
     }
     node.engine.shared.gate.loading = false;
     node.front.keeper.loading = false;
+    let (place, dropped) = loading.stream_place();
     loading
         .finish(&mut node.engine, &mut node.front.saving())
-        .map_err(|line| fatal(node, &line))
+        .map_err(|line| fatal(node, &line))?;
+    sync::restore(&mut node.engine, &mut node.front, &place, &dropped);
+    Ok(())
 }
 
 fn ready(front: &Front) {

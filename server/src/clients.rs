@@ -214,10 +214,13 @@ impl Clients {
         }
     }
 
-    /// Ends the connection of a session.
+    /// Ends the connection of a session. The other end sees it at once, however long the running command goes on.
     pub fn close(&mut self, session: SessionId) {
         if let Some(slot) = self.connection_slot(session) {
             self.connections.end(slot, Cause::Cut);
+            if let Some(connection) = self.connections.get(slot) {
+                connection.stream().shutdown();
+            }
         }
     }
 

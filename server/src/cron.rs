@@ -79,10 +79,16 @@ impl Cron {
         self.runs += 1;
         front.wind_watch();
         self.retry_accept = !self.accept_later.is_empty();
+        crate::sync::tick(engine, front);
+        crate::shutdown::waiting::go_on(engine, front);
+        if front.ending.is_some() {
+            return true;
+        }
         if engine.shared.gate.loading {
             // What is there is not yet the data: nothing expires and nothing is saved.
             return false;
         }
+        engine.expire_own(front);
         let effort = u64::from(engine.ks.limits.expire_effort.clamp(1, 10)) - 1;
         let percent = EXPIRE_PERCENT + effort * EXPIRE_PERCENT_STEP;
         self.expire_left_us = 1_000_000 / hz * percent / 100;

@@ -108,6 +108,19 @@ impl Subscriber {
         self.position = unit.end;
     }
 
+    /// Takes a command that is no change, and so has no position. It may go to a database of its own.
+    pub fn insert(&mut self, db: Option<usize>, command: &[u8]) {
+        if let Some(db) = db {
+            self.form.before_command(&mut self.bytes, db as u64, None);
+        }
+        self.bytes.extend_from_slice(command);
+    }
+
+    /// The database that what follows goes to, as far as it was said.
+    pub fn db(&self) -> usize {
+        self.form.db().unwrap_or(0) as usize
+    }
+
     /// The position behind the last unit taken.
     pub fn position(&self) -> u64 {
         self.position
@@ -121,6 +134,13 @@ impl Subscriber {
     /// Bytes of memory that hold them.
     pub fn memory(&self) -> usize {
         self.bytes.capacity()
+    }
+
+    /// Gives room back beyond so many bytes, if nothing waits.
+    pub fn trim(&mut self, kept: usize) {
+        if self.bytes.is_empty() && self.bytes.capacity() > kept {
+            self.bytes = Vec::new();
+        }
     }
 
     /// The first `count` bytes are passed on.

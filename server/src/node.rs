@@ -30,6 +30,8 @@ use crate::net::{Accepting, Cause, Closing, FIRST_LISTENER, Flush, Received};
 use crate::os::crash;
 use crate::request::{self, Batch};
 use crate::scrape;
+use crate::shutdown::waiting;
+use crate::sync;
 
 /// The data with its front and the loop that joins them.
 pub struct Node {
@@ -170,6 +172,7 @@ impl Node {
             || !self.accept_again.is_empty()
             || self.cron.work_left
             || self.front.visitors.work_left
+            || sync::is_under_way(&self.front)
         {
             return Some(Duration::ZERO);
         }
@@ -239,6 +242,26 @@ impl Node {
             } = &mut self.front;
             visitors.tick(&clients.registry, now_ms);
         }
+        if sync::is_under_way(&self.front) {
+            sync::go_on(&mut self.engine, &mut self.front);
+        }
+        if std::mem::take(&mut self.front.stays) {
+            waiting::give_up(&mut self.engine, &mut self.front);
+        }
+        let aborted = |failover: &crate::replication::Failover| failover.aborted;
+        if self
+            .front
+            .replication
+            .failover
+            .as_ref()
+            .is_some_and(aborted)
+        {
+            let reason = "Failover manually aborted";
+            sync::failover::abort(&mut self.engine, &mut self.front, reason);
+        }
+        if std::mem::take(&mut self.front.role_changed) {
+            self.engine.unblock_all(&mut self.front);
+        }
         if self.front.visitors.work_left {
             scrape::serve(&mut self.engine, &mut self.front);
         }
@@ -261,7 +284,8 @@ impl Node {
             // Under `appendfsync always`.
             (LogState::Fatal, _) => self.front.ending = Some(Ending::Lost(1)),
         }
-        self.engine.serve_log_waiters(&mut self.front);
+        sync::settle(&mut self.engine, &mut self.front);
+        self.engine.serve_held_waiters(&mut self.front);
         for (event, took_us) in std::mem::take(&mut self.front.keeper.spans) {
             self.engine.note_latency(event, took_us, &mut self.front);
         }
@@ -309,7 +333,12 @@ impl Node {
         if let Some(connection) = self.front.clients.connections.get_mut(slot) {
             connection.begin_turn(hangup);
         }
+        let is_upstream = self.front.replication.is_upstream(slot);
         while self.front.ending.is_none() {
+            if is_upstream && self.front.replication.link_loads() {
+                // What follows the snapshot waits in the socket.
+                return;
+            }
             let Some(connection) = self.front.clients.connections.get_mut(slot) else {
                 return;
             };
@@ -335,11 +364,16 @@ impl Node {
                     return;
                 }
             }
-            request::run_input(&mut self.engine, &mut self.front, &mut self.batch, slot);
+            match is_upstream {
+                false => {
+                    request::run_input(&mut self.engine, &mut self.front, &mut self.batch, slot)
+                }
+                true => self.hear_primary(slot),
+            }
             let Some(connection) = self.front.clients.connections.get_mut(slot) else {
                 return;
             };
-            if connection.input.len() > self.front.settings.hot.query_max {
+            if connection.input.len() > self.front.settings.hot.query_max && !is_upstream {
                 self.front.log.warning(format_args!(
                     "Closing client that reached max query buffer length: {}",
                     connection.stream().peer()
@@ -354,6 +388,16 @@ impl Node {
                 self.front.clients.connections.mark_ready(slot);
                 return;
             }
+        }
+    }
+
+    /// What the primary sent: what comes before its stream, then commands.
+    #[cold]
+    #[inline(never)]
+    fn hear_primary(&mut self, slot: usize) {
+        sync::read(&mut self.engine, &mut self.front, slot);
+        if self.front.replication.streams_in(slot) {
+            request::run_stream(&mut self.engine, &mut self.front, &mut self.batch, slot);
         }
     }
 
@@ -419,7 +463,7 @@ impl Node {
             self.front.figures.counters.rejected += 1;
             return turn_away(stream, PROTECTED);
         }
-        let _ = stream.set_nodelay();
+        let _ = stream.set_nodelay(true);
         let keepalive = self.front.settings.config.get(table::TCP_KEEPALIVE);
         if keepalive > 0 {
             let _ = stream.set_keepalive(keepalive as u64);
@@ -489,6 +533,9 @@ impl Node {
         if !connection.closing().sends() {
             return true;
         }
+        if connection.feeds {
+            return sync::flush(&mut self.front, slot, now_ms);
+        }
         if connection.output.limited_bytes() > 0 {
             let subscribed = self.session(slot).is_some_and(Session::listens);
             if self.front.cut_if_beyond_limit(slot, subscribed, now_ms) {
@@ -535,6 +582,9 @@ impl Node {
             self.front.clients.running_slot() != Some(slot),
             "its commands run"
         );
+        if self.front.replication.is_any() {
+            sync::closed(&mut self.engine, &mut self.front, slot);
+        }
         if let Some(session) = self.front.clients.unbind(slot) {
             self.engine.close_session(session);
         }

@@ -157,6 +157,8 @@ impl Settings {
             ClientClass::Normal => &limits.normal,
             ClientClass::Replica => &limits.replica,
             ClientClass::Pubsub => &limits.pubsub,
+            // It is sent a line now and then, and never cut off for it.
+            ClientClass::Primary => return BufferLimit::default(),
         };
         BufferLimit {
             hard: limit.hard,

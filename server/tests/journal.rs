@@ -90,6 +90,7 @@ impl Copy {
 
 fn snapshot(engine: &Engine) -> Vec<u8> {
     let options = SaveOptions {
+        keys: true,
         dialect: automatic_dialect(&engine.ks),
         compress: false,
         checksum: true,

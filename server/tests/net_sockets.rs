@@ -98,7 +98,7 @@ impl Bed {
                     Accepting::Drained
                 ));
                 let stream = streams.pop().expect("somebody waits");
-                stream.set_nodelay().unwrap();
+                stream.set_nodelay(true).unwrap();
                 stream.set_keepalive(300).unwrap();
                 return self
                     .connections

@@ -11,10 +11,10 @@ use crate::call::watch::ended::{self, Ended};
 use crate::call::watch::{Watch, latency::event};
 use crate::call::{Command, Ctx, Reply, blocking, dispatch, pause, run};
 use crate::families;
-use crate::keyspace::Keyspace;
 use crate::keyspace::expire::Cycle;
+use crate::keyspace::{Expired, Keyspace};
 use crate::pubsub::PubSub;
-use crate::session::Sessions;
+use crate::session::{Role, Sessions};
 
 /// A data set with its clients. See the crate's map.
 #[derive(Debug)]
@@ -54,7 +54,8 @@ impl Engine {
                 gate: Gate::default(),
                 deadlines: Default::default(),
                 postponed: Vec::new(),
-                log_waiters: Default::default(),
+                held_waiters: Default::default(),
+                own_keys: Default::default(),
             },
             expire_db: 0,
             rehash_db: 0,
@@ -83,7 +84,7 @@ impl Engine {
         if let Some(mut session) = self.shared.sessions.remove(slot) {
             blocking::abandon(&mut self.ks, &mut self.shared, &mut session);
             forget_interests(&mut self.ks, &mut self.shared.pubsub, &mut session);
-            if session.monitor {
+            if session.role == Role::Monitor {
                 self.shared.watch.dismiss(slot);
             }
         }
@@ -210,9 +211,14 @@ impl Engine {
         waits.into_iter().chain(pause).min()
     }
 
-    /// Answers those who wait for the log, as far as it is on the disk now.
-    pub fn serve_log_waiters(&mut self, inst: &mut dyn Instance) {
-        blocking::serve_log_waiters(&mut self.ks, &mut self.shared, inst);
+    /// Answers those who wait for the log or for replicas, as far as what they wrote is there now.
+    pub fn serve_held_waiters(&mut self, inst: &mut dyn Instance) {
+        blocking::serve_held_waiters(&mut self.ks, &mut self.shared, inst);
+    }
+
+    /// The role of this server has changed: who waits gets an error and is sent away.
+    pub fn unblock_all(&mut self, inst: &mut dyn Instance) {
+        blocking::unblock_all(&mut self.ks, &mut self.shared, inst);
     }
 
     /// Ends the waits whose time has run out, and a pause.
@@ -240,7 +246,9 @@ impl Engine {
     /// slice that is cut short is followed by one that begins at the next database, so that none waits for the others.
     pub fn expire(&mut self, inst: &mut dyn Instance, budget_us: u64) -> Cycle {
         let mut sum = Cycle::default();
-        let stands_still = self.shared.gate.loading || self.shared.gate.pause.is_some();
+        let gate = &self.shared.gate;
+        // A replica is told what goes.
+        let stands_still = gate.loading || gate.paused().is_some() || gate.replica.is_some();
         if !self.ks.active_expire || stands_still {
             return sum;
         }
@@ -278,9 +286,35 @@ impl Engine {
         sum
     }
 
+    /// On a writable replica: removes the keys of its own clients whose time has come, and forgets those that do not expire.
+    pub fn expire_own(&mut self, inst: &mut dyn Instance) {
+        if self.shared.own_keys.is_empty() {
+            return;
+        }
+        if self.shared.gate.replica.is_none() {
+            // A primary expires all keys alike.
+            return self.shared.own_keys.clear();
+        }
+        let selected = self.ks.selected();
+        let view = std::mem::replace(&mut self.ks.expired, Expired::Goes);
+        let ks = &mut self.ks;
+        self.shared.own_keys.retain(|(db, key)| {
+            ks.select(*db);
+            ks.find(key)
+                .is_some_and(|slot| ks.expire_at(slot).is_some())
+        });
+        self.ks.expired = view;
+        self.ks.select(selected);
+        self.flush_effects_one_by_one(inst);
+    }
+
     /// Evicts keys while `maxmemory` is exceeded, for a slice of time. Answers whether there is more to do.
     pub fn evict(&mut self, inst: &mut dyn Instance) -> bool {
-        if self.shared.gate.loading || self.shared.gate.pause.is_some() {
+        let gate = &self.shared.gate;
+        let ignored = gate
+            .replica
+            .is_some_and(|following| following.ignores_memory);
+        if ignored || gate.loading || gate.paused().is_some() {
             return false;
         }
         let before = inst.mono_us();

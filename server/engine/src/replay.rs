@@ -28,6 +28,7 @@ use crate::call::spec::{Command, Flags};
 use crate::call::table::Entry;
 use crate::engine::Engine;
 use crate::keyspace::Expired;
+use crate::session::Role;
 use crate::session::transaction::Queued;
 
 /// A replay under way. Commands between MULTI and EXEC wait in its queue, so that a log that ends inside a
@@ -128,7 +129,7 @@ impl Replay {
         engine.ks.expired = Expired::Stays;
         let session = engine.open_session(now);
         if let Some(state) = engine.shared.sessions.get_mut(session) {
-            state.replay = true;
+            state.role = Role::Replay;
             state.authenticated = true;
         }
         Replay {

@@ -250,13 +250,13 @@ fn who_waits_for_the_log_stands_in_its_queue_once() {
     for _ in 0..3 {
         let Engine { ks, shared, .. } = &mut bench.engine;
         assert!(unblock(ks, shared, session, false, &mut bench.world));
-        assert!(bench.engine.shared.log_waiters.is_empty());
+        assert!(bench.engine.shared.held_waiters.is_empty());
         let again = bench.run_as(session, &["WAITAOF", "0", "1", "0"]);
         assert!(again.is_empty(), "it waits again");
-        assert_eq!(bench.engine.shared.log_waiters.len(), 1);
+        assert_eq!(bench.engine.shared.held_waiters.len(), 1);
     }
     bench.engine.close_session(session);
-    assert!(bench.engine.shared.log_waiters.is_empty());
+    assert!(bench.engine.shared.held_waiters.is_empty());
 }
 
 /// A long pause does not remember all who came and went meanwhile.

@@ -352,7 +352,7 @@ impl Play {
         let mut copy = Bench::new();
         copy.engine.ks.expired = Expired::Stays;
         let session = copy.engine.shared.sessions.get_mut(copy.session);
-        session.expect("a session").replay = true;
+        session.expect("a session").role = cairn_engine::session::Role::Replay;
         for line in &self.log {
             let (db, words) = line.split_once("> ").unwrap_or(("0", line));
             if !matches!(words, "MULTI" | "EXEC") {

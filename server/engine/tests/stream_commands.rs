@@ -175,7 +175,7 @@ fn a_replica_becomes_the_same() {
     replica.world.now = bench.world.now;
     replica.engine.set_now(bench.world.now);
     if let Some(session) = replica.engine.shared.sessions.get_mut(replica.session) {
-        session.replay = true;
+        session.role = cairn_engine::session::Role::Replay;
     }
     for line in bench.propagated() {
         let reply = replica.line(&line);

@@ -13,7 +13,7 @@ use cairn_server::host::faulty::FaultyDisk;
 use cairn_server::host::{
     Acceptor, AllocatorStats, Child, ChildExit, ChildGuise, ChildJob, ChildLink, ChildReport,
     Clock, CpuTimes, Dialing, Disk, Host, Interrupt, JobQueues, Line, ListenPlan, Logger,
-    Milestone, OomScore, Poller, Process, Readiness, Worker,
+    Milestone, OomScore, Poller, Process, Readiness, Stream, Worker,
 };
 use mio::Registry;
 
@@ -158,6 +158,10 @@ impl Host for SimHost {
 
     /// There is no other server in this world.
     fn dial(&self, _: &Dialing<'_>) -> io::Result<Box<dyn Line>> {
+        Err(io::ErrorKind::TimedOut.into())
+    }
+
+    fn connect(&self, _: &Dialing<'_>) -> io::Result<Stream> {
         Err(io::ErrorKind::TimedOut.into())
     }
 

@@ -118,7 +118,7 @@ fn list(cx: &mut Ctx, args: &Args) -> Outcome {
         Box::new(|_| true)
     } else if args.len() == 4 && args.is(2, "type") {
         let kind = kind_of_word(args.at(3))?;
-        Box::new(move |line| Some(line.kind()) == kind)
+        Box::new(move |line| line.kind() == kind)
     } else if args.len() > 3 && args.is(2, "id") {
         let ids: Option<Vec<i64>> = args.iter_from(3).map(parse_i64).collect();
         let ids = ids.ok_or(Error::new("ERR Invalid client ID"))?;

@@ -22,7 +22,7 @@ pub(super) const KILL: Command = Command {
 /// What the clients to be closed have in common; what is not asked for does not matter.
 struct Filter {
     id: Option<u64>,
-    kind: Option<Option<ClientClass>>,
+    kind: Option<ClientClass>,
     addr: Option<Vec<u8>>,
     laddr: Option<Vec<u8>>,
     skip_self: bool,
@@ -33,7 +33,7 @@ impl Filter {
         let same =
             |asked: &Option<Vec<u8>>, is: &str| asked.as_ref().is_none_or(|a| a == is.as_bytes());
         self.id.is_none_or(|id| id == line.id())
-            && self.kind.is_none_or(|kind| kind == Some(line.kind()))
+            && self.kind.is_none_or(|kind| kind == line.kind())
             && same(&self.addr, line.addr())
             && same(&self.laddr, line.laddr())
             && !(self.skip_self && line.is_self())

@@ -4,7 +4,7 @@ use cairn_engine::base::args::Args;
 use cairn_engine::base::error::Error;
 use cairn_engine::call::reply::Protocol;
 use cairn_engine::call::{CommandTable, Ctx};
-use cairn_engine::session::Session;
+use cairn_engine::session::{Role, Session};
 
 use crate::clients::weight;
 use crate::front::access;
@@ -86,6 +86,13 @@ impl Line {
         line
     }
 
+    /// The line as it stands in the log.
+    pub(super) fn text(&self) -> String {
+        let mut out = Vec::new();
+        self.write(&mut out);
+        String::from_utf8_lossy(&out).trim_end().to_owned()
+    }
+
     fn of(session: &Session, table: &CommandTable, connection: &Connection, now_ms: i64) -> Line {
         let stream = connection.stream();
         let mut line = Line {
@@ -153,7 +160,9 @@ impl Line {
                 2
             },
         };
-        line.add_flag('O', session.monitor);
+        line.add_flag('M', session.role == Role::Primary);
+        line.add_flag('S', session.role == Role::Replica);
+        line.add_flag('O', session.role == Role::Monitor);
         line.add_flag('P', line.kind == ClientClass::Pubsub);
         line.add_flag('x', session.multi.is_some());
         line.add_flag('b', session.blocked);
@@ -259,8 +268,13 @@ fn output_figures(connection: &Connection) -> [usize; 5] {
     ]
 }
 
-/// The class of a client. There are no replicas yet.
+/// The class of a client; the connection to a primary is of none that is limited, and of one that can be asked for.
 fn kind_of(session: &Session) -> ClientClass {
+    match session.role {
+        Role::Replica => return ClientClass::Replica,
+        Role::Primary => return ClientClass::Primary,
+        _ => {}
+    }
     let subscriptions = session.subscriptions.as_deref();
     match subscriptions.is_some_and(|s| !s.is_empty()) {
         true => ClientClass::Pubsub,
@@ -268,16 +282,16 @@ fn kind_of(session: &Session) -> ClientClass {
     }
 }
 
-/// The class that a word of TYPE names; none for `master`, of which a primary has no connection.
-pub(super) fn kind_of_word(word: &[u8]) -> Result<Option<ClientClass>, Error> {
-    Ok(Some(match word.to_ascii_lowercase().as_slice() {
+/// The class that a word of TYPE names.
+pub(super) fn kind_of_word(word: &[u8]) -> Result<ClientClass, Error> {
+    Ok(match word.to_ascii_lowercase().as_slice() {
         b"normal" => ClientClass::Normal,
         b"slave" | b"replica" => ClientClass::Replica,
         b"pubsub" => ClientClass::Pubsub,
-        b"master" => return Ok(None),
+        b"master" => ClientClass::Primary,
         _ => {
             let word = String::from_utf8_lossy(word);
             return Err(Error::text(format!("ERR Unknown client type '{word}'")));
         }
-    }))
+    })
 }

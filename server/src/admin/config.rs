@@ -112,6 +112,10 @@ const RESETSTAT: Command = Command {
         cx.shared.stats.reset();
         cx.ks.reset_stats();
         access::figures(&mut *cx.inst).counters = Default::default();
+        let replication = access::replication(&mut *cx.inst);
+        replication.primary.counters = Default::default();
+        replication.bytes = (0, 0);
+        replication.unexpected_errors = 0;
         let keeper = access::keeper(&mut *cx.inst);
         keeper.flush_us = 0;
         keeper.last_fork_us = 0;

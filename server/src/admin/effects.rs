@@ -13,6 +13,7 @@ use crate::front::Front;
 use crate::listening;
 use crate::os::process::{OpenFiles, adjust_open_files};
 use crate::os::{alloc, collate, crash, error_text, memtest};
+use crate::sync;
 
 /// What values have effects on.
 pub(super) struct Parts<'a> {
@@ -96,6 +97,11 @@ pub(super) fn apply(parts: Parts, changes: &[Change]) -> Result<(), Rejected> {
             switch_log(front, ks, in_transaction)?;
         }
     }
+    front
+        .replication
+        .primary
+        .set_backlog_size(front.settings.config.get(table::REPL_BACKLOG_SIZE) as u64);
+    sync::refresh_gate(front, gate);
     gate.refuse_writes = front.saving().write_refusal();
     let config = &front.settings.config;
     debug_assert_eq!(

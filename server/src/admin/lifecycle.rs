@@ -6,10 +6,10 @@ use cairn_engine::call::{Command, Ctx, Flags, Group};
 
 use crate::config::ShutdownFlags;
 use crate::front::access;
-use crate::shutdown::shut_down;
+use crate::shutdown::{shut_down, waiting};
 
 /// This family.
-pub const COMMANDS: &[&Command] = &[&SAVE, &BGSAVE, &LASTSAVE, &BGREWRITEAOF, &SHUTDOWN, &ROLE];
+pub const COMMANDS: &[&Command] = &[&SAVE, &BGSAVE, &LASTSAVE, &BGREWRITEAOF, &SHUTDOWN];
 
 const ADMIN: Flags = Flags::ADMIN.and(Flags::NO_SCRIPT);
 
@@ -163,6 +163,12 @@ fn shutdown(cx: &mut Ctx, args: &Args) -> Outcome {
     front
         .log
         .warning(format_args!("User requested shutdown..."));
+    if !cx.session.deny_blocking
+        && waiting::begin(front, &mut cx.shared.gate, flags, Some(cx.session.slot))
+    {
+        cx.session.blocked = true;
+        return Ok(());
+    }
     shut_down(cx.ks, front, flags).map_err(|reason| {
         front.log.warning(format_args!("{reason}"));
         Error::new("ERR Errors trying to SHUTDOWN. Check logs.")
@@ -171,33 +177,15 @@ fn shutdown(cx: &mut Ctx, args: &Args) -> Outcome {
     Ok(())
 }
 
-/// SHUTDOWN ABORT: a shutdown waits for nobody yet, so that there is only a signal to take back that was not acted on.
+/// SHUTDOWN ABORT: of one that waits for replicas, or of a signal that was not acted on.
 fn abort_shutdown(cx: &mut Ctx) -> Outcome {
-    if !access::host(&mut *cx.inst).forget_interrupt() {
+    let front = access::whole(&mut *cx.inst);
+    let waits = front.farewell.is_some();
+    front.stays = waits;
+    if !front.host.forget_interrupt() && !waits {
         return Err(Error::new("ERR No shutdown in progress."));
     }
     access::log(&mut *cx.inst).notice(format_args!("Shutdown manually aborted."));
     cx.reply.ok();
     Ok(())
 }
-
-const ROLE: Command = Command {
-    name: "role",
-    group: Group::Server,
-    since: "2.8.12",
-    arity: 1,
-    flags: Flags::NO_SCRIPT
-        .and(Flags::LOADING)
-        .and(Flags::STALE)
-        .and(Flags::FAST),
-    categories: Some(&["@admin", "@dangerous"]),
-    summary: "Tell the place in the replication",
-    run: |cx, _| {
-        cx.reply.array(3);
-        cx.reply.bulk(b"master");
-        cx.reply.int(0);
-        cx.reply.array(0);
-        Ok(())
-    },
-    ..Command::BASE
-};

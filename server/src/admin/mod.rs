@@ -6,7 +6,8 @@
 //! | `client`, `client_kill`, `client_line`, `client_common` | CLIENT |
 //! | `config`, `effects`, `limits` | CONFIG, and what a changed value does |
 //! | `debug` | DEBUG, RELOAD and LOADAOF among it |
-//! | `lifecycle` | SAVE, BGSAVE, LASTSAVE, BGREWRITEAOF, SHUTDOWN, ROLE |
+//! | `lifecycle` | SAVE, BGSAVE, LASTSAVE, BGREWRITEAOF, SHUTDOWN |
+//! | `replication` | REPLICAOF, ROLE, PSYNC, REPLCONF |
 //! | `lolwut`, `module` | LOLWUT, MODULE |
 //!
 //! INFO and MEMORY live in [`crate::info`].
@@ -23,6 +24,7 @@ mod limits;
 mod lolwut;
 mod module;
 mod protected;
+mod replication;
 
 use cairn_engine::call::Command;
 
@@ -36,4 +38,5 @@ pub const COMMANDS: &[&[&Command]] = &[
     lifecycle::COMMANDS,
     lolwut::COMMANDS,
     module::COMMANDS,
+    replication::COMMANDS,
 ];

@@ -272,10 +272,7 @@ impl Config {
         };
         let value = value::parse(directive, &args, self.value_at(found.place))?;
         match directive.effect {
-            Effect::Refused {
-                why,
-                at_run_time: true,
-            } if !super::is_default_value(directive, &value) => {
+            Effect::Refused { why } if !super::is_default_value(directive, &value) => {
                 Err(format!("{why} is not supported yet"))
             }
             _ => Ok(value),

@@ -98,21 +98,16 @@ pub enum Effect {
     Waits(Awaited),
     /// Accepted in silence; there is nothing that it could do here, for this reason.
     Moot(&'static str),
-    /// It guards or changes data and does not work yet: a value other than the default ends the start. With
-    /// `at_run_time` CONFIG SET refuses it as well.
+    /// It guards or changes data and does not work yet: a value other than the default ends the start, and CONFIG SET refuses it.
     Refused {
         /// What is missing, as the end of "... is not supported: ".
         why: &'static str,
-        /// Whether CONFIG SET refuses it too.
-        at_run_time: bool,
     },
 }
 
 /// What directives wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Awaited {
-    /// Primaries and replicas.
-    Replication,
     /// Nodes that share the keys.
     Cluster,
     /// Encrypted connections.
@@ -133,7 +128,6 @@ impl Awaited {
     /// Its name, as it stands behind "with".
     pub fn name(self) -> &'static str {
         match self {
-            Awaited::Replication => "replication",
             Awaited::Cluster => "cluster",
             Awaited::Tls => "TLS",
             Awaited::Scripts => "scripts",
@@ -351,20 +345,7 @@ impl Directive {
     /// A value other than the default ends the start and is refused by CONFIG SET.
     pub(super) const fn refused(mut self, why: &'static str) -> Self {
         assert!(matches!(self.effect, Effect::Works), "two marks on one row");
-        self.effect = Effect::Refused {
-            why,
-            at_run_time: true,
-        };
-        self
-    }
-
-    /// A value other than the default ends the start; CONFIG SET warns.
-    pub(super) const fn refused_at_start(mut self, why: &'static str) -> Self {
-        assert!(matches!(self.effect, Effect::Works), "two marks on one row");
-        self.effect = Effect::Refused {
-            why,
-            at_run_time: false,
-        };
+        self.effect = Effect::Refused { why };
         self
     }
 

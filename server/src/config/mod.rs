@@ -121,6 +121,12 @@ impl Config {
         self.replace(table::WATCHDOG_PERIOD.place(), Value::Number(ms));
     }
 
+    /// Notes whom this server follows now, so that `CONFIG REWRITE` writes it.
+    pub fn note_primary(&mut self, primary: Option<(&str, u16)>) {
+        let primary = primary.map(|(host, port)| (host.as_bytes().to_vec(), port));
+        self.replace(table::REPLICAOF.place(), Value::Primary(primary));
+    }
+
     /// The version that snapshots are written in; `None` is auto.
     pub fn rdb_save_version(&self) -> Option<Dialect> {
         rules::rdb_version(self.get(table::RDB_SAVE_VERSION)).flatten()

@@ -9,6 +9,7 @@ use crate::figures::Figures;
 use crate::host::Host;
 use crate::keeper::{Keeper, Saving};
 use crate::log::Log;
+use crate::replication::Replication;
 use crate::settings::Settings;
 
 /// All of it: for what shows everything (INFO) or changes anything (CONFIG SET, SHUTDOWN).
@@ -37,6 +38,11 @@ pub fn figures(instance: &mut dyn Instance) -> &mut Figures {
 /// How saving stands.
 pub fn keeper(instance: &mut dyn Instance) -> &mut Keeper {
     &mut whole(instance).keeper
+}
+
+/// Who follows whom.
+pub fn replication(instance: &mut dyn Instance) -> &mut Replication {
+    &mut whole(instance).replication
 }
 
 /// The keeper at work.

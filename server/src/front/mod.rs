@@ -5,10 +5,14 @@
 
 pub mod access;
 mod crowd;
+mod farewell;
+
+pub use farewell::Farewell;
 
 use std::any::Any;
 use std::sync::Arc;
 
+use cairn_engine::base::args::Args;
 use cairn_engine::base::effect::Feed;
 use cairn_engine::base::id::SessionId;
 use cairn_engine::base::time::Now;
@@ -29,6 +33,7 @@ use crate::keeper::{Keeper, Saving};
 use crate::log::Log;
 use crate::net::{Cause, ClientClass, Connections, FIRST_VISITOR, Visitors};
 use crate::peer::Peers;
+use crate::replication::Replication;
 use crate::settings::Settings;
 
 /// The process ends at the end of this turn: no command runs any more. The status to exit with.
@@ -65,6 +70,8 @@ pub struct Front {
     pub visitors: Visitors,
     /// Where units of effects get their positions.
     pub journal: Journal,
+    /// Who follows this server, and whom it follows.
+    pub replication: Replication,
     /// Snapshots, the log, the child that writes them.
     pub keeper: Keeper,
     /// What is counted.
@@ -73,6 +80,12 @@ pub struct Front {
     pub peers: Peers,
     /// Set when the loop is to end: from then on no command runs.
     pub ending: Option<Ending>,
+    /// The end has been asked for, and waits for replicas.
+    pub farewell: Option<Farewell>,
+    /// SHUTDOWN ABORT was asked for.
+    pub stays: bool,
+    /// The role of this server has changed: who waits is to hear of it.
+    pub role_changed: bool,
     /// DEBUG LOADAOF asks for it: the session that waits for the log to be loaded again.
     pub load_log_for: Option<SessionId>,
 }
@@ -95,8 +108,10 @@ impl Front {
             run_id: new_run_id(&*host),
             started,
         };
+        let backlog_size = config.get(table::REPL_BACKLOG_SIZE) as u64;
         Front {
             clock: Arc::clone(host.clock()),
+            replication: Replication::new(&*host, backlog_size),
             host,
             log,
             settings: Settings::new(config),
@@ -107,6 +122,9 @@ impl Front {
             figures,
             peers: Peers::default(),
             ending: None,
+            farewell: None,
+            stays: false,
+            role_changed: false,
             load_log_for: None,
         }
     }
@@ -182,6 +200,7 @@ impl Front {
         Saving {
             keeper: &mut self.keeper,
             journal: &self.journal,
+            replication: &mut self.replication,
             config: &self.settings.config,
             log: &self.log,
             host: &*self.host,
@@ -218,6 +237,19 @@ impl Front {
         beyond
     }
 
+    /// A replica has sent something that got an answer. What a replica says has none: it is taken for a client that lost its way.
+    /// `command`: the last that it sent.
+    #[cold]
+    pub fn cut_replica_off(&mut self, slot: usize, command: &str) {
+        if let Some(connection) = self.clients.connections.get(slot) {
+            self.log.warning(format_args!(
+                "Replica generated a reply to command '{command}', disconnecting it: {}",
+                connection.stream().peer()
+            ));
+        }
+        self.clients.connections.end(slot, Cause::Cut);
+    }
+
     /// Cuts a client off whose output is beyond its limit.
     pub fn cut_for_output(&mut self, slot: usize) {
         let Some(connection) = self.clients.connections.get_mut(slot) else {
@@ -241,7 +273,7 @@ impl Front {
 }
 
 /// 40 hex digits that name a run.
-pub fn new_run_id(host: &dyn Host) -> String {
+fn new_run_id(host: &dyn Host) -> String {
     let mut id = [0; 20];
     host.random(&mut id);
     assert_ne!(id, [0; 20], "the host draws no random numbers");
@@ -279,9 +311,13 @@ impl Instance for Front {
     }
 
     fn feed(&mut self, changes: &Feed, transaction: bool) -> u64 {
-        debug_assert!(self.journal.is_read(), "fed, though nobody reads");
+        if !self.journal.is_read() {
+            // The last reader has gone within the unit, which made this server a replica.
+            return 0;
+        }
         let unit = self.journal.enter(changes, transaction);
         self.saving().append(&unit);
+        self.replication.take(&unit);
         debug_assert!(
             self.keeper
                 .append
@@ -294,6 +330,30 @@ impl Instance for Front {
 
     fn log_durable(&mut self) -> Durable {
         self.keeper.log_durable()
+    }
+
+    fn relay(&mut self, db: usize, args: &Args) {
+        match args.encoded() {
+            Some(encoded) => self.replication.insert(Some(db), encoded),
+            None => {
+                let words: Vec<&[u8]> = args.iter_from(0).collect();
+                self.replication.insert_words(db, &words);
+            }
+        }
+    }
+
+    fn acknowledged(&mut self, position: u64) -> (u64, u64) {
+        self.replication.acknowledged(position)
+    }
+
+    fn ask_replicas(&mut self) {
+        self.replication.wants_acks = true;
+    }
+
+    fn dismiss(&mut self, session: SessionId) {
+        if let Some(slot) = self.clients.connection_slot(session) {
+            self.clients.connections.end(slot, Cause::LastReply);
+        }
     }
 
     fn emptied(&mut self, ks: &mut Keyspace) {
@@ -312,7 +372,9 @@ impl Instance for Front {
             .append
             .as_ref()
             .map_or(0, |open| open.log.buffer_memory());
-        self.host.used_memory().saturating_sub(log as u64)
+        let (stream, kept) = self.replication.memory();
+        let not_counted = log as u64 + (stream - kept);
+        self.host.used_memory().saturating_sub(not_counted)
     }
 
     fn pause(&mut self) -> Pause {

@@ -133,6 +133,12 @@ pub trait Host {
     /// # Errors
     /// The last address's; `TimedOut` where nobody answered.
     fn dial(&self, to: &Dialing<'_>) -> io::Result<Box<dyn Line>>;
+    /// Begins to connect to another server, and does not wait for it: what is written is sent when the connection is there, and a
+    /// read fails if it will not be. The timeout does not matter; a name is looked up meanwhile.
+    ///
+    /// # Errors
+    /// The name is unknown, or the system refuses at once.
+    fn connect(&self, to: &Dialing<'_>) -> io::Result<Stream>;
     /// Bytes of memory that the process has allocated: `used_memory` of INFO.
     fn used_memory(&self) -> u64;
     /// Bytes of memory that the system has given to the process.

@@ -144,9 +144,10 @@ impl Stream {
         }
     }
 
-    /// Sends small replies at once instead of waiting for more (TCP only).
-    pub fn set_nodelay(&self) -> io::Result<()> {
-        self.tcp().map_or(Ok(()), |stream| stream.set_nodelay(true))
+    /// Sends what is small at once, or waits for more (TCP only).
+    pub fn set_nodelay(&self, at_once: bool) -> io::Result<()> {
+        self.tcp()
+            .map_or(Ok(()), |stream| stream.set_nodelay(at_once))
     }
 
     /// Probes a silent peer after `seconds` (`tcp-keepalive`), then every third of it, three times; 0 turns it off.

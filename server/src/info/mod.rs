@@ -9,6 +9,7 @@ mod lists;
 mod memory;
 pub mod metrics;
 mod persistence;
+mod replication;
 mod server;
 mod stats;
 
@@ -55,6 +56,7 @@ pub struct View<'a> {
 impl<'a> View<'a> {
     /// Everything as it is now.
     pub fn of(front: &'a mut Front, ks: &'a Keyspace, shared: &'a Shared) -> View<'a> {
+        front.replication.flush();
         let used = front.host.used_memory();
         front.figures.memory.note(used);
         View {
@@ -78,6 +80,8 @@ enum Body {
     Lines(Lines),
     /// Fields, then such lines.
     Both(&'static [Field], Lines),
+    /// Such lines, then fields.
+    Headed(Lines, &'static [Field]),
 }
 
 /// One section.
@@ -109,7 +113,7 @@ const SECTIONS: &[Section] = &[
     section(
         "replication",
         "Replication",
-        Body::Fields(stats::REPLICATION),
+        Body::Headed(replication::by_role, replication::REPLICATION),
     ),
     section("cpu", "CPU", Body::Fields(stats::CPU)),
     section("modules", "Modules", Body::Fields(&[])),
@@ -172,6 +176,10 @@ fn write(section: &Section, view: &View, text: &mut String) {
         Body::Fields(fields) => (fields, None),
         Body::Lines(lines) => (&[], Some(lines)),
         Body::Both(fields, lines) => (fields, Some(lines)),
+        Body::Headed(lines, fields) => {
+            lines(view, text);
+            (fields, None)
+        }
     };
     for (name, value) in fields {
         text.push_str(&format!("{name}:{}\r\n", value(view)));

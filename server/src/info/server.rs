@@ -68,6 +68,11 @@ fn uptime_s(view: &View) -> u64 {
 
 /// `listener0:name=tcp,bind=*,port=6379`, one for each kind.
 pub(super) fn listeners(view: &View, text: &mut String) {
+    if let Some(farewell) = &view.front.farewell {
+        let now_ms = view.front.now().mono_us / 1000;
+        let left = farewell.until_ms.saturating_sub(now_ms);
+        text.push_str(&format!("shutdown_in_milliseconds:{left}\r\n"));
+    }
     let config = &view.front.settings.config;
     let mut number = 0;
     let port = config.get(table::PORT);
@@ -92,7 +97,10 @@ pub(super) fn listeners(view: &View, text: &mut String) {
 pub(super) const CLIENTS: &[Field] = &[
     (
         "connected_clients",
-        show!(|v| v.front.clients.connections.len()),
+        show!(|v| {
+            let all = v.front.clients.connections.len();
+            all.saturating_sub(v.front.replication.primary.followers())
+        }),
     ),
     ("cluster_connections", word!("0")),
     (

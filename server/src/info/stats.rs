@@ -1,7 +1,6 @@
-//! INFO stats, replication, cpu, cluster.
+//! INFO stats, cpu, cluster.
 
 use super::{Field, View, show, word};
-use crate::config::table;
 use crate::host::CpuTimes;
 
 /// Kilobytes a second, as Redis prints them.
@@ -41,8 +40,14 @@ pub(super) const STATS: &[Field] = &[
         "total_net_output_bytes",
         show!(|v| v.front.figures.counters.bytes_out),
     ),
-    ("total_net_repl_input_bytes", word!("0")),
-    ("total_net_repl_output_bytes", word!("0")),
+    (
+        "total_net_repl_input_bytes",
+        show!(|v| v.front.replication.bytes.0),
+    ),
+    (
+        "total_net_repl_output_bytes",
+        show!(|v| v.front.replication.bytes.1),
+    ),
     ("instantaneous_input_kbps", |v| {
         kbps(v.front.figures.rates.bytes_in())
     }),
@@ -55,9 +60,18 @@ pub(super) const STATS: &[Field] = &[
         "rejected_connections",
         show!(|v| v.front.figures.counters.rejected),
     ),
-    ("sync_full", word!("0")),
-    ("sync_partial_ok", word!("0")),
-    ("sync_partial_err", word!("0")),
+    (
+        "sync_full",
+        show!(|v| v.front.replication.primary.counters.sync_full),
+    ),
+    (
+        "sync_partial_ok",
+        show!(|v| v.front.replication.primary.counters.partial_ok),
+    ),
+    (
+        "sync_partial_err",
+        show!(|v| v.front.replication.primary.counters.partial_err),
+    ),
     ("expired_keys", show!(|v| v.ks.stats.expired)),
     ("expired_stale_perc", |v| {
         format!("{:.2}", v.ks.stats.stale * 100.0)
@@ -94,7 +108,10 @@ pub(super) const STATS: &[Field] = &[
     ("latest_fork_usec", show!(|v| v.front.keeper.last_fork_us)),
     ("total_forks", show!(|v| v.front.keeper.forks)),
     ("migrate_cached_sockets", show!(|v| v.front.peers.count())),
-    ("slave_expires_tracked_keys", word!("0")),
+    (
+        "slave_expires_tracked_keys",
+        show!(|v| v.shared.own_keys.len()),
+    ),
     ("active_defrag_hits", word!("0")),
     ("active_defrag_misses", word!("0")),
     ("active_defrag_key_hits", word!("0")),
@@ -104,7 +121,10 @@ pub(super) const STATS: &[Field] = &[
     ("tracking_total_keys", word!("0")),
     ("tracking_total_items", word!("0")),
     ("tracking_total_prefixes", word!("0")),
-    ("unexpected_error_replies", word!("0")),
+    (
+        "unexpected_error_replies",
+        show!(|v| v.front.replication.unexpected_errors),
+    ),
     (
         "total_error_replies",
         show!(|v| v.shared.stats.error_replies),
@@ -152,27 +172,6 @@ pub(super) const STATS: &[Field] = &[
     ("acl_access_denied_cmd", word!("0")),
     ("acl_access_denied_key", word!("0")),
     ("acl_access_denied_channel", word!("0")),
-];
-
-/// `# Replication`: a primary without replicas, whose history is named by the run.
-pub(super) const REPLICATION: &[Field] = &[
-    ("role", word!("master")),
-    ("connected_slaves", word!("0")),
-    ("master_failover_state", word!("no-failover")),
-    ("master_replid", |v| v.front.figures.run_id.clone()),
-    (
-        "master_replid2",
-        word!("0000000000000000000000000000000000000000"),
-    ),
-    ("master_repl_offset", word!("0")),
-    ("second_repl_offset", word!("-1")),
-    ("repl_backlog_active", word!("0")),
-    (
-        "repl_backlog_size",
-        show!(|v| v.front.settings.config.get(table::REPL_BACKLOG_SIZE)),
-    ),
-    ("repl_backlog_first_byte_offset", word!("0")),
-    ("repl_backlog_histlen", word!("0")),
 ];
 
 fn cpu(view: &View) -> CpuTimes {

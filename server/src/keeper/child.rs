@@ -1,5 +1,6 @@
 //! The child that writes a snapshot or a new base, and how it ends.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use cairn_engine::call::watch::latency::event;
@@ -36,6 +37,15 @@ impl Job {
     }
 }
 
+/// What a snapshot is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The file that a start loads.
+    Dump,
+    /// A file of its own, for replicas only.
+    Replicas(PathBuf),
+}
+
 /// A child at work.
 pub struct Work {
     /// What it does.
@@ -50,6 +60,10 @@ pub struct Work {
     pub keys: u64,
     /// The base is a snapshot, not commands.
     pub rdb_base: bool,
+    /// Where a snapshot goes.
+    pub target: Target,
+    /// Replicas wait for it.
+    pub for_sync: bool,
     /// We ended it ourselves.
     pub killed: bool,
 }
@@ -64,6 +78,8 @@ impl Work {
             dirty,
             keys,
             rdb_base: false,
+            target: Target::Dump,
+            for_sync: false,
             killed: false,
         }
     }
@@ -135,6 +151,15 @@ impl Saving<'_> {
 
     fn save_ended(&mut self, ks: &mut Keyspace, work: &Work, exit: ChildExit) {
         assert_eq!(work.job, Job::Snapshot);
+        let is_well = exit == ChildExit::Code(0);
+        self.keeper.ended_snapshot = Some(match &work.target {
+            Target::Dump if is_well => Ok(self.snapshot_path()),
+            Target::Replicas(path) if is_well => Ok(path.clone()),
+            _ => Err(()),
+        });
+        if work.target != Target::Dump {
+            return self.transfer_ended(work, exit);
+        }
         let now_s = self.now().wall_ms() / 1000;
         let keeper = &mut self.keeper;
         keeper.last_save_took_s = now_s - work.started_s;
@@ -164,6 +189,24 @@ impl Saving<'_> {
                 if !work.killed {
                     keeper.last_save_ok = false;
                 }
+            }
+        }
+    }
+}
+
+impl Saving<'_> {
+    /// A snapshot for replicas says nothing of how this server saves its own data.
+    fn transfer_ended(&mut self, work: &Work, exit: ChildExit) {
+        match exit {
+            ChildExit::Code(0) => self.log.notice(format_args!(
+                "Background RDB transfer terminated with success"
+            )),
+            ChildExit::Code(_) => self.log.warning(format_args!("Background transfer error")),
+            ChildExit::Signal(signal) => {
+                self.log.warning(format_args!(
+                    "Background transfer terminated by signal {signal}"
+                ));
+                snapshot::remove_temporary(&*self.host.disk(), work.child.pid());
             }
         }
     }

@@ -14,7 +14,7 @@ use cairn_engine::Engine;
 use cairn_engine::base::time::Now;
 use cairn_engine::call::alone::Alone;
 use cairn_engine::keyspace::Expired;
-use cairn_engine::persist::load::{LoadError, LoadReport, Loader};
+use cairn_engine::persist::load::{DroppedKey, LoadError, LoadReport, Loader, StreamPlace};
 use cairn_engine::persist::words;
 use cairn_engine::replay::{Refused, Replay, Why};
 use cairn_format::aof::reader::StreamReader;
@@ -232,6 +232,8 @@ impl Loading {
                 tell_snapshot(saving, &report);
                 self.report.keys += report.keys;
                 self.report.expired += report.expired;
+                self.report.stream = report.stream;
+                self.report.dropped = report.dropped;
                 if self.is_log {
                     let input: Input = Box::new(Cursor::new(ahead).chain(rest));
                     let source = start_log(input, offset, engine, now);
@@ -268,6 +270,18 @@ impl Loading {
             }
         }
         Ok(())
+    }
+
+    /// Where the stream of changes was when what was loaded was saved, and the keys that have expired since; nowhere if a log
+    /// went on behind it.
+    pub fn stream_place(&mut self) -> (StreamPlace, Vec<DroppedKey>) {
+        match self.is_log {
+            true => Default::default(),
+            false => (
+                self.report.stream.clone(),
+                std::mem::take(&mut self.report.dropped),
+            ),
+        }
     }
 
     /// After the load: notes its figures and opens the log for appending.
@@ -507,6 +521,18 @@ fn refused_line(path: &Path, refused: &Refused) -> String {
         _ => "Bad file format reading the append only file: make a backup of your AOF file, then use aof-tool check --fix <filename.manifest>".into(),
     };
     format!("{usual}\n{name}: {refused}")
+}
+
+impl Saving<'_> {
+    /// Whether loads are slowed down so that they can be watched.
+    pub(crate) fn load_is_slow(&self) -> bool {
+        KeyDelay::of_load(self.config, self.host).is_on()
+    }
+
+    /// Slows a load down, behind the key of this number.
+    pub(crate) fn wait_for_load(&self, keys: u64) {
+        KeyDelay::of_load(self.config, self.host).wait(keys);
+    }
 }
 
 /// Says what a snapshot brought, in lines that programs wait for.

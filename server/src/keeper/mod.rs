@@ -32,8 +32,9 @@ use crate::files::append_files::AppendFiles;
 use crate::host::Host;
 use crate::journal::Journal;
 use crate::log::Log;
+use crate::replication::Replication;
 
-pub use child::{Job, Work};
+pub use child::{Job, Target, Work};
 
 /// The log with its files, while it is on.
 pub struct OpenLog {
@@ -65,6 +66,8 @@ pub struct Keeper {
     pub waiting: Option<AppendFiles>,
     /// The child that is writing, if there is one.
     pub work: Option<Work>,
+    /// A snapshot that replicas could be sent has ended: where it is, or that there is none.
+    pub ended_snapshot: Option<Result<PathBuf, ()>>,
     /// BGSAVE SCHEDULE, or a BGSAVE that had to wait for a rewrite.
     pub save_scheduled: bool,
     /// BGREWRITEAOF that had to wait for a save.
@@ -129,6 +132,7 @@ impl Keeper {
             append: None,
             waiting: None,
             work: None,
+            ended_snapshot: None,
             save_scheduled: false,
             rewrite_scheduled: false,
             last_save_s: now_s,
@@ -205,6 +209,8 @@ pub struct Saving<'a> {
     pub keeper: &'a mut Keeper,
     /// What the log subscribes to.
     pub journal: &'a Journal,
+    /// What a snapshot tells of the stream.
+    pub replication: &'a mut Replication,
     /// What `redis.conf` says.
     pub config: &'a Config,
     /// Where lines go.
@@ -265,24 +271,34 @@ impl Saving<'_> {
     }
 
     /// What a snapshot of this server says about itself.
-    fn save_options(&self, ks: &Keyspace, dialect: Dialect, aof_base: bool) -> SaveOptions {
+    fn save_options(&mut self, ks: &Keyspace, dialect: Dialect, aof_base: bool) -> SaveOptions {
         assert!(dialect.is_writable(), "a snapshot that nobody can write");
         let now = self.now();
         let used = self.host.used_memory();
+        // A log goes on behind its base: the place in the stream would be wrong.
+        let stream = match aof_base {
+            true => Vec::new(),
+            false => self.replication.aux(),
+        };
         SaveOptions {
             dialect,
             compress: self.config.get(table::RDBCOMPRESSION),
             checksum: self.config.get(table::RDBCHECKSUM),
-            aux: vec![
-                (
-                    "redis-ver",
-                    cairn_engine::commands::connection::REDIS_VERSION.to_owned(),
-                ),
-                ("redis-bits", "64".to_owned()),
-                ("ctime", (now.wall_ms() / 1000).to_string()),
-                ("used-mem", used.to_string()),
-                ("aof-base", u8::from(aof_base).to_string()),
-            ],
+            aux: [
+                vec![
+                    (
+                        "redis-ver",
+                        cairn_engine::commands::connection::REDIS_VERSION.to_owned(),
+                    ),
+                    ("redis-bits", "64".to_owned()),
+                    ("ctime", (now.wall_ms() / 1000).to_string()),
+                    ("used-mem", used.to_string()),
+                ],
+                stream,
+                vec![("aof-base", u8::from(aof_base).to_string())],
+            ]
+            .concat(),
+            keys: true,
             idle: ks.limits.eviction == EvictionRule::Lru,
             freq: ks.limits.lfu,
         }

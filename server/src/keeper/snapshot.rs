@@ -9,11 +9,14 @@ use cairn_engine::persist::save::{SaveOptions, automatic_dialect, save};
 use cairn_format::rdb::Dialect;
 
 use super::Saving;
-use super::child::{Job, KeyDelay, Work};
+use super::child::{Job, KeyDelay, Target, Work};
 use crate::config::table;
 use crate::files::snapshot;
 use crate::host::Disk;
 use crate::os::error_text;
+
+/// The version of snapshots for replicas that do not say what they read.
+const SYNC_DIALECT: Dialect = Dialect::redis(10);
 
 /// Seconds between two attempts after a failure.
 const RETRY_AFTER_S: i64 = 5;
@@ -48,12 +51,15 @@ impl<'a> Saving<'a> {
             .unwrap_or_else(|| automatic_dialect(ks))
     }
 
-    fn order(&self, ks: &Keyspace) -> Order<'a> {
+    fn order(&mut self, ks: &Keyspace, target: &Target, dialect: Dialect) -> Order<'a> {
         Order {
             disk: self.host.disk(),
-            path: self.snapshot_path(),
+            path: match target {
+                Target::Dump => self.snapshot_path(),
+                Target::Replicas(path) => path.clone(),
+            },
             sync: self.config.get(table::RDB_SAVE_INCREMENTAL_FSYNC),
-            options: self.save_options(ks, self.snapshot_dialect(ks), false),
+            options: self.save_options(ks, dialect, false),
             delay: KeyDelay::of_save(self.config, self.host),
         }
     }
@@ -64,7 +70,7 @@ impl<'a> Saving<'a> {
     /// Why there is no new snapshot; the old one is untouched.
     pub fn save_now(&mut self, ks: &mut Keyspace) -> Result<(), String> {
         assert!(!self.keeper.loading, "a part of the data would be saved");
-        let order = self.order(ks);
+        let order = self.order(ks, &Target::Dump, self.snapshot_dialect(ks));
         let pid = self.host.pid();
         crate::os::signals::set_emergency_file(Some(&snapshot::temporary_name(pid)));
         let saved = order.write(ks, pid, &mut |_| {});
@@ -106,7 +112,66 @@ impl<'a> Saving<'a> {
     /// The reply when the fork fails.
     pub fn begin_save(&mut self, ks: &mut Keyspace) -> Result<(), Error> {
         self.keeper.last_save_try_s = self.now().wall_ms() / 1000;
-        let (order, log) = (self.order(ks), self.log.clone());
+        let dialect = self.snapshot_dialect(ks);
+        self.begin_snapshot(ks, Target::Dump, dialect, true)
+            .inspect_err(|_| self.keeper.last_save_ok = false)
+    }
+
+    /// Starts a snapshot that replicas will be sent, in a version that they read. `reads`: the latest one that all of them do, if
+    /// they say; `keys`: whether they want the data. No other child may be at work.
+    ///
+    /// # Errors
+    /// Why there will be none.
+    pub fn begin_sync(
+        &mut self,
+        ks: &mut Keyspace,
+        target: Target,
+        reads: Option<u32>,
+        keys: bool,
+    ) -> Result<(), Error> {
+        let dialect = self.sync_dialect(ks, reads)?;
+        self.begin_snapshot(ks, target, dialect, keys)?;
+        if let Some(work) = &mut self.keeper.work {
+            work.for_sync = true;
+        }
+        Ok(())
+    }
+
+    /// Who does not say what it reads is a Redis: version 10 is read from 7.0 on and holds everything but field expiry.
+    fn sync_dialect(&self, ks: &Keyspace, reads: Option<u32>) -> Result<Dialect, Error> {
+        if let Some(dialect) = self.config.rdb_save_version() {
+            return Ok(dialect);
+        }
+        let needed = automatic_dialect(ks);
+        let has_field_expiry = needed != Dialect::REDIS_7_2;
+        match reads {
+            None if has_field_expiry => Ok(needed),
+            None => Ok(SYNC_DIALECT),
+            Some(reads) if reads >= u32::from(needed.version()) => Ok(needed),
+            Some(reads) if has_field_expiry => Err(Error::text(format!(
+                "ERR Hash fields with an expiry need a snapshot of version {}, and the replica reads up to {reads}",
+                needed.version()
+            ))),
+            Some(reads) => u16::try_from(reads)
+                .ok()
+                .and_then(Dialect::from_number)
+                .filter(|dialect| dialect.is_writable())
+                .ok_or(Error::text(format!(
+                    "ERR No snapshot of version {reads}, which the replica reads, can be written"
+                ))),
+        }
+    }
+
+    fn begin_snapshot(
+        &mut self,
+        ks: &mut Keyspace,
+        target: Target,
+        dialect: Dialect,
+        with_keys: bool,
+    ) -> Result<(), Error> {
+        let mut order = self.order(ks, &target, dialect);
+        order.options.keys = with_keys;
+        let log = self.log.clone();
         let (keys, dirty) = (ks.total_keys() as u64, ks.dirty);
         let data = &*ks;
         let forked = self.fork(
@@ -127,15 +192,22 @@ impl<'a> Saving<'a> {
         );
         match forked {
             Ok(child) => {
+                let work = match target {
+                    Target::Dump => "saving",
+                    Target::Replicas(_) => "RDB transfer",
+                };
                 self.log.notice(format_args!(
-                    "Background saving started by pid {}",
+                    "Background {work} started by pid {}",
                     child.pid()
                 ));
-                self.note_child(ks, Work::new(Job::Snapshot, child, keys, dirty));
+                let work = Work {
+                    target,
+                    ..Work::new(Job::Snapshot, child, keys, dirty)
+                };
+                self.note_child(ks, work);
                 Ok(())
             }
             Err(error) => {
-                self.keeper.last_save_ok = false;
                 self.log.warning(format_args!(
                     "Can't save in background: fork: {}",
                     error_text(&error)

@@ -1,6 +1,6 @@
 //! One client's connection: socket, input, output, and how it is going to end.
 
-use std::io::{self, Read};
+use std::io::{self, IoSlice, Read, Write};
 
 use mio::{Interest, Registry, Token};
 
@@ -9,6 +9,9 @@ use crate::host::Stream;
 
 /// Bytes that one client may send in one turn before the others get theirs.
 pub const TURN_MAX: usize = 1 << 20;
+
+/// Pieces in one vectored write.
+const PIECES_MAX: usize = 64;
 
 /// What a read brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +58,8 @@ pub struct Connection {
     blocked: bool,
     pub(super) on_ready_list: bool,
     pub(super) on_touched_list: bool,
+    /// It is that of a replica, which is sent the stream beside its replies.
+    pub feeds: bool,
 }
 
 impl Connection {
@@ -73,6 +78,7 @@ impl Connection {
             blocked: false,
             on_ready_list: false,
             on_touched_list: false,
+            feeds: false,
         }
     }
 
@@ -157,9 +163,48 @@ impl Connection {
         }
         // Also when it was asked for before: asking again rearms the edge, which matters when the turn's budget
         // ended the write and not the socket.
-        self.blocked = true;
-        self.stream_watch(registry, Interest::READABLE | Interest::WRITABLE)?;
+        self.ask_for_room(registry)?;
         Ok((written, Flush::Blocked))
+    }
+
+    /// Writes pieces that belong to somebody else, once, when nothing waits here. Answers the bytes written, and whether all were.
+    pub fn flush_pieces<'a>(
+        &mut self,
+        registry: &Registry,
+        pieces: impl Iterator<Item = &'a [u8]>,
+    ) -> io::Result<(usize, Flush)> {
+        debug_assert!(self.output.is_empty(), "what waits goes first");
+        let mut slices = [IoSlice::new(&[]); PIECES_MAX];
+        let (mut count, mut offered, mut all) = (0, 0, true);
+        for piece in pieces.filter(|piece| !piece.is_empty()) {
+            if count == PIECES_MAX || offered >= TURN_MAX {
+                all = false;
+                break;
+            }
+            slices[count] = IoSlice::new(piece);
+            offered += piece.len();
+            count += 1;
+        }
+        if offered == 0 {
+            return Ok((0, Flush::Done));
+        }
+        let written = match self.stream.write_vectored(&slices[..count]) {
+            Ok(written) => written,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+            Err(error) => return Err(error),
+        };
+        if all && written == offered {
+            return Ok((written, Flush::Done));
+        }
+        self.ask_for_room(registry)?;
+        Ok((written, Flush::Blocked))
+    }
+
+    /// The poll tells when the socket takes more, at once if it does now.
+    pub fn ask_for_room(&mut self, registry: &Registry) -> io::Result<()> {
+        self.blocked = true;
+        self.stream_watch(registry, Interest::READABLE | Interest::WRITABLE)
     }
 
     fn stream_watch(&mut self, registry: &Registry, interest: Interest) -> io::Result<()> {

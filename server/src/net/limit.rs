@@ -9,6 +9,8 @@ pub enum ClientClass {
     Replica,
     /// Clients with at least one subscription.
     Pubsub,
+    /// The primary.
+    Primary,
 }
 
 /// One class's limits; 0 is no limit.

@@ -22,7 +22,7 @@ pub mod visitors;
 
 pub use budget::Budget;
 pub use closing::{Cause, Closing};
-pub use connection::{Connection, Flush, Received};
+pub use connection::{Connection, Flush, Received, TURN_MAX};
 pub use connections::Connections;
 pub use input::Input;
 pub use limit::{BufferLimit, ClientClass, LimitWatch};

@@ -369,7 +369,7 @@ impl Visitors {
     }
 
     fn seat(&mut self, registry: &Registry, place: usize, mut stream: Stream, now_ms: u64) {
-        let _ = stream.set_nodelay();
+        let _ = stream.set_nodelay(true);
         let token = Token(self.first_token + place);
         assert!(self.places[place].is_none(), "somebody sits there");
         // Without a descriptor for it the poll is of no use, and the stream ends by going out of scope.

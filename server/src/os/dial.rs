@@ -41,7 +41,7 @@ impl Line for TcpLine {
 pub fn dial(to: &Dialing<'_>) -> io::Result<Box<dyn Line>> {
     let mut failure = io::Error::from(io::ErrorKind::TimedOut);
     for address in (to.host, to.port).to_socket_addrs()? {
-        match connect(address, to.from, to.timeout) {
+        match wait_for(address, to.from, to.timeout) {
             Ok(stream) => {
                 // Without it the commands only leave a little later.
                 let _ = stream.set_nodelay(true);
@@ -53,14 +53,31 @@ pub fn dial(to: &Dialing<'_>) -> io::Result<Box<dyn Line>> {
     Err(failure)
 }
 
-fn connect(to: SocketAddr, from: &str, timeout: Duration) -> io::Result<TcpStream> {
+fn wait_for(to: SocketAddr, from: &str, timeout: Duration) -> io::Result<TcpStream> {
+    let socket = socket(to, from)?;
+    socket.connect_timeout(&to.into(), timeout)?;
+    Ok(socket.into())
+}
+
+fn socket(to: SocketAddr, from: &str) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
     if let Some(from) = source(from, to) {
         // Best effort, as in Redis: an address that is not there leaves it to the system.
         let _ = socket.bind(&from.into());
     }
-    socket.connect_timeout(&to.into(), timeout)?;
-    Ok(socket.into())
+    Ok(socket)
+}
+
+/// See [`crate::host::Host::connect`]. The first address of the name is taken.
+pub fn connect(to: &Dialing<'_>) -> io::Result<mio::net::TcpStream> {
+    let address = (to.host, to.port).to_socket_addrs()?.next();
+    let address = address.ok_or(io::ErrorKind::NotFound)?;
+    let socket = socket(address, to.from)?;
+    socket.set_nonblocking(true)?;
+    match socket.connect(&address.into()) {
+        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
+        _ => Ok(mio::net::TcpStream::from_std(socket.into())),
+    }
 }
 
 /// The first address of the name that is of the other end's family, on any port.

@@ -40,7 +40,7 @@ use std::time::Duration;
 
 use crate::host::{
     Acceptor, Child, ChildGuise, ChildJob, Clock, Dialing, Disk, Host, Interrupt, Line, ListenPlan,
-    Logger, Process, ThreadWorker, Worker,
+    Logger, Process, Stream, ThreadWorker, Worker,
 };
 
 use affinity::Processors;
@@ -168,6 +168,10 @@ impl Host for SystemHost {
 
     fn dial(&self, to: &Dialing<'_>) -> io::Result<Box<dyn Line>> {
         dial::dial(to)
+    }
+
+    fn connect(&self, to: &Dialing<'_>) -> io::Result<Stream> {
+        dial::connect(to).map(Stream::Tcp)
     }
 
     fn used_memory(&self) -> u64 {

@@ -7,12 +7,17 @@
 //! pointers into the tables, and what was looked at but not run (the client closes, waits, or its limits change) is
 //! parsed again later: between commands the parser holds nothing.
 
+mod stream;
+
+pub use stream::run_stream;
+
 use std::ops::Range;
 
 use cairn_engine::Engine;
 use cairn_engine::base::args::{Args, ArgsBuf};
 use cairn_engine::base::id::SessionId;
 use cairn_engine::call::reply::{Piece, Reply};
+use cairn_engine::session::Role;
 use cairn_format::resp::request::{Limits, ProtocolError, Step};
 
 use crate::clients::NOBODY;
@@ -85,6 +90,7 @@ pub fn run_input(engine: &mut Engine, front: &mut Front, batch: &mut Batch, slot
         return;
     }
     let limit = front.settings.hot.output_max[usize::from(state.listens())];
+    let role = state.role;
     let Some(connection) = front.clients.connections.get_mut(slot) else {
         return;
     };
@@ -101,12 +107,34 @@ pub fn run_input(engine: &mut Engine, front: &mut Front, batch: &mut Batch, slot
     front.clients.running = session;
     let consumed = run_commands(engine, front, batch, slot, session, &mut input, &mut reply);
     front.clients.running = NOBODY;
+    if role == Role::Replica {
+        hear_replica(engine, front, slot, session, &reply);
+    }
     input.consume(consumed);
     if let Some(connection) = front.clients.connections.get_mut(slot) {
         connection.input = input;
         if connection.closing().sends() {
             give_back(&mut connection.output, reply);
         }
+    }
+}
+
+/// A replica has sent something: it lives, and is to be answered nothing.
+#[cold]
+fn hear_replica(
+    engine: &Engine,
+    front: &mut Front,
+    slot: usize,
+    session: SessionId,
+    reply: &Reply,
+) {
+    let now_ms = engine.mono_us() / 1000;
+    front.replication.primary.heard(slot as u64, now_ms);
+    if !reply.is_empty() {
+        let state = engine.shared.sessions.get(session);
+        let last = state.and_then(|state| state.last);
+        let name = last.map_or("", |last| engine.shared.table.entry(last).spec.name);
+        front.cut_replica_off(slot, name);
     }
 }
 
@@ -141,7 +169,12 @@ fn run_commands(
 ) -> usize {
     let mut at = 0;
     loop {
-        let after = understand(engine, front, batch, slot, session, input, at);
+        let state = engine.shared.sessions.get(session);
+        let limits = Limits {
+            bulk_max: front.settings.hot.bulk_max,
+            authenticated: state.is_some_and(|state| state.authenticated),
+        };
+        let after = understand(front, batch, slot, input, at, &limits);
         let bytes = input.filled();
         if let Some(stopped) = run_batch(engine, front, batch, session, bytes, reply) {
             // What was understood but not run is parsed again when the client goes on.
@@ -187,24 +220,16 @@ fn run_commands(
 /// Parses ahead; skips empty lines. The ranges are offsets in the filled input.
 #[inline(always)]
 fn understand(
-    engine: &Engine,
     front: &mut Front,
     batch: &mut Batch,
     slot: usize,
-    session: SessionId,
     input: &mut Input,
     from: usize,
+    limits: &Limits,
 ) -> After {
     batch.ranges.clear();
     batch.commands.clear();
     batch.end = from;
-    let Some(state) = engine.shared.sessions.get(session) else {
-        return After::Empty;
-    };
-    let limits = Limits {
-        bulk_max: front.settings.hot.bulk_max,
-        authenticated: state.authenticated,
-    };
     // Until the client is authenticated each command may change the limits of the next.
     let ahead = if limits.authenticated { LOOKAHEAD } else { 1 };
     let Some(client) = front.clients.client(slot) else {
@@ -216,7 +241,7 @@ fn understand(
             return After::Empty;
         }
         let first = batch.ranges.len() as u32;
-        match client.parser.next(bytes, at, &mut batch.ranges, &limits) {
+        match client.parser.next(bytes, at, &mut batch.ranges, limits) {
             Step::Command { end } => {
                 debug_assert!(end > at && end <= bytes.len(), "{at} to {end}");
                 let args = first..batch.ranges.len() as u32;

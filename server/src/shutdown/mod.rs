@@ -1,5 +1,7 @@
 //! The end of the process: on a signal or by SHUTDOWN.
 
+pub mod waiting;
+
 use cairn_engine::Engine;
 use cairn_engine::keyspace::Keyspace;
 
@@ -12,7 +14,7 @@ pub fn on_signal(engine: &mut Engine, front: &mut Front) {
     let Some(interrupt) = front
         .host
         .interrupt()
-        .filter(|_| !front.settings.cron_paused)
+        .filter(|_| !front.settings.cron_paused && front.farewell.is_none())
     else {
         return;
     };
@@ -32,6 +34,9 @@ pub fn on_signal(engine: &mut Engine, front: &mut Front) {
     front
         .log
         .warning(format_args!("User requested shutdown..."));
+    if waiting::begin(front, &mut engine.shared.gate, flags, None) {
+        return;
+    }
     if let Err(reason) = shut_down(&mut engine.ks, front, flags) {
         front.log.warning(format_args!("{reason}"));
         front.log.warning(format_args!(

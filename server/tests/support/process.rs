@@ -373,6 +373,11 @@ impl Server {
 
     /// kill -9.
     pub fn kill(mut self) {
+        self.kill_here();
+    }
+
+    /// kill -9 of a server that another one takes the place of.
+    pub fn kill_here(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }

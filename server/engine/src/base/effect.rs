@@ -132,6 +132,8 @@ pub struct Event {
 /// Everything that the current unit (a command, an EXEC, a script) leaves behind.
 #[derive(Default, Debug)]
 pub struct Effects {
+    /// The changes of the unit have nothing to do with each other (keys that SCAN found expired): no transaction around them.
+    pub independent: bool,
     /// Somebody reads the feed (the log is on, or a replica is there).
     pub feed_on: bool,
     /// Commands to propagate, in order of their effect.

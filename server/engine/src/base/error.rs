@@ -65,6 +65,12 @@ mod texts {
     pub const NO_AUTH: Error = Error::new("NOAUTH Authentication required.");
     pub const OUT_OF_MEMORY: Error =
         Error::new("OOM command not allowed when used memory > 'maxmemory'.");
+    pub const NO_REPLICAS: Error = Error::new("NOREPLICAS Not enough good replicas to write.");
+    pub const READ_ONLY: Error =
+        Error::new("READONLY You can't write against a read only replica.");
+    pub const MASTER_DOWN: Error = Error::new(
+        "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+    );
     pub const LOADING: Error = Error::new("LOADING Redis is loading the dataset in memory");
     pub const EXEC_ABORT: Error =
         Error::new("EXECABORT Transaction discarded because of previous errors.");

@@ -13,7 +13,7 @@ use crate::base::id::SessionId;
 use crate::keyspace::Keyspace;
 use crate::keyspace::waiters::Waiter;
 use crate::session::Session;
-use crate::session::blocked::{Blocked, LogWait};
+use crate::session::blocked::{Blocked, HeldWait, Place};
 use crate::session::transaction::Queued;
 use crate::value::Kind;
 use cairn_format::text::double::parse_f64;
@@ -32,7 +32,7 @@ pub struct Wait {
 impl Ctx<'_> {
     /// Whether this command may wait: not inside EXEC or a script, and not in a replay.
     pub fn may_block(&self) -> bool {
-        !self.session.deny_blocking && !self.session.replay
+        !self.session.deny_blocking && !self.session.applies()
     }
 
     /// Waits for one of the keys; the command is run again when one has changed. Nothing is to be replied then.
@@ -70,17 +70,20 @@ impl Ctx<'_> {
             on_missing: wait.on_missing,
             deadline_ms: wait.deadline_ms,
             spent_us: 0,
-            log: None,
+            held: None,
         }));
         Ok(())
     }
 
-    /// Waits for the log, see [`serve_log_waiters`]. Nothing is to be replied then.
-    pub fn wait_for_log(&mut self, args: &Args, wait: LogWait, deadline_ms: Option<i64>) {
+    /// Waits for the log or for replicas, see [`serve_held_waiters`]. Nothing is to be replied then.
+    pub fn wait_held(&mut self, args: &Args, wait: HeldWait, deadline_ms: Option<i64>) {
         debug_assert!(self.may_block() && self.session.waiting.is_none());
         self.session.blocked = true;
-        let new = self.shared.log_waiters.insert(self.session.slot);
+        let new = self.shared.held_waiters.insert(self.session.slot);
         debug_assert!(new, "a session waits for one thing at a time");
+        if wait.replicas > 0 {
+            self.inst.ask_replicas();
+        }
         self.wake_at(deadline_ms);
         self.session.waiting = Some(Box::new(Blocked {
             command: Queued::new(self.command.id, args),
@@ -90,7 +93,7 @@ impl Ctx<'_> {
             on_missing: false,
             deadline_ms,
             spent_us: 0,
-            log: Some(wait),
+            held: Some(wait),
         }));
     }
 
@@ -102,38 +105,83 @@ impl Ctx<'_> {
     }
 }
 
-/// The answer of WAITAOF: whether this server's log is on the disk, and how many replicas say so of theirs. There are
-/// no replicas yet.
-pub fn reply_log(reply: &mut Reply, durable: Durable, mark: u64) {
-    reply.array(2);
-    reply.int(i64::from(durable.covers(mark)));
-    reply.int(0);
+/// How far what a session wrote has come.
+#[derive(Clone, Copy, Debug)]
+pub struct Held {
+    durable: Durable,
+    /// Replicas that have it, and those that have it on their disk.
+    replicas: (u64, u64),
+}
+
+impl Held {
+    /// As it is now. `mark`: position behind what was written.
+    pub fn of(mark: u64, inst: &mut dyn Instance) -> Held {
+        Held {
+            durable: inst.log_durable(),
+            replicas: inst.acknowledged(mark),
+        }
+    }
+
+    /// Whether that is what is waited for.
+    pub fn suffices(&self, wait: &HeldWait) -> bool {
+        match wait.place {
+            Place::Memory => self.replicas.0 >= wait.replicas,
+            Place::Disk { local } => {
+                self.replicas.1 >= wait.replicas && (!local || self.durable.covers(wait.mark))
+            }
+        }
+    }
+
+    /// The answer of WAIT or WAITAOF.
+    pub fn reply(&self, reply: &mut Reply, wait: &HeldWait) {
+        match wait.place {
+            Place::Memory => reply.int(self.replicas.0 as i64),
+            Place::Disk { .. } => {
+                reply.array(2);
+                reply.int(i64::from(self.durable.covers(wait.mark)));
+                reply.int(self.replicas.1 as i64);
+            }
+        }
+    }
 }
 
 /// WAITAOF asks for the local log and there is none, or there is none any more.
 pub const LOG_IS_OFF: Error =
     Error::new("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.");
 
-/// Answers those who wait for the log and whose changes are on the disk, or will never be.
-pub fn serve_log_waiters(ks: &mut Keyspace, shared: &mut Shared, inst: &mut dyn Instance) {
-    if shared.log_waiters.is_empty() {
+/// Answers those who wait for the log or for replicas and whose changes are there, or will never be.
+pub fn serve_held_waiters(ks: &mut Keyspace, shared: &mut Shared, inst: &mut dyn Instance) {
+    if shared.held_waiters.is_empty() {
         return;
     }
     let durable = inst.log_durable();
-    let waiters: Vec<SessionId> = shared.log_waiters.iter().copied().collect();
+    let waiters: Vec<SessionId> = shared.held_waiters.iter().copied().collect();
     for slot in waiters {
         let session = shared.sessions.get(slot);
-        let Some(wait) = session.and_then(|s| s.waiting.as_ref()?.log) else {
+        let Some(wait) = session.and_then(|s| s.waiting.as_ref()?.held) else {
             continue;
         };
-        if wait.local && durable == Durable::NoLog {
+        let held = Held::of(wait.mark, inst);
+        if wait.place == (Place::Disk { local: true }) && durable == Durable::NoLog {
             release(ks, shared, slot, inst, |_, _, _| Err(LOG_IS_OFF));
-        } else if wait.replicas == 0 && (!wait.local || durable.covers(wait.mark)) {
+        } else if held.suffices(&wait) {
             release(ks, shared, slot, inst, |reply, _, _| {
-                reply_log(reply, durable, wait.mark);
+                held.reply(reply, &wait);
                 Ok(())
             });
         }
+    }
+}
+
+/// Ends all waits with an error, and the clients with them: what they wait for may never come to a server whose role has
+/// changed. Who waits for the end of a pause has not begun, and goes on waiting.
+pub fn unblock_all(ks: &mut Keyspace, shared: &mut Shared, inst: &mut dyn Instance) {
+    let waiting = shared.sessions.iter().filter(|s| s.waiting.is_some());
+    let slots: Vec<SessionId> = waiting.map(|session| session.slot).collect();
+    for slot in slots {
+        let text = "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)";
+        release(ks, shared, slot, inst, |_, _, _| Err(Error::new(text)));
+        inst.dismiss(slot);
     }
 }
 
@@ -179,6 +227,10 @@ pub fn serve(ks: &mut Keyspace, shared: &mut Shared, inst: &mut dyn Instance) {
     }
     empty(&mut ks.fx.ready);
     ks.select(selected);
+    if ks.fx.pending() {
+        // Nobody was served, but a key was found expired.
+        run::apply(ks, shared, None, inst);
+    }
 }
 
 /// Gives each of those who wait for a key now one chance.
@@ -295,8 +347,8 @@ fn leave_queues(ks: &mut Keyspace, shared: &mut Shared, slot: SessionId, waiting
     if let Some(at) = waiting.deadline_ms {
         shared.deadlines.remove(&(at, slot));
     }
-    if waiting.log.is_some() {
-        shared.log_waiters.remove(&slot);
+    if waiting.held.is_some() {
+        shared.held_waiters.remove(&slot);
     }
     debug_assert!(
         shared.deadlines.iter().all(|(_, waits)| *waits != slot),
@@ -327,8 +379,8 @@ pub fn unblock(
         if error {
             return Err(Error::new("UNBLOCKED client unblocked via CLIENT UNBLOCK"));
         }
-        match waiting.log {
-            Some(wait) => reply_log(reply, inst.log_durable(), wait.mark),
+        match waiting.held {
+            Some(wait) => Held::of(wait.mark, inst).reply(reply, &wait),
             None => reply.null_array(),
         }
         Ok(())

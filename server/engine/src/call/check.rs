@@ -45,8 +45,12 @@ impl Shared {
             waiters.map(|queue| queue.len()).sum(),
         )?;
         same("wait for a time", deadlines, self.deadlines.len())?;
-        let for_log = waits(|wait| usize::from(wait.log.is_some()));
-        same("wait for the log", for_log, self.log_waiters.len())?;
+        let for_held = waits(|wait| usize::from(wait.held.is_some()));
+        same(
+            "wait for log or replicas",
+            for_held,
+            self.held_waiters.len(),
+        )?;
         let postponed = sum(&|session| usize::from(session.postponed));
         same("are postponed", postponed, self.postponed.len())?;
         self.check_channels(&self.pubsub.channels, |s| &s.channels)?;
@@ -86,8 +90,8 @@ impl Shared {
         };
         let known = session.blocked
             && wait.keys.iter().all(|key| queued(key))
-            && wait.log.is_some() == wait.keys.is_empty()
-            && (wait.log.is_none() || self.log_waiters.contains(&slot))
+            && wait.held.is_some() == wait.keys.is_empty()
+            && (wait.held.is_none() || self.held_waiters.contains(&slot))
             && wait
                 .deadline_ms
                 .is_none_or(|at| self.deadlines.contains(&(at, slot)));

@@ -7,8 +7,9 @@ use super::reply::{Piece, Reply};
 use super::table::{CommandTable, Entry};
 use super::watch::Watch;
 use super::watch::histogram::Histogram;
+use crate::base::args::Args;
 use crate::base::effect::{Feed, Propagate};
-use crate::base::error::Error;
+use crate::base::error::{self, Error};
 use crate::base::id::SessionId;
 use crate::base::limits::REPLAY_FACTOR;
 use crate::base::time::Now;
@@ -57,6 +58,10 @@ pub trait Instance {
     fn deliver(&mut self, to: SessionId, bytes: &[u8]);
     /// Closes the connection of a session as soon as the current command is over.
     fn close(&mut self, session: SessionId);
+    /// Closes it when what was replied has been sent.
+    fn dismiss(&mut self, session: SessionId) {
+        self.close(session);
+    }
     /// The address of a session's client, as CLIENT LIST shows it. Whoever has no sockets knows none.
     fn address_of(&mut self, _session: SessionId) -> String {
         String::new()
@@ -77,6 +82,15 @@ pub trait Instance {
     fn log_durable(&mut self) -> Durable {
         Durable::NoLog
     }
+    /// A message that is no change goes to replicas as it was sent.
+    fn relay(&mut self, _db: usize, _args: &Args) {}
+    /// How many replicas have what was changed up to a position that [`Instance::feed`] gave, and how many have it on their
+    /// disk.
+    fn acknowledged(&mut self, _position: u64) -> (u64, u64) {
+        (0, 0)
+    }
+    /// Somebody waits for replicas: they are asked how far they are.
+    fn ask_replicas(&mut self) {}
     /// All databases were emptied by a client: a snapshot of what is gone is not wanted any more.
     fn emptied(&mut self, _ks: &mut Keyspace) {}
     /// Sends commands to another server and waits for its answers. Whoever has no sockets reaches nobody.
@@ -164,10 +178,12 @@ pub struct Shared {
     pub gate: Gate,
     /// When waiting sessions give up: (wall milliseconds, session).
     pub deadlines: std::collections::BTreeSet<(i64, SessionId)>,
+    /// Keys that clients of a writable replica wrote, by database: nobody else says when those that expire go.
+    pub own_keys: std::collections::HashSet<(usize, Box<[u8]>)>,
     /// Sessions that wait for the end of a pause, in the order in which they came.
     pub postponed: Vec<SessionId>,
-    /// Sessions that wait for the log.
-    pub log_waiters: std::collections::BTreeSet<SessionId>,
+    /// Sessions that wait for the log or for replicas.
+    pub held_waiters: std::collections::BTreeSet<SessionId>,
 }
 
 /// What a pause holds back.
@@ -188,6 +204,27 @@ pub struct Paused {
     pub end_ms: i64,
 }
 
+impl Paused {
+    /// Both together: neither ends sooner nor holds less back than it would alone.
+    pub fn and(self, other: Paused) -> Paused {
+        Paused {
+            extent: self.extent.max(other.extent),
+            end_ms: self.end_ms.max(other.end_ms),
+        }
+    }
+}
+
+/// What following another server means for clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Following {
+    /// They may not write (`replica-read-only`).
+    pub read_only: bool,
+    /// Nothing is evicted here: the primary says what goes (`replica-ignore-maxmemory`).
+    pub ignores_memory: bool,
+    /// They may not read either, as the data may be old (`replica-serve-stale-data no` while the link is down).
+    pub stale: bool,
+}
+
 /// Reasons to refuse commands, set by the server when they arise.
 #[derive(Debug, Default)]
 pub struct Gate {
@@ -195,10 +232,53 @@ pub struct Gate {
     pub loading: bool,
     /// Writes are refused with this error (MISCONF of a failed save or log).
     pub refuse_writes: Option<Error>,
+    /// Fewer replicas are in time than `min-replicas-to-write` asks for.
+    pub few_replicas: bool,
+    /// This server follows another one.
+    pub replica: Option<Following>,
     /// Clients are paused.
     pub pause: Option<Paused>,
+    /// Writes are held back until the server says otherwise: it waits for its replicas.
+    pub holds_writes: bool,
     /// SHA-256 of the default user's password; none: no password is needed.
     pub password: Option<[u8; 32]>,
+}
+
+impl Gate {
+    /// Whether no command is refused or held back.
+    #[inline]
+    pub fn is_open(&self) -> bool {
+        !self.loading
+            && self.refuse_writes.is_none()
+            && self.pause.is_none()
+            && !self.few_replicas
+            && self.replica.is_none()
+            && !self.holds_writes
+    }
+
+    /// What is held back, by clients or by the server.
+    pub fn paused(&self) -> Option<Paused> {
+        let held = self.holds_writes.then_some(Paused {
+            extent: Extent::Writes,
+            end_ms: i64::MAX,
+        });
+        match (self.pause, held) {
+            (Some(pause), Some(held)) => Some(pause.and(held)),
+            (pause, held) => pause.or(held),
+        }
+    }
+
+    /// Why commands of clients that write are refused, in the order of Redis: the disk, replicas, the role.
+    pub fn write_refusal(&self) -> Option<Error> {
+        if let Some(reason) = &self.refuse_writes {
+            return Some(reason.clone());
+        }
+        if self.few_replicas {
+            return Some(error::NO_REPLICAS);
+        }
+        let read_only = self.replica.is_some_and(|following| following.read_only);
+        read_only.then_some(error::READ_ONLY)
+    }
 }
 
 /// One call: everything that it works with, made where a request enters and handed down to the handler.
@@ -243,6 +323,11 @@ impl<'e> Ctx<'e> {
         self.ks.propagate(args);
     }
 
+    /// What the command found expired goes key by key, without a transaction around it, unless the command is in one itself.
+    pub fn ends_independently(&mut self) {
+        self.ks.fx.independent = !self.ks.fx.feed.is_empty() && !self.session.deny_blocking;
+    }
+
     /// Propagates nothing for this command itself.
     pub fn propagate_nothing(&mut self) {
         self.ks.fx.own = Propagate::Nothing;
@@ -251,7 +336,7 @@ impl<'e> Ctx<'e> {
     /// Longest string that the session may make, bytes.
     pub fn string_bytes_max(&self) -> usize {
         let max = self.ks.limits.string_bytes_max;
-        match self.session.replay {
+        match self.session.applies() {
             true => max.saturating_mul(REPLAY_FACTOR),
             false => max,
         }

@@ -1,6 +1,7 @@
 //! From a request to its handler: look-up, arity, the reasons to refuse. The run itself is in [`super::run`].
 
-use super::ctx::{Ctx, Gate, Shared};
+use super::ctx::{Ctx, Following, Gate, Shared};
+use super::keys::keys_of;
 use super::pause;
 use super::room;
 use super::run::{apply, count_error, hush, run};
@@ -8,8 +9,8 @@ use super::spec::{Command, Flags};
 use super::table::Entry;
 use crate::base::args::Args;
 use crate::base::error::{self, Error};
-use crate::keyspace::Keyspace;
-use crate::session::{ReplyMode, Session, transaction::Queued};
+use crate::keyspace::{Expired, Keyspace};
+use crate::session::{ReplyMode, Role, Session, transaction::Queued};
 use crate::structure::table::same_bytes;
 
 /// Runs one request of a session and applies what it leaves behind. Answers whether the command ran: it may have been refused,
@@ -23,7 +24,7 @@ pub fn dispatch(cx: &mut Ctx, args: &Args) -> bool {
     let before = cx.reply.position();
     let admitted = admit(cx, args)
         .and_then(|()| with_room(cx))
-        .and_then(|()| pass(cx));
+        .and_then(|()| pass(cx, args));
     match admitted {
         // The command has not begun.
         Ok(()) if cx.session.blocked => return false,
@@ -113,24 +114,47 @@ fn refused(cx: &mut Ctx, refusal: Option<Error>) -> Result<(), Error> {
 
 /// Whether the server is in a state to run the command.
 #[inline]
-fn pass(cx: &mut Ctx) -> Result<(), Error> {
+fn pass(cx: &mut Ctx, args: &Args) -> Result<(), Error> {
     let (gate, session) = (&cx.shared.gate, &cx.session);
-    let is_open = !gate.loading && gate.refuse_writes.is_none() && gate.pause.is_none();
-    if is_open && session.subscriptions.is_none() && !session.monitor {
+    if gate.is_open() && session.subscriptions.is_none() && session.role == Role::Client {
         return Ok(());
     }
-    pass_narrowly(cx)
+    pass_narrowly(cx, args)
 }
 
 /// Something stands in the way of some commands: of this one, too?
 #[cold]
-fn pass_narrowly(cx: &mut Ctx) -> Result<(), Error> {
+fn pass_narrowly(cx: &mut Ctx, args: &Args) -> Result<(), Error> {
     let refusal = refusal_of_server(&cx.shared.gate, cx.session, cx.command.spec);
     refused(cx, refusal)?;
-    if let Some(pause) = cx.shared.gate.pause {
+    if let Some(following) = cx.shared.gate.replica {
+        cx.ks.expired = view_of_expired(following, cx.session, cx.command.spec);
+        if cx.ks.expired == Expired::Goes {
+            note_own_keys(cx, args);
+        }
+    }
+    if let Some(pause) = cx.shared.gate.paused() {
         pause::postpone(cx, pause);
     }
     Ok(())
+}
+
+fn note_own_keys(cx: &mut Ctx, args: &Args) {
+    let keys = keys_of(cx.command.spec, args).unwrap_or_default();
+    let db = cx.session.db;
+    let own = keys.iter().filter_map(|used| args.get(used.at));
+    cx.shared.own_keys.extend(own.map(|key| (db, key.into())));
+}
+
+/// What has expired on a replica is alive for its primary, which says itself what goes; clients do not see it, and where they may
+/// write they remove it first.
+fn view_of_expired(following: Following, session: &Session, spec: &Command) -> Expired {
+    let writes = spec.flags.has(Flags::WRITE) || spec.name == "exec";
+    match session.applies() {
+        true => Expired::Stays,
+        false if writes && !following.read_only => Expired::Goes,
+        false => Expired::Hides,
+    }
 }
 
 /// Whether there is memory for the command.
@@ -160,7 +184,7 @@ fn look_up(shared: &Shared, session: &mut Session, args: &Args) -> Result<Entry,
         );
         return Ok(found);
     }
-    let found = match session.replay {
+    let found = match session.applies() {
         true => shared.table.find_logged(name),
         false => shared.table.find(name),
     };
@@ -215,10 +239,16 @@ fn refusal_of_client(session: &Session, spec: &Command) -> Option<Error> {
 fn refusal_of_server(gate: &Gate, session: &Session, spec: &Command) -> Option<Error> {
     let flags = spec.flags;
     if flags.has(Flags::WRITE)
-        && !session.replay
-        && let Some(reason) = &gate.refuse_writes
+        && !session.applies()
+        && let Some(reason) = gate.write_refusal()
     {
-        return Some(reason.clone());
+        return Some(reason);
+    }
+    if gate.replica.is_some_and(|following| following.stale)
+        && !session.applies()
+        && !flags.has(Flags::STALE)
+    {
+        return Some(error::MASTER_DOWN);
     }
     if session.in_subscribe_mode() && !flags.has(Flags::IN_SUBSCRIBE) {
         return Some(Error::text(format!(
@@ -227,10 +257,12 @@ fn refusal_of_server(gate: &Gate, session: &Session, spec: &Command) -> Option<E
         )));
     }
     let uses_keys = [Flags::WRITE, Flags::READ, Flags::MAY_REPLICATE];
-    if session.monitor && uses_keys.iter().any(|flag| flags.has(*flag)) {
+    if matches!(session.role, Role::Monitor | Role::Replica)
+        && uses_keys.iter().any(|flag| flags.has(*flag))
+    {
         return Some(Error::new("ERR Replica can't interact with the keyspace"));
     }
-    if gate.loading && !session.replay && !flags.has(Flags::LOADING) {
+    if gate.loading && !session.replays() && !flags.has(Flags::LOADING) {
         return Some(error::LOADING);
     }
     None

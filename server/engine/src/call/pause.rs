@@ -9,25 +9,33 @@
 use super::ctx::{Ctx, Extent, Instance, Paused, Shared};
 use super::spec::{Command, Flags};
 use crate::keyspace::{Expired, Keyspace};
-use crate::session::Session;
+use crate::session::{Role, Session};
 
 /// Begins a pause, or adds to the one that is on: neither its end comes sooner nor does it hold less back.
 pub fn begin(shared: &mut Shared, new: Paused) {
     let pause = match shared.gate.pause {
         None => new,
-        Some(old) => Paused {
-            extent: old.extent.max(new.extent),
-            end_ms: old.end_ms.max(new.end_ms),
-        },
+        Some(old) => old.and(new),
     };
     shared.gate.pause = Some(pause);
 }
 
 /// Ends the pause: those who were postponed go on.
 pub fn end(ks: &mut Keyspace, shared: &mut Shared, inst: &mut dyn Instance) {
-    if shared.gate.pause.take().is_none() {
-        return;
+    if shared.gate.pause.take().is_some() {
+        go_on_all(ks, shared, inst);
     }
+}
+
+/// The server holds writes back no longer.
+pub fn let_writes_go(ks: &mut Keyspace, shared: &mut Shared, inst: &mut dyn Instance) {
+    if std::mem::take(&mut shared.gate.holds_writes) {
+        go_on_all(ks, shared, inst);
+    }
+}
+
+/// All who were postponed are asked again; some may be held back by something else.
+fn go_on_all(ks: &mut Keyspace, shared: &mut Shared, inst: &mut dyn Instance) {
     if ks.expired == Expired::Hides {
         ks.expired = Expired::Goes;
     }
@@ -56,7 +64,7 @@ pub(super) fn postpone(cx: &mut Ctx, pause: Paused) {
     if cx.ks.expired == Expired::Goes {
         cx.ks.expired = Expired::Hides;
     }
-    let exempt = cx.session.replay || cx.session.monitor;
+    let exempt = !matches!(cx.session.role, Role::Client | Role::Primary);
     if exempt || !holds_back(pause.extent, cx.session, cx.command.spec, cx.shared) {
         return;
     }

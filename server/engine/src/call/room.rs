@@ -103,7 +103,8 @@ fn time_limit_us(tenacity: u32) -> Option<u64> {
 /// # Errors
 /// The command may need memory, and there is none.
 pub fn before_command(cx: &mut Ctx) -> Result<(), Error> {
-    if cx.shared.gate.loading || cx.session.replay {
+    let ignored = cx.shared.gate.replica.is_some_and(|f| f.ignores_memory);
+    if ignored || cx.shared.gate.loading || cx.session.applies() {
         return Ok(());
     }
     let room = make_room(cx.ks, cx.shared, Some(cx.session), cx.inst);

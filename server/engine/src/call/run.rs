@@ -57,7 +57,7 @@ pub fn run(cx: &mut Ctx, args: &Args) {
         && cx.ks.dirty != dirty
         && cx.ks.fx.own == Propagate::Verbatim
         && spec.flags.has(Flags::WRITE)
-        && !cx.session.replay
+        && !cx.session.replays()
     {
         match cx.shared.table.has_renames() {
             false => propagate_verbatim(cx.ks, started, args),
@@ -134,7 +134,8 @@ pub fn apply(
     inst: &mut dyn Instance,
 ) {
     if !ks.fx.feed.is_empty() {
-        let transaction = ks.fx.feed.len() > 1;
+        let transaction = ks.fx.feed.len() > 1 && !ks.fx.independent;
+        ks.fx.independent = false;
         let position = inst.feed(&ks.fx.feed, transaction);
         ks.fx.feed.clear();
         if let Some(session) = running.as_deref_mut() {

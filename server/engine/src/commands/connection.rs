@@ -8,7 +8,7 @@ use crate::call::ctx::{Ctx, Gate};
 use crate::call::interests::forget_interests;
 use crate::call::reply::Protocol;
 use crate::call::spec::{Command, Flags, Group, Secrets};
-use crate::session::ReplyMode;
+use crate::session::{ReplyMode, Role};
 
 /// This family.
 pub const COMMANDS: &[&Command] = &[&PING, &ECHO, &HELLO, &AUTH, &SELECT, &QUIT, &RESET];
@@ -276,9 +276,12 @@ const RESET: Command = Command {
 };
 
 fn reset(cx: &mut Ctx, _: &Args) -> Outcome {
+    if !matches!(cx.session.role, Role::Client | Role::Monitor) {
+        return Err(Error::new("ERR can only reset normal client connections"));
+    }
     forget_interests(cx.ks, &mut cx.shared.pubsub, cx.session);
     let session = &mut *cx.session;
-    if std::mem::take(&mut session.monitor) {
+    if std::mem::take(&mut session.role) == Role::Monitor {
         cx.shared.watch.dismiss(session.slot);
     }
     session.db = 0;

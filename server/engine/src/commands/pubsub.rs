@@ -225,6 +225,7 @@ const PUBLISH: Command = Command {
 
 fn publish_command(cx: &mut Ctx, args: &Args) -> Outcome {
     let receivers = publish(cx.shared, cx.inst, Some(cx.session), args.at(1), args.at(2));
+    cx.inst.relay(cx.session.db, args);
     cx.reply.int(receivers as i64);
     Ok(())
 }
@@ -251,6 +252,7 @@ fn spublish(cx: &mut Ctx, args: &Args) -> Outcome {
         listeners,
         &[b"smessage", args.at(1), args.at(2)],
     );
+    cx.inst.relay(cx.session.db, args);
     cx.reply
         .int(cx.shared.pubsub.shard_channels.of(args.at(1)).len() as i64);
     Ok(())

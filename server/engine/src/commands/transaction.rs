@@ -7,6 +7,7 @@ use crate::call::interests::unwatch_all;
 use crate::call::run;
 use crate::call::spec::{Command, Flags, Group, KeySpec};
 use crate::call::watch::ended::{self, Ended};
+use crate::session::transaction::Queued;
 
 /// This family.
 pub const COMMANDS: &[&Command] = &[&MULTI, &EXEC, &DISCARD, &WATCH, &UNWATCH];
@@ -87,18 +88,7 @@ fn exec(cx: &mut Ctx, _: &Args) -> Outcome {
         cx.reply.null_array();
         return Ok(());
     }
-    // The gates may have closed since the commands were queued.
-    if let Some(reason) = cx.shared.gate.refuse_writes.clone()
-        && multi.queue.iter().any(|q| {
-            cx.shared
-                .table
-                .entry(q.command)
-                .spec
-                .flags
-                .has(Flags::WRITE)
-        })
-        && !cx.session.replay
-    {
+    if let Some(reason) = refusal_of_all(cx, &multi.queue) {
         return Err(Error::text(format!(
             "EXECABORT Transaction discarded because of: {}",
             reason.0
@@ -135,6 +125,23 @@ fn run_queued(cx: &mut Ctx, args: &Args) {
         waited: false,
     };
     ended::note(cx.shared, cx.session, cx.command, args, ended, cx.inst);
+}
+
+/// The gates may have closed since the commands were queued: why some of them may not run any more.
+fn refusal_of_all(cx: &Ctx, queue: &[Queued]) -> Option<Error> {
+    let gate = &cx.shared.gate;
+    if gate.is_open() || cx.session.applies() {
+        return None;
+    }
+    let flags = |queued: &Queued| cx.shared.table.entry(queued.command).spec.flags;
+    if let Some(reason) = gate.write_refusal()
+        && queue.iter().any(|queued| flags(queued).has(Flags::WRITE))
+    {
+        return Some(reason);
+    }
+    let is_stale = gate.replica.is_some_and(|following| following.stale);
+    let needs_data = |queued: &Queued| !flags(queued).has(Flags::STALE);
+    (is_stale && queue.iter().any(needs_data)).then_some(error::MASTER_DOWN)
 }
 
 /// A watched key or field that was alive when it was watched and whose time has come since is a change, too.

@@ -658,17 +658,18 @@ impl Keyspace {
     }
 
     fn touch_swapped(&mut self, watched: usize, other: usize) {
-        let selected = self.current;
         for key in self.keys_of_interest(watched) {
+            // What has expired is not there; it goes when somebody looks at it, which is not part of this change.
+            let (hash, now) = (self.hasher.hash(&key), self.now_ms);
             let exists = [watched, other].map(|db| {
-                self.select(db);
-                self.find(&key).is_some()
+                let keys = &self.dbs[db].keys;
+                let alive = |slot| keys.get(slot).expire().is_none_or(|at| at >= now);
+                keys.find(hash, &key).is_some_and(alive)
             });
             if exists.contains(&true) {
                 self.touch_watchers(watched, &key);
             }
         }
-        self.select(selected);
     }
 
     /// While a child shares the memory, tables grow only when they must.

@@ -35,6 +35,24 @@ pub struct LoadReport {
     pub ctime: Option<i64>,
     /// Memory that the writer used, bytes.
     pub used_mem: Option<u64>,
+    /// Where the writer's stream of changes was.
+    pub stream: StreamPlace,
+    /// Database and name of the keys that were left out as expired, if the writer had a stream: who followed it has them.
+    pub dropped: Vec<DroppedKey>,
+}
+
+/// Database and name of a key.
+pub type DroppedKey = (usize, Box<[u8]>);
+
+/// A place in a stream of changes, as far as a snapshot tells it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StreamPlace {
+    /// The database that it is at.
+    pub db: Option<usize>,
+    /// Its name.
+    pub id: Option<Vec<u8>>,
+    /// Its offset.
+    pub offset: Option<u64>,
 }
 
 /// Why a snapshot cannot be loaded.
@@ -214,6 +232,9 @@ impl LoadReport {
             b"aof-base" | b"aof-preamble" => self.aof_base = value == b"1",
             b"redis-ver" | b"valkey-ver" => self.written_by = Some(text()),
             b"ctime" => self.ctime = text().parse().ok(),
+            b"repl-stream-db" => self.stream.db = text().parse().ok(),
+            b"repl-id" => self.stream.id = Some(value.to_vec()),
+            b"repl-offset" => self.stream.offset = text().parse().ok(),
             b"used-mem" => self.used_mem = text().parse().ok(),
             _ => {}
         }
@@ -239,6 +260,9 @@ fn store(
     ks.select(record.db as usize);
     if drop_expired && head.expire_ms.is_some_and(|at| at < ks.now_ms) {
         report.expired += 1;
+        if report.stream.id.is_some() {
+            report.dropped.push((record.db as usize, head.key.into()));
+        }
         return Ok(());
     }
     let builder = Builder {

@@ -21,6 +21,8 @@ pub struct SaveOptions {
     pub compress: bool,
     /// `rdbchecksum`.
     pub checksum: bool,
+    /// The databases are written; without it the snapshot is empty.
+    pub keys: bool,
     /// Auxiliary fields, in order.
     pub aux: Vec<(&'static str, String)>,
     /// Idle times are saved with the keys (an LRU policy is in force).
@@ -79,7 +81,8 @@ pub fn save<W: Write>(
         decay_minutes: ks.limits.lfu_decay_minutes,
         keys: 0,
     };
-    for index in 0..ks.databases() {
+    let databases = if options.keys { ks.databases() } else { 0 };
+    for index in 0..databases {
         saver.database(index, ks.db(index), each_key, progress)?;
     }
     progress(saver.keys);

@@ -23,17 +23,29 @@ pub struct Blocked {
     pub deadline_ms: Option<i64>,
     /// Time of its runs so far, microseconds.
     pub spent_us: u64,
-    /// It waits for the log instead of keys, and is answered without being run again.
-    pub log: Option<LogWait>,
+    /// It waits for the log or for replicas instead of keys, and is answered without being run again.
+    pub held: Option<HeldWait>,
 }
 
-/// What WAITAOF waits for.
+/// What WAIT and WAITAOF wait for.
 #[derive(Clone, Copy, Debug)]
-pub struct LogWait {
-    /// Position of the log behind the session's last change.
+pub struct HeldWait {
+    /// Position of the journal behind the session's last change.
     pub mark: u64,
-    /// The log of this server has to be on the disk up to there.
-    pub local: bool,
-    /// So many replicas have to say the same of theirs.
+    /// So many replicas have to have it.
     pub replicas: u64,
+    /// Where it has to be.
+    pub place: Place,
+}
+
+/// Where what was written has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the memory of replicas (WAIT).
+    Memory,
+    /// On disks (WAITAOF): those of replicas, and if so, this server's own.
+    Disk {
+        /// This server's log has to be on the disk, too.
+        local: bool,
+    },
 }

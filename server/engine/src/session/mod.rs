@@ -28,6 +28,22 @@ pub enum ReplyMode {
     Skip,
 }
 
+/// What a session is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// A client like others.
+    #[default]
+    Client,
+    /// It looks on (MONITOR), and may not use keys.
+    Monitor,
+    /// It follows the stream of changes, and may not use keys.
+    Replica,
+    /// The stream of the primary comes from it: expired keys live for it, and nothing it says is refused.
+    Primary,
+    /// It runs a log again.
+    Replay,
+}
+
 /// Channel and pattern subscriptions of a session.
 #[derive(Debug, Default)]
 pub struct Subscriptions {
@@ -98,8 +114,8 @@ pub struct Session {
     pub blocked: bool,
     /// It is blocked because clients are paused (CLIENT PAUSE): its command has not begun.
     pub postponed: bool,
-    /// It looks on (MONITOR), and may not use keys.
-    pub monitor: bool,
+    /// What it is beside a client.
+    pub role: Role,
     /// Position behind its last change, as the feed was told it: WAITAOF waits for it.
     pub log_mark: u64,
     /// What it waits for.
@@ -108,8 +124,6 @@ pub struct Session {
     pub running_again: bool,
     /// Commands must not wait (inside EXEC or a script).
     pub deny_blocking: bool,
-    /// Replays the log: nothing is propagated, replies are dropped.
-    pub replay: bool,
 }
 
 impl Session {
@@ -138,19 +152,30 @@ impl Session {
             closing: false,
             blocked: false,
             postponed: false,
-            monitor: false,
+            role: Role::Client,
             log_mark: 0,
             waiting: None,
             running_again: false,
             deny_blocking: false,
-            replay: false,
         }
     }
 
     /// Whether it is sent what it did not ask for: messages, or what others do.
     #[inline]
     pub fn listens(&self) -> bool {
-        self.subscriptions.is_some() || self.monitor
+        self.subscriptions.is_some() || self.role == Role::Monitor
+    }
+
+    /// Whether it runs its commands again out of a log: nothing is propagated, replies are dropped.
+    #[inline]
+    pub fn replays(&self) -> bool {
+        self.role == Role::Replay
+    }
+
+    /// Whether what it says was decided by another server, or by this one earlier: it is done, not judged.
+    #[inline]
+    pub fn applies(&self) -> bool {
+        self.role >= Role::Primary
     }
 
     /// In RESP2 a subscribed client may only run the commands of publish and subscribe.

@@ -4,7 +4,7 @@ use cairn_engine::base::args::Args;
 use cairn_engine::base::error::{self, Error, Outcome};
 use cairn_engine::base::limits::TestLimits;
 use cairn_engine::call::Ctx;
-use cairn_engine::keyspace::lru_clock;
+use cairn_engine::keyspace::{Expired, lru_clock};
 use cairn_engine::persist::digest;
 use cairn_engine::persist::save::{automatic_dialect, write_record};
 use cairn_engine::value::{NewValue, ValueRef, encoding_of};
@@ -78,7 +78,11 @@ pub(super) fn describe(cx: &mut Ctx, args: &Args) -> Outcome {
     if args.len() == 4 && !fast {
         return Err(error::SYNTAX);
     }
-    let slot = cx.ks.find(args.at(2)).ok_or(error::NO_SUCH_KEY)?;
+    // What has expired is shown as long as it is there.
+    let view = std::mem::replace(&mut cx.ks.expired, Expired::Stays);
+    let found = cx.ks.find(args.at(2));
+    cx.ks.expired = view;
+    let slot = found.ok_or(error::NO_SUCH_KEY)?;
     let mut options = WriteOptions::new(automatic_dialect(cx.ks));
     options.compress = access::settings(&mut *cx.inst)
         .config

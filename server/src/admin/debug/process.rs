@@ -8,9 +8,10 @@ use cairn_engine::call::Ctx;
 use cairn_format::text::double::parse_f64;
 
 use super::{ok, switch};
-use crate::front::{access, new_run_id};
+use crate::front::access;
 use crate::net::ReplyTrim;
 use crate::os::{alloc, error_text};
+use crate::replication::fresh_id;
 
 pub(super) fn sleep(cx: &mut Ctx, args: &Args) -> Outcome {
     let seconds = parse_f64(args.at(2)).unwrap_or(0.0);
@@ -53,10 +54,12 @@ pub(super) fn loop_turn(cx: &mut Ctx, args: &Args) -> Outcome {
     Ok(())
 }
 
-/// There is no replication whose id could be changed; the run's own id stands for it in INFO.
+/// The stream goes on under a name that nobody can go on with.
 pub(super) fn change_repl_id(cx: &mut Ctx, _: &Args) -> Outcome {
-    let id = new_run_id(access::host(&mut *cx.inst));
-    access::figures(&mut *cx.inst).run_id = id;
+    let id = fresh_id(access::host(&mut *cx.inst));
+    let replication = access::replication(&mut *cx.inst);
+    replication.flush();
+    replication.primary.change_id(id);
     ok(cx)
 }
 
@@ -80,8 +83,9 @@ pub(super) fn assert_fails(cx: &mut Ctx, args: &Args) -> Outcome {
 }
 
 pub(super) fn replicate(cx: &mut Ctx, args: &Args) -> Outcome {
-    let command: Vec<&[u8]> = args.iter_from(2).collect();
-    cx.propagate(&command);
+    let words: Vec<&[u8]> = args.iter_from(2).collect();
+    let db = cx.session.db;
+    access::replication(&mut *cx.inst).insert_words(db, &words);
     ok(cx)
 }
 

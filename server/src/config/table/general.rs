@@ -69,7 +69,7 @@ directives! {
     /// What SIGTERM does: default, or save, nosave, now, force.
     SHUTDOWN_ON_SIGTERM: ShutdownFlags = shaped("shutdown-on-sigterm", "default", Kind::Bits(SHUTDOWN_WORDS));
     /// Seconds that a shutdown waits for replicas.
-    SHUTDOWN_TIMEOUT: i64 = int("shutdown-timeout", "10", 0, INT_MAX).waits(Awaited::Replication);
+    SHUTDOWN_TIMEOUT: i64 = int("shutdown-timeout", "10", 0, INT_MAX);
     /// Milliseconds after which a running script answers BUSY to others.
     BUSY_REPLY_THRESHOLD: i64 = int("busy-reply-threshold", "5000", 0, i64::MAX).alias("lua-time-limit").waits(Awaited::Scripts);
     /// Microseconds from which a command is put into the slow log; -1 never.

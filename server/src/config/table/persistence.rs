@@ -1,9 +1,7 @@
 //! Snapshots and the append-only log.
 
 use crate::config::choice::{AppendFsync, Sanitize};
-use crate::config::directive::{
-    Awaited, Directive, Key, Kind, bytes, choice, flag, int, ruled, shaped,
-};
+use crate::config::directive::{Directive, Key, Kind, bytes, choice, flag, int, ruled, shaped};
 use crate::config::rules::TextRule;
 use crate::config::value::{Dir, Save, Text};
 #[cfg(test)]
@@ -31,7 +29,7 @@ directives! {
     /// Let the disk follow while a snapshot is written.
     RDB_SAVE_INCREMENTAL_FSYNC: bool = flag("rdb-save-incremental-fsync", "yes");
     /// Remove snapshots that were only made for replication.
-    RDB_DEL_SYNC_FILES: bool = flag("rdb-del-sync-files", "no").waits(Awaited::Replication);
+    RDB_DEL_SYNC_FILES: bool = flag("rdb-del-sync-files", "no");
     /// Whose payloads are checked deeply.
     SANITIZE_DUMP_PAYLOAD: Sanitize = choice("sanitize-dump-payload", "no", Sanitize::WORDS).moot("all payloads are checked deeply, as with yes");
     /// Write a log of all changes.

@@ -28,7 +28,7 @@ fn startup(view: &View) -> u64 {
 }
 
 fn overhead(view: &View) -> u64 {
-    startup(view) + view.ks.table_bytes() as u64 + clients(view) + log_buffer(view)
+    startup(view) + view.ks.table_bytes() as u64 + clients(view) + log_buffer(view) + stream(view).0
 }
 
 fn dataset(view: &View) -> u64 {
@@ -37,6 +37,29 @@ fn dataset(view: &View) -> u64 {
 
 fn clients(view: &View) -> u64 {
     view.front.clients.memory() as u64
+}
+
+/// Memory of the stream of changes: all of it, and what may be kept for replicas that come back.
+fn stream(view: &View) -> (u64, u64) {
+    view.front.replication.memory()
+}
+
+/// What is kept of it because some replica is behind. It goes by itself: to evict keys for it would only add to it.
+fn beyond_backlog(view: &View) -> u64 {
+    let (all, kept) = stream(view);
+    all - kept
+}
+
+/// What replicas take: their connections, and what is kept for those that are behind.
+fn replicas(view: &View) -> u64 {
+    let buffers = view
+        .front
+        .replication
+        .primary
+        .replicas()
+        .filter_map(|replica| view.front.clients.connections.get(replica.peer as usize))
+        .map(|connection| connection.output.memory() as u64);
+    buffers.sum::<u64>() + beyond_backlog(view)
 }
 
 /// Memory of what of the log waits to be written.
@@ -166,10 +189,13 @@ pub(super) const MEMORY: &[Field] = &[
         "mem_fragmentation_bytes",
         show!(|v| difference(resident(v), used(v))),
     ),
-    ("mem_not_counted_for_evict", show!(|v| log_buffer(v))),
-    ("mem_replication_backlog", word!("0")),
-    ("mem_total_replication_buffers", word!("0")),
-    ("mem_clients_slaves", word!("0")),
+    (
+        "mem_not_counted_for_evict",
+        show!(|v| log_buffer(v) + beyond_backlog(v)),
+    ),
+    ("mem_replication_backlog", show!(|v| stream(v).1)),
+    ("mem_total_replication_buffers", show!(|v| stream(v).0)),
+    ("mem_clients_slaves", show!(|v| replicas(v))),
     ("mem_clients_normal", show!(|v| clients(v))),
     ("mem_cluster_links", word!("0")),
     ("mem_aof_buffer", show!(|v| log_buffer(v))),

@@ -32,8 +32,8 @@ const FIRST: &[Line] = &[
     ("total.allocated", |v| bytes(used(v))),
     ("startup.allocated", |v| bytes(startup(v))),
     // Of what this server does not have: 0.
-    ("replication.backlog", |_| bytes(0)),
-    ("clients.slaves", |_| bytes(0)),
+    ("replication.backlog", |v| bytes(super::stream(v).1)),
+    ("clients.slaves", |v| bytes(super::replicas(v))),
     ("clients.normal", |v| bytes(clients(v))),
     ("cluster.links", |_| bytes(0)),
     ("aof.buffer", |v| bytes(log_buffer(v))),

@@ -1,6 +1,6 @@
 //! All metrics: one line each, in the order of the text.
 
-use super::super::{memory, persistence, server, stats};
+use super::super::{memory, persistence, replication, server, stats};
 use super::{Kind, Metric, Samples, Source, View, field, labelled};
 
 /// The value of a field of INFO.
@@ -149,13 +149,13 @@ pub const METRICS: &[Metric] = &[
     gauge("redis_pubsubshard_channels", "Shard channels that somebody listens to.", field(stats::STATS, "pubsubshard_channels")),
     gauge("redis_migrate_cached_sockets_total", "Connections that MIGRATE keeps.", field(stats::STATS, "migrate_cached_sockets")),
     // replication and clusters
-    gauge("redis_connected_slaves", "Replicas that are connected.", field(stats::REPLICATION, "connected_slaves")),
-    gauge("redis_master_repl_offset", "Position in the stream of changes.", field(stats::REPLICATION, "master_repl_offset")),
-    gauge("redis_second_repl_offset", "Position up to which the history of before holds; -1: none.", field(stats::REPLICATION, "second_repl_offset")),
-    gauge("redis_repl_backlog_is_active", "1 while there is a backlog.", field(stats::REPLICATION, "repl_backlog_active")),
-    gauge("redis_replication_backlog_bytes", "Size that the backlog may have, bytes.", field(stats::REPLICATION, "repl_backlog_size")),
-    gauge("redis_repl_backlog_first_byte_offset", "Position of the first byte of the backlog.", field(stats::REPLICATION, "repl_backlog_first_byte_offset")),
-    gauge("redis_repl_backlog_history_bytes", "Bytes in the backlog.", field(stats::REPLICATION, "repl_backlog_histlen")),
+    gauge("redis_connected_slaves", "Replicas that are connected.", field(replication::REPLICAS, "connected_slaves")),
+    gauge("redis_master_repl_offset", "Position in the stream of changes.", field(replication::REPLICATION, "master_repl_offset")),
+    gauge("redis_second_repl_offset", "Position up to which the history of before holds; -1: none.", field(replication::REPLICATION, "second_repl_offset")),
+    gauge("redis_repl_backlog_is_active", "1 while there is a backlog.", field(replication::REPLICATION, "repl_backlog_active")),
+    gauge("redis_replication_backlog_bytes", "Size that the backlog may have, bytes.", field(replication::REPLICATION, "repl_backlog_size")),
+    gauge("redis_repl_backlog_first_byte_offset", "Position of the first byte of the backlog.", field(replication::REPLICATION, "repl_backlog_first_byte_offset")),
+    gauge("redis_repl_backlog_history_bytes", "Bytes in the backlog.", field(replication::REPLICATION, "repl_backlog_histlen")),
     counter("redis_replica_resyncs_full", "Whole synchronizations of replicas.", field(stats::STATS, "sync_full")),
     counter("redis_replica_partial_resync_accepted", "Partial synchronizations of replicas.", field(stats::STATS, "sync_partial_ok")),
     counter("redis_replica_partial_resync_denied", "Partial synchronizations that were not possible.", field(stats::STATS, "sync_partial_err")),

@@ -57,7 +57,7 @@ fn remark(
     (values, waited): ([u64; 3], bool),
     inst: &mut dyn Instance,
 ) {
-    if session.replay || !shared.watch.is_remarkable(&values) {
+    if session.replays() || !shared.watch.is_remarkable(&values) {
         return;
     }
     let at_s = inst.now().wall_us.div_euclid(1_000_000);

@@ -17,7 +17,7 @@ use crate::call::spec::Flags;
 pub fn show(cx: &mut Ctx, args: &Args) {
     let flags = cx.command.spec.flags;
     let is_hidden = flags.has(Flags::ADMIN) || flags.has(Flags::SKIP_MONITOR);
-    if is_hidden || cx.session.running_again || cx.session.replay {
+    if is_hidden || cx.session.running_again || cx.session.replays() {
         return;
     }
     let line = line(cx, args);

@@ -58,7 +58,7 @@ fn flush(cx: &mut Ctx, args: &Args, all: bool) -> Outcome {
     let removed: usize = databases.map(|db| cx.ks.flush(db)).sum();
     // Redis counts and logs a flush even of nothing; one more change keeps the log complete.
     cx.ks.dirty += removed as u64 + u64::from(all || removed == 0);
-    if all && !cx.session.replay {
+    if all && !cx.session.replays() {
         // Told by itself: the instance may save, and nothing has changed then since the last save.
         cx.propagate(&args.iter_from(0).collect::<Vec<_>>());
         cx.inst.emptied(cx.ks);

@@ -151,7 +151,7 @@ fn restore(cx: &mut Ctx, args: &Args) -> Outcome {
     } else {
         ttl
     };
-    if when != 0 && when <= now && !cx.session.replay {
+    if when != 0 && when <= now && !cx.session.applies() {
         // Its time has come already: what is left to do is to remove what was there.
         if old.is_some() {
             cx.ks.modified(EventClass::GENERIC, "del", key, 1);

@@ -147,7 +147,7 @@ fn expire(cx: &mut Ctx, args: &Args, name: &str, unit: Unit) -> Outcome {
         cx.reply.int(0);
         return Ok(());
     };
-    if when <= cx.ks.now_ms && !cx.session.replay {
+    if when <= cx.ks.now_ms && !cx.session.applies() {
         cx.ks.remove(slot);
         cx.ks.modified(EventClass::GENERIC, "del", key, 1);
         let del: &[u8] = if cx.ks.limits.lazy_expire {
@@ -158,7 +158,7 @@ fn expire(cx: &mut Ctx, args: &Args, name: &str, unit: Unit) -> Outcome {
         cx.propagate(&[del, key]);
     } else {
         debug_assert!(
-            when > cx.ks.now_ms || cx.session.replay,
+            when > cx.ks.now_ms || cx.session.applies(),
             "there is time left"
         );
         cx.ks.set_expire(slot, Some(when));

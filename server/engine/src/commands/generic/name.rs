@@ -143,7 +143,9 @@ pub(super) const RANDOMKEY: Command = Command {
 };
 
 fn random_key(cx: &mut Ctx, _: &Args) -> Outcome {
-    match cx.ks.random_key() {
+    let key = cx.ks.random_key();
+    cx.ends_independently();
+    match key {
         Some(key) => cx.reply.bulk(&key),
         None => cx.reply.null(),
     }

@@ -244,6 +244,7 @@ fn scan(cx: &mut Ctx, args: &Args) -> Outcome {
         };
         slot.is_some_and(|slot| has_type(cx.ks.kind(slot), options.kind))
     });
+    cx.ends_independently();
     reply_scan(cx.reply, cursor, found.len(), |reply| {
         found.iter().for_each(|key| reply.bulk(key))
     });

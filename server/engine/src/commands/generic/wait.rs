@@ -1,11 +1,11 @@
-//! WAIT and WAITAOF: who has what this connection wrote. There are no replicas yet, so WAIT need not wait for anybody.
+//! WAIT and WAITAOF: who has what this connection wrote.
 
 use crate::base::args::Args;
-use crate::base::error::{self, Outcome};
-use crate::call::blocking::{LOG_IS_OFF, deadline_ms, reply_log};
+use crate::base::error::{self, Error, Outcome};
+use crate::call::blocking::{Held, LOG_IS_OFF, deadline_ms};
 use crate::call::ctx::{Ctx, Durable};
 use crate::call::spec::{Command, Flags, Group};
-use crate::session::blocked::LogWait;
+use crate::session::blocked::{HeldWait, Place};
 
 pub(super) const WAIT: Command = Command {
     name: "wait",
@@ -20,9 +20,32 @@ pub(super) const WAIT: Command = Command {
 };
 
 fn wait(cx: &mut Ctx, args: &Args) -> Outcome {
-    args.int(1)?;
-    deadline_ms(args.at(2), cx.ks.now_ms)?;
-    cx.reply.int(0);
+    if cx.shared.gate.replica.is_some() {
+        return Err(Error::new(
+            "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured to be writable (which is not the default) writes to replicas are just local and are not propagated.",
+        ));
+    }
+    // Less than one is no wait at all.
+    let replicas = u64::try_from(args.int(1)?).unwrap_or(0);
+    let deadline = deadline_ms(args.at(2), cx.ks.now_ms)?;
+    let place = Place::Memory;
+    held(cx, args, replicas, place, deadline)
+}
+
+/// Answers at once if that suffices, or nothing else is possible.
+fn held(cx: &mut Ctx, args: &Args, replicas: u64, place: Place, deadline: Option<i64>) -> Outcome {
+    let mark = cx.session.log_mark;
+    let wait = HeldWait {
+        mark,
+        replicas,
+        place,
+    };
+    let held = Held::of(mark, cx.inst);
+    if held.suffices(&wait) || !cx.may_block() {
+        held.reply(cx.reply, &wait);
+    } else {
+        cx.wait_held(args, wait, deadline);
+    }
     Ok(())
 }
 
@@ -37,24 +60,16 @@ pub(super) const WAITAOF: Command = Command {
 };
 
 fn wait_for_log(cx: &mut Ctx, args: &Args) -> Outcome {
+    if cx.shared.gate.replica.is_some() {
+        return Err(Error::new(
+            "ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are just local and are not propagated.",
+        ));
+    }
     let local = args.int_within(1, 0, 1)? == 1;
     let replicas = u64::try_from(args.int(2)?).map_err(|_| error::MUST_BE_POSITIVE)?;
     let deadline = deadline_ms(args.at(3), cx.ks.now_ms)?;
-    let durable = cx.inst.log_durable();
-    if local && durable == Durable::NoLog {
+    if local && cx.inst.log_durable() == Durable::NoLog {
         return Err(LOG_IS_OFF);
     }
-    let mark = cx.session.log_mark;
-    let reached = replicas == 0 && (!local || durable.covers(mark));
-    if reached || !cx.may_block() {
-        reply_log(cx.reply, durable, mark);
-    } else {
-        let wait = LogWait {
-            mark,
-            local,
-            replicas,
-        };
-        cx.wait_for_log(args, wait, deadline);
-    }
-    Ok(())
+    held(cx, args, replicas, Place::Disk { local }, deadline)
 }

@@ -95,7 +95,7 @@ fn setex(cx: &mut Ctx, args: &Args) -> Outcome {
         return Ok(());
     }
     match options.ttl {
-        Ttl::Set(Some(when)) if when <= cx.ks.now_ms && !cx.session.replay => {
+        Ttl::Set(Some(when)) if when <= cx.ks.now_ms && !cx.session.applies() => {
             set_dead(cx, args, fields);
         }
         ttl => set(cx, args, fields, ttl)?,

@@ -138,7 +138,7 @@ impl<'a> FieldChange<'a> {
     pub fn new(cx: &Ctx, when: i64) -> FieldChange<'a> {
         FieldChange {
             when,
-            deletes: when <= cx.ks.now_ms && !cx.session.replay,
+            deletes: when <= cx.ks.now_ms && !cx.session.applies(),
             names: Vec::new(),
         }
     }

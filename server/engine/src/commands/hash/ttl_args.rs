@@ -40,7 +40,7 @@ impl Unit {
         };
         let from = if self.absolute { 0 } else { cx.ks.now_ms };
         ms.and_then(|ms| ms.checked_add(from))
-            .filter(|at| *at <= EXPIRE_MAX_MS || cx.session.replay)
+            .filter(|at| *at <= EXPIRE_MAX_MS || cx.session.applies())
             .ok_or_else(|| error::invalid_expire(command))
     }
 }

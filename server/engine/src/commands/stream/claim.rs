@@ -255,7 +255,11 @@ fn xclaim(cx: &mut Ctx, args: &Args) -> Outcome {
     claiming.deliveries = options.deliveries;
     // A time that makes no sense is taken as now: clients compute it from clocks of their own. That of a log stands in the
     // data that it was made of, and the clock may have been set back since.
-    let latest = if cx.session.replay { i64::MAX } else { now_ms };
+    let latest = if cx.session.applies() {
+        i64::MAX
+    } else {
+        now_ms
+    };
     let sensible = |ms: &i64| (0..=latest).contains(ms);
     claiming.delivery_ms = options.delivery_ms.filter(sensible).unwrap_or(now_ms);
     let (mut claimed, mut gone) = (Vec::new(), 0);

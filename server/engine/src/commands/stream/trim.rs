@@ -112,7 +112,7 @@ impl Options {
 
     /// A log that is replayed holds exact thresholds beside the limits that clients gave: those are not to count.
     fn set_limit(&mut self, cx: &Ctx, limit: Option<u64>) -> Result<(), Error> {
-        if cx.session.replay {
+        if cx.session.applies() {
             return Ok(());
         }
         let approximate = self.trim.is_some_and(|trim| trim.approximate);

@@ -4,6 +4,7 @@ use crate::base::args::Args;
 use crate::base::error::{Error, Outcome};
 use crate::call::ctx::Ctx;
 use crate::call::spec::{Command, Flags, Group};
+use crate::session::Role;
 
 pub(super) const MONITOR: Command = Command {
     name: "monitor",
@@ -26,11 +27,11 @@ fn monitor(cx: &mut Ctx, _: &Args) -> Outcome {
             "ERR MONITOR isn't allowed for DENY BLOCKING client",
         ));
     }
-    if cx.session.monitor {
+    if cx.session.role != Role::Client {
         // As in Redis: no answer, since lines come already.
         return Ok(());
     }
-    cx.session.monitor = true;
+    cx.session.role = Role::Monitor;
     cx.shared.watch.monitors.push(cx.session.slot);
     cx.reply.ok();
     Ok(())

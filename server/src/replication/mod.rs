@@ -1,0 +1,256 @@
+//! The place of this server among others: who follows it, and whom it follows.
+//!
+//! ```text
+//!   Front::feed --Unit--> reader --flush, once a turn--> Primary (backlog) --> sockets of replicas
+//!   primary's socket --bytes--> Upstream::link, then commands --applied--> Primary (backlog) --> ...
+//! ```
+//! This is the state; [`crate::sync`] moves it.
+
+mod failover;
+mod marks;
+mod upstream;
+
+pub use failover::{Failover, HandOver};
+pub use marks::Marks;
+pub use upstream::{Arriving, Load, Reading, Upstream};
+
+use std::io::Read;
+
+use cairn_format::resp::value::write_command;
+use cairn_replication::ReplId;
+use cairn_replication::primary::{PeerId, Primary};
+
+use crate::host::Host;
+use crate::journal::{Journal, Subscriber, Unit};
+
+/// A snapshot on its way to a replica.
+pub struct Transfer {
+    /// The replica's connection.
+    pub slot: usize,
+    /// The rest of it.
+    pub file: Box<dyn Read>,
+    /// Bytes of the rest.
+    pub left: u64,
+}
+
+/// Both directions.
+pub struct Replication {
+    /// Those who follow, and the stream.
+    pub primary: Primary,
+    /// What of the journal is not in the stream yet; none while nobody could ask for it.
+    reader: Option<Subscriber>,
+    /// Where changes are in the stream.
+    pub marks: Marks,
+    /// Snapshots on their way.
+    pub transfers: Vec<Transfer>,
+    /// Whom this server follows.
+    pub upstream: Option<Upstream>,
+    /// A snapshot of the primary that is being proven or loaded.
+    pub load: Option<Box<Load>>,
+    /// This primary hands its role over.
+    pub failover: Option<Failover>,
+    /// Somebody waits for replicas: they are to say how far they are.
+    pub wants_acks: bool,
+    /// The primary has asked how far this server is.
+    pub is_asked: bool,
+    /// The last run of timed work, monotonic milliseconds.
+    pub ticked_ms: u64,
+    /// Errors that commands of the stream met with.
+    pub unexpected_errors: u64,
+    /// Bytes that came from a primary, and that went to replicas.
+    pub bytes: (u64, u64),
+}
+
+/// Room for more bytes than this is not kept between two turns.
+const READER_KEPT: usize = 64 * 1024;
+
+/// Asks all replicas how far they are.
+const GETACK: &[u8] = b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n";
+
+impl Replication {
+    /// Of a server that is alone.
+    pub fn new(host: &dyn Host, backlog_size: u64) -> Replication {
+        Replication {
+            primary: Primary::new(fresh_id(host), backlog_size),
+            reader: None,
+            marks: Marks::default(),
+            transfers: Vec::new(),
+            upstream: None,
+            load: None,
+            failover: None,
+            wants_acks: false,
+            is_asked: false,
+            ticked_ms: 0,
+            unexpected_errors: 0,
+            bytes: (0, 0),
+        }
+    }
+
+    /// Whether this server follows another one.
+    pub fn follows(&self) -> bool {
+        self.upstream.is_some()
+    }
+
+    /// Takes the next unit, if it goes to anybody.
+    #[inline]
+    pub fn take(&mut self, unit: &Unit) {
+        if let Some(reader) = &mut self.reader {
+            reader.take(unit, None);
+        }
+    }
+
+    /// A command that is no change enters the stream: for the database, if it says so.
+    pub fn insert(&mut self, db: Option<usize>, command: &[u8]) {
+        if let Some(reader) = &mut self.reader {
+            reader.insert(db, command);
+        }
+    }
+
+    /// As [`Replication::insert`], in words.
+    pub fn insert_words(&mut self, db: usize, words: &[&[u8]]) {
+        if self.reader.is_some() {
+            let mut command = Vec::new();
+            write_command(&mut command, words);
+            self.insert(Some(db), &command);
+        }
+    }
+
+    /// Everything that changed so far is in the stream.
+    pub fn flush(&mut self) {
+        if std::mem::take(&mut self.wants_acks) {
+            self.insert(None, GETACK);
+        }
+        let Some(reader) = &mut self.reader else {
+            return;
+        };
+        let bytes = reader.bytes().len();
+        if bytes > 0 {
+            self.primary.stream(reader.bytes());
+            reader.passed_on(bytes);
+            reader.trim(READER_KEPT);
+        }
+        let offset = self.primary.history().offset();
+        self.marks.note(reader.position(), offset);
+    }
+
+    /// Reads the journal if the stream goes on from it, and does not if not. Call it when nothing waits to be read.
+    pub fn attach(&mut self, journal: &Journal) {
+        let wanted = self.primary.streams() && !self.follows();
+        if wanted != self.reader.is_some() {
+            self.reader = wanted.then(|| journal.subscribe());
+            self.marks.clear();
+            self.flush();
+        }
+    }
+
+    /// The next change is to say its database, since who begins to read here knows none.
+    pub fn forget_db(&mut self) {
+        self.flush();
+        if let Some(reader) = &mut self.reader {
+            reader.begin_anew();
+        }
+    }
+
+    /// The database that the stream is at.
+    pub fn db(&self) -> usize {
+        match &self.upstream {
+            Some(upstream) => upstream.db,
+            None => self.reader.as_ref().map_or(0, Subscriber::db),
+        }
+    }
+
+    /// What a snapshot says of the stream: database, name, offset; nothing if there is none.
+    pub fn aux(&mut self) -> Vec<(&'static str, String)> {
+        self.flush();
+        if !self.primary.streams() {
+            return Vec::new();
+        }
+        let history = self.primary.history();
+        vec![
+            (AUX_DB, self.db().to_string()),
+            (AUX_ID, history.id().to_string()),
+            (AUX_OFFSET, history.offset().to_string()),
+        ]
+    }
+
+    /// Replicas that have what was changed up to a position of the journal, and those that have it on their disk.
+    pub fn acknowledged(&mut self, position: u64) -> (u64, u64) {
+        if self.primary.followers() == 0 {
+            return (0, 0);
+        }
+        self.flush();
+        let offset = match position {
+            0 => 0,
+            _ => self
+                .marks
+                .offset_of(position)
+                .unwrap_or(self.primary.history().offset()),
+        };
+        self.primary.acknowledged(offset)
+    }
+
+    /// Whether anybody is followed, or follows.
+    pub fn is_any(&self) -> bool {
+        self.follows() || self.primary.replicas().next().is_some()
+    }
+
+    /// Whether a connection is that of the primary.
+    #[inline]
+    pub fn is_upstream(&self, slot: usize) -> bool {
+        self.upstream.as_ref().is_some_and(|up| up.is_on(slot))
+    }
+
+    /// Whether commands come on the primary's connection.
+    pub fn streams_in(&self, slot: usize) -> bool {
+        let streams = |up: &Upstream| up.is_on(slot) && up.link.is_up();
+        self.upstream.as_ref().is_some_and(streams)
+    }
+
+    /// Whether the primary's snapshot is being loaded.
+    pub fn link_loads(&self) -> bool {
+        self.upstream
+            .as_ref()
+            .is_some_and(|up| up.link.is_loading())
+    }
+
+    /// The primary sent so many bytes of its stream.
+    pub fn heard(&mut self, bytes: u64, now_ms: u64) {
+        self.bytes.0 += bytes;
+        if let Some(upstream) = &mut self.upstream {
+            upstream.link.heard(now_ms);
+        }
+    }
+
+    /// The transfer to a replica, if one is under way.
+    pub fn transfer(&mut self, slot: usize) -> Option<&mut Transfer> {
+        self.transfers.iter_mut().find(|one| one.slot == slot)
+    }
+
+    /// Bytes of memory of the stream: all, and what of it is there for those who come back. The rest is for replicas that are behind.
+    pub fn memory(&self) -> (u64, u64) {
+        let backlog = self.primary.backlog();
+        let all = backlog.map_or(0, |backlog| backlog.memory() as u64);
+        let reader = self.reader.as_ref();
+        let coming = reader.map_or(0, |reader| reader.memory() as u64);
+        (all + coming, all.min(self.primary.backlog_size()))
+    }
+
+    /// Bytes that a client's connection keeps in the backlog.
+    pub fn bytes_behind(&self, slot: usize) -> u64 {
+        self.primary.bytes_behind(slot as PeerId)
+    }
+}
+
+/// Fields of a snapshot that tell of the stream.
+const AUX_DB: &str = "repl-stream-db";
+/// Its name.
+const AUX_ID: &str = "repl-id";
+/// Its offset.
+const AUX_OFFSET: &str = "repl-offset";
+
+/// An id that was not used yet.
+pub fn fresh_id(host: &dyn Host) -> ReplId {
+    let mut bytes = [0; 20];
+    host.random(&mut bytes);
+    ReplId::of_random(bytes)
+}

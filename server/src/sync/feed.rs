@@ -1,0 +1,125 @@
+//! What a replica's socket is sent: what was said to it, then its snapshot, then the stream.
+
+use std::io::{self, Read};
+
+use bytes::Bytes;
+use cairn_replication::primary::PeerId;
+
+use crate::front::Front;
+use crate::net::{ClientClass, Closing, Flush};
+
+/// Bytes of a snapshot that are read at once.
+const CHUNK: usize = 256 * 1024;
+
+/// Sends as much as the socket takes and a turn allows. Answers whether the connection ends now.
+pub fn flush(front: &mut Front, slot: usize, now_ms: u64) -> bool {
+    let connection = front.clients.connections.get(slot);
+    if !connection.is_some_and(|connection| connection.closing().sends()) {
+        return true;
+    }
+    match send(front, slot, now_ms) {
+        Ok(Flush::Done) => {
+            let Some(connection) = front.clients.connections.get_mut(slot) else {
+                return false;
+            };
+            connection.limit_watch.reset();
+            // What it sent is run before it goes: it may have said how far it is.
+            !matches!(connection.closing(), Closing::Open)
+        }
+        Ok(Flush::Blocked) => is_beyond_limit(front, slot, now_ms),
+        Err(error) => {
+            front.log.verbose(format_args!(
+                "Writing to a replica: {}",
+                crate::os::error_text(&error)
+            ));
+            true
+        }
+    }
+}
+
+/// Whether too much waits for a replica: what its socket was given and did not take, and what of the stream is kept for it. Asked
+/// when the socket takes no more, so that one value larger than the limit passes where it can. Who is beyond it is cut off.
+pub(super) fn is_beyond_limit(front: &mut Front, slot: usize, now_ms: u64) -> bool {
+    let mut limit = front.settings.buffer_limit(ClientClass::Replica);
+    if limit.hard > 0 {
+        // Less than the backlog would make going on where one was impossible.
+        limit.hard = limit.hard.max(front.replication.primary.backlog_size());
+    }
+    let behind = front.replication.bytes_behind(slot);
+    let Some(connection) = front.clients.connections.get_mut(slot) else {
+        return false;
+    };
+    let waiting = match front.replication.transfer(slot).is_some() {
+        true => behind,
+        false => behind + connection.output.pending() as u64,
+    };
+    let beyond = connection.limit_watch.exceeded(limit, waiting, now_ms);
+    if beyond {
+        front.cut_for_output(slot);
+    }
+    beyond
+}
+
+fn send(front: &mut Front, slot: usize, now_ms: u64) -> io::Result<Flush> {
+    let mut written = 0;
+    loop {
+        read_snapshot(front, slot)?;
+        let Some(connection) = front.clients.connections.get_mut(slot) else {
+            return Ok(Flush::Done);
+        };
+        let registry = &front.clients.registry;
+        let (count, flush) = connection.flush(registry)?;
+        written += count;
+        front.figures.counters.bytes_out += count as u64;
+        front.replication.bytes.1 += count as u64;
+        front.figures.counters.writes += 1;
+        connection.last_io_ms = now_ms;
+        if flush == Flush::Blocked {
+            return Ok(Flush::Blocked);
+        }
+        match front.replication.transfer(slot) {
+            Some(transfer) if transfer.left > 0 && written < crate::net::TURN_MAX => continue,
+            Some(transfer) if transfer.left > 0 => {
+                connection.ask_for_room(registry)?;
+                return Ok(Flush::Blocked);
+            }
+            Some(_) => {
+                front.replication.transfers.retain(|one| one.slot != slot);
+                front
+                    .replication
+                    .primary
+                    .transferred(slot as PeerId, now_ms);
+            }
+            None => {}
+        }
+        break;
+    }
+    let Some(connection) = front.clients.connections.get_mut(slot) else {
+        return Ok(Flush::Done);
+    };
+    let primary = &mut front.replication.primary;
+    let pieces = primary.unsent(slot as PeerId);
+    let (count, flush) = connection.flush_pieces(&front.clients.registry, pieces)?;
+    front.figures.counters.bytes_out += count as u64;
+    front.replication.bytes.1 += count as u64;
+    primary.sent(slot as PeerId, count as u64);
+    Ok(flush)
+}
+
+/// The next part of the snapshot waits for the socket.
+fn read_snapshot(front: &mut Front, slot: usize) -> io::Result<()> {
+    let Some(transfer) = front.replication.transfer(slot) else {
+        return Ok(());
+    };
+    let Some(connection) = front.clients.connections.get_mut(slot) else {
+        return Ok(());
+    };
+    if transfer.left == 0 || connection.output.pending() >= CHUNK {
+        return Ok(());
+    }
+    let mut chunk = vec![0; CHUNK.min(usize::try_from(transfer.left).unwrap_or(CHUNK))];
+    transfer.file.read_exact(&mut chunk)?;
+    transfer.left -= chunk.len() as u64;
+    connection.output.push_shared(Bytes::from(chunk));
+    Ok(())
+}

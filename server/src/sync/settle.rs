@@ -1,0 +1,243 @@
+//! Once a turn, and once a second.
+
+use std::path::Path;
+
+use cairn_engine::Engine;
+use cairn_engine::persist::load::{DroppedKey, StreamPlace};
+use cairn_replication::ReplId;
+use cairn_replication::primary::{Action, Filter, Level, PeerId, Timing, Wanted};
+
+use super::{failover, feed, role, upstream};
+use crate::config::table;
+use crate::front::Front;
+use crate::keeper::{Job, Target};
+use crate::net::Cause;
+use crate::replication::{Transfer, fresh_id};
+
+/// Everything that changed in this turn enters the stream, and who follows it is visited. Call it when the log is written.
+pub fn settle(engine: &mut Engine, front: &mut Front) {
+    front.replication.attach(&front.journal);
+    engine.ks.fx.feed_on = front.journal.is_read();
+    if !front.replication.primary.streams() && front.keeper.ended_snapshot.is_none() {
+        // What is to be logged may be left.
+        return act(front, None);
+    }
+    let now_ms = engine.mono_us() / 1000;
+    if let Some(ended) = front.keeper.ended_snapshot.take() {
+        snapshot_ended(front, ended.as_deref().ok());
+    }
+    begin_snapshot(engine, front, now_ms);
+    act(front, None);
+    front.replication.flush();
+    let syncing: Vec<PeerId> = front.replication.primary.syncing().collect();
+    for peer in syncing {
+        feed::is_beyond_limit(front, peer as usize, now_ms);
+    }
+    let behind: Vec<PeerId> = front.replication.primary.behind().collect();
+    for peer in behind {
+        front.clients.connections.mark_touched(peer as usize);
+    }
+}
+
+fn snapshot_ended(front: &mut Front, path: Option<&Path>) {
+    front.replication.primary.snapshot_ended(path.is_some());
+    act(front, path);
+    if let Some(path) = path
+        && *path != front.saving().snapshot_path()
+    {
+        // Who is sent it has it open. What cannot be removed is a file too many.
+        let _ = front.host.disk().remove(path);
+    }
+}
+
+fn begin_snapshot(engine: &mut Engine, front: &mut Front, now_ms: u64) {
+    if front.keeper.work.is_some() || front.keeper.loading || front.ending.is_some() {
+        return;
+    }
+    let Some(wanted) = front.replication.primary.wanted(now_ms) else {
+        return;
+    };
+    let target = target(front, &wanted);
+    if target != Target::Dump && !is_time(front, &wanted) {
+        return;
+    }
+    let kind = match target {
+        Target::Dump => "disk",
+        Target::Replicas(_) => "replicas sockets",
+    };
+    front
+        .log
+        .notice(format_args!("Starting BGSAVE for SYNC with target: {kind}"));
+    let keys = wanted.filter == Filter::Everything;
+    // Who reads from here on knows no database.
+    front.replication.forget_db();
+    match front
+        .saving()
+        .begin_sync(&mut engine.ks, target, wanted.reads, keys)
+    {
+        Ok(()) => front.replication.primary.snapshot_began(wanted.filter),
+        Err(error) => {
+            let reason = error.0.strip_prefix("ERR ").unwrap_or(&error.0).to_owned();
+            front
+                .log
+                .warning(format_args!("BGSAVE for replication failed: {reason}"));
+            let reason = format!("BGSAVE failed, replication can't continue: {reason}");
+            front.replication.primary.snapshot_refused(&reason);
+        }
+    }
+}
+
+/// `repl-diskless-sync` leaves the snapshot of the start alone: the child writes another file, which is gone when it is sent.
+fn target(front: &Front, wanted: &Wanted) -> Target {
+    let config = &front.settings.config;
+    let is_apart = config.get(table::REPL_DISKLESS_SYNC) && wanted.eof;
+    match is_apart || wanted.filter != Filter::Everything {
+        true => Target::Replicas(format!("temp-sync-{}.rdb", front.host.pid()).into()),
+        false => Target::Dump,
+    }
+}
+
+/// More replicas may be about to come.
+fn is_time(front: &Front, wanted: &Wanted) -> bool {
+    let config = &front.settings.config;
+    let delay_ms = config.get(table::REPL_DISKLESS_SYNC_DELAY) as u64 * 1000;
+    let enough = config.get(table::REPL_DISKLESS_SYNC_MAX_REPLICAS) as usize;
+    wanted.waited_ms >= delay_ms || (enough > 0 && wanted.replicas >= enough)
+}
+
+/// Does what the primary's machine asks for. `snapshot`: the one that has just ended.
+fn act(front: &mut Front, snapshot: Option<&Path>) {
+    for action in front.replication.primary.take_actions() {
+        match action {
+            Action::Send(peer, bytes) => send(front, peer as usize, &bytes),
+            Action::Enter(command) => front.replication.insert(None, &command),
+            Action::Transfer(peer) => begin_transfer(front, peer as usize, snapshot),
+            Action::Close(peer) => front.clients.connections.end(peer as usize, Cause::Cut),
+            Action::Dismiss(peer) => front
+                .clients
+                .connections
+                .end(peer as usize, Cause::LastReply),
+            Action::Log(Level::Notice, line) => front.log.notice(format_args!("{line}")),
+            Action::Log(Level::Warning, line) => front.log.warning(format_args!("{line}")),
+        }
+    }
+}
+
+fn send(front: &mut Front, slot: usize, bytes: &[u8]) {
+    if let Some(connection) = front.clients.connections.get_mut(slot)
+        && connection.closing().runs()
+    {
+        connection.output.tail().extend_from_slice(bytes);
+        front.clients.connections.mark_touched(slot);
+    }
+}
+
+fn begin_transfer(front: &mut Front, slot: usize, snapshot: Option<&Path>) {
+    let disk = front.host.disk();
+    let opened = snapshot.map(|path| Ok::<_, std::io::Error>((disk.open(path)?, disk.size(path)?)));
+    match opened {
+        Some(Ok((file, Some(left)))) => {
+            send(front, slot, format!("${left}\r\n").as_bytes());
+            front
+                .replication
+                .transfers
+                .push(Transfer { slot, file, left });
+        }
+        other => {
+            front.log.warning(format_args!(
+                "The snapshot for a replica cannot be read: {:?}",
+                other.map(|opened| opened.map(|(_, size)| size))
+            ));
+            front.clients.connections.end(slot, Cause::Cut);
+        }
+    }
+}
+
+/// Timed work of replication, as often as there is timed work: what is due once a second is done once a second.
+pub fn tick(engine: &mut Engine, front: &mut Front) {
+    let now_ms = front.host.clock().monotonic_us() / 1000;
+    failover::go_on(engine, front);
+    upstream::try_again(engine, front, now_ms);
+    if now_ms.saturating_sub(front.replication.ticked_ms) < 1000 {
+        return;
+    }
+    front.replication.ticked_ms = now_ms;
+    upstream::tick(engine, front, now_ms);
+    let config = &front.settings.config;
+    let seconds = |key| config.get(key) as u64 * 1000;
+    let timing = Timing {
+        ping_ms: seconds(table::REPL_PING_REPLICA_PERIOD),
+        timeout_ms: seconds(table::REPL_TIMEOUT),
+        backlog_ttl_ms: seconds(table::REPL_BACKLOG_TTL),
+        no_pings: front
+            .replication
+            .failover
+            .as_ref()
+            .is_some_and(|failover| failover.until_ms.is_some()),
+        follows: front.replication.follows(),
+    };
+    let fresh = fresh_id(&*front.host);
+    front.replication.primary.tick(now_ms, &timing, fresh);
+    act(front, None);
+    role::refresh_gate(front, &mut engine.shared.gate);
+}
+
+/// A connection has ended: whoever was on it is gone.
+pub fn closed(engine: &mut Engine, front: &mut Front, slot: usize) {
+    let now_ms = engine.mono_us() / 1000;
+    let is_upstream = |upstream: &crate::replication::Upstream| upstream.is_on(slot);
+    if front.replication.upstream.as_ref().is_some_and(is_upstream) {
+        upstream::lost(engine, front, slot);
+    }
+    front.replication.transfers.retain(|one| one.slot != slot);
+    if !front.replication.primary.gone(slot as PeerId, now_ms) {
+        return;
+    }
+    let wanted = front.replication.primary.replicas().any(|replica| {
+        matches!(
+            replica.state,
+            cairn_replication::primary::State::Snapshot { .. }
+        )
+    });
+    let for_replicas = front.keeper.work.as_ref().is_some_and(|work| {
+        let saves = !front.settings.config.get(table::SAVE).is_empty();
+        work.job == Job::Snapshot && work.for_sync && (work.target != Target::Dump || !saves)
+    });
+    if for_replicas && !wanted {
+        front.log.notice(format_args!(
+            "Nobody waits for the snapshot any more: its child ends"
+        ));
+        front.saving().kill_child(&mut engine.ks);
+    }
+    role::refresh_gate(front, &mut engine.shared.gate);
+}
+
+/// A start has read where the stream was. `place`: what the snapshot says; `dropped`: keys that have expired since.
+pub fn restore(
+    engine: &mut Engine,
+    front: &mut Front,
+    place: &StreamPlace,
+    dropped: &[DroppedKey],
+) {
+    let (Some(id), Some(offset)) = (place.id.as_deref().and_then(ReplId::parse), place.offset)
+    else {
+        return;
+    };
+    front.log.notice(format_args!(
+        "The snapshot is of the stream {id} at offset {offset}: replication may go on from there"
+    ));
+    if let Some(upstream) = &mut front.replication.upstream {
+        upstream.db = place.db.unwrap_or(0);
+        upstream.may_resume = true;
+        return front.replication.primary.copied(id, offset);
+    }
+    front.replication.primary.restored(id, offset);
+    front.replication.attach(&front.journal);
+    engine.ks.fx.feed_on = front.journal.is_read();
+    // Those who come back have them.
+    for (db, key) in dropped {
+        engine.ks.fx.feed.push(*db, &[b"DEL", key]);
+        engine.apply_effects(front);
+    }
+    front.replication.flush();
+}
