@@ -1,0 +1,199 @@
+//! Primaries that say nonsense: the old data stays, the log says what was wrong, and nobody is asked again and again.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::fleet::Member;
+use crate::support::process::Program::Cairn;
+use crate::support::wait_until;
+
+/// A primary that answers by a script: a line for each command, or as many bytes as it likes.
+struct Fake {
+    port: u16,
+    connections: Arc<AtomicUsize>,
+}
+
+/// What it says to PSYNC.
+type Answer = Arc<dyn Fn(&mut TcpStream) + Send + Sync>;
+
+impl Fake {
+    fn start(greeting: &'static [u8], answer: Answer) -> Fake {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&connections);
+        std::thread::spawn(move || {
+            while let Ok((stream, _)) = listener.accept() {
+                count.fetch_add(1, Ordering::SeqCst);
+                let answer = Arc::clone(&answer);
+                std::thread::spawn(move || converse(stream, greeting, &answer));
+            }
+        });
+        Fake { port, connections }
+    }
+}
+
+/// Reads commands word by word; hangs up when the other end does.
+fn converse(mut stream: TcpStream, greeting: &[u8], answer: &Answer) {
+    let mut input = BufReader::new(stream.try_clone().unwrap());
+    let mut line = String::new();
+    while input.read_line(&mut line).is_ok_and(|count| count > 0) {
+        let word = std::mem::take(&mut line);
+        let sent = match word.trim() {
+            "PING" => stream.write_all(greeting),
+            "REPLCONF" => stream.write_all(b"+OK\r\n"),
+            "PSYNC" => {
+                answer(&mut stream);
+                Ok(())
+            }
+            _ => Ok(()),
+        };
+        if sent.is_err() {
+            return;
+        }
+    }
+}
+
+/// A replica with data of its own tries this primary for a while; its data stays. Answers its log, and how often it tried.
+fn tried(greeting: &'static [u8], answer: Answer, until: &str) -> (String, usize) {
+    let fake = Fake::start(greeting, answer);
+    let replica = Member::start(Cairn, "");
+    let mut client = replica.connect();
+    client.good("SET mine 1");
+    client.good(&format!("REPLICAOF 127.0.0.1 {}", fake.port));
+    wait_until("the log has it", || replica.server.log().contains(until));
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(client.text("GET mine"), "1");
+    assert_eq!(replica.field("replication", "master_link_status"), "down");
+    client.good("REPLICAOF NO ONE");
+    client.good("SET mine 2");
+    let left = replica.folder.names();
+    assert!(
+        !left.iter().any(|name| name.starts_with("temp")),
+        "{left:?}"
+    );
+    (
+        replica.server.log(),
+        fake.connections.load(Ordering::SeqCst),
+    )
+}
+
+const ID: &str = "0123456789abcdef0123456789abcdef01234567";
+
+fn full(snapshot: Vec<u8>) -> Answer {
+    Arc::new(move |stream| {
+        // The other end may have hung up.
+        let _ =
+            stream.write_all(format!("+FULLRESYNC {ID} 7\r\n${}\r\n", snapshot.len()).as_bytes());
+        let _ = stream.write_all(&snapshot);
+    })
+}
+
+#[test]
+fn a_stranger_is_left_alone() {
+    for (greeting, until) in [
+        (
+            &b"HTTP/1.1 400 Bad Request\r\n"[..],
+            "Error reply to PING from master",
+        ),
+        (
+            b"-MISCONF no\r\n",
+            "Error reply to PING from master: '-MISCONF no'",
+        ),
+    ] {
+        let (_, tries) = tried(greeting, Arc::new(|_| {}), until);
+        assert!(tries <= 4, "{tries}");
+    }
+}
+
+#[test]
+fn refusals_of_psync_are_told_and_not_stormed_against() {
+    for (line, until) in [
+        (
+            &b"-NOPERM no\r\n"[..],
+            "Unexpected reply to PSYNC from master: -NOPERM no",
+        ),
+        (
+            b"-NOMASTERLINK later\r\n",
+            "Master is currently unable to PSYNC",
+        ),
+        (b"+FULLRESYNC nonsense\r\n", "wrong +FULLRESYNC syntax"),
+        (b"+CONTINUE 0123456789\r\n", "MASTER"),
+    ] {
+        let answer: Answer = Arc::new(move |stream| {
+            let _ = stream.write_all(line);
+        });
+        let (log, tries) = tried(b"+PONG\r\n", answer, until);
+        assert!(tries <= 4, "{tries}: {log}");
+    }
+}
+
+#[test]
+fn a_snapshot_that_cannot_be_read_does_not_touch_the_data() {
+    let dump = {
+        let member = Member::start(Cairn, "");
+        let mut client = member.connect();
+        for n in 0..100 {
+            client.good(&format!("SET key:{n} {n}"));
+        }
+        client.good("SAVE");
+        std::fs::read(member.folder.data().join("dump.rdb")).unwrap()
+    };
+    let mut newer = dump.clone();
+    newer[5..9].copy_from_slice(b"0099");
+    let mut damaged = dump.clone();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 0x55;
+    let cut = dump[..middle].to_vec();
+    for (snapshot, until) in [
+        (newer, "not readable"),
+        (damaged, "not readable"),
+        (cut, "not readable"),
+        (b"not a snapshot at all".to_vec(), "not readable"),
+    ] {
+        let (log, tries) = tried(b"+PONG\r\n", full(snapshot), until);
+        assert!(tries <= 3, "{tries}: {log}");
+    }
+}
+
+#[test]
+fn a_connection_that_ends_within_the_snapshot_leaves_the_data() {
+    let answer: Answer = Arc::new(|stream| {
+        let _ = stream.write_all(format!("+FULLRESYNC {ID} 7\r\n$100000\r\nREDIS0010").as_bytes());
+        let _ = stream.shutdown(std::net::Shutdown::Both);
+    });
+    let (_, tries) = tried(b"+PONG\r\n", answer, "I/O error trying to sync with MASTER");
+    assert!(tries <= 3, "{tries}");
+}
+
+#[test]
+fn a_stream_that_breaks_the_protocol_is_asked_for_anew() {
+    for stream in [&b"SET inline 1\r\n"[..], b"*1\r\n!\r\n"] {
+        let empty = {
+            let member = Member::start(Cairn, "");
+            member.connect().good("SAVE");
+            std::fs::read(member.folder.data().join("dump.rdb")).unwrap()
+        };
+        let answer: Answer = Arc::new(move |socket| {
+            full(empty.clone())(socket);
+            let _ = socket.write_all(b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\nb\r\n");
+            let _ = socket.write_all(stream);
+        });
+        let fake = Fake::start(b"+PONG\r\n", answer);
+        let replica = Member::start(Cairn, &format!("--replicaof 127.0.0.1 {}", fake.port));
+        wait_until("the log has it", || {
+            replica
+                .server
+                .log()
+                .contains("discarding the cached master")
+        });
+        assert_eq!(replica.connect().text("GET a"), "b");
+        wait_until("it asks for all", || {
+            let asked = "Partial resynchronization not possible (no cached master)";
+            replica.server.log().matches(asked).count() >= 2
+        });
+    }
+}

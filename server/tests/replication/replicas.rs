@@ -1,0 +1,203 @@
+//! What a primary makes of replicas: what they say of themselves, tools that pose as them, and those that are slow.
+
+use std::io::Read;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::fleet::{Member, in_step};
+use crate::support::process::Program::{Cairn, Reference};
+use crate::support::wait_until;
+
+#[test]
+fn what_is_said_wrong_is_answered_as_by_the_reference() {
+    let lines = [
+        "REPLCONF",
+        "REPLCONF listening-port",
+        "REPLCONF listening-port x",
+        "REPLCONF listening-port 70000",
+        "REPLCONF ip-address 10.1.2.3",
+        &format!("REPLCONF ip-address {}", "a".repeat(300)),
+        "REPLCONF capa eof capa psync2 capa nonsense",
+        "REPLCONF rdb-only 2",
+        "REPLCONF rdb-only x",
+        "REPLCONF rdb-only 0",
+        "REPLCONF rdb-filter-only keys",
+        "REPLCONF rdb-filter-only functions",
+        "REPLCONF rdb-filter-only \"\"",
+        "REPLCONF nonsense 1",
+        "PSYNC ? x",
+        "PSYNC ?",
+        "SYNC now",
+        "MULTI",
+        "PSYNC ? -1",
+        "DISCARD",
+        "PSYNC 0123456789012345678901234567890123456789 1 FAILOVER",
+        "REPLICAOF 127.0.0.1 x",
+        "REPLICAOF 127.0.0.1 70000",
+        "REPLICAOF NO ONE",
+        "FAILOVER",
+        "FAILOVER ABORT",
+        "FAILOVER TO",
+        "FAILOVER nonsense",
+        "FAILOVER TIMEOUT x",
+        "ROLE",
+        "WAIT 1 x",
+        "WAIT 0 0",
+        "WAIT -1 0",
+        "WAITAOF 2 0 0",
+    ];
+    let (ours, theirs) = (Member::start(Cairn, ""), Member::start(Reference, ""));
+    let (mut a, mut b) = (ours.connect(), theirs.connect());
+    for line in lines {
+        // WAITAOF came with 7.2.
+        if !line.starts_with("WAITAOF") {
+            assert_eq!(a.line(line), b.line(line), "{line}");
+        }
+    }
+}
+
+fn redis_cli(primary: &Member, args: &[&str]) -> std::process::Output {
+    Command::new("redis-cli")
+        .args(["-p", &primary.server.port.to_string()])
+        .args(args)
+        .output()
+        .expect("redis-cli is installed by scripts/setup")
+}
+
+#[test]
+fn redis_cli_takes_a_snapshot() {
+    let primary = Member::start(Cairn, "");
+    primary.connect().good("SET key value");
+    let path = primary.folder.path("taken.rdb");
+    let name = path.to_str().unwrap();
+    let taken = redis_cli(&primary, &["--rdb", name]);
+    assert!(taken.status.success(), "{taken:?}");
+    let bytes = std::fs::read(&path).unwrap();
+    assert!(
+        bytes
+            .windows(8)
+            .any(|at| at == b"\x03key\x05val"[..8].as_ref())
+    );
+    let functions = primary.folder.path("functions.rdb");
+    let taken = redis_cli(&primary, &["--functions-rdb", functions.to_str().unwrap()]);
+    assert!(taken.status.success(), "{taken:?}");
+    let bytes = std::fs::read(&functions).unwrap();
+    assert!(bytes.starts_with(b"REDIS") && !bytes.windows(3).any(|at| at == b"key"));
+    wait_until("both are gone", || {
+        primary.field("replication", "connected_slaves") == "0"
+    });
+    assert!(
+        !primary
+            .folder
+            .names()
+            .iter()
+            .any(|name| name.starts_with("temp"))
+    );
+}
+
+#[test]
+fn a_replica_that_asks_for_data_is_sent_away() {
+    let primary = Member::start(Cairn, "");
+    let mut replica = primary.connect();
+    replica.send(b"SYNC\r\n");
+    wait_until("it is online", || {
+        primary
+            .connect()
+            .text("INFO replication")
+            .contains("state=online")
+    });
+    replica.send(b"GET key\r\n");
+    replica.read_to_end();
+    assert!(
+        primary
+            .server
+            .log()
+            .contains("Replica generated a reply to command")
+    );
+}
+
+#[test]
+fn one_that_does_not_read_is_cut_off_and_its_memory_given_back() {
+    let primary = Member::start(
+        Cairn,
+        "--client-output-buffer-limit replica 4mb 4mb 60 --repl-backlog-size 1mb",
+    );
+    let mut slow = primary.connect();
+    slow.send(b"SYNC\r\n");
+    wait_until("it is online", || {
+        primary
+            .connect()
+            .text("INFO replication")
+            .contains("state=online")
+    });
+    let mut client = primary.connect();
+    let value = "x".repeat(100_000);
+    wait_until("it is cut off", || {
+        for n in 0..20 {
+            client.good_call(&["SET", &format!("key:{n}"), &value]);
+        }
+        primary.field("replication", "connected_slaves") == "0"
+    });
+    assert!(
+        primary
+            .server
+            .log()
+            .contains("overcoming of output buffer limits")
+    );
+    let fields = client.info("memory");
+    let buffers: u64 = fields["mem_total_replication_buffers"].parse().unwrap();
+    assert!(buffers < 2 << 20, "{buffers}");
+}
+
+#[test]
+fn a_value_larger_than_the_limit_arrives() {
+    let primary = Member::start(
+        Cairn,
+        "--client-output-buffer-limit replica 1mb 1mb 60 --repl-backlog-size 16kb",
+    );
+    let replica = Member::following(Cairn, &primary, "");
+    in_step(&primary, &replica);
+    let mut client = primary.connect();
+    client.good_call(&["SET", "large", &"x".repeat(900_000)]);
+    client.good("SET small 1");
+    in_step(&primary, &replica);
+    assert_eq!(primary.field("stats", "sync_full"), "1");
+}
+
+#[test]
+fn who_waits_for_a_snapshot_hears_newlines_and_those_who_come_late_join() {
+    let primary = Member::start(Cairn, "--rdb-key-save-delay 20000");
+    let mut client = primary.connect();
+    client.good("DEBUG POPULATE 100");
+    let mut first = primary.connect();
+    first.send(b"PSYNC ? -1\r\n");
+    wait_until("the snapshot has begun", || {
+        primary.field("persistence", "rdb_bgsave_in_progress") == "1"
+    });
+    client.good("SET meanwhile 1");
+    let mut second = primary.connect();
+    second.send(b"PSYNC ? -1\r\n");
+    for replica in [&mut first, &mut second] {
+        let stream = replica.stream();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        let mut text = Vec::new();
+        let mut byte = [0];
+        while !text.ends_with(b"*3\r\n$3\r\nSET\r\n$9\r\nmeanwhile\r\n$1\r\n1\r\n") {
+            stream.read_exact(&mut byte).unwrap();
+            text.push(byte[0]);
+        }
+        assert!(text.starts_with(b"+FULLRESYNC "), "{}", text.escape_ascii());
+        let size = text.windows(2).position(|at| at == b"\n$").unwrap();
+        let before = &text[..size + 1];
+        assert!(
+            before.ends_with(b"\r\n\n") || before.ends_with(b"\n\n"),
+            "{}",
+            before.escape_ascii()
+        );
+    }
+    assert_eq!(primary.field("persistence", "total_forks"), "");
+    assert_eq!(primary.field("stats", "total_forks"), "1");
+    assert_eq!(primary.field("stats", "sync_full"), "2");
+}
