@@ -3,7 +3,7 @@ import collections
 import dataclasses
 import re
 
-from suite import process
+from suite import process, record
 
 # Units that are no tests of the server: one needs a build with TLS, one prints, one is for a human.
 LEFT_OUT = {"unit/tls", "unit/printver"}
@@ -110,7 +110,7 @@ def read_main(text):
         verdict, rest = found.groups()
         if verdict == "ok":
             name, milliseconds = TOOK.match(rest).groups()
-            name = name.replace("\t", " ")
+            name = record.canonical(name.replace("\t", " "))
             outcome.passed[name] += 1
             outcome.seconds[name] = int(milliseconds) / 1000
         else:

@@ -52,11 +52,16 @@ fn figures(engine: &Engine, front: &mut Front) -> String {
     body
 }
 
-/// Why requests had better go elsewhere. The one place that says what being ready takes: a replica that is not linked to its
-/// primary will not be, either.
+/// Why requests had better go elsewhere. The one place that says what being ready takes.
 fn why_not_ready(engine: &Engine, front: &mut Front) -> Option<String> {
     if engine.shared.gate.loading {
         return Some("loading: the data is being read from disk".to_owned());
+    }
+    if let Some(upstream) = &front.replication.upstream {
+        if upstream.link.is_up() {
+            return None;
+        }
+        return Some("not linked to the primary: what is read may be old".to_owned());
     }
     let refusal = front.saving().write_refusal()?;
     Some(format!("not able to write: {}", refusal.0))

@@ -426,11 +426,8 @@ fn what_guards_data_and_does_not_work_is_refused_by_name() {
         ("user default on >a >b ~* &* +@all", "user"),
         ("aclfile users.acl", "aclfile"),
         ("tls-port 6380", "tls-port"),
-        ("replicaof 127.0.0.1 6380", "replicaof"),
-        ("slaveof 127.0.0.1 6380", "replicaof"),
         ("cluster-enabled yes", "cluster-enabled"),
         ("loadmodule /x.so a b", "loadmodule"),
-        ("min-replicas-to-write 1", "min-replicas-to-write"),
     ] {
         let error = run_file(&format!("port 7000\n{line}\n"), &[])
             .unwrap_err()

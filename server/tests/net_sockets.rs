@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use cairn_server::host::{Host, Level, ListenPlan, Logger};
+use cairn_server::host::{Host, Level, ListenPlan, Logger, Stream};
 use cairn_server::net::{Accepting, Connections, Flush, Listeners, Received, ReplyTrim};
 use cairn_server::os::SystemHost;
 use mio::{Events, Poll, Token};
@@ -106,6 +106,20 @@ impl Bed {
                     .unwrap();
             }
         }
+    }
+}
+
+#[test]
+fn what_is_small_leaves_at_once_or_waits() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let stream = Stream::Tcp(mio::net::TcpStream::connect(address).unwrap());
+    for at_once in [true, false, true] {
+        stream.set_nodelay(at_once).unwrap();
+        let Stream::Tcp(socket) = &stream else {
+            unreachable!("it was made of one")
+        };
+        assert_eq!(socket.nodelay().unwrap(), at_once);
     }
 }
 

@@ -264,7 +264,7 @@ const REPLICAOF: Command = Command {
     group: Group::Server,
     since: "5.0.0",
     arity: 3,
-    flags: ADMIN.and(Flags::LOADING).and(Flags::STALE),
+    flags: ADMIN.and(Flags::NO_ASYNC_LOADING).and(Flags::STALE),
     summary: "Follow another server, or nobody",
     run: replicaof,
     ..Command::BASE

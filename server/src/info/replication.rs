@@ -164,5 +164,10 @@ fn replicas(view: &View, out: &mut String) {
             replica.lag_s(now_ms)
         );
         line(out, &format!("slave{number}"), value);
+        if replica.is_online() {
+            let (bytes, ms) = primary.lag(replica, now_ms);
+            let value = format!("bytes={bytes},ms={ms}");
+            line(out, &format!("slave{number}_lag"), value);
+        }
     }
 }

@@ -15,7 +15,7 @@ use cairn_engine::keyspace::Keyspace;
 use cairn_engine::persist::load::{LoadError, Loader};
 use cairn_replication::link::Failure;
 
-use super::upstream;
+use super::{settle, upstream};
 use crate::config::table;
 use crate::front::Front;
 use crate::host::{DiskFile, folder_of};
@@ -287,6 +287,7 @@ fn finish(engine: &mut Engine, front: &mut Front, load: Box<Load>) {
     tell_snapshot(&front.saving(), &report);
     front.keeper.last_load = (report.keys, report.expired);
     end_loading(engine, front);
+    settle::remove_dump_if_unwanted(front);
     let now_ms = front.now().mono_us / 1000;
     let Some(upstream) = &mut front.replication.upstream else {
         return;

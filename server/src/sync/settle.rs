@@ -29,6 +29,7 @@ pub fn settle(engine: &mut Engine, front: &mut Front) {
     begin_snapshot(engine, front, now_ms);
     act(front, None);
     front.replication.flush();
+    front.replication.primary.note_time(now_ms);
     let syncing: Vec<PeerId> = front.replication.primary.syncing().collect();
     for peer in syncing {
         feed::is_beyond_limit(front, peer as usize, now_ms);
@@ -47,6 +48,21 @@ fn snapshot_ended(front: &mut Front, path: Option<&Path>) {
     {
         // Who is sent it has it open. What cannot be removed is a file too many.
         let _ = front.host.disk().remove(path);
+    } else if path.is_some() {
+        remove_dump_if_unwanted(front);
+    }
+}
+
+/// `rdb-del-sync-files`: without any persistence a snapshot that was only there to be sent or received does not stay.
+pub(super) fn remove_dump_if_unwanted(front: &mut Front) {
+    let config = &front.settings.config;
+    let unwanted = config.get(table::RDB_DEL_SYNC_FILES)
+        && config.get(table::SAVE).is_empty()
+        && !config.get(table::APPENDONLY);
+    if unwanted {
+        let dump = front.saving().snapshot_path();
+        // It may be gone already.
+        let _ = front.host.disk().remove(&dump);
     }
 }
 

@@ -19,7 +19,13 @@ const ABOUT_CONFIG: [&str; 7] = [
 ];
 
 /// Directives whose effect is seen beside the code: file, test, and what the test sets there in its place.
-const ELSEWHERE: [[&str; 4]; 9] = [
+const ELSEWHERE: [[&str; 4]; 10] = [
+    [
+        "repl-disable-tcp-nodelay",
+        "server/tests/net_sockets.rs",
+        "what_is_small_leaves_at_once_or_waits",
+        "set_nodelay(",
+    ],
     [
         "socket-mark-id",
         "server/src/os/listen.rs",

@@ -1,5 +1,6 @@
 //! A primary and its replicas: ours and 7.0.15, in both places and in chains.
 //!
+//! - `directives`: what each directive of replication does.
 //! - `fleet`: servers that follow each other, and when they are in step.
 //! - `pairs`: everything a primary does arrives; promotion, restarts, FAILOVER.
 //! - `stream`: the bytes of the stream beside those of 7.0.15.
@@ -8,6 +9,7 @@
 //! - `waits`: WAIT, WAITAOF, min-replicas, SHUTDOWN.
 //! - `kills`: either side is killed under load.
 
+mod directives;
 mod fleet;
 mod kills;
 mod pairs;

@@ -74,7 +74,6 @@ fn what_guards_data_and_does_not_work_is_refused_by_name() {
         ("user alice on +@all", "user"),
         ("aclfile /tmp/users.acl", "aclfile"),
         ("tls-port 7000", "tls-port"),
-        ("replicaof 127.0.0.1 6379", "replicaof"),
         ("cluster-enabled yes", "cluster-enabled"),
     ];
     for (line, name) in refused {

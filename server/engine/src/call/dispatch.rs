@@ -262,10 +262,15 @@ fn refusal_of_server(gate: &Gate, session: &Session, spec: &Command) -> Option<E
     {
         return Some(Error::new("ERR Replica can't interact with the keyspace"));
     }
-    if gate.loading && !session.replays() && !flags.has(Flags::LOADING) {
+    if gate.loading && !session.replays() && !flags.has(Flags::LOADING) && !may_end_load(spec) {
         return Some(error::LOADING);
     }
     None
+}
+
+/// Commands that may end a load, so that a replica whose load takes long can be promoted; Redis refuses them then.
+fn may_end_load(spec: &Command) -> bool {
+    matches!(spec.name, "replicaof" | "slaveof")
 }
 
 /// Commands that run at once although a transaction is open.

@@ -658,18 +658,29 @@ impl Keyspace {
     }
 
     fn touch_swapped(&mut self, watched: usize, other: usize) {
-        for key in self.keys_of_interest(watched) {
-            // What has expired is not there; it goes when somebody looks at it, which is not part of this change.
-            let (hash, now) = (self.hasher.hash(&key), self.now_ms);
+        let selected = self.current;
+        // Who waits for a key looks again; what turns out to have expired goes then, which is no part of this change.
+        let awaited: Vec<Box<[u8]>> = self.dbs[watched].waiters.keys().cloned().collect();
+        for key in awaited {
+            let hash = self.hasher.hash(&key);
+            if [watched, other]
+                .iter()
+                .any(|db| self.dbs[*db].keys.find(hash, &key).is_some())
+            {
+                self.wake(watched, &key);
+            }
+        }
+        let names: Vec<Box<[u8]>> = self.dbs[watched].watchers.keys().cloned().collect();
+        for key in names {
             let exists = [watched, other].map(|db| {
-                let keys = &self.dbs[db].keys;
-                let alive = |slot| keys.get(slot).expire().is_none_or(|at| at >= now);
-                keys.find(hash, &key).is_some_and(alive)
+                self.select(db);
+                self.find(&key).is_some()
             });
             if exists.contains(&true) {
                 self.touch_watchers(watched, &key);
             }
         }
+        self.select(selected);
     }
 
     /// While a child shares the memory, tables grow only when they must.

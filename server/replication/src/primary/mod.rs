@@ -18,6 +18,7 @@ mod clock;
 mod greeting;
 mod replica;
 mod sync;
+mod written;
 
 use std::collections::BTreeMap;
 
@@ -25,6 +26,8 @@ pub use clock::Timing;
 pub use greeting::Greeting;
 pub use replica::{Capabilities, Filter, PeerId, Replica, State};
 pub use sync::{Answer, Asked, Wanted};
+
+use written::Written;
 
 use crate::backlog::Backlog;
 use crate::history::{History, ReplId};
@@ -77,6 +80,8 @@ pub struct Primary {
     /// Since when nobody follows, monotonic milliseconds.
     alone_since_ms: Option<u64>,
     pinged_at_ms: u64,
+    /// When the stream reached which offset.
+    written: Written,
     /// Figures.
     pub counters: Counters,
 }
@@ -92,6 +97,7 @@ impl Primary {
             actions: Vec::new(),
             alone_since_ms: None,
             pinged_at_ms: 0,
+            written: Written::default(),
             counters: Counters::default(),
         }
     }
@@ -215,6 +221,19 @@ impl Primary {
     pub fn bytes_behind(&self, peer: PeerId) -> u64 {
         let next = self.replicas.get(&peer).and_then(Replica::next);
         next.map_or(0, |next| self.history.offset() + 1 - next)
+    }
+
+    /// The stream has come this far by now.
+    pub fn note_time(&mut self, now_ms: u64) {
+        self.written.note(self.history.offset(), now_ms);
+    }
+
+    /// How far a replica has fallen behind, as it said last: bytes, and for how many milliseconds what it lacks has been there.
+    pub fn lag(&self, replica: &Replica, now_ms: u64) -> (u64, u64) {
+        let bytes = self.history.offset().saturating_sub(replica.acked);
+        let since = self.written.since(replica.acked);
+        let ms = since.map_or(0, |since| now_ms.saturating_sub(since));
+        (bytes, if bytes == 0 { 0 } else { ms })
     }
 
     /// Online replicas that acknowledged `offset`, and those whose log is on their disk up to there.

@@ -148,9 +148,9 @@ fn set_with_options(cx: &mut Ctx, args: &Args, options: Options) -> Outcome {
         return Ok(());
     }
     store(cx, key, value, expire, options.keep_ttl);
-    if let Some(when) = expire {
+    if let (Some(when), Some(expire)) = (expire, options.expire) {
         cx.ks.notify(EventClass::GENERIC, "expire", key);
-        propagate_absolute(cx, args, when);
+        propagate_absolute(cx, args, options, expire, when);
     } else if options.get {
         // An answer is of no use to a log or replica.
         let options = args
@@ -176,7 +176,16 @@ fn store(cx: &mut Ctx, key: &[u8], value: &[u8], expire: Option<i64>, keep_ttl: 
 }
 
 /// A relative time would begin again at each replay: log and replicas get `SET key value PXAT when`.
-fn propagate_absolute(cx: &mut Ctx, args: &Args, when: i64) {
+fn propagate_absolute(
+    cx: &mut Ctx,
+    args: &Args,
+    options: Options,
+    expire: ExpireOption,
+    when: i64,
+) {
+    if expire.absolute && !expire.seconds && !options.get {
+        return; // as it was sent
+    }
     let when = when.to_string();
     cx.propagate(&[b"SET", args.at(1), args.at(2), b"PXAT", when.as_bytes()]);
 }
