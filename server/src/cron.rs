@@ -70,6 +70,12 @@ impl Cron {
         if engine.mono_us() < self.next_us || front.settings.cron_paused {
             return false;
         }
+        self.run_due(engine, front)
+    }
+
+    /// Ten times a second or so, and so not in the loop itself.
+    #[inline(never)]
+    fn run_due(&mut self, engine: &mut Engine, front: &mut Front) -> bool {
         let now = front.host.clock().monotonic_us();
         let hz = front.settings.hz(front.clients.connections.len());
         debug_assert!(now >= self.next_us, "it was not due");

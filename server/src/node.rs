@@ -101,6 +101,7 @@ impl Node {
         let clients = &self.front.clients;
         clients.check()?;
         self.front.keeper.check()?;
+        self.front.replication.primary.check()?;
         self.front.settings.check()?;
         self.front.visitors.check()?;
         if self.engine.ks.fx.feed_on != self.front.journal.is_read() {

@@ -240,9 +240,10 @@ impl RequestParser {
         (self.at, arguments.sum())
     }
 
-    /// The general way: any length, and from where the last call ended.
+    /// As [`RequestParser::next`] by the general way alone: any length, and from where the last call ended. For streams of which
+    /// there is one: the short way stands in the loop that reads clients, and a second copy would make it a call for all.
     #[inline(never)]
-    fn resume(
+    pub fn resume(
         &mut self,
         input: &[u8],
         start: usize,

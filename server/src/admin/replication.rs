@@ -173,6 +173,10 @@ fn psync(cx: &mut Ctx, args: &Args) -> Outcome {
     }
     may_sync(cx)?;
     let Some(from) = parse_i64(args.at(2)) else {
+        let host = peer(cx).map_or(String::new(), |(_, host)| host);
+        access::log(&mut *cx.inst).warning(format_args!(
+            "Replica {host} asks for synchronization but with a wrong offset"
+        ));
         return Err(error::NOT_INTEGER);
     };
     let asked = Asked {

@@ -10,6 +10,8 @@ use crate::host::OomScore;
 pub enum OomClass {
     /// A primary.
     Primary = 0,
+    /// A replica.
+    Replica = 1,
     /// A child that saves.
     Child = 2,
 }

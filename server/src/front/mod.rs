@@ -158,7 +158,11 @@ impl Front {
     /// Sets the out-of-memory score that the configuration asks for. Where the system does not allow it, answers false; why is in
     /// the log.
     pub fn refresh_oom_score(&self) -> bool {
-        let score = self.settings.config.oom_score(OomClass::Primary);
+        let class = match self.replication.follows() {
+            true => OomClass::Replica,
+            false => OomClass::Primary,
+        };
+        let score = self.settings.config.oom_score(class);
         let set = self.host.process().set_oom_score(score);
         set.map_err(|reason| self.log.warning(format_args!("{reason}")))
             .is_ok()
@@ -240,7 +244,14 @@ impl Front {
     /// A replica has sent something that got an answer. What a replica says has none: it is taken for a client that lost its way.
     /// `command`: the last that it sent.
     #[cold]
-    pub fn cut_replica_off(&mut self, slot: usize, command: &str) {
+    pub fn cut_replica_off(&mut self, slot: usize, command: &str, reply: &[u8]) {
+        if let Some(text) = reply.strip_prefix(b"-") {
+            let text = text.split(|byte| *byte == b'\r').next().unwrap_or_default();
+            self.log.warning(format_args!(
+                "== CRITICAL == This master is sending an error to its replica: '{}' after processing the command '{command}'",
+                String::from_utf8_lossy(text)
+            ));
+        }
         if let Some(connection) = self.clients.connections.get(slot) {
             self.log.warning(format_args!(
                 "Replica generated a reply to command '{command}', disconnecting it: {}",

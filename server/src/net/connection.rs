@@ -167,16 +167,19 @@ impl Connection {
         Ok((written, Flush::Blocked))
     }
 
-    /// Writes pieces that belong to somebody else, once, when nothing waits here. Answers the bytes written, and whether all were.
-    pub fn flush_pieces<'a>(
+    /// Writes what waits and behind it pieces that belong to somebody else, once. Answers the bytes written of either, and whether
+    /// all were.
+    pub fn flush_with<'a>(
         &mut self,
         registry: &Registry,
         pieces: impl Iterator<Item = &'a [u8]>,
-    ) -> io::Result<(usize, Flush)> {
-        debug_assert!(self.output.is_empty(), "what waits goes first");
+    ) -> io::Result<(usize, usize, Flush)> {
+        let own = self.output.pending();
         let mut slices = [IoSlice::new(&[]); PIECES_MAX];
         let (mut count, mut offered, mut all) = (0, 0, true);
-        for piece in pieces.filter(|piece| !piece.is_empty()) {
+        let waiting = self.output.pieces();
+        let pieces = pieces.map(|piece| -> &[u8] { piece });
+        for piece in waiting.chain(pieces).filter(|piece| !piece.is_empty()) {
             if count == PIECES_MAX || offered >= TURN_MAX {
                 all = false;
                 break;
@@ -186,19 +189,25 @@ impl Connection {
             count += 1;
         }
         if offered == 0 {
-            return Ok((0, Flush::Done));
+            return Ok((0, 0, Flush::Done));
         }
         let written = match self.stream.write_vectored(&slices[..count]) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(written) => written,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
             Err(error) => return Err(error),
         };
-        if all && written == offered {
-            return Ok((written, Flush::Done));
-        }
-        self.ask_for_room(registry)?;
-        Ok((written, Flush::Blocked))
+        let of_own = written.min(own);
+        self.output.advance_apart(of_own);
+        let flush = match all && written == offered {
+            true => Flush::Done,
+            false => {
+                self.ask_for_room(registry)?;
+                Flush::Blocked
+            }
+        };
+        Ok((of_own, written - of_own, flush))
     }
 
     /// The poll tells when the socket takes more, at once if it does now.

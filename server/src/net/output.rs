@@ -274,7 +274,23 @@ impl Output {
         (offered, stream.write_vectored(&slices[..count]))
     }
 
+    /// What waits, piece by piece.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        let pieces = self.chain.iter().map(Piece::bytes).chain([&self.tail[..]]);
+        pieces.enumerate().map(|(n, piece)| match n {
+            0 => &piece[self.sent.min(piece.len())..],
+            _ => piece,
+        })
+    }
+
+    /// As [`Output::advance`], which stands in the loop of all others and would be a call there if it stood here as well.
+    #[inline(never)]
+    pub(super) fn advance_apart(&mut self, count: usize) {
+        self.advance(count);
+    }
+
     /// Drops the first `count` bytes that wait.
+    #[inline(always)]
     fn advance(&mut self, count: usize) {
         assert!(
             count <= self.pending(),

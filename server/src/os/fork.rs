@@ -53,6 +53,8 @@ pub fn spawn_child(keep: &[RawFd], job: ChildJob<'_>) -> io::Result<ForkedChild>
     receiver.set_nonblocking(true)?;
     let before = Instant::now();
     let signals = block_signals();
+    // SAFETY: asks for a number.
+    let parent = unsafe { libc::getpid() };
     // SAFETY: the child runs only the job, which takes no lock shared with threads, and leaves by `_exit`.
     let pid = unsafe { libc::fork() };
     if pid == 0 {
@@ -61,6 +63,7 @@ pub fn spawn_child(keep: &[RawFd], job: ChildJob<'_>) -> io::Result<ForkedChild>
         let report = sender.into_raw_fd();
         drop(receiver);
         close_sockets(keep);
+        die_with(parent);
         run(job, report);
     }
     let error = io::Error::last_os_error();
@@ -87,6 +90,18 @@ fn run(job: ChildJob<'_>, report: RawFd) -> ! {
     }));
     // SAFETY: ends the process without running what belongs to the parent.
     unsafe { libc::_exit(i32::from(code.unwrap_or(PANICKED))) }
+}
+
+/// A child whose parent is gone works for nobody.
+fn die_with(parent: libc::pid_t) {
+    // SAFETY: neither call touches memory; `_exit` ends the process without running what belongs to the parent.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        // It may have gone before that.
+        if libc::getppid() != parent {
+            libc::_exit(1);
+        }
+    }
 }
 
 fn block_signals() -> libc::sigset_t {

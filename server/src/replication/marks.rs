@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 /// Pairs that are kept. With more every other one goes, which makes answers later than they need be, never wrong.
-const KEPT: usize = 512;
+const KEPT: usize = 128;
 
 /// Pairs of a position and the offset behind the same change; both rise.
 #[derive(Debug, Default)]

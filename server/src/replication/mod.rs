@@ -194,6 +194,12 @@ impl Replication {
         self.follows() || self.primary.replicas().next().is_some()
     }
 
+    /// Whether anything of it has to be looked at in a turn: a server that is alone has nothing.
+    #[inline]
+    pub fn is_at_work(&self) -> bool {
+        self.reader.is_some() || self.primary.is_at_work()
+    }
+
     /// Whether a connection is that of the primary.
     #[inline]
     pub fn is_upstream(&self, slot: usize) -> bool {

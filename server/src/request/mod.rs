@@ -18,7 +18,7 @@ use cairn_engine::base::args::{Args, ArgsBuf};
 use cairn_engine::base::id::SessionId;
 use cairn_engine::call::reply::{Piece, Reply};
 use cairn_engine::session::Role;
-use cairn_format::resp::request::{Limits, ProtocolError, Step};
+use cairn_format::resp::request::{Limits, ProtocolError, RequestParser, Step};
 
 use crate::clients::NOBODY;
 use crate::front::Front;
@@ -134,7 +134,7 @@ fn hear_replica(
         let state = engine.shared.sessions.get(session);
         let last = state.and_then(|state| state.last);
         let name = last.map_or("", |last| engine.shared.table.entry(last).spec.name);
-        front.cut_replica_off(slot, name);
+        front.cut_replica_off(slot, name, &reply.buf);
     }
 }
 
@@ -174,7 +174,12 @@ fn run_commands(
             bulk_max: front.settings.hot.bulk_max,
             authenticated: state.is_some_and(|state| state.authenticated),
         };
-        let after = understand(front, batch, slot, input, at, &limits);
+        // Until the client is authenticated each command may change the limits of the next.
+        let ahead = if limits.authenticated { LOOKAHEAD } else { 1 };
+        let parse = |parser: &mut RequestParser, bytes: &[u8], at, ranges: &mut Vec<Range<u32>>| {
+            parser.next(bytes, at, ranges, &limits)
+        };
+        let after = understand(front, batch, slot, input, at, parse, ahead);
         let bytes = input.filled();
         if let Some(stopped) = run_batch(engine, front, batch, session, bytes, reply) {
             // What was understood but not run is parsed again when the client goes on.
@@ -217,7 +222,7 @@ fn run_commands(
     }
 }
 
-/// Parses ahead; skips empty lines. The ranges are offsets in the filled input.
+/// Parses up to `ahead` commands; skips empty lines. The ranges are offsets in the filled input.
 #[inline(always)]
 fn understand(
     front: &mut Front,
@@ -225,13 +230,12 @@ fn understand(
     slot: usize,
     input: &mut Input,
     from: usize,
-    limits: &Limits,
+    parse: impl Fn(&mut RequestParser, &[u8], usize, &mut Vec<Range<u32>>) -> Step,
+    ahead: usize,
 ) -> After {
     batch.ranges.clear();
     batch.commands.clear();
     batch.end = from;
-    // Until the client is authenticated each command may change the limits of the next.
-    let ahead = if limits.authenticated { LOOKAHEAD } else { 1 };
     let Some(client) = front.clients.client(slot) else {
         return After::Empty;
     };
@@ -241,7 +245,7 @@ fn understand(
             return After::Empty;
         }
         let first = batch.ranges.len() as u32;
-        match client.parser.next(bytes, at, &mut batch.ranges, limits) {
+        match parse(&mut client.parser, bytes, at, &mut batch.ranges) {
             Step::Command { end } => {
                 debug_assert!(end > at && end <= bytes.len(), "{at} to {end}");
                 let args = first..batch.ranges.len() as u32;

@@ -6,8 +6,8 @@ use cairn_engine::base::args::Args;
 use cairn_engine::base::id::SessionId;
 use cairn_engine::call::reply::Reply;
 
-use super::{After, Batch, call, is_postponed, understand};
-use cairn_format::resp::request::Limits;
+use super::{After, Batch, LOOKAHEAD, call, is_postponed, understand};
+use cairn_format::resp::request::{Limits, RequestParser};
 
 use crate::config::choice::PropagationError;
 use crate::config::table;
@@ -87,7 +87,10 @@ impl Run {
         let mut reply = Reply::default();
         loop {
             let from = self.at;
-            let after = understand(front, batch, slot, input, from, &LIMITS);
+            let parse = |parser: &mut RequestParser, bytes: &[u8], at, ranges: &mut _| {
+                parser.resume(bytes, at, ranges, &LIMITS)
+            };
+            let after = understand(front, batch, slot, input, from, parse, LOOKAHEAD);
             let bytes = input.filled();
             if !batch.commands.is_empty() {
                 engine.begin_commands(front);
@@ -179,7 +182,7 @@ fn tell_error(engine: &Engine, front: &mut Front, reply: &[u8], args: &Args, so_
     let name = args.at(0).to_ascii_lowercase();
     front.log.warning(format_args!(
         "== CRITICAL == This replica is sending an error to its master: '{}' after processing the command '{}'",
-        text[1..].escape_ascii(),
+        String::from_utf8_lossy(&text[1..]),
         name.escape_ascii()
     ));
     let shown = &so_far[so_far.len().saturating_sub(SHOWN)..];

@@ -9,6 +9,9 @@ use crate::config::{ShutdownFlags, table};
 use crate::front::{Ending, Front};
 use crate::host::{Interrupt, Milestone};
 
+/// What the log says when the end was asked for and does not come.
+const STAYS: &str = "Errors trying to shut down the server. Check the logs for more information.";
+
 /// Ends the process if a signal asked for it; it waits while timed work is paused, and SHUTDOWN ABORT takes it back.
 pub fn on_signal(engine: &mut Engine, front: &mut Front) {
     let Some(interrupt) = front
@@ -39,9 +42,7 @@ pub fn on_signal(engine: &mut Engine, front: &mut Front) {
     }
     if let Err(reason) = shut_down(&mut engine.ks, front, flags) {
         front.log.warning(format_args!("{reason}"));
-        front.log.warning(format_args!(
-            "Errors trying to shut down the server. Check the logs for more information."
-        ));
+        front.log.warning(format_args!("{STAYS}"));
         front.host.forget_interrupt();
     }
 }

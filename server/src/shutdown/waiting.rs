@@ -5,7 +5,7 @@ use cairn_engine::base::id::SessionId;
 use cairn_engine::call::ctx::Gate;
 use cairn_engine::call::{Instance, pause};
 
-use super::shut_down;
+use super::{STAYS, shut_down};
 use crate::config::{ShutdownFlags, table};
 use crate::front::{Farewell, Front};
 
@@ -61,6 +61,7 @@ pub fn go_on(engine: &mut Engine, front: &mut Front) {
     tell_lagging(front, left);
     if let Err(reason) = shut_down(&mut engine.ks, front, flags) {
         front.log.warning(format_args!("{reason}"));
+        front.log.warning(format_args!("{STAYS}"));
         front.host.forget_interrupt();
         give_up(engine, front);
     }

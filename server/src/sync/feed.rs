@@ -64,46 +64,39 @@ fn send(front: &mut Front, slot: usize, now_ms: u64) -> io::Result<Flush> {
     let mut written = 0;
     loop {
         read_snapshot(front, slot)?;
+        let left = front.replication.transfer(slot).map(|one| one.left);
         let Some(connection) = front.clients.connections.get_mut(slot) else {
             return Ok(Flush::Done);
         };
+        // Nothing is unsent to who is not online.
+        let primary = &mut front.replication.primary;
         let registry = &front.clients.registry;
-        let (count, flush) = connection.flush(registry)?;
-        written += count;
-        front.figures.counters.bytes_out += count as u64;
-        front.replication.bytes.1 += count as u64;
+        let (own, stream, flush) =
+            connection.flush_with(registry, primary.unsent(slot as PeerId))?;
+        primary.sent(slot as PeerId, stream as u64);
+        written += own + stream;
+        let bytes = (own + stream) as u64;
+        front.figures.counters.bytes_out += bytes;
         front.figures.counters.writes += 1;
+        front.replication.bytes.1 += bytes;
         connection.last_io_ms = now_ms;
-        if flush == Flush::Blocked {
-            return Ok(Flush::Blocked);
-        }
-        match front.replication.transfer(slot) {
-            Some(transfer) if transfer.left > 0 && written < crate::net::TURN_MAX => continue,
-            Some(transfer) if transfer.left > 0 => {
-                connection.ask_for_room(registry)?;
-                return Ok(Flush::Blocked);
-            }
-            Some(_) => {
+        match left {
+            _ if flush == Flush::Blocked => return Ok(Flush::Blocked),
+            None => return Ok(Flush::Done),
+            Some(0) => {
                 front.replication.transfers.retain(|one| one.slot != slot);
                 front
                     .replication
                     .primary
                     .transferred(slot as PeerId, now_ms);
             }
-            None => {}
+            Some(_) if written < crate::net::TURN_MAX => {}
+            Some(_) => {
+                connection.ask_for_room(registry)?;
+                return Ok(Flush::Blocked);
+            }
         }
-        break;
     }
-    let Some(connection) = front.clients.connections.get_mut(slot) else {
-        return Ok(Flush::Done);
-    };
-    let primary = &mut front.replication.primary;
-    let pieces = primary.unsent(slot as PeerId);
-    let (count, flush) = connection.flush_pieces(&front.clients.registry, pieces)?;
-    front.figures.counters.bytes_out += count as u64;
-    front.replication.bytes.1 += count as u64;
-    primary.sent(slot as PeerId, count as u64);
-    Ok(flush)
 }
 
 /// The next part of the snapshot waits for the socket.

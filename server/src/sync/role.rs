@@ -38,6 +38,8 @@ pub fn follow(front: &mut Front, gate: &mut Gate, host: &str, port: u16) {
         .log
         .notice(format_args!("Connecting to MASTER {host}:{port}"));
     refresh_gate(front, gate);
+    // What the system does not allow is in the log.
+    front.refresh_oom_score();
     front.role_changed = true;
 }
 
@@ -54,6 +56,7 @@ pub fn follow_configured(front: &mut Front, gate: &mut Gate) {
         .notice(format_args!("Connecting to MASTER {host}:{port}"));
     front.replication.upstream = Some(Upstream::new(link, false, 0));
     refresh_gate(front, gate);
+    front.refresh_oom_score();
 }
 
 /// This server follows nobody from now on, and goes on with its stream under a new name.
@@ -68,6 +71,7 @@ pub fn promote(front: &mut Front, ks: &mut Keyspace, gate: &mut Gate) {
     ks.fx.feed_on = front.journal.is_read();
     ks.expired = Expired::Goes;
     refresh_gate(front, gate);
+    front.refresh_oom_score();
 }
 
 /// Hangs up on the primary. A snapshot that was coming is given up.

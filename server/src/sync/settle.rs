@@ -16,6 +16,9 @@ use crate::replication::{Transfer, fresh_id};
 
 /// Everything that changed in this turn enters the stream, and who follows it is visited. Call it when the log is written.
 pub fn settle(engine: &mut Engine, front: &mut Front) {
+    if !front.replication.is_at_work() && front.keeper.ended_snapshot.is_none() {
+        return;
+    }
     front.replication.attach(&front.journal);
     engine.ks.fx.feed_on = front.journal.is_read();
     if !front.replication.primary.streams() && front.keeper.ended_snapshot.is_none() {

@@ -19,7 +19,8 @@ fn a_replica_names_itself_with_a_password() {
     for program in [Cairn, Reference] {
         let primary = Member::start(program, "--requirepass secret");
         let port = primary.server.port;
-        let with = |more: &str| Member::start(Cairn, &format!("--replicaof 127.0.0.1 {port} {more}"));
+        let with =
+            |more: &str| Member::start(Cairn, &format!("--replicaof 127.0.0.1 {port} {more}"));
         let replica = with("--masterauth secret");
         wait_until("it is let in", || {
             replica.field("replication", "master_link_status") == "up"
@@ -29,10 +30,15 @@ fn a_replica_names_itself_with_a_password() {
             named.field("replication", "master_link_status") == "up"
         });
         let wrong = with("--masterauth wrong");
-        wait_until("the log has it", || wrong.server.log().contains("Unable to AUTH to MASTER"));
+        wait_until("the log has it", || {
+            wrong.server.log().contains("Unable to AUTH to MASTER")
+        });
         let without = with("");
         wait_until("the log has it", || {
-            without.server.log().contains("Unexpected reply to PSYNC from master: -NOAUTH")
+            without
+                .server
+                .log()
+                .contains("Unexpected reply to PSYNC from master: -NOAUTH")
         });
         assert_eq!(without.field("replication", "master_link_status"), "down");
     }
@@ -55,11 +61,17 @@ fn a_writable_replica_takes_writes_of_its_own() {
 fn old_data_is_shown_if_that_is_wanted() {
     let nobody = "--replicaof 127.0.0.1 1";
     for (serves, answer) in [("yes", "OK"), ("no", "MASTERDOWN")] {
-        let replica = Member::start(Cairn, &format!("{nobody} --replica-serve-stale-data {serves}"));
+        let replica = Member::start(
+            Cairn,
+            &format!("{nobody} --replica-serve-stale-data {serves}"),
+        );
         let mut client = replica.connect();
         let shown = said(&client.line("GET key"));
         assert!(serves == "yes" || shown.starts_with(answer), "{shown}");
-        assert_eq!(said(&client.line("PING")).starts_with("MASTERDOWN"), serves == "no");
+        assert_eq!(
+            said(&client.line("PING")).starts_with("MASTERDOWN"),
+            serves == "no"
+        );
         client.good("INFO replication");
         client.good("REPLICAOF NO ONE");
         assert_eq!(said(&client.line("SET key 1")), "OK");
@@ -93,7 +105,10 @@ fn what_it_announces_is_shown() {
         "--replica-announce-ip 10.1.2.3 --replica-announce-port 7777 --replica-priority 17 --replica-announced no",
     );
     let line = primary.field("replication", "slave0");
-    assert!(line.starts_with("ip=10.1.2.3,port=7777,state=online"), "{line}");
+    assert!(
+        line.starts_with("ip=10.1.2.3,port=7777,state=online"),
+        "{line}"
+    );
     assert_eq!(replica.field("replication", "slave_priority"), "17");
     assert_eq!(replica.field("replication", "replica_announced"), "0");
     let lag = primary.field("replication", "slave0_lag");
@@ -105,7 +120,9 @@ fn a_backlog_that_nobody_reads_goes() {
     let (primary, replica) = pair("--repl-backlog-ttl 1", "");
     let before = primary.field("replication", "master_replid");
     replica.connect().good("REPLICAOF NO ONE");
-    wait_until("it is freed", || primary.field("replication", "repl_backlog_active") == "0");
+    wait_until("it is freed", || {
+        primary.field("replication", "repl_backlog_active") == "0"
+    });
     assert_ne!(primary.field("replication", "master_replid"), before);
 }
 
@@ -117,7 +134,9 @@ fn a_snapshot_waits_for_more_replicas() {
     );
     let first = Member::following(Cairn, &primary, "");
     wait_until("it waits", || {
-        primary.field("replication", "slave0").contains("wait_bgsave")
+        primary
+            .field("replication", "slave0")
+            .contains("wait_bgsave")
     });
     assert_eq!(primary.field("stats", "total_forks"), "0");
     let second = Member::following(Cairn, &primary, "");
@@ -153,7 +172,10 @@ fn silence_ends_a_link() {
     in_step(&primary, &replica);
     primary.connect().send(b"DEBUG SLEEP 6\r\n");
     wait_until("the replica has had enough", || {
-        replica.server.log().contains("MASTER timeout: no data nor PING received")
+        replica
+            .server
+            .log()
+            .contains("MASTER timeout: no data nor PING received")
     });
     in_step(&primary, &replica);
 }
@@ -164,7 +186,10 @@ fn an_error_in_the_stream_ends_a_replica_if_that_is_wanted() {
         let (primary, mut replica) = pair("", &format!("--propagation-error-behavior {behaviour}"));
         primary.connect().good("DEBUG REPLICATE no-such-command");
         wait_until("the log has it", || {
-            replica.server.log().contains("== CRITICAL == This replica is sending an error")
+            replica
+                .server
+                .log()
+                .contains("== CRITICAL == This replica is sending an error")
         });
         match lives {
             true => {

@@ -146,6 +146,12 @@ impl Primary {
         self.backlog.is_some()
     }
 
+    /// Whether anybody is there, anything is kept, or anything is to be done.
+    #[inline]
+    pub fn is_at_work(&self) -> bool {
+        self.backlog.is_some() || !self.replicas.is_empty() || !self.actions.is_empty()
+    }
+
     /// What is to be done, in order.
     pub fn take_actions(&mut self) -> Vec<Action> {
         std::mem::take(&mut self.actions)

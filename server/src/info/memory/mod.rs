@@ -52,6 +52,9 @@ fn beyond_backlog(view: &View) -> u64 {
 
 /// What replicas take: their connections, and what is kept for those that are behind.
 fn replicas(view: &View) -> u64 {
+    if view.front.replication.primary.followers() == 0 {
+        return 0;
+    }
     let buffers = view
         .front
         .replication

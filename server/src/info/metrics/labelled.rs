@@ -17,7 +17,10 @@ pub(super) fn up(_: &View, samples: &mut Samples) {
 pub(super) fn instance(view: &View, samples: &mut Samples) {
     let config = &view.front.settings.config;
     let values = [
-        "master",
+        match view.front.replication.follows() {
+            true => "slave",
+            false => "master",
+        },
         REDIS_VERSION,
         env!("CARGO_PKG_VERSION"),
         "standalone",

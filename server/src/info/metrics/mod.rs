@@ -11,6 +11,7 @@
 //! ```
 
 mod labelled;
+mod replication;
 mod table;
 
 use std::fmt::{self, Write};

@@ -1,6 +1,7 @@
 //! All metrics: one line each, in the order of the text.
 
 use super::super::{memory, persistence, replication, server, stats};
+use super::replication as replicas;
 use super::{Kind, Metric, Samples, Source, View, field, labelled};
 
 /// The value of a field of INFO.
@@ -156,6 +157,13 @@ pub const METRICS: &[Metric] = &[
     gauge("redis_replication_backlog_bytes", "Size that the backlog may have, bytes.", field(replication::REPLICATION, "repl_backlog_size")),
     gauge("redis_repl_backlog_first_byte_offset", "Position of the first byte of the backlog.", field(replication::REPLICATION, "repl_backlog_first_byte_offset")),
     gauge("redis_repl_backlog_history_bytes", "Bytes in the backlog.", field(replication::REPLICATION, "repl_backlog_histlen")),
+    samples(Kind::Gauge, "redis_connected_slave_offset_bytes", "What a replica has acknowledged of the stream.", replicas::REPLICA, replicas::offsets),
+    samples(Kind::Gauge, "redis_connected_slave_lag_seconds", "Seconds since a replica acknowledged anything.", replicas::REPLICA, replicas::silence),
+    samples(Kind::Gauge, "redis_connected_slave_lag_bytes", "What a replica has not acknowledged yet, bytes.", replicas::REPLICA, replicas::lag_bytes),
+    samples(Kind::Gauge, "redis_connected_slave_lag_milliseconds", "For how long what a replica has not acknowledged has been in the stream.", replicas::REPLICA, replicas::lag_ms),
+    samples(Kind::Gauge, "redis_master_link_up", "1 while commands come from the primary; only of a replica.", replicas::PRIMARY, replicas::link_up),
+    samples(Kind::Gauge, "redis_master_last_io_seconds_ago", "Seconds since the primary was heard; only of a replica.", replicas::PRIMARY, replicas::link_silence),
+    samples(Kind::Gauge, "redis_master_sync_in_progress", "1 while a snapshot of the primary comes or is loaded; only of a replica.", replicas::PRIMARY, replicas::link_syncs),
     counter("redis_replica_resyncs_full", "Whole synchronizations of replicas.", field(stats::STATS, "sync_full")),
     counter("redis_replica_partial_resync_accepted", "Partial synchronizations of replicas.", field(stats::STATS, "sync_partial_ok")),
     counter("redis_replica_partial_resync_denied", "Partial synchronizations that were not possible.", field(stats::STATS, "sync_partial_err")),
