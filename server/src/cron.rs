@@ -1,6 +1,7 @@
 //! Timed work: `hz` times a second, and what was too long for one turn.
 
 use cairn_engine::Engine;
+use cairn_engine::session::Role;
 
 use crate::config::table;
 use crate::front::Front;
@@ -193,7 +194,7 @@ fn client(engine: &mut Engine, front: &mut Front, slot: usize) {
     let idle = now_ms.saturating_sub(connection.last_io_ms);
     let state = session.and_then(|s| engine.shared.sessions.get(s));
     let subscribed = state.is_some_and(|s| s.listens());
-    let exempt = subscribed || state.is_some_and(|s| s.blocked);
+    let exempt = subscribed || state.is_some_and(|s| s.blocked || s.role != Role::Client);
     if timeout_ms > 0 && idle > timeout_ms && !exempt {
         return front.clients.connections.end(slot, Cause::Cut);
     }

@@ -1,6 +1,6 @@
 //! Clients that together take more memory than they may (`maxmemory-clients`): weighed, and closed from the largest down.
 
-use cairn_engine::session::Sessions;
+use cairn_engine::session::{Role, Sessions};
 
 use super::Front;
 use crate::clients::weight;
@@ -17,6 +17,10 @@ impl Front {
         let session = self.clients.session_on(slot);
         let session = session.and_then(|session| sessions.get(session));
         if let (Some(session), Some(connection)) = (session, self.clients.connections.get(slot)) {
+            if matches!(session.role, Role::Replica | Role::Primary) {
+                // Of the limits of clients these have none; what replicas may take is limited by itself.
+                return self.clients.budget.forget(slot);
+            }
             let weight = weight(session, connection) as u64;
             let is_ending = !connection.closing().runs();
             let evictable = !session.no_evict && !is_ending;

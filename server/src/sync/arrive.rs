@@ -228,6 +228,10 @@ fn replace(
         .notice(format_args!("MASTER <-> REPLICA sync: Flushing old data"));
     front.replication.primary.drop_all();
     front.replication.primary.forget();
+    if let Some(upstream) = &mut front.replication.upstream {
+        // Until the new data is there, nothing can be gone on with: neither by this primary nor by one that is named meanwhile.
+        upstream.may_resume = false;
+    }
     front.replication.marks.clear();
     empty(engine, front);
     let dump = front.saving().snapshot_path();

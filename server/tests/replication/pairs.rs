@@ -246,3 +246,40 @@ fn a_hand_over_that_nobody_takes_is_taken_back() {
     );
     all_equal(&[&first, &second]);
 }
+
+/// A load that is given up leaves nothing that could be gone on with.
+#[test]
+fn another_primary_is_named_while_a_snapshot_is_loaded() {
+    let first = Member::start(Cairn, "");
+    let second = Member::start(Cairn, "");
+    for (member, name) in [(&first, "of-first"), (&second, "of-second")] {
+        let mut client = member.connect();
+        for n in 0..500 {
+            client.good(&format!("SET {name}:{n} {n}"));
+        }
+    }
+    let replica = Member::following(Cairn, &first, "");
+    in_step(&first, &replica);
+    let mut client = replica.connect();
+    client.good("CONFIG SET key-load-delay 5000");
+    client.good(&format!("REPLICAOF 127.0.0.1 {}", second.server.port));
+    wait_until("it loads", || {
+        replica.field("persistence", "loading") == "1"
+    });
+    client.good(&format!("REPLICAOF 127.0.0.1 {}", first.server.port));
+    client.good("CONFIG SET key-load-delay 0");
+    all_equal(&[&first, &replica]);
+    assert_eq!(client.int("DBSIZE"), 500);
+    // The same with nobody to follow: what was loaded in part is not shown.
+    client.good("CONFIG SET key-load-delay 5000");
+    client.good(&format!("REPLICAOF 127.0.0.1 {}", second.server.port));
+    wait_until("it loads", || {
+        replica.field("persistence", "loading") == "1"
+    });
+    client.good("REPLICAOF NO ONE");
+    wait_until("it has ended", || {
+        replica.field("persistence", "loading") == "0"
+    });
+    assert_eq!(client.int("DBSIZE"), 0);
+    client.good("SET own 1");
+}

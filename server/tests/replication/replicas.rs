@@ -201,3 +201,24 @@ fn who_waits_for_a_snapshot_hears_newlines_and_those_who_come_late_join() {
     assert_eq!(primary.field("stats", "total_forks"), "1");
     assert_eq!(primary.field("stats", "sync_full"), "2");
 }
+
+#[test]
+fn limits_of_clients_are_none_of_replicas() {
+    let primary = Member::start(Cairn, "--timeout 1 --maxmemory-clients 200kb");
+    // It never acknowledges anything.
+    let mut silent = primary.connect();
+    silent.send(b"SYNC\r\n");
+    wait_until("it is online", || {
+        primary
+            .connect()
+            .text("INFO replication")
+            .contains("state=online")
+    });
+    std::thread::sleep(Duration::from_millis(3500));
+    let mut client = primary.connect();
+    for n in 0..40 {
+        client.good_call(&["SET", &format!("key:{n}"), &"x".repeat(10_000)]);
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(primary.field("replication", "connected_slaves"), "1");
+}

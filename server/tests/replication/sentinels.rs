@@ -21,7 +21,7 @@ impl Sentinel {
         let port = free_port();
         let file = folder.path("sentinel.conf");
         let lines = format!(
-            "port {port}\ndir {}\nsentinel monitor ours 127.0.0.1 {} 1\nsentinel down-after-milliseconds ours 1000\nsentinel failover-timeout ours 10000\n",
+            "port {port}\ndir {}\nsentinel monitor ours 127.0.0.1 {} 1\nsentinel down-after-milliseconds ours 4000\nsentinel failover-timeout ours 10000\n",
             folder.data().display(),
             primary.server.port
         );
@@ -120,7 +120,7 @@ fn after_a_kill_with_a_replica_of_the_reference() {
 fn while_the_primary_stands_still() {
     fails_over(
         Program::Cairn,
-        |primary| primary.connect().send(b"DEBUG SLEEP 8\r\n"),
+        |primary| primary.connect().send(b"DEBUG SLEEP 14\r\n"),
         |_| {},
     );
 }
