@@ -226,7 +226,7 @@ fn a_hand_over_that_nobody_takes_is_taken_back() {
             .contains("greater than 0")
     );
     // A replica that stands still never has everything.
-    second.connect().send(b"DEBUG SLEEP 2\r\n");
+    second.connect().send(b"DEBUG SLEEP 5\r\n");
     std::thread::sleep(std::time::Duration::from_millis(100));
     connection.good("SET behind 1");
     connection.good("FAILOVER TIMEOUT 300");

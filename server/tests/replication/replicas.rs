@@ -166,7 +166,7 @@ fn a_value_larger_than_the_limit_arrives() {
 
 #[test]
 fn who_waits_for_a_snapshot_hears_newlines_and_those_who_come_late_join() {
-    let primary = Member::start(Cairn, "--rdb-key-save-delay 20000");
+    let primary = Member::start(Cairn, "--rdb-key-save-delay 40000");
     let mut client = primary.connect();
     client.good("DEBUG POPULATE 100");
     let mut first = primary.connect();

@@ -27,7 +27,7 @@ fn wait_counts_who_has_it() {
     let mut client = primary.connect();
     client.good("SET key 1");
     assert_eq!(client.int("WAIT 2 10000"), 2);
-    still(&replicas[0], 1.0);
+    still(&replicas[0], 4.0);
     client.good("SET key 2");
     assert_eq!(client.int("WAIT 2 200"), 1);
     assert_eq!(client.int("WAIT 1 0"), 1);
@@ -73,7 +73,7 @@ fn writes_need_replicas_that_are_in_time() {
     wait_until("writes are taken", || {
         said(&client.line("SET key 1")) == "OK"
     });
-    still(&replica, 5.0);
+    still(&replica, 10.0);
     wait_until("they are not", || {
         said(&client.line("SET key 2")).contains("NOREPLICAS")
     });
@@ -103,7 +103,7 @@ fn a_shutdown_waits_for_replicas() {
     let replica = Member::following(Cairn, &primary, "");
     in_step(&primary, &replica);
     let mut client = primary.connect();
-    still(&replica, 1.0);
+    still(&replica, 4.0);
     client.good("SET last 1");
     client.send(b"SHUTDOWN NOSAVE\r\n");
     let mut writer = primary.connect();
@@ -123,7 +123,7 @@ fn a_shutdown_that_waits_is_taken_back() {
     let primary = Member::start(Cairn, "--shutdown-timeout 20");
     let replica = Member::following(Cairn, &primary, "");
     in_step(&primary, &replica);
-    still(&replica, 1.5);
+    still(&replica, 5.0);
     let mut client = primary.connect();
     client.good("SET last 1");
     client.send(b"SHUTDOWN NOSAVE\r\n");
