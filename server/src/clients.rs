@@ -205,8 +205,14 @@ impl Clients {
             self.inbox.extend_from_slice(bytes);
             return;
         }
-        if let Some(slot) = self.connection_slot(to)
-            && let Some(connection) = self.connections.get_mut(slot)
+        if let Some(slot) = self.connection_slot(to) {
+            self.send(slot, bytes);
+        }
+    }
+
+    /// Appends bytes to the output of a connection whose commands do not run right now.
+    pub fn send(&mut self, slot: usize, bytes: &[u8]) {
+        if let Some(connection) = self.connections.get_mut(slot)
             && connection.closing().runs()
         {
             connection.output.tail().extend_from_slice(bytes);

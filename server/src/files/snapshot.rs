@@ -96,8 +96,8 @@ fn write_temporary<E>(
     writer.finish().map_err(SnapshotError::Disk)
 }
 
-/// A buffer in front of a file that is synced as it grows.
-struct SyncingWriter {
+/// A buffer in front of a file that is synced as it grows, so that the last sync is short.
+pub struct SyncingWriter {
     file: Box<dyn DiskFile>,
     buffer: Vec<u8>,
     sync_every: Option<u64>,
@@ -108,7 +108,8 @@ struct SyncingWriter {
 }
 
 impl SyncingWriter {
-    fn new(file: Box<dyn DiskFile>, sync_every: Option<u64>) -> SyncingWriter {
+    /// Syncs each time that so many bytes were written, if at all.
+    pub fn new(file: Box<dyn DiskFile>, sync_every: Option<u64>) -> SyncingWriter {
         let buffer = Vec::with_capacity(BUFFER);
         SyncingWriter {
             file,
@@ -152,7 +153,11 @@ impl SyncingWriter {
         })
     }
 
-    fn finish(mut self) -> io::Result<u64> {
+    /// Everything is in the file and on the disk. Answers the bytes.
+    ///
+    /// # Errors
+    /// The disk reports.
+    pub fn finish(mut self) -> io::Result<u64> {
         debug_assert!(self.failure.is_none(), "a file that lacks something");
         self.empty_buffer()?;
         self.file.sync_data()?;

@@ -33,7 +33,7 @@ use crate::keeper::{Keeper, Saving};
 use crate::log::Log;
 use crate::net::{Cause, ClientClass, Connections, FIRST_VISITOR, Visitors};
 use crate::peer::Peers;
-use crate::replication::Replication;
+use crate::replication::{Replication, fresh_id};
 use crate::settings::Settings;
 
 /// The process ends at the end of this turn: no command runs any more. The status to exit with.
@@ -105,7 +105,7 @@ impl Front {
             rates: Rates::default(),
             memory: MemoryMarks::default(),
             scrapes: Scrapes::default(),
-            run_id: new_run_id(&*host),
+            run_id: fresh_id(&*host).to_string(),
             started,
         };
         let backlog_size = config.get(table::REPL_BACKLOG_SIZE) as u64;
@@ -281,14 +281,6 @@ impl Front {
             "a part of a reply would leave"
         );
     }
-}
-
-/// 40 hex digits that name a run.
-fn new_run_id(host: &dyn Host) -> String {
-    let mut id = [0; 20];
-    host.random(&mut id);
-    assert_ne!(id, [0; 20], "the host draws no random numbers");
-    id.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Instance for Front {

@@ -254,9 +254,10 @@ const AUX_ID: &str = "repl-id";
 /// Its offset.
 const AUX_OFFSET: &str = "repl-offset";
 
-/// An id that was not used yet.
+/// An id that was not used yet: of a stream, or of a run.
 pub fn fresh_id(host: &dyn Host) -> ReplId {
     let mut bytes = [0; 20];
     host.random(&mut bytes);
+    assert_ne!(bytes, [0; 20], "the host draws no random numbers");
     ReplId::of_random(bytes)
 }

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use std::io::Write;
-
 use cairn_engine::base::id::SessionId;
 use cairn_engine::keyspace::Keyspace;
 use cairn_engine::persist::load::Loader;
 use cairn_replication::link::Link;
+
+use crate::files::snapshot::SyncingWriter;
 
 /// Where a snapshot is read from.
 pub type Reading = Box<dyn std::io::Read>;
@@ -16,8 +16,8 @@ pub type Reading = Box<dyn std::io::Read>;
 pub struct Arriving {
     /// Where it is written.
     pub path: PathBuf,
-    /// The file; a flush makes it safe.
-    pub file: Box<dyn Write>,
+    /// The file.
+    pub file: SyncingWriter,
 }
 
 /// A snapshot of the primary that is read.

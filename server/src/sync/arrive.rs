@@ -17,6 +17,7 @@ use cairn_replication::link::Failure;
 
 use super::{settle, upstream};
 use crate::config::table;
+use crate::files::snapshot::SyncingWriter;
 use crate::front::Front;
 use crate::host::{DiskFile, folder_of};
 use crate::keeper::load::{tell_snapshot, unloadable};
@@ -34,28 +35,6 @@ const PROVE_SLICE: Duration = Duration::from_millis(2);
 /// Time of a turn that loading takes: clients only hear that it goes on.
 const LOAD_SLICE: Duration = Duration::from_millis(20);
 
-/// A file that is synced as it grows, so that the last sync is short.
-struct Syncing {
-    file: Box<dyn DiskFile>,
-    unsynced: u64,
-}
-
-impl std::io::Write for Syncing {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let count = self.file.write(bytes)?;
-        self.unsynced += count as u64;
-        if self.unsynced >= SYNC_EVERY {
-            self.unsynced = 0;
-            self.file.sync_data()?;
-        }
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.file.sync_data()
-    }
-}
-
 /// Makes the file that the snapshot is written to.
 pub(super) fn open(front: &mut Front) -> Result<(), String> {
     let seconds = front.now().wall_ms() / 1000;
@@ -67,7 +46,7 @@ pub(super) fn open(front: &mut Front) -> Result<(), String> {
         )
     })?;
     if let Some(upstream) = &mut front.replication.upstream {
-        let file = Box::new(Syncing { file, unsynced: 0 });
+        let file = SyncingWriter::new(file, Some(SYNC_EVERY));
         upstream.arriving = Some(Arriving { path, file });
     }
     Ok(())
@@ -99,11 +78,11 @@ pub(super) fn begin(engine: &mut Engine, front: &mut Front) -> Result<(), String
         .as_mut()
         .and_then(|upstream| upstream.arriving.take())
         .ok_or("no snapshot was begun")?;
-    let Arriving { path, mut file } = arriving;
+    let Arriving { path, file } = arriving;
     let begun = file
-        .flush()
+        .finish()
         .map_err(|error| format!("{}: {}", path.display(), error_text(&error)))
-        .and_then(|()| loader(engine, front, &path));
+        .and_then(|_| loader(engine, front, &path));
     match begun {
         Ok(loader) => {
             front.replication.load = Some(Box::new(Load {

@@ -128,7 +128,7 @@ fn is_time(front: &Front, wanted: &Wanted) -> bool {
 fn act(front: &mut Front, snapshot: Option<&Path>) {
     for action in front.replication.primary.take_actions() {
         match action {
-            Action::Send(peer, bytes) => send(front, peer as usize, &bytes),
+            Action::Send(peer, bytes) => front.clients.send(peer as usize, &bytes),
             Action::Enter(command) => front.replication.insert(None, &command),
             Action::Transfer(peer) => begin_transfer(front, peer as usize, snapshot),
             Action::Close(peer) => front.clients.connections.end(peer as usize, Cause::Cut),
@@ -142,21 +142,13 @@ fn act(front: &mut Front, snapshot: Option<&Path>) {
     }
 }
 
-fn send(front: &mut Front, slot: usize, bytes: &[u8]) {
-    if let Some(connection) = front.clients.connections.get_mut(slot)
-        && connection.closing().runs()
-    {
-        connection.output.tail().extend_from_slice(bytes);
-        front.clients.connections.mark_touched(slot);
-    }
-}
-
 fn begin_transfer(front: &mut Front, slot: usize, snapshot: Option<&Path>) {
     let disk = front.host.disk();
     let opened = snapshot.map(|path| Ok::<_, std::io::Error>((disk.open(path)?, disk.size(path)?)));
     match opened {
         Some(Ok((file, Some(left)))) => {
-            send(front, slot, format!("${left}\r\n").as_bytes());
+            let head = format!("${left}\r\n");
+            front.clients.send(slot, head.as_bytes());
             front
                 .replication
                 .transfers
@@ -204,8 +196,7 @@ pub fn tick(engine: &mut Engine, front: &mut Front) {
 /// A connection has ended: whoever was on it is gone.
 pub fn closed(engine: &mut Engine, front: &mut Front, slot: usize) {
     let now_ms = engine.mono_us() / 1000;
-    let is_upstream = |upstream: &crate::replication::Upstream| upstream.is_on(slot);
-    if front.replication.upstream.as_ref().is_some_and(is_upstream) {
+    if front.replication.is_upstream(slot) {
         upstream::lost(engine, front, slot);
     }
     front.replication.transfers.retain(|one| one.slot != slot);

@@ -13,6 +13,10 @@ use crate::config::table;
 use crate::front::Front;
 use crate::host::Dialing;
 use crate::net::Cause;
+use crate::replication::Upstream;
+
+/// Who was to take over does not.
+const REJECTED: &str = "Failover target rejected psync request";
 
 /// Connects, if it is time to.
 pub(super) fn try_again(engine: &mut Engine, front: &mut Front, now_ms: u64) {
@@ -89,13 +93,8 @@ fn about(front: &Front) -> About {
 }
 
 fn send(front: &mut Front, bytes: &[u8]) {
-    let slot = front.replication.upstream.as_ref().and_then(|u| u.slot);
-    if let Some(slot) = slot
-        && let Some(connection) = front.clients.connections.get_mut(slot)
-        && connection.closing().runs()
-    {
-        connection.output.tail().extend_from_slice(bytes);
-        front.clients.connections.mark_touched(slot);
+    if let Some(slot) = front.replication.upstream.as_ref().and_then(|u| u.slot) {
+        front.clients.send(slot, bytes);
     }
 }
 
@@ -147,16 +146,11 @@ pub(super) fn lost(engine: &mut Engine, front: &mut Front, slot: usize) {
     upstream.slot = None;
     upstream.session = None;
     upstream.pending.clear();
-    let failure = match upstream.link.state_word() {
-        "connected" => Failure::at_once("Connection with master lost."),
-        "sync" => Failure::later("I/O error trying to sync with MASTER: connection lost"),
-        _ => Failure::soon("Error condition on socket for SYNC: Connection refused or lost"),
-    };
-    let now_ms = engine.mono_us() / 1000;
-    if upstream.link.is_loading() {
+    let Some(failure) = upstream.link.lost() else {
         // The snapshot is here whole: what follows it is asked for when it is loaded.
         return;
-    }
+    };
+    let now_ms = engine.mono_us() / 1000;
     arrive::give_up(front);
     note_failure(front, failure, now_ms);
     role::refresh_gate(front, &mut engine.shared.gate);
@@ -165,8 +159,13 @@ pub(super) fn lost(engine: &mut Engine, front: &mut Front, slot: usize) {
 /// What has come from the primary, before commands do. What is a command stays.
 pub fn read(engine: &mut Engine, front: &mut Front, slot: usize) {
     let now_ms = engine.mono_us() / 1000;
+    // While a snapshot comes, which is read after read, nothing is said.
+    let receives = |up: &Upstream| up.link.is_receiving();
+    let about = match front.replication.upstream.as_ref().is_some_and(receives) {
+        true => About::default(),
+        false => about(front),
+    };
     loop {
-        let about = about(front);
         let Some(upstream) = front
             .replication
             .upstream
@@ -221,10 +220,9 @@ pub fn read(engine: &mut Engine, front: &mut Front, slot: usize) {
                 streams(engine, front);
                 failover::done(engine, front);
             }
-            Order::Fail(failure) if failure.reason == Failure::REJECTED => {
-                let reason = failure.reason.clone();
-                fail(engine, front, failure);
-                failover::abort(engine, front, &reason);
+            Order::Reject => {
+                fail(engine, front, Failure::soon(REJECTED));
+                failover::abort(engine, front, REJECTED);
                 return;
             }
             Order::Fail(failure) => return fail(engine, front, failure),

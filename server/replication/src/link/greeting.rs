@@ -226,9 +226,7 @@ impl Link {
         let shown = line.escape_ascii();
         let mut words = line.split(|byte| *byte == b' ');
         match words.next() {
-            Some(b"+FULLRESYNC") if handshake.failover => {
-                Order::Fail(Failure::soon(Failure::REJECTED))
-            }
+            Some(b"+FULLRESYNC") if handshake.failover => Order::Reject,
             Some(b"+FULLRESYNC") => {
                 let id = words.next().and_then(ReplId::parse);
                 let offset = words.next().and_then(number);
@@ -263,7 +261,7 @@ impl Link {
                 self.say("Successful partial resynchronization with master.");
                 Order::Continue(id)
             }
-            _ if handshake.failover => Order::Fail(Failure::soon(Failure::REJECTED)),
+            _ if handshake.failover => Order::Reject,
             Some(b"-NOMASTERLINK" | b"-LOADING") => Order::Fail(Failure::soon(format!(
                 "Master is currently unable to PSYNC but should be in the future: {shown}"
             ))),

@@ -57,6 +57,8 @@ pub enum Order {
     Load,
     /// The stream goes on where it was, perhaps under a new name. What follows are commands.
     Continue(Option<ReplId>),
+    /// Who was asked to take over this server's role does not.
+    Reject,
     /// It cannot go on: hang up, and say [`Link::failed`].
     Fail(Failure),
 }
@@ -233,6 +235,20 @@ impl Link {
         self.state = State::Streaming;
         self.down_since_ms = None;
         self.retry.goes_well();
+    }
+
+    /// The connection has ended by itself: why that is a failure. None while a snapshot is loaded, which needs none.
+    pub fn lost(&self) -> Option<Failure> {
+        Some(match self.state {
+            State::Loading => return None,
+            State::Streaming => Failure::at_once("Connection with master lost."),
+            State::Size | State::Receiving(_) => {
+                Failure::later("I/O error trying to sync with MASTER: connection lost")
+            }
+            State::Idle | State::Greeting(_) => {
+                Failure::soon("Error condition on socket for SYNC: Connection refused or lost")
+            }
+        })
     }
 
     /// The connection is gone or is no good; it will be tried again. `jitter`: any number, so that many replicas of one primary

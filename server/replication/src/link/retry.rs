@@ -32,9 +32,6 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Who was to take over does not.
-    pub const REJECTED: &str = "Failover target rejected psync request";
-
     /// The other side will be there soon or not.
     pub fn soon(reason: impl Into<String>) -> Failure {
         Failure {
