@@ -152,11 +152,13 @@ impl Saving<'_> {
     fn save_ended(&mut self, ks: &mut Keyspace, work: &Work, exit: ChildExit) {
         assert_eq!(work.job, Job::Snapshot);
         let is_well = exit == ChildExit::Code(0);
-        self.keeper.ended_snapshot = Some(match &work.target {
-            Target::Dump if is_well => Ok(self.snapshot_path()),
-            Target::Replicas(path) if is_well => Ok(path.clone()),
-            _ => Err(()),
-        });
+        if work.for_sync {
+            self.keeper.ended_snapshot = Some(match &work.target {
+                Target::Dump if is_well => Ok(self.snapshot_path()),
+                Target::Replicas(path) if is_well => Ok(path.clone()),
+                _ => Err(()),
+            });
+        }
         if work.target != Target::Dump {
             return self.transfer_ended(work, exit);
         }

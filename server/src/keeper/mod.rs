@@ -66,7 +66,7 @@ pub struct Keeper {
     pub waiting: Option<AppendFiles>,
     /// The child that is writing, if there is one.
     pub work: Option<Work>,
-    /// A snapshot that replicas could be sent has ended: where it is, or that there is none.
+    /// A snapshot that was begun for replicas has ended: where it is, or that there is none.
     pub ended_snapshot: Option<Result<PathBuf, ()>>,
     /// BGSAVE SCHEDULE, or a BGSAVE that had to wait for a rewrite.
     pub save_scheduled: bool,

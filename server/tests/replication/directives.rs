@@ -210,5 +210,12 @@ fn snapshots_that_were_only_there_for_replicas_do_not_stay() {
             let names = member.folder.names();
             assert_eq!(names.contains(&"dump.rdb".to_owned()), left, "{names:?}");
         }
+        // One that somebody asked for does.
+        let mut client = primary.connect();
+        client.good("BGSAVE");
+        client.wait_for_children();
+        std::thread::sleep(Duration::from_millis(200));
+        let names = primary.folder.names();
+        assert!(names.contains(&"dump.rdb".to_owned()), "{names:?}");
     }
 }
