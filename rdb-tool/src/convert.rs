@@ -141,7 +141,7 @@ pub fn convert(arguments: &ConvertArguments) -> Outcome {
     let mut output = Output::create_whole(&arguments.output, &[&input])?;
     let (mut losses, target) = match arguments.to {
         Target::Lines => {
-            let (reading, bytes) = (arguments.reading, arguments.bytes);
+            let (reading, bytes) = (&arguments.reading, arguments.bytes);
             let (_, losses) = write_lines(&input, reading, Need::All, &mut output, bytes)?;
             (losses, "jsonl".to_owned())
         }
@@ -277,7 +277,7 @@ fn write_snapshot(
         }
         Ok(())
     };
-    let reading = arguments.reading;
+    let reading = &arguments.reading;
     // A conversion must not carry damage on, so everything is looked into.
     read(
         input,
@@ -316,7 +316,7 @@ fn write_commands(
         commands.clear();
         Ok(())
     };
-    let reading = arguments.reading;
+    let reading = &arguments.reading;
     read(
         input,
         reading,

@@ -77,7 +77,7 @@ pub fn diff(arguments: &DiffArguments) -> Outcome {
         return Err(Failure::new("both snapshots cannot come from stdin"));
     }
     let (a, b) = (open(&arguments.a)?, open(&arguments.b)?);
-    let findings = compare(&a, &b, arguments.reading, arguments.examples)?;
+    let findings = compare(&a, &b, &arguments.reading, arguments.examples)?;
     let mut out = Output::stdout();
     match arguments.json {
         true => json::write_pretty(&mut out, &findings.json(a.name(), b.name()))?,
@@ -87,7 +87,7 @@ pub fn diff(arguments: &DiffArguments) -> Outcome {
     Ok(Verdict::found_if(!findings.are_none()))
 }
 
-fn compare(a: &Input, b: &Input, reading: Reading, examples: usize) -> Result<Findings, Failure> {
+fn compare(a: &Input, b: &Input, reading: &Reading, examples: usize) -> Result<Findings, Failure> {
     let canonizer = Canonizer::new();
     let mut findings = Findings::default();
     let mut table: HashMap<Place, Entry> = HashMap::new();
@@ -125,7 +125,7 @@ fn compare(a: &Input, b: &Input, reading: Reading, examples: usize) -> Result<Fi
 
 fn each_entry(
     input: &Input,
-    reading: Reading,
+    reading: &Reading,
     canonizer: &Canonizer,
     visit: &mut dyn FnMut(Place, Entry),
 ) -> Result<(), Failure> {

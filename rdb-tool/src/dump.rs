@@ -52,7 +52,7 @@ pub fn dump(arguments: &DumpArguments) -> Outcome {
     let Form::Jsonl = arguments.format;
     let input = open(&arguments.file)?;
     let mut output = Output::create(&arguments.output, &[&input])?;
-    let reading = arguments.reading;
+    let reading = &arguments.reading;
     let (walk, _) = write_lines(&input, reading, Need::AsFar, &mut output, arguments.bytes)?;
     output.finish()?;
     Ok(walk.verdict())
@@ -61,7 +61,7 @@ pub fn dump(arguments: &DumpArguments) -> Outcome {
 /// Writes all keys and function libraries of `input` as lines. Says what else the file holds, which has no line.
 pub fn write_lines(
     input: &Input,
-    reading: Reading,
+    reading: &Reading,
     need: Need,
     output: &mut Output,
     bytes: Bytes,

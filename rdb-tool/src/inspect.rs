@@ -49,12 +49,13 @@ pub fn inspect(arguments: &InspectArguments) -> Outcome {
         })
     };
     let options = Options::shallow();
-    let reading = arguments.reading;
+    let reading = &arguments.reading;
     let walk = read(&input, reading, Need::AsFar, options, "inspecting", visit)?;
     let mut out = Output::stdout();
+    let of = (!reading.is_all()).then_some(walk.keys);
     match arguments.json {
         true => json::write_pretty(&mut out, &as_json(input.name(), &walk, &survey))?,
-        false => as_text(&mut out, input.name(), &walk, &survey)?,
+        false => as_text(&mut out, input.name(), &walk, &survey, of)?,
     }
     out.finish()?;
     Ok(walk.verdict())
@@ -67,17 +68,31 @@ const COUNTS: [(&str, Side); 4] = [
     ("bytes", Side::Right),
 ];
 
-fn as_text(out: &mut dyn Write, name: &str, walk: &Walk, survey: &Survey) -> io::Result<()> {
+/// `of`: how many keys there are, if not all were asked for.
+fn as_text(
+    out: &mut dyn Write,
+    name: &str,
+    walk: &Walk,
+    survey: &Survey,
+    of: Option<u64>,
+) -> io::Result<()> {
+    let keys = match of {
+        None => human::plural(walk.keys, "key", "keys"),
+        Some(all) => format!(
+            "{} of {}",
+            human::count(survey.keys()),
+            human::plural(all, "key", "keys")
+        ),
+    };
     writeln!(
         out,
-        "{name}: {}, {}, {}, {}",
+        "{name}: {}, {keys}, {}, {}",
         walk.dialect,
-        human::plural(walk.keys, "key", "keys"),
         human::bytes(walk.bytes),
         checksum_text(walk.checksum)
     )?;
     facts(out, survey)?;
-    if walk.keys == 0 {
+    if survey.keys() == 0 {
         return Ok(());
     }
     let mut table = Table::new(&[&[("db", Side::Right)][..], &COUNTS].concat());
@@ -241,6 +256,7 @@ fn as_json(name: &str, walk: &Walk, survey: &Survey) -> Value {
         "version": walk.dialect.version(),
         "bytes": walk.bytes,
         "keys": walk.keys,
+        "keys_selected": survey.keys(),
         "checksum": checksum_word(walk.checksum),
         "complete": !walk.is_cut,
         "aux": aux,

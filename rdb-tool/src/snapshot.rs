@@ -6,13 +6,14 @@ use cairn_format::rdb::reader::{Options, Reader, SliceReader, Source, StreamRead
 use cairn_format::rdb::{Checksum, Dialect, Event, Located};
 use cairn_toolkit::kind::{FileKind, KIND_BYTES};
 use cairn_toolkit::outcome::{damage_line, tool_name};
-use cairn_toolkit::{Failure, Input, Progress, Verdict, hint, human, note};
+use cairn_toolkit::select::Item;
+use cairn_toolkit::{Failure, Input, Progress, Selection, Verdict, hint, human, note};
 use clap::Args;
 use std::io::{Cursor, Read};
 use std::path::Path;
 
 /// How files are taken that are not simply a snapshot of a known version.
-#[derive(Args, Clone, Copy, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct Reading {
     /// Read a version that is not known as the newest known one, as far as that goes
     #[arg(long = "try")]
@@ -20,6 +21,32 @@ pub struct Reading {
     /// Take the snapshot alone where something follows it, as the commands of a log do
     #[arg(long)]
     snapshot_only: bool,
+    #[command(flatten)]
+    selection: Selection,
+}
+
+impl Reading {
+    /// Whether all keys are meant.
+    pub fn is_all(&self) -> bool {
+        self.selection.is_all()
+    }
+
+    /// Whether an event is one that was asked for. Hints at numbers of keys go with the keys that they count.
+    fn takes(&self, located: &Located<'_>) -> bool {
+        match &located.event {
+            Event::Record(record) => self.selection.takes(&Item {
+                key: record.head.key,
+                type_name: record.value.type_name(),
+                db: record.db,
+                expire_ms: record.head.expire_ms,
+                bytes: located.end - located.offset,
+                idle_s: record.head.idle_s,
+            }),
+            Event::Function(_) => self.selection.takes_functions(),
+            Event::Resize { .. } | Event::SlotInfo { .. } => false,
+            _ => true,
+        }
+    }
 }
 
 /// How much of a file of an unknown version a command can use.
@@ -139,10 +166,10 @@ fn folder_advice(path: &Path) -> Option<String> {
 }
 
 /// Walks over all of a file for a command that must not take a part of the data for the whole: bytes behind the snapshot
-/// are refused unless `reading` says otherwise.
+/// are refused unless `reading` says otherwise. `visit` sees what was asked for.
 pub fn read(
     input: &Input,
-    reading: Reading,
+    reading: &Reading,
     need: Need,
     options: Options,
     label: &str,
@@ -153,6 +180,11 @@ pub fn read(
         ..options
     };
     let name = input.name();
+    let is_all = reading.is_all();
+    let visit = &mut |dialect, located: &Located<'_>| match is_all || reading.takes(located) {
+        true => visit(dialect, located),
+        false => Ok(()),
+    };
     match walk(input, options, label, visit) {
         Ok(walk) => match walk.behind.filter(|_| !reading.snapshot_only) {
             None => Ok(walk),

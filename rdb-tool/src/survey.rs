@@ -130,6 +130,11 @@ impl Survey {
         Ok(())
     }
 
+    /// Keys of all databases.
+    pub fn keys(&self) -> u64 {
+        self.databases.values().map(|count| count.keys).sum()
+    }
+
     /// By type alone.
     pub fn types(&self) -> BTreeMap<&'static str, Count> {
         let mut types = BTreeMap::new();

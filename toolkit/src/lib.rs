@@ -8,6 +8,7 @@
 //! | [`kind`] | which tool reads a file that this one does not |
 //! | [`output`] | a file that appears whole or not at all |
 //! | [`progress`], [`table`], [`human`], [`escape`] | what numbers, keys and waiting look like |
+//! | [`select`] | which keys a command is about |
 //! | [`json`] | the same for programs that read us |
 //!
 //! A tool's `main` is one line: `cairn_toolkit::run("rdb-tool", || { ... })`. Data goes to stdout
@@ -24,6 +25,7 @@ pub mod map;
 pub mod outcome;
 pub mod output;
 pub mod progress;
+pub mod select;
 pub mod table;
 
 pub use arguments::arguments;
@@ -32,4 +34,5 @@ pub use input::Input;
 pub use outcome::{Failure, Outcome, Verdict, hint, note, run};
 pub use output::Output;
 pub use progress::Progress;
+pub use select::Selection;
 pub use table::Table;

@@ -57,6 +57,11 @@ pub enum Object<'a> {
     Array(Array<'a>),
 }
 
+/// The names of all types, as [`Object::type_name`] gives them.
+pub const TYPE_NAMES: [&str; 8] = [
+    "string", "list", "set", "zset", "hash", "stream", "module", "array",
+];
+
 impl Object<'_> {
     /// The type as the TYPE command names it.
     pub fn type_name(&self) -> &'static str {
