@@ -34,10 +34,7 @@ fn slow_child(server: &Server, command: &str) -> u32 {
 fn titles_are_as_the_template_says() {
     for program in BOTH {
         let folder = Folder::new();
-        let name = match program {
-            Program::Cairn => env!("CARGO_BIN_EXE_cairn-server"),
-            Program::Reference => "/usr/bin/redis-server",
-        };
+        let name = program.path().display().to_string();
         let mut server = Setup::new(program, &folder)
             .with("--bind 127.0.0.1 --requirepass secret-word")
             .start();

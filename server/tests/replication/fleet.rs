@@ -8,6 +8,7 @@ use crate::support::{Connection, Folder, Setup, wait_until};
 
 /// One server with its folder.
 pub struct Member {
+    pub program: Program,
     pub server: Server,
     pub folder: Folder,
     setup: Setup,
@@ -21,6 +22,7 @@ impl Member {
             .with("--repl-diskless-sync-delay 0 --repl-ping-replica-period 3600")
             .with(options);
         Member {
+            program,
             server: setup.start(),
             setup,
             folder,
@@ -62,11 +64,21 @@ pub fn in_step(primary: &Member, replica: &Member) {
     });
 }
 
-/// All are in step, one behind the other, and hold the same.
-pub fn all_equal(chain: &[&Member]) {
+/// All are in step, one behind the other.
+pub fn all_in_step(chain: &[&Member]) {
     for pair in chain.windows(2) {
         in_step(pair[0], pair[1]);
     }
+}
+
+/// All are in step, one behind the other, and hold the same.
+pub fn all_equal(chain: &[&Member]) {
+    all_in_step(chain);
+    same_digest(chain);
+}
+
+/// All hold the same.
+pub fn same_digest(chain: &[&Member]) {
     let digests: Vec<String> = chain
         .iter()
         .map(|member| digest(&mut member.connect()))

@@ -1,19 +1,23 @@
 //! A primary and its replicas: ours and 7.0.15, in both places and in chains.
 //!
+//! - `changes`: changes of every sort, and what must be the same then.
 //! - `directives`: what each directive of replication does.
 //! - `fleet`: servers that follow each other, and when they are in step.
 //! - `pairs`: everything a primary does arrives; promotion, restarts, FAILOVER.
 //! - `sentinels`: redis-sentinel fails over.
 //! - `stream`: the bytes of the stream beside those of 7.0.15.
+//! - `peers`: Valkey 8.1 and 9.1 and Redis 8.2, in both places.
 //! - `primaries`: what a replica makes of primaries that say nonsense.
 //! - `replicas`: what a primary makes of replicas: what they say, tools that pose as them, slow ones.
 //! - `waits`: WAIT, WAITAOF, min-replicas, SHUTDOWN.
 //! - `kills`: either side is killed under load.
 
+mod changes;
 mod directives;
 mod fleet;
 mod kills;
 mod pairs;
+mod peers;
 mod primaries;
 mod replicas;
 mod sentinels;

@@ -1,49 +1,15 @@
 //! Everything that a primary does arrives, whoever is the primary and whoever the replica.
 
+use crate::changes::change;
 use crate::fleet::{Member, all_equal, in_step, said, syncs};
 use crate::support::dataset::fill;
 use crate::support::process::Program::{self, Cairn, Reference};
-use crate::support::{Connection, wait_until};
-
-/// Changes of every sort beside those of the data set.
-fn change(connection: &mut Connection) {
-    for line in [
-        "SET plain 1",
-        "MULTI",
-        "INCR counted",
-        "SELECT 3",
-        "INCR counted",
-        "SELECT 0",
-        "LPUSH listed a b c",
-        "EXEC",
-        "SPOP plain-set 2",
-        "XADD streamed * a 1",
-        "SET dies 1 PX 30",
-        "EXPIRE plain 1000",
-        "SWAPDB 0 3",
-        "SET swapped 1",
-        "SWAPDB 0 3",
-        "SELECT 5",
-        "SET gone 1",
-        "FLUSHDB",
-        "SELECT 0",
-        "GETEX plain PERSIST",
-        "INCRBYFLOAT float 1.5",
-        "APPEND plain x",
-        "COPY plain copied",
-    ] {
-        connection.line(line);
-    }
-    std::thread::sleep(std::time::Duration::from_millis(50));
-    connection.line("GET dies");
-    connection.line("GET plain");
-}
+use crate::support::wait_until;
 
 fn pair(primary: Program, replica: Program, options: &str) {
     let first = Member::start(primary, "--databases 16");
     let mut connection = first.connect();
     fill(&mut connection);
-    connection.good("SADD plain-set 1 2 3 4 5 6");
     let second = Member::following(replica, &first, options);
     in_step(&first, &second);
     change(&mut connection);
@@ -88,7 +54,6 @@ fn a_snapshot_in_the_dump_file_does_as_well() {
 fn promote_the_middle(programs: [Program; 3]) {
     let first = Member::start(programs[0], "");
     let mut connection = first.connect();
-    connection.good("SADD plain-set 1 2 3 4 5 6");
     let middle = Member::following(programs[1], &first, "");
     let last = Member::following(programs[2], &middle, "");
     in_step(&first, &middle);

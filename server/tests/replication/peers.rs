@@ -1,0 +1,176 @@
+//! Valkey 8.1 and 9.1 and Redis 8.2 as partners of ours, in both places.
+
+use crate::changes::{all_same, change, change_fields, fill_all, know_fields};
+use crate::fleet::{Member, all_in_step, in_step, syncs};
+use crate::support::dataset::fill;
+use crate::support::process::Program::{self, Cairn, Redis8, Reference, Valkey8, Valkey9};
+
+/// Everything arrives: what was there before, in a snapshot; what is made and changed then, in the stream, from clients of
+/// either dialect; and what was written while the link was cut.
+fn everything_arrives(chain: &[&Member]) {
+    let mut client = chain[0].connect();
+    all_same(chain);
+    for dialect in ["HELLO 2", "HELLO 3"] {
+        client.good("FLUSHALL");
+        fill(&mut client);
+        client.good(dialect);
+        change(&mut client);
+        if know_fields(chain) {
+            change_fields(&mut client);
+        }
+        client.good("HELLO 2");
+        all_same(chain);
+    }
+    client.good("CLIENT KILL TYPE replica");
+    client.good("SET meanwhile 1");
+    all_same(chain);
+    for member in &chain[..chain.len() - 1] {
+        assert_eq!(syncs(member).0, "1", "one snapshot for each link");
+    }
+    assert_eq!(syncs(chain[0]).1, "1", "the cut was gone on from");
+}
+
+fn follows(primary: Program, replica: Program) {
+    let first = Member::start(primary, "");
+    fill_all(&mut first.connect());
+    let second = Member::following(replica, &first, "");
+    everything_arrives(&[&first, &second]);
+}
+
+fn chain(programs: [Program; 3]) {
+    let first = Member::start(programs[0], "");
+    fill_all(&mut first.connect());
+    let middle = Member::following(programs[1], &first, "");
+    let last = Member::following(programs[2], &middle, "");
+    all_in_step(&[&first, &middle, &last]);
+    everything_arrives(&[&first, &middle, &last]);
+}
+
+#[test]
+fn valkey_8_follows_ours() {
+    follows(Cairn, Valkey8);
+}
+
+#[test]
+fn valkey_9_follows_ours() {
+    follows(Cairn, Valkey9);
+}
+
+#[test]
+fn redis_8_follows_ours() {
+    follows(Cairn, Redis8);
+}
+
+#[test]
+fn ours_follows_valkey_8() {
+    follows(Valkey8, Cairn);
+}
+
+#[test]
+fn ours_follows_valkey_9() {
+    follows(Valkey9, Cairn);
+}
+
+#[test]
+fn ours_follows_redis_8() {
+    follows(Redis8, Cairn);
+}
+
+#[test]
+fn ours_is_between_redis_8_and_valkey_9() {
+    chain([Redis8, Cairn, Valkey9]);
+}
+
+#[test]
+fn ours_is_between_valkey_8_and_7_0() {
+    chain([Valkey8, Cairn, Reference]);
+}
+
+#[test]
+fn valkey_9_is_between_ours() {
+    chain([Cairn, Valkey9, Cairn]);
+}
+
+/// A second connection for the snapshot is offered, and done without.
+#[test]
+fn who_would_take_two_channels_takes_one() {
+    for (peer, option) in [
+        (Valkey8, "--dual-channel-replication-enabled yes"),
+        (Valkey9, "--dual-channel-replication-enabled yes"),
+        (Redis8, "--repl-rdb-channel yes"),
+    ] {
+        let ours = Member::start(Cairn, "");
+        ours.connect().good("SET key 1");
+        let theirs = Member::following(peer, &ours, option);
+        in_step(&ours, &theirs);
+        let last = Member::following(Cairn, &theirs, "");
+        in_step(&theirs, &last);
+        assert_eq!(last.connect().text("GET key"), "1");
+    }
+}
+
+/// Valkey says which version it is, and 8.1 knows no fields that expire: it is told so before anything is sent, and keeps what
+/// it had.
+#[test]
+fn who_cannot_hold_fields_that_expire_is_refused_by_name() {
+    let ours = Member::start(Cairn, "");
+    let mut client = ours.connect();
+    client.good("HSET timed a 1");
+    client.good("HEXPIRE timed 1000 FIELDS 1 a");
+    let theirs = Member::start(Valkey8, "");
+    let mut other = theirs.connect();
+    other.good("SET mine 1");
+    other.good(&format!("REPLICAOF 127.0.0.1 {}", ours.server.port));
+    let reason =
+        "Hash fields with an expiry need a snapshot of version 12, and the replica reads up to 11";
+    for member in [&ours, &theirs] {
+        member.server.wait_for_log(reason);
+    }
+    assert_eq!(other.text("GET mine"), "1");
+    assert_eq!(theirs.field("replication", "master_link_status"), "down");
+    client.good("HPERSIST timed FIELDS 1 a");
+    all_in_step(&[&ours, &theirs]);
+    assert_eq!(other.text("HGET timed a"), "1");
+}
+
+/// What ours cannot hold is named, the old data stays, and when it is gone, all is well by itself.
+fn is_not_taken(peer: Program, make: &[&str], undo: &str, reason: &str) {
+    let theirs = Member::start(peer, "");
+    let mut client = theirs.connect();
+    client.good("SET key 1");
+    client.good_call(make);
+    let ours = Member::start(Cairn, "");
+    let mut mine = ours.connect();
+    mine.good("SET mine 1");
+    mine.good(&format!("REPLICAOF 127.0.0.1 {}", theirs.server.port));
+    ours.server.wait_for_log(reason);
+    ours.server
+        .wait_for_log("it is not readable, and the data set stays as it is");
+    assert_eq!(mine.text("GET mine"), "1");
+    assert_eq!(ours.field("replication", "master_link_status"), "down");
+    client.good(undo);
+    in_step(&theirs, &ours);
+    assert_eq!(mine.text("GET key"), "1");
+    assert_eq!(mine.int("EXISTS mine"), 0);
+}
+
+/// In the words of those who call it a server, and of those who call it Redis.
+fn library(name: &str) -> String {
+    format!("#!lua name=lib\n{name}.register_function('f', function() return 1 end)")
+}
+
+#[test]
+fn functions_are_not_taken() {
+    for (peer, name) in [(Valkey8, "server"), (Valkey9, "server"), (Redis8, "redis")] {
+        let make = ["FUNCTION", "LOAD", &library(name)];
+        let reason = "a function library cannot be held yet";
+        is_not_taken(peer, &make, "FUNCTION FLUSH", reason);
+    }
+}
+
+#[test]
+fn vector_sets_are_not_taken() {
+    let make = ["VADD", "vectors", "VALUES", "2", "1", "2", "element"];
+    let reason = "db 0, key \"vectors\": a module's value cannot be held yet";
+    is_not_taken(Redis8, &make, "DEL vectors", reason);
+}
