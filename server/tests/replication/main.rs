@@ -9,6 +9,7 @@
 //! - `peers`: Valkey 8.1 and 9.1 and Redis 8.2, in both places.
 //! - `primaries`: what a replica makes of primaries that say nonsense.
 //! - `replicas`: what a primary makes of replicas: what they say, tools that pose as them, slow ones.
+//! - `slow`: values beyond the limit of a replica's buffer, narrow links, replicas that stand still.
 //! - `waits`: WAIT, WAITAOF, min-replicas, SHUTDOWN.
 //! - `kills`: either side is killed under load.
 
@@ -21,6 +22,7 @@ mod peers;
 mod primaries;
 mod replicas;
 mod sentinels;
+mod slow;
 mod stream;
 #[path = "../support/mod.rs"]
 mod support;

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::fleet::{Member, in_step};
+use crate::fleet::Member;
 use crate::support::process::Program::{Cairn, Reference};
 use crate::support::wait_until;
 
@@ -147,21 +147,6 @@ fn one_that_does_not_read_is_cut_off_and_its_memory_given_back() {
     let fields = client.info("memory");
     let buffers: u64 = fields["mem_total_replication_buffers"].parse().unwrap();
     assert!(buffers < 2 << 20, "{buffers}");
-}
-
-#[test]
-fn a_value_larger_than_the_limit_arrives() {
-    let primary = Member::start(
-        Cairn,
-        "--client-output-buffer-limit replica 1mb 1mb 60 --repl-backlog-size 16kb",
-    );
-    let replica = Member::following(Cairn, &primary, "");
-    in_step(&primary, &replica);
-    let mut client = primary.connect();
-    client.good_call(&["SET", "large", &"x".repeat(900_000)]);
-    client.good("SET small 1");
-    in_step(&primary, &replica);
-    assert_eq!(primary.field("stats", "sync_full"), "1");
 }
 
 #[test]
