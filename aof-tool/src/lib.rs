@@ -20,6 +20,8 @@ mod proposal;
 mod report;
 mod rewrite;
 
+pub use rewrite::data_set;
+
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
 

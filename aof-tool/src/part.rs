@@ -9,7 +9,6 @@ use cairn_format::error::{Damage, FormatError, Result as FormatResult};
 use cairn_format::rdb;
 use cairn_toolkit::input::Source;
 use cairn_toolkit::kind::{FileKind, KIND_BYTES};
-use cairn_toolkit::outcome::tool_name;
 use cairn_toolkit::{Failure, Input, Progress, quoted};
 use std::io::{Chain, Cursor, Read};
 
@@ -159,11 +158,14 @@ pub fn open<'a>(
     })
 }
 
+/// The tool that reads logs, also where another one calls this.
+const READER: &str = "aof-tool";
+
 /// A file that is no log at all is not looked at as a damaged one.
 fn refuse_foreign(input: &Input, first: &[u8]) -> Result<(), Problem> {
     let first = &first[..first.len().min(KIND_BYTES)];
     let kind = FileKind::of(first);
-    match kind.advice(tool_name(), input.name()) {
+    match kind.advice(READER, input.name()) {
         // A log in which nothing was written yet.
         _ if kind == FileKind::Empty => Ok(()),
         None => Ok(()),

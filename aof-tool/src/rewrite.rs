@@ -22,8 +22,9 @@ use cairn_toolkit::human::{count, plural};
 use cairn_toolkit::outcome::damage_line;
 use cairn_toolkit::{Failure, Input, Outcome, Output, Progress, Verdict, note};
 use clap::{Args, ValueEnum};
-use std::io::Read;
-use std::path::PathBuf;
+use std::fs;
+use std::io::{self, BufWriter, Read, Seek, Write};
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The options of `aof-tool rewrite`.
@@ -84,9 +85,31 @@ const LOAD_STEP: usize = 1024;
 /// Commands passed over that are told one by one.
 const PASSED_TOLD: u64 = 10;
 
-/// Rewrite the log that was named.
-pub fn run(arguments: &RewriteArguments) -> Outcome {
-    let log = Log::find(&arguments.path)?;
+/// Databases of a log that nobody has said anything about.
+const DATABASES: usize = 16;
+
+/// The data that a log makes, as a snapshot in a temporary file without a name.
+///
+/// # Errors
+/// A log that is damaged, or has what no engine of ours holds.
+pub fn data_set(path: &Path) -> Result<fs::File, Failure> {
+    let log = find(path)?;
+    let mut player = Player::new(DATABASES);
+    for file in &log.files {
+        player.file(file)?;
+    }
+    let failed = |error: &io::Error| Failure::io("temporary file", error);
+    let file = tempfile::tempfile().map_err(|error| failed(&error))?;
+    let mut out = BufWriter::new(file);
+    player.write(&mut out, NewForm::Snapshot, None)?;
+    let mut file = out.into_inner().map_err(|error| failed(error.error()))?;
+    file.rewind().map_err(|error| failed(&error))?;
+    Ok(file)
+}
+
+/// The files of a log whose manifest can be read.
+fn find(path: &Path) -> Result<Log, Failure> {
+    let log = Log::find(path)?;
     if let Some((manifest, damage)) = log
         .manifest
         .as_ref()
@@ -98,6 +121,12 @@ pub fn run(arguments: &RewriteArguments) -> Outcome {
             damage,
         ));
     }
+    Ok(log)
+}
+
+/// Rewrite the log that was named.
+pub fn run(arguments: &RewriteArguments) -> Outcome {
+    let log = find(&arguments.path)?;
     log.refuse_as_output(&arguments.output)?;
     // It exists only under a temporary name until all is written, and is opened first so that a
     // folder that cannot be written is known before the work.
@@ -206,7 +235,7 @@ impl Player {
     /// Write the data as a log; gives the number of keys.
     fn write(
         &mut self,
-        out: &mut Output,
+        out: &mut impl Write,
         form: NewForm,
         to: Option<Reader>,
     ) -> Result<u64, Failure> {

@@ -4,6 +4,7 @@ mod tool;
 
 use serde_json::Value;
 use std::fs;
+use std::path::Path;
 use tool::{Run, bad, golden, run, run_with_stdin};
 
 fn expectations() -> Vec<Value> {
@@ -208,11 +209,7 @@ fn a_data_folder_of_a_server_leads_to_its_log() {
 fn a_file_that_is_no_log_is_told_what_reads_it() {
     let folder = tempfile::tempdir().unwrap();
     for (name, bytes, advice) in [
-        (
-            "a.gz",
-            &b"\x1f\x8b\x08\x00\x00\x00\x00\x00"[..],
-            "`gzip -dc ",
-        ),
+        ("a.xz", &b"\xfd7zXZ\x00\x00\x00"[..], "`xz -dc "),
         ("b.sent", b"$14\r\nREDIS0011\xfe\x00\xff", "`tail -c +6 "),
         ("c.jsonl", b"{\"offset\":0,\"end\":23}\n", "this is JSON"),
     ] {
@@ -232,6 +229,30 @@ fn a_file_that_is_no_log_is_told_what_reads_it() {
             }
         }
     }
+}
+
+#[test]
+fn a_compressed_log_is_read_and_never_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let testdata = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata"));
+    let path = folder.path().join("log.gz");
+    std::fs::copy(testdata.join("packed/aof-multi-open-cut.aof.gz"), &path).unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let path = path.to_str().unwrap();
+    let plain = testdata.join("bad/aof-multi-open-cut.aof");
+    assert_eq!(
+        run(&["dump", path]).stdout,
+        run(&["dump", plain.to_str().unwrap()]).stdout
+    );
+    for words in [&["check"][..], &["check", "--fix"]] {
+        let run = run(&[words, &[path]].concat());
+        assert_eq!(run.code, if words.len() == 1 { 1 } else { 2 }, "{run:?}");
+        assert!(
+            run.stdout.contains("the first 93 bytes are valid"),
+            "{run:?}"
+        );
+    }
+    assert_eq!(std::fs::read(path).unwrap(), before);
 }
 
 #[test]

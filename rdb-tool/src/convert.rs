@@ -5,7 +5,7 @@
 
 use crate::dump::write_lines;
 use crate::loss::{Fate, Loss, Losses};
-use crate::snapshot::{Need, Reading, Stop, open, read};
+use crate::snapshot::{Need, Reading, Stop, read};
 use cairn_format::aof::release::Release;
 use cairn_format::aof::rewrite::Rewriter;
 use cairn_format::rdb::object::Module;
@@ -15,11 +15,11 @@ use cairn_format::rdb::{
     Dialect, Event, ExpiringFields, Located, Object, WriteError, WriteOptions, Writer, Written,
 };
 use cairn_toolkit::json::Bytes;
+use cairn_toolkit::select::now_ms;
 use cairn_toolkit::{Failure, Input, Outcome, Output, Verdict};
 use clap::{Args, ValueEnum};
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Shown below the help of `convert`.
 const EXAMPLES: &str = "\
@@ -66,7 +66,7 @@ pub struct ConvertArguments {
     no_compress: bool,
     #[command(flatten)]
     reading: Reading,
-    /// Snapshot to read; - is stdin
+    /// Snapshot to read: a file, also compressed with gzip, zstd or lz4; - is stdin; redis://host:port asks a server
     file: PathBuf,
 }
 
@@ -137,7 +137,7 @@ fn newest_of_series(name: &str) -> &str {
 
 /// Reads, writes, and keeps the result only if it is whole.
 pub fn convert(arguments: &ConvertArguments) -> Outcome {
-    let input = open(&arguments.file)?;
+    let input = arguments.reading.open(&arguments.file)?;
     let mut output = Output::create_whole(&arguments.output, &[&input])?;
     let (mut losses, target) = match arguments.to {
         Target::Lines => {
@@ -223,13 +223,6 @@ impl ConvertArguments {
             fate: Fate::DroppedModule,
         })
     }
-}
-
-/// Unix milliseconds: the time as of which expired fields go when a hash loses its field expiries.
-fn now_ms() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |time| time.as_millis() as i64)
 }
 
 /// Database and key of an event, for the example of a loss.

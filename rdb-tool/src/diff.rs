@@ -4,7 +4,7 @@
 //! So both files are read once, in any form, and what is in memory is the keys of the first, not its values.
 
 use crate::canon::{Canon, Canonizer};
-use crate::snapshot::{Need, Reading, inside, open, read};
+use crate::snapshot::{Need, Reading, inside, read};
 use cairn_format::rdb::reader::Options;
 use cairn_format::rdb::{Event, Located, library_name};
 use cairn_format::text::number::I64Text;
@@ -38,9 +38,9 @@ pub struct DiffArguments {
     examples: usize,
     #[command(flatten)]
     reading: Reading,
-    /// First snapshot; - is stdin
+    /// First snapshot: a file, - or a server, as for the other commands
     a: PathBuf,
-    /// Second snapshot; - is stdin
+    /// Second snapshot
     b: PathBuf,
 }
 
@@ -76,8 +76,9 @@ pub fn diff(arguments: &DiffArguments) -> Outcome {
     if arguments.a == Path::new("-") && arguments.b == Path::new("-") {
         return Err(Failure::new("both snapshots cannot come from stdin"));
     }
-    let (a, b) = (open(&arguments.a)?, open(&arguments.b)?);
-    let findings = compare(&a, &b, &arguments.reading, arguments.examples)?;
+    let reading = &arguments.reading;
+    let (a, b) = (reading.open(&arguments.a)?, reading.open(&arguments.b)?);
+    let findings = compare(&a, &b, reading, arguments.examples)?;
     let mut out = Output::stdout();
     match arguments.json {
         true => json::write_pretty(&mut out, &findings.json(a.name(), b.name()))?,

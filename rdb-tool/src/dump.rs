@@ -2,7 +2,7 @@
 
 use crate::line::Lines;
 use crate::loss::{Loss, Losses};
-use crate::snapshot::{Need, Reading, Stop, Walk, inside, open, read};
+use crate::snapshot::{Need, Reading, Stop, Walk, inside, read};
 use cairn_format::rdb::reader::Options;
 use cairn_format::rdb::{Event, Located};
 use cairn_format::text::number::I64Text;
@@ -37,7 +37,7 @@ pub struct DumpArguments {
     output: PathBuf,
     #[command(flatten)]
     reading: Reading,
-    /// Snapshot to read; - is stdin
+    /// Snapshot to read: a file, also compressed with gzip, zstd or lz4; - is stdin; redis://host:port asks a server
     file: PathBuf,
 }
 
@@ -50,7 +50,7 @@ enum Form {
 /// Writes the lines.
 pub fn dump(arguments: &DumpArguments) -> Outcome {
     let Form::Jsonl = arguments.format;
-    let input = open(&arguments.file)?;
+    let input = arguments.reading.open(&arguments.file)?;
     let mut output = Output::create(&arguments.output, &[&input])?;
     let reading = &arguments.reading;
     let (walk, _) = write_lines(&input, reading, Need::AsFar, &mut output, arguments.bytes)?;

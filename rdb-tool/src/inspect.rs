@@ -1,6 +1,6 @@
 //! `rdb-tool inspect`: what is in a snapshot, and what takes the room.
 
-use crate::snapshot::{Need, Reading, Stop, Walk, checksum_text, checksum_word, open, read};
+use crate::snapshot::{Need, Reading, Stop, Walk, checksum_text, checksum_word, read};
 use crate::survey::{Count, Survey};
 use cairn_format::rdb::reader::Options;
 use cairn_format::rdb::{Event, Family, Located};
@@ -32,13 +32,13 @@ pub struct InspectArguments {
     top: u32,
     #[command(flatten)]
     reading: Reading,
-    /// Snapshot to read; - is stdin
+    /// Snapshot to read: a file, also compressed with gzip, zstd or lz4; - is stdin; redis://host:port asks a server
     file: PathBuf,
 }
 
 /// Counts and reports.
 pub fn inspect(arguments: &InspectArguments) -> Outcome {
-    let input = open(&arguments.file)?;
+    let input = arguments.reading.open(&arguments.file)?;
     let mut survey = Survey::new(arguments.top as usize);
     let visit = &mut |_, located: &Located<'_>| {
         survey.event(located).map_err(|error| {

@@ -6,11 +6,32 @@ use cairn_format::rdb::reader::{Options, Reader, SliceReader, Source, StreamRead
 use cairn_format::rdb::{Checksum, Dialect, Event, Located};
 use cairn_toolkit::kind::{FileKind, KIND_BYTES};
 use cairn_toolkit::outcome::{damage_line, tool_name};
+use cairn_toolkit::remote::Way;
 use cairn_toolkit::select::Item;
 use cairn_toolkit::{Failure, Input, Progress, Selection, Verdict, hint, human, note};
 use clap::Args;
+use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::Path;
+
+/// How an input is opened that may be a server.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Opening {
+    /// Of a server (redis://...): ask for key after key with SCAN and DUMP, not for a snapshot as a replica does
+    #[arg(long)]
+    scan: bool,
+}
+
+impl Opening {
+    /// Opens a file, a pipe or a server that should give a snapshot.
+    pub fn open(self, path: &Path) -> Result<Input, Failure> {
+        let way = if self.scan { Way::Scan } else { Way::Snapshot };
+        Input::open_with(path, way).map_err(|failure| match folder_advice(path) {
+            Some(advice) => failure.hint(advice),
+            None => failure,
+        })
+    }
+}
 
 /// How files are taken that are not simply a snapshot of a known version.
 #[derive(Args, Clone, Debug)]
@@ -22,10 +43,20 @@ pub struct Reading {
     #[arg(long)]
     snapshot_only: bool,
     #[command(flatten)]
+    opening: Opening,
+    #[command(flatten)]
     selection: Selection,
 }
 
 impl Reading {
+    /// Opens what gives a data set: a snapshot as a file, from a pipe or a server, or a log in parts, whose commands are run.
+    pub fn open(&self, path: &Path) -> Result<Input, Failure> {
+        match is_log_in_parts(path) {
+            true => Input::of_file(aof_tool::data_set(path)?, &path.display().to_string()),
+            false => self.opening.open(path),
+        }
+    }
+
     /// Whether all keys are meant.
     pub fn is_all(&self) -> bool {
         self.selection.is_all()
@@ -136,24 +167,40 @@ impl Walk {
 /// What a visitor answers.
 pub type Visit = Result<(), Stop>;
 
-/// Opens a file that should hold a snapshot.
-pub fn open(path: &Path) -> Result<Input, Failure> {
-    Input::open(path).map_err(|failure| match folder_advice(path) {
-        Some(advice) => failure.hint(advice),
-        None => failure,
-    })
+/// Names in a folder; none if it is no folder.
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = folder.read_dir().into_iter().flatten();
+    let mut names: Vec<String> = entries
+        .filter_map(Result::ok)
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+/// Whether the names in a folder are those of a log in parts, or of its folder.
+fn are_of_log(names: &[String]) -> bool {
+    names
+        .iter()
+        .any(|name| name == "appendonlydir" || name.ends_with(".manifest"))
+}
+
+/// Whether a path is that of a manifest or a folder with one.
+fn is_log_in_parts(path: &Path) -> bool {
+    if path.is_dir() {
+        return are_of_log(&names_in(path));
+    }
+    let mut first = Vec::new();
+    let file = path.is_file().then(|| File::open(path));
+    let read = file.map(|file| file?.take(KIND_BYTES as u64).read_to_end(&mut first));
+    read.is_some_and(|read| read.is_ok()) && FileKind::of(&first) == FileKind::Manifest
 }
 
 /// What to name instead of a folder.
 fn folder_advice(path: &Path) -> Option<String> {
-    let entries = path.read_dir().ok()?.filter_map(Result::ok);
-    let mut names: Vec<String> = entries
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect();
-    names.sort();
+    let names = names_in(path);
     let folder = path.display();
-    let is_log = |name: &String| name == "appendonlydir" || name.ends_with(".manifest");
-    if names.iter().any(is_log) {
+    if are_of_log(&names) {
         return Some(format!(
             "there is a log: `aof-tool check {folder}` looks at it, and `aof-tool rewrite --form snapshot -o whole.rdb {folder}` makes a snapshot of it"
         ));
@@ -228,7 +275,7 @@ pub fn walk(
     match input.bytes() {
         Some(bytes) => {
             let mut reader = SliceReader::from_slice(bytes, options)
-                .map_err(|error| unopened(input.name(), bytes, error))?;
+                .map_err(|error| unopened(input, bytes, error))?;
             let mut walk = each(&mut reader, input.name(), progress, visit)?;
             let rest = usize::try_from(walk.bytes)
                 .ok()
@@ -243,7 +290,7 @@ pub fn walk(
             ahead.read_to_end(&mut first).map_err(io)?;
             let whole = Cursor::new(first.clone()).chain(source);
             let mut reader = StreamReader::from_read(whole, options)
-                .map_err(|error| unopened(input.name(), &first, error))?;
+                .map_err(|error| unopened(input, &first, error))?;
             let mut walk = each(&mut reader, input.name(), progress, visit)?;
             let (ahead, rest) = reader.into_rest();
             walk.behind = Behind::look(Cursor::new(ahead).chain(rest), walk.bytes).map_err(io)?;
@@ -252,15 +299,25 @@ pub fn walk(
     }
 }
 
-/// A file whose header is not that of a snapshot that can be read.
-fn unopened(name: &str, first: &[u8], error: Box<FormatError>) -> Stop {
+/// A file whose header is not that of a snapshot that can be read. One that is something else is not a damaged snapshot.
+fn unopened(input: &Input, first: &[u8], error: Box<FormatError>) -> Stop {
+    let name = input.name();
+    let kind = FileKind::of(&first[..first.len().min(KIND_BYTES)]);
     let advice = match error.kind {
         Damage::Version => {
             Some("--try reads it as the newest known version, as far as that goes".to_owned())
         }
         Damage::Io => None,
-        _ => FileKind::of(&first[..first.len().min(KIND_BYTES)]).advice(tool_name(), name),
+        _ => kind.advice(tool_name(), name),
     };
+    if error.kind == Damage::Magic && (kind.is_another() || input.is_packed()) {
+        let line = format!("{name}: {}", error.what);
+        let failure = Failure::new(line);
+        return Stop::Failed(match advice {
+            Some(advice) => failure.hint(advice),
+            None => failure.hint("what is compressed in it is no snapshot"),
+        });
+    }
     Stop::Damage {
         error,
         walked: None,

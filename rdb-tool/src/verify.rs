@@ -3,7 +3,7 @@
 use crate::behind::Behind;
 use crate::cross::{self, Agreement};
 use crate::snapshot::{
-    Stop, Walk, checksum_text, checksum_word, open, sound_part, tell_unknown, unread, walk,
+    Opening, Stop, Walk, checksum_text, checksum_word, sound_part, tell_unknown, unread, walk,
 };
 use cairn_format::error::{Damage, FormatError};
 use cairn_format::rdb::{Dialect, Options, SliceReader};
@@ -23,7 +23,7 @@ Examples:
   rdb-tool verify --json backups/*.rdb
   rdb-tool verify --for redis-7.2 dump.rdb
   rdb-tool verify --cross-check dump.rdb
-  zcat dump.rdb.gz | rdb-tool verify -
+  rdb-tool verify dump.rdb.gz redis://user:password@host:6379
 
 Checks the structure, every packed value entry by entry, and the checksum. Exit status: 0 sound,
 1 damaged (a line on stderr tells offset, key and reason), 2 could not be read. Of several files all are
@@ -47,7 +47,9 @@ pub struct VerifyArguments {
     /// file once more, so it must be a file and no pipe
     #[arg(long)]
     cross_check: bool,
-    /// Snapshots to check; - is stdin
+    #[command(flatten)]
+    opening: Opening,
+    /// Snapshots to check: files, also compressed with gzip, zstd or lz4; - is stdin; redis://host:port asks a server
     #[arg(required = true)]
     files: Vec<PathBuf>,
 }
@@ -91,7 +93,7 @@ fn verify_one(
     arguments: &VerifyArguments,
     out: &mut Output,
 ) -> Result<bool, Failure> {
-    let input = open(path)?;
+    let input = arguments.opening.open(path)?;
     let result = check(&input, options).and_then(|walk| refuse_more(walk, input.name()));
     let agreement = match &result {
         Ok(walk) if arguments.cross_check => Some(cross::check(&input, walk)?),

@@ -24,13 +24,10 @@ pub enum FileKind {
     Unknown,
 }
 
-/// Compressed files: magic, and the command that writes what is in them to its standard output.
-const COMPRESSED: [(&[u8], &str); 6] = [
-    (b"\x1f\x8b", "gzip -dc"),
-    (b"\x28\xb5\x2f\xfd", "zstd -dc"),
+/// Compressed files that are not read as what is in them: magic, and the command that writes what is in them to its standard output.
+const COMPRESSED: [(&[u8], &str); 3] = [
     (b"\xfd7zXZ\x00", "xz -dc"),
     (b"BZh", "bzip2 -dc"),
-    (b"\x04\x22\x4d\x18", "lz4 -dc"),
     (b"PK\x03\x04", "unzip -p"),
 ];
 
@@ -58,6 +55,14 @@ impl FileKind {
         }
     }
 
+    /// Whether it is known to be no snapshot, and something.
+    pub fn is_another(self) -> bool {
+        !matches!(
+            self,
+            FileKind::Empty | FileKind::Snapshot | FileKind::Unknown
+        )
+    }
+
     /// What someone can do who gave the file called `name` to `tool`, which could not read it; nothing if the kind is one
     /// that it reads, or unknown.
     pub fn advice(self, tool: &str, name: &str) -> Option<String> {
@@ -72,7 +77,7 @@ impl FileKind {
             ),
             FileKind::Manifest => {
                 format!(
-                    "this is the manifest of a log: `aof-tool check {name}` looks at all its parts"
+                    "this is the manifest of a log: `aof-tool check {name}` looks at all its parts, and `aof-tool rewrite --form snapshot -o whole.rdb {name}` makes a snapshot of them"
                 )
             }
             FileKind::Sent(before) => format!(
@@ -123,7 +128,7 @@ mod tests {
             (b"\n\n$65\r\nREDIS0011", FileKind::Sent(7)),
             (&mark, FileKind::Sent(47)),
             (b"{\"db\":0,", FileKind::Json),
-            (b"\x1f\x8b\x08\x00", FileKind::Compressed("gzip -dc")),
+            (b"BZh91AY", FileKind::Compressed("bzip2 -dc")),
             (b"$", FileKind::Unknown),
             (b"$6\r\nSELECT\r\n", FileKind::Unknown),
             (b"*", FileKind::Unknown),

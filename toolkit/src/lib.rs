@@ -4,7 +4,8 @@
 //! |---|---|
 //! | [`outcome`] | how a tool ends: exit code, error line, hints; a closed pipe is no error |
 //! | [`mod@arguments`] | clap's complaints in the words of the house |
-//! | [`input`], [`map`] | a path or `-`: mapped when it is a regular file, streamed otherwise |
+//! | [`input`], [`map`] | a path, `-` or a server: mapped when it is a regular file, streamed otherwise |
+//! | [`remote`] | the data of a server as the bytes of a snapshot |
 //! | [`kind`] | which tool reads a file that this one does not |
 //! | [`output`] | a file that appears whole or not at all |
 //! | [`progress`], [`table`], [`human`], [`escape`] | what numbers, keys and waiting look like |
@@ -25,6 +26,7 @@ pub mod map;
 pub mod outcome;
 pub mod output;
 pub mod progress;
+pub mod remote;
 pub mod select;
 pub mod table;
 

@@ -116,6 +116,17 @@ impl<'a> Payload<'a> {
         Ok(scan.at)
     }
 
+    /// Metadata and type, and the value: a file has the key between them.
+    ///
+    /// # Errors
+    /// Damage of the metadata, and a payload without a type.
+    pub fn split(&self) -> Result<(&'a [u8], &'a [u8])> {
+        let at = self.value_at()?;
+        self.body.split_at_checked(at + 1).ok_or_else(|| {
+            FormatError::new(Damage::Truncated, at as u64, "dump payload without a value")
+        })
+    }
+
     /// The value. `scratch` holds it if it was compressed as a whole.
     ///
     /// # Errors

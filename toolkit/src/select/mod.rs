@@ -165,7 +165,8 @@ impl Selection {
     }
 }
 
-fn now_ms() -> i64 {
+/// Unix milliseconds.
+pub fn now_ms() -> i64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |time| time.as_millis() as i64)

@@ -1,0 +1,247 @@
+//! What a tool reads: a path, `-` for standard input, or the address of a server.
+//!
+//! | what | how |
+//! |---|---|
+//! | a regular file | mapped, so that readers work over one slice without copies |
+//! | a pipe, or a file that seems empty, as under `/proc` | streamed |
+//! | a file or pipe whose first bytes are those of gzip, zstd or lz4 | streamed, and what is in it is the input |
+//! | `redis://host:port` | streamed, the snapshot that the server sends ([`crate::remote`]) |
+
+mod packed;
+
+use crate::kind::KIND_BYTES;
+use crate::map::Map;
+use crate::outcome::Failure;
+use crate::remote::{self, Address};
+use packed::Codec;
+use std::cell::{RefCell, RefMut};
+use std::fs::{File, Metadata};
+use std::io::{self, BufReader, Cursor, Read};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::Path;
+
+/// Bytes of a compressed stream that are read at once.
+const PACKED_BUFFER: usize = 256 << 10;
+
+/// Which file on which device; equal for all names and links of one file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    pub(crate) fn of(metadata: &Metadata) -> FileId {
+        FileId {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        }
+    }
+}
+
+/// An opened input and the name that error lines give it.
+#[derive(Debug)]
+pub struct Input {
+    name: String,
+    id: Option<FileId>,
+    source: Source,
+}
+
+/// Where the bytes come from.
+#[derive(Debug)]
+pub enum Source {
+    /// A regular file: all bytes at once.
+    Mapped(Map),
+    /// Anything else, to be read from front to back once.
+    Stream(Stream),
+}
+
+impl Source {
+    fn flow(flow: Flow) -> Source {
+        Source::Stream(Stream(RefCell::new(flow)))
+    }
+}
+
+/// Bytes that come one after the other, once.
+pub struct Stream(RefCell<Flow>);
+
+/// A stream before and after its first byte was asked for: opening does not wait for whoever writes it.
+enum Flow {
+    Unread(Option<File>),
+    Plain(Box<dyn Read + Send>),
+    Packed(Box<dyn Read + Send>),
+}
+
+impl Flow {
+    /// Looks whether the bytes are compressed.
+    fn begin(file: File) -> io::Result<Flow> {
+        let (mut file, mut first) = (file, Vec::new());
+        file.by_ref()
+            .take(KIND_BYTES as u64)
+            .read_to_end(&mut first)?;
+        let codec = Codec::of(&first);
+        let whole = Cursor::new(first).chain(file);
+        Ok(match codec {
+            None => Flow::Plain(Box::new(whole)),
+            Some(codec) => {
+                let whole = BufReader::with_capacity(PACKED_BUFFER, whole);
+                Flow::Packed(codec.undo(Box::new(whole))?)
+            }
+        })
+    }
+}
+
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Stream")
+    }
+}
+
+/// The one who reads a stream.
+struct Reading<'a>(RefMut<'a, Flow>);
+
+impl Read for Reading<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if let Flow::Unread(file) = &mut *self.0 {
+            // Without a file the first look has failed already.
+            let Some(file) = file.take() else {
+                return Ok(0);
+            };
+            *self.0 = Flow::begin(file)?;
+        }
+        match &mut *self.0 {
+            Flow::Plain(source) | Flow::Packed(source) => source.read(out),
+            Flow::Unread(_) => Ok(0),
+        }
+    }
+}
+
+impl Input {
+    /// Opens `path`; `-` is standard input, `redis://...` a server.
+    pub fn open(path: &Path) -> Result<Input, Failure> {
+        Input::open_with(path, remote::Way::Snapshot)
+    }
+
+    /// The same; `way` says how a server is asked for its data.
+    pub fn open_with(path: &Path, way: remote::Way) -> Result<Input, Failure> {
+        if path == Path::new("-") {
+            return Input::stdin().map_err(|error| Failure::io("stdin", &error));
+        }
+        let name = path.display().to_string();
+        if let Some(address) = Address::parse(&name)? {
+            return Ok(Input {
+                name: address.to_string(),
+                id: None,
+                source: Source::flow(Flow::Plain(remote::open(&address, way)?)),
+            });
+        }
+        let metadata = path
+            .metadata()
+            .map_err(|error| Failure::io(&name, &error))?;
+        let file_type = metadata.file_type();
+        if file_type.is_char_device() || file_type.is_block_device() {
+            return Err(Failure::new(format!("{name}: is a device, not a file")));
+        }
+        File::open(path)
+            .and_then(|file| Input::new(file, name.clone()))
+            .map_err(|error| Failure::io(&name, &error))
+    }
+
+    /// An open file, which error lines call `name`.
+    pub fn of_file(file: File, name: &str) -> Result<Input, Failure> {
+        Input::new(file, name.to_owned()).map_err(|error| Failure::io(name, &error))
+    }
+
+    /// Standard input, mapped too when it is a regular file read from its start.
+    fn stdin() -> io::Result<Input> {
+        let file = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+        let name = "stdin".to_owned();
+        match io::Seek::stream_position(&mut &file) {
+            Ok(0) => Input::new(file, name),
+            // Somebody has read a part already, or it is a pipe: go on from where it stands.
+            _ => {
+                let id = Some(FileId::of(&file.metadata()?));
+                let source = Source::flow(Flow::Unread(Some(file)));
+                Ok(Input { name, id, source })
+            }
+        }
+    }
+
+    fn new(file: File, name: String) -> io::Result<Input> {
+        let metadata = file.metadata()?;
+        if metadata.is_dir() {
+            return Err(io::Error::from_raw_os_error(libc::EISDIR));
+        }
+        let id = Some(FileId::of(&metadata));
+        let source = match metadata.is_file() && metadata.len() > 0 {
+            true => {
+                let map = Map::new(&file, &name)?;
+                match Codec::of(&map) {
+                    None => Source::Mapped(map),
+                    Some(codec) => {
+                        Source::flow(Flow::Packed(codec.undo(Box::new(Cursor::new(map)))?))
+                    }
+                }
+            }
+            false => Source::flow(Flow::Unread(Some(file))),
+        };
+        Ok(Input { name, id, source })
+    }
+
+    /// The name for error lines: the path as it was typed, `stdin`, or the address of a server without its password.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Which file this is.
+    pub fn id(&self) -> Option<FileId> {
+        self.id
+    }
+
+    /// Length in bytes if known beforehand.
+    pub fn len(&self) -> Option<u64> {
+        self.bytes().map(|bytes| bytes.len() as u64)
+    }
+
+    /// Whether the input is known to hold nothing; a stream is not known.
+    pub fn is_empty(&self) -> bool {
+        self.len() == Some(0)
+    }
+
+    /// Whether the bytes were compressed, so that offsets in them are no offsets in the file. Of a pipe that is known when the
+    /// first of them was read.
+    pub fn is_packed(&self) -> bool {
+        let Source::Stream(stream) = &self.source else {
+            return false;
+        };
+        // Whoever reads it holds it, and knows what came.
+        let flow = stream.0.try_borrow();
+        flow.is_ok_and(|flow| matches!(*flow, Flow::Packed(_)))
+    }
+
+    /// All bytes, if the input is mapped.
+    pub fn bytes(&self) -> Option<&[u8]> {
+        match &self.source {
+            Source::Mapped(map) => Some(map),
+            Source::Stream(_) => None,
+        }
+    }
+
+    /// The bytes as a slice or as a stream: the two ways in which readers of `format` take them.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// A reader from the start of a mapped input, or from where the stream stands. Not buffered. A stream has one reader at a
+    /// time.
+    pub fn reader(&self) -> Box<dyn Read + '_> {
+        match &self.source {
+            Source::Mapped(map) => Box::new(&map[..]),
+            Source::Stream(stream) => Box::new(Reading(stream.0.borrow_mut())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

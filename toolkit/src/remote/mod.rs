@@ -1,0 +1,39 @@
+//! A server as an input: its data as the bytes of a snapshot.
+//!
+//! ```text
+//!   Way::Snapshot   AUTH, REPLCONF, SYNC      the file that the server makes for a replica
+//!   Way::Scan       AUTH, SCAN, DUMP          a file made here of what each key answers
+//! ```
+//!
+//! The first is one moment of the data and costs the server a fork; the second needs no right to replicate and sees keys that change
+//! meanwhile before or after the change.
+
+mod address;
+mod client;
+mod scan;
+mod sync;
+
+pub use address::Address;
+
+use crate::outcome::Failure;
+use client::Client;
+use std::io::Read;
+
+/// How a server is asked for its data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Way {
+    /// As a replica asks for it.
+    #[default]
+    Snapshot,
+    /// Key by key.
+    Scan,
+}
+
+/// Connects, and gives the bytes of a snapshot.
+pub fn open(address: &Address, way: Way) -> Result<Box<dyn Read + Send>, Failure> {
+    let client = Client::connect(address)?;
+    match way {
+        Way::Snapshot => sync::begin(client),
+        Way::Scan => Ok(Box::new(scan::Scan::begin(client, address.db())?)),
+    }
+}
