@@ -9,7 +9,7 @@ use cairn_engine::Engine;
 use cairn_engine::base::time::Now;
 use cairn_engine::call::alone::Alone;
 use cairn_engine::commands::connection::REDIS_VERSION;
-use cairn_engine::persist::load::{LoadError, Loader};
+use cairn_engine::persist::load::{self, LoadError, Loader};
 use cairn_engine::persist::rewrite::{RewriteError, rewrite};
 use cairn_engine::persist::save::{SaveOptions, automatic_dialect, save};
 use cairn_engine::replay::{Refused, Replay};
@@ -286,7 +286,7 @@ impl Head for Player {
         // The commands behind it may still need keys whose time has come: these are kept.
         let failed = |error| unloaded(&self.name, error);
         let mut loader = Loader::new(input, ks.databases(), false, true).map_err(failed)?;
-        while loader.step(ks, LOAD_STEP).map_err(failed)? {
+        while loader.step(ks, LOAD_STEP).map_err(failed)? != load::Progress::Done {
             progress.at(loader.offset());
         }
         let end = loader.offset();

@@ -43,6 +43,8 @@ pub enum Damage {
     Manifest,
     /// The operating system could not read or write.
     Io,
+    /// None: the bytes that come next are not there yet, as the source would have to wait for them. Asked again, a reader goes on.
+    Pending,
 }
 
 impl Damage {
@@ -62,6 +64,7 @@ impl Damage {
             Damage::AofFormat => "aof-format",
             Damage::Manifest => "manifest",
             Damage::Io => "io",
+            Damage::Pending => "pending",
         }
     }
 }

@@ -205,6 +205,59 @@ fn a_pipe_gives_the_same_as_a_slice() {
     }
 }
 
+/// The header, then a few bytes at a time with nothing between, as a socket that does not wait.
+struct Halting<'a> {
+    rest: &'a [u8],
+    halts: bool,
+}
+
+impl std::io::Read for Halting<'_> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        self.halts = !self.halts;
+        if self.halts && !self.rest.is_empty() {
+            return Err(std::io::ErrorKind::WouldBlock.into());
+        }
+        let count = out.len().min(11).min(self.rest.len());
+        let (now, later) = self.rest.split_at(count);
+        out[..count].copy_from_slice(now);
+        self.rest = later;
+        Ok(count)
+    }
+}
+
+#[test]
+fn a_socket_that_has_no_more_yet_gives_the_same_as_a_slice() {
+    let mut halted = 0;
+    for file in golden_files() {
+        let bytes = std::fs::read(&file).unwrap();
+        if bytes.len() > 20_000 {
+            continue;
+        }
+        let mut slice = SliceReader::from_slice(&bytes, Options::deep()).unwrap();
+        let socket = Halting {
+            rest: &bytes,
+            halts: true,
+        };
+        let mut socket = StreamReader::from_read(socket, Options::deep()).unwrap();
+        loop {
+            let ours = slice.next().unwrap();
+            let theirs = loop {
+                match socket.next() {
+                    Err(error) if error.kind == cairn_format::error::Damage::Pending => halted += 1,
+                    other => break other.unwrap().map(|found| format!("{found:?}")),
+                }
+            };
+            let is_end = ours.is_none();
+            let ours = ours.map(|found| format!("{found:?}"));
+            assert_eq!(ours, theirs, "{}", file.display());
+            if is_end {
+                break;
+            }
+        }
+    }
+    assert!(halted > 1000, "it waited {halted} times");
+}
+
 #[test]
 fn spans_cover_the_file_without_gaps() {
     for file in golden_files() {

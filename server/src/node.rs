@@ -26,7 +26,9 @@ use crate::cron::Cron;
 use crate::front::{Ending, Front};
 use crate::host::{Poller, Readiness, Stream, Worker};
 use crate::keeper::LogState;
-use crate::net::{Accepting, Cause, Closing, FIRST_LISTENER, Flush, Received};
+use crate::net::{
+    Accepting, CHILD_NEWS, CHILD_PIPE, Cause, Closing, FIRST_LISTENER, Flush, Received,
+};
 use crate::os::crash;
 use crate::request::{self, Batch};
 use crate::scrape;
@@ -219,6 +221,10 @@ impl Node {
                     self.read(slot, event.hangup);
                 }
             }
+            None if event.token == CHILD_PIPE => sync::pipe_is_ready(&mut self.front),
+            None if event.token == CHILD_NEWS => {
+                self.front.saving().reap_child(&mut self.engine.ks);
+            }
             None if self.front.visitors.take(event) => {}
             None => {
                 debug_assert!(event.token >= FIRST_LISTENER, "the poller's own token");
@@ -336,7 +342,7 @@ impl Node {
         }
         let is_upstream = self.front.replication.is_upstream(slot);
         while self.front.ending.is_none() {
-            if is_upstream && self.front.replication.link_loads() {
+            if is_upstream && self.front.replication.holds_upstream() {
                 // What follows the snapshot waits in the socket.
                 return;
             }

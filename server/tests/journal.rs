@@ -67,7 +67,7 @@ impl Copy {
         let mut engine = Engine::new(DATABASES, [9, 9, 9, 9], &[]);
         engine.set_now(now);
         let mut loader = Loader::new(&self.base[..], DATABASES, false, true).unwrap();
-        while loader.step(&mut engine.ks, 1000).unwrap() {}
+        loader.run(&mut engine.ks).unwrap();
         let mut world = Alone::at(now);
         let mut replay = Replay::begin(&mut engine, now, 0);
         let mut reader = SliceReader::new(&self.stream, 0);

@@ -286,6 +286,10 @@ impl<R: Read> StreamSource<R> {
                 Ok(0) => self.ended = true,
                 Ok(_) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    let at = self.base + old as u64;
+                    return Err(FormatError::new(Damage::Pending, at, "more is to come"));
+                }
                 Err(error) => {
                     return Err(FormatError::io(self.base + old as u64, "reading", &error));
                 }

@@ -256,10 +256,9 @@ impl Stage {
         let mut other = self.follower();
         let mut loader =
             Loader::new(&file[..], 16, drop_expired, true).expect("our own snapshot is sound");
-        while loader
-            .step(&mut other.ks, 1000)
-            .unwrap_or_else(|error| panic!("our own snapshot: {error}"))
-        {}
+        loader
+            .run(&mut other.ks)
+            .unwrap_or_else(|error| panic!("our own snapshot: {error}"));
         other
     }
 
@@ -353,7 +352,7 @@ impl Stage {
     pub fn loaded(file: &[u8], small: bool) -> Result<Stage, LoadError> {
         let mut stage = Stage::new(small);
         let mut loader = Loader::new(file, 16, false, false)?;
-        while loader.step(&mut stage.engine.ks, 1000)? {}
+        loader.run(&mut stage.engine.ks)?;
         Ok(stage)
     }
 

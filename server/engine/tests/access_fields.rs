@@ -102,7 +102,7 @@ fn a_load_brings_what_the_snapshot_has_and_new_keys_otherwise() {
             for (reader_lfu, new) in [(true, 5), (false, 0)] {
                 let mut other = self::bench(reader_lfu);
                 let mut loader = Loader::new(&file[..], 16, true, true).expect("our own");
-                while loader.step(&mut other.engine.ks, 10).expect("our own") {}
+                loader.run(&mut other.engine.ks).expect("our own");
                 let expected = match (with, reader_lfu == lfu, lfu) {
                     (true, true, true) => 77,
                     (true, true, false) => 500,
@@ -124,7 +124,7 @@ fn no_idle_time_is_too_long_to_be_loaded() {
         file.extend_from_slice(b"\x00\x01k\x01v\xff\0\0\0\0\0\0\0\0");
         let mut bench = bench(false);
         let mut loader = Loader::new(&file[..], 16, true, true).expect("a header of our own");
-        assert!(!loader.step(&mut bench.engine.ks, 10).expect("a sound file"));
+        loader.run(&mut bench.engine.ks).expect("a sound file");
         assert_eq!(loader.report().keys, 1, "{idle}");
         assert_eq!(bench.line("GET k"), "$1\r\nv\r\n");
     }

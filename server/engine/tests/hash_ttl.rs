@@ -291,10 +291,8 @@ fn snapshots_logs_and_dumps_keep_expiries() {
     let mut other = Bench::new();
     other.sleep_ms(10);
     let mut loader = Loader::new(bytes.as_slice(), 16, true, true).expect("a header of our own");
-    while loader
-        .step(&mut other.engine.ks, 10)
-        .expect("a snapshot of our own")
-    {}
+    let loaded = loader.run(&mut other.engine.ks);
+    loaded.expect("a snapshot of our own");
     assert_eq!((loader.report().keys, loader.report().expired), (2, 1));
     assert_eq!(other.line("OBJECT ENCODING p"), "$10\r\nlistpackex\r\n");
     assert_eq!(other.line("OBJECT ENCODING t"), "$9\r\nhashtable\r\n");

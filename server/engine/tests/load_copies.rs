@@ -111,7 +111,7 @@ fn what_stays_packed_is_copied_once() {
             let mut bench = Bench::new();
             let mut loader = Loader::new(&file[..], 16, true, true).expect("our own");
             let seen = counted(value - 40..value + 80, || {
-                while loader.step(&mut bench.engine.ks, 1).expect("our own") {}
+                loader.run(&mut bench.engine.ks).expect("our own");
             });
             let encoding = bench.line("OBJECT ENCODING k");
             assert_eq!(seen, 1, "{value} bytes of {encoding}");

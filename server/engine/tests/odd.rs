@@ -16,7 +16,7 @@ fn odd(name: &str) -> Vec<u8> {
 
 fn load(bench: &mut Bench, bytes: &[u8]) -> Result<LoadReport, LoadError> {
     let mut loader = Loader::new(bytes, 16, true, true)?;
-    while loader.step(&mut bench.engine.ks, 64)? {}
+    loader.run(&mut bench.engine.ks)?;
     Ok(loader.finish().0)
 }
 

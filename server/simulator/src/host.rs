@@ -1,7 +1,8 @@
 //! The world of a simulated node: its time, disk, threads, children and poll.
 
 use std::cell::{Cell, RefCell};
-use std::io;
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,9 +14,10 @@ use cairn_server::host::faulty::FaultyDisk;
 use cairn_server::host::{
     Acceptor, AllocatorStats, Child, ChildExit, ChildGuise, ChildJob, ChildLink, ChildReport,
     Clock, CpuTimes, Dialing, Disk, Host, Interrupt, JobQueues, Line, ListenPlan, Logger,
-    Milestone, OomScore, Poller, Process, Readiness, Stream, Worker,
+    Milestone, OomScore, Pipe, Poller, Process, Readiness, Stream, Worker,
 };
-use mio::Registry;
+use mio::event::Source;
+use mio::{Interest, Registry, Token};
 
 use crate::net::Net;
 
@@ -144,6 +146,11 @@ impl Host for SimHost {
         }))
     }
 
+    fn pipe(&self) -> io::Result<(Box<dyn Pipe>, Box<dyn Write>)> {
+        let pipe = SimPipe::default();
+        Ok((Box::new(pipe.clone()), Box::new(pipe)))
+    }
+
     fn process(&self) -> &dyn Process {
         self
     }
@@ -221,6 +228,42 @@ impl Process for SimHost {
 
     fn watch(&self, _: u64) {}
 }
+
+/// A pipe of a child. It has all of its bytes as soon as the child is there, and so never waits.
+#[derive(Clone, Debug, Default)]
+struct SimPipe(Rc<RefCell<VecDeque<u8>>>);
+
+impl Read for SimPipe {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.0.borrow_mut().read(into)
+    }
+}
+
+impl Write for SimPipe {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Source for SimPipe {
+    fn register(&mut self, _: &Registry, _: Token, _: Interest) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn reregister(&mut self, _: &Registry, _: Token, _: Interest) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn deregister(&mut self, _: &Registry) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Pipe for SimPipe {}
 
 struct SimLink {
     pid: u32,

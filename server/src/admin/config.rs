@@ -69,7 +69,7 @@ fn set(cx: &mut Ctx, args: &Args) -> Outcome {
     let pairs: Vec<&[u8]> = args.iter_from(2).collect();
     let caller = Caller {
         local: is_local(cx),
-        loading: cx.shared.gate.loading,
+        loading: cx.shared.gate.loading || cx.shared.gate.async_loading,
     };
     let front = access::whole(&mut *cx.inst);
     // The hook needs the whole front, which then already has the new values.

@@ -1,5 +1,13 @@
 //! A child of the process, and how it and its parent speak.
 
+use std::fmt;
+use std::io::Read;
+
+use mio::event::Source;
+
+/// The parent's end of a pipe that a child writes into. It does not block.
+pub trait Pipe: Read + Source + fmt::Debug {}
+
 /// What a child tells its parent while it works and at its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ChildReport {

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use cairn_engine::base::time::Now;
 
-pub use child::{Child, ChildExit, ChildJob, ChildLink, ChildReport};
+pub use child::{Child, ChildExit, ChildJob, ChildLink, ChildReport, Pipe};
 pub use disk::{Disk, DiskFile, SyncHandle, folder_of, read_all, replace_file, write_synced};
 pub use poll::{Poller, Readiness};
 pub use process::{AllocatorStats, ChildGuise, CpuTimes, Milestone, OomScore, Process};
@@ -114,6 +114,9 @@ pub trait Host {
     fn disk(&self) -> Arc<dyn Disk>;
     /// Starts a child that shares the memory as it is now, looks as `guise` says and runs `job`.
     fn fork(&self, guise: &ChildGuise, job: ChildJob<'_>) -> io::Result<Box<dyn Child>>;
+    /// A pipe from a child that is yet to be forked: the end that is read here, and the one that its job takes along and writes
+    /// into, which waits where the pipe is full.
+    fn pipe(&self) -> io::Result<(Box<dyn Pipe>, Box<dyn Write>)>;
     /// The process as others see it.
     fn process(&self) -> &dyn Process;
     /// A thread for jobs without order among those of other threads. `name` is for those who look at the process.

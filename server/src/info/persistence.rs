@@ -23,7 +23,7 @@ fn seconds_of(view: &View, job: Job) -> String {
 /// `# Persistence`; the figures of the log follow while it is on.
 pub(super) const PERSISTENCE: &[Field] = &[
     ("loading", |v| bit(v.shared.gate.loading)),
-    ("async_loading", word!("0")),
+    ("async_loading", |v| bit(v.shared.gate.async_loading)),
     (
         "current_cow_peak",
         show!(|v| v

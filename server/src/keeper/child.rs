@@ -38,12 +38,23 @@ impl Job {
 }
 
 /// What a snapshot is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// The file that a start loads.
     Dump,
-    /// A file of its own, for replicas only.
-    Replicas(PathBuf),
+    /// The sockets of replicas, by way of a pipe.
+    Replicas,
+}
+
+/// How a snapshot that was begun for replicas ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SyncEnd {
+    /// It is this file.
+    File(PathBuf),
+    /// All of it was written into the pipe.
+    Piped,
+    /// There is none.
+    Failed,
 }
 
 /// A child at work.
@@ -111,7 +122,7 @@ impl Saving<'_> {
     }
 
     /// Looks whether the child has ended and draws the conclusions.
-    pub(super) fn reap_child(&mut self, ks: &mut Keyspace) {
+    pub fn reap_child(&mut self, ks: &mut Keyspace) {
         let Some(work) = &mut self.keeper.work else {
             return;
         };
@@ -153,14 +164,14 @@ impl Saving<'_> {
         assert_eq!(work.job, Job::Snapshot);
         let is_well = exit == ChildExit::Code(0);
         if work.for_sync {
-            self.keeper.ended_snapshot = Some(match &work.target {
-                Target::Dump if is_well => Ok(self.snapshot_path()),
-                Target::Replicas(path) if is_well => Ok(path.clone()),
-                _ => Err(()),
+            self.keeper.ended_snapshot = Some(match work.target {
+                _ if !is_well => SyncEnd::Failed,
+                Target::Dump => SyncEnd::File(self.snapshot_path()),
+                Target::Replicas => SyncEnd::Piped,
             });
         }
         if work.target != Target::Dump {
-            return self.transfer_ended(work, exit);
+            return self.transfer_ended(exit);
         }
         let now_s = self.now().wall_ms() / 1000;
         let keeper = &mut self.keeper;
@@ -198,7 +209,7 @@ impl Saving<'_> {
 
 impl Saving<'_> {
     /// A snapshot for replicas says nothing of how this server saves its own data.
-    fn transfer_ended(&mut self, work: &Work, exit: ChildExit) {
+    fn transfer_ended(&mut self, exit: ChildExit) {
         match exit {
             ChildExit::Code(0) => self.log.notice(format_args!(
                 "Background RDB transfer terminated with success"
@@ -208,7 +219,6 @@ impl Saving<'_> {
                 self.log.warning(format_args!(
                     "Background transfer terminated by signal {signal}"
                 ));
-                snapshot::remove_temporary(&*self.host.disk(), work.child.pid());
             }
         }
     }

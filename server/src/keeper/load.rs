@@ -14,7 +14,9 @@ use cairn_engine::Engine;
 use cairn_engine::base::time::Now;
 use cairn_engine::call::alone::Alone;
 use cairn_engine::keyspace::Expired;
-use cairn_engine::persist::load::{DroppedKey, LoadError, LoadReport, Loader, StreamPlace};
+use cairn_engine::persist::load::{
+    DroppedKey, LoadError, LoadReport, Loader, Progress, StreamPlace,
+};
 use cairn_engine::persist::words;
 use cairn_engine::replay::{Refused, Replay, Why};
 use cairn_format::aof::reader::StreamReader;
@@ -318,9 +320,7 @@ pub(crate) fn forget_and_load(
     world: &mut Alone,
     mut loading: Loading,
 ) -> Result<(), String> {
-    for db in 0..engine.ks.databases() {
-        engine.ks.flush(db);
-    }
+    engine.ks.flush_all();
     assert_eq!(engine.ks.total_keys(), 0, "old keys among the new ones");
     engine.ks.fx.feed_on = false;
     while !loading.step(engine, saving, world, Duration::from_secs(1))? {}
@@ -419,11 +419,14 @@ impl Current {
         delay.wait(self.taken);
         match &mut self.source {
             Source::Snapshot(loader) => {
-                let more = loader
+                let progress = loader
                     .step(&mut engine.ks, count)
                     .map_err(|error| refusal(&self.path, &error))?;
                 saving.keeper.load_progress.0 = loader.offset();
-                Ok(if more { Step::More } else { Step::Ended })
+                Ok(match progress {
+                    Progress::Done => Step::Ended,
+                    Progress::More | Progress::Waits => Step::More,
+                })
             }
             Source::Log {
                 reader,

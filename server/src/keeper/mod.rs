@@ -34,7 +34,7 @@ use crate::journal::Journal;
 use crate::log::Log;
 use crate::replication::Replication;
 
-pub use child::{Job, Target, Work};
+pub use child::{Job, SyncEnd, Target, Work};
 
 /// The log with its files, while it is on.
 pub struct OpenLog {
@@ -67,7 +67,7 @@ pub struct Keeper {
     /// The child that is writing, if there is one.
     pub work: Option<Work>,
     /// A snapshot that was begun for replicas has ended: where it is, or that there is none.
-    pub ended_snapshot: Option<Result<PathBuf, ()>>,
+    pub ended_snapshot: Option<SyncEnd>,
     /// BGSAVE SCHEDULE, or a BGSAVE that had to wait for a rewrite.
     pub save_scheduled: bool,
     /// BGREWRITEAOF that had to wait for a save.

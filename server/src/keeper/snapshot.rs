@@ -1,5 +1,6 @@
 //! Snapshots: SAVE, BGSAVE, save points.
 
+use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use super::Saving;
 use super::child::{Job, KeyDelay, Target, Work};
 use crate::config::table;
 use crate::files::snapshot;
-use crate::host::Disk;
+use crate::host::{Disk, Pipe};
 use crate::os::error_text;
 
 /// The version of snapshots for replicas that do not say what they read.
@@ -51,13 +52,10 @@ impl<'a> Saving<'a> {
             .unwrap_or_else(|| automatic_dialect(ks))
     }
 
-    fn order(&mut self, ks: &Keyspace, target: &Target, dialect: Dialect) -> Order<'a> {
+    fn order(&mut self, ks: &Keyspace, dialect: Dialect) -> Order<'a> {
         Order {
             disk: self.host.disk(),
-            path: match target {
-                Target::Dump => self.snapshot_path(),
-                Target::Replicas(path) => path.clone(),
-            },
+            path: self.snapshot_path(),
             sync: self.config.get(table::RDB_SAVE_INCREMENTAL_FSYNC),
             options: self.save_options(ks, dialect, false),
             delay: KeyDelay::of_save(self.config, self.host),
@@ -70,7 +68,7 @@ impl<'a> Saving<'a> {
     /// Why there is no new snapshot; the old one is untouched.
     pub fn save_now(&mut self, ks: &mut Keyspace) -> Result<(), String> {
         assert!(!self.keeper.loading, "a part of the data would be saved");
-        let order = self.order(ks, &Target::Dump, self.snapshot_dialect(ks));
+        let order = self.order(ks, self.snapshot_dialect(ks));
         let pid = self.host.pid();
         crate::os::signals::set_emergency_file(Some(&snapshot::temporary_name(pid)));
         let saved = order.write(ks, pid, &mut |_| {});
@@ -113,12 +111,13 @@ impl<'a> Saving<'a> {
     pub fn begin_save(&mut self, ks: &mut Keyspace) -> Result<(), Error> {
         self.keeper.last_save_try_s = self.now().wall_ms() / 1000;
         let dialect = self.snapshot_dialect(ks);
-        self.begin_snapshot(ks, Target::Dump, dialect, true)
+        self.begin_snapshot(ks, Target::Dump, dialect, true, None)
             .inspect_err(|_| self.keeper.last_save_ok = false)
     }
 
     /// Starts a snapshot that replicas will be sent, in a version that they read. `reads`: the latest one that all of them do, if
-    /// they say; `keys`: whether they want the data. No other child may be at work.
+    /// they say; `keys`: whether they want the data. No other child may be at work. Answers where the bytes come from that go to
+    /// sockets.
     ///
     /// # Errors
     /// Why there will be none.
@@ -128,13 +127,21 @@ impl<'a> Saving<'a> {
         target: Target,
         reads: Option<u32>,
         keys: bool,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Box<dyn Pipe>>, Error> {
         let dialect = self.sync_dialect(ks, reads)?;
-        self.begin_snapshot(ks, target, dialect, keys)?;
+        let ends =
+            match target {
+                Target::Dump => None,
+                Target::Replicas => Some(self.host.pipe().map_err(|error| {
+                    Error::text(format!("ERR No pipe: {}", error_text(&error)))
+                })?),
+            };
+        let (ours, theirs) = ends.unzip();
+        self.begin_snapshot(ks, target, dialect, keys, theirs)?;
         if let Some(work) = &mut self.keeper.work {
             work.for_sync = true;
         }
-        Ok(())
+        Ok(ours)
     }
 
     /// Who does not say what it reads is a Redis: version 10 is read from 7.0 on and holds everything but field expiry.
@@ -168,8 +175,9 @@ impl<'a> Saving<'a> {
         target: Target,
         dialect: Dialect,
         with_keys: bool,
+        pipe: Option<Box<dyn Write>>,
     ) -> Result<(), Error> {
-        let mut order = self.order(ks, &target, dialect);
+        let mut order = self.order(ks, dialect);
         order.options.keys = with_keys;
         let log = self.log.clone();
         let (keys, dirty) = (ks.total_keys() as u64, ks.dirty);
@@ -177,14 +185,24 @@ impl<'a> Saving<'a> {
         let forked = self.fork(
             Job::Snapshot,
             Box::new(move |link| {
-                match order.write(data, link.pid(), &mut |keys| link.progress(keys)) {
+                let pid = link.pid();
+                let mut progress = |keys| link.progress(keys);
+                let (written, whereto) = match pipe {
+                    None => (order.write(data, pid, &mut progress), "on disk"),
+                    // There is no file whose size could be told.
+                    Some(pipe) => (
+                        order.pour(data, pipe, &mut progress).map(|()| 0),
+                        "to replicas",
+                    ),
+                };
+                match written {
                     Ok(bytes) => {
-                        log.notice(format_args!("DB saved on disk"));
+                        log.notice(format_args!("DB saved {whereto}"));
                         link.finished(bytes);
                         0
                     }
                     Err(reason) => {
-                        log.warning(format_args!("Write error saving DB on disk: {reason}"));
+                        log.warning(format_args!("Write error saving DB {whereto}: {reason}"));
                         1
                     }
                 }
@@ -194,7 +212,7 @@ impl<'a> Saving<'a> {
             Ok(child) => {
                 let work = match target {
                     Target::Dump => "saving",
-                    Target::Replicas(_) => "RDB transfer",
+                    Target::Replicas => "RDB transfer",
                 };
                 self.log.notice(format_args!(
                     "Background {work} started by pid {}",
@@ -229,14 +247,35 @@ struct Order<'a> {
     delay: KeyDelay<'a>,
 }
 
+/// Bytes that are collected before they go into a pipe.
+const PIPE_BUFFER: usize = 64 * 1024;
+
 impl Order<'_> {
+    /// Writes it into a pipe.
+    fn pour(
+        &self,
+        ks: &Keyspace,
+        pipe: Box<dyn Write>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<(), String> {
+        let out = BufWriter::with_capacity(PIPE_BUFFER, pipe);
+        let mut slow = self.slowed(progress);
+        let saved = save(ks, out, &self.options, self.delay.is_on(), &mut slow);
+        let mut out = saved.map_err(|error| error.to_string())?;
+        out.flush().map_err(|error| error_text(&error))
+    }
+
+    fn slowed<'p>(&'p self, progress: &'p mut dyn FnMut(u64)) -> impl FnMut(u64) + 'p {
+        move |keys| {
+            progress(keys);
+            self.delay.wait(keys);
+        }
+    }
+
     /// Writes the file; answers its size.
     fn write(&self, ks: &Keyspace, pid: u32, progress: &mut dyn FnMut(u64)) -> Result<u64, String> {
         let temporary = snapshot::temporary_name(pid);
-        let mut slow = |keys| {
-            progress(keys);
-            self.delay.wait(keys);
-        };
+        let mut slow = self.slowed(progress);
         snapshot::write(&*self.disk, &self.path, &temporary, self.sync, |out| {
             save(ks, out, &self.options, self.delay.is_on(), &mut slow).map(|_| ())
         })

@@ -30,7 +30,11 @@ pub use listener::{Accepting, Listeners};
 pub use output::{Output, ReplyTrim, Resized, SHARED_MIN};
 pub use visitors::Visitors;
 
-/// Poll tokens of listeners begin here, those of connections at [`FIRST_CONNECTION`]; smaller ones are the poll's own.
+/// Poll token of what a child tells of itself.
+pub const CHILD_NEWS: usize = 1;
+/// Poll token of the pipe that a child writes a snapshot into.
+pub const CHILD_PIPE: usize = 2;
+/// Poll tokens of listeners begin here, those of connections at [`FIRST_CONNECTION`]; 0 is the poll's own.
 pub const FIRST_LISTENER: usize = 16;
 /// Poll tokens of what the metrics port is listened on with begin here.
 pub const FIRST_METRICS_LISTENER: usize = 512;
@@ -39,7 +43,7 @@ pub const FIRST_VISITOR: usize = 768;
 /// See [`FIRST_LISTENER`].
 pub const FIRST_CONNECTION: usize = 1024;
 const _: () = assert!(
-    0 < FIRST_LISTENER
+    CHILD_PIPE < FIRST_LISTENER
         && FIRST_LISTENER < FIRST_METRICS_LISTENER
         && FIRST_METRICS_LISTENER < FIRST_VISITOR
         && FIRST_VISITOR < FIRST_CONNECTION

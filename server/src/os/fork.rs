@@ -14,7 +14,7 @@
 //! handlers: the parent's would write into the pipe that both share, and the parent would shut down on a signal
 //! meant for the child. `_exit`, because the parent's destructors and buffers are not the child's to run.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use mio::unix::pipe::{self, Receiver};
 
 use super::signals::{set_handler, write_raw};
-use crate::host::{Child, ChildExit, ChildJob, ChildLink, ChildReport};
+use crate::host::{Child, ChildExit, ChildJob, ChildLink, ChildReport, Pipe};
 
 /// Keys, bytes and copied memory, 8 bytes each in the machine's order. Far below PIPE_BUF: a report is never torn.
 const REPORT_SIZE: usize = 24;
@@ -34,6 +34,21 @@ const REPORT_EVERY: Duration = Duration::from_secs(1);
 const MEASURE_SHARE: u32 = 100;
 /// Code of a child whose job panicked.
 const PANICKED: u8 = 101;
+
+/// Bytes that are in the pipe of a child's data at most: few changes between the two.
+const PIPE_BYTES: libc::c_int = 1 << 20;
+
+impl Pipe for Receiver {}
+
+/// See [`crate::host::Host::pipe`].
+pub fn data_pipe() -> io::Result<(Box<dyn Pipe>, Box<dyn Write>)> {
+    let (sender, receiver) = pipe::new()?;
+    sender.set_nonblocking(false)?;
+    receiver.set_nonblocking(true)?;
+    // SAFETY: the descriptor is open, and the call touches no memory. Where the system does not allow it, the pipe is smaller.
+    unsafe { libc::fcntl(receiver.as_raw_fd(), libc::F_SETPIPE_SZ, PIPE_BYTES) };
+    Ok((Box::new(receiver), Box::new(sender)))
+}
 
 /// A child of [`spawn_child`].
 #[derive(Debug)]
@@ -223,10 +238,15 @@ impl ChildLink for Link {
 }
 
 impl ForkedChild {
-    fn take_reports(&mut self) {
+    /// Answers whether no more will come, as the child is at its end.
+    fn take_reports(&mut self) -> bool {
         let mut bytes = [0; REPORT_SIZE];
-        // Reports are written whole, so they are read whole.
-        while matches!(self.reports.read(&mut bytes), Ok(REPORT_SIZE)) {
+        loop {
+            // Reports are written whole, so they are read whole.
+            match self.reports.read(&mut bytes) {
+                Ok(REPORT_SIZE) => {}
+                read => return matches!(read, Ok(0)),
+            }
             let word = |at: usize| {
                 let mut word = [0; 8];
                 word.copy_from_slice(&bytes[at..at + 8]);
@@ -282,7 +302,9 @@ impl Child for ForkedChild {
 
     fn poll(&mut self) -> Option<ChildExit> {
         if self.exit.is_none() {
-            self.take_exit(libc::WNOHANG);
+            // A child that has closed its end is on its last steps, which are waited for: nobody tells when it has taken them.
+            let is_over = self.take_reports();
+            self.take_exit(if is_over { 0 } else { libc::WNOHANG });
             self.take_reports();
         }
         self.exit

@@ -40,7 +40,7 @@ use std::time::Duration;
 
 use crate::host::{
     Acceptor, Child, ChildGuise, ChildJob, Clock, Dialing, Disk, Host, Interrupt, Line, ListenPlan,
-    Logger, Process, Stream, ThreadWorker, Worker,
+    Logger, Pipe, Process, Stream, ThreadWorker, Worker,
 };
 
 use affinity::Processors;
@@ -148,6 +148,10 @@ impl Host for SystemHost {
             job(link)
         });
         Ok(Box::new(fork::spawn_child(&[], dressed)?))
+    }
+
+    fn pipe(&self) -> io::Result<(Box<dyn Pipe>, Box<dyn Write>)> {
+        fork::data_pipe()
     }
 
     fn process(&self) -> &dyn Process {

@@ -7,12 +7,14 @@
 //! This is the state; [`crate::sync`] moves it.
 
 mod failover;
+mod load;
 mod marks;
 mod upstream;
 
 pub use failover::{Failover, HandOver};
+pub use load::{Copy, Feed, Goes, Load, Reading, Serving};
 pub use marks::Marks;
-pub use upstream::{Arriving, Load, Reading, Upstream};
+pub use upstream::Upstream;
 
 use std::io::Read;
 
@@ -20,7 +22,7 @@ use cairn_format::resp::value::write_command;
 use cairn_replication::ReplId;
 use cairn_replication::primary::{PeerId, Primary};
 
-use crate::host::Host;
+use crate::host::{Host, Pipe};
 use crate::journal::{Journal, Subscriber, Unit};
 
 /// A snapshot on its way to a replica.
@@ -33,6 +35,18 @@ pub struct Transfer {
     pub left: u64,
 }
 
+/// A snapshot on its way from the child that writes it to replicas.
+pub struct Pouring {
+    /// Where it comes from, until that has ended.
+    pub pipe: Option<Box<dyn Pipe>>,
+    /// Room for one read.
+    pub buffer: Vec<u8>,
+    /// There may be something in it.
+    pub is_readable: bool,
+    /// Whether the child wrote all of it, once it has ended.
+    pub child: Option<bool>,
+}
+
 /// Both directions.
 pub struct Replication {
     /// Those who follow, and the stream.
@@ -43,9 +57,11 @@ pub struct Replication {
     pub marks: Marks,
     /// Snapshots on their way.
     pub transfers: Vec<Transfer>,
+    /// The snapshot that is sent while it is written.
+    pub pouring: Option<Pouring>,
     /// Whom this server follows.
     pub upstream: Option<Upstream>,
-    /// A snapshot of the primary that is being proven or loaded.
+    /// A snapshot of the primary that comes, is being proven or loaded.
     pub load: Option<Box<Load>>,
     /// This primary hands its role over.
     pub failover: Option<Failover>,
@@ -75,6 +91,7 @@ impl Replication {
             reader: None,
             marks: Marks::default(),
             transfers: Vec::new(),
+            pouring: None,
             upstream: None,
             load: None,
             failover: None,
@@ -212,11 +229,12 @@ impl Replication {
         self.upstream.as_ref().is_some_and(streams)
     }
 
-    /// Whether the primary's snapshot is being loaded.
-    pub fn link_loads(&self) -> bool {
-        self.upstream
-            .as_ref()
-            .is_some_and(|up| up.link.is_loading())
+    /// Whether what the primary sends is to wait in the socket: it follows a snapshot that is being loaded, or there is as much
+    /// of one as is kept. Who is held back is visited again when there is room.
+    pub fn holds_upstream(&mut self) -> bool {
+        let loads = |up: &Upstream| up.link.is_loading();
+        self.upstream.as_ref().is_some_and(loads)
+            || self.load.as_mut().is_some_and(|load| load.holds_back())
     }
 
     /// The primary sent so many bytes of its stream.

@@ -1,42 +1,104 @@
-//! A snapshot from a primary: written to a file, proven, and only then loaded in place of what there is.
+//! A snapshot from a primary: read as it comes, and only when it is known to be good put in the place of what there is.
 //!
 //! ```text
-//!   socket -> temp-<seconds>.<pid>.rdb -> Proving: read as a load would, into nothing; clients are served from the old data
-//!                                      -> Loading: old data goes, the file becomes the dump file; clients hear LOADING
+//!   socket --> feed --> loader --> Nowhere: into nothing, clients are served from the old data   -whole-> old data goes,
+//!      |                                                                                          InPlace: loaded from the file
+//!      |                       \-> Beside: into a data set of its own  -whole-> that takes the place of the old one
+//!      \-----> temp-<seconds>.<pid>.rdb, which becomes the dump file
 //! ```
-//! Whatever goes wrong before Loading leaves the old data as it is.
+//! | `repl-diskless-load` | there is data | file | goes | clients meanwhile |
+//! |---|---|---|---|---|
+//! | `disabled`, `on-empty-db` | yes | yes | nowhere | old data, LOADING while it is loaded in place |
+//! | `disabled` | no | yes | beside | are served |
+//! | `on-empty-db` | no | no | beside | LOADING |
+//! | `swapdb` | either | no | beside | LOADING; of the same history: old data |
+//!
+//! Whatever goes wrong before it is whole leaves the old data as it is.
 
 use std::io::BufReader;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cairn_engine::Engine;
-use cairn_engine::keyspace::Keyspace;
-use cairn_engine::persist::load::{LoadError, Loader};
+use cairn_engine::persist::load::{LoadError, Loader, Progress};
 use cairn_replication::link::Failure;
 
 use super::{settle, upstream};
+use crate::config::choice::DisklessLoad;
 use crate::config::table;
 use crate::files::snapshot::SyncingWriter;
 use crate::front::Front;
 use crate::host::{DiskFile, folder_of};
 use crate::keeper::load::{tell_snapshot, unloadable};
 use crate::os::error_text;
-use crate::replication::{Arriving, Load, Reading};
+use crate::replication::{Copy, Feed, Goes, Load, Reading, Serving};
 
 /// Bytes between two syncs of the file, as in Redis.
 const SYNC_EVERY: u64 = 8 << 20;
 /// Bytes read at once.
 const READ_BYTES: usize = 256 * 1024;
+/// Bytes from which on the head of a snapshot is looked at.
+const HEAD: usize = 9;
 /// Keys between two looks at the clock.
 const STEP: usize = 64;
-/// Time of a turn that proving takes: clients are served meanwhile.
-const PROVE_SLICE: Duration = Duration::from_millis(2);
-/// Time of a turn that loading takes: clients only hear that it goes on.
-const LOAD_SLICE: Duration = Duration::from_millis(20);
+/// Time of a turn that it takes while clients are served.
+const SERVING_SLICE: Duration = Duration::from_millis(2);
+/// Time of a turn that it takes while clients only hear that it goes on.
+const LOADING_SLICE: Duration = Duration::from_millis(20);
+
+/// A snapshot comes, of so many bytes if that is known.
+pub(super) fn open(
+    engine: &mut Engine,
+    front: &mut Front,
+    size: Option<u64>,
+) -> Result<(), String> {
+    if let Some(before) = front.replication.load.take() {
+        abandon(engine, front, before);
+    }
+    let is_empty = engine.ks.total_keys() == 0;
+    let on_disk = match front.settings.config.get(table::REPL_DISKLESS_LOAD) {
+        DisklessLoad::Disabled => true,
+        DisklessLoad::OnEmptyDb => !is_empty,
+        DisklessLoad::Swapdb => false,
+    };
+    let copy = if on_disk { Some(copy(front)?) } else { None };
+    let fresh = Box::new(engine.ks.beside());
+    let goes = match on_disk && !is_empty {
+        true => Goes::Nowhere(fresh),
+        false => Goes::Beside(fresh),
+    };
+    let ours = front.replication.primary.history().id();
+    let given = front.replication.upstream.as_ref();
+    let given = given.and_then(|upstream| upstream.link.given());
+    let serving = match given {
+        _ if on_disk => Serving::OldData,
+        Some((id, _)) if id == ours && !is_empty => Serving::SameHistory,
+        _ => Serving::Nothing,
+    };
+    let form = match size {
+        Some(size) => format!("receiving {size} bytes from master"),
+        None => "receiving streamed RDB from master with EOF".to_owned(),
+    };
+    let whereto = if on_disk { "to disk" } else { "to parser" };
+    front
+        .log
+        .notice(format_args!("MASTER <-> REPLICA sync: {form} {whereto}"));
+    if !on_disk {
+        front.log.notice(format_args!(
+            "MASTER <-> REPLICA sync: Loading DB in memory"
+        ));
+        front.keeper.load_progress = (0, size.unwrap_or(0));
+    }
+    let load = Load::arriving(goes, serving, copy);
+    let gate = &mut engine.shared.gate;
+    gate.loading = load.serving == Serving::Nothing;
+    gate.async_loading = load.serving == Serving::SameHistory;
+    front.replication.load = Some(Box::new(load));
+    Ok(())
+}
 
 /// Makes the file that the snapshot is written to.
-pub(super) fn open(front: &mut Front) -> Result<(), String> {
+fn copy(front: &Front) -> Result<Copy, String> {
     let seconds = front.now().wall_ms() / 1000;
     let path = PathBuf::from(format!("temp-{seconds}.{}.rdb", front.host.pid()));
     let file = front.host.disk().create(&path).map_err(|error| {
@@ -45,77 +107,36 @@ pub(super) fn open(front: &mut Front) -> Result<(), String> {
             error_text(&error)
         )
     })?;
-    if let Some(upstream) = &mut front.replication.upstream {
-        let file = SyncingWriter::new(file, Some(SYNC_EVERY));
-        upstream.arriving = Some(Arriving { path, file });
-    }
-    Ok(())
+    let file = Some(SyncingWriter::new(file, Some(SYNC_EVERY)));
+    Ok(Copy { path, file })
 }
 
-fn reader(front: &Front, path: &std::path::Path) -> Result<BufReader<Box<dyn DiskFile>>, String> {
+fn reader(front: &Front, path: &Path) -> Result<BufReader<Box<dyn DiskFile>>, String> {
     let file = front.host.disk().open(path);
     let file = file.map_err(|error| format!("{}: {}", path.display(), error_text(&error)))?;
     Ok(BufReader::with_capacity(READ_BYTES, file))
 }
 
-fn loader(
-    engine: &Engine,
-    front: &Front,
-    path: &std::path::Path,
-) -> Result<Loader<Reading>, String> {
-    let input: Reading = Box::new(reader(front, path)?);
+fn loader(engine: &Engine, front: &Front, input: Reading) -> Result<Loader<Reading>, LoadError> {
     let checksum = front.settings.config.get(table::RDBCHECKSUM);
     // What has expired stays: the primary says what goes.
     Loader::new(input, engine.ks.databases(), false, checksum)
-        .map_err(|error| unloadable(path, &error))
 }
 
-/// The snapshot is here whole: begins to prove it.
-pub(super) fn begin(engine: &mut Engine, front: &mut Front) -> Result<(), String> {
-    let arriving = front
-        .replication
-        .upstream
-        .as_mut()
-        .and_then(|upstream| upstream.arriving.take())
-        .ok_or("no snapshot was begun")?;
-    let Arriving { path, file } = arriving;
-    let begun = file
-        .finish()
-        .map_err(|error| format!("{}: {}", path.display(), error_text(&error)))
-        .and_then(|_| loader(engine, front, &path));
-    match begun {
-        Ok(loader) => {
-            front.replication.load = Some(Box::new(Load {
-                path,
-                loader,
-                scratch: Some(Box::new(Keyspace::new(engine.ks.databases(), [1, 2, 3, 4]))),
-                keys: 0,
-                log_was_on: false,
-                given_up: false,
-            }));
-            Ok(())
-        }
-        Err(reason) => {
-            // It is of no use; one file too many is no harm.
-            let _ = front.host.disk().remove(&path);
-            Err(format!(
-                "The snapshot of the MASTER is not readable, the data set stays as it is: {reason}"
-            ))
-        }
-    }
+/// The snapshot is here whole.
+pub(super) fn complete(front: &mut Front) -> Result<(), String> {
+    let load = front.replication.load.as_mut();
+    let load = load.ok_or("no snapshot was begun")?;
+    load.waits = false;
+    load.feed.iter().for_each(Feed::end);
+    let file = load.copy.as_mut().and_then(|copy| copy.file.take());
+    let synced = file.map_or(Ok(0), SyncingWriter::finish);
+    synced.map_err(|error| format!("{}: {}", load.name.display(), error_text(&error)))?;
+    Ok(())
 }
 
 /// A snapshot that comes or is being loaded is not wanted any more.
 pub(super) fn give_up(front: &mut Front) {
-    let arriving = front
-        .replication
-        .upstream
-        .as_mut()
-        .and_then(|upstream| upstream.arriving.take());
-    if let Some(arriving) = arriving {
-        // What cannot be removed is a file too many.
-        let _ = front.host.disk().remove(&arriving.path);
-    }
     if let Some(load) = &mut front.replication.load {
         load.given_up = true;
     }
@@ -129,70 +150,154 @@ pub fn go_on(engine: &mut Engine, front: &mut Front) {
     if load.given_up {
         return abandon(engine, front, load);
     }
-    let proves = load.scratch.is_some();
     match slice(engine, front, &mut load) {
-        Ok(true) => front.replication.load = Some(load),
-        Ok(false) if proves => match replace(engine, front, load) {
-            Ok(load) => front.replication.load = Some(load),
-            Err((load, reason)) => failed(engine, front, load, &reason),
-        },
-        Ok(false) => finish(engine, front, load),
+        Ok(Progress::Done) if load.feed.as_ref().is_none_or(Feed::has_ended) => {
+            ended(engine, front, load);
+        }
+        Ok(progress) => {
+            // Behind what is understood more may come: the marker, or the rest of a size that was said.
+            load.waits = progress != Progress::More;
+            make_room(front, &mut load);
+            front.replication.load = Some(load);
+        }
         Err(error) => {
-            let reason = unloadable(&load.path, &error);
+            let reason = unloadable(&load.name, &error);
             failed(engine, front, load, &reason);
         }
     }
 }
 
-/// Answers whether there is more.
-fn slice(engine: &mut Engine, front: &mut Front, load: &mut Load) -> Result<bool, LoadError> {
-    let budget = if load.scratch.is_some() {
-        PROVE_SLICE
-    } else {
-        LOAD_SLICE
-    };
-    let end = front.host.clock().monotonic_us() + budget.as_micros() as u64;
-    let is_slow = front.saving().load_is_slow();
-    let count = if is_slow { 1 } else { STEP };
-    loop {
-        let more = match &mut load.scratch {
-            Some(scratch) => {
-                let more = load.loader.step(scratch, count)?;
-                for db in 0..scratch.databases() {
-                    scratch.flush(db);
-                }
-                scratch.take_garbage();
-                more
-            }
-            None => {
-                load.keys += count as u64;
-                if is_slow {
-                    front.saving().wait_for_load(load.keys);
-                }
-                let more = load.loader.step(&mut engine.ks, count)?;
-                front.keeper.load_progress.0 = load.loader.offset();
-                more
-            }
-        };
-        if !more {
-            return Ok(false);
-        }
-        if front.host.clock().monotonic_us() >= end {
-            return Ok(true);
+/// What was left in the socket is read again.
+fn make_room(front: &mut Front, load: &mut Load) {
+    if !std::mem::take(&mut load.held_back) {
+        return;
+    }
+    let now_ms = front.now().mono_us / 1000;
+    if let Some(upstream) = &mut front.replication.upstream {
+        // It says nothing because it is not listened to.
+        upstream.link.heard(now_ms);
+        if let Some(slot) = upstream.slot {
+            front.clients.connections.mark_ready(slot);
         }
     }
 }
 
-/// The snapshot is known to be good: the old data makes room for it.
-fn replace(
+fn slice(engine: &mut Engine, front: &mut Front, load: &mut Load) -> Result<Progress, LoadError> {
+    if load.loader.is_none() {
+        let Some(feed) = &load.feed else {
+            return Ok(Progress::Done);
+        };
+        if feed.waiting() < HEAD && !feed.has_ended() {
+            return Ok(Progress::Waits);
+        }
+        load.loader = Some(loader(engine, front, Box::new(feed.clone()))?);
+    }
+    let Some(loader) = &mut load.loader else {
+        return Ok(Progress::Waits);
+    };
+    let budget = match load.serving {
+        Serving::Nothing => LOADING_SLICE,
+        Serving::OldData | Serving::SameHistory => SERVING_SLICE,
+    };
+    let end = front.host.clock().monotonic_us() + budget.as_micros() as u64;
+    let is_slow = front.saving().load_is_slow() && !matches!(load.goes, Goes::Nowhere(_));
+    let count = if is_slow { 1 } else { STEP };
+    loop {
+        let ks = match &mut load.goes {
+            Goes::Nowhere(ks) | Goes::Beside(ks) => ks,
+            Goes::InPlace => &mut engine.ks,
+        };
+        if is_slow {
+            load.keys += count as u64;
+            front.saving().wait_for_load(load.keys);
+        }
+        let progress = loader.step(ks, count)?;
+        if let Goes::Nowhere(ks) = &mut load.goes {
+            ks.flush_all();
+            ks.take_garbage();
+        }
+        if load.serving == Serving::Nothing {
+            front.keeper.load_progress.0 = loader.offset();
+        }
+        if progress != Progress::More || front.host.clock().monotonic_us() >= end {
+            return Ok(progress);
+        }
+    }
+}
+
+/// All of it is read, and good.
+fn ended(engine: &mut Engine, front: &mut Front, mut load: Box<Load>) {
+    match std::mem::replace(&mut load.goes, Goes::InPlace) {
+        Goes::Nowhere(_) => match begin_in_place(engine, front, load) {
+            Ok(load) => front.replication.load = Some(load),
+            Err((load, reason)) => failed(engine, front, load, &reason),
+        },
+        Goes::Beside(fresh) => {
+            if load.copy.is_none() {
+                front.log.notice(format_args!(
+                    "MASTER <-> REPLICA sync: Swapping active DB with loaded DB"
+                ));
+            }
+            load.log_was_on = retire(engine, front);
+            engine.ks.fx.feed_on = false;
+            engine.ks.take_over(*fresh);
+            engine.apply_effects(front);
+            engine.ks.fx.feed_on = front.journal.is_read();
+            if let Some(copy) = load.copy.take() {
+                install(front, &copy.path);
+            } else {
+                front.log.notice(format_args!(
+                    "MASTER <-> REPLICA sync: Discarding old DB in background"
+                ));
+            }
+            finish(engine, front, load);
+        }
+        Goes::InPlace => finish(engine, front, load),
+    }
+}
+
+/// The snapshot is known to be good: the old data makes room for it, and it is loaded from its file.
+fn begin_in_place(
     engine: &mut Engine,
     front: &mut Front,
-    load: Box<Load>,
+    mut load: Box<Load>,
 ) -> Result<Box<Load>, (Box<Load>, String)> {
-    let fresh = match loader(engine, front, &load.path) {
-        Ok(fresh) => fresh,
-        Err(reason) => return Err((load, reason)),
-    };
+    let opened = reader(front, &load.name).and_then(|input| {
+        loader(engine, front, Box::new(input)).map_err(|error| unloadable(&load.name, &error))
+    });
+    match opened {
+        Ok(fresh) => load.loader = Some(fresh),
+        Err(reason) => {
+            load.goes = Goes::Nowhere(Box::new(engine.ks.beside()));
+            return Err((load, reason));
+        }
+    }
+    let log_was_on = retire(engine, front);
+    front
+        .log
+        .notice(format_args!("MASTER <-> REPLICA sync: Flushing old data"));
+    empty(engine, front);
+    install(front, &load.name);
+    front.log.notice(format_args!(
+        "MASTER <-> REPLICA sync: Loading DB in memory"
+    ));
+    let dump = front.saving().snapshot_path();
+    let size = front.host.disk().size(&dump).ok().flatten().unwrap_or(0);
+    engine.shared.gate.loading = true;
+    front.keeper.loading = true;
+    front.keeper.load_progress = (0, size);
+    Ok(Box::new(Load {
+        name: dump,
+        serving: Serving::Nothing,
+        feed: None,
+        copy: None,
+        log_was_on,
+        ..*load
+    }))
+}
+
+/// What was made of the old data ends: its log, its snapshot, its stream. Answers whether its log was on.
+fn retire(engine: &mut Engine, front: &mut Front) -> bool {
     if front.keeper.is_saving() {
         front.saving().kill_child(&mut engine.ks);
         front.keeper.ended_snapshot = None;
@@ -202,9 +307,6 @@ fn replace(
         // Its data goes anyway.
         front.log.warning(format_args!("Closing the AOF: {reason}"));
     }
-    front
-        .log
-        .notice(format_args!("MASTER <-> REPLICA sync: Flushing old data"));
     front.replication.primary.drop_all();
     front.replication.primary.forget();
     if let Some(upstream) = &mut front.replication.upstream {
@@ -212,11 +314,15 @@ fn replace(
         upstream.may_resume = false;
     }
     front.replication.marks.clear();
-    empty(engine, front);
+    log_was_on
+}
+
+/// The file becomes the dump file.
+fn install(front: &mut Front, path: &Path) {
     let dump = front.saving().snapshot_path();
     let disk = front.host.disk();
     let renamed = disk
-        .rename(&load.path, &dump)
+        .rename(path, &dump)
         .and_then(|()| disk.sync_dir(folder_of(&dump)));
     if let Err(error) = renamed {
         // It is loaded all the same; a restart would not find it.
@@ -226,47 +332,34 @@ fn replace(
             error_text(&error)
         ));
     }
-    front.log.notice(format_args!(
-        "MASTER <-> REPLICA sync: Loading DB in memory"
-    ));
-    engine.shared.gate.loading = true;
-    front.keeper.loading = true;
-    let size = disk.size(&dump).ok().flatten().unwrap_or(0);
-    front.keeper.load_progress = (0, size);
-    Ok(Box::new(Load {
-        path: dump,
-        loader: fresh,
-        scratch: None,
-        keys: 0,
-        log_was_on,
-        given_up: false,
-    }))
 }
 
 /// All databases are empty, and everybody knows.
 fn empty(engine: &mut Engine, front: &mut Front) {
     engine.ks.fx.feed_on = false;
-    for db in 0..engine.ks.databases() {
-        engine.ks.flush(db);
-    }
+    engine.ks.flush_all();
     engine.apply_effects(front);
     engine.ks.fx.feed_on = front.journal.is_read();
-    assert_eq!(engine.ks.total_keys(), 0, "old keys among the new ones");
 }
 
 fn end_loading(engine: &mut Engine, front: &mut Front) {
-    engine.shared.gate.loading = false;
-    front.keeper.loading = false;
+    serve_again(engine, front);
     engine.ks.dirty = 0;
     engine.ks.select(0);
     engine.apply_effects(front);
+}
+
+fn serve_again(engine: &mut Engine, front: &mut Front) {
+    let gate = &mut engine.shared.gate;
+    (gate.loading, gate.async_loading) = (false, false);
+    front.keeper.loading = false;
 }
 
 fn finish(engine: &mut Engine, front: &mut Front, load: Box<Load>) {
     let Load {
         loader, log_was_on, ..
     } = *load;
-    let (report, ..) = loader.finish();
+    let report = loader.map(|loader| loader.finish().0).unwrap_or_default();
     tell_snapshot(&front.saving(), &report);
     front.keeper.last_load = (report.keys, report.expired);
     end_loading(engine, front);
@@ -305,10 +398,20 @@ fn finish(engine: &mut Engine, front: &mut Front, load: Box<Load>) {
 }
 
 fn abandon(engine: &mut Engine, front: &mut Front, load: Box<Load>) {
-    if load.scratch.is_some() {
+    if load.keeps_old() {
         // The old data was never touched.
-        let _ = front.host.disk().remove(&load.path);
-        return;
+        if let Some(copy) = &load.copy {
+            // What cannot be removed is a file too many.
+            let _ = front.host.disk().remove(&copy.path);
+        } else {
+            front.log.notice(format_args!(
+                "MASTER <-> REPLICA sync: Discarding temporary DB in background"
+            ));
+        }
+        if let Goes::Beside(fresh) = load.goes {
+            engine.ks.forget(*fresh);
+        }
+        return serve_again(engine, front);
     }
     front.log.warning(format_args!(
         "MASTER <-> REPLICA sync: given up while the snapshot was being loaded; the data set is empty"
@@ -326,21 +429,27 @@ fn failed(engine: &mut Engine, front: &mut Front, load: Box<Load>, reason: &str)
     for line in reason.lines() {
         front.log.warning(format_args!("{line}"));
     }
-    let proved = load.scratch.is_some();
+    let kept = load.keeps_old();
+    let whence = if load.feed.is_some() {
+        "socket"
+    } else {
+        "disk"
+    };
     abandon(engine, front, load);
-    if !proved && let Some(upstream) = &mut front.replication.upstream {
+    if !kept && let Some(upstream) = &mut front.replication.upstream {
         upstream.may_resume = false;
     }
-    let what = match proved {
-        true => {
-            "Failed trying to load the MASTER synchronization DB: it is not readable, and the data set stays as it is"
-        }
-        false => "Failed trying to load the MASTER synchronization DB from disk",
+    let left = if kept {
+        ": it is not readable, and the data set stays as it is"
+    } else {
+        ""
     };
+    let what = format!("Failed trying to load the MASTER synchronization DB from {whence}{left}");
     upstream::fail(engine, front, Failure::later(what));
 }
 
-/// Whether there is something to go on with, so that the loop does not wait.
-pub fn is_under_way(front: &Front) -> bool {
-    front.replication.load.is_some()
+/// Whether there is something to go on with.
+pub(super) fn is_under_way(front: &Front) -> bool {
+    let load = front.replication.load.as_ref();
+    load.is_some_and(|load| !load.is_idle())
 }

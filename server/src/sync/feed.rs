@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use bytes::Bytes;
-use cairn_replication::primary::PeerId;
+use cairn_replication::primary::{PeerId, Replica};
 
 use crate::front::Front;
 use crate::net::{ClientClass, Closing, Flush};
@@ -49,7 +49,9 @@ pub(super) fn is_beyond_limit(front: &mut Front, slot: usize, now_ms: u64) -> bo
     let Some(connection) = front.clients.connections.get_mut(slot) else {
         return false;
     };
-    let waiting = match front.replication.transfer(slot).is_some() {
+    // What waits of a snapshot is bounded by itself.
+    let replica = front.replication.primary.replica(slot as PeerId);
+    let waiting = match replica.is_some_and(Replica::is_syncing) {
         true => behind,
         false => behind + connection.output.pending() as u64,
     };
@@ -79,7 +81,9 @@ fn send(front: &mut Front, slot: usize, now_ms: u64) -> io::Result<Flush> {
         front.figures.counters.bytes_out += bytes;
         front.figures.counters.writes += 1;
         front.replication.bytes.1 += bytes;
-        connection.last_io_ms = now_ms;
+        if bytes > 0 {
+            connection.last_io_ms = now_ms;
+        }
         match left {
             _ if flush == Flush::Blocked => return Ok(Flush::Blocked),
             None => return Ok(Flush::Done),

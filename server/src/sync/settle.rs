@@ -5,13 +5,15 @@ use std::path::Path;
 use cairn_engine::Engine;
 use cairn_engine::persist::load::{DroppedKey, StreamPlace};
 use cairn_replication::ReplId;
-use cairn_replication::primary::{Action, Filter, Level, PeerId, Timing, Wanted};
+use cairn_replication::primary::{Action, Filter, Level, PeerId, State, Timing, Wanted};
+use mio::unix::SourceFd;
+use mio::{Interest, Token};
 
-use super::{failover, feed, role, upstream};
+use super::{failover, feed, pour, role, upstream};
 use crate::config::table;
 use crate::front::Front;
-use crate::keeper::{Job, Target};
-use crate::net::Cause;
+use crate::keeper::{Job, SyncEnd, Target};
+use crate::net::{CHILD_NEWS, Cause};
 use crate::replication::{Transfer, fresh_id};
 
 /// Everything that changed in this turn enters the stream, and who follows it is visited. Call it when the log is written.
@@ -26,8 +28,20 @@ pub fn settle(engine: &mut Engine, front: &mut Front) {
         return act(front, None);
     }
     let now_ms = engine.mono_us() / 1000;
-    if let Some(ended) = front.keeper.ended_snapshot.take() {
-        snapshot_ended(front, ended.as_deref().ok());
+    match front.keeper.ended_snapshot.take() {
+        Some(end) if front.replication.pouring.is_some() => pour::child_ended(front, end),
+        Some(SyncEnd::File(path)) => {
+            front.replication.primary.snapshot_ended(true, now_ms);
+            act(front, Some(&path));
+            remove_dump_if_unwanted(front);
+        }
+        Some(SyncEnd::Piped | SyncEnd::Failed) => {
+            front.replication.primary.snapshot_ended(false, now_ms);
+        }
+        None => {}
+    }
+    if let Some(well) = pour::go_on(front) {
+        front.replication.primary.snapshot_ended(well, now_ms);
     }
     begin_snapshot(engine, front, now_ms);
     act(front, None);
@@ -40,19 +54,6 @@ pub fn settle(engine: &mut Engine, front: &mut Front) {
     let behind: Vec<PeerId> = front.replication.primary.behind().collect();
     for peer in behind {
         front.clients.connections.mark_touched(peer as usize);
-    }
-}
-
-fn snapshot_ended(front: &mut Front, path: Option<&Path>) {
-    front.replication.primary.snapshot_ended(path.is_some());
-    act(front, path);
-    if let Some(path) = path
-        && *path != front.saving().snapshot_path()
-    {
-        // Who is sent it has it open. What cannot be removed is a file too many.
-        let _ = front.host.disk().remove(path);
-    } else if path.is_some() {
-        remove_dump_if_unwanted(front);
     }
 }
 
@@ -70,7 +71,8 @@ pub(super) fn remove_dump_if_unwanted(front: &mut Front) {
 }
 
 fn begin_snapshot(engine: &mut Engine, front: &mut Front, now_ms: u64) {
-    if front.keeper.work.is_some() || front.keeper.loading || front.ending.is_some() {
+    let is_busy = front.keeper.work.is_some() || front.replication.pouring.is_some();
+    if is_busy || front.keeper.loading || front.ending.is_some() {
         return;
     }
     let Some(wanted) = front.replication.primary.wanted(now_ms) else {
@@ -82,7 +84,7 @@ fn begin_snapshot(engine: &mut Engine, front: &mut Front, now_ms: u64) {
     }
     let kind = match target {
         Target::Dump => "disk",
-        Target::Replicas(_) => "replicas sockets",
+        Target::Replicas => "replicas sockets",
     };
     front
         .log
@@ -94,7 +96,12 @@ fn begin_snapshot(engine: &mut Engine, front: &mut Front, now_ms: u64) {
         .saving()
         .begin_sync(&mut engine.ks, target, wanted.reads, keys)
     {
-        Ok(()) => front.replication.primary.snapshot_began(wanted.filter),
+        Ok(pipe) => {
+            watch_child(front);
+            let marker = pipe.map(|pipe| pour::begin(front, pipe));
+            let primary = &mut front.replication.primary;
+            primary.snapshot_began(wanted.filter, marker);
+        }
         Err(error) => {
             let reason = error.0.strip_prefix("ERR ").unwrap_or(&error.0).to_owned();
             front
@@ -106,12 +113,21 @@ fn begin_snapshot(engine: &mut Engine, front: &mut Front, now_ms: u64) {
     }
 }
 
-/// `repl-diskless-sync` leaves the snapshot of the start alone: the child writes another file, which is gone when it is sent.
+/// The poll tells when the child has news. Where it cannot be watched, it is looked after with other timed work.
+fn watch_child(front: &mut Front) {
+    let work = front.keeper.work.as_ref();
+    if let Some(fd) = work.and_then(|work| work.child.news_fd()) {
+        let registry = &front.clients.registry;
+        let _ = registry.register(&mut SourceFd(&fd), Token(CHILD_NEWS), Interest::READABLE);
+    }
+}
+
+/// `repl-diskless-sync`: the child's snapshot goes to sockets only, if all who wait understand a marker.
 fn target(front: &Front, wanted: &Wanted) -> Target {
     let config = &front.settings.config;
-    let is_apart = config.get(table::REPL_DISKLESS_SYNC) && wanted.eof;
-    match is_apart || wanted.filter != Filter::Everything {
-        true => Target::Replicas(format!("temp-sync-{}.rdb", front.host.pid()).into()),
+    let is_diskless = config.get(table::REPL_DISKLESS_SYNC) && wanted.eof;
+    match is_diskless || wanted.filter != Filter::Everything {
+        true => Target::Replicas,
         false => Target::Dump,
     }
 }
@@ -189,6 +205,7 @@ pub fn tick(engine: &mut Engine, front: &mut Front) {
     };
     let fresh = fresh_id(&*front.host);
     front.replication.primary.tick(now_ms, &timing, fresh);
+    pour::drop_stuck(front, now_ms, timing.timeout_ms);
     act(front, None);
     role::refresh_gate(front, &mut engine.shared.gate);
 }
@@ -206,14 +223,16 @@ pub fn closed(engine: &mut Engine, front: &mut Front, slot: usize) {
     let wanted = front.replication.primary.replicas().any(|replica| {
         matches!(
             replica.state,
-            cairn_replication::primary::State::Snapshot { .. }
+            State::Snapshot { .. } | State::Streamed { .. }
         )
     });
     let for_replicas = front.keeper.work.as_ref().is_some_and(|work| {
         let saves = !front.settings.config.get(table::SAVE).is_empty();
         work.job == Job::Snapshot && work.for_sync && (work.target != Target::Dump || !saves)
     });
-    if for_replicas && !wanted {
+    if for_replicas && !wanted && front.replication.pouring.is_some() {
+        pour::give_up(engine, front);
+    } else if for_replicas && !wanted {
         front.log.notice(format_args!(
             "Nobody waits for the snapshot any more: its child ends"
         ));

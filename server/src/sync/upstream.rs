@@ -166,12 +166,8 @@ pub fn read(engine: &mut Engine, front: &mut Front, slot: usize) {
         false => about(front),
     };
     loop {
-        let Some(upstream) = front
-            .replication
-            .upstream
-            .as_mut()
-            .filter(|u| u.is_on(slot))
-        else {
+        let replication = &mut front.replication;
+        let Some(upstream) = replication.upstream.as_mut().filter(|u| u.is_on(slot)) else {
             return;
         };
         let Some(connection) = front.clients.connections.get_mut(slot) else {
@@ -181,12 +177,12 @@ pub fn read(engine: &mut Engine, front: &mut Front, slot: usize) {
             return;
         }
         let mut nowhere = Nowhere;
-        let file: &mut dyn Write = match &mut upstream.arriving {
-            Some(arriving) => &mut arriving.file,
+        let sink: &mut dyn Write = match &mut replication.load {
+            Some(load) => &mut **load,
             None => &mut nowhere,
         };
         let bytes = connection.input.filled();
-        let (taken, order) = match upstream.link.input(bytes, &about, now_ms, file) {
+        let (taken, order) = match upstream.link.input(bytes, &about, now_ms, sink) {
             Ok(done) => done,
             Err(error) => {
                 let reason = format!(
@@ -203,13 +199,13 @@ pub fn read(engine: &mut Engine, front: &mut Front, slot: usize) {
             Order::Wait if taken == 0 => return,
             Order::Wait => {}
             Order::Send(bytes) => send(front, &bytes),
-            Order::Open(_) => {
-                if let Err(reason) = arrive::open(front) {
+            Order::Open(size) => {
+                if let Err(reason) = arrive::open(engine, front, size) {
                     return fail(engine, front, Failure::later(reason));
                 }
             }
             Order::Load => {
-                if let Err(reason) = arrive::begin(engine, front) {
+                if let Err(reason) = arrive::complete(front) {
                     return fail(engine, front, Failure::later(reason));
                 }
             }
@@ -315,12 +311,12 @@ pub fn acknowledge(front: &mut Front) {
     send(front, &bytes);
 }
 
-/// A snapshot's bytes without a place for them are a fault of ours.
+/// There is no place for bytes of a snapshot that nobody waits for: a fault of ours.
 struct Nowhere;
 
 impl Write for Nowhere {
     fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
-        Err(std::io::Error::other("no file was opened"))
+        Err(std::io::Error::other("no snapshot was begun"))
     }
 
     fn flush(&mut self) -> std::io::Result<()> {

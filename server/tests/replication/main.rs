@@ -2,6 +2,7 @@
 //!
 //! - `changes`: changes of every sort, and what must be the same then.
 //! - `directives`: what each directive of replication does.
+//! - `diskless`: snapshots that touch no disk.
 //! - `fleet`: servers that follow each other, and when they are in step.
 //! - `pairs`: everything a primary does arrives; promotion, restarts, FAILOVER.
 //! - `sentinels`: redis-sentinel fails over.
@@ -15,6 +16,7 @@
 
 mod changes;
 mod directives;
+mod diskless;
 mod fleet;
 mod kills;
 mod pairs;

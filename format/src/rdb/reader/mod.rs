@@ -10,7 +10,8 @@
 //! ```
 //!
 //! Invariants: `taken` bytes of the source belong to the event given out last and are consumed by the
-//! next call; after an error every call gives that error again.
+//! next call; after an error every call gives that error again, but for [`Damage::Pending`]: the source has no more bytes yet,
+//! nothing of the record at hand is consumed, and the next call tries it anew.
 
 use std::io::Read;
 
@@ -126,6 +127,8 @@ pub struct Reader<S> {
     taken: usize,
     /// Attributes that a later key gets, because another opcode stood between.
     carried: Parts,
+    /// Bytes of the window from which on the record at hand is tried again; 0 unless it was cut short.
+    resume: usize,
     /// Where the last record's key stands, and its type.
     last_value: Option<(u64, &'static TypeInfo)>,
     key_buffer: Vec<u8>,
@@ -231,6 +234,7 @@ impl<S: Source> Reader<S> {
             records: 0,
             taken: header::SIZE,
             carried: Parts::default(),
+            resume: 0,
             last_value: None,
             key_buffer: Vec::new(),
             value_buffer: Vec::new(),
@@ -361,8 +365,21 @@ impl<S: Source> Reader<S> {
             State::Body => {}
         }
         self.source.consume(std::mem::take(&mut self.taken));
+        if self.resume > 0 {
+            // Half as much again as was there: a record that comes in many pieces is not walked over for each of them.
+            self.source.have(self.resume)?;
+            self.resume = 0;
+        }
         match self.scan() {
+            Err(error) if error.kind == Damage::Pending => {
+                let there = self.source.window().len();
+                self.resume = there + (there / 2).max(1);
+                Err(error)
+            }
             Ok(shape) => {
+                if let Kind::Value(_) = shape.kind {
+                    self.carried = Parts::default();
+                }
                 assert!(
                     shape.len <= self.source.window().len(),
                     "the record is in the window"
@@ -387,7 +404,7 @@ impl<S: Source> Reader<S> {
     }
 
     fn scan(&mut self) -> Result<Shape> {
-        let mut parts = std::mem::take(&mut self.carried);
+        let mut parts = self.carried.clone();
         let strict = self.options.check == Check::Strict;
         let mut scan = Scan::new(&mut self.source, 0, self.dialect.has_checksum()).strict(strict);
         loop {
@@ -427,6 +444,10 @@ impl<S: Source> Reader<S> {
 
     /// After the EOF opcode: checksum and what may follow it.
     fn finish(&mut self, at: usize) -> Result<Shape> {
+        if self.dialect.has_checksum() {
+            // What is missing of it is told below.
+            self.source.have(at + 8)?;
+        }
         self.source.consume(at);
         let computed = self.source.checksum();
         let (checksum, len) = self.end_of_file(computed)?;

@@ -230,6 +230,8 @@ pub struct Following {
 pub struct Gate {
     /// The data set is being loaded.
     pub loading: bool,
+    /// What takes its place is being loaded beside it, of the same history; this server follows another one then.
+    pub async_loading: bool,
     /// Writes are refused with this error (MISCONF of a failed save or log).
     pub refuse_writes: Option<Error>,
     /// Fewer replicas are in time than `min-replicas-to-write` asks for.

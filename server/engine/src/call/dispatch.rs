@@ -262,10 +262,9 @@ fn refusal_of_server(gate: &Gate, session: &Session, spec: &Command) -> Option<E
     {
         return Some(Error::new("ERR Replica can't interact with the keyspace"));
     }
-    if gate.loading && !session.replays() && !flags.has(Flags::LOADING) && !may_end_load(spec) {
-        return Some(error::LOADING);
-    }
-    None
+    let refused = gate.loading && !flags.has(Flags::LOADING)
+        || gate.async_loading && flags.has(Flags::NO_ASYNC_LOADING);
+    (refused && !session.replays() && !may_end_load(spec)).then_some(error::LOADING)
 }
 
 /// Commands that may end a load, so that a replica whose load takes long can be promoted; Redis refuses them then.

@@ -19,6 +19,7 @@ mod field_expire;
 pub mod garbage;
 pub mod relocate;
 mod stats;
+mod takeover;
 pub mod waiters;
 pub mod weigh;
 
@@ -29,6 +30,7 @@ pub use access::lru_clock;
 pub use change::Change;
 pub use db::Db;
 pub use expire::Expired;
+use field_expire::FieldIndex;
 pub use garbage::{Garbage, Ledger};
 pub use stats::KeyStats;
 use waiters::{Queue, Waiter};
@@ -38,7 +40,7 @@ use crate::base::error::{Error, WRONG_TYPE};
 use crate::base::id::SessionId;
 use crate::base::limits::Limits;
 use crate::base::random::Random;
-use crate::structure::keyed::Keyed;
+use crate::structure::keyed::{self, Keyed};
 use crate::structure::record::{Record, Tag};
 use crate::structure::table::{Hasher, Slot};
 use crate::value::{Kind, NewValue, Object, ValueRef, kind_of};
@@ -625,12 +627,17 @@ impl Keyspace {
         self.ttl_hashes -= fields.len();
         if removed > 0 {
             let keys = self.dbs[db].keys.clear();
-            let bytes = self.worth(|| weigh::keys_estimate(&keys));
-            self.garbage
-                .push(Garbage::of_keys(keys, fields, bytes, &self.ledger));
+            self.put_keys_aside(keys, fields);
         }
         debug_assert!(self.dbs[db].is_empty() && self.dbs[db].expiring() == 0);
         removed
+    }
+
+    /// All keys of a database are to be freed elsewhere.
+    fn put_keys_aside(&mut self, keys: keyed::Garbage<Object>, fields: FieldIndex) {
+        let bytes = self.worth(|| weigh::keys_estimate(&keys));
+        self.garbage
+            .push(Garbage::of_keys(keys, fields, bytes, &self.ledger));
     }
 
     /// Exchanges two databases; watched keys that exist in either are touched. A key whose time has come does not exist.

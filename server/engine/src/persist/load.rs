@@ -107,6 +107,17 @@ impl From<Box<FormatError>> for LoadError {
     }
 }
 
+/// How far a step of a load came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// There may be more.
+    More,
+    /// The input would have to wait for more: ask again when it has it.
+    Waits,
+    /// All is loaded.
+    Done,
+}
+
 /// A snapshot on its way into a keyspace, which should be empty.
 pub struct Loader<R: Read> {
     reader: StreamReader<R>,
@@ -152,11 +163,11 @@ impl<R: Read> Loader<R> {
         self.reader.offset()
     }
 
-    /// Stores up to `keys` keys; nothing expires meanwhile. Answers whether there may be more.
+    /// Stores up to `keys` keys; nothing expires meanwhile.
     ///
     /// # Errors
     /// The first damage or unholdable value; the keyspace then holds a part and is to be thrown away.
-    pub fn step(&mut self, ks: &mut Keyspace, keys: usize) -> Result<bool, LoadError> {
+    pub fn step(&mut self, ks: &mut Keyspace, keys: usize) -> Result<Progress, LoadError> {
         let kept = std::mem::replace(&mut ks.expired, Expired::Stays);
         let (expired, started) = (ks.stats.expired, self.offset());
         let more = self.events(ks, keys);
@@ -166,11 +177,14 @@ impl<R: Read> Loader<R> {
         more
     }
 
-    fn events(&mut self, ks: &mut Keyspace, keys: usize) -> Result<bool, LoadError> {
+    fn events(&mut self, ks: &mut Keyspace, keys: usize) -> Result<Progress, LoadError> {
         let mut left = keys;
         while left > 0 {
-            let Some(found) = self.reader.next()? else {
-                return Ok(false);
+            let found = match self.reader.next() {
+                Ok(Some(found)) => found,
+                Ok(None) => return Ok(Progress::Done),
+                Err(error) if error.kind == Damage::Pending => return Ok(Progress::Waits),
+                Err(error) => return Err(error.into()),
             };
             let unheld = |what| LoadError::Unheld {
                 db: 0,
@@ -190,7 +204,16 @@ impl<R: Read> Loader<R> {
                 _ => {}
             }
         }
-        Ok(true)
+        Ok(Progress::More)
+    }
+
+    /// Stores all that is left, of an input that waits by itself.
+    ///
+    /// # Errors
+    /// As [`Loader::step`].
+    pub fn run(&mut self, ks: &mut Keyspace) -> Result<(), LoadError> {
+        while self.step(ks, STEP)? != Progress::Done {}
+        Ok(())
     }
 
     /// What was brought, and what follows the snapshot: bytes read ahead, and the rest of the input.
@@ -240,6 +263,9 @@ impl LoadReport {
         }
     }
 }
+
+/// Keys of one step of [`Loader::run`].
+const STEP: usize = 1000;
 
 /// Names that are kept of keys with one oddity.
 const NAMES_TOLD: usize = 10;

@@ -209,6 +209,6 @@ fn reload(cx: &mut Ctx) {
     });
     let mut loader =
         Loader::new(bytes.as_slice(), databases, true, true).expect("a header of our own");
-    while loader.step(cx.ks, 100).expect("a snapshot of our own") {}
+    loader.run(cx.ks).expect("a snapshot of our own");
     cx.ks.select(selected);
 }

@@ -300,11 +300,6 @@ impl Link {
         let size = transfer.size();
         self.progress = (size, 0);
         self.state = State::Receiving(transfer);
-        let form = match size {
-            Some(size) => format!("receiving {size} bytes from master to disk"),
-            None => "receiving streamed RDB from master with EOF to disk".to_owned(),
-        };
-        self.say(format!("MASTER <-> REPLICA sync: {form}"));
         Order::Open(size)
     }
 }

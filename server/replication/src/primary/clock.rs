@@ -65,7 +65,7 @@ impl Primary {
 
     fn drop_silent(&mut self, now_ms: u64, timeout_ms: u64) {
         let silent = |replica: &&super::Replica| {
-            replica.is_online()
+            matches!(replica.state, State::Marked { .. } | State::Online { .. })
                 && replica.knows_offsets
                 && now_ms.saturating_sub(replica.acked_at_ms) > timeout_ms
         };

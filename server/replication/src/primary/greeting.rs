@@ -94,6 +94,7 @@ impl Primary {
             replica.synced = Some(replica.synced.map_or(synced, |before| before.max(synced)));
         }
         replica.acked_at_ms = now_ms;
+        self.answered_marker(peer);
     }
 
     /// A replica is alive, though it has nothing to say: a newline while it loads.

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   Named --sync--> Waits --snapshot_began--> Snapshot --snapshot_ended--> Transfer --transferred--> Online
-//!      \---------------------- sync, where the backlog holds what is missing -------------------------^
+//!      |                      \-> Streamed --snapshot_ended--> Marked --acked----------------------------^
+//!      \---------------------- sync, where the backlog holds what is missing ----------------------------^
 //! ```
 //! | file | what |
 //! |---|---|
@@ -79,6 +80,8 @@ pub struct Primary {
     actions: Vec<Action>,
     /// Since when nobody follows, monotonic milliseconds.
     alone_since_ms: Option<u64>,
+    /// What ends the snapshot that is sent while it is written.
+    marker: String,
     pinged_at_ms: u64,
     /// When the stream reached which offset.
     written: Written,
@@ -96,6 +99,7 @@ impl Primary {
             replicas: BTreeMap::new(),
             actions: Vec::new(),
             alone_since_ms: None,
+            marker: String::new(),
             pinged_at_ms: 0,
             written: Written::default(),
             counters: Counters::default(),
@@ -180,15 +184,19 @@ impl Primary {
 
     /// For whom the stream is kept while a snapshot is written or sent.
     pub fn syncing(&self) -> impl Iterator<Item = PeerId> {
-        let syncing = |replica: &&Replica| {
-            matches!(
-                replica.state,
-                State::Snapshot { .. } | State::Transfer { .. }
-            )
-        };
+        let syncing = |replica: &&Replica| replica.is_syncing();
         self.replicas
             .values()
             .filter(syncing)
+            .map(|replica| replica.peer)
+    }
+
+    /// Who is sent the snapshot that is being written.
+    pub fn streamed(&self) -> impl Iterator<Item = PeerId> {
+        let streamed = |replica: &&Replica| replica.is_streamed();
+        self.replicas
+            .values()
+            .filter(streamed)
             .map(|replica| replica.peer)
     }
 

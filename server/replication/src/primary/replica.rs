@@ -34,9 +34,20 @@ pub enum State {
         /// Since when, monotonic milliseconds.
         since_ms: u64,
     },
-    /// Its snapshot is being written.
+    /// Its snapshot is being written to the disk.
     Snapshot {
         /// Offset of the first byte that is not in the snapshot.
+        next: u64,
+    },
+    /// Its snapshot is being sent while it is written, up to a marker.
+    Streamed {
+        /// As above.
+        next: u64,
+    },
+    /// It was sent all of that. What would follow the marker at once could be taken for a part of the snapshot, so it is to say
+    /// first that it has it.
+    Marked {
+        /// As above.
         next: u64,
     },
     /// Its snapshot is being sent.
@@ -118,10 +129,22 @@ impl Replica {
     pub fn state_word(&self) -> Option<&'static str> {
         match self.state {
             State::Named => None,
-            State::Waits { .. } | State::Snapshot { .. } => Some("wait_bgsave"),
+            State::Waits { .. } | State::Snapshot { .. } | State::Streamed { .. } => {
+                Some("wait_bgsave")
+            }
             State::Transfer { .. } => Some("send_bulk"),
-            State::Online { .. } => Some("online"),
+            State::Marked { .. } | State::Online { .. } => Some("online"),
         }
+    }
+
+    /// Whether it gets its snapshot while that is written.
+    pub fn is_streamed(&self) -> bool {
+        matches!(self.state, State::Streamed { .. })
+    }
+
+    /// Whether it is being given a snapshot, so that the stream is kept for it and not sent.
+    pub fn is_syncing(&self) -> bool {
+        !matches!(self.state, State::Waits { .. }) && self.next().is_some() && !self.is_online()
     }
 
     /// Whether it follows the stream.
@@ -133,9 +156,11 @@ impl Replica {
     pub fn next(&self) -> Option<u64> {
         match self.state {
             State::Named | State::Waits { .. } => None,
-            State::Snapshot { next } | State::Transfer { next } | State::Online { next } => {
-                Some(next)
-            }
+            State::Snapshot { next }
+            | State::Streamed { next }
+            | State::Marked { next }
+            | State::Transfer { next }
+            | State::Online { next } => Some(next),
         }
     }
 

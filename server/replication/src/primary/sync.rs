@@ -174,7 +174,13 @@ impl Primary {
                     "Waiting for end of BGSAVE for SYNC".to_owned(),
                 );
             }
-            None => replica.state = State::Waits { since_ms: now_ms },
+            None => {
+                replica.state = State::Waits { since_ms: now_ms };
+                if self.streamed().next().is_some() {
+                    let line = "Current BGSAVE has socket target. Waiting for next BGSAVE for SYNC";
+                    self.log(Level::Notice, line.to_owned());
+                }
+            }
         }
     }
 
@@ -207,17 +213,28 @@ impl Primary {
         })
     }
 
-    /// A snapshot has begun that holds everything up to the end of the stream so far, for those of this filter.
-    pub fn snapshot_began(&mut self, filter: Filter) {
-        let offset = self.history.offset();
-        let line = self.full_line(offset);
+    /// A snapshot has begun that holds everything up to the end of the stream so far, for those of this filter. With a marker it
+    /// is sent to them while it is written, from now on; the marker must not have been used for anything.
+    pub fn snapshot_began(&mut self, filter: Filter, marker: Option<ReplId>) {
+        let next = self.history.offset() + 1;
+        let full = self.full_line(next - 1);
+        let form = marker.map(|marker| format!("$EOF:{marker}\r\n"));
+        self.marker = marker.map_or_else(String::new, |marker| marker.to_string());
         for replica in self.replicas.values_mut() {
-            if matches!(replica.state, State::Waits { .. }) && replica.filter == filter {
-                replica.state = State::Snapshot { next: offset + 1 };
-                if replica.knows_offsets {
-                    self.actions.push(Action::Send(replica.peer, line.clone()));
-                }
+            if !matches!(replica.state, State::Waits { .. }) || replica.filter != filter {
+                continue;
             }
+            if replica.knows_offsets {
+                self.actions.push(Action::Send(replica.peer, full.clone()));
+            }
+            replica.state = match &form {
+                None => State::Snapshot { next },
+                Some(form) => {
+                    let line = form.clone().into_bytes();
+                    self.actions.push(Action::Send(replica.peer, line));
+                    State::Streamed { next }
+                }
+            };
         }
     }
 
@@ -233,19 +250,28 @@ impl Primary {
         }
     }
 
-    /// The snapshot that was begun last has ended.
-    pub fn snapshot_ended(&mut self, well: bool) {
-        let mut lost = Vec::new();
+    /// The snapshot that was begun last has ended; if it is sent while it is written, all of it was handed to the sockets.
+    pub fn snapshot_ended(&mut self, well: bool, now_ms: u64) {
+        let (mut lost, mut marked) = (Vec::new(), Vec::new());
         for replica in self.replicas.values_mut() {
-            let State::Snapshot { next } = replica.state else {
-                continue;
-            };
-            if well {
-                replica.state = State::Transfer { next };
-                self.actions.push(Action::Transfer(replica.peer));
-            } else {
-                lost.push(replica.peer);
+            match replica.state {
+                State::Snapshot { .. } | State::Streamed { .. } if !well => lost.push(replica.peer),
+                State::Snapshot { next } => {
+                    replica.state = State::Transfer { next };
+                    self.actions.push(Action::Transfer(replica.peer));
+                }
+                State::Streamed { next } => {
+                    replica.state = State::Marked { next };
+                    replica.acked_at_ms = now_ms;
+                    let marker = self.marker.clone().into_bytes();
+                    self.actions.push(Action::Send(replica.peer, marker));
+                    marked.push(replica.peer);
+                }
+                _ => {}
             }
+        }
+        for peer in marked {
+            self.told_marker(peer);
         }
         for peer in lost {
             self.log(
@@ -253,6 +279,34 @@ impl Primary {
                 "SYNC failed. BGSAVE child returned an error".to_owned(),
             );
             self.actions.push(Action::Close(peer));
+        }
+    }
+
+    /// A replica was sent its snapshot up to the marker.
+    fn told_marker(&mut self, peer: PeerId) {
+        let replica = &self.replicas[&peer];
+        let name = replica.name();
+        if replica.rdb_only {
+            self.actions.push(Action::Dismiss(peer));
+            return self.log(Level::Notice, rdb_only_line(&name));
+        }
+        self.log(
+            Level::Notice,
+            format!(
+                "Streamed RDB transfer with replica {name} succeeded (socket). Waiting for REPLCONF ACK from replica to enable streaming"
+            ),
+        );
+    }
+
+    /// A replica that was sent a marker has answered: nothing it is sent from now on is taken for its snapshot.
+    pub(super) fn answered_marker(&mut self, peer: PeerId) {
+        let Some(replica) = self.replicas.get_mut(&peer) else {
+            return;
+        };
+        if let State::Marked { next } = replica.state {
+            replica.state = State::Online { next };
+            let line = succeeded_line(&replica.name());
+            self.log(Level::Notice, line);
         }
     }
 
@@ -269,17 +323,17 @@ impl Primary {
         replica.acked_at_ms = now_ms;
         if replica.rdb_only {
             self.actions.push(Action::Close(peer));
-            return self.log(
-                Level::Notice,
-                format!(
-                    "RDB transfer completed, rdb only replica ({name}) should be disconnected asap"
-                ),
-            );
+            return self.log(Level::Notice, rdb_only_line(&name));
         }
         replica.state = State::Online { next };
-        self.log(
-            Level::Notice,
-            format!("Synchronization with replica {name} succeeded"),
-        );
+        self.log(Level::Notice, succeeded_line(&name));
     }
+}
+
+fn rdb_only_line(name: &str) -> String {
+    format!("RDB transfer completed, rdb only replica ({name}) should be disconnected asap")
+}
+
+fn succeeded_line(name: &str) -> String {
+    format!("Synchronization with replica {name} succeeded")
 }

@@ -38,8 +38,8 @@ fn bring_online(primary: &mut Primary, peer: PeerId) {
     greet(primary, peer);
     assert_eq!(ask(primary, peer, "?", -1), Answer::Full);
     assert!(primary.wanted(0).is_some());
-    primary.snapshot_began(Filter::Everything);
-    primary.snapshot_ended(true);
+    primary.snapshot_began(Filter::Everything, None);
+    primary.snapshot_ended(true, 0);
     primary.transferred(peer, 0);
     assert!(primary.replica(peer).unwrap().is_online());
     primary.check().unwrap();
@@ -65,12 +65,12 @@ fn a_replica_is_sent_what_changed_since_its_snapshot() {
     );
     primary.stream(b"before");
     primary.take_actions();
-    primary.snapshot_began(Filter::Everything);
+    primary.snapshot_began(Filter::Everything, None);
     let line = format!("+FULLRESYNC {} 6\r\n", id(9)).into_bytes();
     assert_eq!(primary.take_actions(), [Action::Send(5, line)]);
     primary.stream(b"during");
     assert_eq!(sends(&mut primary, 5), b"", "not before the snapshot");
-    primary.snapshot_ended(true);
+    primary.snapshot_ended(true, 0);
     assert_eq!(primary.take_actions(), [Action::Transfer(5)]);
     primary.stream(b"then");
     primary.transferred(5, 7);
@@ -140,7 +140,7 @@ fn who_comes_late_joins_a_snapshot_under_way() {
     let mut primary = primary();
     greet(&mut primary, 1);
     ask(&mut primary, 1, "?", -1);
-    primary.snapshot_began(Filter::Everything);
+    primary.snapshot_began(Filter::Everything, None);
     primary.stream(b"since");
     greet(&mut primary, 2);
     primary.take_actions();
@@ -154,7 +154,7 @@ fn who_comes_late_joins_a_snapshot_under_way() {
     primary.greeted(3, "h", Greeting::Capability("rdb-version-80".to_owned()));
     ask(&mut primary, 3, "?", -1);
     assert_eq!(primary.wanted(5).unwrap().reads, Some(80));
-    primary.snapshot_ended(false);
+    primary.snapshot_ended(false, 0);
     let actions = primary.take_actions();
     assert!(actions.contains(&Action::Close(1)) && actions.contains(&Action::Close(2)));
     assert!(!actions.contains(&Action::Close(3)));
@@ -197,4 +197,67 @@ fn a_promoted_server_drops_its_replicas_and_takes_them_back() {
     greet(&mut primary, 2);
     let answer = Answer::Continue(format!("+CONTINUE {}\r\n", id(8)));
     assert_eq!(ask(&mut primary, 2, &old, 11), answer);
+}
+
+#[test]
+fn a_snapshot_that_is_sent_while_it_is_written_ends_with_a_marker_that_is_answered() {
+    let mut primary = primary();
+    greet(&mut primary, 1);
+    ask(&mut primary, 1, "?", -1);
+    greet(&mut primary, 2);
+    primary.greeted(2, "h", Greeting::RdbOnly(true));
+    ask(&mut primary, 2, "?", -1);
+    primary.take_actions();
+    primary.snapshot_began(Filter::Everything, Some(id(4)));
+    let lines: Vec<u8> = primary
+        .take_actions()
+        .into_iter()
+        .flat_map(|action| match action {
+            Action::Send(1, bytes) => bytes,
+            _ => Vec::new(),
+        })
+        .collect();
+    let expected = format!("+FULLRESYNC {} 0\r\n$EOF:{}\r\n", id(9), id(4));
+    assert_eq!(String::from_utf8(lines).unwrap(), expected);
+    primary.stream(b"since");
+    // Who comes now is not part of it, and hears no newline in the middle of it.
+    greet(&mut primary, 3);
+    ask(&mut primary, 3, "?", -1);
+    assert!(matches!(
+        primary.replica(3).unwrap().state,
+        State::Waits { .. }
+    ));
+    primary.tick(1000, &TIMING, id(7));
+    let newlines: Vec<PeerId> = primary
+        .take_actions()
+        .into_iter()
+        .filter_map(|action| match action {
+            Action::Send(peer, bytes) if bytes == b"\n" => Some(peer),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(newlines, [3]);
+    assert_eq!(primary.streamed().collect::<Vec<_>>(), [1, 2]);
+    primary.snapshot_ended(true, 2000);
+    let marker = id(4).to_string().into_bytes();
+    let actions = primary.take_actions();
+    for expected in [
+        Action::Send(1, marker.clone()),
+        Action::Send(2, marker),
+        Action::Dismiss(2),
+    ] {
+        assert!(actions.contains(&expected), "{actions:?}");
+    }
+    // Nothing follows the marker before it was answered; the offset in the answer does not matter.
+    assert_eq!(sends(&mut primary, 1), b"");
+    primary.acked(1, 0, None, 2001);
+    assert_eq!(sends(&mut primary, 1), b"since");
+    primary.check().unwrap();
+    // Who never answers is lost.
+    primary.snapshot_began(Filter::Everything, Some(id(5)));
+    primary.snapshot_ended(true, 3000);
+    primary.take_actions();
+    primary.acked(1, 5, None, 62_000);
+    primary.tick(63_001, &TIMING, id(7));
+    assert!(primary.take_actions().contains(&Action::Close(3)));
 }

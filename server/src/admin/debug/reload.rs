@@ -14,8 +14,6 @@ use crate::front::access;
 use crate::keeper::load::{tell_snapshot, unloadable};
 use crate::os::error_text;
 
-/// Keys stored between two looks at whether the file has ended.
-const STEP: usize = 1024;
 /// Bytes read at once.
 const READ_BYTES: usize = 256 * 1024;
 
@@ -41,9 +39,7 @@ pub(super) fn reload(cx: &mut Ctx, args: &Args) -> Outcome {
             .map_err(|_| Error::new("ERR"))?;
     }
     if flush {
-        for db in 0..cx.ks.databases() {
-            cx.ks.flush(db);
-        }
+        cx.ks.flush_all();
     }
     let selected = cx.ks.selected();
     let loaded = load(front, cx.ks, merge);
@@ -89,7 +85,7 @@ fn load(front: &mut Front, ks: &mut Keyspace, merge: bool) -> Result<(), String>
     let checksum = front.settings.config.get(table::RDBCHECKSUM) && !ks.limits.tests.skip_checksums;
     let mut loader = Loader::new(input, ks.databases(), true, checksum).map_err(told)?;
     loader.replace = merge;
-    while loader.step(ks, STEP).map_err(told)? {}
+    loader.run(ks).map_err(told)?;
     let (report, ..) = loader.finish();
     tell_snapshot(&front.saving(), &report);
     front.keeper.last_load = (report.keys, report.expired);

@@ -52,7 +52,7 @@ directives! {
     /// Replicas to wait for before sending; 0 is any.
     REPL_DISKLESS_SYNC_MAX_REPLICAS: i64 = int("repl-diskless-sync-max-replicas", "0", 0, INT_MAX);
     /// When a replica loads from the socket.
-    REPL_DISKLESS_LOAD: DisklessLoad = choice("repl-diskless-load", "disabled", DisklessLoad::WORDS).not_while_loading().moot("a snapshot is written to a file and read to its end before the old data goes, whatever this says");
+    REPL_DISKLESS_LOAD: DisklessLoad = choice("repl-diskless-load", "disabled", DisklessLoad::WORDS).not_while_loading();
     /// Seconds between pings to replicas.
     REPL_PING_REPLICA_PERIOD: i64 = int("repl-ping-replica-period", "10", 1, INT_MAX).alias("repl-ping-slave-period");
     /// Seconds after which the other side is taken for lost.

@@ -50,12 +50,10 @@ fn flush(cx: &mut Ctx, args: &Args, all: bool) -> Outcome {
     if !fits {
         return Err(error::SYNTAX);
     }
-    let databases = if all {
-        0..cx.ks.databases()
-    } else {
-        cx.ks.selected()..cx.ks.selected() + 1
+    let removed = match all {
+        true => cx.ks.flush_all(),
+        false => cx.ks.flush(cx.ks.selected()),
     };
-    let removed: usize = databases.map(|db| cx.ks.flush(db)).sum();
     // Redis counts and logs a flush even of nothing; one more change keeps the log complete.
     cx.ks.dirty += removed as u64 + u64::from(all || removed == 0);
     if all && !cx.session.replays() {

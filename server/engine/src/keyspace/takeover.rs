@@ -1,0 +1,53 @@
+//! A data set that is made beside the one in use, and takes its place when it is whole.
+
+use super::{Db, Keyspace};
+
+impl Keyspace {
+    /// An empty keyspace to make data in for this one: as many databases, and the same limits, seeds and clock.
+    pub fn beside(&self) -> Keyspace {
+        let mut other = Keyspace::new(1, [0; 4]);
+        other.hasher = self.hasher;
+        other.dbs = self.dbs.iter().map(|_| Db::new(self.hasher)).collect();
+        other.limits = self.limits.clone();
+        other.now_ms = self.now_ms;
+        other
+    }
+
+    /// Empties all databases; answers how many keys they had.
+    pub fn flush_all(&mut self) -> usize {
+        let removed = (0..self.dbs.len()).map(|db| self.flush(db)).sum();
+        debug_assert_eq!(self.total_keys(), 0, "all of them");
+        removed
+    }
+
+    /// All data goes, and that of a keyspace that was made [`Keyspace::beside`] this one takes its place. Who watches a key or
+    /// waits for one belongs to its number and stays: they learn of keys that were there, and of those that are now.
+    pub fn take_over(&mut self, mut other: Keyspace) {
+        assert_eq!(self.dbs.len(), other.dbs.len(), "one for each number");
+        debug_assert!(other.garbage.is_empty(), "nothing was removed from it");
+        self.flush_all();
+        debug_assert_eq!(self.ttl_hashes, 0, "hashes are gone");
+        self.ttl_hashes = other.ttl_hashes;
+        for (db, fresh) in other.dbs.drain(..).enumerate() {
+            let place = &mut self.dbs[db];
+            place.keys = fresh.keys;
+            place.fields = fresh.fields;
+            place.avg_ttl_ms = fresh.avg_ttl_ms;
+            for key in self.keys_of_interest(db) {
+                let hash = self.hasher.hash(&key);
+                if self.dbs[db].keys.find(hash, &key).is_some() {
+                    self.touch_watchers(db, &key);
+                }
+            }
+        }
+        self.forget_hint();
+    }
+
+    /// A keyspace that was made [`Keyspace::beside`] this one is not needed: its values are freed elsewhere.
+    pub fn forget(&mut self, mut other: Keyspace) {
+        for db in &mut other.dbs {
+            let fields = std::mem::take(&mut db.fields);
+            self.put_keys_aside(db.keys.clear(), fields);
+        }
+    }
+}
