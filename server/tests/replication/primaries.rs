@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::fleet::Member;
 use crate::support::process::Program::Cairn;
-use crate::support::wait_until;
+use crate::support::{Folder, Setup, wait_until};
 
 /// A primary that answers by a script: a line for each command, or as many bytes as it likes.
 struct Fake {
@@ -196,4 +196,62 @@ fn a_stream_that_breaks_the_protocol_is_asked_for_anew() {
             replica.server.log().matches(asked).count() >= 2
         });
     }
+}
+
+/// An empty snapshot with such fields in front; its checksum is not to be looked at.
+fn snapshot_with(fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut bytes = b"REDIS0011".to_vec();
+    for (name, value) in fields {
+        bytes.push(0xfa);
+        for text in [name, value] {
+            bytes.push(u8::try_from(text.len()).unwrap());
+            bytes.extend_from_slice(text.as_bytes());
+        }
+    }
+    bytes.push(0xff);
+    bytes.extend_from_slice(&[0; 8]);
+    bytes
+}
+
+/// A stream is at no offset that the other end could not name, and selects no database that is not here.
+#[test]
+fn numbers_beyond_all_measure_are_no_end() {
+    let (log, tries) = tried(
+        b"+PONG\r\n",
+        Arc::new(|stream| {
+            let line = format!("+FULLRESYNC {ID} 18446744073709551615\r\n$19\r\n");
+            let _ = stream.write_all(line.as_bytes());
+            let _ = stream.write_all(&snapshot_with(&[]));
+        }),
+        "wrong +FULLRESYNC syntax",
+    );
+    assert!(tries <= 3, "{tries}: {log}");
+    for place in [
+        ("repl-stream-db", "99999"),
+        ("repl-offset", "18446744073709551615"),
+    ] {
+        let answer: Answer = Arc::new(move |socket| {
+            full(snapshot_with(&[place, ("repl-id", ID)]))(socket);
+            let _ = socket.write_all(b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\nb\r\n");
+        });
+        let fake = Fake::start(b"+PONG\r\n", answer);
+        let replica = Member::start(Cairn, &format!("--replicaof 127.0.0.1 {}", fake.port));
+        wait_until("it is applied", || replica.connect().int("EXISTS a") == 1);
+    }
+}
+
+/// The same in a file that a start finds.
+#[test]
+fn a_start_with_such_numbers_is_one() {
+    let folder = Folder::new();
+    let fields = [
+        ("repl-stream-db", "99999"),
+        ("repl-id", ID),
+        ("repl-offset", "18446744073709551615"),
+    ];
+    std::fs::write(folder.data().join("dump.rdb"), snapshot_with(&fields)).unwrap();
+    let server = Setup::cairn(&folder).start();
+    let mut client = server.connect();
+    client.good("SET a b");
+    assert_eq!(client.info("replication")["master_repl_offset"], "0");
 }

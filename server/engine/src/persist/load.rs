@@ -198,7 +198,11 @@ impl<R: Read> Loader<R> {
                     let rules = (self.drop_expired, self.replace);
                     store(ks, &record, found.offset, rules, &mut self.report)?;
                 }
-                Event::Aux { name, value } => self.report.note_aux(&name.to_vec(), &value.to_vec()),
+                Event::Aux { name, value } => {
+                    let databases = ks.databases();
+                    self.report
+                        .note_aux(&name.to_vec(), &value.to_vec(), databases);
+                }
                 Event::Function(_) => return Err(unheld("a function library")),
                 Event::ModuleAux(_) => return Err(unheld("a module's own data")),
                 _ => {}
@@ -249,15 +253,20 @@ impl LoadReport {
         }
     }
 
-    fn note_aux(&mut self, name: &[u8], value: &[u8]) {
+    /// A database that is not here and an offset beyond those that Redis counts are none.
+    fn note_aux(&mut self, name: &[u8], value: &[u8], databases: usize) {
         let text = || String::from_utf8_lossy(value).into_owned();
         match name {
             b"aof-base" | b"aof-preamble" => self.aof_base = value == b"1",
             b"redis-ver" | b"valkey-ver" => self.written_by = Some(text()),
             b"ctime" => self.ctime = text().parse().ok(),
-            b"repl-stream-db" => self.stream.db = text().parse().ok(),
+            b"repl-stream-db" => {
+                self.stream.db = text().parse().ok().filter(|db| *db < databases);
+            }
             b"repl-id" => self.stream.id = Some(value.to_vec()),
-            b"repl-offset" => self.stream.offset = text().parse().ok(),
+            b"repl-offset" => {
+                self.stream.offset = text().parse::<i64>().ok().and_then(|n| n.try_into().ok());
+            }
             b"used-mem" => self.used_mem = text().parse().ok(),
             _ => {}
         }

@@ -304,6 +304,8 @@ impl Link {
     }
 }
 
+/// An offset: Redis counts them with a sign, so that none is beyond what can be added to.
 fn number(text: &[u8]) -> Option<u64> {
-    std::str::from_utf8(text).ok()?.parse().ok()
+    let number: i64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+    number.try_into().ok()
 }

@@ -132,6 +132,14 @@ fn refusals_say_when_to_come_back() {
         ("-NOAUTH no", Patience::Later),
         ("+FULLRESYNC short 1", Patience::Later),
         ("+FULLRESYNC", Patience::Later),
+        (
+            "+FULLRESYNC 0123456789012345678901234567890123456789 9223372036854775808",
+            Patience::Later,
+        ),
+        (
+            "+FULLRESYNC 0123456789012345678901234567890123456789 -1",
+            Patience::Later,
+        ),
     ] {
         let mut link = asked(None);
         let orders = feed(&mut link, format!("{line}\r\n").as_bytes(), &about(None)).0;
