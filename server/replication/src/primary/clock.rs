@@ -88,6 +88,6 @@ impl Primary {
     pub fn good(&self, now_ms: u64, max_lag_s: u64) -> usize {
         let good =
             |replica: &&super::Replica| replica.is_online() && replica.lag_s(now_ms) <= max_lag_s;
-        self.replicas.values().filter(good).count()
+        super::distinct(self.replicas.values().filter(good))
     }
 }

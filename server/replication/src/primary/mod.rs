@@ -21,7 +21,7 @@ mod replica;
 mod sync;
 mod written;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use clock::Timing;
 pub use greeting::Greeting;
@@ -68,6 +68,15 @@ pub struct Counters {
     pub partial_ok: u64,
     /// Requests to go on that could not be met.
     pub partial_err: u64,
+}
+
+/// How many servers these are: one that has come back while its old connection is not known to be dead is one, not two.
+fn distinct<'a>(replicas: impl Iterator<Item = &'a Replica>) -> usize {
+    let mut seen = BTreeSet::new();
+    // Without a port nobody knows who it is.
+    replicas
+        .filter(|replica| replica.port == 0 || seen.insert((replica.address(), replica.port)))
+        .count()
 }
 
 /// The machine.
@@ -253,9 +262,9 @@ impl Primary {
     /// Online replicas that acknowledged `offset`, and those whose log is on their disk up to there.
     pub fn acknowledged(&self, offset: u64) -> (u64, u64) {
         let online = || self.replicas.values().filter(|replica| replica.is_online());
-        let acked = online().filter(|replica| replica.acked >= offset).count();
+        let acked = online().filter(|replica| replica.acked >= offset);
         let synced = online().filter(|replica| replica.synced.is_some_and(|at| at >= offset));
-        (acked as u64, synced.count() as u64)
+        (distinct(acked) as u64, distinct(synced) as u64)
     }
 
     /// A connection ended. True if it was that of a replica.

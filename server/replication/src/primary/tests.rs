@@ -90,6 +90,31 @@ fn a_replica_is_sent_what_changed_since_its_snapshot() {
     primary.check().unwrap();
 }
 
+/// A connection that broke for the replica only is still there for the primary when the replica is back on another one.
+#[test]
+fn who_is_there_twice_counts_once() {
+    let mut primary = primary();
+    bring_online(&mut primary, 1);
+    bring_online(&mut primary, 2);
+    let own = primary.history().id().to_string();
+    greet(&mut primary, 3);
+    primary.greeted(3, "10.0.0.9", Greeting::Port(7001));
+    ask(&mut primary, 3, &own, 1);
+    primary.stream(b"abc");
+    for peer in [1, 3] {
+        primary.acked(peer, 3, Some(3), 0);
+    }
+    assert_eq!(primary.acknowledged(3), (1, 1));
+    assert_eq!(primary.acknowledged(0), (2, 1));
+    assert_eq!(primary.good(0, 10), 2);
+    // Nobody knows who these are.
+    for peer in [4, 5] {
+        primary.greeted(peer, "10.0.0.9", Greeting::Capability("psync2".to_owned()));
+        ask(&mut primary, peer, &own, 4);
+    }
+    assert_eq!(primary.acknowledged(3), (3, 1));
+}
+
 #[test]
 fn who_comes_back_goes_on_where_it_was() {
     let mut primary = primary();
