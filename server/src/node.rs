@@ -170,7 +170,8 @@ impl Node {
         }
     }
 
-    fn wait(&self) -> Option<Duration> {
+    /// How long it may wait for others, as things stand between two turns.
+    pub fn wait(&self) -> Option<Duration> {
         if self.front.clients.connections.has_ready()
             || !self.accept_again.is_empty()
             || self.cron.work_left

@@ -3,10 +3,10 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use cairn_engine::base::random::Random;
@@ -19,41 +19,16 @@ use cairn_server::host::{
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
 
-use crate::net::Net;
+use crate::cable::Cables;
+use crate::clock::SimClock;
+use crate::net::{HostId, Net};
 
-/// Wall clock at the start, microseconds since 1970: 28 November 2026.
-const EPOCH_US: i64 = 1_795_824_000_000_000;
 /// Memory that the process claims to use, bytes.
 const MEMORY: u64 = 1 << 20;
 /// Longest step of time while nobody is ready, microseconds.
 const STEP_MAX_US: u64 = 20_000;
 /// Time that passes for each socket that is ready, microseconds: waits of others end though somebody is always ready.
 const SERVED_US: u64 = 50;
-
-/// Time that only goes on when somebody asks for it or waits.
-#[derive(Debug, Default)]
-pub struct SimClock(AtomicU64);
-
-impl SimClock {
-    /// Lets time pass, microseconds.
-    pub fn pass(&self, us: u64) {
-        self.0.fetch_add(us, Relaxed);
-    }
-}
-
-impl Clock for SimClock {
-    fn monotonic_us(&self) -> u64 {
-        self.0.fetch_add(1, Relaxed)
-    }
-
-    fn wall_us(&self) -> i64 {
-        EPOCH_US + self.0.load(Relaxed) as i64
-    }
-
-    fn thread_cpu_us(&self) -> u64 {
-        self.0.load(Relaxed)
-    }
-}
 
 /// What of a world outlives its processes, and what the simulator holds of it.
 #[derive(Clone)]
@@ -66,6 +41,8 @@ pub struct World {
     pub jobs: JobQueues,
     /// The network.
     pub net: Net,
+    /// The way to other machines, and which one this is; none where there is only one.
+    cables: Option<(Cables, HostId)>,
     random: Rc<RefCell<Random>>,
     /// Processes started so far.
     pids: Rc<Cell<u32>>,
@@ -80,8 +57,19 @@ impl World {
             disk: FaultyDisk::with_jobs(jobs.clone()),
             jobs,
             net: Net::new(seed ^ 0x6e65_7477),
+            cables: None,
             random: Rc::new(RefCell::new(Random::new(seed ^ 0x776f_726c))),
             pids: Rc::new(Cell::new(1000)),
+        }
+    }
+
+    /// A machine among others.
+    pub fn among(cables: &Cables, seed: u64) -> World {
+        let world = World::new(seed);
+        let id = cables.add(&world.net);
+        World {
+            cables: Some((cables.clone(), id)),
+            ..world
         }
     }
 
@@ -163,13 +151,17 @@ impl Host for SimHost {
         Ok(vec![self.world.net.acceptor(plan.port)])
     }
 
-    /// There is no other server in this world.
+    /// Nobody is waited for in this world: what blocks would stop all of it.
     fn dial(&self, _: &Dialing<'_>) -> io::Result<Box<dyn Line>> {
         Err(io::ErrorKind::TimedOut.into())
     }
 
-    fn connect(&self, _: &Dialing<'_>) -> io::Result<Stream> {
-        Err(io::ErrorKind::TimedOut.into())
+    fn connect(&self, to: &Dialing<'_>) -> io::Result<Stream> {
+        let Some((cables, id)) = &self.world.cables else {
+            return Err(io::ErrorKind::TimedOut.into());
+        };
+        let other: IpAddr = to.host.parse().map_err(|_| io::ErrorKind::NotFound)?;
+        cables.dial(*id, (other, to.port).into(), self.world.clock.now_us())
     }
 
     fn used_memory(&self) -> u64 {
@@ -321,7 +313,8 @@ impl Child for SimChild {
     }
 }
 
-/// Tells who of the network is ready; waiting lets time pass.
+/// Tells who of the network is ready; waiting lets time pass. Among other machines it never waits: whoever gives them their turns
+/// knows when the next thing happens.
 pub struct SimPoller {
     world: World,
     /// Only for its registry, with which nothing is ever registered: virtual sockets keep their token themselves.
@@ -331,7 +324,7 @@ pub struct SimPoller {
 impl Poller for SimPoller {
     fn poll(&mut self, ready: &mut Vec<Readiness>, wait: Option<Duration>) -> io::Result<()> {
         self.world.net.report(ready);
-        if ready.is_empty() {
+        if ready.is_empty() && self.world.cables.is_none() {
             let wait_us = wait.map_or(STEP_MAX_US, |wait| wait.as_micros() as u64);
             let most = wait_us.min(STEP_MAX_US);
             let us = self.world.random.borrow_mut().below(most + 1);

@@ -73,6 +73,11 @@ impl Instance {
         self.status
     }
 
+    /// The node, to be looked at between turns.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
     /// What it has logged.
     pub fn log(&self) -> String {
         text_of(&self.log)

@@ -1,17 +1,30 @@
 //! Runs many seeds and tells those that found something.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use cairn_simulator::run::run;
-use clap::Parser;
+use cairn_simulator::{cluster, run};
+use clap::{Parser, ValueEnum};
 
-/// Runs a whole server on virtual sockets, disk and time, with random clients.
+/// What is simulated.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum WorldKind {
+    /// One server and many clients.
+    Single,
+    /// A primary, replicas, chains.
+    Replication,
+}
+
+/// Runs whole servers on virtual sockets, disk and time, with random clients.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
+    /// What is simulated.
+    #[arg(long, value_enum, default_value = "single")]
+    world: WorldKind,
     /// The first seed.
     #[arg(long, default_value_t = 0)]
     from: u64,
@@ -23,14 +36,29 @@ struct Args {
     threads: usize,
 }
 
+/// Figures of all runs, by name.
+type Sums = BTreeMap<&'static str, u64>;
+
+/// Runs a seed.
+fn one(world: WorldKind, seed: u64, with_logs: bool) -> Result<Sums, String> {
+    match world {
+        WorldKind::Single => run::run(seed).map(|summary| {
+            let replies = ("replies judged", summary.replies);
+            [("turns", summary.turns), replies].into()
+        }),
+        WorldKind::Replication => cluster::run(seed, with_logs).map(|figures| figures.named()),
+    }
+}
+
 fn main() -> ExitCode {
     let args = Args::parse();
-    if args.seeds > 1 {
+    let is_one = args.seeds == 1;
+    if !is_one {
         // A panic is told with its seed; run that seed alone to see where it is.
         std::panic::set_hook(Box::new(|_| {}));
     }
-    let (next, turns, replies) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
-    let failures = Mutex::new(Vec::new());
+    let next = AtomicU64::new(0);
+    let all = Mutex::new((Sums::new(), Vec::new()));
     let began = Instant::now();
     std::thread::scope(|scope| {
         for _ in 0..args.threads.max(1) {
@@ -40,30 +68,29 @@ fn main() -> ExitCode {
                     if number >= args.seeds {
                         return;
                     }
-                    match run(args.from.wrapping_add(number)) {
-                        Ok(summary) => {
-                            turns.fetch_add(summary.turns, Relaxed);
-                            replies.fetch_add(summary.replies, Relaxed);
-                        }
-                        Err(error) => {
-                            if let Ok(mut failures) = failures.lock() {
-                                failures.push(error);
+                    let outcome = one(args.world, args.from.wrapping_add(number), is_one);
+                    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+                    match outcome {
+                        Ok(sums) => {
+                            for (name, sum) in sums {
+                                *all.0.entry(name).or_default() += sum;
                             }
                         }
+                        Err(error) => all.1.push(error),
                     }
                 }
             });
         }
     });
-    let failures = failures.into_inner().unwrap_or_default();
+    let (sums, failures) = all.into_inner().unwrap_or_else(PoisonError::into_inner);
     for failure in failures.iter().take(20) {
         println!("{failure}");
     }
+    let sums = sums.iter().map(|(name, sum)| format!("{sum} {name}, "));
     println!(
-        "{} seeds, {} turns, {} replies judged, {} failures, {:.1} s",
+        "{} seeds, {}{} failures, {:.1} s",
         args.seeds,
-        turns.into_inner(),
-        replies.into_inner(),
+        sums.collect::<String>(),
         failures.len(),
         began.elapsed().as_secs_f64()
     );

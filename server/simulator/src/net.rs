@@ -34,6 +34,8 @@ struct Connection {
     room: usize,
     client: End,
     server_closed: bool,
+    /// Where the other end and this one are; none for clients of this machine.
+    ends: Option<[SocketAddr; 2]>,
     /// A read gives all there is, as sockets of the system do; otherwise any part of it.
     whole_reads: bool,
     token: Option<usize>,
@@ -90,6 +92,21 @@ struct State {
 }
 
 impl State {
+    fn add(&mut self, whole_reads: bool, room: usize, ends: Option<[SocketAddr; 2]>) {
+        self.connections.push(Connection {
+            to_server: VecDeque::new(),
+            to_client: VecDeque::new(),
+            room,
+            client: End::Open,
+            server_closed: false,
+            ends,
+            whole_reads,
+            token: None,
+            watches: Watched::default(),
+            edges: Watched::default(),
+        });
+    }
+
     /// Changes a connection. All changes pass here, so that the poll knows of them.
     fn change<T>(&mut self, id: usize, f: impl FnOnce(&mut Connection, &mut Random) -> T) -> T {
         let connection = &mut self.connections[id];
@@ -117,8 +134,11 @@ struct Door {
 
 /// Most bytes on the way to a client that did not read them.
 const ROOM_MAX: usize = 1 << 20;
+/// A machine, by its number.
+pub type HostId = usize;
+
 /// The port that clients connect to.
-const PORT: u16 = 6379;
+pub const PORT: u16 = 6379;
 
 /// The network; clones are the same one.
 #[derive(Clone)]
@@ -157,32 +177,50 @@ impl Net {
 
     /// Connects to a port of the server; none while it does not listen there.
     pub fn connect_to(&self, port: u16) -> Option<Plug> {
+        self.connect_between(port, None)
+    }
+
+    /// As [`Net::connect_to`], from another machine: the client's end and the server's.
+    pub fn connect_between(&self, port: u16, ends: Option<[SocketAddr; 2]>) -> Option<Plug> {
         let mut state = self.0.borrow_mut();
         let state = &mut *state;
         let door = state.doors.get_mut(&port)?;
         door.listener?;
         let id = state.connections.len();
+        door.waiting.push_back(id);
+        door.came = true;
         let (whole_reads, room) = (
             state.random.below(2) == 0,
             [64, 1000, 20_000, ROOM_MAX][state.random.index(4)],
         );
-        state.connections.push(Connection {
-            to_server: VecDeque::new(),
-            to_client: VecDeque::new(),
-            room,
-            client: End::Open,
-            server_closed: false,
-            whole_reads,
-            token: None,
-            watches: Watched::default(),
-            edges: Watched::default(),
-        });
-        door.waiting.push_back(id);
-        door.came = true;
-        Some(Plug {
+        state.add(whole_reads, room, ends);
+        Some(self.plug(id))
+    }
+
+    /// The server's own connection to somebody else, and that one's end. Nothing can be written before [`Plug::set_room`].
+    pub fn open(&self, ends: [SocketAddr; 2]) -> (Plug, Stream) {
+        let mut state = self.0.borrow_mut();
+        let id = state.connections.len();
+        let whole_reads = state.random.below(2) == 0;
+        state.add(whole_reads, 0, Some(ends));
+        let net = self.clone();
+        let socket = Stream::Other(Box::new(SimSocket { net, id }));
+        (self.plug(id), socket)
+    }
+
+    fn plug(&self, id: usize) -> Plug {
+        Plug {
             net: self.clone(),
             id,
-        })
+        }
+    }
+
+    /// Whether the poll has anything to tell.
+    pub fn is_anybody_ready(&self) -> bool {
+        let state = self.0.borrow();
+        let reported = |id: &usize| state.connections[*id].is_reported();
+        let knocks = |door: &Door| door.came && door.listener.is_some();
+        state.eager.iter().any(reported) || state.doors.values().any(knocks)
     }
 
     /// What the server listens on a port with.
@@ -258,15 +296,30 @@ impl Plug {
 
     /// As much room as anybody has: the reader is in no hurry to be slow any more.
     pub fn widen(&self) {
+        self.set_room(ROOM_MAX);
+    }
+
+    /// So many bytes may be on the way from the server.
+    pub fn set_room(&self, bytes: usize) {
         self.with(|c| {
-            c.room = ROOM_MAX;
+            c.room = bytes;
             c.edges.write = true;
         });
+    }
+
+    /// Bytes that the server has not read yet.
+    pub fn unread(&self) -> usize {
+        self.with(|c| c.to_server.len())
     }
 
     /// Nothing more comes: the server has closed, and all was read.
     pub fn is_over(&self) -> bool {
         self.with(|c| c.server_closed && c.to_client.is_empty())
+    }
+
+    /// The server has closed its end.
+    pub fn is_closed(&self) -> bool {
+        self.with(|c| c.server_closed)
     }
 
     /// Sends no more; reads on.
@@ -394,14 +447,14 @@ impl Source for SimSocket {
 
 impl Socket for SimSocket {
     fn peer(&self) -> Address {
-        Address::Tcp(SocketAddr::from((
-            [127, 0, 0, 1],
-            (10_000 + self.id % 50_000) as u16,
-        )))
+        let port = (10_000 + self.id % 50_000) as u16;
+        let here = SocketAddr::from(([127, 0, 0, 1], port));
+        Address::Tcp(self.with(|c, _| c.ends.map_or(here, |ends| ends[0])))
     }
 
     fn local(&self) -> Address {
-        Address::Tcp(SocketAddr::from(([127, 0, 0, 1], 6379)))
+        let here = SocketAddr::from(([127, 0, 0, 1], PORT));
+        Address::Tcp(self.with(|c, _| c.ends.map_or(here, |ends| ends[1])))
     }
 
     fn shutdown(&self) {

@@ -1,7 +1,5 @@
 //! One run: a seed decides on everything, and the ledger on whether it may have been so.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use cairn_engine::base::random::Random;
 use cairn_format::resp::value::{ReplyScanner, ReplyStep, Value, write_command};
 
@@ -10,6 +8,7 @@ use crate::host::World;
 use crate::instance::Instance;
 use crate::ledger::{Item, Ledger};
 use crate::net::Plug;
+use crate::seed::guarded;
 use crate::visitor::{PORT, Visitor};
 
 /// Turns in which a calm server must have answered everything.
@@ -64,13 +63,7 @@ impl Kept {
 /// # Errors
 /// What happened that may not, with the seed.
 pub fn run(seed: u64) -> Result<Summary, String> {
-    let outcome = catch_unwind(AssertUnwindSafe(|| Run::new(seed)?.whole()));
-    let outcome = outcome.unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-        Err(format!("panic: {}", text.unwrap_or("without words")))
-    });
-    outcome.map_err(|error| format!("seed {seed}: {error}"))
+    guarded(seed, || Run::new(seed)?.whole())
 }
 
 struct Run {

@@ -302,10 +302,16 @@ fn retire(engine: &mut Engine, front: &mut Front) -> bool {
         front.saving().kill_child(&mut engine.ks);
         front.keeper.ended_snapshot = None;
     }
+    // Its replicas go, and nobody will hear of its child.
+    front.replication.pouring = None;
     let log_was_on = front.keeper.log_is_on();
     if log_was_on && let Err(reason) = front.saving().switch_log_off(&mut engine.ks) {
         // Its data goes anyway.
         front.log.warning(format_args!("Closing the AOF: {reason}"));
+    }
+    if front.keeper.is_rewriting() {
+        // Asked for though the log is off.
+        front.saving().kill_child(&mut engine.ks);
     }
     front.replication.primary.drop_all();
     front.replication.primary.forget();

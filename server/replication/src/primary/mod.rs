@@ -240,10 +240,10 @@ impl Primary {
         }
     }
 
-    /// Bytes that are kept for a replica and were not sent yet.
+    /// Bytes that are kept for a replica and were not sent yet. Who was dropped because another stream has begun may be beyond it.
     pub fn bytes_behind(&self, peer: PeerId) -> u64 {
         let next = self.replicas.get(&peer).and_then(Replica::next);
-        next.map_or(0, |next| self.history.offset() + 1 - next)
+        next.map_or(0, |next| (self.history.offset() + 1).saturating_sub(next))
     }
 
     /// The stream has come this far by now.

@@ -83,7 +83,9 @@ fn load(front: &mut Front, ks: &mut Keyspace, merge: bool) -> Result<(), String>
     let told = |error: LoadError| unloadable(&path, &error);
     let input = BufReader::with_capacity(READ_BYTES, file);
     let checksum = front.settings.config.get(table::RDBCHECKSUM) && !ks.limits.tests.skip_checksums;
-    let mut loader = Loader::new(input, ks.databases(), true, checksum).map_err(told)?;
+    let drops_expired = !front.replication.follows();
+    let loader = Loader::new(input, ks.databases(), drops_expired, checksum);
+    let mut loader = loader.map_err(told)?;
     loader.replace = merge;
     loader.run(ks).map_err(told)?;
     let (report, ..) = loader.finish();
