@@ -3,6 +3,7 @@
 //! - `changes`: changes of every sort, and what must be the same then.
 //! - `directives`: what each directive of replication does.
 //! - `diskless`: snapshots that touch no disk.
+//! - `everything`: all types, in all ways, in pairs and chains; eviction and expiry.
 //! - `fleet`: servers that follow each other, and when they are in step.
 //! - `pairs`: everything a primary does arrives; promotion, restarts, FAILOVER.
 //! - `sentinels`: redis-sentinel fails over.
@@ -17,6 +18,7 @@
 mod changes;
 mod directives;
 mod diskless;
+mod everything;
 mod fleet;
 mod kills;
 mod pairs;

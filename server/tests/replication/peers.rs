@@ -1,50 +1,8 @@
 //! Valkey 8.1 and 9.1 and Redis 8.2 as partners of ours, in both places.
 
-use crate::changes::{all_same, change, change_fields, fill_all, know_fields};
-use crate::fleet::{Member, all_in_step, in_step, syncs};
-use crate::support::dataset::fill;
+use crate::everything::{chain, follows};
+use crate::fleet::{Member, all_in_step, in_step};
 use crate::support::process::Program::{self, Cairn, Redis8, Reference, Valkey8, Valkey9};
-
-/// Everything arrives: what was there before, in a snapshot; what is made and changed then, in the stream, from clients of
-/// either dialect; and what was written while the link was cut.
-fn everything_arrives(chain: &[&Member]) {
-    let mut client = chain[0].connect();
-    all_same(chain);
-    for dialect in ["HELLO 2", "HELLO 3"] {
-        client.good("FLUSHALL");
-        fill(&mut client);
-        client.good(dialect);
-        change(&mut client);
-        if know_fields(chain) {
-            change_fields(&mut client);
-        }
-        client.good("HELLO 2");
-        all_same(chain);
-    }
-    client.good("CLIENT KILL TYPE replica");
-    client.good("SET meanwhile 1");
-    all_same(chain);
-    for member in &chain[..chain.len() - 1] {
-        assert_eq!(syncs(member).0, "1", "one snapshot for each link");
-    }
-    assert_eq!(syncs(chain[0]).1, "1", "the cut was gone on from");
-}
-
-fn follows(primary: Program, replica: Program) {
-    let first = Member::start(primary, "");
-    fill_all(&mut first.connect());
-    let second = Member::following(replica, &first, "");
-    everything_arrives(&[&first, &second]);
-}
-
-fn chain(programs: [Program; 3]) {
-    let first = Member::start(programs[0], "");
-    fill_all(&mut first.connect());
-    let middle = Member::following(programs[1], &first, "");
-    let last = Member::following(programs[2], &middle, "");
-    all_in_step(&[&first, &middle, &last]);
-    everything_arrives(&[&first, &middle, &last]);
-}
 
 #[test]
 fn valkey_8_follows_ours() {
