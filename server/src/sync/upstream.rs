@@ -26,9 +26,13 @@ pub(super) fn try_again(engine: &mut Engine, front: &mut Front, now_ms: u64) {
     if !upstream.link.is_due(now_ms) || upstream.slot.is_some() || front.keeper.loading {
         return;
     }
+    let (host, port) = (upstream.link.host(), upstream.link.port());
+    front
+        .log
+        .notice(format_args!("Connecting to MASTER {host}:{port}"));
     let to = Dialing {
-        host: upstream.link.host(),
-        port: upstream.link.port(),
+        host,
+        port,
         from: &front.settings.config.text(table::BIND_SOURCE_ADDR),
         timeout: std::time::Duration::ZERO,
     };

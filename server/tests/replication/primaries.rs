@@ -68,6 +68,11 @@ fn tried(greeting: &'static [u8], answer: Answer, until: &str) -> (String, usize
     std::thread::sleep(Duration::from_millis(1500));
     assert_eq!(client.text("GET mine"), "1");
     assert_eq!(replica.field("replication", "master_link_status"), "down");
+    // Who it was stands before what was wrong.
+    let log = replica.server.log();
+    let named = log.find(&format!("Connecting to MASTER 127.0.0.1:{}", fake.port));
+    assert!(named < log.find(until), "{log}");
+    assert!(named.is_some());
     client.good("REPLICAOF NO ONE");
     client.good("SET mine 2");
     let left = replica.folder.names();
@@ -107,6 +112,30 @@ fn a_stranger_is_left_alone() {
         let (_, tries) = tried(greeting, Arc::new(|_| {}), until);
         assert!(tries <= 4, "{tries}");
     }
+}
+
+/// The old data stays, and the other end is not asked more than once a second.
+#[test]
+fn a_wrong_password_is_told() {
+    let primary = Member::start(Cairn, "--requirepass secret");
+    let replica = Member::start(Cairn, "--masterauth wrong");
+    let mut client = replica.connect();
+    client.good("SET mine 1");
+    let port = primary.server.port;
+    client.good(&format!("REPLICAOF 127.0.0.1 {port}"));
+    let reason = "Unable to AUTH to MASTER: -WRONGPASS";
+    replica.server.wait_for_log(reason);
+    replica
+        .server
+        .wait_for_log(&format!("Connecting to MASTER 127.0.0.1:{port}"));
+    std::thread::sleep(Duration::from_millis(1500));
+    let log = replica.server.log();
+    assert!(log.matches("Connecting to MASTER").count() <= 4, "{log}");
+    assert_eq!(client.text("GET mine"), "1");
+    client.good("CONFIG SET masterauth secret");
+    wait_until("it is let in", || {
+        replica.field("replication", "master_link_status") == "up"
+    });
 }
 
 #[test]
@@ -171,14 +200,15 @@ fn a_connection_that_ends_within_the_snapshot_leaves_the_data() {
 
 #[test]
 fn a_stream_that_breaks_the_protocol_is_asked_for_anew() {
-    for stream in [&b"SET inline 1\r\n"[..], b"*1\r\n!\r\n"] {
-        let empty = {
-            let member = Member::start(Cairn, "");
-            member.connect().good("SAVE");
-            std::fs::read(member.folder.data().join("dump.rdb")).unwrap()
-        };
+    for stream in [
+        &b"SET inline 1\r\n"[..],
+        b"*1\r\n!\r\n",
+        b"*99999999999999999999\r\n",
+        b"*2\r\n$-7\r\n",
+        b"*1\r\n$99999999999999999999\r\n",
+    ] {
         let answer: Answer = Arc::new(move |socket| {
-            full(empty.clone())(socket);
+            full(snapshot_with(&[]))(socket);
             let _ = socket.write_all(b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\nb\r\n");
             let _ = socket.write_all(stream);
         });
@@ -195,6 +225,31 @@ fn a_stream_that_breaks_the_protocol_is_asked_for_anew() {
             let asked = "Partial resynchronization not possible (no cached master)";
             replica.server.log().matches(asked).count() >= 2
         });
+    }
+}
+
+/// What is only claimed takes no memory, and the end of the connection is the end of it.
+#[test]
+fn a_command_of_a_length_that_never_comes_is_no_harm() {
+    for claim in [
+        &b"*2\r\n$4\r\nECHO\r\n$4611686018427387904\r\nabc"[..],
+        b"*2000000000\r\n$1\r\na\r\n",
+    ] {
+        let answer: Answer = Arc::new(move |socket| {
+            full(snapshot_with(&[]))(socket);
+            let _ = socket.write_all(b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\nb\r\n");
+            let _ = socket.write_all(claim);
+            std::thread::sleep(Duration::from_millis(300));
+            let _ = socket.shutdown(std::net::Shutdown::Both);
+        });
+        let fake = Fake::start(b"+PONG\r\n", answer);
+        let replica = Member::start(Cairn, &format!("--replicaof 127.0.0.1 {}", fake.port));
+        wait_until("it is applied", || replica.connect().int("EXISTS a") == 1);
+        replica.server.wait_for_log("Connection with master lost.");
+        let memory: u64 = replica.field("memory", "used_memory_peak").parse().unwrap();
+        assert!(memory < 20 << 20, "{memory}");
+        // What it had is what it still has.
+        assert_eq!(replica.connect().text("GET a"), "b");
     }
 }
 
