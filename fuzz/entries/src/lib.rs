@@ -8,6 +8,7 @@
 //! steps                             decisions taken from bytes
 //! resp text packed stream_node lzf hll aof rdb    what `format` decodes
 //! config http                       redis.conf; requests to the metrics port
+//! replication                       a primary's and a replica's machine, and a snapshot between them
 //! structures                        what `structure` holds in memory, and lists
 //! stage commands dump replay        an engine, scripts on it, payloads and logs for it
 //! describe portrait                 values as text and whole data sets as clients see them, for comparisons
@@ -27,6 +28,7 @@ pub mod packed;
 pub mod portrait;
 pub mod rdb;
 pub mod replay;
+pub mod replication;
 pub mod resp;
 pub mod seeds;
 pub mod stage;
@@ -134,6 +136,19 @@ pub const TARGETS: &[Target] = &[
     target("rdb_load", dump::load, seeds::files_to_read),
     target("rdb_read", rdb::read, seeds::files_to_read),
     target("rdb_rewrite", rdb::rewrite, seeds::files_to_rewrite),
+    Target {
+        words: seeds::link_words,
+        len_max: 4 * KB,
+        ..target("repl_link", replication::link::run, seeds::conversations)
+    },
+    Target {
+        len_max: 2 * KB,
+        ..target("repl_primary", replication::primary::run, seeds::random)
+    },
+    Target {
+        len_max: 2 * KB,
+        ..target("repl_transfer", replication::transfer::run, seeds::random)
+    },
     Target {
         words: seeds::protocol_words,
         ..target("resp_reply", resp::reply, seeds::replies)

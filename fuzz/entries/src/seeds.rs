@@ -493,6 +493,44 @@ pub fn http_requests() -> Vec<Vec<u8>> {
     .to_vec()
 }
 
+/// Lines that primaries say.
+pub fn link_words() -> Vec<Vec<u8>> {
+    [
+        "\r\n",
+        "+PONG\r\n",
+        "+OK\r\n",
+        "-NOAUTH",
+        "-NOMASTERLINK",
+        "-LOADING",
+        "+CONTINUE ",
+        "+FULLRESYNC ",
+        "0303030303030303030303030303030303030303",
+        " 9223372036854775807\r\n",
+        "$EOF:",
+        "$18446744073709551615\r\n",
+    ]
+    .map(|word| word.as_bytes().to_vec())
+    .to_vec()
+}
+
+/// What primaries say to a replica that comes, from the beginning; the last two lines are wrong.
+pub fn conversations() -> Vec<Vec<u8>> {
+    let id = "03".repeat(20);
+    [
+        format!(
+            "+PONG\r\n+OK\r\n+OK\r\n+FULLRESYNC {id} 41\r\n\n\n$5\r\nhello*1\r\n$4\r\nPING\r\n"
+        ),
+        format!("-NOAUTH no\r\n+OK\r\n-ERR no\r\n+FULLRESYNC {id} 0\r\n$EOF:{id}\r\nhello{id}"),
+        format!("+PONG\r\n\n+OK\r\n+OK\r\n+CONTINUE {id}\r\n*1\r\n$4\r\nPING\r\n"),
+        "+PONG\r\n+OK\r\n+OK\r\n-ERR unknown command\r\n$0\r\n".to_owned(),
+        "+PONG\r\n+OK\r\n+OK\r\n-NOMASTERLINK later\r\n".to_owned(),
+        format!("+PONG\r\n{}\r\n", "x".repeat(1100)),
+        "HTTP/1.1 400 Bad Request\r\n\r\n".to_owned(),
+    ]
+    .map(String::into_bytes)
+    .to_vec()
+}
+
 /// Pieces of requests and replies.
 pub fn protocol_words() -> Vec<Vec<u8>> {
     [

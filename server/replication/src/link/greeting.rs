@@ -150,7 +150,8 @@ impl Handshake {
 impl Link {
     /// Takes one line.
     pub(super) fn line(&mut self, bytes: &[u8], about: &About) -> (usize, Order) {
-        let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
+        let near = &bytes[..bytes.len().min(LINE_MAX + 1)];
+        let Some(end) = near.iter().position(|byte| *byte == b'\n') else {
             return match bytes.len() > LINE_MAX {
                 true => (
                     0,

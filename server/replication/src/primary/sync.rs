@@ -115,7 +115,8 @@ impl Primary {
                 let earlier = self.history.earlier().map_or(ReplId::NONE, |e| e.id);
                 return Err(format!(
                     "Partial resynchronization not accepted: Replication ID mismatch (Replica asked for '{}', my replication IDs are '{}' and '{earlier}')",
-                    asked.id.escape_ascii(),
+                    // It may be of any length.
+                    asked.id[..asked.id.len().min(ReplId::LEN)].escape_ascii(),
                     self.history.id()
                 ));
             }
