@@ -1,8 +1,7 @@
 //! The world of a simulated node: its time, disk, threads, children and poll.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -12,14 +11,14 @@ use std::time::Duration;
 use cairn_engine::base::random::Random;
 use cairn_server::host::faulty::FaultyDisk;
 use cairn_server::host::{
-    Acceptor, AllocatorStats, Child, ChildExit, ChildGuise, ChildJob, ChildLink, ChildReport,
-    Clock, CpuTimes, Dialing, Disk, Host, Interrupt, JobQueues, Line, ListenPlan, Logger,
-    Milestone, OomScore, Pipe, Poller, Process, Readiness, Stream, Worker,
+    Acceptor, AllocatorStats, Child, ChildGuise, ChildJob, Clock, CpuTimes, Dialing, Disk, Host,
+    Interrupt, JobQueues, Line, ListenPlan, Logger, Milestone, OomScore, Pipe, Poller, Process,
+    Readiness, Stream, Worker,
 };
-use mio::event::Source;
-use mio::{Interest, Registry, Token};
+use mio::Registry;
 
 use crate::cable::Cables;
+use crate::child::{SimChild, SimPipe};
 use crate::clock::SimClock;
 use crate::net::{HostId, Net};
 
@@ -27,6 +26,8 @@ use crate::net::{HostId, Net};
 const MEMORY: u64 = 1 << 20;
 /// Longest step of time while nobody is ready, microseconds.
 const STEP_MAX_US: u64 = 20_000;
+/// Among machines one child of so many dies, though its file may be there.
+const CHILDREN_TO_A_DEATH: u64 = 12;
 /// Time that passes for each socket that is ready, microseconds: waits of others end though somebody is always ready.
 const SERVED_US: u64 = 50;
 
@@ -41,6 +42,8 @@ pub struct World {
     pub jobs: JobQueues,
     /// The network.
     pub net: Net,
+    /// The pipe of the last child that had one.
+    pipe: Rc<RefCell<Option<SimPipe>>>,
     /// The way to other machines, and which one this is; none where there is only one.
     cables: Option<(Cables, HostId)>,
     random: Rc<RefCell<Random>>,
@@ -57,6 +60,7 @@ impl World {
             disk: FaultyDisk::with_jobs(jobs.clone()),
             jobs,
             net: Net::new(seed ^ 0x6e65_7477),
+            pipe: Rc::default(),
             cables: None,
             random: Rc::new(RefCell::new(Random::new(seed ^ 0x776f_726c))),
             pids: Rc::new(Cell::new(1000)),
@@ -71,6 +75,11 @@ impl World {
             cables: Some((cables.clone(), id)),
             ..world
         }
+    }
+
+    /// When there is more in a pipe that somebody waits for.
+    pub fn pipe_us(&self) -> Option<u64> {
+        self.pipe.borrow().as_ref().and_then(SimPipe::waited_us)
     }
 
     fn next_pid(&self) -> u32 {
@@ -121,21 +130,29 @@ impl Host for SimHost {
 
     /// The job is done at once, as a child that runs before its parent goes on; the parent learns of its end later.
     fn fork(&self, _: &ChildGuise, job: ChildJob<'_>) -> io::Result<Box<dyn Child>> {
-        let mut link = SimLink {
-            pid: self.world.next_pid(),
-            report: ChildReport::default(),
-        };
-        let code = job(&mut link);
-        Ok(Box::new(SimChild {
-            pid: link.pid,
-            report: link.report,
-            exit: ChildExit::Code(i32::from(code)),
-            polls_left: self.world.random.borrow_mut().below(20),
-        }))
+        let mut child = SimChild::run(self.world.next_pid(), job);
+        let mut random = self.world.random.borrow_mut();
+        child.work_for(random.below(20));
+        if self.world.cables.is_some() {
+            child.make_mortal();
+            if random.below(CHILDREN_TO_A_DEATH) == 0 {
+                child.die();
+                let pipe = self.world.pipe.borrow();
+                pipe.iter().for_each(|pipe| pipe.tear(&mut random));
+            }
+        }
+        Ok(Box::new(child))
     }
 
     fn pipe(&self) -> io::Result<(Box<dyn Pipe>, Box<dyn Write>)> {
-        let pipe = SimPipe::default();
+        let pipe = match &self.world.cables {
+            None => SimPipe::default(),
+            Some(_) => {
+                let seed = self.world.random.borrow_mut().next_u64();
+                SimPipe::slow(&self.world.clock, seed)
+            }
+        };
+        self.world.pipe.replace(Some(pipe.clone()));
         Ok((Box::new(pipe.clone()), Box::new(pipe)))
     }
 
@@ -221,98 +238,6 @@ impl Process for SimHost {
     fn watch(&self, _: u64) {}
 }
 
-/// A pipe of a child. It has all of its bytes as soon as the child is there, and so never waits.
-#[derive(Clone, Debug, Default)]
-struct SimPipe(Rc<RefCell<VecDeque<u8>>>);
-
-impl Read for SimPipe {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.0.borrow_mut().read(into)
-    }
-}
-
-impl Write for SimPipe {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.borrow_mut().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Source for SimPipe {
-    fn register(&mut self, _: &Registry, _: Token, _: Interest) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn reregister(&mut self, _: &Registry, _: Token, _: Interest) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn deregister(&mut self, _: &Registry) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Pipe for SimPipe {}
-
-struct SimLink {
-    pid: u32,
-    report: ChildReport,
-}
-
-impl ChildLink for SimLink {
-    fn pid(&self) -> u32 {
-        self.pid
-    }
-
-    fn progress(&mut self, keys: u64) {
-        self.report.keys = keys;
-    }
-
-    fn finished(&mut self, bytes: u64) {
-        self.report.bytes = bytes;
-    }
-}
-
-struct SimChild {
-    pid: u32,
-    report: ChildReport,
-    exit: ChildExit,
-    /// So many questions are answered with "still at work".
-    polls_left: u64,
-}
-
-impl Child for SimChild {
-    fn pid(&self) -> u32 {
-        self.pid
-    }
-
-    fn poll(&mut self) -> Option<ChildExit> {
-        if self.polls_left > 0 {
-            self.polls_left -= 1;
-            return None;
-        }
-        Some(self.exit)
-    }
-
-    fn report(&self) -> ChildReport {
-        self.report
-    }
-
-    /// It comes too late: the work was done.
-    fn kill(&mut self) {}
-
-    fn wait(&mut self) -> ChildExit {
-        self.exit
-    }
-
-    fn fork_us(&self) -> u64 {
-        1
-    }
-}
-
 /// Tells who of the network is ready; waiting lets time pass. Among other machines it never waits: whoever gives them their turns
 /// knows when the next thing happens.
 pub struct SimPoller {
@@ -324,6 +249,8 @@ pub struct SimPoller {
 impl Poller for SimPoller {
     fn poll(&mut self, ready: &mut Vec<Readiness>, wait: Option<Duration>) -> io::Result<()> {
         self.world.net.report(ready);
+        let pipe = self.world.pipe.borrow();
+        ready.extend(pipe.as_ref().and_then(SimPipe::report));
         if ready.is_empty() && self.world.cables.is_none() {
             let wait_us = wait.map_or(STEP_MAX_US, |wait| wait.as_micros() as u64);
             let most = wait_us.min(STEP_MAX_US);

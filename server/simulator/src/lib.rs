@@ -14,6 +14,7 @@
 //! and the same seed finds it again. Design: `docs/simulation.md`.
 
 pub mod cable;
+pub mod child;
 pub mod client;
 pub mod clock;
 pub mod cluster;

@@ -78,7 +78,10 @@ impl Machine {
         let now = self.world.clock.now_us();
         match self.world.net.is_anybody_ready() {
             true => Some(now),
-            false => Some(self.wakes_us.max(now)),
+            false => {
+                let pipe_us = self.world.pipe_us().unwrap_or(u64::MAX);
+                Some(self.wakes_us.min(pipe_us).max(now))
+            }
         }
     }
 
