@@ -19,6 +19,14 @@ fn write_over(member: &Member, megabytes: usize) {
     }
 }
 
+/// As much, and never so much at once that one who is near falls behind.
+fn write_in_step(primary: &Member, near: &Member, megabytes: usize) {
+    for _ in 0..megabytes {
+        write_over(primary, 1);
+        in_step(primary, near);
+    }
+}
+
 fn buffers(member: &Member) -> u64 {
     let fields = member.connect().info("memory");
     fields["mem_total_replication_buffers"].parse().unwrap()
@@ -116,8 +124,7 @@ fn with_a_narrow_link(options: &str) -> [Member; 3] {
 #[test]
 fn a_narrow_link_within_the_limit_catches_up() {
     let [primary, near, far] = with_a_narrow_link("--client-output-buffer-limit replica 0 0 0");
-    write_over(&primary, 9);
-    in_step(&primary, &near);
+    write_in_step(&primary, &near, 9);
     assert!(
         buffers(&primary) > 2_000_000,
         "what the far one lacks is kept"
@@ -133,15 +140,13 @@ fn a_narrow_link_within_the_limit_catches_up() {
 fn a_narrow_link_beyond_the_limit_is_cut() {
     let options = "--client-output-buffer-limit replica 4mb 0 0 --repl-backlog-size 1mb";
     let [primary, near, far] = with_a_narrow_link(options);
-    for _ in 0..10 {
-        write_over(&primary, 4);
+    wait_until("it is cut", || {
+        write_in_step(&primary, &near, 2);
         // The limit, the backlog, and what came in one turn.
         let kept = buffers(&primary);
-        assert!(kept < 10 << 20, "{kept}");
-    }
-    assert!(told(&primary, CUT) >= 1);
-    assert_eq!(near.field("replication", "master_link_status"), "up");
-    in_step(&primary, &near);
+        assert!(kept < 8 << 20, "{kept}");
+        told(&primary, CUT) >= 1
+    });
     // The load is over: it comes back by itself.
     all_equal(&[&primary, &far]);
     assert_eq!(told(&near, "Connection with master lost"), 0);
@@ -153,7 +158,7 @@ fn a_link_that_is_always_too_narrow_is_no_loop() {
     let options = "--client-output-buffer-limit replica 2mb 0 0 --repl-backlog-size 1mb";
     let [primary, near, far] = with_a_narrow_link(options);
     wait_until("the reason is told for the last time", || {
-        write_over(&primary, 5);
+        write_in_step(&primary, &near, 2);
         told(&far, "failed three times for the same reason") == 1
     });
     let tries = told(&far, "MASTER <-> REPLICA sync started");
@@ -170,8 +175,7 @@ fn stands_still(program: Program, options: &str, megabytes: usize, full: &str) -
     in_step(&primary, &other);
     in_step(&primary, &stopped);
     stopped.server.signal(libc::SIGSTOP);
-    write_over(&primary, megabytes);
-    in_step(&primary, &other);
+    write_in_step(&primary, &other, megabytes);
     stopped.server.signal(libc::SIGCONT);
     all_equal(&[&primary, &stopped]);
     assert_eq!(syncs(&primary).0, full, "{}", primary.server.log());

@@ -44,6 +44,9 @@ enum State {
     Streaming,
 }
 
+/// A stream that has lasted for so long behind its snapshot goes well, milliseconds.
+const SETTLED_MS: u64 = 10_000;
+
 /// What the next bytes mean.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Order {
@@ -74,8 +77,12 @@ pub struct Link {
     heard_at_ms: u64,
     /// Since when it does not stream.
     down_since_ms: Option<u64>,
+    /// Since when it streams, if it does.
+    up_since_ms: u64,
     /// Name and offset that a full synchronisation gave.
     given: Option<(ReplId, u64)>,
+    /// The stream that ended soon after its snapshot the last time.
+    ended_early: Option<ReplId>,
     /// Lines for the log.
     lines: Vec<String>,
     /// Bytes of the last snapshot: all, come.
@@ -92,7 +99,9 @@ impl Link {
             retry: Retry::at(now_ms),
             heard_at_ms: now_ms,
             down_since_ms: None,
+            up_since_ms: now_ms,
             given: None,
+            ended_early: None,
             lines: Vec::new(),
             progress: (None, 0),
         }
@@ -234,7 +243,22 @@ impl Link {
     fn goes_well(&mut self) {
         self.state = State::Streaming;
         self.down_since_ms = None;
-        self.retry.goes_well();
+        self.up_since_ms = self.heard_at_ms;
+        if self.given.is_none() {
+            self.retry.goes_well();
+        }
+    }
+
+    /// The stream ends. Behind a snapshot it was to last for a while: a primary that cuts it off each time, as it does not fit its
+    /// limits, would be asked for snapshots without an end. Answers whether this stream has ended so before.
+    fn ends(&mut self, now_ms: u64) -> bool {
+        let is_early = now_ms.saturating_sub(self.up_since_ms) < SETTLED_MS;
+        let early = self.given.map(|(id, _)| id).filter(|_| is_early);
+        let before = std::mem::replace(&mut self.ended_early, early);
+        if early.is_none() {
+            self.retry.goes_well();
+        }
+        early.is_some() && early == before
     }
 
     /// The connection has ended by itself: why that is a failure. None while a snapshot is loaded, which needs none.
@@ -253,9 +277,12 @@ impl Link {
 
     /// The connection is gone or is no good; it will be tried again. `jitter`: any number, so that many replicas of one primary
     /// do not come back together.
-    pub fn failed(&mut self, failure: Failure, now_ms: u64, jitter: u64) {
+    pub fn failed(&mut self, mut failure: Failure, now_ms: u64, jitter: u64) {
         if self.is_up() {
             self.down_since_ms = Some(now_ms);
+            if self.ends(now_ms) {
+                failure.patience = Patience::Later;
+            }
         }
         self.state = State::Idle;
         self.progress = (None, 0);

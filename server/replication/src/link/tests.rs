@@ -170,6 +170,55 @@ fn silence_is_a_failure_in_each_state_but_those_of_our_own_making() {
     assert_eq!(link.down_since_ms(), None, "it never was up");
 }
 
+/// A link that has asked for all and was given it, of this stream, at this time.
+fn synchronized(link: &mut Link, of: ReplId, now_ms: u64) {
+    link.connected(now_ms);
+    let answers = format!("+PONG\r\n+OK\r\n+OK\r\n+FULLRESYNC {of} 41\r\n$1\r\nx");
+    let (mut at, about) = (0, about(None));
+    while !link.is_loading() {
+        let bytes = &answers.as_bytes()[at..];
+        at += link
+            .input(bytes, &about, now_ms, &mut Vec::new())
+            .unwrap()
+            .0;
+    }
+    link.loaded(now_ms);
+    link.take_lines();
+}
+
+#[test]
+fn a_stream_that_is_cut_off_behind_each_snapshot_is_asked_for_more_and_more_rarely() {
+    let mut link = Link::new("primary", 6379, 0);
+    let mut now_ms = 0;
+    let mut lose = |link: &mut Link, of: ReplId, lasted_ms: u64| {
+        synchronized(link, of, now_ms);
+        now_ms += lasted_ms;
+        let failure = link.lost().unwrap();
+        link.failed(failure, now_ms, 0);
+        let lost_at_ms = now_ms;
+        while !link.is_due(now_ms) {
+            now_ms += 1;
+        }
+        (now_ms - lost_at_ms, link.take_lines().len())
+    };
+    let stream = id(3);
+    let waits: Vec<(u64, usize)> = (0..6).map(|_| lose(&mut link, stream, 5000)).collect();
+    let expected = [
+        (0, 1),
+        (1000, 1),
+        (2000, 2),
+        (4000, 0),
+        (8000, 0),
+        (16_000, 0),
+    ];
+    assert_eq!(waits, expected, "and what to change is told with the third");
+    // One that lasts is good, and its end is as the first.
+    assert_eq!(lose(&mut link, stream, 10_000), (0, 1));
+    assert_eq!(lose(&mut link, stream, 1), (0, 1));
+    // So is that of another stream: the primary has begun anew.
+    assert_eq!(lose(&mut link, id(4), 1).0, 0);
+}
+
 proptest::proptest! {
     #[test]
     fn any_bytes_are_survived(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..400), lines in 0usize..6) {
