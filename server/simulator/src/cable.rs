@@ -28,6 +28,12 @@ pub fn address(host: HostId) -> IpAddr {
     IpAddr::from([10, 0, 0, host as u8 + 1])
 }
 
+/// The machine that has an address.
+pub fn host_of(address: &str) -> Option<HostId> {
+    let number: usize = address.strip_prefix("10.0.0.")?.parse().ok()?;
+    number.checked_sub(1)
+}
+
 /// One direction.
 #[derive(Default)]
 struct Flow {

@@ -20,7 +20,7 @@ const FOUND: &[(u64, &str)] = &[
 ];
 
 /// Random seeds of a test run; thousands are run by hand.
-const SEEDS: u64 = 150;
+const SEEDS: u64 = 300;
 
 #[test]
 fn seeds_that_found_something_find_nothing() {
@@ -116,6 +116,15 @@ impl Scene {
         panic!("{words:?} never answers {wanted:?}");
     }
 
+    fn shut_down(&mut self, machine: usize) {
+        let plug = self.worlds[machine].net.connect().unwrap();
+        plug.send(b"SHUTDOWN\r\n");
+        while self.running[machine].as_ref().unwrap().status().is_none() {
+            self.go_on();
+        }
+        self.running[machine] = None;
+    }
+
     fn log(&self, machine: usize) -> String {
         self.running[machine].as_ref().map(Instance::log).unwrap()
     }
@@ -135,12 +144,7 @@ fn a_replica_that_reads_its_snapshot_keeps_what_has_expired() {
     scene.start(1, &words);
     scene.ask(0, &["SET", "a", "1", "PX", "60000"]);
     scene.wait_until(1, &["GET", "a"], &text("1"));
-    let plug = scene.worlds[1].net.connect().unwrap();
-    plug.send(b"SHUTDOWN\r\n");
-    while scene.running[1].as_ref().unwrap().status().is_none() {
-        scene.go_on();
-    }
-    scene.running[1] = None;
+    scene.shut_down(1);
     scene.ask(0, &["PERSIST", "a"]);
     scene.worlds[1].clock.jump(3_600_000_000);
     scene.start(1, &words);
@@ -161,6 +165,33 @@ fn a_replica_that_reads_its_snapshot_keeps_what_has_expired() {
     );
     scene.ask(0, &["PERSIST", "c"]);
     scene.wait_until(1, &["GET", "c"], &text("3"));
+}
+
+/// Fields that expired while a primary was away go on its replicas, too, though these need no snapshot.
+#[test]
+fn fields_that_expire_before_a_primary_starts_go_everywhere() {
+    let mut scene = Scene::new(1, 2);
+    let words = ["--save", "3600 1"];
+    scene.start(0, &words);
+    scene.start(1, &["--replicaof", "10.0.0.1 6379"]);
+    scene.ask(0, &["HSET", "h", "a", "1", "b", "2"]);
+    scene.ask(0, &["HSET", "alone", "a", "1"]);
+    for key in ["h", "alone"] {
+        scene.ask(0, &["HPEXPIRE", key, "60000", "FIELDS", "1", "a"]);
+    }
+    scene.wait_until(1, &["DBSIZE"], &Value::Int(2));
+    scene.shut_down(0);
+    scene.worlds[0].clock.jump(3_600_000_000);
+    scene.start(0, &words);
+    scene.ask(0, &["SET", "c", "3"]);
+    scene.wait_until(1, &["GET", "c"], &text("3"));
+    scene.wait_until(1, &["HLEN", "h"], &Value::Int(1));
+    scene.wait_until(1, &["DBSIZE"], &Value::Int(2));
+    let log = scene.log(1);
+    assert!(
+        log.contains("Successful partial resynchronization"),
+        "{log}"
+    );
 }
 
 /// No child writes files of data that is gone.

@@ -338,7 +338,8 @@ fn store(
     if let (Object::Stream(saved), ValueRef::Stream(stream)) = (&record.value, ks.view(slot)) {
         report.note_length(head.key, saved.length, stream.len());
     }
-    if drop_expired && !ks.drop_dead_fields(slot) {
+    // Who followed has such fields: they stay until the keyspace removes them, which is told.
+    if drop_expired && report.stream.id.is_none() && !ks.drop_dead_fields(slot) {
         report.expired += 1;
         return Ok(());
     }

@@ -9,7 +9,6 @@
 
 use std::collections::BTreeMap;
 
-use cairn_engine::persist::digest::Digest;
 use cairn_replication::history::History;
 
 use crate::net::HostId;
@@ -45,7 +44,7 @@ pub struct Archive {
     streams: Vec<Stream>,
     names: BTreeMap<Vec<u8>, StreamId>,
     tokens: BTreeMap<Token, Place>,
-    digests: BTreeMap<Place, (Digest, String)>,
+    data: BTreeMap<Place, (u64, HostId)>,
 }
 
 /// A token as it is sent.
@@ -244,20 +243,16 @@ impl Archive {
             .map(|(token, _)| *token)
     }
 
-    /// The data at a place.
+    /// The data at a place, by its number.
     ///
     /// # Errors
     /// It was something else for somebody.
-    pub fn data(&mut self, place: Place, digest: Digest, who: &str) -> Result<(), String> {
-        let known = self
-            .digests
-            .entry(place)
-            .or_insert_with(|| (digest, who.to_owned()));
-        match known.0 == digest {
+    pub fn data(&mut self, place: Place, number: u64, host: HostId) -> Result<(), String> {
+        let (known, whose) = *self.data.entry(place).or_insert((number, host));
+        match known == number {
             true => Ok(()),
             false => Err(format!(
-                "other data at {place:?} than {} had there",
-                known.1
+                "other data at {place:?} than server {whose} had there"
             )),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::scene::Scene;
 use super::talk::Talk;
-use crate::cable::{Quality, address};
+use crate::cable::{Quality, address, host_of};
 use crate::net::{HostId, PORT};
 
 /// A second.
@@ -172,8 +172,7 @@ impl Director {
         if replication.failover.is_some() || !upstream.link.is_up() {
             return;
         }
-        let named = |host: &HostId| address(*host).to_string() == upstream.link.host();
-        let Some(new) = (0..scene.machines.len()).find(named) else {
+        let Some(new) = host_of(upstream.link.host()) else {
             return;
         };
         if scene.follows(new) {
@@ -407,12 +406,9 @@ impl Director {
                 continue;
             };
             let replication = &node.front.replication;
-            let upstream = replication
-                .upstream
-                .as_ref()
-                .map(|upstream| upstream.link.host());
-            let wanted = self.follows[host].map(|to| address(to).to_string());
-            if upstream != wanted.as_deref() {
+            let upstream = replication.upstream.as_ref();
+            let now = upstream.and_then(|upstream| host_of(upstream.link.host()));
+            if now != self.follows[host] {
                 self.point(scene, host, self.follows[host]);
             }
         }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `machine` | a machine and the server on it |
 //! | `scene` | what all who act see: machines, time, what is known |
+//! | `data` | what a server holds, as a number |
 //! | `archive` | every byte that any stream ever held, and the data that it led to |
 //! | `watch` | what one server may be after its turn |
 //! | `worker`, `reader`, `talk` | clients |
@@ -13,6 +14,7 @@
 //! arrives, a client, the director. Once all is healed the servers have to become the same.
 
 mod archive;
+mod data;
 mod director;
 mod machine;
 mod reader;
@@ -24,17 +26,16 @@ mod worker;
 use std::collections::{BTreeMap, BTreeSet};
 
 use cairn_engine::base::random::Random;
-use cairn_engine::persist::digest;
 use cairn_server::node::Node;
 
-use crate::cable::{Cables, address};
+use crate::cable::{Cables, host_of};
 use crate::net::HostId;
 use crate::seed::guarded;
 use archive::{Archive, Token};
 use director::{Director, GOOD, SECOND_US};
 use machine::Machine;
 use reader::Reader;
-use scene::{Figures, Scene, tokens_in};
+use scene::{Figures, Scene};
 use watch::Watch;
 use worker::Worker;
 
@@ -257,36 +258,33 @@ impl Cluster {
     /// Whether all have what the primary has, and know it.
     fn are_same(&self) -> Result<bool, String> {
         let scene = &self.scene;
-        let Some(primary) = scene.machines[scene.primary].node() else {
+        let nodes = scene.machines.iter().map(Machine::node);
+        let Some(nodes) = nodes.collect::<Option<Vec<&Node>>>() else {
             return Ok(false);
         };
         let history = |node: &Node| {
             let history = node.front.replication.primary.history();
             (history.id(), history.offset())
         };
-        if !self.workers.iter().all(Worker::is_idle) {
+        let primary = nodes[scene.primary];
+        let equal = nodes.iter().all(|node| history(node) == history(primary));
+        if !equal || !self.workers.iter().all(Worker::is_idle) {
             return Ok(false);
         }
-        let mut others = Vec::new();
-        for host in 0..scene.machines.len() {
-            let Some(node) = scene.machines[host].node() else {
-                return Ok(false);
-            };
-            let wanted = self.director.follows[host].map(|to| address(to).to_string());
+        for (node, follows) in nodes.iter().zip(&self.director.follows) {
             let upstream = node.front.replication.upstream.as_ref();
-            let is_right = upstream.map(|up| up.link.host()) == wanted.as_deref();
-            if !is_right
-                || upstream.is_some_and(|up| !up.link.is_up())
-                || history(node) != history(primary)
-            {
+            let host = upstream.and_then(|upstream| host_of(upstream.link.host()));
+            if host != *follows || upstream.is_some_and(|upstream| !upstream.link.is_up()) {
                 return Ok(false);
             }
-            others.push(digest::of_all(&node.engine.ks));
         }
-        let data = digest::of_all(&primary.engine.ks);
-        match others.iter().all(|other| *other == data) {
+        let differences = |node: &&Node| data::differences(&primary.engine.ks, &node.engine.ks);
+        let differences: Vec<String> = nodes.iter().flat_map(differences).collect();
+        match differences.is_empty() {
             true => Ok(true),
-            false => Err("equal offsets, and different data".to_owned()),
+            false => Err(format!(
+                "equal offsets, and different data: {differences:?}"
+            )),
         }
     }
 
@@ -299,10 +297,9 @@ impl Cluster {
         let mut wanted: BTreeSet<Token> = scene.archive.tokens_of(place).collect();
         let root = scene.archive.root(place.0);
         wanted.extend(scene.bases.get(&root).into_iter().flatten());
-        let have = scene.machines[scene.primary]
-            .node()
-            .map(tokens_in)
-            .unwrap_or_default();
+        let node = scene.machines[scene.primary].node();
+        let have = node.map(|node| data::tokens(&node.engine.ks));
+        let have = have.unwrap_or_default();
         let (lost, new) = (wanted.difference(&have), have.difference(&wanted));
         let (lost, new): (Vec<&Token>, Vec<&Token>) = (lost.collect(), new.collect());
         match lost.is_empty() && new.is_empty() {

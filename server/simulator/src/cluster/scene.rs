@@ -3,14 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cairn_engine::base::random::Random;
-use cairn_engine::value::ValueRef;
-use cairn_format::text::number::I64Text;
-use cairn_server::node::Node;
 
-use super::archive::{Archive, StreamId, Token, find_token};
+use super::archive::{Archive, StreamId, Token};
+use super::data;
 use super::machine::Machine;
 use super::watch::Watch;
-use super::worker::LOG;
 use crate::cable::Cables;
 use crate::net::HostId;
 
@@ -78,21 +75,6 @@ pub struct Scene {
     pub diary: Option<Vec<String>>,
 }
 
-/// The writes that a server holds.
-pub fn tokens_in(node: &Node) -> BTreeSet<Token> {
-    let mut tokens = BTreeSet::new();
-    for db in 0..node.engine.ks.databases() {
-        let logs = node.engine.ks.db(db).iter();
-        for record in logs.filter(|record| record.key().starts_with(LOG)) {
-            let mut text = I64Text::new();
-            ValueRef::of(record.tag(), record.payload()).each(&mut |entry| {
-                tokens.extend(find_token(entry.text(&mut text)).map(|(token, _)| token));
-            });
-        }
-    }
-    tokens
-}
-
 impl Scene {
     /// A number of a write that nobody had yet.
     pub fn new_token(&mut self) -> Token {
@@ -116,7 +98,9 @@ impl Scene {
             return;
         };
         if self.archive.root(stream) == stream && self.archive.author(stream) == host {
-            self.bases.entry(stream).or_insert_with(|| tokens_in(node));
+            self.bases
+                .entry(stream)
+                .or_insert_with(|| data::tokens(&node.engine.ks));
         }
     }
 

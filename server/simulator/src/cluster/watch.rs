@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use cairn_engine::persist::digest;
 use cairn_replication::ReplId;
 use cairn_replication::primary::Primary;
 use cairn_server::node::Node;
 
 use super::archive::{Archive, Place, StreamId};
-use crate::cable::address;
+use super::data;
+use crate::cable::host_of;
 use crate::net::HostId;
 use crate::sniff::Synced;
 
@@ -167,8 +167,7 @@ impl Watch {
         if self.compared.replace(place) == Some(place) {
             return Ok(());
         }
-        let who = format!("server {host}");
-        archive.data(place, digest::of_all(&node.engine.ks), &who)
+        archive.data(place, data::fingerprint(&node.engine.ks), host)
     }
 
     /// Replicas say that they have no more than they ever had.
@@ -187,8 +186,7 @@ impl Watch {
         // Before it has said anything it has nothing, as far as is known.
         let said = primary.replicas().filter(|replica| replica.acked > 0);
         for replica in said {
-            let of = |other: &HostId| replica.host == address(*other).to_string();
-            let Some(other) = (0..watches.len()).find(of) else {
+            let Some(other) = host_of(&replica.host) else {
                 continue;
             };
             let place = archive.place(seen.stream, replica.acked);

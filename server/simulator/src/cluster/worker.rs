@@ -217,7 +217,7 @@ impl Worker {
             format!("q:{number}"),
         );
         let text = format!("v{}", scene.random.below(1000));
-        match scene.random.below(10) {
+        match scene.random.below(14) {
             0..3 => {
                 let ms = [30, 700, 5000, 60_000][scene.random.index(4)];
                 let ms = (1 + scene.random.below(ms)).to_string();
@@ -228,6 +228,32 @@ impl Worker {
             5 => self.ask(&["SADD", &format!("s:{number}"), &text], Expect::Anything),
             6 => self.ask(&["LPUSH", &queue, &text], Expect::Anything),
             7 => self.ask(&["BLPOP", &queue, "0.05"], Expect::Anything),
+            9 => {
+                let member = scene.random.below(9).to_string();
+                self.ask(
+                    &["ZINCRBY", &format!("z:{number}"), "1.5", &member],
+                    Expect::Anything,
+                );
+            }
+            10 => self.ask(
+                &[
+                    "XADD",
+                    &format!("x:{number}"),
+                    "MAXLEN",
+                    "5",
+                    "*",
+                    "f",
+                    &text,
+                ],
+                Expect::Anything,
+            ),
+            11 => {
+                let ms = (1 + scene.random.below(5000)).to_string();
+                let words = ["HPEXPIRE", &hash, &ms, "FIELDS", "1", &text];
+                self.ask(&["HSET", &hash, &text, "2"], Expect::Anything);
+                self.ask(&words, Expect::Anything);
+            }
+            12 => self.ask(&["GETDEL", &key], Expect::Anything),
             8 if self.is_heavy => {
                 let long = text.repeat(1 + scene.random.index(700));
                 self.ask(&["SET", &key, &long], Expect::Anything);
