@@ -51,3 +51,16 @@ SCRAPE_MS = 1.0
 
 # Resident bytes of a connection that does nothing.
 IDLE_BYTES = 1024
+
+
+class Own(float):
+    """A limit of our own figure in a table whose other limits are ratios."""
+
+
+# Replication: processor time of the primary and of a replica for a SET at pipeline 16, time of a full synchronization, the longest PING meanwhile: ratios at
+# most. Kilobytes of the primary for each replica in step.
+REPLICATED_SET = 0.60
+APPLIED_SET = 0.60
+SYNCHRONIZATION = 0.50
+PING_MEANWHILE = 1.00
+REPLICA_KB = Own(64)
