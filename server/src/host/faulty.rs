@@ -131,6 +131,16 @@ impl FaultyDisk {
         Some(state.inodes[inode].seen.clone())
     }
 
+    /// Whether a file that would be there after a power cut has these bytes.
+    pub fn survives(&self, bytes: &[u8]) -> bool {
+        let state = self.lock();
+        let mut files = state.names_durable.values();
+        files.any(|inode| {
+            let durable = &state.inodes[*inode].durable;
+            durable.windows(bytes.len()).any(|part| part == bytes)
+        })
+    }
+
     /// Power cut: names and bytes go back to what was synced. Of the bytes appended to a file after its last sync, at
     /// most `torn` survive. Handles opened before answer with an error from now on.
     pub fn crash(&self, torn: usize) {

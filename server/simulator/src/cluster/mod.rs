@@ -88,6 +88,8 @@ fn words_of(random: &mut Random) -> Vec<String> {
         ("--save", &["", "3600 1", "1 1"]),
         ("--appendonly", &["no", "yes"]),
         ("--appendfsync", &["everysec", "always"]),
+        // So that writes can be looked for on disks.
+        ("--rdbcompression", &["no"]),
     ] {
         let value = values[random.index(values.len())];
         words.extend([name.to_owned(), value.to_owned()]);

@@ -43,6 +43,8 @@ pub struct Watch {
     given: Option<(ReplId, u64)>,
     /// Data sets that it has had.
     pub epoch: u64,
+    /// When it was given the last one.
+    pub renewed_us: u64,
     turns: u64,
 }
 
@@ -53,6 +55,7 @@ impl Watch {
         *self = Watch {
             reached,
             epoch: self.epoch + 1,
+            renewed_us: self.renewed_us,
             ..Watch::default()
         };
     }
@@ -90,6 +93,7 @@ impl Watch {
         self.given = given.or(self.given);
         if std::mem::replace(&mut self.loads, front.keeper.loading) && !self.loads || is_new {
             self.epoch += 1;
+            self.renewed_us = now_us;
             self.kept_from = None;
             self.seen = None;
         }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use cairn_format::resp::value::Value;
 
-use super::archive::{Token, text_of};
+use super::archive::{Place, Token, text_of};
 use super::scene::Scene;
 use super::talk::Talk;
 use crate::net::HostId;
@@ -28,7 +28,13 @@ const REFUSALS: &[&[u8]] = &[
     b"EXECABORT",
 ];
 /// Answers that WAIT is given where there is a primary.
-const WAIT_REFUSED: &[u8] = b"ERR WAIT cannot be used with replica instances";
+const WAIT_REFUSED: &[&[u8]] = &[
+    b"ERR WAIT cannot be used with replica instances",
+    b"ERR WAITAOF cannot be used",
+];
+
+/// How long an answer may be on its way, microseconds.
+const RECENT_US: u64 = 3_000_000;
 
 enum Expect {
     Anything,
@@ -36,6 +42,8 @@ enum Expect {
     Written(Vec<Token>),
     /// WAIT: of the last write of this connection.
     Promised,
+    /// WAITAOF: the same, on disks.
+    PromisedOnDisk,
 }
 
 /// A client. When its connection ends it makes another.
@@ -192,7 +200,14 @@ impl Worker {
     fn wait(&mut self, scene: &mut Scene) {
         let count = scene.random.below(scene.machines.len() as u64).to_string();
         let wait_ms = (1 + scene.random.below(400)).to_string();
-        self.ask(&["WAIT", &count, &wait_ms], Expect::Promised);
+        match scene.random.below(3) {
+            0 => {
+                let local = ["0", "1"][scene.random.index(2)];
+                let words = ["WAITAOF", local, &count, &wait_ms];
+                self.ask(&words, Expect::PromisedOnDisk);
+            }
+            _ => self.ask(&["WAIT", &count, &wait_ms], Expect::Promised),
+        }
     }
 
     fn select(&mut self, scene: &mut Scene) {
@@ -272,7 +287,8 @@ impl Worker {
                 // It has found the wrong server.
                 self.leave();
             }
-            return match is_known || text.starts_with(WAIT_REFUSED) {
+            let is_refusal = WAIT_REFUSED.iter().any(|word| text.starts_with(word));
+            return match is_known || is_refusal {
                 true => Ok(()),
                 false => Err(format!("{answer:?}")),
             };
@@ -283,21 +299,31 @@ impl Worker {
                 self.last = tokens.last().copied();
             }
             (Expect::Promised, Value::Int(count)) => self.look_into(scene, count)?,
+            (Expect::PromisedOnDisk, Value::Array(counts)) => {
+                let [Value::Int(local), Value::Int(replicas)] = counts[..] else {
+                    return Err(format!("{counts:?}"));
+                };
+                self.look_on_disks(scene, local, replicas)?;
+            }
             (_, answer) => return Err(format!("{answer:?}")),
         }
         Ok(())
     }
 
+    /// What was written last, and where it is, if its server has not become a copy of another since.
+    fn last_write(&self, scene: &Scene) -> Option<(Token, Place)> {
+        let token = self.last?;
+        let place = scene.archive.token(token)?;
+        let here = scene.watches[self.host].place(&scene.archive)?;
+        let is_here = scene.archive.holds(here, place);
+        is_here.then_some((token, place))
+    }
+
     /// So many replicas are said to have what was written last.
     fn look_into(&self, scene: &mut Scene, count: i64) -> Result<(), String> {
-        let Some(place) = self.last.and_then(|token| scene.archive.token(token)) else {
+        let Some((_, place)) = self.last_write(scene) else {
             return Ok(());
         };
-        let here = scene.watches[self.host].place(&scene.archive);
-        if !here.is_some_and(|here| scene.archive.holds(here, place)) {
-            // It has become a copy of another server since.
-            return Ok(());
-        }
         scene.figures.waits += u64::from(count > 0);
         let others = (0..scene.watches.len()).filter(|host| *host != self.host);
         let have = others.filter(|host| scene.watches[*host].had(&scene.archive, place));
@@ -306,6 +332,26 @@ impl Worker {
             true => Ok(()),
             false => Err(format!(
                 "WAIT says that {count} replicas have {place:?}, {have} do"
+            )),
+        }
+    }
+
+    /// So many disks are said to have what was written last.
+    fn look_on_disks(&self, scene: &mut Scene, local: i64, replicas: i64) -> Result<(), String> {
+        let Some((token, place)) = self.last_write(scene) else {
+            return Ok(());
+        };
+        scene.figures.waits += u64::from(local + replicas > 0);
+        let text = text_of(token);
+        let has = |host: usize| scene.machines[host].world.disk.survives(text.as_bytes());
+        // Who was given other data since is not blamed.
+        let had = |host: usize| scene.now_us < scene.watches[host].renewed_us + RECENT_US;
+        let others = (0..scene.machines.len()).filter(|host| *host != self.host);
+        let have = others.filter(|host| has(*host) || had(*host)).count() as i64;
+        match have >= replicas && (local == 0 || has(self.host)) {
+            true => Ok(()),
+            false => Err(format!(
+                "WAITAOF says that it is on {local} disk here and {replicas} of replicas; {place:?} is on {have} there"
             )),
         }
     }
