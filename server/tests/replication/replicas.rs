@@ -4,9 +4,11 @@ use std::io::Read;
 use std::process::Command;
 use std::time::Duration;
 
+use cairn_format::resp::value::{Value, write_command};
+
 use crate::fleet::Member;
 use crate::support::process::Program::{Cairn, Reference};
-use crate::support::wait_until;
+use crate::support::{Dice, wait_until};
 
 #[test]
 fn what_is_said_wrong_is_answered_as_by_the_reference() {
@@ -53,6 +55,156 @@ fn what_is_said_wrong_is_answered_as_by_the_reference() {
         if !line.starts_with("WAITAOF") {
             assert_eq!(a.line(line), b.line(line), "{line}");
         }
+    }
+}
+
+/// Pairs of REPLCONF in any order and number: the same replies, and none where the reference gives none.
+#[test]
+fn words_at_random_are_answered_as_by_the_reference() {
+    const OPTIONS: &[&str] = &[
+        "listening-port",
+        "IP-Address",
+        "capa",
+        "rdb-only",
+        "rdb-filter-only",
+        "ack",
+        "fack",
+        "getack",
+        "",
+        "\r\n",
+    ];
+    const VALUES: &[&str] = &[
+        "",
+        "0",
+        "1",
+        "-1",
+        "7000",
+        "9223372036854775807",
+        "99999999999999999999",
+        "eof",
+        "PSYNC2",
+        "functions",
+        "functions functions",
+        "keys",
+        "\"functions",
+        "*",
+        "10.1.2.3",
+        "fack",
+        "\0\r\n",
+    ];
+    let (ours, theirs) = (Member::start(Cairn, ""), Member::start(Reference, ""));
+    let mut clients = [ours.connect(), theirs.connect()];
+    let mut dice = Dice::new(3);
+    let mut pick = |of: &'static [&'static str]| of[dice.below(of.len() as u64) as usize];
+    for round in 0..3000 {
+        let mut words = vec!["REPLCONF"];
+        for _ in 0..round % 4 {
+            words.extend([pick(OPTIONS), pick(VALUES)]);
+        }
+        if round % 7 == 0 {
+            words.push(pick(OPTIONS));
+        }
+        let [a, b] = clients.each_mut().map(|client| {
+            let mut bytes = Vec::new();
+            write_command(&mut bytes, &words);
+            write_command(&mut bytes, &["ECHO", "the end"]);
+            client.send(&bytes);
+            let mut replies = vec![client.read()];
+            while replies.last().and_then(Value::as_bytes) != Some(b"the end") {
+                replies.push(client.read());
+            }
+            replies
+        });
+        assert_eq!(a, b, "round {round}: {words:?}");
+    }
+}
+
+/// What PSYNC is answered: the stream goes on, or all is sent, or it is refused.
+#[test]
+fn an_id_or_offset_that_never_was_is_answered_as_by_the_reference() {
+    let answers = [Cairn, Reference].map(|program| {
+        let primary = Member::start(program, "--repl-diskless-sync no");
+        let mut first = primary.connect();
+        first.send(b"SYNC\r\n");
+        wait_until("it is online", || {
+            primary.field("replication", "slave0").contains("online")
+        });
+        let mut client = primary.connect();
+        client.good("SET key value");
+        let id = primary.field("replication", "master_replid");
+        let end: i64 = primary.offset().parse().unwrap();
+        let other = "0123456789abcdef0123456789abcdef01234567";
+        let mut asked: Vec<(String, String)> =
+            [-1, 0, 1, 2, end, end + 1, end + 2, i64::MAX, i64::MIN]
+                .iter()
+                .map(|from| (id.clone(), from.to_string()))
+                .collect();
+        for (id, from) in [
+            (other, "1"),
+            ("?", "1"),
+            ("", "1"),
+            (&id[..39], "1"),
+            (&id, "x"),
+            (&id, "99999999999999999999"),
+        ] {
+            asked.push((id.to_owned(), from.to_owned()));
+        }
+        asked
+            .iter()
+            .map(|(id, from)| {
+                let mut replica = primary.connect();
+                replica.send(&{
+                    let mut bytes = Vec::new();
+                    write_command(&mut bytes, &["PSYNC", id, from]);
+                    bytes
+                });
+                let mut line = vec![0];
+                while !line.ends_with(b"\n") || line.len() < 4 {
+                    // Newlines may come before the answer.
+                    let mut byte = [0];
+                    replica.stream().read_exact(&mut byte).unwrap();
+                    line.push(byte[0]);
+                }
+                let line = String::from_utf8_lossy(&line).into_owned();
+                let kind = line.trim_matches(['\0', '\r', '\n']).to_owned();
+                match kind.starts_with('+') {
+                    true => kind.split(' ').next().unwrap().to_owned(),
+                    false => kind,
+                }
+            })
+            .collect::<Vec<String>>()
+    });
+    assert_eq!(answers[0], answers[1]);
+    let kinds = |kind: &str| answers[0].iter().filter(|answer| **answer == kind).count();
+    assert_eq!(
+        (kinds("+CONTINUE"), kinds("+FULLRESYNC")),
+        (4, 9),
+        "{answers:?}"
+    );
+}
+
+/// A replica that says what is no command is hung up on, and the primary goes on.
+#[test]
+fn garbage_from_a_replica_ends_its_connection() {
+    for garbage in [
+        &b"*1\r\n!\r\n"[..],
+        b"*-9\r\n$3\r\nxyz\r\n*1\r\n$4\r\nnope\r\n",
+        b"*99999999999999999999\r\n",
+        b"\x01\x02\r\n",
+    ] {
+        let primary = Member::start(Cairn, "");
+        let mut replica = primary.connect();
+        replica.send(b"SYNC\r\n");
+        wait_until("it is online", || {
+            primary.field("replication", "slave0").contains("online")
+        });
+        replica.send(garbage);
+        replica.read_to_end();
+        wait_until("it is gone", || {
+            primary.field("replication", "connected_slaves") == "0"
+        });
+        let log = primary.server.log();
+        assert!(log.contains("Connection with replica 127.0.0.1"), "{log}");
     }
 }
 

@@ -15,11 +15,12 @@ impl Error {
         Error(Cow::Borrowed(text))
     }
 
-    /// A text made on the spot; line breaks become blanks, as Redis does.
+    /// A text made on the spot; line breaks become blanks and those around it go, as Redis does.
     pub fn text(text: impl Into<String>) -> Error {
         let text: String = text.into();
         Error(Cow::Owned(if text.contains(['\r', '\n']) {
-            text.replace(['\r', '\n'], " ")
+            let breaks = ['\r', '\n'];
+            text.trim_matches(breaks).replace(breaks, " ")
         } else {
             text
         }))
