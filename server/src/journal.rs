@@ -108,12 +108,18 @@ impl Subscriber {
         self.position = unit.end;
     }
 
-    /// Takes a command that is no change, and so has no position. It may go to a database of its own.
-    pub fn insert(&mut self, db: Option<usize>, command: &[u8]) {
+    /// Takes a command that is no change, and so has no position. It may go to a database of its own. `write` appends it in the
+    /// reader's form.
+    pub fn insert(&mut self, db: Option<usize>, write: impl FnOnce(&mut Vec<u8>)) {
         if let Some(db) = db {
             self.form.before_command(&mut self.bytes, db as u64, None);
         }
-        self.bytes.extend_from_slice(command);
+        write(&mut self.bytes);
+    }
+
+    /// The next change says its database, whatever was said before.
+    pub fn say_db_again(&mut self) {
+        self.form = LogState::new();
     }
 
     /// The database that what follows goes to, as far as it was said.

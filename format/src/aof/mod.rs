@@ -11,12 +11,14 @@
 //! | [`extent`] | how far a log is valid, and what is wrong behind that |
 //! | [`vocabulary`] | the commands that logs hold, and how many arguments they take |
 //! | [`manifest`] | the file that lists the parts of a multi-part log, and their names |
+//! | [`place`] | where in a stream of replication a log is |
 //! | [`release`] | which commands a server has for what values hold |
 //! | [`rewrite`] | values as the commands that make them |
 //! | [`writer`] | commands, SELECT, expiry and annotations as log bytes |
 
 pub mod extent;
 pub mod manifest;
+pub mod place;
 pub mod reader;
 pub mod record;
 pub mod release;

@@ -47,6 +47,12 @@ impl ReplId {
     }
 }
 
+impl From<ReplId> for [u8; ReplId::LEN] {
+    fn from(id: ReplId) -> Self {
+        id.0
+    }
+}
+
 impl fmt::Display for ReplId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0

@@ -244,10 +244,11 @@ fn become_replica(cx: &mut Ctx, asked: Option<Asked>) -> Outcome {
     let fresh = fresh_id(&*front.host);
     // What changed so far is before whatever it is sent.
     front.replication.flush();
+    let kept = front.saving().log_reaches();
     let answer = front
         .replication
         .primary
-        .sync(peer, &host, asked, fresh, now_ms)
+        .sync(peer, &host, asked, fresh, kept, now_ms)
         .map_err(Error::new)?;
     if let Answer::Continue(line) = &answer {
         cx.reply.buf.extend_from_slice(line.as_bytes());

@@ -29,6 +29,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use cairn_format::aof::place::{write_bytes, write_gap};
+
 use crate::host::{Disk, DiskFile, Level, Logger, SyncHandle, Worker};
 use crate::journal::{Subscriber, Unit};
 use crate::os::error_text;
@@ -261,9 +263,32 @@ impl AppendLog {
         self.feed.take(unit, second);
     }
 
+    /// Appends a line that is no command, between two units.
+    pub fn annotate(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        self.feed.insert(None, write);
+    }
+
+    /// Notes a command that is no change but part of the stream of replication: as it is, or only how long.
+    pub fn insert(&mut self, db: Option<usize>, command: &[u8], is_kept: bool) {
+        self.feed.insert(db, |out| match is_kept {
+            true => write_bytes(out, command),
+            false => write_gap(out, command.len() as u64),
+        });
+    }
+
+    /// The next change says its database, whatever was said before.
+    pub fn say_db_again(&mut self) {
+        self.feed.say_db_again();
+    }
+
     /// The journal's position behind the last unit appended.
     pub fn position(&self) -> u64 {
         self.feed.position()
+    }
+
+    /// Whether all changes are in files.
+    pub fn has_all(&self) -> bool {
+        self.written == self.feed.position()
     }
 
     /// Bytes that wait to be written (`aof_buffer_length`).

@@ -4,5 +4,6 @@
 pub mod append;
 pub mod append_files;
 pub mod append_names;
+pub mod log_stream;
 pub mod snapshot;
 mod strays;

@@ -21,6 +21,7 @@ use cairn_engine::call::ctx::Durable;
 use cairn_engine::call::peer::{PeerAnswer, PeerCall};
 use cairn_engine::call::{Instance, Pause};
 use cairn_engine::keyspace::Keyspace;
+use cairn_format::resp::value::write_command;
 use mio::Registry;
 
 use crate::clients::Clients;
@@ -281,6 +282,31 @@ impl Front {
             "a part of a reply would leave"
         );
     }
+
+    /// A command that is no change enters the stream of replication, and with it what of the log is that stream: for the database,
+    /// if it says so.
+    pub fn enter_stream(&mut self, db: Option<usize>, command: &[u8]) {
+        if self.replication.streams_out() {
+            self.replication.insert(db, command);
+            self.saving().note_inserted(db, command);
+        }
+    }
+
+    /// As [`Front::enter_stream`], in words.
+    pub fn enter_stream_in_words(&mut self, db: usize, words: &[&[u8]]) {
+        if self.replication.streams_out() {
+            let mut command = Vec::new();
+            write_command(&mut command, words);
+            self.enter_stream(Some(db), &command);
+        }
+    }
+
+    /// The stream is the journal's reader if it goes on from there; the log is told if that has changed.
+    pub fn attach_stream(&mut self) {
+        if self.replication.attach(&self.journal) {
+            self.saving().note_place(false);
+        }
+    }
 }
 
 impl Instance for Front {
@@ -337,10 +363,10 @@ impl Instance for Front {
 
     fn relay(&mut self, db: usize, args: &Args) {
         match args.encoded() {
-            Some(encoded) => self.replication.insert(Some(db), encoded),
+            Some(encoded) => self.enter_stream(Some(db), encoded),
             None => {
                 let words: Vec<&[u8]> = args.iter_from(0).collect();
-                self.replication.insert_words(db, &words);
+                self.enter_stream_in_words(db, &words);
             }
         }
     }

@@ -19,6 +19,8 @@ pub trait DiskFile: io::Read + io::Write + Send {
     fn size(&self) -> io::Result<u64>;
     /// Cuts the file to `size` bytes; the next write goes there.
     fn truncate(&mut self, size: u64) -> io::Result<()>;
+    /// The next read begins so many bytes from the start.
+    fn seek(&mut self, at: u64) -> io::Result<()>;
     /// A handle that another thread can sync this file through.
     fn sync_handle(&self) -> io::Result<Box<dyn SyncHandle>>;
 }

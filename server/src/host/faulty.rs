@@ -432,6 +432,13 @@ impl DiskFile for FaultyFile {
         Ok(())
     }
 
+    fn seek(&mut self, at: u64) -> io::Result<()> {
+        if let Some(position) = &mut self.position {
+            *position = at as usize;
+        }
+        Ok(())
+    }
+
     fn sync_handle(&self) -> io::Result<Box<dyn SyncHandle>> {
         let FaultyFile {
             disk,

@@ -24,6 +24,7 @@ use cairn_format::aof::{Form, form};
 use cairn_format::error::Damage;
 
 use super::Saving;
+use super::TrailReader;
 use super::child::KeyDelay;
 use crate::config::table;
 use crate::files::append_files::AppendFiles;
@@ -45,6 +46,8 @@ pub struct Loading {
     started_us: u64,
     file_started_us: u64,
     report: LoadReport,
+    /// Where the stream of replication is, as the log tells.
+    trail: TrailReader,
 }
 
 struct Current {
@@ -120,6 +123,7 @@ impl Loading {
             started_us,
             file_started_us: started_us,
             report: LoadReport::default(),
+            trail: TrailReader::default(),
         }
     }
 
@@ -180,7 +184,11 @@ impl Loading {
                 engine.set_now(world.now);
             }
             let current = self.current.as_mut().ok_or("nothing is open")?;
-            match current.step(engine, saving, world).map_err(usual_last)? {
+            let trail = &mut self.trail;
+            match current
+                .step(engine, saving, world, trail)
+                .map_err(usual_last)?
+            {
                 Step::More => {}
                 Step::Ended => self.end_file(engine, saving, world.now)?,
             }
@@ -274,11 +282,17 @@ impl Loading {
         Ok(())
     }
 
-    /// Where the stream of changes was when what was loaded was saved, and the keys that have expired since; nowhere if a log
-    /// went on behind it.
+    /// Where the stream of changes was at the end of what was loaded, if that tells, and the keys that have expired since.
     pub fn stream_place(&mut self) -> (StreamPlace, Vec<DroppedKey>) {
         match self.is_log {
-            true => Default::default(),
+            true => {
+                let end = self.trail.end().map(|(id, offset, db)| StreamPlace {
+                    db: Some(db as usize),
+                    id: Some(id.to_vec()),
+                    offset: Some(offset),
+                });
+                (end.unwrap_or_default(), Vec::new())
+            }
             false => (
                 self.report.stream.clone(),
                 std::mem::take(&mut self.report.dropped),
@@ -305,6 +319,9 @@ impl Loading {
                 "DB loaded from append only file: {seconds:.3} seconds"
             ));
             saving.open_log(&mut engine.ks, files)?;
+            if let Some(open) = &mut saving.keeper.append {
+                open.trail = self.trail.into_trail();
+            }
         }
         Ok(())
     }
@@ -414,6 +431,7 @@ impl Current {
         engine: &mut Engine,
         saving: &mut Saving,
         world: &mut Alone,
+        trail: &mut TrailReader,
     ) -> Result<Step, String> {
         let delay = KeyDelay::of_load(saving.config, saving.host);
         let count = if delay.is_on() { 1 } else { STEP };
@@ -437,15 +455,18 @@ impl Current {
             } => {
                 for _ in 0..count {
                     match reader.next_item() {
-                        Ok(Some(item)) => match replay.run(engine, world, &item) {
-                            Ok(None) => {}
-                            Ok(Some(passed)) => saving.log.warning(format_args!(
-                                "{}: offset {}: {passed}",
-                                self.path.display(),
-                                item.offset
-                            )),
-                            Err(refused) => return Err(refused_line(&self.path, &refused)),
-                        },
+                        Ok(Some(item)) => {
+                            match replay.run(engine, world, &item) {
+                                Ok(None) => {}
+                                Ok(Some(passed)) => saving.log.warning(format_args!(
+                                    "{}: offset {}: {passed}",
+                                    self.path.display(),
+                                    item.offset
+                                )),
+                                Err(refused) => return Err(refused_line(&self.path, &refused)),
+                            }
+                            trail.take(&self.path, &item, !replay.is_inside_transaction());
+                        }
                         Ok(None) if replay.is_inside_transaction() => {
                             let (valid, start) = (replay.valid_end(), *start);
                             return self.torn(

@@ -232,8 +232,10 @@ impl Saving<'_> {
             base_size: total,
             earlier_size,
             first_pending,
+            trail: super::Trail::default(),
         });
         ks.fx.feed_on = self.journal.is_read();
+        self.note_place(true);
         Ok(())
     }
 
@@ -282,7 +284,7 @@ impl Saving<'_> {
         }
         let open = self.keeper.append.as_ref();
         assert!(
-            open.is_none_or(|open| open.log.buffered() == 0),
+            open.is_none_or(|open| open.log.has_all()),
             "a change would be in the base and behind it"
         );
         let rdb = self.config.get(table::AOF_USE_RDB_PREAMBLE);
@@ -360,7 +362,9 @@ impl Saving<'_> {
         };
         let path = open.files.begin_rewrite(self.log)?;
         open.earlier_size = open.size();
-        open.log.switch_to(&path, now_ms, self.log)
+        open.log.switch_to(&path, now_ms, self.log)?;
+        self.note_place(true);
+        Ok(())
     }
 
     pub(super) fn rewrite_ended(&mut self, ks: &mut Keyspace, work: &Work, exit: ChildExit) {
@@ -430,7 +434,11 @@ impl Saving<'_> {
                     open.log.path().display(),
                     path.display()
                 );
+                open.trail.renamed(open.log.path(), &path);
                 open.log.renamed(&path);
+                let parts = open.files.to_load();
+                open.trail
+                    .keep_files(|part| parts.iter().any(|listed| listed == part));
                 open.log.base_installed();
                 open.first_pending = false;
                 open.earlier_size = work.child.report().bytes;

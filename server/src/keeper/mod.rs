@@ -5,6 +5,7 @@
 //! | `snapshot` | SAVE, BGSAVE, save points |
 //! | `log` | the append log: feed, flush before replies, rewrites, switching it on and off |
 //! | `child` | how a child that writes ends |
+//! | `trail` | where the stream of replication is in the log |
 //! | `load` | the load at start, in steps, so that clients get LOADING meanwhile |
 //!
 //! The methods hang on [`Saving`]: the keeper with what it is handed of the instance around it.
@@ -13,6 +14,7 @@ mod child;
 pub mod load;
 mod log;
 mod snapshot;
+mod trail;
 
 pub(crate) use log::LogState;
 
@@ -35,6 +37,7 @@ use crate::log::Log;
 use crate::replication::Replication;
 
 pub use child::{Job, SyncEnd, Target, Work};
+use trail::{Trail, TrailReader};
 
 /// The log with its files, while it is on.
 pub struct OpenLog {
@@ -48,6 +51,8 @@ pub struct OpenLog {
     pub earlier_size: u64,
     /// No base exists yet: it was switched on while the server runs, and the first rewrite is under way.
     pub first_pending: bool,
+    /// What of it is the stream of replication.
+    pub trail: Trail,
 }
 
 impl OpenLog {

@@ -56,6 +56,10 @@ impl DiskFile for SystemFile {
         Ok(())
     }
 
+    fn seek(&mut self, at: u64) -> io::Result<()> {
+        self.file.seek(SeekFrom::Start(at)).map(|_| ())
+    }
+
     fn sync_handle(&self) -> io::Result<Box<dyn SyncHandle>> {
         Ok(Box::new(SystemSync(self.file.try_clone()?)))
     }

@@ -18,7 +18,6 @@ pub use upstream::Upstream;
 
 use std::io::Read;
 
-use cairn_format::resp::value::write_command;
 use cairn_replication::ReplId;
 use cairn_replication::primary::{PeerId, Primary};
 
@@ -33,6 +32,8 @@ pub struct Transfer {
     pub file: Box<dyn Read>,
     /// Bytes of the rest.
     pub left: u64,
+    /// It is no snapshot but a part of the stream, as the log holds it.
+    pub of_log: bool,
 }
 
 /// A snapshot on its way from the child that writes it to replicas.
@@ -45,6 +46,33 @@ pub struct Pouring {
     pub is_readable: bool,
     /// Whether the child wrote all of it, once it has ended.
     pub child: Option<bool>,
+}
+
+/// Where a server is in a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It writes the stream.
+    Own {
+        /// Its name.
+        id: [u8; ReplId::LEN],
+        /// The name that it had until just here.
+        before: Option<[u8; ReplId::LEN]>,
+        /// Offset of its last byte.
+        offset: u64,
+        /// The database that it is at.
+        db: usize,
+    },
+    /// It follows the stream.
+    Followed {
+        /// As above.
+        id: [u8; ReplId::LEN],
+        /// As above.
+        offset: u64,
+        /// As above.
+        db: usize,
+    },
+    /// There is none, or what it holds is at no place of it.
+    Unknown,
 }
 
 /// Both directions.
@@ -81,7 +109,7 @@ pub struct Replication {
 const READER_KEPT: usize = 64 * 1024;
 
 /// Asks all replicas how far they are.
-const GETACK: &[u8] = b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n";
+pub const GETACK: &[u8] = b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n";
 
 impl Replication {
     /// Of a server that is alone.
@@ -119,24 +147,17 @@ impl Replication {
     /// A command that is no change enters the stream: for the database, if it says so.
     pub fn insert(&mut self, db: Option<usize>, command: &[u8]) {
         if let Some(reader) = &mut self.reader {
-            reader.insert(db, command);
+            reader.insert(db, |out| out.extend_from_slice(command));
         }
     }
 
-    /// As [`Replication::insert`], in words.
-    pub fn insert_words(&mut self, db: usize, words: &[&[u8]]) {
-        if self.reader.is_some() {
-            let mut command = Vec::new();
-            write_command(&mut command, words);
-            self.insert(Some(db), &command);
-        }
+    /// Whether commands that are no changes enter a stream.
+    pub fn streams_out(&self) -> bool {
+        self.reader.is_some()
     }
 
     /// Everything that changed so far is in the stream.
     pub fn flush(&mut self) {
-        if std::mem::take(&mut self.wants_acks) {
-            self.insert(None, GETACK);
-        }
         let Some(reader) = &mut self.reader else {
             return;
         };
@@ -151,20 +172,47 @@ impl Replication {
     }
 
     /// Reads the journal if the stream goes on from it, and does not if not. Call it when nothing waits to be read.
-    pub fn attach(&mut self, journal: &Journal) {
+    /// Answers whether that changed, of which the log is to be told.
+    #[must_use]
+    pub fn attach(&mut self, journal: &Journal) -> bool {
         let wanted = self.primary.streams() && !self.follows();
-        if wanted != self.reader.is_some() {
+        let changes = wanted != self.reader.is_some();
+        if changes {
             self.reader = wanted.then(|| journal.subscribe());
             self.marks.clear();
             self.flush();
         }
+        changes
     }
 
     /// The next change is to say its database, since who begins to read here knows none.
-    pub fn forget_db(&mut self) {
-        self.flush();
+    pub fn say_db_again(&mut self) {
         if let Some(reader) = &mut self.reader {
-            reader.begin_anew();
+            reader.say_db_again();
+        }
+    }
+
+    /// Where this server is in which stream, with everything that it holds.
+    pub fn place(&mut self) -> Place {
+        self.flush();
+        let history = self.primary.history();
+        let (id, offset) = (history.id().into(), history.offset());
+        match &self.upstream {
+            Some(upstream) if upstream.may_resume => Place::Followed {
+                id,
+                offset,
+                db: upstream.db,
+            },
+            None if self.reader.is_some() => Place::Own {
+                id,
+                before: history
+                    .earlier()
+                    .filter(|earlier| earlier.until == offset + 1)
+                    .map(|earlier| earlier.id.into()),
+                offset,
+                db: self.db(),
+            },
+            _ => Place::Unknown,
         }
     }
 

@@ -65,7 +65,16 @@ pub(super) fn is_beyond_limit(front: &mut Front, slot: usize, now_ms: u64) -> bo
 fn send(front: &mut Front, slot: usize, now_ms: u64) -> io::Result<Flush> {
     let mut written = 0;
     loop {
-        read_snapshot(front, slot)?;
+        if let Err(error) = read_snapshot(front, slot) {
+            let of_log = front
+                .replication
+                .transfer(slot)
+                .is_some_and(|one| one.of_log);
+            if of_log {
+                front.saving().distrust_log();
+            }
+            return Err(error);
+        }
         let left = front.replication.transfer(slot).map(|one| one.left);
         let Some(connection) = front.clients.connections.get_mut(slot) else {
             return Ok(Flush::Done);

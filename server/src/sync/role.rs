@@ -33,7 +33,7 @@ pub fn follow(front: &mut Front, gate: &mut Gate, host: &str, port: u16) {
     let link = Link::new(host, port, now_ms);
     front.settings.config.note_primary(Some((host, port)));
     front.replication.upstream = Some(Upstream::new(link, may_resume, db));
-    front.replication.attach(&front.journal);
+    front.attach_stream();
     front
         .log
         .notice(format_args!("Connecting to MASTER {host}:{port}"));
@@ -67,7 +67,7 @@ pub fn promote(front: &mut Front, ks: &mut Keyspace, gate: &mut Gate) {
     let now_ms = front.now().mono_us / 1000;
     let fresh = fresh_id(&*front.host);
     front.replication.primary.promoted(fresh, now_ms);
-    front.replication.attach(&front.journal);
+    front.attach_stream();
     ks.fx.feed_on = front.journal.is_read();
     ks.expired = Expired::Goes;
     refresh_gate(front, gate);

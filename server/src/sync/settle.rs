@@ -14,14 +14,15 @@ use crate::config::table;
 use crate::front::Front;
 use crate::keeper::{Job, SyncEnd, Target};
 use crate::net::{CHILD_NEWS, Cause};
-use crate::replication::{Transfer, fresh_id};
+use crate::os::error_text;
+use crate::replication::{GETACK, Transfer, fresh_id};
 
 /// Everything that changed in this turn enters the stream, and who follows it is visited. Call it when the log is written.
 pub fn settle(engine: &mut Engine, front: &mut Front) {
     if !front.replication.is_at_work() && front.keeper.ended_snapshot.is_none() {
         return;
     }
-    front.replication.attach(&front.journal);
+    front.attach_stream();
     engine.ks.fx.feed_on = front.journal.is_read();
     if !front.replication.primary.streams() && front.keeper.ended_snapshot.is_none() {
         // What is to be logged may be left.
@@ -45,7 +46,11 @@ pub fn settle(engine: &mut Engine, front: &mut Front) {
     }
     begin_snapshot(engine, front, now_ms);
     act(front, None);
+    if std::mem::take(&mut front.replication.wants_acks) {
+        front.enter_stream(None, GETACK);
+    }
     front.replication.flush();
+    front.saving().note_much_progress();
     front.replication.primary.note_time(now_ms);
     let syncing: Vec<PeerId> = front.replication.primary.syncing().collect();
     for peer in syncing {
@@ -91,7 +96,8 @@ fn begin_snapshot(engine: &mut Engine, front: &mut Front, now_ms: u64) {
         .notice(format_args!("Starting BGSAVE for SYNC with target: {kind}"));
     let keys = wanted.filter == Filter::Everything;
     // Who reads from here on knows no database.
-    front.replication.forget_db();
+    front.replication.flush();
+    front.saving().say_db_again();
     match front
         .saving()
         .begin_sync(&mut engine.ks, target, wanted.reads, keys)
@@ -145,7 +151,8 @@ fn act(front: &mut Front, snapshot: Option<&Path>) {
     for action in front.replication.primary.take_actions() {
         match action {
             Action::Send(peer, bytes) => front.clients.send(peer as usize, &bytes),
-            Action::Enter(command) => front.replication.insert(None, &command),
+            Action::Enter(command) => front.enter_stream(None, &command),
+            Action::Replay { peer, from, until } => begin_replay(front, peer as usize, from, until),
             Action::Transfer(peer) => begin_transfer(front, peer as usize, snapshot),
             Action::Close(peer) => front.clients.connections.end(peer as usize, Cause::Cut),
             Action::Dismiss(peer) => front
@@ -165,15 +172,36 @@ fn begin_transfer(front: &mut Front, slot: usize, snapshot: Option<&Path>) {
         Some(Ok((file, Some(left)))) => {
             let head = format!("${left}\r\n");
             front.clients.send(slot, head.as_bytes());
-            front
-                .replication
-                .transfers
-                .push(Transfer { slot, file, left });
+            front.replication.transfers.push(Transfer {
+                slot,
+                file,
+                left,
+                of_log: false,
+            });
         }
         other => {
             front.log.warning(format_args!(
                 "The snapshot for a replica cannot be read: {:?}",
                 other.map(|opened| opened.map(|(_, size)| size))
+            ));
+            front.clients.connections.end(slot, Cause::Cut);
+        }
+    }
+}
+
+/// A replica goes on where the log is, up to where the backlog begins.
+fn begin_replay(front: &mut Front, slot: usize, from: u64, until: u64) {
+    match front.saving().read_stream(from) {
+        Ok(stream) => front.replication.transfers.push(Transfer {
+            slot,
+            file: Box::new(stream),
+            left: until - from,
+            of_log: true,
+        }),
+        Err(error) => {
+            front.log.warning(format_args!(
+                "The append only file cannot be read for a replica: {}",
+                error_text(&error)
             ));
             front.clients.connections.end(slot, Cause::Cut);
         }
@@ -205,6 +233,7 @@ pub fn tick(engine: &mut Engine, front: &mut Front) {
     };
     let fresh = fresh_id(&*front.host);
     front.replication.primary.tick(now_ms, &timing, fresh);
+    front.saving().note_progress(1);
     pour::drop_stuck(front, now_ms, timing.timeout_ms);
     act(front, None);
     role::refresh_gate(front, &mut engine.shared.gate);
@@ -258,10 +287,11 @@ pub fn restore(
     if let Some(upstream) = &mut front.replication.upstream {
         upstream.db = place.db.unwrap_or(0);
         upstream.may_resume = true;
-        return front.replication.primary.copied(id, offset);
+        front.replication.primary.copied(id, offset);
+        return front.saving().note_place(false);
     }
     front.replication.primary.restored(id, offset);
-    front.replication.attach(&front.journal);
+    front.attach_stream();
     engine.ks.fx.feed_on = front.journal.is_read();
     // Those who come back have them.
     for (db, key) in dropped {

@@ -250,6 +250,7 @@ pub(super) fn streams(engine: &mut Engine, front: &mut Front) {
         // Commands may have come with what was before them.
         front.clients.connections.mark_ready(slot);
     }
+    front.saving().note_place(false);
     tell(front);
     role::refresh_gate(front, &mut engine.shared.gate);
 }
@@ -277,6 +278,9 @@ pub fn applied(front: &mut Front, db: usize, bytes: &[u8], whole: usize) {
     upstream.read_offset = offset + upstream.pending.len() as u64;
     let position = front.journal.position();
     replication.marks.note(position, offset);
+    if whole > 0 {
+        front.saving().note_place(false);
+    }
 }
 
 /// Once a second: says how far this server is, or that it lives, and looks whether the primary does.

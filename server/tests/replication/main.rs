@@ -5,6 +5,7 @@
 //! - `diskless`: snapshots that touch no disk.
 //! - `everything`: all types, in all ways, in pairs and chains; eviction and expiry.
 //! - `fleet`: servers that follow each other, and when they are in step.
+//! - `logs`: the place in the stream that the append log keeps.
 //! - `pairs`: everything a primary does arrives; promotion, restarts, FAILOVER.
 //! - `sentinels`: redis-sentinel fails over.
 //! - `stream`: the bytes of the stream beside those of 7.0.15.
@@ -21,6 +22,7 @@ mod diskless;
 mod everything;
 mod fleet;
 mod kills;
+mod logs;
 mod pairs;
 mod peers;
 mod primaries;

@@ -49,6 +49,16 @@ pub enum Action {
     Send(PeerId, Vec<u8>),
     /// The snapshot that has just ended is to be sent to a replica; [`Primary::transferred`] tells that it was.
     Transfer(PeerId),
+    /// A replica that goes on is sent what is from here up to there, which has left the backlog and is kept elsewhere;
+    /// [`Primary::transferred`] tells that it was.
+    Replay {
+        /// The replica.
+        peer: PeerId,
+        /// Offset of the first byte.
+        from: u64,
+        /// Offset of the first byte that the backlog has.
+        until: u64,
+    },
     /// A command enters the stream, behind what changed so far.
     Enter(Vec<u8>),
     /// Hang up.

@@ -41,7 +41,8 @@ pub struct Wanted {
 
 impl Primary {
     /// A client asks to be a replica, by PSYNC (`asked`) or SYNC. `host`: where its connection comes from; `fresh`: an id that
-    /// was not used yet, in case the stream begins now.
+    /// was not used yet, in case the stream begins now; `kept`: the offset of the first byte that is kept beside the backlog, with
+    /// everything from there up to it.
     ///
     /// # Errors
     /// The reply.
@@ -51,6 +52,7 @@ impl Primary {
         host: &str,
         asked: Option<Asked>,
         fresh: ReplId,
+        kept: Option<u64>,
         now_ms: u64,
     ) -> Result<Answer, &'static str> {
         let replica = self
@@ -66,7 +68,7 @@ impl Primary {
         replica.acked_at_ms = now_ms;
         replica.knows_offsets = asked.is_some();
         if let Some(asked) = asked {
-            if let Some(line) = self.go_on(peer, asked) {
+            if let Some(line) = self.go_on(peer, asked, kept) {
                 return Ok(Answer::Continue(line));
             }
             self.counters.partial_err += u64::from(asked.id != b"?");
@@ -78,15 +80,24 @@ impl Primary {
     }
 
     /// Puts a replica online if what it asks for is there; the line to answer then.
-    fn go_on(&mut self, peer: PeerId, asked: Asked) -> Option<String> {
+    fn go_on(&mut self, peer: PeerId, asked: Asked, kept: Option<u64>) -> Option<String> {
         let name = self.replicas[&peer].name();
-        if let Err(reason) = self.may_go_on(&name, asked) {
-            self.log(Level::Notice, reason);
-            return None;
-        }
+        let until = match self.may_go_on(&name, asked, kept) {
+            Ok(until) => until,
+            Err(reason) => {
+                self.log(Level::Notice, reason);
+                return None;
+            }
+        };
         let from = asked.from as u64;
         let replica = self.replicas.get_mut(&peer)?;
-        replica.state = State::Online { next: from };
+        replica.state = match from < until {
+            true => State::Transfer { next: until },
+            false => State::Online { next: from },
+        };
+        if from < until {
+            self.actions.push(Action::Replay { peer, from, until });
+        }
         replica.acked = from - 1;
         let line = match replica.capa.psync2 {
             true => format!("+CONTINUE {}\r\n", self.history.id()),
@@ -95,16 +106,24 @@ impl Primary {
         self.alone_since_ms = None;
         self.counters.partial_ok += 1;
         let bytes = self.history.offset() + 1 - from;
+        let more = match from < until {
+            true => format!(
+                " {} of them have left the backlog and come from the append only file.",
+                until - from
+            ),
+            false => String::new(),
+        };
         self.log(
             Level::Notice,
             format!(
-                "Partial resynchronization request from {name} accepted. Sending {bytes} bytes of backlog starting from offset {from}."
+                "Partial resynchronization request from {name} accepted. Sending {bytes} bytes of backlog starting from offset {from}.{more}"
             ),
         );
         Some(line)
     }
 
-    fn may_go_on(&self, name: &str, asked: Asked) -> Result<(), String> {
+    /// The offset from which on the backlog has what is asked for; what is before it is kept elsewhere.
+    fn may_go_on(&self, name: &str, asked: Asked, kept: Option<u64>) -> Result<u64, String> {
         let from = u64::try_from(asked.from).unwrap_or(0);
         match self.history.reach(asked.id, from) {
             Reach::Ours => {}
@@ -127,7 +146,10 @@ impl Primary {
             }
         }
         match &self.backlog {
-            Some(backlog) if from > 0 && backlog.reaches(from) => Ok(()),
+            Some(backlog) if from > 0 && backlog.reaches(from) => Ok(from),
+            Some(backlog) if kept.is_some_and(|kept| kept <= from) && from < backlog.first() => {
+                Ok(backlog.first())
+            }
             _ => Err(format!(
                 "Unable to partial resync with replica {name} for lack of backlog (Replica request was: {}).",
                 asked.from

@@ -29,7 +29,7 @@ fn ask(primary: &mut Primary, peer: PeerId, id_: &str, from: i64) -> Answer {
         from,
     };
     primary
-        .sync(peer, "10.0.0.9", Some(asked), id(9), 0)
+        .sync(peer, "10.0.0.9", Some(asked), id(9), None, 0)
         .unwrap()
 }
 

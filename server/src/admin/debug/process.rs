@@ -85,7 +85,7 @@ pub(super) fn assert_fails(cx: &mut Ctx, args: &Args) -> Outcome {
 pub(super) fn replicate(cx: &mut Ctx, args: &Args) -> Outcome {
     let words: Vec<&[u8]> = args.iter_from(2).collect();
     let db = cx.session.db;
-    access::replication(&mut *cx.inst).insert_words(db, &words);
+    access::whole(&mut *cx.inst).enter_stream_in_words(db, &words);
     ok(cx)
 }
 
