@@ -75,11 +75,44 @@ impl fmt::Display for Damage {
     }
 }
 
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Severity {
+    /// No server writes it, and servers load it: it is told, put right when it is written again, and no reason to refuse.
+    Odd,
+    /// It is sound, and the server that was asked about refuses it.
+    Refused,
+    /// It cannot be read, or servers refuse it.
+    Damage,
+}
+
+impl Severity {
+    /// The word for it in reports and in JSON output.
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Odd => "odd",
+            Severity::Refused => "refused",
+            Severity::Damage => "damage",
+        }
+    }
+}
+
+/// All that was found.
+#[allow(
+    clippy::vec_box,
+    reason = "findings are boxed where they are made, and most are never kept"
+)]
+pub type Findings = Vec<Box<FormatError>>;
+
 /// One finding in foreign bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FormatError {
     /// What kind of damage it is.
     pub kind: Damage,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What exactly is wrong, as one word that stays the same: `duplicate-key`; the kind's name where that says it all.
+    pub problem: &'static str,
     /// Where it stands, in bytes from the start of the file or stream.
     pub offset: u64,
     /// What was being read and what was wrong, lower case, no final stop.
@@ -95,11 +128,31 @@ impl FormatError {
     pub fn new(kind: Damage, offset: u64, what: impl Into<String>) -> Box<Self> {
         Box::new(FormatError {
             kind,
+            severity: Severity::Damage,
+            problem: kind.name(),
             offset,
             what: what.into(),
             db: None,
             key: None,
         })
+    }
+
+    /// Says in one word what exactly is wrong.
+    pub fn called(mut self: Box<Self>, problem: &'static str) -> Box<Self> {
+        self.problem = problem;
+        self
+    }
+
+    /// The same for something that one server refuses.
+    pub fn refused(mut self: Box<Self>) -> Box<Self> {
+        self.severity = Severity::Refused;
+        self
+    }
+
+    /// The same for something that servers load.
+    pub fn odd(mut self: Box<Self>, problem: &'static str) -> Box<Self> {
+        self.severity = Severity::Odd;
+        self.called(problem)
     }
 
     /// Names the key, unless a reader nearer to the bytes already did.

@@ -6,7 +6,9 @@
 //! | `behind` | what stands behind the end of a snapshot |
 //! | `inspect`, `survey` | what is in it, and what takes the room |
 //! | `dump`, `line` | every key as a line of JSON |
-//! | `verify` | is it sound, and if not, where and why |
+//! | `examine` | all that is wrong with it, and all that can be read of it |
+//! | `verify`, `fit` | is it sound, and if not, where and why; which servers load it |
+//! | `salvage` | a sound file of what is left |
 //! | `cross` | do two other implementations see the same bytes in it |
 //! | `convert`, `loss` | the same data for another version, as lines or as commands, and what it cannot hold |
 //! | `diff`, `canon` | which keys differ, whatever their order and encoding |
@@ -18,9 +20,12 @@ mod convert;
 mod cross;
 mod diff;
 mod dump;
+mod examine;
+mod fit;
 mod inspect;
 mod line;
 mod loss;
+mod salvage;
 mod snapshot;
 mod survey;
 mod verify;
@@ -33,6 +38,7 @@ const EXAMPLES: &str = "\
 Examples:
   rdb-tool inspect dump.rdb
   rdb-tool verify dump.rdb
+  rdb-tool salvage -o saved.rdb dump.rdb
   rdb-tool dump --bytes text dump.rdb
   rdb-tool convert --to redis-6.2 -o old.rdb dump.rdb
   rdb-tool diff yesterday.rdb today.rdb
@@ -60,6 +66,8 @@ enum Command {
     Dump(dump::DumpArguments),
     /// Check structure, encodings and checksum
     Verify(verify::VerifyArguments),
+    /// Make a sound file of what is left of a damaged one
+    Salvage(salvage::SalvageArguments),
     /// Write the same data for another version, as JSON lines or as a command log
     Convert(convert::ConvertArguments),
     /// Compare two snapshots by key, whatever their order and encoding
@@ -74,6 +82,7 @@ pub fn main() -> ExitCode {
             Command::Inspect(arguments) => inspect::inspect(&arguments),
             Command::Dump(arguments) => dump::dump(&arguments),
             Command::Verify(arguments) => verify::verify(&arguments),
+            Command::Salvage(arguments) => salvage::salvage(&arguments),
             Command::Convert(arguments) => convert::convert(&arguments),
             Command::Diff(arguments) => diff::diff(&arguments),
         },

@@ -42,6 +42,9 @@ pub struct Reading {
     /// Take the snapshot alone where something follows it, as the commands of a log do
     #[arg(long)]
     snapshot_only: bool,
+    /// Do not compare the checksum
+    #[arg(long)]
+    ignore_checksum: bool,
     #[command(flatten)]
     opening: Opening,
     #[command(flatten)]
@@ -224,6 +227,7 @@ pub fn read(
 ) -> Result<Walk, Failure> {
     let options = Options {
         any_version: reading.try_version,
+        checksum: !reading.ignore_checksum,
         ..options
     };
     let name = input.name();
@@ -300,7 +304,7 @@ pub fn walk(
 }
 
 /// A file whose header is not that of a snapshot that can be read. One that is something else is not a damaged snapshot.
-fn unopened(input: &Input, first: &[u8], error: Box<FormatError>) -> Stop {
+pub fn unopened(input: &Input, first: &[u8], error: Box<FormatError>) -> Stop {
     let name = input.name();
     let kind = FileKind::of(&first[..first.len().min(KIND_BYTES)]);
     let advice = match error.kind {
@@ -393,7 +397,7 @@ pub fn inside<T>(result: cairn_format::error::Result<T>, db: u64, key: &[u8]) ->
 }
 
 /// How much of a damaged file is sound, for the line below the error.
-pub fn sound_part(error: &FormatError, walked: Option<&Walk>) -> Option<String> {
+fn sound_part(error: &FormatError, walked: Option<&Walk>) -> Option<String> {
     let keys = human::plural(walked.map_or(0, |walk| walk.keys), "key", "keys");
     match error.kind {
         // The system could not read: that says nothing about the file.
@@ -412,6 +416,7 @@ pub fn checksum_text(checksum: Checksum) -> &'static str {
         Checksum::Off => "checksum off (eight zero bytes)",
         Checksum::None => "no checksum in this version",
         Checksum::Unchecked(_) => "checksum not compared",
+        Checksum::Wrong { .. } => "checksum wrong",
     }
 }
 
@@ -422,5 +427,6 @@ pub fn checksum_word(checksum: Checksum) -> &'static str {
         Checksum::Off => "off",
         Checksum::None => "none",
         Checksum::Unchecked(_) => "unchecked",
+        Checksum::Wrong { .. } => "wrong",
     }
 }

@@ -1,12 +1,18 @@
-//! `rdb-tool verify`: is this file sound, and if not, where and why.
+//! `rdb-tool verify`: is this file sound, and if not, all that is wrong with it.
+//!
+//! Most files are sound, and that is seen in one fast pass. Only if that finds something are all findings gathered, in a second
+//! and slower one ([`crate::examine`]).
 
 use crate::behind::Behind;
 use crate::cross::{self, Agreement};
+use crate::examine::{Examination, Piece, What, Witness, examine};
+use crate::fit::{self, Fit, Server};
+use crate::salvage::fault_text;
 use crate::snapshot::{
-    Opening, Stop, Walk, checksum_text, checksum_word, sound_part, tell_unknown, unread, walk,
+    Opening, Stop, Walk, checksum_text, checksum_word, tell_unknown, unopened, unread,
 };
-use cairn_format::error::{Damage, FormatError};
-use cairn_format::rdb::{Dialect, Options, SliceReader};
+use cairn_format::error::{self, Damage, FormatError, Severity};
+use cairn_format::rdb::{Checksum, Options, SliceReader};
 use cairn_toolkit::outcome::damage_line;
 use cairn_toolkit::{
     Failure, Input, Outcome, Output, Progress, Verdict, escape, hint, human, json, note,
@@ -16,18 +22,24 @@ use serde_json::{Value, json};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+/// Findings of a file that are told one by one; in JSON there are more.
+const TOLD_MAX: usize = 100;
+/// Findings of a file that stand in JSON.
+const KEPT_MAX: usize = 10_000;
+
 /// Shown below the help of `verify`.
 const EXAMPLES: &str = "\
 Examples:
   rdb-tool verify dump.rdb
   rdb-tool verify --json backups/*.rdb
-  rdb-tool verify --for redis-7.2 dump.rdb
+  rdb-tool verify --for redis-7.2,redis-6.2,valkey-9.0 dump.rdb
   rdb-tool verify --cross-check dump.rdb
   rdb-tool verify dump.rdb.gz redis://user:password@host:6379
 
-Checks the structure, every packed value entry by entry, and the checksum. Exit status: 0 sound,
-1 damaged (a line on stderr tells offset, key and reason), 2 could not be read. Of several files all are
-checked, and the worst decides.";
+Checks the structure, every packed value entry by entry, and the checksum, and tells all that is wrong: behind a damaged record
+it finds the next one. What no server writes and all load is odd; the rest is damage. Exit status: 0 sound,
+1 something was found (lines on stderr tell offset, key and reason), 2 could not be read. Of several files all are
+checked, and the worst decides. A pipe and a compressed file are written to a temporary file first.";
 
 /// The options of `rdb-tool verify`.
 #[derive(Args, Debug)]
@@ -36,15 +48,18 @@ pub struct VerifyArguments {
     /// One JSON object a line for each file, on stdout
     #[arg(long)]
     json: bool,
-    /// Also find what this server cannot load with its default configuration and without modules:
-    /// a newer version, a database above 15, values of modules
-    #[arg(long = "for", value_name = "SERVER", value_parser = server)]
-    server: Option<Dialect>,
+    /// Also find what these servers cannot load with their default configuration and without modules:
+    /// a newer version, a newer type, a database above 15, values of modules
+    #[arg(long = "for", value_name = "SERVER,...", value_delimiter = ',', value_parser = Server::parse)]
+    servers: Vec<Server>,
     /// Check a version that is not known as the newest known one, as far as that goes
     #[arg(long = "try")]
     try_version: bool,
+    /// Do not compare the checksum
+    #[arg(long)]
+    ignore_checksum: bool,
     /// Ask two other implementations, too: the crate lzf for each compressed string, crc64 for the checksum. Reads the
-    /// file once more, so it must be a file and no pipe
+    /// file once more
     #[arg(long)]
     cross_check: bool,
     #[command(flatten)]
@@ -54,27 +69,26 @@ pub struct VerifyArguments {
     files: Vec<PathBuf>,
 }
 
-fn server(name: &str) -> Result<Dialect, String> {
-    Dialect::parse(name).ok_or_else(|| {
-        "expected a server as in redis-7.2 or valkey-9.0, or a version number".to_owned()
-    })
+impl VerifyArguments {
+    fn options(&self) -> Options {
+        Options {
+            any_version: self.try_version,
+            checksum: !self.ignore_checksum,
+            trailing: false,
+            ..Options::deep()
+        }
+    }
 }
 
-/// Checks each file; found if any is damaged. One that cannot be read does not keep the others from being checked, and decides the
-/// exit status.
+/// Checks each file; found if anything is wrong with one. One that cannot be read does not keep the others from being checked, and
+/// decides the exit status.
 pub fn verify(arguments: &VerifyArguments) -> Outcome {
     let mut out = Output::stdout();
-    let options = Options {
-        any_version: arguments.try_version,
-        ..arguments
-            .server
-            .map_or(Options::deep(), Options::for_server)
-    };
-    let mut damaged = false;
+    let mut found = false;
     let mut unread = None;
     for path in &arguments.files {
-        match verify_one(path, options, arguments, &mut out) {
-            Ok(found) => damaged |= found,
+        match verify_one(path, arguments, &mut out) {
+            Ok(this) => found |= this,
             Err(failure) if failure.is_quiet() => return Err(failure),
             Err(failure) => {
                 out.flush()?;
@@ -83,36 +97,109 @@ pub fn verify(arguments: &VerifyArguments) -> Outcome {
         }
     }
     out.finish()?;
-    unread.map_or(Ok(Verdict::found_if(damaged)), Err)
+    unread.map_or(Ok(Verdict::found_if(found)), Err)
 }
 
-/// Whether a file is damaged.
-fn verify_one(
-    path: &Path,
-    options: Options,
-    arguments: &VerifyArguments,
-    out: &mut Output,
-) -> Result<bool, Failure> {
-    let input = arguments.opening.open(path)?;
-    let result = check(&input, options).and_then(|walk| refuse_more(walk, input.name()));
-    let agreement = match &result {
-        Ok(walk) if arguments.cross_check => Some(cross::check(&input, walk)?),
-        _ => None,
-    };
-    let damaged = result.is_err() || agreement.as_ref().is_some_and(Agreement::is_broken);
-    report(&input, result, agreement, arguments.json, out)?;
-    Ok(damaged)
-}
-
-/// A file in memory is checked without building events, several times as fast as a walk; if that finds damage, a walk
-/// finds the same again and counts the keys before it. A pipe can be read only once, so it is walked.
-fn check(input: &Input, options: Options) -> Result<Walk, Stop> {
-    if let Some(bytes) = input.bytes()
-        && let Some(walk) = check_fast(input.name(), bytes, options)
-    {
-        return Ok(walk);
+/// Whether something was found.
+fn verify_one(path: &Path, arguments: &VerifyArguments, out: &mut Output) -> Result<bool, Failure> {
+    let input = arguments.opening.open(path)?.into_mapped()?;
+    let bytes = input.bytes().unwrap_or_default();
+    let mut report = check(&input, bytes, arguments)?;
+    report.fits = fit::judge(bytes, &arguments.servers, arguments.try_version);
+    for fit in &report.fits {
+        fit.findings()
+            .into_iter()
+            .for_each(|error| report.findings.add(error));
     }
-    walk(input, options, "verifying", &mut |_, _| Ok(()))
+    if let Some(walk) = report.walk.filter(|_| arguments.cross_check)
+        && report
+            .findings
+            .worst()
+            .is_none_or(|worst| worst < Severity::Damage)
+    {
+        report.agreement = Some(cross::check(&input, &walk)?);
+    }
+    report.tell(input.name(), arguments.json, out)?;
+    let disagrees = report.agreement.as_ref().is_some_and(Agreement::is_broken);
+    Ok(report.findings.total > 0 || disagrees)
+}
+
+/// What was found in a file.
+#[derive(Debug, Default)]
+struct Report {
+    /// What is known if its head could be read.
+    walk: Option<Walk>,
+    examination: Option<Examination>,
+    findings: Findings,
+    fits: Vec<Fit>,
+    agreement: Option<Agreement>,
+    advice: Vec<String>,
+}
+
+/// Findings, as many as are kept.
+#[derive(Debug, Default)]
+struct Findings {
+    kept: error::Findings,
+    total: u64,
+    odd: u64,
+}
+
+impl Findings {
+    fn add(&mut self, error: Box<FormatError>) {
+        self.total += 1;
+        self.odd += u64::from(error.severity == Severity::Odd);
+        if self.kept.len() < KEPT_MAX {
+            self.kept.push(error);
+        }
+    }
+
+    fn worst(&self) -> Option<Severity> {
+        self.kept.iter().map(|error| error.severity).max()
+    }
+
+    /// The first of the worst: the one that stands for all.
+    fn first(&self) -> Option<&FormatError> {
+        let worst = self.worst()?;
+        self.kept
+            .iter()
+            .find(|error| error.severity == worst)
+            .map(|error| &**error)
+    }
+}
+
+impl Witness for Findings {
+    fn finding(&mut self, error: Box<FormatError>) {
+        self.add(error);
+    }
+
+    fn piece(&mut self, piece: &Piece) {
+        debug_assert!(
+            piece.from < piece.to || matches!(piece.what, What::Gap(_)),
+            "only a gap at the end can be empty"
+        );
+    }
+}
+
+/// One fast pass, and if that finds something, one that finds all.
+fn check(input: &Input, bytes: &[u8], arguments: &VerifyArguments) -> Result<Report, Failure> {
+    let options = arguments.options();
+    let mut report = Report::default();
+    if let Some(walk) = check_fast(input.name(), bytes, options) {
+        report.walk = Some(walk);
+    } else {
+        match examine(bytes, options, "verifying", &mut report.findings) {
+            Ok(examination) => report.examined(input.name(), bytes, examination)?,
+            Err(error) => match unopened(input, bytes, error) {
+                Stop::Failed(failure) => return Err(failure),
+                Stop::Damage { error, advice, .. } => {
+                    report.advice.extend(advice);
+                    report.findings.add(error);
+                }
+            },
+        }
+    }
+    report.see_behind(input.name());
+    Ok(report)
 }
 
 fn check_fast(name: &str, bytes: &[u8], options: Options) -> Option<Walk> {
@@ -121,10 +208,6 @@ fn check_fast(name: &str, bytes: &[u8], options: Options) -> Option<Walk> {
         "verifying {name}, {}",
         human::bytes(bytes.len() as u64)
     ));
-    let options = Options {
-        trailing: false,
-        ..options
-    };
     let mut reader = SliceReader::from_slice(bytes, options).ok()?;
     let checksum = cairn_format::rdb::verify(&mut reader).ok()?;
     let end = reader.offset();
@@ -140,109 +223,213 @@ fn check_fast(name: &str, bytes: &[u8], options: Options) -> Option<Walk> {
     })
 }
 
-/// Bytes behind the end are a finding: whoever trusts the file should know that servers ignore them.
-fn refuse_more(walk: Walk, name: &str) -> Result<Walk, Stop> {
-    let Some(behind) = walk.behind else {
-        return Ok(walk);
-    };
-    let advice = match behind.advice(name) {
-        Some(advice) => format!("the snapshot is sound; {advice}"),
-        None => "the snapshot is sound, and servers ignore what follows it".to_owned(),
-    };
-    Err(Stop::Damage {
-        error: behind.damage(walk.keys),
-        walked: Some(walk),
-        advice: Some(advice),
-    })
-}
+impl Report {
+    /// Takes over what an examination found, and what can be done about it.
+    fn examined(&mut self, name: &str, bytes: &[u8], found: Examination) -> Result<(), Failure> {
+        let rest = usize::try_from(found.end)
+            .ok()
+            .and_then(|end| bytes.get(end..))
+            .unwrap_or_default();
+        let (sound_until, keys_before) = found.first.unwrap_or((found.end, found.keys));
+        let walk = Walk {
+            dialect: found.dialect,
+            checksum: found.checksum.unwrap_or(Checksum::None),
+            bytes: found.end,
+            keys: found.keys,
+            behind: Behind::look(rest, found.end).map_err(|error| Failure::io(name, &error))?,
+            is_cut: !found.dialect.is_known() && found.lost > 0,
+        };
+        tell_unknown(name, walk.dialect);
+        let before = Walk {
+            bytes: sound_until,
+            keys: keys_before,
+            ..walk
+        };
+        let all = human::plural(found.keys, "key", "keys");
+        let damage = self
+            .findings
+            .first()
+            .filter(|error| error.severity == Severity::Damage);
+        match damage.map(|error| error.kind) {
+            None => {}
+            Some(_) if walk.is_cut => self.advice.push(unread(&before)),
+            Some(Damage::Checksum) if found.fault.is_some() => {
+                self.advice
+                    .push(format!("the structure of all {all} is sound"));
+            }
+            Some(Damage::Checksum) => self.advice.push(format!(
+                "the structure of all {all} is sound; which bytes changed cannot be told"
+            )),
+            Some(_) => self.advice.push(format!(
+                "everything before offset {sound_until} decodes: {}",
+                human::plural(keys_before, "key", "keys")
+            )),
+        }
+        if let Some(fault) = found.fault {
+            self.advice.push(format!(
+                "{}; `rdb-tool salvage -o OUT {name}` puts it right",
+                fault_text(bytes, fault)
+            ));
+        } else if found.lost > 0 && !walk.is_cut {
+            self.advice.push(format!(
+                "{all} can be read in all; `rdb-tool salvage -o OUT {name}` makes a sound file of them"
+            ));
+        }
+        self.walk = Some(walk);
+        self.examination = Some(found);
+        Ok(())
+    }
 
-fn report(
-    input: &Input,
-    result: Result<Walk, Stop>,
-    agreement: Option<Agreement>,
-    as_json: bool,
-    out: &mut Output,
-) -> Result<(), Failure> {
-    let name = input.name();
-    match result {
-        Ok(sound) => {
-            match as_json {
-                true => json::write_line(out, &sound_json(name, &sound, agreement.as_ref()))?,
-                false => writeln!(
-                    out,
-                    "{name}: sound, {}, {}, {}, {}{}",
-                    sound.dialect,
-                    human::plural(sound.keys, "key", "keys"),
-                    human::bytes(sound.bytes),
-                    checksum_text(sound.checksum),
-                    agreement.as_ref().map_or(String::new(), Agreement::text)
-                )?,
-            }
-            if let Some(agreement) = agreement.filter(Agreement::is_broken) {
-                out.flush()?;
-                agreement.tell(name);
-            }
+    /// Bytes behind the end are a finding: whoever trusts the file should know that servers ignore them.
+    fn see_behind(&mut self, name: &str) {
+        let Some((walk, behind)) = self.walk.and_then(|walk| Some((walk, walk.behind?))) else {
+            return;
+        };
+        if self.findings.total == 0 {
+            self.advice.push(match behind.advice(name) {
+                Some(advice) => format!("the snapshot is sound; {advice}"),
+                None => "the snapshot is sound, and servers ignore what follows it".to_owned(),
+            });
         }
-        Err(Stop::Failed(failure)) => return Err(failure),
-        // The system could not read: that says nothing about the file.
-        Err(Stop::Damage { error, .. }) if error.kind == Damage::Io => {
-            return Err(Failure::damage(name, &error));
+        self.findings.add(behind.damage(walk.keys).odd("trailing"));
+    }
+
+    fn tell(&self, name: &str, as_json: bool, out: &mut Output) -> Result<(), Failure> {
+        if as_json {
+            json::write_line(out, &self.json(name))?;
+        } else if let Some(walk) = self.walk
+            && let Some(word) = self.word()
+        {
+            writeln!(
+                out,
+                "{name}: {word}, {}, {}, {}, {}{}",
+                walk.dialect,
+                human::plural(walk.keys, "key", "keys"),
+                human::bytes(walk.bytes),
+                checksum_text(walk.checksum),
+                self.agreement
+                    .as_ref()
+                    .map_or(String::new(), Agreement::text)
+            )?;
         }
-        Err(Stop::Damage {
-            error,
-            walked,
-            advice,
-        }) => {
-            if as_json {
-                json::write_line(out, &damage_json(name, &error, walked.as_ref()))?;
+        if !self.fits.is_empty() && !as_json {
+            fit::write_table(out, &self.fits)?;
+        }
+        // What was said so far comes before what is said now, also when both go to one terminal.
+        out.flush()?;
+        if let Some(agreement) = self
+            .agreement
+            .as_ref()
+            .filter(|agreement| agreement.is_broken())
+        {
+            agreement.tell(name);
+        }
+        for error in self.findings.kept.iter().take(TOLD_MAX) {
+            let odd = match error.severity {
+                Severity::Odd => " (odd: servers load it)",
+                _ => "",
+            };
+            note(&format!("{}{odd}", damage_line(name, error)));
+        }
+        if self.findings.total > TOLD_MAX as u64 {
+            let more = self.findings.total - TOLD_MAX as u64;
+            note(&format!(
+                "{name}: and {} more; --json tells up to {}",
+                human::plural(more, "finding", "findings"),
+                human::count(KEPT_MAX as u64)
+            ));
+        }
+        self.advice.iter().for_each(|advice| hint(advice));
+        Ok(())
+    }
+
+    /// What the file is in one word, if servers load it.
+    fn word(&self) -> Option<&'static str> {
+        match self.findings.worst() {
+            None | Some(Severity::Refused) => Some("sound"),
+            Some(Severity::Odd)
+                if self
+                    .findings
+                    .kept
+                    .iter()
+                    .all(|error| error.problem == "trailing") =>
+            {
+                None
             }
-            // What was said so far comes before what is said now, also when both go to one terminal.
-            out.flush()?;
-            note(&damage_line(name, &error));
-            let unknown = walked.filter(|walk| !walk.dialect.is_known());
-            let text = advice
-                .or_else(|| unknown.map(|walk| unread(&walk)))
-                .or_else(|| sound_part(&error, walked.as_ref()));
-            if let Some(text) = text {
-                hint(&text);
-            }
+            Some(Severity::Odd) => Some("loads, but odd"),
+            Some(Severity::Damage) => None,
         }
     }
-    Ok(())
-}
 
-fn sound_json(name: &str, sound: &Walk, agreement: Option<&Agreement>) -> Value {
-    let mut value = json!({
-        "file": name,
-        "sound": true,
-        "version": sound.dialect.version(),
-        "keys": sound.keys,
-        "bytes": sound.bytes,
-        "checksum": checksum_word(sound.checksum),
-    });
-    if let (Some(agreement), Some(value)) = (agreement, value.as_object_mut()) {
-        value.insert("cross_check".to_owned(), agreement.json());
+    fn json(&self, name: &str) -> Value {
+        let mut value = json!({ "file": name, "sound": self.findings.total == 0 });
+        let Some(object) = value.as_object_mut() else {
+            return value;
+        };
+        let mut put = |name: &str, value: Value| {
+            object.insert(name.to_owned(), value);
+        };
+        if let Some(first) = self.findings.first() {
+            let found = self.examination.as_ref();
+            let before = found.and_then(|found| found.first);
+            let walk = self.walk.as_ref();
+            put("severity", first.severity.name().into());
+            put("kind", first.kind.name().into());
+            put("problem", first.problem.into());
+            put("offset", first.offset.into());
+            put("db", json!(first.db));
+            put("key", json!(first.key.as_deref().map(escape::quoted_whole)));
+            put("reason", first.what.as_str().into());
+            let until = before.map(|(offset, _)| offset);
+            put("sound_until", json!(until.or(walk.map(|walk| walk.bytes))));
+            let keys = before.map(|(_, keys)| keys);
+            put(
+                "keys_before",
+                keys.or(walk.map(|walk| walk.keys)).unwrap_or(0).into(),
+            );
+            put("problems_total", self.findings.total.into());
+            let problems: Vec<Value> = self
+                .findings
+                .kept
+                .iter()
+                .map(|error| problem_json(error))
+                .collect();
+            put("problems", problems.into());
+            if let Some(fault) = found.and_then(|found| found.fault) {
+                put("fault", json!({ "offset": fault.at, "mask": fault.mask }));
+            }
+        }
+        if let Some(walk) = self.walk {
+            put("version", walk.dialect.version().into());
+            put("keys", walk.keys.into());
+            put("bytes", walk.bytes.into());
+            put("checksum", checksum_word(walk.checksum).into());
+            if let Some(behind) = walk.behind {
+                put("bytes_behind", behind.bytes.into());
+                put("behind", behind.looks.word().into());
+            }
+        }
+        if let Some(agreement) = &self.agreement {
+            put("cross_check", agreement.json());
+        }
+        if !self.fits.is_empty() {
+            put(
+                "for",
+                self.fits.iter().map(Fit::json).collect::<Vec<_>>().into(),
+            );
+        }
+        value
     }
-    value
 }
 
-fn damage_json(name: &str, error: &FormatError, walked: Option<&Walk>) -> Value {
-    let mut value = json!({
-        "file": name,
-        "sound": false,
+fn problem_json(error: &FormatError) -> Value {
+    json!({
+        "severity": error.severity.name(),
         "kind": error.kind.name(),
+        "problem": error.problem,
         "offset": error.offset,
         "db": error.db,
         "key": error.key.as_deref().map(escape::quoted_whole),
         "reason": error.what,
-        "sound_until": walked.map(|walk| walk.bytes),
-        "keys_before": walked.map_or(0, |walk| walk.keys),
-    });
-    if let (Some(behind), Some(value)) =
-        (walked.and_then(|walk| walk.behind), value.as_object_mut())
-    {
-        value.insert("bytes_behind".to_owned(), behind.bytes.into());
-        value.insert("behind".to_owned(), behind.looks.word().into());
-    }
-    value
+    })
 }

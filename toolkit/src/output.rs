@@ -133,6 +133,18 @@ impl Output {
         }
     }
 
+    /// What was written so far, to be read before it is made lasting; `None` where that cannot be: a pipe, a device.
+    pub fn read_back(&mut self) -> Result<Option<Input>, Failure> {
+        self.flush()?;
+        let file = match &self.place {
+            Place::Stdout(_) | Place::Direct(_) => return Ok(None),
+            Place::Spool(file) => file.get_ref().try_clone(),
+            Place::Replace { file, .. } => File::open(file.get_ref().path()),
+        };
+        let file = file.map_err(|error| Failure::io(&self.name, &error))?;
+        Input::of_file(file, &self.name).map(Some)
+    }
+
     fn named(&self, error: io::Error) -> io::Error {
         if error.kind() == ErrorKind::BrokenPipe && self.is_stdout() {
             return io::Error::new(ErrorKind::BrokenPipe, ReaderGone);

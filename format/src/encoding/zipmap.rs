@@ -11,7 +11,7 @@
 //!   02 03666F6F 0300626172 05 68656C6C6F 05 01776F726C6400 FF   holds foo bar hello world
 //! ```
 //!
-//! A count of 254 or more means "unknown, walk".
+//! A count of 254 means "unknown, walk"; servers refuse 255.
 
 use super::listpack::Entry;
 use crate::error::{Damage, FormatError, Result};
@@ -66,7 +66,7 @@ impl<'a> Zipmap<'a> {
             );
         }
         match bytes[0] {
-            LENGTH_LONG | END => Ok(map),
+            LENGTH_LONG => Ok(map),
             count if usize::from(count) == elements / 2 => Ok(map),
             count => damage(
                 0,
@@ -175,6 +175,9 @@ mod tests {
         }
         let mut count = EXAMPLE.to_vec();
         count[0] = 5;
+        assert_eq!(Zipmap::check(&count).unwrap_err().offset, 0);
+        // Seen with 7.0.15: 254 is "unknown", 255 is refused.
+        count[0] = END;
         assert_eq!(Zipmap::check(&count).unwrap_err().offset, 0);
         assert!(Zipmap::check(b"\x01\x03foo\xff").is_err());
         assert!(Zipmap::check(b"\x01\x01k\xff\x00\xff").is_err());

@@ -5,6 +5,8 @@
 //! families give the same type and opcode numbers (22, 23, 242, 243) different meanings, so no byte
 //! after the ninth can be understood without a dialect.
 
+use super::opcode;
+use crate::error::{Damage, FormatError};
 use std::fmt;
 
 /// The two lines of descent; they agree up to version 11.
@@ -141,6 +143,30 @@ impl Dialect {
             (Family::Valkey, Family::Redis) => file.version <= 11,
             (Family::Redis, Family::Valkey) => false,
         }
+    }
+
+    /// Why a reader made for `self` refuses a file of `file`; `None` if it does not.
+    pub fn refusal(self, file: Dialect) -> Option<Box<FormatError>> {
+        if self.reads(file) {
+            return None;
+        }
+        // Redis does not even know the magic of Valkey.
+        let kind = match (self.family, file.family) {
+            (Family::Redis, Family::Valkey) => Damage::Magic,
+            _ => Damage::Version,
+        };
+        let what = format!("{file} cannot be read by {self}");
+        Some(FormatError::new(kind, 0, what))
+    }
+
+    /// Whether a reader made for `self` knows the values of this type byte.
+    pub fn knows_type(self, byte: u8) -> bool {
+        opcode::type_info(self.family, byte).is_some_and(|info| info.since <= self.version)
+    }
+
+    /// Whether a record may begin with this byte.
+    pub fn begins_record(self, byte: u8) -> bool {
+        self.knows_type(byte) || byte >= opcode::KEY_META
     }
 
     /// Whether the writer can produce this dialect (versions 6 to 13 and Valkey 80).

@@ -138,4 +138,11 @@ pub enum Checksum {
     None,
     /// It was not compared, as the caller wished.
     Unchecked(u64),
+    /// It is wrong; only who goes on behind damage comes to see this.
+    Wrong {
+        /// What the file says.
+        stored: u64,
+        /// What its bytes give.
+        computed: u64,
+    },
 }

@@ -19,7 +19,7 @@ pub mod dump;
 pub mod event;
 mod length;
 pub mod object;
-mod opcode;
+pub mod opcode;
 mod raw;
 pub mod reader;
 mod string;

@@ -1,7 +1,7 @@
 //! Snapshots: read at three depths from slices and streams, and written to every dialect.
 
 use cairn_format::error::{FormatError, Result};
-use cairn_format::rdb::reader::{RawKind, Source};
+use cairn_format::rdb::reader::{RawKind, Resync, Source};
 use cairn_format::rdb::{
     Dialect, Event, ExpiringFields, Options, Reader, SliceReader, StreamReader, WriteError,
     WriteOptions, Writer, verify,
@@ -50,6 +50,50 @@ pub fn file(steps: &mut Steps<'_>) -> Vec<u8> {
     }
 }
 
+/// Reads on behind all damage: forward always, within the file, and with nothing to tell of a file that is sound.
+fn examined(file: &[u8], is_sound: bool) {
+    let options = Options {
+        trailing: false,
+        ..DEEP
+    };
+    let Ok(mut reader) = SliceReader::from_slice(file, options) else {
+        return;
+    };
+    let (mut found, mut at, len) = (Vec::new(), 0, file.len() as u64);
+    loop {
+        match reader.examine(&mut found) {
+            Ok(Some(passed)) => {
+                assert!(at <= passed.offset && passed.offset <= passed.end && passed.end <= len);
+                at = passed.end;
+            }
+            Ok(None) => break,
+            Err(error) => {
+                found.push(error);
+                let from = reader.offset();
+                let asked = Resync {
+                    beyond: 0,
+                    text_key: false,
+                    db: None,
+                    hints: false,
+                    beginnings: None,
+                };
+                let Some(next) = reader.resync(from + 1..len, asked) else {
+                    break;
+                };
+                assert!(from < next && next < len);
+                reader.go_to(next, 0);
+                at = next;
+            }
+        }
+    }
+    assert!(
+        found
+            .iter()
+            .all(|error| error.offset <= len && !error.what.is_empty())
+    );
+    assert!(!is_sound || found.is_empty(), "{found:?}");
+}
+
 /// Reads a file in every way.
 pub fn read(bytes: &[u8]) {
     let mut steps = Steps::new(bytes);
@@ -67,6 +111,7 @@ pub fn read(bytes: &[u8]) {
         deep.as_ref().err(),
         verified.as_ref().err(),
     ];
+    examined(&file, verified.is_ok());
     for error in errors.into_iter().flatten() {
         let inside = error.offset <= file.len() as u64;
         assert!(inside && !error.what.is_empty(), "{error}");

@@ -16,7 +16,7 @@ use crate::remote::{self, Address};
 use packed::Codec;
 use std::cell::{RefCell, RefMut};
 use std::fs::{File, Metadata};
-use std::io::{self, BufReader, Cursor, Read};
+use std::io::{self, BufReader, Cursor, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
@@ -46,6 +46,8 @@ pub struct Input {
     name: String,
     id: Option<FileId>,
     source: Source,
+    /// The bytes of a map were compressed before they were written to a temporary file.
+    was_packed: bool,
 }
 
 /// Where the bytes come from.
@@ -77,7 +79,7 @@ impl Flow {
     /// Looks whether the bytes are compressed.
     fn begin(file: File) -> io::Result<Flow> {
         let (mut file, mut first) = (file, Vec::new());
-        file.by_ref()
+        Read::by_ref(&mut file)
             .take(KIND_BYTES as u64)
             .read_to_end(&mut first)?;
         let codec = Codec::of(&first);
@@ -134,6 +136,7 @@ impl Input {
                 name: address.to_string(),
                 id: None,
                 source: Source::flow(Flow::Plain(remote::open(&address, way)?)),
+                was_packed: false,
             });
         }
         let metadata = path
@@ -163,7 +166,12 @@ impl Input {
             _ => {
                 let id = Some(FileId::of(&file.metadata()?));
                 let source = Source::flow(Flow::Unread(Some(file)));
-                Ok(Input { name, id, source })
+                Ok(Input {
+                    name,
+                    id,
+                    source,
+                    was_packed: false,
+                })
             }
         }
     }
@@ -186,7 +194,38 @@ impl Input {
             }
             false => Source::flow(Flow::Unread(Some(file))),
         };
-        Ok(Input { name, id, source })
+        Ok(Input {
+            name,
+            id,
+            source,
+            was_packed: false,
+        })
+    }
+
+    /// The same bytes mapped: what is no file, or compressed, is written to a temporary file without a name first.
+    pub fn into_mapped(self) -> Result<Input, Failure> {
+        if self.bytes().is_some() {
+            return Ok(self);
+        }
+        let failed = |error: io::Error| Failure::io("temporary file", &error);
+        let mut file = tempfile::tempfile().map_err(failed)?;
+        let mut buffer = vec![0; PACKED_BUFFER];
+        let mut reader = self.reader();
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => file.write_all(&buffer[..read]).map_err(failed)?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Failure::io(&self.name, &error)),
+            }
+        }
+        drop(reader);
+        let input = Input::of_file(file, &self.name)?;
+        Ok(Input {
+            id: self.id,
+            was_packed: self.is_packed(),
+            ..input
+        })
     }
 
     /// The name for error lines: the path as it was typed, `stdin`, or the address of a server without its password.
@@ -213,7 +252,7 @@ impl Input {
     /// first of them was read.
     pub fn is_packed(&self) -> bool {
         let Source::Stream(stream) = &self.source else {
-            return false;
+            return self.was_packed;
         };
         // Whoever reads it holds it, and knows what came.
         let flow = stream.0.try_borrow();

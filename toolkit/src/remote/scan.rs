@@ -15,7 +15,7 @@ use crate::escape::quoted;
 use crate::outcome::Failure;
 use crate::select::now_ms;
 use cairn_format::rdb::dump::Payload;
-use cairn_format::rdb::{Dialect, write_len};
+use cairn_format::rdb::{Dialect, opcode, write_len};
 use cairn_format::resp::value::{Value, write_command};
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -26,10 +26,6 @@ const COUNT: &str = "512";
 /// Commands that tell when a key expires.
 const AT: &str = "PEXPIRETIME";
 const LEFT: &str = "PTTL";
-/// Opcodes of a snapshot.
-const EXPIRE_MS: u8 = 252;
-const SELECT_DB: u8 = 254;
-const END: u8 = 255;
 /// Bytes of a payload behind its value: version and checksum.
 const FOOTER: usize = 10;
 
@@ -97,7 +93,7 @@ impl Scan {
             match self.databases.pop() {
                 Some(db) => self.select(db)?,
                 None => {
-                    self.out.push(END);
+                    self.out.push(opcode::EOF);
                     self.out.extend_from_slice(&[0; 8]);
                     self.is_over = true;
                 }
@@ -122,7 +118,7 @@ impl Scan {
         self.client.ask(&["SELECT", &db.to_string()])?;
         self.seen.clear();
         self.cursor = Some(b"0".to_vec());
-        self.out.push(SELECT_DB);
+        self.out.push(opcode::SELECTDB);
         write_len(&mut self.out, db);
         Ok(())
     }
@@ -163,7 +159,7 @@ impl Scan {
             })?;
         let (head, value) = opened;
         if expiry_ms >= 0 {
-            self.out.push(EXPIRE_MS);
+            self.out.push(opcode::EXPIRETIME_MS);
             let since = if self.expiry == LEFT { now_ms() } else { 0 };
             let at = since.saturating_add(expiry_ms);
             self.out.extend_from_slice(&at.to_le_bytes());

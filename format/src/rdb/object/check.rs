@@ -15,7 +15,7 @@ use crate::encoding::intset::Intset;
 use crate::encoding::listpack::Listpack;
 use crate::encoding::ziplist::Ziplist;
 use crate::encoding::zipmap::Zipmap;
-use crate::error::{Damage, FormatError, Result};
+use crate::error::{Damage, Findings, FormatError, Result};
 use crate::text::number::I64Text;
 use crate::text::words::quote;
 
@@ -23,8 +23,10 @@ use crate::text::words::quote;
 #[derive(Debug, Default)]
 pub(crate) struct Checker {
     hashes: Vec<u64>,
-    /// What no server writes is damage.
+    /// What no server writes is looked for, too.
     strict: bool,
+    /// Where that goes; without, it is damage.
+    pub odd: Option<Findings>,
 }
 
 /// A fast hash for finding candidates; equality is always confirmed on the bytes where it matters.
@@ -65,10 +67,21 @@ fn damage(at: u64, what: impl Into<String>) -> Box<FormatError> {
 }
 
 fn empty(at: u64) -> Box<FormatError> {
-    damage(at, "empty, which no server writes")
+    damage(at, "empty, which no server writes").called("empty")
 }
 
 impl Checker {
+    /// What servers load though none writes it: noted, or damage if nobody asked for notes.
+    fn odd(&mut self, error: Box<FormatError>, problem: &'static str) -> Result<()> {
+        match &mut self.odd {
+            Some(odd) => {
+                odd.push(error.odd(problem));
+                Ok(())
+            }
+            None => Err(error.odd(problem)),
+        }
+    }
+
     /// Checks a value whose first byte stands at `at`, and marks packed blocks as checked.
     pub fn check(&mut self, object: &mut Object<'_>, at: u64, check: Check) -> Result<()> {
         if check == Check::Structure {
@@ -81,7 +94,7 @@ impl Checker {
             Object::Set(set) => self.check_set(set, at),
             Object::Zset(zset) => self.check_zset(zset, at),
             Object::Hash(hash) => self.check_hash(hash, at),
-            Object::Stream(stream) => check_stream(stream, at, self.strict),
+            Object::Stream(stream) => self.check_stream(stream, at),
             Object::Module(module) => module.decoded().try_for_each(|value| value.map(|_| ())),
             Object::Array(array) => array.items().try_for_each(|item| item.map(|_| ())),
         }
@@ -115,10 +128,9 @@ impl Checker {
             let (member, score) = pair?;
             if packed && self.strict && score < last {
                 let member = quote(&member.to_vec());
-                return Err(damage(
-                    at,
-                    format!("member {member} with score {score} stands after score {last}"),
-                ));
+                let what = format!("member {member} with score {score} stands after score {last}");
+                self.odd(damage(at, what), "order")?;
+                break;
             }
             last = score;
         }
@@ -163,35 +175,36 @@ impl Checker {
         for name in names() {
             let name = name?.to_vec();
             if seen.contains(&name) {
-                return Err(damage(at, format!("{what} {} occurs twice", quote(&name))));
+                let twice = damage(at, format!("{what} {} occurs twice", quote(&name)));
+                return Err(twice.called("duplicate-element"));
             }
             seen.insert(name);
         }
         Ok(())
     }
 
-    fn not_empty(&self, is_empty: bool, at: u64) -> Result<()> {
-        if is_empty && self.strict {
-            return Err(empty(at));
+    fn not_empty(&mut self, is_empty: bool, at: u64) -> Result<()> {
+        match is_empty && self.strict {
+            true => self.odd(empty(at), "empty"),
+            false => Ok(()),
         }
-        Ok(())
     }
 
-    fn check_listpack(&self, blob: &mut Blob<'_>) -> Result<()> {
+    fn check_listpack(&mut self, blob: &mut Blob<'_>) -> Result<()> {
         let view = Listpack::check(blob.bytes()).map_err(|error| blob.place(error))?;
         self.not_empty(view.is_empty(), blob.offset())?;
         blob.mark_checked();
         Ok(())
     }
 
-    fn check_ziplist(&self, blob: &mut Blob<'_>) -> Result<()> {
+    fn check_ziplist(&mut self, blob: &mut Blob<'_>) -> Result<()> {
         let view = Ziplist::check(blob.bytes()).map_err(|error| blob.place(error))?;
         self.not_empty(view.is_empty(), blob.offset())?;
         blob.mark_checked();
         Ok(())
     }
 
-    fn check_list(&self, list: &mut List<'_>, at: u64) -> Result<()> {
+    fn check_list(&mut self, list: &mut List<'_>, at: u64) -> Result<()> {
         match list {
             List::Plain(texts) => {
                 self.not_empty(texts.left() == 0, at)?;
@@ -207,12 +220,80 @@ impl Checker {
                         && check_node(&node.blob_of(&node.bytes), node.kind)?
                         && self.strict
                     {
-                        return Err(damage(offset, "list node without elements"));
+                        let what = "list node without elements";
+                        self.odd(damage(offset, what), "empty-node")?;
                     }
                 }
                 Ok(())
             }
         }
+    }
+
+    fn check_stream(&mut self, stream: &Stream<'_>, at: u64) -> Result<()> {
+        let strict = self.strict;
+        let mut last_node = None;
+        let mut last_id = None;
+        let mut live = 0_u64;
+        for node in stream.nodes() {
+            let node = node?;
+            if last_node.is_some_and(|last| last >= node.id) {
+                return Err(damage(
+                    node.offset,
+                    format!(
+                        "stream node {} does not come after the one before it",
+                        node.id
+                    ),
+                ));
+            }
+            last_node = Some(node.id);
+            let mut entries = 0_u64;
+            walk_node(node.id, node.blob(), false, &mut |entry, deleted| {
+                if last_id.is_some_and(|last| last >= entry.id) {
+                    return Err(damage(
+                        node.offset,
+                        format!(
+                            "stream entry {} does not come after the one before it",
+                            entry.id
+                        ),
+                    ));
+                }
+                last_id = Some(entry.id);
+                entries += 1;
+                live += u64::from(!deleted);
+                Ok(())
+            })?;
+            if entries == 0 {
+                return Err(damage(node.offset, "stream node without entries"));
+            }
+        }
+        // Release candidates of 5.0 and others wrote wrong lengths; entries that are not there at all are another thing.
+        let is_bare = last_node.is_none() && stream.length > 0;
+        if live != stream.length && (strict || is_bare) {
+            let what = format!(
+                "stream length {} stated, {live} entries found",
+                stream.length
+            );
+            match is_bare {
+                true => return Err(damage(at, what).called("stream-length")),
+                false => self.odd(damage(at, what), "stream-length")?,
+            }
+        }
+        if strict && last_id.is_some_and(|last| last > stream.last_id) {
+            let what = format!("last id {} is below that of an entry", stream.last_id);
+            self.odd(damage(at, what), "stream-last-id")?;
+        }
+        let mut names = HashSet::new();
+        for group in &stream.groups {
+            if !names.insert(group.name.to_vec()) {
+                let what = format!("group {} occurs twice", quote(&group.name.to_vec()));
+                return Err(damage(at, what).called("duplicate-group"));
+            }
+            check_group(group).map_err(|what| {
+                let what = format!("group {}: {what}", quote(&group.name.to_vec()));
+                damage(at, what).called("pending")
+            })?;
+        }
+        Ok(())
     }
 }
 
@@ -235,73 +316,6 @@ fn check_node(blob: &Blob<'_>, kind: NodeKind) -> Result<bool> {
         _ => Listpack::check(blob.bytes()).map(|view| view.is_empty()),
     };
     is_empty.map_err(|error| blob.place(error).inside("list node"))
-}
-
-fn check_stream(stream: &Stream<'_>, at: u64, strict: bool) -> Result<()> {
-    let mut last_node = None;
-    let mut last_id = None;
-    let mut live = 0_u64;
-    for node in stream.nodes() {
-        let node = node?;
-        if last_node.is_some_and(|last| last >= node.id) {
-            return Err(damage(
-                node.offset,
-                format!(
-                    "stream node {} does not come after the one before it",
-                    node.id
-                ),
-            ));
-        }
-        last_node = Some(node.id);
-        let mut entries = 0_u64;
-        walk_node(node.id, node.blob(), false, &mut |entry, deleted| {
-            if last_id.is_some_and(|last| last >= entry.id) {
-                return Err(damage(
-                    node.offset,
-                    format!(
-                        "stream entry {} does not come after the one before it",
-                        entry.id
-                    ),
-                ));
-            }
-            last_id = Some(entry.id);
-            entries += 1;
-            live += u64::from(!deleted);
-            Ok(())
-        })?;
-        if entries == 0 {
-            return Err(damage(node.offset, "stream node without entries"));
-        }
-    }
-    // Release candidates of 5.0 and others wrote wrong lengths; entries that are not there at all are another thing.
-    let is_bare = last_node.is_none() && stream.length > 0;
-    if live != stream.length && (strict || is_bare) {
-        return Err(damage(
-            at,
-            format!(
-                "stream length {} stated, {live} entries found",
-                stream.length
-            ),
-        ));
-    }
-    if strict && last_id.is_some_and(|last| last > stream.last_id) {
-        return Err(damage(
-            at,
-            format!("last id {} is below that of an entry", stream.last_id),
-        ));
-    }
-    let mut names = HashSet::new();
-    for group in &stream.groups {
-        if !names.insert(group.name.to_vec()) {
-            return Err(damage(
-                at,
-                format!("group {} occurs twice", quote(&group.name.to_vec())),
-            ));
-        }
-        check_group(group)
-            .map_err(|what| damage(at, format!("group {}: {what}", quote(&group.name.to_vec()))))?;
-    }
-    Ok(())
 }
 
 /// Every pending entry has one owner, and every owned one is pending.

@@ -100,11 +100,10 @@ fn full_pair<'a>(cursor: &mut Cursor<'a>, binary: bool) -> Result<(Text<'a>, f64
         text_score(cursor)?
     };
     if score.is_nan() {
-        return Err(FormatError::new(
-            Damage::Encoding,
-            at,
-            "score is not a number (NaN)",
-        ));
+        return Err(
+            FormatError::new(Damage::Encoding, at, "score is not a number (NaN)")
+                .called("not-a-number"),
+        );
     }
     Ok((member, score))
 }

@@ -35,20 +35,9 @@ pub(super) fn read_header<S: Source>(
         ));
     }
     let dialect = version(magic.1, &window[magic.0.len()..], any_version)?;
-    match newest {
-        Some(newest) if !newest.reads(dialect) => {
-            let kind = if newest.family() == Family::Redis && dialect.family() == Family::Valkey {
-                Damage::Magic
-            } else {
-                Damage::Version
-            };
-            Err(FormatError::new(
-                kind,
-                0,
-                format!("{dialect} cannot be read by {newest}"),
-            ))
-        }
-        _ => Ok(dialect),
+    match newest.and_then(|newest| newest.refusal(dialect)) {
+        Some(error) => Err(error),
+        None => Ok(dialect),
     }
 }
 

@@ -26,14 +26,18 @@ use crate::error::{Damage, FormatError, Result};
 
 mod blame;
 mod decode;
+mod examine;
 mod fast;
 mod header;
 mod keys;
+mod resync;
 
 use blame::blame_key_length;
 pub use decode::library_name;
+pub use examine::Examined;
 use header::read_header;
 use keys::KeyIndex;
+pub use resync::{Resync, beginning, is_text};
 
 /// How closely a value and what stands around it is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -135,6 +139,8 @@ pub struct Reader<S> {
     value_buffer: Vec<u8>,
     checker: object::Checker,
     keys: KeyIndex,
+    /// A wrong checksum is given out, not an error.
+    examining: bool,
 }
 
 /// A reader over a file in memory.
@@ -194,6 +200,14 @@ impl<'a> SliceReader<'a> {
     pub fn from_slice(bytes: &'a [u8], options: Options) -> Result<Self> {
         Reader::open(SliceSource::new(bytes, options.checksum), options)
     }
+
+    /// A reader of a file whose head is lost: it is taken for one of `dialect`, and a record for what begins at `from`.
+    pub fn headless(bytes: &'a [u8], from: u64, dialect: Dialect, options: Options) -> Self {
+        let source = SliceSource::new(bytes, options.checksum);
+        let mut reader = Reader::over(source, options, dialect, 0);
+        reader.go_to(from, 0);
+        reader
+    }
 }
 
 impl<'a, F: FnMut(Packed<'a>)> Reader<Watched<'a, F>> {
@@ -225,14 +239,19 @@ impl<R: Read> StreamReader<R> {
 impl<S: Source> Reader<S> {
     fn open(mut source: S, options: Options) -> Result<Self> {
         let dialect = read_header(&mut source, options.newest, options.any_version)?;
-        Ok(Reader {
+        Ok(Reader::over(source, options, dialect, header::SIZE))
+    }
+
+    /// A reader whose first `taken` bytes were read.
+    fn over(source: S, options: Options, dialect: Dialect, taken: usize) -> Self {
+        Reader {
             source,
             options,
             state: State::Body,
             dialect,
             db: 0,
             records: 0,
-            taken: header::SIZE,
+            taken,
             carried: Parts::default(),
             resume: 0,
             last_value: None,
@@ -240,7 +259,8 @@ impl<S: Source> Reader<S> {
             value_buffer: Vec::new(),
             checker: object::Checker::default(),
             keys: KeyIndex::default(),
-        })
+            examining: false,
+        }
     }
 
     /// Family and version of the file.
@@ -271,6 +291,15 @@ impl<S: Source> Reader<S> {
     }
 
     fn decode_shape(&mut self, shape: &Shape) -> Result<Located<'_>> {
+        let (located, _, state) = self.decode_apart(shape);
+        located.inspect_err(|error| *state = State::Failed(error.clone()))
+    }
+
+    /// Decodes a record, and gives what is not borrowed by it, too.
+    fn decode_apart(
+        &mut self,
+        shape: &Shape,
+    ) -> (Result<Located<'_>>, &mut object::Checker, &mut State) {
         let Reader {
             source,
             options,
@@ -287,17 +316,15 @@ impl<S: Source> Reader<S> {
             db: &mut self.db,
             checker,
         };
-        decode::event(
+        let located = decode::event(
             &mut context,
             &*source,
             shape,
             key_buffer,
             value_buffer,
             keys,
-        )
-        .inspect_err(|error| {
-            *state = State::Failed(error.clone());
-        })
+        );
+        (located, checker, state)
     }
 
     /// Passes over plain strings: seeing their extent checks all there is to check. Their keys are noted.
@@ -377,30 +404,37 @@ impl<S: Source> Reader<S> {
                 Err(error)
             }
             Ok(shape) => {
-                if let Kind::Value(_) = shape.kind {
-                    self.carried = Parts::default();
-                }
-                assert!(
-                    shape.len <= self.source.window().len(),
-                    "the record is in the window"
-                );
-                self.taken = shape.len;
-                self.records += u64::from(matches!(shape.kind, Kind::Value(_)));
-                self.last_value = match shape.kind {
-                    Kind::Value(info) => {
-                        Some((self.source.offset() + shape.parts.key.start as u64, info))
-                    }
-                    _ => None,
-                };
+                self.take(&shape);
                 Ok(Some(shape))
             }
             Err(error) => {
-                let error = blame_key_length(&self.source, self.dialect, self.last_value, error)
-                    .in_db(self.db);
+                let error = self.blamed(error);
                 self.state = State::Failed(error.clone());
                 Err(error)
             }
         }
+    }
+
+    /// The record that was found is the one given out.
+    fn take(&mut self, shape: &Shape) {
+        if let Kind::Value(_) = shape.kind {
+            self.carried = Parts::default();
+        }
+        assert!(
+            shape.len <= self.source.window().len(),
+            "the record is in the window"
+        );
+        self.taken = shape.len;
+        self.records += u64::from(matches!(shape.kind, Kind::Value(_)));
+        self.last_value = match shape.kind {
+            Kind::Value(info) => Some((self.source.offset() + shape.parts.key.start as u64, info)),
+            _ => None,
+        };
+    }
+
+    /// An error of the structure, with the key before it if that is at fault, and the database.
+    fn blamed(&self, error: Box<FormatError>) -> Box<FormatError> {
+        blame_key_length(&self.source, self.dialect, self.last_value, error).in_db(self.db)
     }
 
     fn scan(&mut self) -> Result<Shape> {
@@ -450,7 +484,13 @@ impl<S: Source> Reader<S> {
         }
         self.source.consume(at);
         let computed = self.source.checksum();
+        let offset = self.source.offset();
         let (checksum, len) = self.end_of_file(computed)?;
+        if let Checksum::Wrong { stored, computed } = checksum
+            && !self.examining
+        {
+            return Err(wrong_checksum(offset, stored, computed));
+        }
         if self.options.trailing && self.source.have(len + 1)? {
             let at = self.source.offset() + len as u64;
             return Err(FormatError::new(
@@ -490,13 +530,16 @@ impl<S: Source> Reader<S> {
             0 => Checksum::Off,
             _ if !self.options.checksum => Checksum::Unchecked(stored),
             _ if stored == computed => Checksum::Verified(stored),
-            _ => {
-                let what = format!("checksum {stored:016x} stored, {computed:016x} computed");
-                return Err(FormatError::new(Damage::Checksum, offset, what));
-            }
+            _ => Checksum::Wrong { stored, computed },
         };
         Ok((checksum, 8))
     }
+}
+
+/// The finding for a checksum that is wrong.
+fn wrong_checksum(offset: u64, stored: u64, computed: u64) -> Box<FormatError> {
+    let what = format!("checksum {stored:016x} stored, {computed:016x} computed");
+    FormatError::new(Damage::Checksum, offset, what)
 }
 
 /// Reads an attribute of the next key; false if the byte is something else.

@@ -5,6 +5,10 @@
 //! them. So a pipe is read only as far as the record goes, one record is in memory at a time, and a
 //! claimed length costs nothing until its bytes have arrived.
 
+mod watched;
+
+pub use watched::{Packed, Watched};
+
 use std::io::Read;
 use std::ops::Range;
 
@@ -46,83 +50,6 @@ pub trait Source {
     fn packed(&mut self, _place: Range<usize>, _len: u64) {}
 }
 
-/// A compressed string on its way past a [`Watched`] source.
-#[derive(Clone, Copy, Debug)]
-pub struct Packed<'a> {
-    /// Absolute offset of the compressed bytes.
-    pub offset: u64,
-    /// The compressed bytes.
-    pub bytes: &'a [u8],
-    /// The length that is claimed for the string.
-    pub len: u64,
-}
-
-/// A whole file in memory, each compressed string of which is shown to somebody.
-#[derive(Debug)]
-pub struct Watched<'a, F> {
-    inner: SliceSource<'a>,
-    watch: F,
-}
-
-impl<'a, F: FnMut(Packed<'a>)> Watched<'a, F> {
-    pub(crate) fn new(bytes: &'a [u8], checksum: bool, watch: F) -> Self {
-        Watched {
-            inner: SliceSource::new(bytes, checksum),
-            watch,
-        }
-    }
-}
-
-impl<'a, F: FnMut(Packed<'a>)> Source for Watched<'a, F> {
-    fn have(&mut self, count: usize) -> Result<bool> {
-        self.inner.have(count)
-    }
-
-    fn window(&self) -> &[u8] {
-        self.inner.window()
-    }
-
-    fn consume(&mut self, count: usize) {
-        self.inner.consume(count);
-    }
-
-    fn offset(&self) -> u64 {
-        self.inner.offset()
-    }
-
-    fn known_rest(&self) -> Option<u64> {
-        self.inner.known_rest()
-    }
-
-    fn checksum(&mut self) -> u64 {
-        self.inner.checksum()
-    }
-
-    fn can_reread(&self) -> bool {
-        self.inner.can_reread()
-    }
-
-    fn reread(&self, offset: u64) -> &[u8] {
-        self.inner.reread(offset)
-    }
-
-    fn checksum_before(&mut self, tail: usize) -> u64 {
-        self.inner.checksum_before(tail)
-    }
-
-    fn packed(&mut self, place: Range<usize>, len: u64) {
-        let at = self.inner.at;
-        debug_assert!(
-            place.start <= place.end && place.end <= self.window().len(),
-            "passed without being there"
-        );
-        if let Some(bytes) = self.inner.bytes.get(at + place.start..at + place.end) {
-            let offset = (at + place.start) as u64;
-            (self.watch)(Packed { offset, bytes, len });
-        }
-    }
-}
-
 /// A whole file in memory.
 #[derive(Debug)]
 pub struct SliceSource<'a> {
@@ -141,6 +68,16 @@ impl<'a> SliceSource<'a> {
             crc: checksum.then(Crc64::new),
         }
     }
+
+    /// Goes on at another place. What is passed over belongs to the checksum all the same, and nothing is added twice.
+    pub(crate) fn go_to(&mut self, at: usize) {
+        self.at = at.min(self.bytes.len());
+    }
+
+    /// All bytes.
+    pub(crate) fn all(&self) -> &'a [u8] {
+        self.bytes
+    }
 }
 
 impl Source for SliceSource<'_> {
@@ -158,7 +95,7 @@ impl Source for SliceSource<'_> {
     fn consume(&mut self, count: usize) {
         self.at += count;
         debug_assert!(self.at <= self.bytes.len(), "consumed what was there");
-        if self.at - self.summed >= CRC_STEP {
+        if self.at >= self.summed + CRC_STEP {
             self.checksum();
         }
     }
@@ -172,9 +109,10 @@ impl Source for SliceSource<'_> {
     }
 
     fn checksum(&mut self) -> u64 {
-        debug_assert!(self.summed <= self.at, "summed before it was consumed");
-        let fresh = &self.bytes[self.summed..self.at];
-        self.summed = self.at;
+        // A reader that went back finds its bytes summed up already.
+        let end = self.at.max(self.summed);
+        let fresh = &self.bytes[self.summed..end];
+        self.summed = end;
         self.crc.as_mut().map_or(0, |crc| {
             crc.update(fresh);
             crc.value()
@@ -193,10 +131,15 @@ impl Source for SliceSource<'_> {
     }
 
     fn checksum_before(&mut self, tail: usize) -> u64 {
-        let end = self.bytes.len().saturating_sub(tail).max(self.at);
+        let end = self
+            .bytes
+            .len()
+            .saturating_sub(tail)
+            .max(self.at)
+            .max(self.summed);
         let fresh = &self.bytes[self.summed..end];
-        self.summed = self.at;
-        self.crc.take().map_or(0, |mut crc| {
+        // A copy is spent: whoever goes on behind the damage still needs the sum.
+        self.crc.clone().map_or(0, |mut crc| {
             crc.update(fresh);
             crc.value()
         })

@@ -1,0 +1,489 @@
+//! All that is wrong with a snapshot, and all that can be read of it.
+//!
+//! ```text
+//!   sound | sound | odd | DAMAGED VALUE | sound | GAP ..... | sound | end
+//!                        its end is known         found again by what stands behind it
+//! ```
+//!
+//! A length that became too large swallows records behind it, and the damage shows only later. So the last few pieces are
+//! held back: records that can be read inside them and lead beyond the damage make them part of the gap.
+
+use cairn_format::crc64::{Crc64, Fault, single_fault};
+use cairn_format::error::{Damage, Findings, FormatError};
+use cairn_format::rdb::reader::{Options, Resync, SliceReader, beginning, is_text};
+use cairn_format::rdb::{Checksum, Dialect, Event, opcode};
+use cairn_toolkit::Progress;
+use std::collections::{HashSet, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::ops::Range;
+
+/// Pieces that are held back.
+const HELD: usize = 4;
+/// Bytes of a checksum.
+const SUM_BYTES: usize = 8;
+/// Zeros one behind the other that are no records.
+const ZEROS: usize = 16;
+
+/// Of so many keys one may be no text in a file whose keys are text.
+const TEXT_SHARE: usize = 50;
+/// Databases above this are not believed next to damage.
+const DATABASE_MAX: u64 = 1 << 14;
+/// So many keys say how the others look.
+const FEW_KEYS: usize = 20;
+
+/// A part of the file.
+#[derive(Clone, Debug)]
+pub struct Piece {
+    /// Offset of its first byte.
+    pub from: u64,
+    /// Offset after its last byte.
+    pub to: u64,
+    /// The database.
+    pub db: u64,
+    /// What it is.
+    pub what: What,
+}
+
+/// What a part of the file is.
+#[derive(Clone, Debug)]
+pub enum What {
+    /// A key that can be read.
+    Key,
+    /// Something beside the keys, by its opcode.
+    Other(u8),
+    /// A record whose end is known and whose content is damaged.
+    Damaged(Box<FormatError>),
+    /// A key that can be read, and may have another value than it had.
+    Doubtful(Box<FormatError>),
+    /// Bytes that cannot be read.
+    Gap(Box<FormatError>),
+}
+
+/// What an examination hands out on its way.
+pub trait Witness {
+    /// Something is wrong.
+    fn finding(&mut self, error: Box<FormatError>);
+    /// A part of the file, in its order.
+    fn piece(&mut self, piece: &Piece);
+}
+
+/// What an examination knows in the end.
+#[derive(Clone, Debug)]
+pub struct Examination {
+    /// Family and version.
+    pub dialect: Dialect,
+    /// What became of the checksum; none if the end was not found.
+    pub checksum: Option<Checksum>,
+    /// Keys that can be read, doubtful ones among them.
+    pub keys: u64,
+    /// Keys that the hints of all databases promise; 0 if the file has none.
+    pub promised: u64,
+    /// Where the first finding stands, and how many keys come before its record.
+    pub first: Option<(u64, u64)>,
+    /// Offset after the end of the snapshot, or of the file.
+    pub end: u64,
+    /// Bytes that cannot be read.
+    pub lost: u64,
+    /// One change of one or two bytes that explains a wrong checksum.
+    pub fault: Option<Fault>,
+}
+
+/// Examines a file; `label` is for the one who waits.
+///
+/// # Errors
+/// A head that is not that of a snapshot.
+pub fn examine(
+    bytes: &[u8],
+    options: Options,
+    label: &str,
+    witness: &mut dyn Witness,
+) -> Result<Examination, Box<FormatError>> {
+    let options = Options {
+        trailing: false,
+        duplicate_keys: false,
+        ..options
+    };
+    let reader = SliceReader::from_slice(bytes, options)?;
+    Ok(Examiner::new(bytes, reader, label, witness).run())
+}
+
+/// The same for a file whose head is lost, read as `dialect`: records begin where some can be found.
+pub fn examine_headless(
+    bytes: &[u8],
+    head: Box<FormatError>,
+    dialect: Dialect,
+    label: &str,
+    witness: &mut dyn Witness,
+) -> Examination {
+    let options = Options {
+        trailing: false,
+        duplicate_keys: false,
+        ..Options::deep()
+    };
+    let reader = SliceReader::headless(bytes, 0, dialect, options);
+    let mut examiner = Examiner::new(bytes, reader, label, witness);
+    match examiner.go_on_behind(head) {
+        true => examiner.run(),
+        false => examiner.end(),
+    }
+}
+
+/// The one or two changed bytes that explain why the checksum at the end of a file is wrong, if the file ends with one.
+pub fn fault_of(bytes: &[u8]) -> Option<Fault> {
+    let (body, sum) = bytes.split_last_chunk::<SUM_BYTES>()?;
+    let stored = u64::from_le_bytes(*sum);
+    let mut crc = Crc64::new();
+    crc.update(body);
+    (stored != 0)
+        .then(|| single_fault(stored, crc.value(), body.len() as u64))
+        .flatten()
+}
+
+/// An examination under way.
+struct Examiner<'a, 'w> {
+    bytes: &'a [u8],
+    reader: SliceReader<'a>,
+    witness: &'w mut dyn Witness,
+    held: VecDeque<Piece>,
+    found: Findings,
+    /// Hash, place and database of each key.
+    keys: Vec<(u64, u64, u64)>,
+    /// How many of them are text.
+    text_keys: usize,
+    /// How they begin.
+    beginnings: HashSet<[u8; 2]>,
+    /// The database that is being read, and whether one was named yet.
+    db: u64,
+    named: bool,
+    /// The database of the last key.
+    key_db: u64,
+    seed: RandomState,
+    progress: Progress,
+    state: Examination,
+}
+
+impl<'a, 'w> Examiner<'a, 'w> {
+    fn new(
+        bytes: &'a [u8],
+        reader: SliceReader<'a>,
+        label: &str,
+        witness: &'w mut dyn Witness,
+    ) -> Self {
+        let state = Examination {
+            dialect: reader.dialect(),
+            checksum: None,
+            keys: 0,
+            promised: 0,
+            first: None,
+            end: bytes.len() as u64,
+            lost: 0,
+            fault: None,
+        };
+        Examiner {
+            bytes,
+            reader,
+            witness,
+            held: VecDeque::new(),
+            found: Vec::new(),
+            keys: Vec::new(),
+            text_keys: 0,
+            beginnings: HashSet::new(),
+            db: 0,
+            named: false,
+            key_db: 0,
+            seed: RandomState::new(),
+            progress: Progress::bytes(label, Some(bytes.len() as u64)),
+            state,
+        }
+    }
+
+    fn run(mut self) -> Examination {
+        loop {
+            match self.step() {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    if !self.go_on_behind(error) {
+                        break;
+                    }
+                }
+            }
+        }
+        self.end()
+    }
+
+    fn end(mut self) -> Examination {
+        while let Some(piece) = self.held.pop_front() {
+            self.hand_out(&piece);
+        }
+        self.repeated_keys();
+        let damaged = self.state.first.is_some();
+        if damaged && self.state.checksum.is_none_or(is_wrong) {
+            self.state.fault = fault_of(&self.bytes[..self.state.end as usize]);
+        }
+        self.state
+    }
+
+    /// Zeros would be read as empty strings under empty keys, one behind the other.
+    fn refuse_zeros(&self) -> Result<(), Box<FormatError>> {
+        let at = self.reader.offset();
+        let rest = self.bytes.get(at as usize..).unwrap_or_default();
+        if !is_zeros(rest) {
+            return Ok(());
+        }
+        let what = "zeros where a record should begin";
+        let error = FormatError::new(Damage::Encoding, at, what);
+        Err(error.called("zeros").in_db(self.db))
+    }
+
+    /// Reads a record; false at the end.
+    fn step(&mut self) -> Result<bool, Box<FormatError>> {
+        self.refuse_zeros()?;
+        let Some(passed) = self.reader.examine(&mut self.found)? else {
+            return Ok(false);
+        };
+        let (from, to, db) = (passed.offset, passed.end, passed.db);
+        let what = match &passed.event {
+            Some(Event::Record(record)) => {
+                let hash = self.seed.hash_one((record.db, record.head.key));
+                self.key_db = record.db;
+                self.keys.push((hash, from, record.db));
+                self.text_keys += usize::from(is_text(record.head.key));
+                self.beginnings.insert(beginning(record.head.key));
+                Some(What::Key)
+            }
+            Some(Event::End(checksum)) => {
+                let is_proven = matches!(checksum, Checksum::Verified(_) | Checksum::Off);
+                if !is_proven && to < self.bytes.len() as u64 {
+                    let checksum = *checksum;
+                    return self.end_or_not(checksum, from, to);
+                }
+                self.state.checksum = Some(*checksum);
+                self.state.end = to;
+                None
+            }
+            Some(Event::SelectDb(_)) => {
+                self.named = true;
+                Some(What::Other(self.bytes[from as usize]))
+            }
+            Some(Event::Resize { keys, .. }) => {
+                self.state.promised = self.state.promised.saturating_add(*keys);
+                Some(What::Other(self.bytes[from as usize]))
+            }
+            Some(_) => Some(What::Other(self.bytes[from as usize])),
+            None => None,
+        };
+        let is_damaged = passed.event.is_none();
+        self.db = db;
+        if !self.found.is_empty() {
+            let before = self.keys.len() - usize::from(matches!(what, Some(What::Key)));
+            self.state.first.get_or_insert((from, before as u64));
+        }
+        let worst = self.found.last().filter(|_| is_damaged).cloned();
+        for error in self.found.drain(..) {
+            self.witness.finding(error);
+        }
+        self.progress.at(to);
+        let what = match worst {
+            Some(error) => What::Damaged(error),
+            None => match what {
+                Some(what) => what,
+                None => return Ok(true),
+            },
+        };
+        self.hold(Piece { from, to, db, what });
+        Ok(true)
+    }
+
+    /// An end that nothing proves, and bytes behind it: if records can be read there, it is none.
+    fn end_or_not(
+        &mut self,
+        checksum: Checksum,
+        from: u64,
+        to: u64,
+    ) -> Result<bool, Box<FormatError>> {
+        if self.resync(to..self.bytes.len() as u64, 0).is_some() {
+            self.found.clear();
+            // The opcode stands before what is given out of an end.
+            self.reader.go_to(from.saturating_sub(1), self.db);
+            let what = "an end of the snapshot, and records behind it";
+            let error = FormatError::new(Damage::Opcode, from.saturating_sub(1), what);
+            return Err(error.called("early-end"));
+        }
+        self.state.checksum = Some(checksum);
+        self.state.end = to;
+        if let Some(error) = self.found.pop() {
+            self.state
+                .first
+                .get_or_insert((from, self.keys.len() as u64));
+            self.witness.finding(error);
+        }
+        Ok(true)
+    }
+
+    /// Finds the next record behind one that cannot be passed; false if there is none.
+    fn go_on_behind(&mut self, error: Box<FormatError>) -> bool {
+        let at = self.reader.offset();
+        self.state.first.get_or_insert((at, self.keys.len() as u64));
+        self.witness.finding(error.clone());
+        let end = self.bytes.len() as u64;
+        if self.state.dialect.is_known() {
+            let first = self.held.front().map_or(at, |piece| piece.from);
+            if let Some(next) = self.resync(first + 1..at, at) {
+                self.take_back(next, error);
+                self.reader.go_to(next, self.db);
+                return true;
+            }
+            if let Some(next) = self.resync(at + 1..end, 0) {
+                self.doubt(at, next);
+                self.gap(at, next, error);
+                self.reader.go_to(next, self.db);
+                return true;
+            }
+        }
+        self.doubt(at, end);
+        self.gap(at, end, error);
+        false
+    }
+
+    /// Where records begin again. The first key should look like those before; few keys prove nothing.
+    fn resync(&self, places: Range<u64>, beyond: u64) -> Option<u64> {
+        let seen = self.keys.len();
+        let asked = Resync {
+            beyond,
+            text_key: self.text_keys + seen / TEXT_SHARE >= seen,
+            db: self.named.then_some(self.db),
+            hints: self.state.promised > 0,
+            beginnings: (seen >= FEW_KEYS).then_some(&self.beginnings),
+        };
+        let found = self.reader.resync(places.clone(), asked);
+        found.or_else(|| match seen < FEW_KEYS && beyond == 0 {
+            true => self.reader.resync(
+                places,
+                Resync {
+                    text_key: false,
+                    ..asked
+                },
+            ),
+            false => None,
+        })
+    }
+
+    /// Makes the pieces that reach beyond `next` a gap.
+    fn take_back(&mut self, next: u64, error: Box<FormatError>) {
+        let mut from = next;
+        while let Some(piece) = self.held.pop_back_if(|piece| piece.to > next) {
+            from = piece.from;
+            self.db = piece.db;
+            while self.keys.pop_if(|(_, at, _)| *at >= from).is_some() {}
+        }
+        self.gap(from, next, error);
+    }
+
+    /// The key before a gap, if its end may be wrong: where it ends no record begins, and what follows may belong to it.
+    fn doubt(&mut self, at: u64, next: u64) {
+        let bytes = self.bytes;
+        let Some(piece) = self.held.back_mut().filter(|piece| piece.to == at) else {
+            return;
+        };
+        if !matches!(piece.what, What::Key) {
+            return;
+        }
+        let (before, behind) = bytes.split_at(at as usize);
+        let is_in_zeros = before.last() == Some(&0) && is_zeros(behind);
+        let begins = behind
+            .first()
+            .is_some_and(|byte| self.state.dialect.begins_record(*byte));
+        let fits = self.reader.another_type_fits(at, next);
+        if is_in_zeros || !begins && !fits {
+            let what = "the key before it can be read, but its end is in doubt: its value may be a part of the one it had";
+            let error = FormatError::new(Damage::Encoding, piece.from, what).called("doubtful");
+            piece.what = What::Doubtful(error.in_db(piece.db));
+        }
+    }
+
+    /// A name of a database that stands right before a gap, and not as a server writes it, is a part of it.
+    fn doubt_database(&mut self, from: u64) -> u64 {
+        let is_name = |piece: &mut Piece| matches!(piece.what, What::Other(opcode::SELECTDB));
+        let is_odd = self.state.promised > 0 || self.db <= self.key_db || self.db > DATABASE_MAX;
+        match is_odd.then(|| self.held.pop_back_if(is_name)).flatten() {
+            Some(piece) => {
+                self.db = self.key_db;
+                piece.from
+            }
+            None => from,
+        }
+    }
+
+    fn gap(&mut self, from: u64, to: u64, error: Box<FormatError>) {
+        let from = self.doubt_database(from);
+        self.state.lost += to - from;
+        let db = self.db;
+        let what = What::Gap(error);
+        self.hold(Piece { from, to, db, what });
+        // What comes before a gap is settled.
+        while let Some(piece) = self.held.pop_front() {
+            self.hand_out(&piece);
+        }
+    }
+
+    fn hold(&mut self, piece: Piece) {
+        self.held.push_back(piece);
+        if self.held.len() > HELD
+            && let Some(piece) = self.held.pop_front()
+        {
+            self.hand_out(&piece);
+        }
+    }
+
+    fn hand_out(&mut self, piece: &Piece) {
+        if let What::Doubtful(error) = &piece.what {
+            self.witness.finding(error.clone());
+        }
+        self.state.keys += u64::from(matches!(piece.what, What::Key | What::Doubtful(_)));
+        self.witness.piece(piece);
+    }
+
+    /// Tells of keys that occur twice. Equal hashes are a suspicion; the keys themselves decide.
+    fn repeated_keys(&mut self) {
+        self.keys.sort_unstable();
+        let mut suspects: Vec<&[(u64, u64, u64)]> = self
+            .keys
+            .chunk_by(|a, b| a.0 == b.0)
+            .filter(|chunk| chunk.len() > 1)
+            .collect();
+        suspects.sort_unstable_by_key(|chunk| chunk[1].1);
+        for chunk in suspects {
+            let mut seen: Vec<(u64, Vec<u8>)> = Vec::new();
+            for (_, at, db) in chunk {
+                self.reader.go_to(*at, *db);
+                let Ok(Some(passed)) = self.reader.examine(&mut self.found) else {
+                    continue;
+                };
+                let Some(Event::Record(record)) = passed.event else {
+                    continue;
+                };
+                let this = (record.db, record.head.key.to_vec());
+                if seen.contains(&this) {
+                    let what = "the key occurs twice in its database";
+                    let error = FormatError::new(Damage::Encoding, *at, what);
+                    let error = error.called("duplicate-key").at_key(&this.1).in_db(this.0);
+                    self.state.first.get_or_insert((*at, self.state.keys));
+                    self.witness.finding(error);
+                } else {
+                    seen.push(this);
+                }
+            }
+        }
+    }
+}
+
+/// Whether an area of zeros begins here.
+fn is_zeros(bytes: &[u8]) -> bool {
+    bytes.len() >= ZEROS && bytes[..ZEROS].iter().all(|byte| *byte == 0)
+}
+
+/// Whether a checksum was compared and is another.
+fn is_wrong(checksum: Checksum) -> bool {
+    matches!(checksum, Checksum::Wrong { .. })
+}

@@ -1,0 +1,349 @@
+//! `rdb-tool salvage`: a sound file of what is left of a damaged one.
+//!
+//! ```text
+//!   the checksum tells which byte changed    all of it, with that byte as it was; the checksum proves it
+//!   it does not                              every record that can be read, byte for byte, on both sides of the damage
+//! ```
+//!
+//! Nothing is invented: a record is kept as it stands or goes to the quarantine. A key that can be read, but whose end is in doubt
+//! because what follows it cannot be read and may have belonged to it, goes there, too, and so does a key's second value.
+
+mod quarantine;
+mod report;
+
+use crate::behind::Looks;
+use crate::examine::{Examination, Piece, What, Witness, examine, examine_headless, fault_of};
+use crate::snapshot::Opening;
+use cairn_format::crc64::{Crc64, Fault};
+use cairn_format::error::{FormatError, Severity};
+use cairn_format::rdb::reader::{Options, SliceReader};
+use cairn_format::rdb::{Dialect, Event, opcode, write_len};
+use cairn_toolkit::{Failure, Input, Outcome, Output, Verdict};
+use clap::Args;
+use quarantine::Quarantine;
+use report::Report;
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Shown below the help of `salvage`.
+const EXAMPLES: &str = "\
+Examples:
+  rdb-tool salvage -o saved.rdb dump.rdb
+  rdb-tool salvage --quarantine lost.jsonl -o saved.rdb dump.rdb
+  rdb-tool salvage --as redis-6.2 -o saved.rdb headless.rdb
+
+One or two changed bytes are put right if the checksum tells which; else every record that can be read is kept as it stands, on
+both sides of the damage. --quarantine has what was not kept: offsets, reason and the bytes (base64). Of a log that begins with a
+snapshot the commands follow as they are. Exit status: 0 nothing was wrong, 1 something was, 2 nothing was written.
+Memory: 16 bytes for each key, 40 while keys are looked for that occur twice.";
+
+/// The options of `rdb-tool salvage`.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct SalvageArguments {
+    /// Where the sound file goes; - is stdout
+    #[arg(short, long)]
+    output: PathBuf,
+    /// What was not kept, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    quarantine: Option<PathBuf>,
+    /// What the file is taken for if its head cannot be read
+    #[arg(long = "as", value_name = "VERSION", default_value = "redis-7.2", value_parser = dialect)]
+    dialect: Dialect,
+    /// The report as one JSON document
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    opening: Opening,
+    /// Damaged snapshot: a file, also compressed; - is stdin
+    file: PathBuf,
+}
+
+fn dialect(name: &str) -> Result<Dialect, String> {
+    Dialect::parse(name).ok_or_else(|| "expected a server as in redis-7.2, or a number".to_owned())
+}
+
+/// Saves what can be saved.
+pub fn salvage(arguments: &SalvageArguments) -> Outcome {
+    let input = arguments.opening.open(&arguments.file)?.into_mapped()?;
+    let bytes = input.bytes().unwrap_or_default();
+    let report = match put_right(&input, bytes, arguments)? {
+        Some(report) => report,
+        None => keep_what_is_left(&input, bytes, arguments)?,
+    };
+    report.tell(input.name(), arguments.json, &arguments.output)?;
+    Ok(Verdict::found_if(!report.is_fine()))
+}
+
+/// The file with one or two bytes as they were, if the checksum tells which and the file can then be read.
+fn put_right(
+    input: &Input,
+    bytes: &[u8],
+    arguments: &SalvageArguments,
+) -> Result<Option<Report>, Failure> {
+    let Some(fault) = fault_of(bytes) else {
+        return Ok(None);
+    };
+    let mut output = Output::create_whole(&arguments.output, &[input])?;
+    let at = usize::try_from(fault.at)
+        .unwrap_or(usize::MAX)
+        .min(bytes.len());
+    let (before, rest) = bytes.split_at(at);
+    let (changed, behind) = rest.split_at(rest.len().min(fault.mask.len()));
+    output.write_all(before)?;
+    for (byte, mask) in changed.iter().zip(fault.mask) {
+        output.write_all(&[byte ^ mask])?;
+    }
+    output.write_all(behind)?;
+    let Some(keys) = read_back(&mut output)? else {
+        return Ok(None);
+    };
+    let mut quarantine = Quarantine::create(arguments.quarantine.as_deref(), input)?;
+    let end = fault.at + changed.len() as u64;
+    quarantine.fault(fault.at, end, changed)?;
+    output.finish()?;
+    quarantine.finish()?;
+    Ok(Some(Report::repaired(
+        keys,
+        fault_text(bytes, fault),
+        fault,
+    )))
+}
+
+/// What a fault is, for a person.
+pub fn fault_text(bytes: &[u8], fault: Fault) -> String {
+    let at = usize::try_from(fault.at).unwrap_or(usize::MAX);
+    let byte = |place: usize| bytes.get(at.saturating_add(place)).copied().unwrap_or(0);
+    let (is, was) = (byte(0), byte(0) ^ fault.mask[0]);
+    let offset = fault.at;
+    match fault.mask[1] {
+        0 => format!(
+            "by the checksum, one byte changed: at offset {offset} ({offset:#x}) is {is:#04x} and was {was:#04x}"
+        ),
+        mask => {
+            let (second, was_second) = (byte(1), byte(1) ^ mask);
+            format!(
+                "by the checksum, two bytes changed: at offset {offset} ({offset:#x}) are {is:#04x} {second:#04x} and were {was:#04x} {was_second:#04x}"
+            )
+        }
+    }
+}
+
+/// How many keys a written file has; `None` if it is not sound. An output that cannot be read again is believed.
+fn read_back(output: &mut Output) -> Result<Option<u64>, Failure> {
+    let Some(input) = output.read_back()? else {
+        return Ok(Some(0));
+    };
+    let options = Options {
+        duplicate_keys: true,
+        ..Options::sound()
+    };
+    let written = input.bytes().unwrap_or_default();
+    let keys = SliceReader::from_slice(written, options).and_then(|mut reader| {
+        cairn_format::rdb::verify(&mut reader)?;
+        Ok(reader.records())
+    });
+    Ok(keys.ok())
+}
+
+/// Every record that can be read.
+fn keep_what_is_left(
+    input: &Input,
+    bytes: &[u8],
+    arguments: &SalvageArguments,
+) -> Result<Report, Failure> {
+    let output = Output::create_whole(&arguments.output, &[input])?;
+    let quarantine = Quarantine::create(arguments.quarantine.as_deref(), input)?;
+    let head = SliceReader::from_slice(bytes, Options::shallow());
+    let dialect = head
+        .as_ref()
+        .map_or(arguments.dialect, SliceReader::dialect);
+    let mut rescue = Rescue::new(bytes, output, quarantine, dialect)?;
+    let found = match head {
+        Ok(_) => examine(bytes, Options::deep(), "salvaging", &mut rescue)
+            .map_err(|error| Failure::damage(input.name(), &error))?,
+        Err(error) => {
+            rescue.report.head_lost = Some(dialect);
+            examine_headless(bytes, error, dialect, "salvaging", &mut rescue)
+        }
+    };
+    if rescue.report.keys == 0 && rescue.report.others == 0 && found.lost > 0 {
+        return Err(Failure::new(format!(
+            "{}: nothing in it can be read as a record",
+            input.name()
+        ))
+        .hint("nothing was written; --as VERSION says what the file is, if its head is lost"));
+    }
+    rescue.finish(&found)
+}
+
+/// Writes what is handed out.
+struct Rescue<'a> {
+    bytes: &'a [u8],
+    /// For looking at keys again.
+    reader: SliceReader<'a>,
+    output: Output,
+    quarantine: Quarantine,
+    crc: Crc64,
+    db: Option<u64>,
+    keys: HashSet<u64>,
+    seed: RandomState,
+    report: Report,
+    failure: Option<Failure>,
+}
+
+impl<'a> Rescue<'a> {
+    fn new(
+        bytes: &'a [u8],
+        output: Output,
+        quarantine: Quarantine,
+        dialect: Dialect,
+    ) -> Result<Self, Failure> {
+        let options = Options {
+            checksum: false,
+            ..Options::shallow()
+        };
+        let mut rescue = Rescue {
+            bytes,
+            reader: SliceReader::headless(bytes, 0, dialect, options),
+            output,
+            quarantine,
+            crc: Crc64::new(),
+            db: None,
+            keys: HashSet::new(),
+            seed: RandomState::new(),
+            report: Report::default(),
+            failure: None,
+        };
+        rescue.put(&dialect.magic())?;
+        Ok(rescue)
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.crc.update(bytes);
+        self.output.write_all(bytes)?;
+        Ok(())
+    }
+
+    fn raw(&self, piece: &Piece) -> &'a [u8] {
+        let place = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
+        self.bytes
+            .get(place(piece.from)..place(piece.to))
+            .unwrap_or_default()
+    }
+
+    fn take(&mut self, piece: &Piece) -> Result<(), Failure> {
+        match &piece.what {
+            What::Key => self.key(piece),
+            What::Other(byte) => self.other(piece, *byte),
+            What::Damaged(error) => {
+                self.report.damaged += 1;
+                self.leave(piece, error)
+            }
+            What::Doubtful(error) => {
+                self.report.doubtful += 1;
+                self.leave(piece, error)
+            }
+            What::Gap(error) => {
+                self.report.gap(piece.from, piece.to);
+                self.leave(piece, error)
+            }
+        }
+    }
+
+    fn leave(&mut self, piece: &Piece, error: &FormatError) -> Result<(), Failure> {
+        let raw = self.raw(piece);
+        self.quarantine.add(piece, error, raw)
+    }
+
+    fn key(&mut self, piece: &Piece) -> Result<(), Failure> {
+        self.reader.go_to(piece.from, piece.db);
+        let key = match self.reader.next() {
+            Ok(Some(located)) => match located.event {
+                Event::Record(record) => record.head.key.to_vec(),
+                _ => Vec::new(),
+            },
+            _ => Vec::new(),
+        };
+        if !self.keys.insert(self.seed.hash_one((piece.db, &key))) {
+            self.report.repeated += 1;
+            let what = "the key came before; the value that stands first is kept";
+            let error = FormatError::new(cairn_format::error::Damage::Encoding, piece.from, what);
+            let error = error.called("duplicate-key").at_key(&key).in_db(piece.db);
+            return self.leave(piece, &error);
+        }
+        if self.db != Some(piece.db) {
+            let mut select = vec![opcode::SELECTDB];
+            write_len(&mut select, piece.db);
+            self.put(&select)?;
+            self.db = Some(piece.db);
+        }
+        self.report.keys += 1;
+        self.put(self.raw(piece))
+    }
+
+    /// Facts and libraries are kept. Hints at numbers of keys would be wrong, and databases are named where keys need it.
+    fn other(&mut self, piece: &Piece, byte: u8) -> Result<(), Failure> {
+        match byte {
+            opcode::SELECTDB | opcode::RESIZEDB | opcode::SLOT_INFO => Ok(()),
+            // Attributes of the next key with something between them and it, which may be a database.
+            opcode::EXPIRETIME | opcode::EXPIRETIME_MS | opcode::IDLE | opcode::FREQ => {
+                self.db = Some(piece.db);
+                self.put(self.raw(piece))
+            }
+            _ => {
+                self.report.others += u64::from(byte != opcode::AUX);
+                self.put(self.raw(piece))
+            }
+        }
+    }
+
+    fn finish(mut self, found: &Examination) -> Result<Report, Failure> {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        self.put(&[opcode::EOF])?;
+        if found.dialect.has_checksum() {
+            let sum = self.crc.value().to_le_bytes();
+            self.output.write_all(&sum)?;
+        }
+        let rest = usize::try_from(found.end).unwrap_or(usize::MAX);
+        let rest = self.bytes.get(rest..).unwrap_or_default();
+        let behind = crate::behind::Behind::look(rest, found.end)?;
+        if behind.is_some_and(|behind| behind.looks == Looks::Commands) {
+            self.output.write_all(rest)?;
+            self.report.commands = rest.len() as u64;
+        }
+        let keys = read_back(&mut self.output)?;
+        if keys.is_none_or(|keys| keys > 0 && keys != self.report.keys) {
+            return Err(Failure::new(format!(
+                "{}: what was written cannot be read again as it should",
+                self.output.name()
+            ))
+            .hint("nothing was kept of it; this is a fault of the tool, please report it"));
+        }
+        self.report.promised = found.promised;
+        self.output.finish()?;
+        self.quarantine.finish()?;
+        Ok(self.report)
+    }
+}
+
+impl Witness for Rescue<'_> {
+    fn finding(&mut self, error: Box<FormatError>) {
+        match error.severity {
+            Severity::Odd => self.report.odd += 1,
+            _ => self.report.findings += 1,
+        }
+    }
+
+    fn piece(&mut self, piece: &Piece) {
+        if self.failure.is_none()
+            && let Err(failure) = self.take(piece)
+        {
+            self.failure = Some(failure);
+        }
+    }
+}
