@@ -68,7 +68,7 @@ impl World {
         let asked = (steps.below(4) > 0).then_some(asked);
         let answer = self
             .primary
-            .sync(peer, "10.0.0.9", asked, fresh, self.now_ms);
+            .sync(peer, "10.0.0.9", asked, fresh, None, self.now_ms);
         match answer {
             Ok(Answer::Nothing) => {
                 assert!(before.is_some_and(|replica| replica.state != State::Named));
@@ -127,6 +127,7 @@ impl World {
                     let state = self.primary.replica(peer).map(|replica| replica.state);
                     assert!(matches!(state, None | Some(State::Transfer { .. })));
                 }
+                Action::Replay { .. } => panic!("nothing is kept beside the backlog"),
                 Action::Log(_, line) => assert!(line.len() < 2000, "{} bytes", line.len()),
             }
         }
