@@ -89,8 +89,10 @@ fn recorded_replies_of_get_and_set_are_ours() {
 }
 
 /// Directives that 7.2 does not have: our own, and Valkey's with its defaults.
-const BEYOND: [(&str, &str); 9] = [
+const BEYOND: [(&str, &str); 11] = [
     ("metrics-port", "0"),
+    ("repl-backlog-from-aof", "yes"),
+    ("replica-accept-empty-primary", "no"),
     ("metrics-bind", "127.0.0.1 -::1"),
     ("rdb-save-version", "auto"),
     ("commandlog-execution-slower-than", "10000"),

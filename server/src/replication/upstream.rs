@@ -15,6 +15,8 @@ pub struct Upstream {
     pub db: usize,
     /// What this server holds is at the history's offset: the stream may go on from there.
     pub may_resume: bool,
+    /// This server has followed it before: it is no other one that somebody has named just now.
+    pub is_known: bool,
     /// Commands that ran but whose transaction is open: not in the stream yet.
     pub pending: Vec<u8>,
     /// Offset behind what was received.
@@ -30,6 +32,7 @@ impl Upstream {
             session: None,
             db,
             may_resume,
+            is_known: false,
             pending: Vec::new(),
             read_offset: 0,
         }

@@ -225,8 +225,35 @@ fn slice(engine: &mut Engine, front: &mut Front, load: &mut Load) -> Result<Prog
     }
 }
 
+/// Why an empty snapshot is not taken: the primary that this server follows has lost its data, and so would this server, unasked.
+fn would_lose_all(engine: &Engine, front: &Front, load: &Load) -> Option<String> {
+    let upstream = front.replication.upstream.as_ref()?;
+    let history = front.replication.primary.history();
+    let (given, _) = upstream.link.given()?;
+    let is_ours = given == history.id() || history.earlier().is_some_and(|one| one.id == given);
+    let brings = load
+        .loader
+        .as_ref()
+        .map_or(0, |loader| loader.report().keys);
+    let keys = engine.ks.total_keys();
+    let unasked = upstream.is_known && !is_ours && load.keeps_old() && brings == 0 && keys > 0;
+    let accepts = front
+        .settings
+        .config
+        .get(table::REPLICA_ACCEPT_EMPTY_PRIMARY);
+    (unasked && !accepts).then(|| {
+        format!(
+            "The MASTER has begun anew without any data, and this server holds {keys} keys: they stay. To let them go, 'CONFIG SET replica-accept-empty-primary yes', or name the MASTER anew by REPLICAOF NO ONE and REPLICAOF."
+        )
+    })
+}
+
 /// All of it is read, and good.
 fn ended(engine: &mut Engine, front: &mut Front, mut load: Box<Load>) {
+    if let Some(reason) = would_lose_all(engine, front, &load) {
+        abandon(engine, front, load);
+        return upstream::fail(engine, front, Failure::later(reason));
+    }
     match std::mem::replace(&mut load.goes, Goes::InPlace) {
         Goes::Nowhere(_) => match begin_in_place(engine, front, load) {
             Ok(load) => front.replication.load = Some(load),

@@ -287,6 +287,7 @@ pub fn restore(
     if let Some(upstream) = &mut front.replication.upstream {
         upstream.db = place.db.unwrap_or(0);
         upstream.may_resume = true;
+        upstream.is_known = true;
         front.replication.primary.copied(id, offset);
         return front.saving().note_place(false);
     }

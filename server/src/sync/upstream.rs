@@ -238,6 +238,7 @@ pub(super) fn streams(engine: &mut Engine, front: &mut Front) {
         return;
     };
     upstream.may_resume = true;
+    upstream.is_known = true;
     upstream.read_offset = offset;
     upstream.pending.clear();
     if let Some(state) = upstream

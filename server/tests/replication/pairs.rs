@@ -248,3 +248,43 @@ fn another_primary_is_named_while_a_snapshot_is_loaded() {
     assert_eq!(client.int("DBSIZE"), 0);
     client.good("SET own 1");
 }
+
+#[test]
+fn a_primary_that_lost_its_data_does_not_empty_its_replica() {
+    for load in ["disabled", "swapdb"] {
+        let mut primary = Member::start(Cairn, "");
+        let options = format!("--repl-diskless-load {load}");
+        let replica = Member::following(Cairn, &primary, &options);
+        in_step(&primary, &replica);
+        primary.connect().good("SET key 1");
+        in_step(&primary, &replica);
+        // What is flushed is no loss: the history is the same.
+        primary.connect().good("FLUSHALL");
+        in_step(&primary, &replica);
+        assert_eq!(replica.connect().int("DBSIZE"), 0);
+        primary.connect().good("SET key 2");
+        in_step(&primary, &replica);
+        primary.server.kill_here();
+        let dump = primary.folder.path("dump.rdb");
+        let _ = std::fs::remove_file(dump);
+        primary.restart();
+        assert_eq!(primary.connect().int("DBSIZE"), 0);
+        replica
+            .server
+            .wait_for_log("The MASTER has begun anew without any data");
+        let mut client = replica.connect();
+        assert_eq!(client.int("DBSIZE"), 1, "{load}");
+        assert_eq!(replica.field("replication", "master_link_status"), "down");
+        client.good("CONFIG SET replica-accept-empty-primary yes");
+        in_step(&primary, &replica);
+        assert_eq!(client.int("DBSIZE"), 0);
+        // One that was named just now is wanted as it is.
+        client.good("CONFIG SET replica-accept-empty-primary no");
+        client.good("REPLICAOF NO ONE");
+        client.good("SET own 1");
+        let other = Member::start(Cairn, "");
+        client.good(&format!("REPLICAOF 127.0.0.1 {}", other.server.port));
+        in_step(&other, &replica);
+        assert_eq!(client.int("DBSIZE"), 0);
+    }
+}

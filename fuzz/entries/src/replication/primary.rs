@@ -66,9 +66,10 @@ impl World {
         let (before, fresh) = (self.primary.replica(peer).cloned(), self.fresh());
         let asked = Asked { id: &id, from };
         let asked = (steps.below(4) > 0).then_some(asked);
+        let kept = (steps.below(2) > 0).then(|| steps.below(1000) as u64);
         let answer = self
             .primary
-            .sync(peer, "10.0.0.9", asked, fresh, None, self.now_ms);
+            .sync(peer, "10.0.0.9", asked, fresh, kept, self.now_ms);
         match answer {
             Ok(Answer::Nothing) => {
                 assert!(before.is_some_and(|replica| replica.state != State::Named));
@@ -76,7 +77,11 @@ impl World {
             Ok(Answer::Continue(line)) => {
                 assert!(line.starts_with("+CONTINUE") && line.len() < 60);
                 let behind = self.primary.bytes_behind(peer);
-                assert_eq!(from as u64 + behind, self.primary.history().offset() + 1);
+                let next = self.primary.history().offset() + 1 - behind;
+                match self.primary.replica(peer).map(|replica| replica.state) {
+                    Some(State::Transfer { .. }) => assert!((from as u64) < next && kept.is_some()),
+                    _ => assert_eq!(from as u64, next),
+                }
             }
             Ok(Answer::Full) => assert!(self.primary.streams()),
             Err(reason) => assert!(reason.starts_with("ERR ")),
@@ -127,7 +132,11 @@ impl World {
                     let state = self.primary.replica(peer).map(|replica| replica.state);
                     assert!(matches!(state, None | Some(State::Transfer { .. })));
                 }
-                Action::Replay { .. } => panic!("nothing is kept beside the backlog"),
+                Action::Replay { peer, from, until } => {
+                    let state = self.primary.replica(peer).map(|replica| replica.state);
+                    assert!(state.is_none_or(|state| state == State::Transfer { next: until }));
+                    assert!(0 < from && from < until);
+                }
                 Action::Log(_, line) => assert!(line.len() < 2000, "{} bytes", line.len()),
             }
         }

@@ -72,7 +72,9 @@ struct Cluster {
 
 /// How the server of a machine is started.
 fn words_of(random: &mut Random) -> Vec<String> {
-    let mut words = vec!["--protected-mode".to_owned(), "no".to_owned()];
+    // A primary that starts with nothing is followed, so that all are equal in the end.
+    let fixed = "--protected-mode no --replica-accept-empty-primary yes";
+    let mut words: Vec<String> = fixed.split(' ').map(str::to_owned).collect();
     for (name, values) in [
         ("--repl-ping-replica-period", &["1", "2"][..]),
         ("--repl-timeout", &["3", "5"]),

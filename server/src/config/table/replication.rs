@@ -41,6 +41,8 @@ directives! {
     MIN_REPLICAS_MAX_LAG: i64 = int("min-replicas-max-lag", "10", 0, INT_MAX).alias("min-slaves-max-lag");
     /// Bytes of the stream kept for partial synchronisation.
     REPL_BACKLOG_SIZE: i64 = bytes("repl-backlog-size", "1mb", 1, i64::MAX);
+    /// Take an empty snapshot of another history in place of data, as from a primary that has lost its own; not in Redis.
+    REPLICA_ACCEPT_EMPTY_PRIMARY: bool = flag("replica-accept-empty-primary", "no");
     /// Send replicas what has left the backlog from the append log, if it is there; not in Redis.
     REPL_BACKLOG_FROM_AOF: bool = flag("repl-backlog-from-aof", "yes");
     /// Seconds without replicas after which it is freed; 0 never.
