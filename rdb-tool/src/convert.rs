@@ -4,22 +4,25 @@
 //! it becomes the output only if nothing was lost or losses were asked for.
 
 use crate::dump::write_lines;
+use crate::fit::VECTOR_SET;
 use crate::loss::{Fate, Loss, Losses};
-use crate::snapshot::{Need, Reading, Stop, read};
+use crate::repair;
+use crate::snapshot::{Need, Reading, Stop, inside, read};
 use cairn_format::aof::release::Release;
 use cairn_format::aof::rewrite::Rewriter;
 use cairn_format::rdb::object::Module;
 use cairn_format::rdb::reader::Options;
 use cairn_format::rdb::writer::FIELD_EXPIRY;
 use cairn_format::rdb::{
-    Dialect, Event, ExpiringFields, Located, Object, WriteError, WriteOptions, Writer, Written,
+    Dialect, Event, ExpiringFields, Located, Object, Record, WriteError, WriteOptions, Writer,
+    Written,
 };
 use cairn_toolkit::json::Bytes;
 use cairn_toolkit::select::now_ms;
-use cairn_toolkit::{Failure, Input, Outcome, Output, Verdict};
+use cairn_toolkit::{Failure, Input, Outcome, Output, Verdict, human, note};
 use clap::{Args, ValueEnum};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Shown below the help of `convert`.
 const EXAMPLES: &str = "\
@@ -29,6 +32,7 @@ Examples:
   rdb-tool convert --to 10 --drop-unsupported -o v10.rdb dump.rdb
   rdb-tool convert --to 10 --expiring-fields keep -o v10.rdb dump.rdb
   rdb-tool convert --to redis-7.2 --with-module MBbloom-- -o bloom.rdb dump.rdb
+  rdb-tool convert --to redis-6.2 --dry-run dump.rdb
   rdb-tool convert --to aof -o appendonly.aof dump.rdb
   rdb-tool convert --to aof:redis-6.2 -o appendonly.aof dump.rdb
   rdb-tool convert --to jsonl -o - dump.rdb | gzip > keys.jsonl.gz
@@ -47,8 +51,14 @@ pub struct ConvertArguments {
     #[arg(long, value_parser = target)]
     to: Target,
     /// Where to; - is stdout
-    #[arg(short, long)]
-    output: PathBuf,
+    #[arg(short, long, required_unless_present = "dry_run")]
+    output: Option<PathBuf>,
+    /// Write nothing; tell on stdout all that the target cannot hold, also what goes without a refusal
+    #[arg(long)]
+    dry_run: bool,
+    /// With --dry-run: one JSON document
+    #[arg(long, requires = "dry_run")]
+    json: bool,
     /// Leave out what the target cannot hold, and tell what it was
     #[arg(long)]
     drop_unsupported: bool,
@@ -95,8 +105,39 @@ struct Snapshot {
     has_vector_sets: bool,
 }
 
-/// The module type of vector sets, which Redis 8 has from the start.
-const VECTOR_SET: &str = "vectorset";
+/// A conversion must not carry damage on, so everything is looked into. What is only odd is put right.
+const LOOK: Options = Options {
+    duplicate_keys: true,
+    ..Options::sound()
+};
+
+/// What goes without a refusal, as it went with every server that was brought back to an older version.
+fn silent_losses(losses: &mut Losses, record: &Record<'_>, target: Dialect) {
+    let place = Some((record.db, record.head.key));
+    if !target.has_streams() && record.head.idle_s.is_some() {
+        losses.add(Loss::silent("an idle time", "Redis 5.0 (version 9)"), place);
+    }
+    if !target.has_streams() && record.head.freq.is_some() {
+        let loss = Loss::silent("an access frequency", "Redis 5.0 (version 9)");
+        losses.add(loss, place);
+    }
+    let Object::Stream(stream) = &record.value else {
+        return;
+    };
+    if (1..2).contains(&target.stream_form()) && stream.entries_added.is_some() {
+        let loss = Loss::silent("counters of a stream", "Redis 7.0 (version 10)");
+        losses.add(loss, place);
+    }
+    let has_times = stream.groups.iter().flat_map(|group| &group.consumers);
+    if (1..3).contains(&target.stream_form())
+        && has_times
+            .into_iter()
+            .any(|consumer| consumer.active_ms.is_some())
+    {
+        let loss = Loss::silent("when a consumer was active", "Redis 7.2 (version 11)");
+        losses.add(loss, place);
+    }
+}
 
 fn target(name: &str) -> Result<Target, String> {
     if let Some(server) = name.strip_prefix("aof:") {
@@ -138,7 +179,12 @@ fn newest_of_series(name: &str) -> &str {
 /// Reads, writes, and keeps the result only if it is whole.
 pub fn convert(arguments: &ConvertArguments) -> Outcome {
     let input = arguments.reading.open(&arguments.file)?;
-    let mut output = Output::create_whole(&arguments.output, &[&input])?;
+    let nowhere = Path::new("/dev/null");
+    let path = match &arguments.output {
+        Some(path) if !arguments.dry_run => path,
+        _ => nowhere,
+    };
+    let mut output = Output::create_whole(path, &[&input])?;
     let (mut losses, target) = match arguments.to {
         Target::Lines => {
             let (reading, bytes) = (&arguments.reading, arguments.bytes);
@@ -154,6 +200,10 @@ pub fn convert(arguments: &ConvertArguments) -> Outcome {
             target.dialect.to_string(),
         ),
     };
+    if arguments.dry_run {
+        losses.plan(input.name(), &target, arguments.json)?;
+        return Ok(Verdict::found_if(!losses.is_empty()));
+    }
     let refused = losses.refused(|fate| arguments.agrees(fate));
     if !refused.is_empty() {
         return Err(refused.into_failure(input.name(), &target));
@@ -167,6 +217,7 @@ impl ConvertArguments {
     /// Whether the user agreed to such a loss.
     fn agrees(&self, fate: Fate) -> bool {
         match fate {
+            Fate::Silent => true,
             Fate::Dropped | Fate::DroppedModule => self.drop_unsupported,
             Fate::DroppedFields | Fate::KeptFields => {
                 self.drop_unsupported || self.expiring_fields.is_some()
@@ -240,6 +291,7 @@ fn write_snapshot(
     arguments: &ConvertArguments,
 ) -> Result<Losses, Failure> {
     let mut losses = Losses::default();
+    let mut mended = 0_u64;
     let options = WriteOptions {
         compress: !arguments.no_compress,
         drop_parts: arguments.drop_unsupported,
@@ -252,6 +304,22 @@ fn write_snapshot(
         if let Some(loss) = arguments.foreign_module(event) {
             losses.add(loss, place(event));
             return Ok(());
+        }
+        if let Event::Record(record) = event {
+            silent_losses(&mut losses, record, target.dialect);
+            let repair = inside(repair::needed(&record.value), record.db, record.head.key)?;
+            if let Some(repair) = repair {
+                mended += 1;
+                return match repair::write(&mut writer, record, repair) {
+                    Err(WriteError::Unsupported(lost)) => {
+                        losses.add(arguments.loss(lost.what, lost.needs), place(event));
+                        Ok(())
+                    }
+                    Err(WriteError::Source(error)) => Err(Stop::inside(error)),
+                    Err(error) => Err(Stop::Failed(failed(error))),
+                    Ok(()) => Ok(()),
+                };
+            }
         }
         match writer.event(event) {
             Ok(Written::Whole | Written::Nothing) => {}
@@ -271,16 +339,15 @@ fn write_snapshot(
         Ok(())
     };
     let reading = &arguments.reading;
-    // A conversion must not carry damage on, so everything is looked into.
-    read(
-        input,
-        reading,
-        Need::All,
-        Options::deep(),
-        "converting",
-        visit,
-    )?;
+    read(input, reading, Need::All, LOOK, "converting", visit)?;
     writer.finish().map_err(failed)?;
+    if mended > 0 {
+        let name = input.name();
+        let values = human::plural(mended, "odd value was", "odd values were");
+        note(&format!(
+            "{name}: {values} put right; `rdb-tool verify {name}` tells which"
+        ));
+    }
     Ok(losses)
 }
 
@@ -310,14 +377,7 @@ fn write_commands(
         Ok(())
     };
     let reading = &arguments.reading;
-    read(
-        input,
-        reading,
-        Need::All,
-        Options::deep(),
-        "converting",
-        visit,
-    )?;
+    read(input, reading, Need::All, LOOK, "converting", visit)?;
     Ok(losses)
 }
 

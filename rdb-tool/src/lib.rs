@@ -10,7 +10,7 @@
 //! | `verify`, `fit` | is it sound, and if not, where and why; which servers load it |
 //! | `salvage` | a sound file of what is left |
 //! | `cross` | do two other implementations see the same bytes in it |
-//! | `convert`, `loss` | the same data for another version, as lines or as commands, and what it cannot hold |
+//! | `convert`, `loss`, `repair` | the same data for another version, as lines or as commands, what it cannot hold, and what is put right |
 //! | `diff`, `canon` | which keys differ, whatever their order and encoding |
 #![forbid(unsafe_code)]
 
@@ -25,6 +25,7 @@ mod fit;
 mod inspect;
 mod line;
 mod loss;
+mod repair;
 mod salvage;
 mod snapshot;
 mod survey;

@@ -1,7 +1,9 @@
 //! What a target cannot hold, counted by kind, each with its first example.
 
-use cairn_toolkit::{Failure, human, note, quoted};
+use cairn_toolkit::{Failure, Output, human, json, note, quoted};
+use serde_json::json;
 use std::collections::BTreeMap;
+use std::io::Write;
 
 /// Something that has no place in a target.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +27,8 @@ pub enum Fate {
     DroppedFields,
     /// Hash fields that expire stay, and expire no more.
     KeptFields,
+    /// It goes, and nobody is asked: no data, but what a server knows of it.
+    Silent,
 }
 
 impl Loss {
@@ -38,18 +42,40 @@ impl Loss {
     }
 }
 
+impl Loss {
+    /// What goes without a refusal.
+    pub fn silent(what: &str, needs: &str) -> Loss {
+        Loss {
+            fate: Fate::Silent,
+            ..Loss::dropped(what, needs)
+        }
+    }
+}
+
 impl Fate {
+    /// As one word for programs.
+    fn word(self) -> &'static str {
+        match self {
+            Fate::Dropped => "dropped",
+            Fate::DroppedModule => "module",
+            Fate::DroppedFields => "fields-dropped",
+            Fate::KeptFields => "fields-kept",
+            Fate::Silent => "silent",
+        }
+    }
+
     fn verb(self) -> &'static str {
         match self {
             Fate::Dropped | Fate::DroppedModule | Fate::DroppedFields => "dropped",
             Fate::KeptFields => "kept without their expiry:",
+            Fate::Silent => "goes",
         }
     }
 
     /// What can be done if it was not agreed to.
     fn hint(self) -> Option<&'static str> {
         match self {
-            Fate::Dropped => None,
+            Fate::Dropped | Fate::Silent => None,
             Fate::DroppedModule => {
                 Some("--with-module TYPE writes the values of a module that the target has")
             }
@@ -61,7 +87,7 @@ impl Fate {
 }
 
 /// How often something had no place, and where first.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Count {
     count: u64,
     example: String,
@@ -123,8 +149,46 @@ impl Losses {
 
     /// Tells what was left out.
     pub fn report(&self, name: &str) {
-        self.lines(|fate| fate.verb().to_owned())
+        let told = Losses {
+            kinds: self
+                .kinds
+                .iter()
+                .filter(|(loss, _)| loss.fate != Fate::Silent)
+                .map(|(loss, count)| (loss.clone(), count.clone()))
+                .collect(),
+        };
+        told.lines(|fate| fate.verb().to_owned())
             .for_each(|line| note(&format!("{name}: {line}")));
+    }
+
+    /// Tells on stdout what a conversion would lose.
+    pub fn plan(&self, name: &str, target: &str, as_json: bool) -> Result<(), Failure> {
+        let mut out = Output::stdout();
+        if as_json {
+            let one = |(loss, found): (&Loss, &Count)| {
+                json!({
+                    "what": loss.what,
+                    "needs": loss.needs,
+                    "class": loss.fate.word(),
+                    "count": found.count,
+                    "first": found.example,
+                })
+            };
+            let losses: Vec<_> = self.kinds.iter().map(one).collect();
+            let plan = json!({ "file": name, "target": target, "losses": losses });
+            json::write_pretty(&mut out, &plan)?;
+            return out.finish();
+        }
+        if self.is_empty() {
+            writeln!(out, "{name}: {target} holds all of it")?;
+        }
+        for line in self.lines(|fate| match fate {
+            Fate::Silent => format!("{target} has no place, and nobody is asked, for"),
+            _ => format!("{target} cannot hold"),
+        }) {
+            writeln!(out, "{name}: {line}")?;
+        }
+        out.finish()
     }
 
     /// The end of a conversion that was not to lose these.

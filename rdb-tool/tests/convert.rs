@@ -4,6 +4,7 @@ mod common;
 
 use common::real_server::RealServer;
 use common::{all_golden, code, golden, names, run, run_piped, stderr, stdout};
+use serde_json::Value;
 use std::path::Path;
 
 /// One for each version that can be written.
@@ -474,4 +475,87 @@ fn damage_is_not_carried_on() {
         assert!(stderr(&output).contains(": offset "), "{}", stderr(&output));
         assert!(names(folder.path()).is_empty());
     }
+}
+
+/// What servers load though none writes it is no reason to refuse, and is not carried on.
+#[test]
+fn what_is_odd_is_put_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out.rdb");
+    for (name, keys) in [
+        ("bad/empty-list.rdb", 1),
+        ("bad/empty-set.rdb", 1),
+        ("bad/empty-hash.rdb", 1),
+        ("bad/empty-zset.rdb", 1),
+        ("bad/empty-quicklist.rdb", 1),
+        ("bad/lp-empty-hash.rdb", 1),
+        ("bad/lp-zset-unsorted.rdb", 2),
+        ("bad/ql2-empty-node.rdb", 2),
+        ("bad/stream-len.rdb", 2),
+        ("bad/double-expire.rdb", 1),
+        ("bad/len-nonminimal.rdb", 1),
+        ("odd/stream-len-more-t15.rdb", 2),
+        ("odd/stream-len-less-t21.rdb", 2),
+        ("odd/stream-len-zero-t21.rdb", 2),
+    ] {
+        let from = common::testdata().join(name);
+        let output = run(&["verify".as_ref(), from.as_os_str()]);
+        assert_eq!(code(&output), 1, "{name} is odd");
+        for to in ["jsonl", "aof", "redis-7.2"] {
+            let output = convert(to, &[], &from, &out);
+            assert_eq!(code(&output), 0, "{name} {to}: {}", stderr(&output));
+        }
+        let output = run(&["verify".as_ref(), "--json".as_ref(), out.as_os_str()]);
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(code(&output), 0, "{name}: {found}");
+        assert_eq!(found["keys"], keys, "{name}: {found}");
+    }
+}
+
+#[test]
+fn a_plan_tells_all_losses_and_writes_nothing() {
+    let plan = |to: &str, file: &str| {
+        let file = golden(file);
+        let words = ["convert", "--dry-run", "--json", "--to", to];
+        let output = run(&[&words[..], &[file.to_str().unwrap()]].concat());
+        let plan: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let losses: Vec<(String, String)> = plan["losses"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|loss| {
+                [&loss["class"], &loss["what"]].map(|text| text.as_str().unwrap().to_owned())
+            })
+            .map(|[class, what]| (class, what))
+            .collect();
+        assert_eq!(code(&output), i32::from(!losses.is_empty()), "{plan}");
+        losses
+    };
+    let has = |losses: &[(String, String)], class: &str, what: &str| {
+        let found = |loss: &(String, String)| loss.0 == class && loss.1.contains(what);
+        assert!(losses.iter().any(found), "{class} {what}: {losses:?}");
+    };
+    assert_eq!(plan("redis-7.2", "redis-7.2.4/all.rdb"), []);
+    let losses = plan("redis-6.2", "redis-8.6.3/all.rdb");
+    has(&losses, "dropped", "function library");
+    has(&losses, "fields-dropped", "expire");
+    has(&losses, "silent", "counters of a stream");
+    has(&losses, "silent", "when a consumer was active");
+    has(
+        &plan("redis-4.0", "redis-7.0.15/lru.rdb"),
+        "silent",
+        "idle time",
+    );
+    has(
+        &plan("redis-4.0", "redis-7.0.15/lfu.rdb"),
+        "silent",
+        "frequency",
+    );
+    let file = golden("redis-8.6.3/all.rdb");
+    let output = run(&["convert", "--dry-run", "--to", "6", file.to_str().unwrap()]);
+    assert!(
+        stdout(&output).contains("cannot hold a stream, which needs "),
+        "{}",
+        stdout(&output)
+    );
 }
