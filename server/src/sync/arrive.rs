@@ -459,9 +459,12 @@ fn abandon(engine: &mut Engine, front: &mut Front, load: Box<Load>) {
 }
 
 fn failed(engine: &mut Engine, front: &mut Front, load: Box<Load>, reason: &str) {
-    for line in reason.lines() {
-        front.log.warning(format_args!("{line}"));
-    }
+    // The file has another name each time; what is wrong with it is one line, which is told as often as other reasons are.
+    let place = format!("{}: ", load.name.display());
+    let reason = reason
+        .strip_prefix(&place)
+        .unwrap_or(reason)
+        .replace('\n', "; ");
     let kept = load.keeps_old();
     let whence = if load.feed.is_some() {
         "socket"
@@ -477,7 +480,9 @@ fn failed(engine: &mut Engine, front: &mut Front, load: Box<Load>, reason: &str)
     } else {
         ""
     };
-    let what = format!("Failed trying to load the MASTER synchronization DB from {whence}{left}");
+    let what = format!(
+        "Failed trying to load the MASTER synchronization DB from {whence}{left}: {reason}"
+    );
     upstream::fail(engine, front, Failure::later(what));
 }
 

@@ -188,6 +188,39 @@ fn a_snapshot_that_cannot_be_read_does_not_touch_the_data() {
     }
 }
 
+/// Three times with what to change, and then no more, though it is tried on and on.
+#[test]
+fn the_same_reason_is_not_told_for_ever() {
+    let mut snapshot = snapshot_with(&[]);
+    // A key of a type that nobody knows.
+    let end = snapshot.len() - 9;
+    snapshot.splice(end..end, *b"\x75\x03key\x03val");
+    let fake = Fake::start(b"+PONG\r\n", full(snapshot));
+    let replica = Member::start(Cairn, &format!("--replicaof 127.0.0.1 {}", fake.port));
+    wait_until("it has failed four times", || {
+        let come = replica.server.log().matches("receiving").count();
+        come >= 4 && replica.field("replication", "master_sync_in_progress") == "0"
+    });
+    let log = replica.server.log();
+    let told: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("type 117"))
+        .collect();
+    assert_eq!(told.len(), 3, "{log}");
+    for line in told {
+        assert!(
+            line.contains("Failed trying to load the MASTER synchronization DB")
+                && line.contains("offset 9 (0x9)"),
+            "{line}"
+        );
+    }
+    assert_eq!(
+        log.matches("failed three times for the same reason")
+            .count(),
+        1
+    );
+}
+
 #[test]
 fn a_connection_that_ends_within_the_snapshot_leaves_the_data() {
     let answer: Answer = Arc::new(|stream| {
