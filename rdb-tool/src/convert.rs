@@ -37,8 +37,8 @@ Examples:
   rdb-tool convert --to aof:redis-6.2 -o appendonly.aof dump.rdb
   rdb-tool convert --to jsonl -o - dump.rdb | gzip > keys.jsonl.gz
 
-Targets: redis-2.6 to redis-8.6, valkey-7.2 to valkey-9.0, a version number (6 to 13, 80), jsonl, aof, or aof: and a server
-for a log that it can replay: aof alone uses the newest commands that the data needs.
+Targets: redis-2.6 to redis-8.6, valkey-7.2 to valkey-9.1, redis-8 or valkey-9 for the newest of a
+series, a version number (6 to 13, 80), jsonl, aof, or aof: and a server for a log that it can replay: aof alone uses the newest commands that the data needs.
 What the target cannot hold ends the conversion with exit status 2, count and example, and nothing is written.
 A server refuses a snapshot with values of a module that it has not loaded. Vector sets are such values before Redis 8.0.
 A log of commands carries no idle times, frequencies and consumer times, as that of a server does not.";
@@ -166,12 +166,14 @@ fn target(name: &str) -> Result<Target, String> {
     }
 }
 
-/// `valkey-8` means the newest of that series.
+/// `valkey-8` means the newest of that series, and `redis-8` the newest that can be written.
 fn newest_of_series(name: &str) -> &str {
     match name {
         "valkey-7" => "valkey-7.2",
         "valkey-8" => "valkey-8.1",
-        "valkey-9" => "valkey-9.0",
+        "valkey-9" => "valkey-9.1",
+        "redis-7" => "redis-7.4",
+        "redis-8" => "redis-8.6",
         name => name,
     }
 }
@@ -408,6 +410,8 @@ mod tests {
         };
         assert_eq!(snapshot("valkey-8"), (Dialect::redis(11), false));
         assert_eq!(snapshot("valkey-9"), (Dialect::valkey(80), false));
+        assert_eq!(snapshot("valkey-9.1"), (Dialect::valkey(80), false));
+        assert_eq!(snapshot("redis-8"), (Dialect::redis(13), true));
         assert_eq!(snapshot("redis-5.0"), (Dialect::redis(9), false));
         assert_eq!(snapshot("redis-7.4"), (Dialect::redis(12), false));
         assert_eq!(snapshot("redis-8.0"), (Dialect::redis(12), true));

@@ -26,7 +26,7 @@ pub struct Dialect {
 }
 
 /// Servers by name and the version that they write.
-const SERVERS: [(&str, Dialect); 22] = [
+const SERVERS: [(&str, Dialect); 24] = [
     ("redis-2.2", Dialect::redis(1)),
     ("redis-2.4", Dialect::redis(2)),
     ("redis-2.6", Dialect::redis(6)),
@@ -49,6 +49,8 @@ const SERVERS: [(&str, Dialect); 22] = [
     ("valkey-7.2", Dialect::redis(11)),
     ("valkey-8.0", Dialect::redis(11)),
     ("valkey-8.1", Dialect::redis(11)),
+    ("valkey-9.0", Dialect::valkey(80)),
+    ("valkey-9.1", Dialect::valkey(80)),
 ];
 
 const _: () = {
@@ -92,10 +94,8 @@ impl Dialect {
         if let Ok(number) = name.parse::<u16>() {
             return Dialect::from_number(number);
         }
-        if let Some((_, dialect)) = SERVERS.iter().find(|(server, _)| names(server, name)) {
-            return Some(*dialect);
-        }
-        names("valkey-9.0", name).then_some(Dialect::valkey(80))
+        let server = SERVERS.iter().find(|(server, _)| names(server, name));
+        server.map(|(_, dialect)| *dialect)
     }
 
     /// The dialect of a bare version number.
@@ -291,6 +291,7 @@ mod tests {
         assert_eq!(Dialect::parse("redis-8.10"), Some(Dialect::redis(15)));
         assert_eq!(Dialect::parse("valkey-8.0.1"), Some(Dialect::redis(11)));
         assert_eq!(Dialect::parse("valkey-9.0"), Some(Dialect::valkey(80)));
+        assert_eq!(Dialect::parse("valkey-9.1.2"), Some(Dialect::valkey(80)));
         assert_eq!(Dialect::parse("10"), Some(Dialect::redis(10)));
         assert_eq!(Dialect::parse("80"), Some(Dialect::valkey(80)));
         for wrong in ["", "0", "16", "79", "81", "redis", "7.2", "Redis-7.2"] {
