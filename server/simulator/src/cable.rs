@@ -72,6 +72,8 @@ struct Wire {
     flows: [Flow; 2],
     /// Nothing passes any more, and nobody is told.
     silent: bool,
+    /// It breaks in the middle of what is sent next to who connected.
+    doomed: bool,
     window: usize,
     sniffer: Sniffer,
 }
@@ -209,6 +211,11 @@ impl Cables {
     pub fn cut(&self, number: usize) {
         let mut state = self.0.borrow_mut();
         state.wires[number].ends.iter_mut().for_each(End::reset);
+    }
+
+    /// A connection breaks in the middle of what is sent next to who made it: a part of that arrives, and the end.
+    pub fn doom(&self, number: usize) {
+        self.0.borrow_mut().wires[number].doomed = true;
     }
 
     /// A connection breaks, and only one of its ends is told, or none.
@@ -349,6 +356,7 @@ impl State {
             ends,
             flows: Default::default(),
             silent: false,
+            doomed: false,
             window,
         });
     }
@@ -362,6 +370,10 @@ impl State {
         let flow = &mut wire.flows[from];
         let free = wire.window.saturating_sub(flow.bytes);
         let mut bytes = end.plug.receive(free);
+        let breaks = wire.doomed && from == 1 && !bytes.is_empty();
+        if breaks {
+            bytes.truncate(self.random.index(bytes.len() + 1));
+        }
         if !bytes.is_empty() {
             if from == 1 {
                 self.synced.extend(wire.sniffer.take(1, &bytes, now_us));
@@ -375,8 +387,11 @@ impl State {
             let begin = begin.max(wire.flows[from].last_us);
             self.send(&mut wire.flows[from], begin, bytes);
         }
+        if breaks {
+            wire.ends[from].reset();
+        }
         let flow = &mut wire.flows[from];
-        if flow.end_us.is_none() && wire.ends[from].plug.is_over() {
+        if flow.end_us.is_none() && (breaks || wire.ends[from].plug.is_over()) {
             flow.end_us = Some(flow.last_us.max(now_us + self.delay()));
         }
     }

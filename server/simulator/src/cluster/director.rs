@@ -216,12 +216,13 @@ impl Director {
             return;
         }
         let wire = scene.random.index(count);
-        let kind = scene.random.below(5);
+        let kind = scene.random.below(7);
         scene.note(|| format!("connection {wire} breaks, {kind}"));
         match kind {
             0 => scene.cables.silence(wire, Some(0)),
             1 => scene.cables.silence(wire, Some(1)),
             2 => scene.cables.silence(wire, None),
+            3..5 => scene.cables.doom(wire),
             _ => scene.cables.cut(wire),
         }
     }

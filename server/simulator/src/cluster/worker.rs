@@ -188,7 +188,7 @@ impl Worker {
         let log = self.log();
         self.ask(&["MULTI"], Expect::Anything);
         let mut tokens = Vec::new();
-        for _ in 0..1 + scene.random.below(3) {
+        for _ in 0..1 + scene.random.below(5) {
             let token = scene.new_token();
             tokens.push(token);
             self.ask(&["RPUSH", &log, &text_of(token)], Expect::Anything);
