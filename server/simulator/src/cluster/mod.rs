@@ -319,7 +319,10 @@ impl Cluster {
         let mut text = format!("{:.3} s: {error}", scene.now_us as f64 / 1e6);
         for (host, machine) in scene.machines.iter().enumerate() {
             let Some(node) = machine.node() else {
-                text += &format!("\n  server {host}: none");
+                text += &format!(
+                    "\n  server {host}: none\n{}",
+                    machine.log().unwrap_or_default()
+                );
                 continue;
             };
             let replication = &node.front.replication;
