@@ -146,8 +146,11 @@ impl Primary {
             }
         }
         match &self.backlog {
+            // The first byte of a stream has offset 1.
             Some(backlog) if from > 0 && backlog.reaches(from) => Ok(from),
-            Some(backlog) if kept.is_some_and(|kept| kept <= from) && from < backlog.first() => {
+            Some(backlog)
+                if kept.is_some_and(|kept| kept.max(1) <= from) && from < backlog.first() =>
+            {
                 Ok(backlog.first())
             }
             _ => Err(format!(

@@ -286,3 +286,22 @@ fn a_snapshot_that_is_sent_while_it_is_written_ends_with_a_marker_that_is_answer
     primary.tick(63_001, &TIMING, id(7));
     assert!(primary.take_actions().contains(&Action::Close(3)));
 }
+
+/// Whatever is kept elsewhere: there is nothing before the first byte.
+#[test]
+fn nothing_goes_on_from_before_the_first_byte() {
+    let mut primary = primary();
+    bring_online(&mut primary, 1);
+    primary.stream(b"0123456789");
+    let own = primary.history().id();
+    for (peer, from) in [(2, 0), (3, -1), (4, i64::MIN)] {
+        greet(&mut primary, peer);
+        let asked = Asked {
+            id: own.as_bytes(),
+            from,
+        };
+        let answer = primary.sync(peer, "h", Some(asked), id(9), Some(0), 0);
+        assert_eq!(answer, Ok(Answer::Full));
+    }
+    primary.check().unwrap();
+}
