@@ -49,7 +49,7 @@ pub fn run_stream(engine: &mut Engine, front: &mut Front, batch: &mut Batch, slo
         noted: 0,
     };
     let broken = run.commands(engine, front, batch, slot, session, &mut input);
-    run.note(engine, front, session, &input);
+    run.note(engine, front, session, input.filled());
     front.clients.running = crate::clients::NOBODY;
     front
         .replication
@@ -101,6 +101,7 @@ impl Run {
                 let ranges = &batch.ranges[command.args.start as usize..command.args.end as usize];
                 let args = Args::new(bytes, ranges, Some(command.bytes.clone()));
                 let (start, end) = (command.bytes.start as usize, command.bytes.end as usize);
+                self.pass_lines(engine, front, session, bytes, start);
                 running.at(start as u32);
                 if front.ending.is_some() || !call(engine, front, session, &args, &mut reply) {
                     if let Some(client) = front.clients.client(slot) {
@@ -116,12 +117,12 @@ impl Run {
                 }
                 reply.truncate(0);
                 if std::mem::take(&mut front.replication.is_asked) {
-                    self.note(engine, front, session, input);
+                    self.note(engine, front, session, bytes);
                     sync::acknowledge(front);
                 }
                 self.passed(engine, session, end);
             }
-            self.skipped(engine, session, batch.end);
+            self.pass_lines(engine, front, session, bytes, batch.end);
             match after {
                 After::More => {}
                 After::Empty => return None,
@@ -147,16 +148,26 @@ impl Run {
         }
     }
 
-    /// Empty lines are part of the stream, too.
-    fn skipped(&mut self, engine: &Engine, session: SessionId, end: usize) {
+    /// Empty lines up to `end` are no part of the stream: no primary writes them, but somebody on the way may, to keep the
+    /// connection alive. Redis counts them, and is at another offset than its primary from then on.
+    fn pass_lines(
+        &mut self,
+        engine: &Engine,
+        front: &mut Front,
+        session: SessionId,
+        bytes: &[u8],
+        end: usize,
+    ) {
         if end > self.at {
-            self.passed(engine, session, end);
+            self.note(engine, front, session, bytes);
+            self.at = end;
+            self.noted = end;
         }
     }
 
     /// What has run goes to those who follow us.
-    fn note(&mut self, engine: &Engine, front: &mut Front, session: SessionId, input: &Input) {
-        let bytes = &input.filled()[self.noted..self.at];
+    fn note(&mut self, engine: &Engine, front: &mut Front, session: SessionId, input: &[u8]) {
+        let bytes = &input[self.noted..self.at];
         if bytes.is_empty() {
             return;
         }

@@ -230,6 +230,11 @@ pub fn tick(engine: &mut Engine, front: &mut Front) {
             .as_ref()
             .is_some_and(|failover| failover.until_ms.is_some()),
         follows: front.replication.follows(),
+        is_cut_off: front
+            .replication
+            .upstream
+            .as_ref()
+            .is_some_and(|upstream| !upstream.link.is_up()),
     };
     let fresh = fresh_id(&*front.host);
     front.replication.primary.tick(now_ms, &timing, fresh);

@@ -288,3 +288,26 @@ fn a_primary_that_lost_its_data_does_not_empty_its_replica() {
         assert_eq!(client.int("DBSIZE"), 0);
     }
 }
+
+#[test]
+fn the_lower_end_of_a_broken_chain_stays_connected() {
+    let mut first = Member::start(Cairn, "");
+    let second = Member::following(Cairn, &first, "");
+    let third = Member::following(Cairn, &second, "--repl-timeout 2");
+    in_step(&first, &second);
+    in_step(&second, &third);
+    first.connect().good("SET key 1");
+    in_step(&second, &third);
+    first.server.kill_here();
+    wait_until("the link is down", || {
+        second.field("replication", "master_link_status") == "down"
+    });
+    std::thread::sleep(std::time::Duration::from_millis(4500));
+    assert_eq!(third.field("replication", "master_link_status"), "up");
+    assert!(
+        !third.server.log().contains("MASTER timeout"),
+        "{}",
+        third.server.log()
+    );
+    assert_eq!(second.offset(), third.offset());
+}

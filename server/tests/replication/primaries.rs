@@ -261,6 +261,29 @@ fn a_stream_that_breaks_the_protocol_is_asked_for_anew() {
     }
 }
 
+#[test]
+fn empty_lines_between_commands_are_no_part_of_the_stream() {
+    let answer: Answer = Arc::new(move |socket| {
+        full(snapshot_with(&[]))(socket);
+        let ping = b"*1\r\n$4\r\nPING\r\n";
+        let multi = b"*1\r\n$5\r\nMULTI\r\n";
+        let set = b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\nb\r\n";
+        let exec = b"*1\r\n$4\r\nEXEC\r\n";
+        let stream: [&[u8]; 8] = [b"\n", ping, b"\n\n\n", multi, b"\n", set, exec, b"\n"];
+        for part in stream {
+            let _ = socket.write_all(part);
+        }
+        // This primary would answer an acknowledgement.
+        std::thread::sleep(Duration::from_secs(20));
+    });
+    let fake = Fake::start(b"+PONG\r\n", answer);
+    let replica = Member::start(Cairn, &format!("--replicaof 127.0.0.1 {}", fake.port));
+    wait_until("it is applied", || replica.connect().int("EXISTS a") == 1);
+    // The offset of the snapshot, and the four commands.
+    assert_eq!(replica.offset(), (7 + 14 + 15 + 27 + 14).to_string());
+    assert_eq!(replica.field("replication", "master_link_status"), "up");
+}
+
 /// What is only claimed takes no memory, and the end of the connection is the end of it.
 #[test]
 fn a_command_of_a_length_that_never_comes_is_no_harm() {

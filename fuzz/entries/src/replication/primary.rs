@@ -38,7 +38,9 @@ impl World {
                 }
             },
             2 => Greeting::Capability(text),
-            3 => Greeting::Capability(["eof", "PSYNC2", "rdb-version-80"][steps.below(3)].into()),
+            3 => Greeting::Capability(
+                ["eof", "PSYNC2", "rdb-version-80", "empty-lines"][steps.below(4)].into(),
+            ),
             4 => Greeting::Version(format!("{}.{text}", steps.byte())),
             5 => Greeting::RdbOnly(steps.flip()),
             6 => Greeting::Filter(
@@ -161,6 +163,7 @@ pub fn run(bytes: &[u8]) {
         backlog_ttl_ms: 100_000 * (u64::from(steps.byte()) % 3),
         no_pings: false,
         follows: false,
+        is_cut_off: true,
     };
     while !steps.is_done() {
         let peer = (steps.byte() % PEERS as u8).into();

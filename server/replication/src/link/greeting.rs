@@ -14,7 +14,7 @@ use cairn_format::resp::value::write_command;
 use super::transfer::Transfer;
 use super::{Failure, Link, Order, State};
 use crate::history::ReplId;
-use crate::protocol::CAPA_READS;
+use crate::protocol::{CAPA_EMPTY_LINES, CAPA_READS};
 
 /// Longest line that an answer may be, bytes.
 const LINE_MAX: usize = 1024;
@@ -118,6 +118,8 @@ impl Handshake {
                 b"psync2",
                 b"capa",
                 reads.as_bytes(),
+                b"capa",
+                CAPA_EMPTY_LINES.as_bytes(),
             ],
         ));
         for (word, arguments) in pairs {

@@ -53,7 +53,7 @@ fn the_handshake_is_that_of_redis() {
         "*2\r\n$4\r\nAUTH\r\n$2\r\npw\r\n\
          *3\r\n$8\r\nREPLCONF\r\n$14\r\nlistening-port\r\n$4\r\n7777\r\n\
          *3\r\n$8\r\nREPLCONF\r\n$10\r\nip-address\r\n$8\r\n10.1.2.3\r\n\
-         *7\r\n$8\r\nREPLCONF\r\n$4\r\ncapa\r\n$3\r\neof\r\n$4\r\ncapa\r\n$6\r\npsync2\r\n$4\r\ncapa\r\n$14\r\nrdb-version-80\r\n"
+         *9\r\n$8\r\nREPLCONF\r\n$4\r\ncapa\r\n$3\r\neof\r\n$4\r\ncapa\r\n$6\r\npsync2\r\n$4\r\ncapa\r\n$14\r\nrdb-version-80\r\n$4\r\ncapa\r\n$11\r\nempty-lines\r\n"
     );
     assert_eq!(link.state_word(), "handshake");
     let orders = feed(&mut link, b"+OK\r\n+OK\r\n-ERR no\r\n+OK\r\n", &about).0;

@@ -16,6 +16,8 @@ pub struct Timing {
     pub no_pings: bool,
     /// The stream is that of a primary above this server: nothing of our own enters it, and it is never given up.
     pub follows: bool,
+    /// And that primary is away, so that nothing comes that could be passed on.
+    pub is_cut_off: bool,
 }
 
 /// A ping of the stream.
@@ -25,7 +27,7 @@ impl Primary {
     /// Once a second. `fresh`: an id that was not used yet.
     pub fn tick(&mut self, now_ms: u64, timing: &Timing, fresh: ReplId) {
         self.ping(now_ms, timing);
-        self.keep_waiting_alive();
+        self.keep_waiting_alive(timing.is_cut_off);
         self.drop_silent(now_ms, timing.timeout_ms);
         let ttl = timing.backlog_ttl_ms;
         let is_over = |since: u64| ttl > 0 && now_ms.saturating_sub(since) >= ttl;
@@ -53,10 +55,17 @@ impl Primary {
         self.actions.push(Action::Enter(PING.to_vec()));
     }
 
-    /// Who waits for a snapshot hears a newline now and then, which is no part of the stream.
-    fn keep_waiting_alive(&mut self) {
+    /// Who waits for a snapshot hears a newline now and then, which is no part of the stream; and so does who has all of a stream
+    /// that stands still because the primary above is away, if it does not count that.
+    fn keep_waiting_alive(&mut self, is_cut_off: bool) {
+        let end = self.history.offset();
         for replica in self.replicas.values() {
-            if matches!(replica.state, State::Waits { .. } | State::Snapshot { .. }) {
+            let waits = match replica.state {
+                State::Waits { .. } | State::Snapshot { .. } => true,
+                State::Online { next } => is_cut_off && replica.capa.empty_lines && next > end,
+                _ => false,
+            };
+            if waits {
                 self.actions
                     .push(Action::Send(replica.peer, b"\n".to_vec()));
             }

@@ -1,6 +1,6 @@
 //! What a replica says of itself before it asks for the stream: the pairs of REPLCONF.
 
-use crate::protocol::CAPA_READS;
+use crate::protocol::{CAPA_EMPTY_LINES, CAPA_READS};
 
 use super::{Filter, PeerId, Primary, Replica, State};
 
@@ -62,6 +62,7 @@ impl Primary {
             Greeting::Capability(word) => match word.to_ascii_lowercase().as_str() {
                 "eof" => replica.capa.eof = true,
                 "psync2" => replica.capa.psync2 = true,
+                CAPA_EMPTY_LINES => replica.capa.empty_lines = true,
                 other => {
                     let version = other.strip_prefix(CAPA_READS);
                     if let Some(version) = version.and_then(|text| text.parse().ok()) {

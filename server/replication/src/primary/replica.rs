@@ -10,6 +10,8 @@ pub struct Capabilities {
     pub eof: bool,
     /// `+CONTINUE` with an id.
     pub psync2: bool,
+    /// Empty lines between commands, which it does not count.
+    pub empty_lines: bool,
 }
 
 /// Which part of the data a replica wants (REPLCONF rdb-filter-only).

@@ -10,6 +10,7 @@ const TIMING: Timing = Timing {
     backlog_ttl_ms: 3_600_000,
     no_pings: false,
     follows: false,
+    is_cut_off: false,
 };
 
 fn primary() -> Primary {
@@ -304,4 +305,27 @@ fn nothing_goes_on_from_before_the_first_byte() {
         assert_eq!(answer, Ok(Answer::Full));
     }
     primary.check().unwrap();
+}
+
+#[test]
+fn who_follows_a_server_that_is_cut_off_hears_that_it_is_there() {
+    let mut primary = primary();
+    bring_online(&mut primary, 1);
+    bring_online(&mut primary, 2);
+    primary.greeted(2, "h", Greeting::Capability("empty-lines".to_owned()));
+    let newline = Action::Send(2, b"\n".to_vec());
+    let cut_off = Timing {
+        follows: true,
+        is_cut_off: true,
+        ..TIMING
+    };
+    primary.take_actions();
+    primary.tick(1000, &TIMING, id(7));
+    assert_eq!(primary.take_actions(), []);
+    // Only to who does not count it, and only between commands.
+    primary.tick(2000, &cut_off, id(7));
+    assert_eq!(primary.take_actions(), [newline]);
+    primary.stream(b"more");
+    primary.tick(3000, &cut_off, id(7));
+    assert_eq!(primary.take_actions(), []);
 }
