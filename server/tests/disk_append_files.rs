@@ -177,6 +177,39 @@ fn failed_rewrites_keep_their_increments_and_are_delayed() {
     assert!(files.begin_rewrite(&lines).is_ok());
 }
 
+/// What a first attempt appended is in the base of the second. A file that is emptied and written anew may have its old content
+/// after a power cut, though it has its new name: so the second attempt has a file of its own.
+#[test]
+fn a_second_attempt_to_switch_on_has_nothing_of_the_first() {
+    let (disk, lines) = (FaultyDisk::new(), Lines::default());
+    let mut files = load(&disk, &lines);
+    let first = files.begin_first_rewrite(&lines).unwrap();
+    let mut file = disk.append(&first).unwrap();
+    file.write_all(b"old changes").unwrap();
+    file.sync_data().unwrap();
+    disk.sync_dir(Path::new("appendonlydir")).unwrap();
+    drop(file);
+    // The disk is busy: what is put away goes later.
+    files.abandon_first_rewrite(&lines);
+    let second = files.begin_first_rewrite(&lines).unwrap();
+    files.wait_for_cleanup();
+    assert_eq!(disk.seen(&second).unwrap(), b"", "it is there, and empty");
+    disk.append(&second)
+        .unwrap()
+        .write_all(b"new changes")
+        .unwrap();
+    write_rewrite(&disk, PID, true, write(b"data with the old changes")).unwrap();
+    let incr = files.finish_rewrite(PID, true, true, &lines).unwrap();
+    disk.crash(0);
+    let after = disk.seen(&incr).unwrap();
+    assert!(
+        b"new changes".starts_with(&after),
+        "{}",
+        after.escape_ascii()
+    );
+    assert_eq!(load(&disk, &lines).to_load().len(), 2);
+}
+
 #[test]
 fn switching_on_lists_nothing_before_the_base_is_there() {
     let (disk, lines) = (FaultyDisk::new(), Lines::default());

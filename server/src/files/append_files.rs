@@ -319,6 +319,8 @@ impl AppendFiles {
         self.disk.create_dir(&self.names.folder)?;
         self.disk.sync_dir(host::folder_of(&self.names.folder))?;
         let path = self.names.temporary_incr();
+        // A file of its own: one that is there from before and emptied might have its old content after a power cut.
+        let _ = self.disk.remove(&path);
         self.disk.create(&path)?;
         let line = format!(
             "Creating AOF incr file {} on background rewrite",
@@ -473,7 +475,11 @@ impl AppendFiles {
             file_name(&path)
         );
         logger.log(Level::Notice, &line);
-        self.remove_in_background(path);
+        // Under its own name the next attempt's would be removed.
+        let discarded = self.names.discarded_incr();
+        if self.disk.rename(&path, &discarded).is_ok() {
+            self.remove_in_background(discarded);
+        }
     }
 
     /// Rewrites that failed in a row (`aof_rewrites_consecutive_failures`).

@@ -35,4 +35,9 @@ impl AppendNames {
     pub(super) fn temporary_incr(&self) -> PathBuf {
         self.inside(&format!("temp-{}.incr", self.prefix))
     }
+
+    /// One that is not needed, on its way to be removed.
+    pub(super) fn discarded_incr(&self) -> PathBuf {
+        self.inside(&format!("temp-{}.incr.discarded", self.prefix))
+    }
 }
