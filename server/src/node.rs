@@ -222,15 +222,23 @@ impl Node {
                     self.read(slot, event.hangup);
                 }
             }
-            None if event.token == CHILD_PIPE => sync::pipe_is_ready(&mut self.front),
-            None if event.token == CHILD_NEWS => {
-                self.front.saving().reap_child(&mut self.engine.ks);
-            }
+            None if event.token < FIRST_LISTENER => self.hear_child(event.token),
             None if self.front.visitors.take(event) => {}
             None => {
                 debug_assert!(event.token >= FIRST_LISTENER, "the poller's own token");
                 self.accept_again.push(event.token - FIRST_LISTENER);
             }
+        }
+    }
+
+    /// A child has news, or there is something in its pipe.
+    #[cold]
+    #[inline(never)]
+    fn hear_child(&mut self, token: usize) {
+        match token {
+            CHILD_PIPE => sync::pipe_is_ready(&mut self.front),
+            CHILD_NEWS => self.front.saving().reap_child(&mut self.engine.ks),
+            _ => debug_assert!(false, "the poller's own token"),
         }
     }
 

@@ -28,6 +28,13 @@ pub use upstream::{acknowledge, applied, broken, read};
 use crate::front::Front;
 
 /// Whether there is something to go on with, so that the loop does not wait.
+#[inline]
 pub fn is_under_way(front: &Front) -> bool {
+    let replication = &front.replication;
+    (replication.load.is_some() || replication.pouring.is_some()) && is_more(front)
+}
+
+#[cold]
+fn is_more(front: &Front) -> bool {
     arrive::is_under_way(front) || pour::has_work(front)
 }

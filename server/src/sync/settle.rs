@@ -18,10 +18,16 @@ use crate::os::error_text;
 use crate::replication::{GETACK, Transfer, fresh_id};
 
 /// Everything that changed in this turn enters the stream, and who follows it is visited. Call it when the log is written.
+#[inline]
 pub fn settle(engine: &mut Engine, front: &mut Front) {
-    if !front.replication.is_at_work() && front.keeper.ended_snapshot.is_none() {
-        return;
+    if front.replication.is_at_work() || front.keeper.ended_snapshot.is_some() {
+        settle_stream(engine, front);
     }
+}
+
+/// Not inlined, so that the turn of a server that is alone is short.
+#[inline(never)]
+fn settle_stream(engine: &mut Engine, front: &mut Front) {
     front.attach_stream();
     engine.ks.fx.feed_on = front.journal.is_read();
     if !front.replication.primary.streams() && front.keeper.ended_snapshot.is_none() {
