@@ -267,10 +267,9 @@ impl Setup {
             if server.wait_ready() {
                 return server;
             }
+            let taken = self.port_was_taken(&server);
             let log = &server.log()[server.earlier..];
-            let taken = log.contains("Address already in use") && self.port.is_none();
             assert!(taken, "{:?} did not start:\n{log}", self.program);
-            // Somebody took the port between the question and the start.
             server.quiet = true;
         }
         panic!("no port stays free");
@@ -278,12 +277,21 @@ impl Setup {
 
     /// Starts; the process must end by itself.
     pub fn run(&self) -> Ended {
-        let mut server = self.launch();
-        let status = server.wait_end();
-        Ended {
-            status,
-            log: server.log(),
+        for _ in 0..5 {
+            let mut server = self.launch();
+            let status = server.wait_end();
+            let log = server.log();
+            if !self.port_was_taken(&server) {
+                return Ended { status, log };
+            }
         }
+        panic!("no port stays free");
+    }
+
+    /// Somebody took the port between the question and the start.
+    fn port_was_taken(&self, server: &Server) -> bool {
+        let log = server.log();
+        log[server.earlier..].contains("Address already in use") && self.port.is_none()
     }
 }
 
