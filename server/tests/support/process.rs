@@ -290,8 +290,9 @@ impl Setup {
 
     /// Somebody took the port between the question and the start.
     fn port_was_taken(&self, server: &Server) -> bool {
-        let log = server.log();
-        log[server.earlier..].contains("Address already in use") && self.port.is_none()
+        let (log, port) = (server.log(), server.port);
+        let line = format!(":{port}: bind: Address already in use");
+        self.port.is_none() && log[server.earlier..].contains(&line)
     }
 }
 
