@@ -23,7 +23,7 @@ use cairn_engine::Engine;
 use cairn_engine::persist::load::{LoadError, Loader, Progress};
 use cairn_replication::link::Failure;
 
-use super::{settle, upstream};
+use super::{pour, settle, upstream};
 use crate::config::choice::DisklessLoad;
 use crate::config::table;
 use crate::files::snapshot::SyncingWriter;
@@ -330,7 +330,7 @@ fn retire(engine: &mut Engine, front: &mut Front) -> bool {
         front.keeper.ended_snapshot = None;
     }
     // Its replicas go, and nobody will hear of its child.
-    front.replication.pouring = None;
+    pour::forget(front);
     let log_was_on = front.keeper.log_is_on();
     if log_was_on && let Err(reason) = front.saving().switch_log_off(&mut engine.ks) {
         // Its data goes anyway.

@@ -147,6 +147,12 @@ fn close(front: &mut Front) {
     }
 }
 
+/// Nobody is sent it any more, and its child has been ended.
+pub(super) fn forget(front: &mut Front) {
+    close(front);
+    front.replication.pouring = None;
+}
+
 /// Once a second: who has taken nothing of what waits for it for too long goes.
 pub(super) fn drop_stuck(front: &mut Front, now_ms: u64, timeout_ms: u64) {
     let stuck = |peer: &PeerId| {
