@@ -165,6 +165,6 @@ impl Subscriber {
     /// What follows goes where no database is selected yet, such as a new file. Everything before is passed on.
     pub fn begin_anew(&mut self) {
         assert!(self.bytes.is_empty(), "bytes for the place before");
-        self.form = LogState::new();
+        self.say_db_again();
     }
 }

@@ -209,9 +209,7 @@ impl Saving<'_> {
         let trail = trail.ok_or(std::io::ErrorKind::NotFound)?;
         LogStream::open(&*disk, trail.from(from), from).inspect_err(|_| trail.forget_segments())
     }
-}
 
-impl Saving<'_> {
     /// The log was not what it was taken for: it is not read for replicas any more, up to here.
     pub fn distrust_log(&mut self) {
         if let Some(open) = &mut self.keeper.append {

@@ -183,10 +183,9 @@ fn make_room(front: &mut Front, load: &mut Load) {
 }
 
 fn slice(engine: &mut Engine, front: &mut Front, load: &mut Load) -> Result<Progress, LoadError> {
-    if load.loader.is_none() {
-        let Some(feed) = &load.feed else {
-            return Ok(Progress::Done);
-        };
+    if load.loader.is_none()
+        && let Some(feed) = &load.feed
+    {
         if feed.waiting() < HEAD && !feed.has_ended() {
             return Ok(Progress::Waits);
         }
