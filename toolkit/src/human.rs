@@ -50,6 +50,36 @@ pub fn plural(n: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(n), if n == 1 { one } else { many })
 }
 
+/// A difference with its sign: `+1,234`, `-5`, `0`.
+pub fn signed(n: i64) -> String {
+    let sign = match n {
+        0 => "",
+        n if n < 0 => "-",
+        _ => "+",
+    };
+    format!("{sign}{}", count(n.unsigned_abs()))
+}
+
+/// A part of a whole in percent: `12.3 %`.
+pub fn share(part: u64, whole: u64) -> String {
+    let percent = match whole {
+        0 => 0.0,
+        whole => part as f64 * 100.0 / whole as f64,
+    };
+    format!("{percent:.1} %")
+}
+
+/// A long time in its two largest units: `3 d 04 h`, `5 h 10 min`, `45 s`.
+pub fn span(time: Duration) -> String {
+    let s = time.as_secs();
+    match s {
+        86_400.. => format!("{} d {:02} h", s / 86_400, s % 86_400 / 3600),
+        3600.. => format!("{} h {:02} min", s / 3600, s % 3600 / 60),
+        60.. => format!("{} min {:02} s", s / 60, s % 60),
+        _ => format!("{s} s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,6 +98,10 @@ mod tests {
         assert_eq!(duration(Duration::from_micros(950)), "950 us");
         assert_eq!(duration(Duration::from_micros(1250)), "1.25 ms");
         assert_eq!(duration(Duration::from_secs(125)), "2 min 05 s");
+        assert_eq!([signed(-1234), signed(0), signed(5)], ["-1,234", "0", "+5"]);
+        assert_eq!([share(1, 8), share(0, 0)], ["12.5 %", "0.0 %"]);
+        let spans = [59, 61, 3600, 90_000].map(|s| span(Duration::from_secs(s)));
+        assert_eq!(spans, ["59 s", "1 min 01 s", "1 h 00 min", "1 d 01 h"]);
         assert_eq!(
             [plural(1, "key", "keys"), plural(2000, "key", "keys")],
             ["1 key", "2,000 keys"]
