@@ -3,23 +3,18 @@
 //! What the target cannot hold is found on the way: the output is a temporary file until all of the input has been read, and
 //! it becomes the output only if nothing was lost or losses were asked for.
 
+use crate::carry::{Carrier, Terms, foreign_module, loss_of, place};
 use crate::dump::write_lines;
 use crate::fit::VECTOR_SET;
-use crate::loss::{Fate, Loss, Losses};
-use crate::repair;
-use crate::snapshot::{Need, Reading, Stop, inside, read};
+use crate::loss::{Fate, Losses};
+use crate::snapshot::{Need, Reading, Stop, read};
 use cairn_format::aof::release::Release;
 use cairn_format::aof::rewrite::Rewriter;
-use cairn_format::rdb::object::Module;
 use cairn_format::rdb::reader::Options;
-use cairn_format::rdb::writer::FIELD_EXPIRY;
-use cairn_format::rdb::{
-    Dialect, Event, ExpiringFields, Located, Object, Record, WriteError, WriteOptions, Writer,
-    Written,
-};
+use cairn_format::rdb::{Dialect, ExpiringFields, Located};
 use cairn_toolkit::json::Bytes;
 use cairn_toolkit::select::now_ms;
-use cairn_toolkit::{Failure, Input, Outcome, Output, Verdict, human, note};
+use cairn_toolkit::{Failure, Input, Outcome, Output, Verdict};
 use clap::{Args, ValueEnum};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -110,34 +105,6 @@ const LOOK: Options = Options {
     duplicate_keys: true,
     ..Options::sound()
 };
-
-/// What goes without a refusal, as it went with every server that was brought back to an older version.
-fn silent_losses(losses: &mut Losses, record: &Record<'_>, target: Dialect) {
-    let place = Some((record.db, record.head.key));
-    if !target.has_streams() && record.head.idle_s.is_some() {
-        losses.add(Loss::silent("an idle time", "Redis 5.0 (version 9)"), place);
-    }
-    if !target.has_streams() && record.head.freq.is_some() {
-        let loss = Loss::silent("an access frequency", "Redis 5.0 (version 9)");
-        losses.add(loss, place);
-    }
-    let Object::Stream(stream) = &record.value else {
-        return;
-    };
-    if (1..2).contains(&target.stream_form()) && stream.entries_added.is_some() {
-        let loss = Loss::silent("counters of a stream", "Redis 7.0 (version 10)");
-        losses.add(loss, place);
-    }
-    let has_times = stream.groups.iter().flat_map(|group| &group.consumers);
-    if (1..3).contains(&target.stream_form())
-        && has_times
-            .into_iter()
-            .any(|consumer| consumer.active_ms.is_some())
-    {
-        let loss = Loss::silent("when a consumer was active", "Redis 7.2 (version 11)");
-        losses.add(loss, place);
-    }
-}
 
 fn target(name: &str) -> Result<Target, String> {
     if let Some(server) = name.strip_prefix("aof:") {
@@ -236,53 +203,13 @@ impl ConvertArguments {
         }
     }
 
-    /// The loss of a part or the whole of a value that the writer had no place for.
-    fn loss(&self, what: &str, needs: &str) -> Loss {
-        let fate = match (what == FIELD_EXPIRY, self.expiring_fields) {
-            (false, _) => Fate::Dropped,
-            (true, Some(FieldChoice::Keep)) => Fate::KeptFields,
-            (true, _) => Fate::DroppedFields,
-        };
-        Loss {
-            what: what.to_owned(),
-            needs: needs.to_owned(),
-            fate,
+    /// Which modules the target has.
+    fn modules(&self) -> Vec<String> {
+        let mut named = self.with_modules.clone();
+        if matches!(self.to, Target::Snapshot(target) if target.has_vector_sets) {
+            named.push(VECTOR_SET.to_owned());
         }
-    }
-
-    /// What the target would refuse because it is not known to have the module, if the event is such a thing.
-    fn foreign_module(&self, event: &Event<'_>) -> Option<Loss> {
-        let (module, what) = match event {
-            Event::Record(record) => match &record.value {
-                Object::Module(module) => (module, "values"),
-                _ => return None,
-            },
-            Event::ModuleAux(aux) => (&aux.module, "data outside the keys"),
-            _ => return None,
-        };
-        let name = Module::name(module);
-        let is_vector_set = name == VECTOR_SET;
-        let has_vector_sets = matches!(self.to, Target::Snapshot(target) if target.has_vector_sets);
-        if self.with_modules.contains(&name) || (is_vector_set && has_vector_sets) {
-            return None;
-        }
-        let needs = match is_vector_set {
-            true => "Redis 8.0".to_owned(),
-            false => "a server with that module".to_owned(),
-        };
-        Some(Loss {
-            what: format!("{what} of the module type {name}"),
-            needs,
-            fate: Fate::DroppedModule,
-        })
-    }
-}
-
-/// Database and key of an event, for the example of a loss.
-fn place<'a>(event: &'a Event<'_>) -> Option<(u64, &'a [u8])> {
-    match event {
-        Event::Record(record) => Some((record.db, record.head.key)),
-        _ => None,
+        named
     }
 }
 
@@ -292,65 +219,18 @@ fn write_snapshot(
     target: Snapshot,
     arguments: &ConvertArguments,
 ) -> Result<Losses, Failure> {
-    let mut losses = Losses::default();
-    let mut mended = 0_u64;
-    let options = WriteOptions {
+    let terms = Terms {
+        dialect: target.dialect,
+        modules: Some(arguments.modules()),
         compress: !arguments.no_compress,
         drop_parts: arguments.drop_unsupported,
         expiring_fields: arguments.expiring_fields(),
-        ..WriteOptions::new(target.dialect)
     };
-    let mut writer = Writer::new(output, options).map_err(failed)?;
-    let visit = &mut |_, located: &Located<'_>| {
-        let event = &located.event;
-        if let Some(loss) = arguments.foreign_module(event) {
-            losses.add(loss, place(event));
-            return Ok(());
-        }
-        if let Event::Record(record) = event {
-            silent_losses(&mut losses, record, target.dialect);
-            let repair = inside(repair::needed(&record.value), record.db, record.head.key)?;
-            if let Some(repair) = repair {
-                mended += 1;
-                return match repair::write(&mut writer, record, repair) {
-                    Err(WriteError::Unsupported(lost)) => {
-                        losses.add(arguments.loss(lost.what, lost.needs), place(event));
-                        Ok(())
-                    }
-                    Err(WriteError::Source(error)) => Err(Stop::inside(error)),
-                    Err(error) => Err(Stop::Failed(failed(error))),
-                    Ok(()) => Ok(()),
-                };
-            }
-        }
-        match writer.event(event) {
-            Ok(Written::Whole | Written::Nothing) => {}
-            Ok(Written::Partly(lost)) | Err(WriteError::Unsupported(lost)) => {
-                losses.add(arguments.loss(lost.what, lost.needs), place(event));
-            }
-            Err(WriteError::Source(error)) => return Err(Stop::inside(error)),
-            Err(error) => return Err(Stop::Failed(failed(error))),
-        }
-        if let Event::Record(record) = event
-            && record.head.meta.is_some()
-            && !target.dialect.has_key_meta()
-        {
-            let loss = Loss::dropped("key metadata", "Redis 8.6 (version 13)");
-            losses.add(loss, place(event));
-        }
-        Ok(())
-    };
+    let mut carrier = Carrier::new(output, &terms)?;
+    let visit = &mut |_, located: &Located<'_>| carrier.event(&located.event);
     let reading = &arguments.reading;
     read(input, reading, Need::All, LOOK, "converting", visit)?;
-    writer.finish().map_err(failed)?;
-    if mended > 0 {
-        let name = input.name();
-        let values = human::plural(mended, "odd value was", "odd values were");
-        note(&format!(
-            "{name}: {values} put right; `rdb-tool verify {name}` tells which"
-        ));
-    }
-    Ok(losses)
+    carrier.finish(input.name())
 }
 
 fn write_commands(
@@ -361,16 +241,17 @@ fn write_commands(
 ) -> Result<Losses, Failure> {
     let mut losses = Losses::default();
     let mut commands = Rewriter::new(reader);
-    commands.expiring_fields = arguments.expiring_fields();
+    let (fields, modules) = (arguments.expiring_fields(), arguments.modules());
+    commands.expiring_fields = fields;
     let visit = &mut |_, located: &Located<'_>| {
         let event = &located.event;
-        if let Some(loss) = arguments.foreign_module(event) {
+        if let Some(loss) = foreign_module(&modules, event) {
             losses.add(loss, place(event));
             return Ok(());
         }
         let lost = commands.event(event).map_err(Stop::inside)?;
         if let Some((what, needs)) = lost {
-            losses.add(arguments.loss(what, needs), place(event));
+            losses.add(loss_of(what, needs, fields), place(event));
         }
         output
             .write_all(commands.bytes())
@@ -381,13 +262,6 @@ fn write_commands(
     let reading = &arguments.reading;
     read(input, reading, Need::All, LOOK, "converting", visit)?;
     Ok(losses)
-}
-
-fn failed(error: WriteError) -> Failure {
-    match error {
-        WriteError::Io(error) => error.into(),
-        other => Failure::new(other.to_string()),
-    }
 }
 
 #[cfg(test)]

@@ -10,12 +10,14 @@
 //! | `verify`, `fit` | is it sound, and if not, where and why; which servers load it |
 //! | `salvage` | a sound file of what is left |
 //! | `cross` | do two other implementations see the same bytes in it |
-//! | `convert`, `loss`, `repair` | the same data for another version, as lines or as commands, what it cannot hold, and what is put right |
+//! | `convert` | the same data for another version, as lines or as commands |
+//! | `carry`, `loss`, `repair` | events into a snapshot: what it cannot hold, and what is put right |
 //! | `diff`, `canon` | which keys differ, whatever their order and encoding |
 #![forbid(unsafe_code)]
 
 mod behind;
 mod canon;
+mod carry;
 mod convert;
 mod cross;
 mod diff;
