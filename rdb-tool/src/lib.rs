@@ -5,6 +5,7 @@
 //! | `snapshot` | one walk over a file or a pipe, for all commands |
 //! | `behind` | what stands behind the end of a snapshot |
 //! | `inspect`, `survey` | what is in it, and what takes the room |
+//! | `get`, `index` | some keys, and where each stands |
 //! | `dump`, `line` | every key as a line of JSON |
 //! | `examine` | all that is wrong with it, and all that can be read of it |
 //! | `verify`, `fit` | is it sound, and if not, where and why; which servers load it |
@@ -24,6 +25,8 @@ mod diff;
 mod dump;
 mod examine;
 mod fit;
+mod get;
+mod index;
 mod inspect;
 mod line;
 mod loss;
@@ -40,6 +43,7 @@ use std::process::ExitCode;
 const EXAMPLES: &str = "\
 Examples:
   rdb-tool inspect dump.rdb
+  rdb-tool get dump.rdb user:17
   rdb-tool verify dump.rdb
   rdb-tool salvage -o saved.rdb dump.rdb
   rdb-tool dump --bytes text dump.rdb
@@ -65,6 +69,10 @@ pub fn command_line() -> clap::Command {
 enum Command {
     /// Summarize: header, counts and bytes by database, type and encoding, largest keys
     Inspect(inspect::InspectArguments),
+    /// Show some keys: value, encoding, offset, the bytes in the file
+    Get(get::GetArguments),
+    /// Write where each key stands, so that `get` takes milliseconds
+    Index(index::IndexArguments),
     /// Write every key as a line of JSON
     Dump(dump::DumpArguments),
     /// Check structure, encodings and checksum
@@ -83,6 +91,8 @@ pub fn main() -> ExitCode {
         "rdb-tool",
         || match cairn_toolkit::arguments::<Arguments>()?.command {
             Command::Inspect(arguments) => inspect::inspect(&arguments),
+            Command::Get(arguments) => get::get(&arguments),
+            Command::Index(arguments) => index::index(&arguments),
             Command::Dump(arguments) => dump::dump(&arguments),
             Command::Verify(arguments) => verify::verify(&arguments),
             Command::Salvage(arguments) => salvage::salvage(&arguments),

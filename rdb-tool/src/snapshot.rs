@@ -66,7 +66,7 @@ impl Reading {
     }
 
     /// Whether an event is one that was asked for. Hints at numbers of keys go with the keys that they count.
-    fn takes(&self, located: &Located<'_>) -> bool {
+    pub fn takes(&self, located: &Located<'_>) -> bool {
         match &located.event {
             Event::Record(record) => self.selection.takes(&Item {
                 key: record.head.key,

@@ -7,7 +7,8 @@
 //!   drop     without finish: the temporary file is removed, the target was never touched
 //! ```
 //!
-//! A target that is a link is followed, so the file behind it is replaced and the link stays. A target
+//! A target that is a link is followed, so the file behind it is replaced and the link stays. A file that is replaced gives its
+//! mode to the new one and, where we may give files away, its owner and group. A target
 //! that is no regular file (`/dev/null`, a pipe) is written to directly: there is nothing to rename.
 //!
 //! Some work finds out only at its end whether it can be done. [`Output::create_whole`] keeps even standard output
@@ -16,10 +17,10 @@
 use crate::input::{FileId, Input};
 use crate::map::Litter;
 use crate::outcome::{Failure, ReaderGone, plain};
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, BufWriter, ErrorKind, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use tempfile::{Builder, NamedTempFile};
 
@@ -68,9 +69,11 @@ impl Output {
                 .write(true)
                 .open(path)
                 .map(|file| Place::Direct(BufWriter::with_capacity(BUFFER, file))),
-            Some(metadata) => {
-                fs::canonicalize(path).and_then(|real| replace(real, metadata.permissions().mode()))
-            }
+            Some(metadata) => fs::canonicalize(path).and_then(|real| {
+                let place = replace(real, metadata.permissions().mode())?;
+                keep_owner(&place, metadata)?;
+                Ok(place)
+            }),
             None => replace(path.to_owned(), 0o666),
         };
         place
@@ -200,6 +203,25 @@ fn replace(target: PathBuf, mode: u32) -> io::Result<Place> {
     })
 }
 
+/// Gives a new file the owner and group of the one that it will replace, as far as the system lets us. Who may not give it away
+/// writes a file of their own, as `cp` would.
+fn keep_owner(place: &Place, old: &Metadata) -> io::Result<()> {
+    let Place::Replace { file, .. } = place else {
+        return Ok(());
+    };
+    let file = file.get_ref().as_file();
+    let new = file.metadata()?;
+    if (new.uid(), new.gid()) == (old.uid(), old.gid()) {
+        return Ok(());
+    }
+    match fchown(file, Some(old.uid()), Some(old.gid())) {
+        // A change of owner takes set-user-id and set-group-id away.
+        Ok(()) => file.set_permissions(Permissions::from_mode(old.mode() & 0o7777)),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 fn persist(file: BufWriter<NamedTempFile>, target: &Path) -> io::Result<()> {
     let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.as_file().sync_all()?;
@@ -300,6 +322,28 @@ mod tests {
             fs::metadata(&path).unwrap().permissions().mode() & 0o777,
             0o640
         );
+    }
+
+    #[test]
+    fn the_owner_stays_where_files_may_be_given_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, b"old").unwrap();
+        // Only the superuser may; anybody else can keep only what is their own already.
+        let own = fs::metadata(&path).unwrap();
+        let owner = match own.uid() {
+            0 => (65_534, 12),
+            uid => (uid, own.gid()),
+        };
+        std::os::unix::fs::chown(&path, Some(owner.0), Some(owner.1)).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o2640)).unwrap();
+        let mut output = Output::create(&path, &[]).unwrap();
+        output.write_all(b"new").unwrap();
+        output.finish().unwrap();
+        let now = fs::metadata(&path).unwrap();
+        assert_eq!((now.uid(), now.gid()), owner);
+        assert_eq!(now.mode() & 0o7777, 0o2640);
+        assert_eq!(fs::read(&path).unwrap(), b"new");
     }
 
     #[test]
