@@ -88,6 +88,16 @@ pub fn place<'a>(event: &'a Event<'_>) -> Option<(u64, &'a [u8])> {
     }
 }
 
+/// What a carrier leaves.
+pub struct Carried<W> {
+    /// What was written to.
+    pub out: W,
+    /// What had no place.
+    pub losses: Losses,
+    /// Values that were put right.
+    pub mended: u64,
+}
+
 /// A snapshot under way.
 pub struct Carrier<'t, W: Write> {
     writer: Writer<W>,
@@ -163,14 +173,23 @@ impl<'t, W: Write> Carrier<'t, W> {
 
     /// Writes the end, and tells what had no place. `name` is that of the input, for a word on what was put right.
     pub fn finish(self, name: &str) -> Result<Losses, Failure> {
-        self.writer.finish().map_err(failed)?;
+        self.finish_into(name).map(|carried| carried.losses)
+    }
+
+    /// The same, and gives back what was written to.
+    pub fn finish_into(self, name: &str) -> Result<Carried<W>, Failure> {
+        let out = self.writer.finish().map_err(failed)?;
         if self.mended > 0 {
             let values = human::plural(self.mended, "odd value was", "odd values were");
             note(&format!(
                 "{name}: {values} put right; `rdb-tool verify {name}` tells which"
             ));
         }
-        Ok(self.losses)
+        Ok(Carried {
+            out,
+            losses: self.losses,
+            mended: self.mended,
+        })
     }
 }
 

@@ -101,7 +101,7 @@ struct Snapshot {
 }
 
 /// A conversion must not carry damage on, so everything is looked into. What is only odd is put right.
-const LOOK: Options = Options {
+pub const LOOK: Options = Options {
     duplicate_keys: true,
     ..Options::sound()
 };

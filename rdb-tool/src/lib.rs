@@ -13,6 +13,7 @@
 //! | `cross` | do two other implementations see the same bytes in it |
 //! | `convert` | the same data for another version, as lines or as commands |
 //! | `carry`, `loss`, `repair` | events into a snapshot: what it cannot hold, and what is put right |
+//! | `filter`, `split`, `merge`, `making` | a part of a snapshot, several of one, one of several |
 //! | `diff`, `canon` | which keys differ, whatever their order and encoding |
 #![forbid(unsafe_code)]
 
@@ -24,15 +25,19 @@ mod cross;
 mod diff;
 mod dump;
 mod examine;
+mod filter;
 mod fit;
 mod get;
 mod index;
 mod inspect;
 mod line;
 mod loss;
+mod making;
+mod merge;
 mod repair;
 mod salvage;
 mod snapshot;
+mod split;
 mod survey;
 mod verify;
 
@@ -48,6 +53,9 @@ Examples:
   rdb-tool salvage -o saved.rdb dump.rdb
   rdb-tool dump --bytes text dump.rdb
   rdb-tool convert --to redis-6.2 -o old.rdb dump.rdb
+  rdb-tool filter --key 'user:*' -o users.rdb dump.rdb
+  rdb-tool split --by slot --parts 3 -o shards dump.rdb
+  rdb-tool merge -o all.rdb shards/*.rdb
   rdb-tool diff yesterday.rdb today.rdb
 
 Exit status: 0 all well, 1 something was found (damage, a difference), 2 the work could not be done.";
@@ -81,6 +89,12 @@ enum Command {
     Salvage(salvage::SalvageArguments),
     /// Write the same data for another version, as JSON lines or as a command log
     Convert(convert::ConvertArguments),
+    /// Write some of the keys as a snapshot of their own
+    Filter(filter::FilterArguments),
+    /// Write a snapshot as several: by slot, database, prefix or evenly
+    Split(split::SplitArguments),
+    /// Write several snapshots as one
+    Merge(merge::MergeArguments),
     /// Compare two snapshots by key, whatever their order and encoding
     Diff(diff::DiffArguments),
 }
@@ -97,6 +111,9 @@ pub fn main() -> ExitCode {
             Command::Verify(arguments) => verify::verify(&arguments),
             Command::Salvage(arguments) => salvage::salvage(&arguments),
             Command::Convert(arguments) => convert::convert(&arguments),
+            Command::Filter(arguments) => filter::filter(&arguments),
+            Command::Split(arguments) => split::split(&arguments),
+            Command::Merge(arguments) => merge::merge(&arguments),
             Command::Diff(arguments) => diff::diff(&arguments),
         },
     )

@@ -53,6 +53,11 @@ impl Loss {
 }
 
 impl Fate {
+    /// Whether nobody is asked.
+    pub fn is_silent(self) -> bool {
+        self == Fate::Silent
+    }
+
     /// As one word for programs.
     fn word(self) -> &'static str {
         match self {

@@ -119,6 +119,11 @@ fn wrong_arguments_are_exit_2_and_help_has_examples() {
         &["verify", "--help"],
         &["convert", "--help"],
         &["diff", "--help"],
+        &["get", "--help"],
+        &["index", "--help"],
+        &["filter", "--help"],
+        &["split", "--help"],
+        &["merge", "--help"],
     ] {
         let output = run(words);
         assert_eq!(code(&output), 0);

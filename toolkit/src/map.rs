@@ -6,8 +6,8 @@
 //! `write`, `unlink`, `sigaction`, `raise` and `_exit` (the list of POSIX for signal handlers).
 //!
 //! ```text
-//!   MAPS       [ start | end | line ]  x 16    which file owns the address that faulted, and what to say
-//!   LITTER     [ path ]                x 16    unfinished outputs, removed by every handler
+//!   MAPS       [ start | end | line ]  x 1024    which file owns the address that faulted, and what to say
+//!   LITTER     [ path ]                x 1024    unfinished outputs, removed by every handler
 //! ```
 //!
 //! Invariants:
@@ -27,7 +27,7 @@ use std::ptr::null_mut;
 use std::sync::Once;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::SeqCst};
 
-const SLOTS: usize = 16;
+const SLOTS: usize = 1024;
 static MAPS: [MapSlot; SLOTS] = [const { MapSlot::new() }; SLOTS];
 static LITTER: [AtomicPtr<libc::c_char>; SLOTS] = [const { AtomicPtr::new(null_mut()) }; SLOTS];
 static HANDLERS: Once = Once::new();
@@ -60,7 +60,7 @@ pub struct Map {
 impl Map {
     /// Maps `file`, which error lines call `name`, from its start to its present end.
     ///
-    /// Errors: the system refuses the map, or 16 maps exist already.
+    /// Errors: the system refuses the map, or 1024 maps exist already.
     pub fn new(file: &File, name: &str) -> io::Result<Map> {
         install_handlers();
         let slot = MAPS
@@ -231,7 +231,7 @@ mod tests {
     fn a_map_shows_the_file_and_gives_its_slot_back() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"bytes").unwrap();
-        for _ in 0..SLOTS * 3 {
+        for _ in 0..SLOTS + 3 {
             assert_eq!(&Map::new(&file, "x").unwrap()[..], b"bytes");
         }
     }

@@ -96,6 +96,17 @@ impl Output {
         Ok(output)
     }
 
+    /// Refuses a file that is there, unless it may be replaced.
+    pub fn refuse_existing(path: &Path, may_replace: bool) -> Result<(), Failure> {
+        match !may_replace && path != Path::new("-") && path.is_file() {
+            false => Ok(()),
+            true => Err(
+                Failure::new(format!("{}: is there already", path.display()))
+                    .hint("--force replaces it; nothing was changed"),
+            ),
+        }
+    }
+
     /// Standard output, buffered. A reader that has gone ends the tool quietly.
     pub fn stdout() -> Output {
         Output {

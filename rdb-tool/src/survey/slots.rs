@@ -54,24 +54,24 @@ impl Slots {
 
     /// What `count` nodes would hold, each a range of slots of the same length, as a new cluster has them.
     pub fn shards(&self, count: usize) -> Vec<Shard> {
-        let ends = |i: usize| (i as f64 * SLOTS as f64 / count as f64).round() as usize;
         (0..count)
-            .map(|i| {
-                let (from, to) = (ends(i), ends(i + 1));
+            .map(|part| {
+                let (first, last) = range(part, count);
                 let mut bin = Bin::default();
-                for slot in &self.bins[from..to] {
+                for slot in &self.bins[first..=last] {
                     bin.keys += slot.keys;
                     bin.bytes += slot.bytes;
                 }
-                let last = to - 1;
-                Shard {
-                    first: from,
-                    last,
-                    bin,
-                }
+                Shard { first, last, bin }
             })
             .collect()
     }
+}
+
+/// First and last slot of one of `count` equal ranges, as a new cluster has them.
+pub fn range(part: usize, count: usize) -> (usize, usize) {
+    let end = |part: usize| (part as f64 * SLOTS as f64 / count as f64).round() as usize;
+    (end(part), end(part + 1) - 1)
 }
 
 #[cfg(test)]

@@ -1,0 +1,65 @@
+//! `rdb-tool filter`: some keys of a snapshot as a snapshot of their own.
+
+use crate::convert::LOOK;
+use crate::making::{Making, Manner, stopped};
+use crate::snapshot::{Need, Reading, read};
+use cairn_format::rdb::Located;
+use cairn_toolkit::{Outcome, Verdict, human, note};
+use clap::Args;
+use std::cell::OnceCell;
+use std::path::PathBuf;
+
+/// Shown below the help of `filter`.
+const EXAMPLES: &str = "\
+Examples:
+  rdb-tool filter --key 'user:*' --not-ttl expired -o users.rdb dump.rdb
+  rdb-tool filter --type stream --db 0-3 -o streams.rdb dump.rdb
+  rdb-tool filter --not-type function --slot 0-5460 -o first.rdb redis://localhost
+
+The version stays, and so does every encoding; what is odd is put right, as by convert. Function libraries go along unless --type or
+--not-type leaves them out. What was written is read again before it gets its name.";
+
+/// The options of `rdb-tool filter`.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct FilterArguments {
+    /// Where the snapshot goes; - is stdout
+    #[arg(short, long)]
+    output: PathBuf,
+    #[command(flatten)]
+    manner: Manner,
+    #[command(flatten)]
+    reading: Reading,
+    /// Snapshot to read: a file, also compressed with gzip, zstd or lz4; - is stdin; redis://host:port asks a server
+    file: PathBuf,
+}
+
+/// Writes what was asked for.
+pub fn filter(arguments: &FilterArguments) -> Outcome {
+    let (manner, reading) = (&arguments.manner, &arguments.reading);
+    let input = reading.open(&arguments.file)?;
+    let mut output = Some(manner.open(&arguments.output, &[&input])?);
+    let terms = OnceCell::new();
+    let mut making = None;
+    let visit = &mut |dialect, located: &Located<'_>| {
+        let terms = terms.get_or_init(|| manner.terms(dialect));
+        if let Some(output) = output.take() {
+            making = Some(stopped(Making::new(output, terms))?);
+        }
+        match &mut making {
+            Some(making) => making.event(&located.event),
+            None => Ok(()),
+        }
+    };
+    let walked = read(&input, reading, Need::All, LOOK, "filtering", visit)?;
+    let Some(making) = making else {
+        // A walk sees the end of the file at least.
+        return Ok(Verdict::Fine);
+    };
+    let made = making.finish(input.name())?;
+    let kept = human::count(made.keys);
+    let all = human::plural(walked.keys, "key", "keys");
+    made.keep()?;
+    note(&format!("{}: {kept} of {all} kept", input.name()));
+    Ok(Verdict::Fine)
+}
