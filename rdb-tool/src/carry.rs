@@ -15,7 +15,8 @@ use crate::snapshot::{Stop, Visit, inside};
 use cairn_format::rdb::object::Module;
 use cairn_format::rdb::writer::FIELD_EXPIRY;
 use cairn_format::rdb::{
-    Dialect, Event, ExpiringFields, Object, Record, WriteError, WriteOptions, Writer, Written,
+    Dialect, Event, ExpiringFields, Object, Record, WriteError, WriteOptions, WriteResult, Writer,
+    Written,
 };
 use cairn_toolkit::{Failure, human, note};
 use std::io::Write;
@@ -152,7 +153,16 @@ impl<'t, W: Write> Carrier<'t, W> {
     }
 
     fn write(&mut self, event: &Event<'_>) -> Visit {
-        match self.writer.event(event) {
+        self.write_with(event, |writer| writer.event(event))
+    }
+
+    /// Takes over what `write` writes in place of an event.
+    pub fn write_with(
+        &mut self,
+        event: &Event<'_>,
+        write: impl FnOnce(&mut Writer<W>) -> WriteResult<Written>,
+    ) -> Visit {
+        match write(&mut self.writer) {
             Ok(Written::Whole | Written::Nothing) => Ok(()),
             Ok(Written::Partly(lost)) => self.unwritten(WriteError::Unsupported(lost), event),
             Err(error) => self.unwritten(error, event),

@@ -14,6 +14,7 @@
 //! | `convert` | the same data for another version, as lines or as commands |
 //! | `carry`, `loss`, `repair` | events into a snapshot: what it cannot hold, and what is put right |
 //! | `filter`, `split`, `merge`, `making` | a part of a snapshot, several of one, one of several |
+//! | `mask` | a twin with pseudonyms |
 //! | `diff`, `canon` | which keys differ, whatever their order and encoding |
 #![forbid(unsafe_code)]
 
@@ -33,6 +34,7 @@ mod inspect;
 mod line;
 mod loss;
 mod making;
+mod mask;
 mod merge;
 mod repair;
 mod salvage;
@@ -56,6 +58,7 @@ Examples:
   rdb-tool filter --key 'user:*' -o users.rdb dump.rdb
   rdb-tool split --by slot --parts 3 -o shards dump.rdb
   rdb-tool merge -o all.rdb shards/*.rdb
+  rdb-tool mask --key-file secret -o twin.rdb dump.rdb
   rdb-tool diff yesterday.rdb today.rdb
 
 Exit status: 0 all well, 1 something was found (damage, a difference), 2 the work could not be done.";
@@ -95,6 +98,8 @@ enum Command {
     Split(split::SplitArguments),
     /// Write several snapshots as one
     Merge(merge::MergeArguments),
+    /// Write a twin with pseudonyms for all keys and texts, which one may share
+    Mask(mask::MaskArguments),
     /// Compare two snapshots by key, whatever their order and encoding
     Diff(diff::DiffArguments),
 }
@@ -114,6 +119,7 @@ pub fn main() -> ExitCode {
             Command::Filter(arguments) => filter::filter(&arguments),
             Command::Split(arguments) => split::split(&arguments),
             Command::Merge(arguments) => merge::merge(&arguments),
+            Command::Mask(arguments) => mask::mask(&arguments),
             Command::Diff(arguments) => diff::diff(&arguments),
         },
     )

@@ -6,7 +6,8 @@
 use crate::carry::{Carrier, Terms};
 use crate::convert::LOOK;
 use crate::snapshot::{Stop, Visit, walk};
-use cairn_format::rdb::{Dialect, Event};
+use cairn_format::rdb::writer::WriteResult;
+use cairn_format::rdb::{Dialect, Event, Record, Writer, Written};
 use cairn_toolkit::{Failure, Input, Output, hint};
 use clap::Args;
 use std::path::Path;
@@ -87,16 +88,30 @@ impl<'t> Making<'t> {
             Event::SelectDb(_) | Event::Resize { .. } | Event::SlotInfo { .. } | Event::End(_) => {
                 return Ok(());
             }
-            Event::Record(record) => {
-                if self.db != Some(record.db) {
-                    self.carrier.event(&Event::SelectDb(record.db))?;
-                    self.db = Some(record.db);
-                }
-                self.keys += 1;
-            }
+            Event::Record(record) => self.begin(record.db)?,
             _ => {}
         }
         self.carrier.event(event)
+    }
+
+    /// Takes over what `write` writes in place of a record, which is one key.
+    pub fn instead(
+        &mut self,
+        record: &Record<'_>,
+        write: impl FnOnce(&mut Writer<Output>) -> WriteResult<Written>,
+    ) -> Visit {
+        self.begin(record.db)?;
+        self.carrier
+            .write_with(&Event::Record(record.clone()), write)
+    }
+
+    fn begin(&mut self, db: u64) -> Visit {
+        if self.db != Some(db) {
+            self.carrier.event(&Event::SelectDb(db))?;
+            self.db = Some(db);
+        }
+        self.keys += 1;
+        Ok(())
     }
 
     /// Writes the end and reads what was written. `input` is what it was made of.

@@ -124,6 +124,7 @@ fn wrong_arguments_are_exit_2_and_help_has_examples() {
         &["filter", "--help"],
         &["split", "--help"],
         &["merge", "--help"],
+        &["mask", "--help"],
     ] {
         let output = run(words);
         assert_eq!(code(&output), 0);
