@@ -20,13 +20,13 @@ use values::Values;
 /// Shown below the help of `mask`.
 const EXAMPLES: &str = "\
 Examples:
-  head -c 32 /dev/urandom > secret && rdb-tool mask --key-file secret -o twin.rdb dump.rdb
+  rdb-tool mask --key-file secret -o twin.rdb dump.rdb
   RDB_MASK_KEY=... rdb-tool mask --type hash -o hashes.rdb dump.rdb
 
 Keys, members, fields, values and names of consumers become others of the same size: letters letters, digits digits, numbers numbers. The same
 text becomes the same everywhere, different ones stay different; encodings, expiries and slots stay, and so do scores, stream ids,
 idle times, HyperLogLogs and function libraries (--not-type function leaves those out). Without the key nobody can tell what a text was, but what
-is short can be guessed by how often it occurs. Keys of fewer than three letters and digits stay as they are.";
+is short can be guessed by how often it occurs. `head -c 32 /dev/urandom > secret` makes a key. Keys of fewer than three letters and digits stay as they are.";
 
 /// The key, if no file has it.
 const KEY_VARIABLE: &str = "RDB_MASK_KEY";
