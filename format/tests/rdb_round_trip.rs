@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 
 /// Every target.
 fn targets() -> Vec<Dialect> {
-    (6..=13)
+    (2..=15)
         .map(Dialect::redis)
-        .chain([Dialect::valkey(80)])
+        .chain([Dialect::valkey(80), Dialect::valkey(81)])
         .collect()
 }
 
@@ -84,7 +84,8 @@ fn the_same_dialect_gives_the_same_events() {
         let dialect = SliceReader::from_slice(&bytes, Options::deep())
             .unwrap()
             .dialect();
-        if !dialect.is_writable() {
+        // Before, ziplists are written as their elements.
+        if !dialect.has_small_integers() {
             continue;
         }
         for compress in [true, false] {
@@ -143,6 +144,9 @@ fn our_bytes_are_those_of_the_server() {
 /// A line without what the target has no place for.
 fn reduced(line: &Value, target: Dialect) -> Value {
     let mut line = line.clone();
+    if let (Some(ms), false) = (line["expire_ms"].as_i64(), target.has_ms_expiry()) {
+        line["expire_ms"] = ((ms + 999) / 1000 * 1000).into();
+    }
     if !target.has_streams() {
         line["idle_s"] = Value::Null;
         line["freq"] = Value::Null;
@@ -209,13 +213,15 @@ fn every_target_gets_the_same_elements() {
                     line["type"].as_str().unwrap(),
                     line.get("field_expire_ms").is_some(),
                 );
+                let seconds = line["expire_ms"].as_i64().unwrap_or(0) / 1000;
                 let known = match reason {
                     ("stream", _) => !target.has_streams() || !line["value"]["producers"].is_null(),
                     ("module", _) => !target.has_modules(),
                     ("hash", true) => !target.has_field_expiry(),
                     _ => false,
                 };
-                assert!(known, "{} to {target}: {line}", file.display());
+                let is_late = seconds >= i64::from(i32::MAX) && !target.has_ms_expiry();
+                assert!(known || is_late, "{} to {target}: {line}", file.display());
             }
             conversions += 1;
         }
@@ -295,7 +301,11 @@ fn elements_written_one_by_one() {
         w.aux(b"redis-ver", b"7.2.4").unwrap();
         w.select_db(3).unwrap();
         w.resize(6, 1).unwrap();
-        w.string(&Head::expiring(b"s", Some(4_102_444_800_123)), &[b'x'; 100])
+        let at_ms = match target.has_ms_expiry() {
+            true => 4_102_444_800_123,
+            false => 2_000_000_000_000,
+        };
+        w.string(&Head::expiring(b"s", Some(at_ms)), &[b'x'; 100])
             .unwrap();
         w.integer(&Head::new(b"i"), -7).unwrap();
         w.begin_list(&Head::new(b"l"), 2).unwrap();
@@ -332,11 +342,7 @@ fn elements_written_one_by_one() {
                 .find(|line| line["key"] == b64(key))
                 .map(|line| line["value"].clone())
         };
-        assert_eq!(
-            lines[0]["expire_ms"],
-            json!(4_102_444_800_123_i64),
-            "{target}"
-        );
+        assert_eq!(lines[0]["expire_ms"], json!(at_ms), "{target}");
         assert_eq!(value(b"i"), Some(json!(b64(b"-7"))));
         assert_eq!(value(b"l"), Some(json!([b64(b"a"), b64(b"1099511627776")])));
         assert_eq!(

@@ -9,11 +9,11 @@
 //! Whoever makes a snapshot out of others (another version, a part, several) hands events to a [`Carrier`], one for each output.
 
 use crate::fit::VECTOR_SET;
-use crate::loss::{Fate, Loss, Losses};
+use crate::loss::{Loss, Losses};
 use crate::repair;
 use crate::snapshot::{Stop, Visit, inside};
 use cairn_format::rdb::object::Module;
-use cairn_format::rdb::writer::FIELD_EXPIRY;
+use cairn_format::rdb::writer::Lack;
 use cairn_format::rdb::{
     Dialect, Event, ExpiringFields, Object, Record, WriteError, WriteOptions, WriteResult, Writer,
     Written,
@@ -30,41 +30,18 @@ pub struct Terms {
     pub modules: Option<Vec<String>>,
     /// Compress strings.
     pub compress: bool,
-    /// Write what remains of a value of which only a part has no place.
-    pub drop_parts: bool,
     /// Hash fields that expire, where the target has no such thing.
     pub expiring_fields: Option<ExpiringFields>,
 }
 
-impl Terms {
-    /// The loss of a part or the whole of a value that the writer had no place for.
-    pub fn loss(&self, what: &str, needs: &str) -> Loss {
-        loss_of(what, needs, self.expiring_fields)
-    }
-}
-
-/// The same where no snapshot is written.
-pub fn loss_of(what: &str, needs: &str, fields: Option<ExpiringFields>) -> Loss {
-    let fate = match (what == FIELD_EXPIRY, fields) {
-        (false, _) => Fate::Dropped,
-        (true, Some(ExpiringFields::Keep { .. })) => Fate::KeptFields,
-        (true, _) => Fate::DroppedFields,
-    };
-    Loss {
-        what: what.to_owned(),
-        needs: needs.to_owned(),
-        fate,
-    }
-}
-
 /// What a target with these modules would refuse, if the event is such a thing.
 pub fn foreign_module(known: &[String], event: &Event<'_>) -> Option<Loss> {
-    let (module, what) = match event {
+    let (module, lack, what) = match event {
         Event::Record(record) => match &record.value {
-            Object::Module(module) => (module, "values"),
+            Object::Module(module) => (module, Lack::Module, "values"),
             _ => return None,
         },
-        Event::ModuleAux(aux) => (&aux.module, "data outside the keys"),
+        Event::ModuleAux(aux) => (&aux.module, Lack::ModuleAux, "data outside the keys"),
         _ => return None,
     };
     let name = Module::name(module);
@@ -76,9 +53,9 @@ pub fn foreign_module(known: &[String], event: &Event<'_>) -> Option<Loss> {
         false => "a server with that module".to_owned(),
     };
     Some(Loss {
+        lack,
         what: format!("{what} of the module type {name}"),
         needs,
-        fate: Fate::DroppedModule,
     })
 }
 /// Database and key of an event, for the example of a loss.
@@ -112,7 +89,8 @@ impl<'t, W: Write> Carrier<'t, W> {
     pub fn new(out: W, terms: &'t Terms) -> Result<Self, Failure> {
         let options = WriteOptions {
             compress: terms.compress,
-            drop_parts: terms.drop_parts,
+            // What became of a part is counted; who did not agree to it throws the output away.
+            drop_parts: true,
             expiring_fields: terms.expiring_fields,
             ..WriteOptions::new(terms.dialect)
         };
@@ -146,8 +124,7 @@ impl<'t, W: Write> Carrier<'t, W> {
         }
         self.write(event)?;
         if record.head.meta.is_some() && !self.terms.dialect.has_key_meta() {
-            let loss = Loss::dropped("key metadata", "Redis 8.6 (version 13)");
-            self.losses.add(loss, place(event));
+            self.losses.add(Loss::new(Lack::KeyMeta), place(event));
         }
         Ok(())
     }
@@ -172,8 +149,7 @@ impl<'t, W: Write> Carrier<'t, W> {
     fn unwritten(&mut self, error: WriteError, event: &Event<'_>) -> Visit {
         match error {
             WriteError::Unsupported(lost) => {
-                let loss = self.terms.loss(lost.what, lost.needs);
-                self.losses.add(loss, place(event));
+                self.losses.add(Loss::new(lost.lack), place(event));
                 Ok(())
             }
             WriteError::Source(error) => Err(Stop::inside(error)),
@@ -203,32 +179,33 @@ impl<'t, W: Write> Carrier<'t, W> {
     }
 }
 
-/// What goes without a refusal, as it went with every server that was brought back to an older version.
+/// What goes without a refusal.
 fn silent_losses(losses: &mut Losses, record: &Record<'_>, target: Dialect) {
     let place = Some((record.db, record.head.key));
-    if !target.has_streams() && record.head.idle_s.is_some() {
-        losses.add(Loss::silent("an idle time", "Redis 5.0 (version 9)"), place);
-    }
-    if !target.has_streams() && record.head.freq.is_some() {
-        let loss = Loss::silent("an access frequency", "Redis 5.0 (version 9)");
-        losses.add(loss, place);
-    }
-    let Object::Stream(stream) = &record.value else {
+    let mut goes = |lack, is_lost| {
+        if is_lost {
+            losses.add(Loss::new(lack), place);
+        }
+    };
+    let head = &record.head;
+    let has_ms = head.expire_ms.is_some_and(|ms| ms % 1000 != 0);
+    goes(Lack::ExpiryMs, has_ms && !target.has_ms_expiry());
+    goes(Lack::Idle, head.idle_s.is_some() && !target.has_streams());
+    goes(
+        Lack::Frequency,
+        head.freq.is_some() && !target.has_streams(),
+    );
+    let (Object::Stream(stream), 1..) = (&record.value, target.stream_form()) else {
         return;
     };
-    if (1..2).contains(&target.stream_form()) && stream.entries_added.is_some() {
-        let loss = Loss::silent("counters of a stream", "Redis 7.0 (version 10)");
-        losses.add(loss, place);
-    }
-    let has_times = stream.groups.iter().flat_map(|group| &group.consumers);
-    if (1..3).contains(&target.stream_form())
-        && has_times
-            .into_iter()
-            .any(|consumer| consumer.active_ms.is_some())
-    {
-        let loss = Loss::silent("when a consumer was active", "Redis 7.2 (version 11)");
-        losses.add(loss, place);
-    }
+    let has_counters = stream.entries_added.is_some();
+    goes(
+        Lack::StreamCounters,
+        has_counters && target.stream_form() < 2,
+    );
+    let mut consumers = stream.groups.iter().flat_map(|group| &group.consumers);
+    let has_times = consumers.any(|consumer| consumer.active_ms.is_some());
+    goes(Lack::ConsumerTimes, has_times && target.stream_form() < 3);
 }
 
 fn failed(error: WriteError) -> Failure {

@@ -8,6 +8,7 @@ use crate::snapshot::{Need, Reading, inside, read};
 use cairn_format::rdb::reader::Options;
 use cairn_format::rdb::{Event, Located, library_name};
 use cairn_format::text::number::I64Text;
+use cairn_toolkit::select::milliseconds;
 use cairn_toolkit::{Failure, Input, Outcome, Output, Verdict, human, json, quoted};
 use clap::Args;
 use serde_json::{Value, json};
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 const EXAMPLES: &str = "\
 Examples:
   rdb-tool diff yesterday.rdb today.rdb
+  rdb-tool diff --ttl-drift 5s dump.rdb redis://replica:6379
   rdb-tool diff --examples 1000 --json primary.rdb replica.rdb
   ssh replica cat /data/dump.rdb | rdb-tool diff primary.rdb -
 
@@ -36,12 +38,19 @@ pub struct DiffArguments {
     /// How many keys of each kind of difference are named
     #[arg(long, default_value_t = 10)]
     examples: usize,
+    /// Expiries of keys that differ by no more than this are equal: 5s, 250ms
+    #[arg(long, value_name = "TIME", value_parser = drift, default_value = "0s")]
+    ttl_drift: u64,
     #[command(flatten)]
     reading: Reading,
     /// First snapshot: a file, - or a server, as for the other commands
     a: PathBuf,
     /// Second snapshot
     b: PathBuf,
+}
+
+fn drift(text: &str) -> Result<u64, String> {
+    milliseconds(text).ok_or_else(|| "expected a time as in 5s or 250ms".to_owned())
 }
 
 /// What is kept of a key.
@@ -78,7 +87,7 @@ pub fn diff(arguments: &DiffArguments) -> Outcome {
     }
     let reading = &arguments.reading;
     let (a, b) = (reading.open(&arguments.a)?, reading.open(&arguments.b)?);
-    let findings = compare(&a, &b, reading, arguments.examples)?;
+    let findings = compare(&a, &b, arguments)?;
     let mut out = Output::stdout();
     match arguments.json {
         true => json::write_pretty(&mut out, &findings.json(a.name(), b.name()))?,
@@ -88,7 +97,8 @@ pub fn diff(arguments: &DiffArguments) -> Outcome {
     Ok(Verdict::found_if(!findings.are_none()))
 }
 
-fn compare(a: &Input, b: &Input, reading: &Reading, examples: usize) -> Result<Findings, Failure> {
+fn compare(a: &Input, b: &Input, arguments: &DiffArguments) -> Result<Findings, Failure> {
+    let (reading, examples) = (&arguments.reading, arguments.examples);
     let canonizer = Canonizer::new();
     let mut findings = Findings::default();
     let mut table: HashMap<Place, Entry> = HashMap::new();
@@ -105,7 +115,7 @@ fn compare(a: &Input, b: &Input, reading: &Reading, examples: usize) -> Result<F
                 .add(examples, place, || vec![describe(&entry)]),
             Some(old) => {
                 old.seen = true;
-                match differences(old, &entry) {
+                match differences(old, &entry, arguments.ttl_drift) {
                     what if what.is_empty() => findings.same += 1,
                     what => findings.different.add(examples, place, || what),
                 }
@@ -163,7 +173,7 @@ fn each_entry(
     read(input, reading, Need::All, Options::shallow(), &label, visit).map(|_| ())
 }
 
-fn differences(a: &Entry, b: &Entry) -> Vec<String> {
+fn differences(a: &Entry, b: &Entry, drift_ms: u64) -> Vec<String> {
     let mut what = Vec::new();
     if a.type_name != b.type_name {
         what.push(format!("type {} and {}", a.type_name, b.type_name));
@@ -178,7 +188,11 @@ fn differences(a: &Entry, b: &Entry) -> Vec<String> {
     {
         what.push("entries added or highest deleted id of the stream".to_owned());
     }
-    if a.expire_ms != b.expire_ms {
+    let is_near = match (a.expire_ms, b.expire_ms) {
+        (Some(a), Some(b)) => a.abs_diff(b) <= drift_ms,
+        (a, b) => a == b,
+    };
+    if !is_near {
         what.push(format!("expiry {} and {}", expiry(a), expiry(b)));
     }
     what

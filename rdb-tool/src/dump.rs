@@ -2,12 +2,13 @@
 
 use crate::line::Lines;
 use crate::loss::{Loss, Losses};
-use crate::snapshot::{Need, Reading, Stop, Walk, inside, read};
+use crate::snapshot::{Need, Reading, Stop, Visit, inside, read};
 use cairn_format::rdb::reader::Options;
+use cairn_format::rdb::writer::Lack;
 use cairn_format::rdb::{Event, Located};
 use cairn_format::text::number::I64Text;
 use cairn_toolkit::json::Bytes;
-use cairn_toolkit::{Failure, Input, Outcome, Output};
+use cairn_toolkit::{Outcome, Output};
 use clap::{Args, ValueEnum};
 use std::io::Write;
 use std::path::PathBuf;
@@ -21,6 +22,9 @@ Examples:
 
 Each line has db, key, type, expire_ms, encoding (the form in the file) and value; hashes with field
 expiry also field_expire_ms, keys of an LRU or LFU server idle_s or freq. Function libraries have db null.";
+
+/// What could hold what has no line.
+const SNAPSHOT: &str = "a snapshot";
 
 /// The options of `rdb-tool dump`.
 #[derive(Args, Debug)]
@@ -52,43 +56,55 @@ pub fn dump(arguments: &DumpArguments) -> Outcome {
     let Form::Jsonl = arguments.format;
     let input = arguments.reading.open(&arguments.file)?;
     let mut output = Output::create(&arguments.output, &[&input])?;
-    let reading = &arguments.reading;
-    let (walk, _) = write_lines(&input, reading, Need::AsFar, &mut output, arguments.bytes)?;
+    let mut lines = LineWriter::new(arguments.bytes);
+    let walk = read(
+        &input,
+        &arguments.reading,
+        Need::AsFar,
+        Options::shallow(),
+        "dumping",
+        &mut |_, located: &Located<'_>| lines.event(&located.event, &mut output),
+    )?;
     output.finish()?;
     Ok(walk.verdict())
 }
 
-/// Writes all keys and function libraries of `input` as lines. Says what else the file holds, which has no line.
-pub fn write_lines(
-    input: &Input,
-    reading: &Reading,
-    need: Need,
-    output: &mut Output,
-    bytes: Bytes,
-) -> Result<(Walk, Losses), Failure> {
-    let mut lines = Lines::new(bytes);
-    let mut losses = Losses::default();
-    let visit = &mut |_, located: &Located<'_>| {
-        let line = match &located.event {
-            Event::Record(record) => inside(lines.record(record), record.db, record.head.key)?,
-            Event::Function(code) => lines.function(code.bytes(&mut I64Text::new())),
-            Event::ModuleAux(_) => {
-                losses.add(
-                    Loss::dropped("module data outside the keys", "a snapshot"),
-                    None,
-                );
-                return Ok(());
-            }
-            Event::SlotImport(_) => {
-                losses.add(Loss::dropped("a slot import under way", "a snapshot"), None);
-                return Ok(());
-            }
+/// Writes keys and function libraries as lines. Counts what else a file holds, which has no line.
+pub struct LineWriter {
+    lines: Lines,
+    losses: Losses,
+}
+
+impl LineWriter {
+    /// No lines yet.
+    pub fn new(bytes: Bytes) -> LineWriter {
+        LineWriter {
+            lines: Lines::new(bytes),
+            losses: Losses::default(),
+        }
+    }
+
+    /// Writes the line of an event, if it has one.
+    pub fn event(&mut self, event: &Event<'_>, output: &mut dyn Write) -> Visit {
+        let line = match event {
+            Event::Record(record) => inside(self.lines.record(record), record.db, record.head.key)?,
+            Event::Function(code) => self.lines.function(code.bytes(&mut I64Text::new())),
+            Event::ModuleAux(_) => return self.lost(Lack::ModuleAux),
+            Event::SlotImport(_) => return self.lost(Lack::SlotImport),
             _ => return Ok(()),
         };
         output
             .write_all(line.as_bytes())
             .map_err(|error| Stop::Failed(error.into()))
-    };
-    let walk = read(input, reading, need, Options::shallow(), "dumping", visit)?;
-    Ok((walk, losses))
+    }
+
+    fn lost(&mut self, lack: Lack) -> Visit {
+        self.losses.add(Loss::needing(lack, SNAPSHOT), None);
+        Ok(())
+    }
+
+    /// What had no line.
+    pub fn finish(self) -> Losses {
+        self.losses
+    }
 }

@@ -12,12 +12,16 @@
 //! | `salvage` | a sound file of what is left |
 //! | `cross` | do two other implementations see the same bytes in it |
 //! | `convert` | the same data for another version, as lines or as commands |
-//! | `carry`, `loss`, `repair` | events into a snapshot: what it cannot hold, and what is put right |
+//! | `amend` | other expiries, databases and names on the way |
+//! | `carry`, `repair`, `again` | events into a snapshot, what is odd put right, and read once more |
+//! | `loss`, `policy` | what a target cannot hold, and what becomes of that |
 //! | `filter`, `split`, `merge`, `making` | a part of a snapshot, several of one, one of several |
 //! | `mask` | a twin with pseudonyms |
 //! | `diff`, `canon` | which keys differ, whatever their order and encoding |
 #![forbid(unsafe_code)]
 
+mod again;
+mod amend;
 mod behind;
 mod canon;
 mod carry;
@@ -36,6 +40,7 @@ mod loss;
 mod making;
 mod mask;
 mod merge;
+mod policy;
 mod repair;
 mod salvage;
 mod snapshot;

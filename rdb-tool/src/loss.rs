@@ -1,93 +1,49 @@
 //! What a target cannot hold, counted by kind, each with its first example.
 
-use cairn_toolkit::{Failure, Output, human, json, note, quoted};
-use serde_json::json;
+use crate::policy::{Policies, Policy, is_silent};
+use cairn_format::rdb::writer::Lack;
+use cairn_toolkit::{Failure, Output, human, note, quoted};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Write;
 
 /// Something that has no place in a target.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Loss {
+    /// Its class.
+    pub lack: Lack,
     /// What it is: "a stream".
     pub what: String,
-    /// What could hold it.
+    /// What could hold it; nothing where that is not the question.
     pub needs: String,
-    /// What became of it, or what may become of it.
-    pub fate: Fate,
-}
-
-/// What becomes of something that has no place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fate {
-    /// It is left out, if that was asked for.
-    Dropped,
-    /// It is left out because it belongs to a module that the target is not known to have.
-    DroppedModule,
-    /// Hash fields that expire are left out.
-    DroppedFields,
-    /// Hash fields that expire stay, and expire no more.
-    KeptFields,
-    /// It goes, and nobody is asked: no data, but what a server knows of it.
-    Silent,
 }
 
 impl Loss {
-    /// What is left out whole.
-    pub fn dropped(what: impl Into<String>, needs: impl Into<String>) -> Loss {
+    /// What no snapshot of this version can hold.
+    pub fn new(lack: Lack) -> Loss {
+        Loss::needing(lack, lack.needs())
+    }
+
+    /// The same where something else could hold it.
+    pub fn needing(lack: Lack, needs: &str) -> Loss {
         Loss {
-            what: what.into(),
-            needs: needs.into(),
-            fate: Fate::Dropped,
+            lack,
+            what: lack.what().to_owned(),
+            needs: needs.to_owned(),
         }
     }
 }
 
-impl Loss {
-    /// What goes without a refusal.
-    pub fn silent(what: &str, needs: &str) -> Loss {
-        Loss {
-            fate: Fate::Silent,
-            ..Loss::dropped(what, needs)
+/// What can be done about a class that was not agreed to.
+fn hint(lack: Lack) -> Option<&'static str> {
+    match lack {
+        Lack::Module | Lack::ModuleAux => {
+            Some("--with-module TYPE writes the values of a module that the target has")
         }
-    }
-}
-
-impl Fate {
-    /// Whether nobody is asked.
-    pub fn is_silent(self) -> bool {
-        self == Fate::Silent
-    }
-
-    /// As one word for programs.
-    fn word(self) -> &'static str {
-        match self {
-            Fate::Dropped => "dropped",
-            Fate::DroppedModule => "module",
-            Fate::DroppedFields => "fields-dropped",
-            Fate::KeptFields => "fields-kept",
-            Fate::Silent => "silent",
-        }
-    }
-
-    fn verb(self) -> &'static str {
-        match self {
-            Fate::Dropped | Fate::DroppedModule | Fate::DroppedFields => "dropped",
-            Fate::KeptFields => "kept without their expiry:",
-            Fate::Silent => "goes",
-        }
-    }
-
-    /// What can be done if it was not agreed to.
-    fn hint(self) -> Option<&'static str> {
-        match self {
-            Fate::Dropped | Fate::Silent => None,
-            Fate::DroppedModule => {
-                Some("--with-module TYPE writes the values of a module that the target has")
-            }
-            Fate::DroppedFields | Fate::KeptFields => Some(
-                "--expiring-fields drop leaves such fields out, --expiring-fields keep writes them without their expiry",
-            ),
-        }
+        Lack::FieldExpiry => Some(
+            "--expiring-fields drop leaves such fields out, --expiring-fields keep writes them without their expiry, and --side FILE the expiries as commands",
+        ),
+        _ => None,
     }
 }
 
@@ -120,11 +76,11 @@ impl Losses {
             .count += 1;
     }
 
-    /// Takes out what `agreed` does not accept.
-    pub fn refused(&mut self, agreed: impl Fn(Fate) -> bool) -> Losses {
+    /// Takes out what was not agreed to.
+    pub fn refused(&mut self, policies: &Policies) -> Losses {
         let (agreed, refused) = std::mem::take(&mut self.kinds)
             .into_iter()
-            .partition(|(loss, _)| agreed(loss.fate));
+            .partition(|(loss, _)| policies.get(loss.lack) != Policy::Fail);
         self.kinds = agreed;
         Losses { kinds: refused }
     }
@@ -134,17 +90,16 @@ impl Losses {
         self.kinds.is_empty()
     }
 
-    fn lines(&self, verb: impl Fn(Fate) -> String) -> impl Iterator<Item = String> {
+    fn lines(&self, verb: impl Fn(&Loss) -> String) -> impl Iterator<Item = String> {
         self.kinds.iter().map(move |(loss, found)| {
-            let needs = if loss.needs.is_empty() {
-                String::new()
-            } else {
-                format!(", which needs {}", loss.needs)
-            };
             let first = if found.count == 1 { "" } else { "first " };
+            let needs = match loss.needs.as_str() {
+                "" => String::new(),
+                needs => format!(", which needs {needs}"),
+            };
             format!(
                 "{} {}{needs}: {}, {first}{}",
-                verb(loss.fate),
+                verb(loss),
                 loss.what,
                 human::count(found.count),
                 found.example
@@ -152,44 +107,44 @@ impl Losses {
         })
     }
 
-    /// Tells what was left out.
-    pub fn report(&self, name: &str) {
+    /// Tells what was left out; what goes silently stands in the plan alone.
+    pub fn report(&self, name: &str, policies: &Policies) {
+        let kinds = self.kinds.iter();
         let told = Losses {
-            kinds: self
-                .kinds
-                .iter()
-                .filter(|(loss, _)| loss.fate != Fate::Silent)
+            kinds: kinds
+                .filter(|(loss, _)| !is_silent(loss.lack))
                 .map(|(loss, count)| (loss.clone(), count.clone()))
                 .collect(),
         };
-        told.lines(|fate| fate.verb().to_owned())
+        told.lines(|loss| policies.verb(loss).to_owned())
             .for_each(|line| note(&format!("{name}: {line}")));
     }
 
+    /// What had no place, for programs.
+    pub fn json(&self, policies: &Policies) -> Value {
+        let one = |(loss, found): (&Loss, &Count)| {
+            json!({
+                "class": loss.lack.word(),
+                "policy": policies.get(loss.lack).word(),
+                "silent": is_silent(loss.lack),
+                "what": loss.what,
+                "needs": loss.needs,
+                "count": found.count,
+                "first": found.example,
+            })
+        };
+        self.kinds.iter().map(one).collect()
+    }
+
     /// Tells on stdout what a conversion would lose.
-    pub fn plan(&self, name: &str, target: &str, as_json: bool) -> Result<(), Failure> {
+    pub fn plan(&self, name: &str, target: &str) -> Result<(), Failure> {
         let mut out = Output::stdout();
-        if as_json {
-            let one = |(loss, found): (&Loss, &Count)| {
-                json!({
-                    "what": loss.what,
-                    "needs": loss.needs,
-                    "class": loss.fate.word(),
-                    "count": found.count,
-                    "first": found.example,
-                })
-            };
-            let losses: Vec<_> = self.kinds.iter().map(one).collect();
-            let plan = json!({ "file": name, "target": target, "losses": losses });
-            json::write_pretty(&mut out, &plan)?;
-            return out.finish();
-        }
         if self.is_empty() {
             writeln!(out, "{name}: {target} holds all of it")?;
         }
-        for line in self.lines(|fate| match fate {
-            Fate::Silent => format!("{target} has no place, and nobody is asked, for"),
-            _ => format!("{target} cannot hold"),
+        for line in self.lines(|loss| match is_silent(loss.lack) {
+            true => format!("{target} has no place, and nobody is asked, for"),
+            false => format!("{target} cannot hold"),
         }) {
             writeln!(out, "{name}: {line}")?;
         }
@@ -209,7 +164,7 @@ impl Losses {
         let mut hints: Vec<&str> = self
             .kinds
             .keys()
-            .filter_map(|loss| loss.fate.hint())
+            .filter_map(|loss| hint(loss.lack))
             .collect();
         hints.dedup();
         for hint in hints {

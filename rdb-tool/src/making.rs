@@ -5,6 +5,7 @@
 
 use crate::carry::{Carrier, Terms};
 use crate::convert::LOOK;
+use crate::policy::Policies;
 use crate::snapshot::{Stop, Visit, walk};
 use cairn_format::rdb::writer::WriteResult;
 use cairn_format::rdb::{Dialect, Event, Record, Writer, Written};
@@ -36,7 +37,6 @@ impl Manner {
             dialect: nearest_written(dialect),
             modules: None,
             compress: !self.no_compress,
-            drop_parts: false,
             expiring_fields: None,
         }
     }
@@ -119,7 +119,7 @@ impl<'t> Making<'t> {
         let carried = self.carrier.finish_into(input)?;
         let (mut losses, mut output) = (carried.losses, carried.out);
         let version = self.terms.dialect;
-        if !losses.refused(|fate| fate.is_silent()).is_empty() {
+        if !losses.refused(&Policies::default()).is_empty() {
             let line = format!("{input}: {version} cannot hold all of it");
             let advice = format!(
                 "nothing was written; `rdb-tool convert --dry-run --to {} {input}` tells what it is",

@@ -81,7 +81,7 @@ fn inspect_counts_by_db_type_and_encoding() {
         &std::fs::read(&path).unwrap(),
     ));
     for word in [
-        "Redis version 11",
+        "RDB version 11 (Redis 7.2, Valkey 7.2 to 8.1)",
         "redis-ver",
         "7.2.4",
         "largest keys",

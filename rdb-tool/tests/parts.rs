@@ -316,7 +316,7 @@ fn the_version_of_several_is_one_whose_servers_read_all() {
     let output = merge(&golden("redis-8.6.3/all.rdb"), &valkey);
     assert_eq!(code(&output), 2);
     assert!(
-        stderr(&output).contains("no server reads all of Redis version 13"),
+        stderr(&output).contains("no server reads all of RDB version 13 (Redis 8.6)"),
         "{}",
         stderr(&output)
     );

@@ -95,10 +95,9 @@ fn no_command_takes_a_snapshot_with_something_behind_it_for_the_whole() {
 #[test]
 fn versions_of_the_future_are_read_when_asked_for() {
     for (name, version) in [
-        ("ver-redis0016.rdb", "Redis version 16"),
-        ("ver-redis0075.rdb", "Redis version 75"),
-        ("ver-redis0987.rdb", "Redis version 987"),
-        ("ver-valkey081.rdb", "Valkey version 81"),
+        ("ver-redis0016.rdb", "RDB version 16"),
+        ("ver-redis0075.rdb", "RDB version 75"),
+        ("ver-redis0987.rdb", "RDB version 987"),
     ] {
         for (words, refused) in [(&["verify"][..], 1), (&["dump"], 2), (&["inspect"], 2)] {
             for output in file_and_pipe(words, name) {
@@ -113,6 +112,22 @@ fn versions_of_the_future_are_read_when_asked_for() {
             }
         }
     }
+}
+
+#[test]
+fn valkey_9_2_is_read_and_what_follows_it_when_asked_for() {
+    for output in file_and_pipe(&["verify"], "ver-valkey081.rdb") {
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new.rdb");
+    std::fs::write(&path, b"VALKEY082\xfe\0\0\x01a\x011\xff\0\0\0\0\0\0\0\0").unwrap();
+    let output = run(&["verify".as_ref(), path.as_os_str()]);
+    assert!(stderr(&output).contains("hint: --try reads it"));
+    let output = run(&["verify".as_ref(), "--try".as_ref(), path.as_os_str()]);
+    assert_eq!(code(&output), 0);
+    let told = "RDB version 82 (Valkey) is unknown; it is read as RDB version 81 (Valkey 9.2)";
+    assert!(stderr(&output).contains(told), "{}", stderr(&output));
 }
 
 /// Version 75: two strings, then a key of a type that nobody knows, then another string.
@@ -134,7 +149,8 @@ fn what_a_new_version_has_and_we_do_not_know_is_told_and_nothing_is_made_of_the_
     let path = folder.path().join("new.rdb");
     std::fs::write(&path, with_a_new_type()).unwrap();
     let path = path.to_str().unwrap();
-    let told = "hint: Redis version 75 is unknown: 2 keys before offset 21 were read, what follows was not";
+    let told =
+        "hint: RDB version 75 is unknown: 2 keys before offset 21 were read, what follows was not";
     let output = run(&["dump", "--try", path]);
     assert_eq!(code(&output), 1, "{}", stderr(&output));
     assert_eq!(stdout(&output).lines().count(), 2);

@@ -25,14 +25,14 @@ impl Release {
         }
     }
 
-    /// Reads a server as people write it (`redis-6.2`, `redis-6.2.14`, `valkey-9.0`): those whose snapshots can be written.
+    /// Reads a server as people write it (`redis-6.2`, `redis-6.2.14`, `valkey-9.0`): from 2.6 on, which has the commands for expiries.
     pub fn parse(name: &str) -> Option<Release> {
         let (family, version) = match (name.strip_prefix("redis-"), name.strip_prefix("valkey-")) {
             (Some(version), _) => (Family::Redis, version),
             (_, Some(version)) => (Family::Valkey, version),
             _ => return None,
         };
-        Dialect::parse(name).filter(|dialect| dialect.is_writable())?;
+        Dialect::parse(name).filter(|dialect| dialect.has_small_integers())?;
         let mut numbers = version.split('.').map(|number| number.parse().ok());
         Some(Release {
             family,

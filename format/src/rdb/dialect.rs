@@ -26,7 +26,7 @@ pub struct Dialect {
 }
 
 /// Servers by name and the version that they write.
-const SERVERS: [(&str, Dialect); 24] = [
+const SERVERS: [(&str, Dialect); 25] = [
     ("redis-2.2", Dialect::redis(1)),
     ("redis-2.4", Dialect::redis(2)),
     ("redis-2.6", Dialect::redis(6)),
@@ -51,6 +51,7 @@ const SERVERS: [(&str, Dialect); 24] = [
     ("valkey-8.1", Dialect::redis(11)),
     ("valkey-9.0", Dialect::valkey(80)),
     ("valkey-9.1", Dialect::valkey(80)),
+    ("valkey-9.2", Dialect::valkey(81)),
 ];
 
 const _: () = {
@@ -68,7 +69,7 @@ impl Dialect {
     /// The newest version of Redis whose layout is known.
     pub const NEWEST_REDIS: Dialect = Dialect::redis(15);
     /// The newest version of Valkey whose layout is known.
-    pub const NEWEST_VALKEY: Dialect = Dialect::valkey(80);
+    pub const NEWEST_VALKEY: Dialect = Dialect::valkey(81);
     /// What Redis 7.2 writes.
     pub const REDIS_7_2: Dialect = Dialect::redis(11);
 
@@ -102,7 +103,7 @@ impl Dialect {
     pub fn from_number(version: u16) -> Option<Dialect> {
         match version {
             1..=15 => Some(Dialect::redis(version)),
-            80 => Some(Dialect::valkey(80)),
+            80..=81 => Some(Dialect::valkey(version)),
             _ => None,
         }
     }
@@ -121,7 +122,7 @@ impl Dialect {
     pub const fn is_known(self) -> bool {
         match self.family {
             Family::Redis => self.version >= 1 && self.version <= Dialect::NEWEST_REDIS.version,
-            Family::Valkey => self.version == Dialect::NEWEST_VALKEY.version,
+            Family::Valkey => self.version >= 80 && self.version <= Dialect::NEWEST_VALKEY.version,
         }
     }
 
@@ -169,8 +170,15 @@ impl Dialect {
         self.knows_type(byte) || byte >= opcode::KEY_META
     }
 
-    /// Whether the writer can produce this dialect (versions 6 to 13 and Valkey 80).
+    /// Whether the writer can produce this dialect: versions 2 to 15, Valkey 80 and 81. No real file of 14, 15 and 81 was at hand to
+    /// confirm those.
     pub const fn is_writable(self) -> bool {
+        self.is_known() && self.from(2)
+    }
+
+    /// Whether servers of ours save it: what is writable, loses nothing of an expiry and is confirmed by real files (versions 6 to 13
+    /// and Valkey 80).
+    pub const fn is_saved(self) -> bool {
         match self.family {
             Family::Redis => self.version >= 6 && self.version <= 13,
             Family::Valkey => self.version == 80,
@@ -197,6 +205,14 @@ impl Dialect {
         }
     }
 
+    /// Expiry in milliseconds (3).
+    pub const fn has_ms_expiry(self) -> bool {
+        self.from(3)
+    }
+    /// Ziplists with the integers of 8 and 24 bits that every server since 2.6 writes (6).
+    pub const fn has_small_integers(self) -> bool {
+        self.from(6)
+    }
     /// A checksum follows the EOF opcode (5).
     pub const fn has_checksum(self) -> bool {
         self.from(5)
@@ -250,6 +266,11 @@ impl Dialect {
         matches!(self.family, Family::Redis) && self.version >= 13
     }
 
+    /// Arrays (Redis 14).
+    pub const fn has_arrays(self) -> bool {
+        matches!(self.family, Family::Redis) && self.version >= 14
+    }
+
     /// The newest form of stream: 0 (none) to 5.
     pub const fn stream_form(self) -> u8 {
         match (self.family, self.version) {
@@ -270,11 +291,29 @@ fn names(server: &str, given: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
+/// `RDB version 9 (Redis 5.0 to 6.2)`: the number in the file, and who writes it.
 impl fmt::Display for Dialect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.family {
-            Family::Redis => write!(f, "Redis version {}", self.version),
-            Family::Valkey => write!(f, "Valkey version {}", self.version),
+        write!(f, "RDB version {}", self.version)?;
+        let mut before = " (";
+        for (family, prefix) in [("Redis", "redis-"), ("Valkey", "valkey-")] {
+            let mut servers = SERVERS
+                .iter()
+                .filter(|(_, dialect)| dialect == self)
+                .filter_map(|(name, _)| name.strip_prefix(prefix));
+            let Some(first) = servers.next() else {
+                continue;
+            };
+            write!(f, "{before}{family} {first}")?;
+            if let Some(last) = servers.next_back() {
+                write!(f, " to {last}")?;
+            }
+            before = ", ";
+        }
+        match (before, self.family) {
+            (", ", _) => f.write_str(")"),
+            (_, Family::Valkey) => f.write_str(" (Valkey)"),
+            _ => Ok(()),
         }
     }
 }
@@ -294,9 +333,41 @@ mod tests {
         assert_eq!(Dialect::parse("valkey-9.1.2"), Some(Dialect::valkey(80)));
         assert_eq!(Dialect::parse("10"), Some(Dialect::redis(10)));
         assert_eq!(Dialect::parse("80"), Some(Dialect::valkey(80)));
-        for wrong in ["", "0", "16", "79", "81", "redis", "7.2", "Redis-7.2"] {
+        assert_eq!(Dialect::parse("valkey-9.2"), Some(Dialect::valkey(81)));
+        for wrong in ["", "0", "16", "79", "82", "redis", "7.2", "Redis-7.2"] {
             assert_eq!(Dialect::parse(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_version_is_told_with_those_who_write_it() {
+        for (dialect, text) in [
+            (Dialect::redis(8), "RDB version 8 (Redis 4.0)"),
+            (Dialect::redis(9), "RDB version 9 (Redis 5.0 to 6.2)"),
+            (
+                Dialect::redis(11),
+                "RDB version 11 (Redis 7.2, Valkey 7.2 to 8.1)",
+            ),
+            (Dialect::redis(4), "RDB version 4"),
+            (Dialect::redis(75), "RDB version 75"),
+            (Dialect::valkey(80), "RDB version 80 (Valkey 9.0 to 9.1)"),
+            (Dialect::valkey(99), "RDB version 99 (Valkey)"),
+        ] {
+            assert_eq!(dialect.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_written_and_what_servers_save() {
+        let both = |dialect: Dialect| (dialect.is_writable(), dialect.is_saved());
+        for version in 1..=16 {
+            let dialect = Dialect::redis(version);
+            let expected = ((2..=15).contains(&version), (6..=13).contains(&version));
+            assert_eq!(both(dialect), expected, "{dialect}");
+        }
+        assert_eq!(both(Dialect::valkey(80)), (true, true));
+        assert_eq!(both(Dialect::valkey(81)), (true, false));
+        assert_eq!(both(Dialect::valkey(82)), (false, false));
     }
 
     #[test]

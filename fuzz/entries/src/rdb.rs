@@ -233,7 +233,7 @@ fn convert(
         match (writer.event(&found.event), &found.event) {
             (Ok(written), Event::Record(record)) => {
                 expected.push((
-                    line(record, form)?,
+                    line(record, form, options.dialect)?,
                     written == cairn_format::rdb::Written::Whole,
                 ));
             }
@@ -248,8 +248,14 @@ fn convert(
     )))
 }
 
-fn line(record: &cairn_format::rdb::Record<'_>, form: u8) -> Result<Line> {
-    let attributes = format!("{:?}", record.head.expire_ms);
+/// `target` is the version that the record is, or is to be, written in: before 3 expiries have full seconds.
+fn line(record: &cairn_format::rdb::Record<'_>, form: u8, target: Dialect) -> Result<Line> {
+    let seconds = |ms: i64| (ms.max(0).saturating_add(999) / 1000).saturating_mul(1000);
+    let expiry = record.head.expire_ms;
+    let attributes = match target.has_ms_expiry() {
+        true => format!("{expiry:?}"),
+        false => format!("{:?}", expiry.map(seconds)),
+    };
     Ok((
         record.db,
         record.head.key.to_vec(),
@@ -260,10 +266,10 @@ fn line(record: &cairn_format::rdb::Record<'_>, form: u8) -> Result<Line> {
 
 fn lines(file: &[u8], form: u8) -> Result<Vec<Line>> {
     let mut reader = SliceReader::from_slice(file, DEEP)?;
-    let mut all = Vec::new();
+    let (dialect, mut all) = (reader.dialect(), Vec::new());
     while let Some(found) = reader.next()? {
         if let Event::Record(record) = &found.event {
-            all.push(line(record, form)?);
+            all.push(line(record, form, dialect)?);
         }
     }
     Ok(all)

@@ -7,7 +7,9 @@ mod values;
 use crate::convert::LOOK;
 use crate::loss::{Loss, Losses};
 use crate::making::{Making, Manner, stopped};
+use crate::policy::{Policies, Policy};
 use crate::snapshot::{Need, Reading, Stop, Visit, read};
+use cairn_format::rdb::writer::Lack;
 use cairn_format::rdb::{Event, Head, Located, Object};
 use cairn_toolkit::{Failure, Outcome, Verdict, human, note, quoted};
 use cipher::Cipher;
@@ -86,7 +88,10 @@ pub fn mask(arguments: &MaskArguments) -> Outcome {
     let made = work.making.finish(input.name())?;
     let masked = human::plural(made.keys, "key", "keys");
     made.keep()?;
-    work.dropped.report(input.name());
+    work.dropped.report(
+        input.name(),
+        &Policies::default().or_all(Some(Policy::Drop)),
+    );
     let told = [
         (work.keys.kept, "stayed as they are"),
         (work.keys.moved, "are in another slot"),
@@ -134,20 +139,20 @@ impl Work<'_, '_> {
     fn event(&mut self, event: &Event<'_>) -> Visit {
         let record = match event {
             Event::Record(record) => record,
-            Event::ModuleAux(_) => return self.drop("data of a module outside the keys", None),
+            Event::ModuleAux(_) => return self.drop(Lack::ModuleAux, Lack::ModuleAux.what(), None),
             event => return self.making.event(event),
         };
         let place = Some((record.db, record.head.key));
         match &record.value {
             Object::Module(module) => {
                 let what = format!("values of the module type {}", module.name());
-                return self.drop(&what, place);
+                return self.drop(Lack::Module, &what, place);
             }
-            Object::Array(_) => return self.drop("arrays", place),
+            Object::Array(_) => return self.drop(Lack::Array, "arrays", place),
             _ => {}
         }
         if record.head.meta.is_some() {
-            self.drop("key metadata", place)?;
+            self.drop(Lack::KeyMeta, Lack::KeyMeta.what(), place)?;
         }
         let key = self.keys.key(record.db, record.head.key);
         let head = Head {
@@ -161,9 +166,10 @@ impl Work<'_, '_> {
     }
 
     /// Leaves something out that cannot be masked, if that was asked for.
-    fn drop(&mut self, what: &str, place: Option<(u64, &[u8])>) -> Visit {
+    fn drop(&mut self, lack: Lack, what: &str, place: Option<(u64, &[u8])>) -> Visit {
         if self.drop_modules {
-            self.dropped.add(Loss::dropped(what, ""), place);
+            let (what, needs) = (what.to_owned(), String::new());
+            self.dropped.add(Loss { lack, what, needs }, place);
             return Ok(());
         }
         let place = place.map_or(String::new(), |(db, key)| {

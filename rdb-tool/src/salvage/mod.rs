@@ -11,6 +11,7 @@
 mod quarantine;
 mod report;
 
+use crate::again::read_again;
 use crate::behind::Looks;
 use crate::examine::{Examination, Piece, What, Witness, examine, examine_headless, fault_of};
 use crate::snapshot::Opening;
@@ -133,19 +134,7 @@ pub fn fault_text(bytes: &[u8], fault: Fault) -> String {
 
 /// How many keys a written file has; `None` if it is not sound. An output that cannot be read again is believed.
 fn read_back(output: &mut Output) -> Result<Option<u64>, Failure> {
-    let Some(input) = output.read_back()? else {
-        return Ok(Some(0));
-    };
-    let options = Options {
-        duplicate_keys: true,
-        ..Options::sound()
-    };
-    let written = input.bytes().unwrap_or_default();
-    let keys = SliceReader::from_slice(written, options).and_then(|mut reader| {
-        cairn_format::rdb::verify(&mut reader)?;
-        Ok(reader.records())
-    });
-    Ok(keys.ok())
+    Ok(read_again(output)?.map_or(Some(0), Result::ok))
 }
 
 /// Every record that can be read.

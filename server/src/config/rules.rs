@@ -78,7 +78,7 @@ pub(super) fn rdb_version(text: &[u8]) -> Option<Option<Dialect>> {
     }
     let name = std::str::from_utf8(text).ok()?.to_ascii_lowercase();
     Dialect::parse(&name)
-        .filter(|dialect| dialect.is_writable())
+        .filter(|dialect| dialect.is_saved())
         .map(Some)
 }
 

@@ -277,7 +277,7 @@ impl Saving<'_> {
 
     /// What a snapshot of this server says about itself.
     fn save_options(&mut self, ks: &Keyspace, dialect: Dialect, aof_base: bool) -> SaveOptions {
-        assert!(dialect.is_writable(), "a snapshot that nobody can write");
+        assert!(dialect.is_saved(), "a snapshot that nobody can write");
         let now = self.now();
         let used = self.host.used_memory();
         // A log goes on behind its base: the place in the stream would be wrong.

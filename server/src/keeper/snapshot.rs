@@ -162,7 +162,7 @@ impl<'a> Saving<'a> {
             Some(reads) => u16::try_from(reads)
                 .ok()
                 .and_then(Dialect::from_number)
-                .filter(|dialect| dialect.is_writable())
+                .filter(|dialect| dialect.is_saved())
                 .ok_or(Error::text(format!(
                     "ERR No snapshot of version {reads}, which the replica reads, can be written"
                 ))),

@@ -166,7 +166,7 @@ fn with_unit(word: &str) -> Option<(u64, &str)> {
 }
 
 /// Bytes, with the units of redis.conf.
-fn bytes(word: &str) -> Option<u64> {
+pub fn bytes(word: &str) -> Option<u64> {
     let (number, unit) = with_unit(word)?;
     let factor: u64 = match unit.to_ascii_lowercase().as_str() {
         "" | "b" => 1,
@@ -184,7 +184,7 @@ fn bytes(word: &str) -> Option<u64> {
 }
 
 /// A time such as `90`, `1h30m` or `250ms`.
-fn milliseconds(word: &str) -> Option<u64> {
+pub fn milliseconds(word: &str) -> Option<u64> {
     let (mut rest, mut total) = (word, 0_u64);
     while !rest.is_empty() {
         let (number, behind) = with_unit(rest)?;

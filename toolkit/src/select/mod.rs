@@ -14,6 +14,7 @@ use cairn_format::crc16::key_slot;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use criterion::Criterion;
+pub use criterion::{bytes, milliseconds};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Above the options in every help.

@@ -4,7 +4,8 @@ use super::super::release::Release;
 use super::{Collection, Rewriter};
 use crate::error::Result;
 use crate::rdb::object::{Hash, List, Set, Stream, StreamId, Zset};
-use crate::rdb::{Dialect, Event, Object, Record, WriteOptions, dump, writer};
+use crate::rdb::writer::Lack;
+use crate::rdb::{Dialect, Event, Object, Record, WriteOptions, dump};
 use crate::text::number::I64Text;
 use std::collections::BTreeSet;
 
@@ -12,14 +13,16 @@ use std::collections::BTreeSet;
 const PAYLOAD: Dialect = Dialect::redis(8);
 
 /// Something that commands cannot say or the target has none for, and what could hold it.
-pub type Lost = Option<(&'static str, &'static str)>;
+pub type Lost = Option<(Lack, &'static str)>;
 
+/// What could hold what commands cannot say.
+const SNAPSHOT: &str = "a snapshot";
 /// Hash fields that expire, where HPEXPIREAT is missing.
-pub const FIELD_EXPIRY: (&str, &str) = (writer::FIELD_EXPIRY, "Redis 7.4 or Valkey 9.0");
+pub const FIELD_EXPIRY: (Lack, &str) = (Lack::FieldExpiry, "Redis 7.4 or Valkey 9.0");
 /// A stream, where its commands are missing.
-pub const STREAM: (&str, &str) = ("a stream", "Redis 5.0");
-const FUNCTION: (&str, &str) = ("a function library", "Redis 7.0");
-const MODULE: (&str, &str) = ("a module value", "Redis 4.0");
+pub const STREAM: (Lack, &str) = (Lack::Stream, "Redis 5.0");
+const FUNCTION: (Lack, &str) = (Lack::Function, "Redis 7.0");
+const MODULE: (Lack, &str) = (Lack::Module, "Redis 4.0");
 
 impl Rewriter {
     /// Appends the commands of an event. If commands cannot say it, nothing is appended and the reason given;
@@ -34,7 +37,7 @@ impl Rewriter {
                     .record(record)
                     .map_err(|error| error.at_key(record.head.key).in_db(record.db))?;
                 let meta = record.head.meta;
-                Ok(lost.or(meta.map(|_| ("key metadata", "a snapshot of Redis 8.6"))))
+                Ok(lost.or(meta.map(|_| (Lack::KeyMeta, "a snapshot of Redis 8.6"))))
             }
             Event::Function(_) if !self.target.has_functions() => Ok(Some(FUNCTION)),
             Event::Function(code) => {
@@ -42,8 +45,8 @@ impl Rewriter {
                 self.begin(b"FUNCTION").push(b"LOAD").push_text(code).send();
                 Ok(None)
             }
-            Event::ModuleAux(_) => Ok(Some(("module data outside the keys", "a snapshot"))),
-            Event::SlotImport(_) => Ok(Some(("a slot import under way", "a snapshot"))),
+            Event::ModuleAux(_) => Ok(Some((Lack::ModuleAux, SNAPSHOT))),
+            Event::SlotImport(_) => Ok(Some((Lack::SlotImport, SNAPSHOT))),
             Event::Aux { .. }
             | Event::SelectDb(_)
             | Event::Resize { .. }
@@ -76,7 +79,7 @@ impl Rewriter {
                     self.push(&payload).send();
                     None
                 }
-                Err(_) => return Ok(Some(("a module value", "a snapshot"))),
+                Err(_) => return Ok(Some((Lack::Module, SNAPSHOT))),
             },
         };
         // Of a hash nothing may be left.
@@ -169,9 +172,9 @@ impl Rewriter {
         to.end();
         let producers = stream.producers.as_ref();
         Ok(if producers.is_some_and(|all| !all.producers.is_empty()) {
-            Some(("idempotent producers of a stream", "a snapshot"))
+            Some((Lack::Producers, SNAPSHOT))
         } else if stream.groups.iter().any(|group| !group.nacked.is_empty()) {
-            Some(("pending entries without an owner", "a snapshot"))
+            Some((Lack::Unowned, SNAPSHOT))
         } else {
             None
         })
@@ -181,7 +184,7 @@ impl Rewriter {
 /// What the target has no command for at all.
 fn unsaid(target: Release, value: &Object<'_>) -> Lost {
     match value {
-        Object::Array(_) => Some(("an array", "a snapshot")),
+        Object::Array(_) => Some((Lack::Array, SNAPSHOT)),
         Object::Stream(_) if !target.has_streams() => Some(STREAM),
         Object::Module(_) if !target.has_modules() => Some(MODULE),
         _ => None,

@@ -5,17 +5,18 @@
 //! | list nodes | 14 from 7, 18 from 10 | elements, type 1 |
 //! | hash, zset as listpack | 16, 17 from 10 | full, types 4 and 5 or 3 |
 //! | set as listpack | 20 from 11 | full, type 2 |
-//! | zipmap, ziplist, intset | always: every later server reads them | |
-//! | hash with expiry | 24, 25 from Redis 12; 22 in Valkey 80 | refused, or without those fields, or without their expiry |
+//! | ziplist | from 6: before, integers had other forms | full, types 1, 3 and 4 |
+//! | zipmap, intset | always: every later server reads them | |
+//! | array | 28 from Redis 14 | refused |
+//! | hash with expiry | 24, 25 from Redis 12; 22 in Valkey 80 and 81 | refused, or without those fields, or without their expiry |
 
 use std::io::Write;
 
 use super::super::event::Head;
-use super::super::object::{Blob, Hash, List, NodeKind, Object, Set, Texts, Zset};
-use super::{
-    Collection, ExpiringFields, FIELD_EXPIRY, FIELD_EXPIRY_NEEDS, WriteError, WriteResult, Writer,
-    Written,
+use super::super::object::{
+    Array, ArrayItem, Blob, Hash, List, NodeKind, Object, Set, Texts, Zset,
 };
+use super::{Collection, ExpiringFields, Lack, WriteError, WriteResult, Writer, Written};
 
 impl<W: Write> Writer<W> {
     /// Writes a value in its encoding, or in the full one if the target cannot read that.
@@ -35,27 +36,46 @@ impl<W: Write> Writer<W> {
             Object::Stream(stream) => return self.stream(head, stream),
             Object::Module(module) => {
                 if !self.dialect().has_modules() {
-                    return Err(self.unsupported(
-                        "a module value",
-                        "Redis 4.0 (version 8)",
-                        head.key,
-                        false,
-                    ));
+                    return Err(self.unsupported(Lack::Module, head.key, false));
                 }
                 self.start(head, 7)?;
                 super::write_len(&mut self.buffer, module.id);
                 self.put_raw(module.values)?;
             }
-            Object::Array(_) => {
-                return Err(self.unsupported(
-                    "an array",
-                    "Redis 8.8 (version 14)",
-                    head.key,
-                    false,
-                ));
-            }
+            Object::Array(array) => self.array(head, array)?,
         }
         Ok(Written::Whole)
+    }
+
+    fn array(&mut self, head: &Head<'_>, array: &Array<'_>) -> WriteResult<()> {
+        if !self.dialect().has_arrays() {
+            return Err(self.unsupported(Lack::Array, head.key, false));
+        }
+        self.start(head, 28)?;
+        super::write_len(&mut self.buffer, array.count);
+        super::write_len(&mut self.buffer, u64::from(array.insert_index.is_some()));
+        if let Some(index) = array.insert_index {
+            super::write_len(&mut self.buffer, index);
+        }
+        for item in array.items() {
+            let (index, item) = item?;
+            super::write_len(&mut self.buffer, index);
+            match item {
+                ArrayItem::String(text) => {
+                    super::write_len(&mut self.buffer, 0);
+                    self.put_text(&text)?;
+                }
+                ArrayItem::Int(int) => {
+                    super::write_len(&mut self.buffer, 1);
+                    self.put_raw(&int.to_le_bytes())?;
+                }
+                ArrayItem::Double(double) => {
+                    super::write_len(&mut self.buffer, 2);
+                    self.put_raw(&double.to_le_bytes())?;
+                }
+            }
+        }
+        self.flush_full()
     }
 
     fn blob(&mut self, head: &Head<'_>, byte: u8, blob: &Blob<'_>) -> WriteResult<()> {
@@ -82,7 +102,10 @@ impl<W: Write> Writer<W> {
     fn list(&mut self, head: &Head<'_>, list: &List<'_>) -> WriteResult<()> {
         let nodes = match list {
             List::Plain(texts) => return self.texts(head, 1, texts, 1),
-            List::Ziplist(blob) => return self.blob(head, 10, blob),
+            List::Ziplist(blob) if self.dialect().has_small_integers() => {
+                return self.blob(head, 10, blob);
+            }
+            List::Ziplist(_) => return self.plain_list(head, list),
             List::Quicklist(nodes) => nodes,
         };
         let byte = if nodes.has_containers() { 18 } else { 14 };
@@ -92,12 +115,7 @@ impl<W: Write> Writer<W> {
             self.dialect().has_quicklist()
         };
         if !kept {
-            self.begin(head, 1, list.count()?, Collection::Elements)?;
-            for element in list.elements() {
-                self.owed -= 1;
-                self.put_text(&element?)?;
-            }
-            return Ok(());
+            return self.plain_list(head, list);
         }
         self.start(head, byte)?;
         super::write_len(&mut self.buffer, nodes.left());
@@ -110,6 +128,15 @@ impl<W: Write> Writer<W> {
                 );
             }
             self.put_string(&node.bytes)?;
+        }
+        Ok(())
+    }
+
+    fn plain_list(&mut self, head: &Head<'_>, list: &List<'_>) -> WriteResult<()> {
+        self.begin(head, 1, list.count()?, Collection::Elements)?;
+        for element in list.elements() {
+            self.owed -= 1;
+            self.put_text(&element?)?;
         }
         Ok(())
     }
@@ -132,7 +159,9 @@ impl<W: Write> Writer<W> {
 
     fn zset(&mut self, head: &Head<'_>, zset: &Zset<'_>) -> WriteResult<()> {
         match zset {
-            Zset::Ziplist(blob) => return self.blob(head, 12, blob),
+            Zset::Ziplist(blob) if self.dialect().has_small_integers() => {
+                return self.blob(head, 12, blob);
+            }
             Zset::Listpack(blob) if self.dialect().has_listpacks() => {
                 return self.blob(head, 17, blob);
             }
@@ -152,9 +181,11 @@ impl<W: Write> Writer<W> {
         match hash {
             Hash::Plain(texts) => self.texts(head, 4, texts, 2)?,
             Hash::Zipmap(blob) => self.blob(head, 9, blob)?,
-            Hash::Ziplist(blob) => self.blob(head, 13, blob)?,
+            Hash::Ziplist(blob) if self.dialect().has_small_integers() => {
+                self.blob(head, 13, blob)?;
+            }
             Hash::Listpack(blob) if self.dialect().has_listpacks() => self.blob(head, 16, blob)?,
-            Hash::Listpack(_) => self.plain_hash(head, hash, None)?,
+            Hash::Ziplist(_) | Hash::Listpack(_) => self.plain_hash(head, hash, None)?,
             Hash::Expiring(_) | Hash::ExpiringListpack(_) => return self.expiring_hash(head, hash),
         }
         Ok(Written::Whole)
@@ -192,7 +223,7 @@ impl<W: Write> Writer<W> {
             return self.plain_hash(head, hash, None).map(|()| Written::Whole);
         };
         if !self.dialect().has_field_expiry() {
-            let refused = self.unsupported(FIELD_EXPIRY, FIELD_EXPIRY_NEEDS, head.key, true);
+            let refused = self.unsupported(Lack::FieldExpiry, head.key, true);
             let (Some(lossy), WriteError::Unsupported(what)) =
                 (self.options.expiring_fields, &refused)
             else {

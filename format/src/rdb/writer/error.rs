@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 
 use super::super::dialect::Dialect;
+use super::lack::Lack;
 use crate::error::FormatError;
 
 /// The result of writing.
@@ -26,10 +27,8 @@ pub enum WriteError {
 /// Something that the target has no place for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsupported {
-    /// What it is: "a stream".
-    pub what: &'static str,
-    /// The first version that could hold it.
-    pub needs: &'static str,
+    /// What it is.
+    pub lack: Lack,
     /// The target.
     pub target: Dialect,
     /// The key; empty for what belongs to no key.
@@ -57,7 +56,9 @@ impl fmt::Display for Unsupported {
         write!(
             f,
             "{} cannot hold {}, which needs {}",
-            self.target, self.what, self.needs
+            self.target,
+            self.lack.what(),
+            self.lack.needs()
         )
     }
 }
@@ -70,7 +71,7 @@ impl fmt::Display for WriteError {
             WriteError::Source(error) => error.fmt(f),
             WriteError::Dialect(dialect) => write!(
                 f,
-                "{dialect} cannot be written; Redis 6 to 13 and Valkey 80 can"
+                "{dialect} cannot be written; Redis 2 to 15 and Valkey 80 and 81 can"
             ),
         }
     }

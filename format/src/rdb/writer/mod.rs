@@ -1,4 +1,4 @@
-//! Writing a snapshot of any version from 6 to 13, or of Valkey 80.
+//! Writing a snapshot of any version from 2 to 15, or of Valkey 80 and 81.
 //!
 //! Two ways in: [`Writer::event`] takes what a reader gives, so that a filter is reader, condition,
 //! writer; `begin_*` and the element methods take a collection piece by piece, so that a server saves
@@ -23,10 +23,12 @@ use crate::text::double::write_f64_17;
 
 mod convert;
 mod error;
+mod lack;
 mod options;
 mod stream;
 
 pub use error::{Unsupported, WriteError, WriteResult, Written};
+pub use lack::Lack;
 pub use options::{ExpiringFields, WriteOptions};
 
 /// The buffer is handed on when it has this many bytes.
@@ -196,12 +198,7 @@ impl<W: Write> Writer<W> {
     /// [`WriteError::Unsupported`] below version 10.
     pub fn function(&mut self, code: &[u8]) -> WriteResult<Written> {
         if !self.dialect().has_listpacks() {
-            return Err(self.unsupported(
-                "a function library",
-                "Redis 7.0 (version 10)",
-                &[],
-                false,
-            ));
+            return Err(self.unsupported(Lack::Function, &[], false));
         }
         self.opcode(opcode::FUNCTION);
         self.put_string(code)?;
@@ -210,12 +207,7 @@ impl<W: Write> Writer<W> {
 
     fn module_aux(&mut self, aux: &super::ModuleAux<'_>) -> WriteResult<Written> {
         if !self.dialect().has_streams() {
-            return Err(self.unsupported(
-                "data of a module outside the keys",
-                "Redis 5.0 (version 9)",
-                &[],
-                false,
-            ));
+            return Err(self.unsupported(Lack::ModuleAux, &[], false));
         }
         self.opcode(opcode::MODULE_AUX);
         for number in [aux.module.id, 2, aux.when] {
@@ -227,12 +219,7 @@ impl<W: Write> Writer<W> {
 
     fn slot_import(&mut self, import: &super::SlotImport<'_>) -> WriteResult<Written> {
         if !self.dialect().has_valkey_field_expiry() {
-            return Err(self.unsupported(
-                "an import of slots under way",
-                "Valkey 9.0 (version 80)",
-                &[],
-                false,
-            ));
+            return Err(self.unsupported(Lack::SlotImport, &[], false));
         }
         self.opcode(opcode::SLOT_IMPORT);
         self.put_text(&import.job)?;
@@ -322,7 +309,7 @@ impl<W: Write> Writer<W> {
             );
         }
         if !self.dialect().has_redis_field_expiry() {
-            return Err(self.unsupported(FIELD_EXPIRY, FIELD_EXPIRY_NEEDS, head.key, true));
+            return Err(self.unsupported(Lack::FieldExpiry, head.key, true));
         }
         self.start(head, 24)?;
         self.buffer.extend_from_slice(&lowest_ms.to_le_bytes());
@@ -511,8 +498,7 @@ impl<W: Write> Writer<W> {
             return Ok(());
         }
         if let Some(time) = head.expire_ms {
-            self.buffer.push(opcode::EXPIRETIME_MS);
-            self.buffer.extend_from_slice(&time.to_le_bytes());
+            self.put_expiry(time, head.key)?;
         }
         if self.dialect().has_streams() {
             if let Some(idle) = head.idle_s {
@@ -531,14 +517,25 @@ impl<W: Write> Writer<W> {
         self.put_string(head.key)
     }
 
+    /// Before version 3 in seconds: the next full one, so that nothing goes early.
+    fn put_expiry(&mut self, time_ms: i64, key: &[u8]) -> WriteResult<()> {
+        if self.dialect().has_ms_expiry() {
+            self.buffer.push(opcode::EXPIRETIME_MS);
+            self.buffer.extend_from_slice(&time_ms.to_le_bytes());
+            return Ok(());
+        }
+        let seconds = time_ms.max(0).saturating_add(999) / 1000;
+        let Ok(seconds) = i32::try_from(seconds) else {
+            return Err(self.unsupported(Lack::LateExpiry, key, false));
+        };
+        self.buffer.push(opcode::EXPIRETIME);
+        self.buffer.extend_from_slice(&seconds.to_le_bytes());
+        Ok(())
+    }
+
     fn check_size(&self, size: u64) -> WriteResult<()> {
         if size > u64::from(u32::MAX) && !self.dialect().has_binary_scores() {
-            return Err(self.unsupported(
-                "more than 2^32-1 bytes or elements",
-                "Redis 4.0 (version 8)",
-                &[],
-                false,
-            ));
+            return Err(self.unsupported(Lack::Size, &[], false));
         }
         Ok(())
     }
@@ -637,23 +634,12 @@ impl<W: Write> Writer<W> {
         Ok(self.out.write_all(bytes)?)
     }
 
-    fn unsupported(
-        &self,
-        what: &'static str,
-        needs: &'static str,
-        key: &[u8],
-        part: bool,
-    ) -> WriteError {
+    fn unsupported(&self, lack: Lack, key: &[u8], part: bool) -> WriteError {
         WriteError::Unsupported(Unsupported {
-            what,
-            needs,
+            lack,
             target: self.dialect(),
             key: key.to_vec(),
             part,
         })
     }
 }
-
-/// The name of hash fields that expire in [`Unsupported::what`].
-pub const FIELD_EXPIRY: &str = "hash fields that expire";
-const FIELD_EXPIRY_NEEDS: &str = "Redis 7.4 (version 12) or Valkey 9.0 (version 80)";

@@ -6,10 +6,10 @@ use std::io::Write;
 use super::super::event::Head;
 use super::super::length::write_len;
 use super::super::object::{Group, Producers, Stream, StreamId};
-use super::{Unsupported, WriteError, WriteResult, Writer, Written};
+use super::{Lack, Unsupported, WriteError, WriteResult, Writer, Written};
 
-/// Type bytes of the forms 1 to 4.
-const TYPES: [u8; 4] = [15, 19, 21, 26];
+/// Type bytes of the forms 1 to 5.
+const TYPES: [u8; 5] = [15, 19, 21, 26, 27];
 
 impl<W: Write> Writer<W> {
     pub(super) fn stream(&mut self, head: &Head<'_>, stream: &Stream<'_>) -> WriteResult<Written> {
@@ -27,19 +27,19 @@ impl<W: Write> Writer<W> {
     /// The form in which a stream of this form is written: the newest up to it that the target reads.
     fn stream_form(&self, head: &Head<'_>, form: u8) -> WriteResult<u8> {
         match self.dialect().stream_form() {
-            0 => Err(self.unsupported("a stream", "Redis 5.0 (version 9)", head.key, false)),
+            0 => Err(self.unsupported(Lack::Stream, head.key, false)),
             newest => Ok(form.min(newest)),
         }
     }
 
-    /// Begins a stream of form 1 to 4, or the newest below it that the target reads: as many
+    /// Begins a stream of form 1 to 5, or the newest below it that the target reads: as many
     /// [`Writer::stream_node`]s as said follow, then [`Writer::end_stream`].
     ///
     /// # Errors
     /// A target without streams (nothing was written then), or failure of the output.
     pub fn begin_stream(&mut self, head: &Head<'_>, form: u8, nodes: u64) -> WriteResult<()> {
         let form = self.stream_form(head, form)?;
-        self.start(head, TYPES[usize::from(form.clamp(1, 4)) - 1])?;
+        self.start(head, TYPES[usize::from(form.clamp(1, 5)) - 1])?;
         write_len(&mut self.buffer, nodes);
         Ok(())
     }
@@ -95,19 +95,9 @@ impl<W: Write> Writer<W> {
                 .as_ref()
                 .is_some_and(|producers| !producers.producers.is_empty());
         let refused = if nacked {
-            self.unsupported(
-                "stream entries without an owner",
-                "Redis 8.8 (version 14)",
-                head.key,
-                true,
-            )
+            self.unsupported(Lack::Unowned, head.key, true)
         } else if tracked {
-            self.unsupported(
-                "idempotent producers of a stream",
-                "Redis 8.6 (version 13)",
-                head.key,
-                true,
-            )
+            self.unsupported(Lack::Producers, head.key, true)
         } else {
             return Ok(None);
         };
@@ -128,8 +118,11 @@ impl<W: Write> Writer<W> {
         if form >= 2 {
             write_len(&mut self.buffer, group.entries_read.unwrap_or(u64::MAX));
         }
-        // Entries without an owner exist from form 5 on, which is not written.
-        let nacked: HashSet<StreamId> = group.nacked.iter().copied().collect();
+        // Entries without an owner exist from form 5 on.
+        let nacked: HashSet<StreamId> = match form {
+            ..5 => group.nacked.iter().copied().collect(),
+            _ => HashSet::new(),
+        };
         let owned = group
             .pending
             .iter()
@@ -158,7 +151,13 @@ impl<W: Write> Writer<W> {
             }
             self.flush_full()?;
         }
-        Ok(())
+        if form >= 5 {
+            write_len(&mut self.buffer, group.nacked.len() as u64);
+            for id in &group.nacked {
+                self.buffer.extend_from_slice(&id.to_bytes());
+            }
+        }
+        self.flush_full()
     }
 
     fn put_producers(&mut self, all: &Producers<'_>) -> WriteResult<()> {

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 
 use cairn_format::aof::release::Release;
 use cairn_format::aof::rewrite::{Collection, FIELD_EXPIRY, Rewriter, STREAM};
+use cairn_format::rdb::writer::Lack;
 use cairn_format::text::number::I64Text;
 use cairn_format::text::words::quote;
 
@@ -82,7 +83,7 @@ pub fn rewrite(
                 return Err(RewriteError::Unsupported {
                     target,
                     key,
-                    what,
+                    what: what.what(),
                     needs,
                 });
             }
@@ -100,7 +101,7 @@ pub fn rewrite(
 }
 
 /// What it is that the target has no commands for, and what could hold it.
-type Unsupported = (&'static str, &'static str);
+type Unsupported = (Lack, &'static str);
 
 fn write_record(to: &mut Rewriter, record: &Record<Object>) -> Result<(), Unsupported> {
     let (key, value) = (record.key(), ValueRef::of(record.tag(), record.payload()));

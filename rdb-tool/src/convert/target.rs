@@ -1,0 +1,137 @@
+//! What can be written, by name.
+
+use cairn_format::aof::release::Release;
+use cairn_format::rdb::Dialect;
+use std::fmt;
+
+/// What is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A snapshot.
+    Snapshot(Snapshot),
+    /// A line of JSON for each key.
+    Lines,
+    /// The commands that make the data.
+    Commands(Release),
+}
+
+/// A server that is to load the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// What it reads.
+    pub dialect: Dialect,
+    /// It has vector sets: Redis 8.0, which writes version 12 as 7.4 does.
+    pub has_vector_sets: bool,
+}
+
+impl Snapshot {
+    fn parse(name: &str) -> Option<Snapshot> {
+        let name = newest_of_series(name);
+        let dialect = Dialect::parse(name)?;
+        Some(Snapshot {
+            dialect,
+            has_vector_sets: name.starts_with("redis-8.") || dialect.has_key_meta(),
+        })
+    }
+}
+
+impl Target {
+    /// Reads a target as it is named on the command line.
+    pub fn parse(name: &str) -> Result<Target, String> {
+        if let Some(server) = name
+            .strip_prefix("aof:")
+            .or_else(|| name.strip_prefix("resp:"))
+        {
+            return Release::parse(newest_of_series(server))
+                .map(Target::Commands)
+                .ok_or_else(|| {
+                    "expected aof: or resp: and a server, as in aof:redis-6.2, from redis-2.6 on"
+                        .to_owned()
+                });
+        }
+        match name {
+            "jsonl" => Ok(Target::Lines),
+            "aof" | "resp" => Ok(Target::Commands(Release::NEWEST)),
+            name => match Snapshot::parse(name) {
+                Some(snapshot) if snapshot.dialect.is_writable() => Ok(Target::Snapshot(snapshot)),
+                Some(Snapshot { dialect, .. }) => Err(format!(
+                    "{dialect} is read but not written; Redis 2 to 15 and Valkey 80 and 81 are"
+                )),
+                None => Err(
+                    "expected a server as in redis-7.2 or valkey-9.0, a version number, jsonl, resp or aof"
+                        .to_owned(),
+                ),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Snapshot(snapshot) => snapshot.dialect.fmt(f),
+            Target::Lines => f.write_str("jsonl"),
+            Target::Commands(release) => write!(f, "a command log for {release}"),
+        }
+    }
+}
+
+/// `valkey-8` means the newest of that series, and `redis-8` the newest that real files confirm.
+fn newest_of_series(name: &str) -> &str {
+    match name {
+        "redis-2" => "redis-2.8",
+        "redis-3" => "redis-3.2",
+        "redis-4" => "redis-4.0",
+        "redis-5" => "redis-5.0",
+        "redis-6" => "redis-6.2",
+        "redis-7" => "redis-7.4",
+        "redis-8" => "redis-8.6",
+        "valkey-7" => "valkey-7.2",
+        "valkey-8" => "valkey-8.1",
+        "valkey-9" => "valkey-9.1",
+        name => name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_by_name_and_number() {
+        assert_eq!(Target::parse("aof"), Ok(Target::Commands(Release::NEWEST)));
+        assert_eq!(Target::parse("resp"), Target::parse("aof"));
+        assert_eq!(
+            Target::parse("aof:valkey-8"),
+            Ok(Target::Commands(
+                Release::parse("valkey-8.1").expect("a server")
+            ))
+        );
+        assert!(Target::parse("aof:11").is_err());
+        let snapshot = |name: &str| match Target::parse(name) {
+            Ok(Target::Snapshot(snapshot)) => (snapshot.dialect, snapshot.has_vector_sets),
+            other => panic!("{name}: {other:?}"),
+        };
+        assert_eq!(snapshot("valkey-8"), (Dialect::redis(11), false));
+        assert_eq!(snapshot("valkey-9"), (Dialect::valkey(80), false));
+        assert_eq!(snapshot("valkey-9.1"), (Dialect::valkey(80), false));
+        assert_eq!(snapshot("valkey-9.2"), (Dialect::valkey(81), false));
+        assert_eq!(snapshot("redis-2.4"), (Dialect::redis(2), false));
+        assert_eq!(snapshot("redis-5"), (Dialect::redis(9), false));
+        assert_eq!(snapshot("redis-8"), (Dialect::redis(13), true));
+        assert_eq!(snapshot("redis-5.0"), (Dialect::redis(9), false));
+        assert_eq!(snapshot("redis-7.4"), (Dialect::redis(12), false));
+        assert_eq!(snapshot("redis-8.0"), (Dialect::redis(12), true));
+        assert_eq!(snapshot("redis-8.10"), (Dialect::redis(15), true));
+        for version in 2..=15 {
+            let dialect = Dialect::redis(version);
+            assert_eq!(snapshot(&version.to_string()), (dialect, version >= 13));
+        }
+        assert!(
+            Target::parse("redis-2.2")
+                .unwrap_err()
+                .contains("read but not written")
+        );
+        assert!(Target::parse("mysql").is_err());
+    }
+}
