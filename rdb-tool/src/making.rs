@@ -48,7 +48,9 @@ fn nearest_written(dialect: Dialect) -> Dialect {
     newer
         .chain((1..version).rev())
         .filter_map(Dialect::from_number)
-        .find(|known| known.family() == dialect.family() && known.is_writable())
+        // Before version 6 the packed forms of a file could not be kept.
+        .filter(|known| known.is_writable() && known.has_small_integers())
+        .find(|known| known.family() == dialect.family())
         .unwrap_or(Dialect::REDIS_7_2)
 }
 
