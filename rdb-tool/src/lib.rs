@@ -3,6 +3,7 @@
 //! | module | question it answers |
 //! |---|---|
 //! | `snapshot` | one walk over a file or a pipe, for all commands |
+//! | `back` | lines of JSON back into a snapshot |
 //! | `behind` | what stands behind the end of a snapshot |
 //! | `inspect`, `survey` | what is in it, and what takes the room |
 //! | `get`, `index` | some keys, and where each stands |
@@ -22,6 +23,7 @@
 
 mod again;
 mod amend;
+mod back;
 mod behind;
 mod canon;
 mod carry;

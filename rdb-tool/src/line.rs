@@ -13,12 +13,15 @@ use cairn_format::error::Result;
 use cairn_format::rdb::object::{
     ArrayItem, Consumer, Group, Hash, Module, ModuleValue, Pending, Producers, Stream, StreamId,
 };
-use cairn_format::rdb::{Head, Object, Record, Text, library_name};
+use cairn_format::rdb::{Dialect, Head, Object, Record, Text, WriteOptions, dump, library_name};
 use cairn_format::text::number::I64Text;
 use cairn_toolkit::json::{Bytes, append_text};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write;
+
+/// The field with the exact bytes of values whose JSON does not tell all.
+pub const PAYLOAD: &str = "payload";
 
 /// Makes lines; keeps the buffer of the last one.
 #[derive(Debug)]
@@ -138,9 +141,12 @@ impl Lines {
             }
             Object::Hash(hash) => return self.hash(hash),
             Object::Stream(stream) => return self.stream(stream),
-            Object::Module(module) => return self.module(module),
+            Object::Module(module) => {
+                self.module(module)?;
+                self.payload(value);
+            }
             Object::Array(array) => {
-                return self.try_array(array.items(), |line, (index, item)| {
+                self.try_array(array.items(), |line, (index, item)| {
                     let _ = write!(line.text, "[{index},");
                     match item {
                         ArrayItem::String(text) => line.string(&text),
@@ -148,7 +154,8 @@ impl Lines {
                         ArrayItem::Double(double) => line.double(double),
                     }
                     line.text.push(']');
-                });
+                })?;
+                self.payload(value);
             }
         }
         Ok(())
@@ -189,6 +196,15 @@ impl Lines {
         })?;
         let _ = write!(self.text, ",\"module_type\":\"{}\"", module.name());
         Ok(())
+    }
+
+    /// The exact bytes of a value whose JSON does not tell all: of which kind a number is, and what an array keeps beside its elements.
+    fn payload(&mut self, value: &Object<'_>) {
+        // It is of the newest version, which has a place for everything.
+        if let Ok(payload) = dump::encode(WriteOptions::new(Dialect::NEWEST_REDIS), value) {
+            let _ = write!(self.text, ",\"{PAYLOAD}\":");
+            Bytes::Base64.append(&mut self.text, &payload);
+        }
     }
 
     fn stream(&mut self, stream: &Stream<'_>) -> Result<()> {

@@ -1,15 +1,17 @@
 //! One walk over a snapshot, mapped or piped, for all commands.
 
+use crate::back::snapshot_of_lines;
 use crate::behind::Behind;
 use cairn_format::error::{Damage, FormatError};
 use cairn_format::rdb::reader::{Options, Reader, SliceReader, Source, StreamReader};
 use cairn_format::rdb::{Checksum, Dialect, Event, Located};
+use cairn_toolkit::json::Bytes;
 use cairn_toolkit::kind::{FileKind, KIND_BYTES};
 use cairn_toolkit::outcome::{damage_line, tool_name};
 use cairn_toolkit::remote::Way;
 use cairn_toolkit::select::Item;
 use cairn_toolkit::{Failure, Input, Progress, Selection, Verdict, hint, human, note};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::Path;
@@ -45,18 +47,40 @@ pub struct Reading {
     /// Do not compare the checksum
     #[arg(long)]
     ignore_checksum: bool,
+    /// What is read instead of a snapshot
+    #[arg(long, value_enum, value_name = "FORM")]
+    from: Option<Form>,
     #[command(flatten)]
     opening: Opening,
     #[command(flatten)]
     selection: Selection,
 }
 
+/// What gives a data set and is no snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// Lines of JSON as dump writes them, bytes as base64
+    Jsonl,
+    /// The same with --bytes text
+    JsonlText,
+    /// A log in one file, or other commands of the protocol: they are run
+    Log,
+}
+
 impl Reading {
-    /// Opens what gives a data set: a snapshot as a file, from a pipe or a server, or a log in parts, whose commands are run.
+    /// Opens what gives a data set: a snapshot as a file, from a pipe or a server, lines of JSON, or a log, whose commands are run.
     pub fn open(&self, path: &Path) -> Result<Input, Failure> {
-        match is_log_in_parts(path) {
-            true => Input::of_file(aof_tool::data_set(path)?, &path.display().to_string()),
-            false => self.opening.open(path),
+        let lines = |form| {
+            let input = self.opening.open(path)?;
+            Input::of_file(snapshot_of_lines(&input, form)?, input.name())
+        };
+        match self.from {
+            Some(Form::Jsonl) => lines(Bytes::Base64),
+            Some(Form::JsonlText) => lines(Bytes::Text),
+            None if !is_log_in_parts(path) => self.opening.open(path),
+            Some(Form::Log) | None => {
+                Input::of_file(aof_tool::data_set(path)?, &path.display().to_string())
+            }
         }
     }
 

@@ -84,7 +84,9 @@ impl FileKind {
                 "this is what a server sends to a replica: the snapshot begins behind the first line, `tail -c +{} {name} | {tool} ... -` reads it",
                 before + 1
             ),
-            FileKind::Json => "this is JSON, which the tools write and do not read".to_owned(),
+            FileKind::Json => {
+                "this is JSON; `--from jsonl` reads lines as `rdb-tool dump` writes them".to_owned()
+            }
             FileKind::Compressed(undo) => {
                 format!(
                     "the file is compressed: `{undo} {name} | {tool} ... -` reads what is in it"

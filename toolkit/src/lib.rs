@@ -10,7 +10,7 @@
 //! | [`output`] | a file that appears whole or not at all |
 //! | [`progress`], [`table`], [`human`], [`escape`] | what numbers, keys and waiting look like |
 //! | [`select`] | which keys a command is about |
-//! | [`json`] | the same for programs that read us |
+//! | [`json`], [`json_line`] | the same for programs that read us, and what they write back |
 //!
 //! A tool's `main` is one line: `cairn_toolkit::run("rdb-tool", || { ... })`. Data goes to stdout
 //! through [`output::Output::stdout`], talk goes to stderr through [`note`] and [`hint`].
@@ -21,6 +21,7 @@ pub mod escape;
 pub mod human;
 pub mod input;
 pub mod json;
+pub mod json_line;
 pub mod kind;
 pub mod map;
 pub mod outcome;

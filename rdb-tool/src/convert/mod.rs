@@ -3,6 +3,8 @@
 //! What the target cannot hold is found on the way: the output is a temporary file until all of the input has been read, and
 //! it becomes the output only if nothing was lost or losses were asked for.
 
+mod csv;
+mod folder;
 mod side;
 mod target;
 
@@ -23,6 +25,8 @@ use cairn_toolkit::json::{Bytes, write_pretty};
 use cairn_toolkit::select::now_ms;
 use cairn_toolkit::{Failure, Input, Outcome, Output, Verdict, escape};
 use clap::{Args, ValueEnum};
+use csv::{COLUMNS, Column, Rows};
+use folder::Folder;
 use serde_json::json;
 use side::Side;
 use std::io::Write;
@@ -43,10 +47,14 @@ Examples:
   rdb-tool convert --to aof -o appendonly.aof dump.rdb
   rdb-tool convert --to aof:redis-6.2 -o appendonly.aof dump.rdb
   rdb-tool convert --to jsonl -o - dump.rdb | gzip > keys.jsonl.gz
+  rdb-tool convert --to redis-7.2 --from jsonl -o dump.rdb keys.jsonl.gz
+  rdb-tool convert --to redis-7.2 --from log -o dump.rdb appendonly.aof
+  rdb-tool convert --to csv --columns db,key,type,bytes -o keys.csv dump.rdb
+  rdb-tool convert --to aof-folder -o appendonlydir dump.rdb
 
 Targets: redis-2.4 to redis-8.10, valkey-7.2 to valkey-9.2, redis-8 or valkey-9 for the newest of a
-series, a version number (2 to 15, 80, 81), jsonl, aof, or aof: and a server for a log that it can replay: aof alone uses the newest commands that the data needs.
-resp is aof by another name: `redis-cli --pipe` takes it. No real file of the versions 14, 15 and 81 was at hand to confirm what is written for them.
+series, a version number (2 to 15, 80, 81), jsonl, csv, aof, or aof: and a server for a log that it can replay: aof alone uses the newest commands that the data needs.
+resp is aof by another name: `redis-cli --pipe` takes it. aof-folder, or aof-folder: and a server, is the folder of a log in parts. No real file of the versions 14, 15 and 81 was at hand to confirm what is written for them.
 What the target cannot hold ends the conversion with exit status 2, count and example, and nothing is written, unless a policy says otherwise.
 A server refuses a snapshot with values of a module that it has not loaded. Vector sets are such values before Redis 8.0.
 A log of commands carries no idle times, frequencies and consumer times, as that of a server does not.
@@ -60,7 +68,7 @@ key-metadata, producers, unowned: the rest of the value stays).";
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct ConvertArguments {
-    /// What to write: a server and version, an RDB version number, jsonl, resp, aof or aof:SERVER
+    /// What to write: a server and version, an RDB version number, jsonl, csv, resp, aof, aof:SERVER or aof-folder
     #[arg(long, value_parser = Target::parse)]
     to: Target,
     /// Where to; - is stdout
@@ -87,6 +95,9 @@ pub struct ConvertArguments {
     /// A module type that the target has, by the nine letters that error lines show; may be repeated
     #[arg(long = "with-module", value_name = "TYPE")]
     with_modules: Vec<String>,
+    /// The columns of csv
+    #[arg(long, value_enum, value_delimiter = ',', default_value = COLUMNS)]
+    columns: Vec<Column>,
     /// How bytes stand in JSON
     #[arg(long, value_enum, default_value = "base64")]
     bytes: Bytes,
@@ -123,6 +134,29 @@ pub fn convert(arguments: &ConvertArguments) -> Outcome {
         Some(path) if !arguments.dry_run => path,
         _ => Path::new("/dev/null"),
     };
+    let folder = match arguments.to {
+        Target::Folder(_) if !arguments.dry_run => Some(Folder::create(path)?),
+        _ => None,
+    };
+    let base = folder.as_ref().map(Folder::base);
+    let done = run(
+        arguments,
+        &input,
+        base.as_deref().unwrap_or(path),
+        folder.as_ref(),
+    );
+    if let (Err(_), Some(folder)) = (&done, &folder) {
+        folder.abandon();
+    }
+    done
+}
+
+fn run(
+    arguments: &ConvertArguments,
+    input: &Input,
+    path: &Path,
+    folder: Option<&Folder>,
+) -> Outcome {
     if arguments.json && path == Path::new("-") {
         return Err(Failure::new(
             "--json writes its report to stdout, and -o - the data",
@@ -130,20 +164,22 @@ pub fn convert(arguments: &ConvertArguments) -> Outcome {
     }
     let mut job = Job {
         arguments,
-        input: &input,
+        input,
+        folder,
         policies: arguments.policies(),
-        output: Output::create_whole(path, &[&input])?,
+        output: Output::create_whole(path, &[input])?,
         side: None,
     };
     if let (Some(path), Some(fields), false) =
         (&arguments.side, job.expiring_fields(), arguments.dry_run)
     {
-        job.side = Some(Side::create(path, &input, fields)?);
+        job.side = Some(Side::create(path, input, fields)?);
     }
     let losses = match arguments.to {
         Target::Lines => job.lines()?,
         Target::Commands(reader) => job.commands(reader)?,
-        Target::Snapshot(target) => job.snapshot(target)?,
+        Target::Table => job.table()?,
+        Target::Snapshot(target) | Target::Folder(target) => job.snapshot(target)?,
     };
     job.end(losses)
 }
@@ -164,7 +200,10 @@ impl ConvertArguments {
     /// Which modules the target has.
     fn modules(&self) -> Vec<String> {
         let mut named = self.with_modules.clone();
-        if matches!(self.to, Target::Snapshot(target) if target.has_vector_sets) {
+        let (Target::Snapshot(target) | Target::Folder(target)) = self.to else {
+            return named;
+        };
+        if target.has_vector_sets {
             named.push(VECTOR_SET.to_owned());
         }
         named
@@ -175,6 +214,7 @@ impl ConvertArguments {
 struct Job<'a> {
     arguments: &'a ConvertArguments,
     input: &'a Input,
+    folder: Option<&'a Folder>,
     policies: Policies,
     output: Output,
     side: Option<Side>,
@@ -193,10 +233,19 @@ impl Job<'_> {
     fn lines(&mut self) -> Result<Losses, Failure> {
         let mut lines = LineWriter::new(self.arguments.bytes);
         let output = &mut self.output;
-        each(self.arguments, self.input, &mut |event| {
+        each(self.arguments, self.input, &mut |event, _| {
             lines.event(event, output)
         })?;
         Ok(lines.finish())
+    }
+
+    fn table(&mut self) -> Result<Losses, Failure> {
+        let output = &mut self.output;
+        let mut rows = Rows::begin(&self.arguments.columns, output)?;
+        each(self.arguments, self.input, &mut |event, bytes| {
+            rows.event(event, bytes, output)
+        })?;
+        Ok(Losses::default())
     }
 
     fn snapshot(&mut self, target: Snapshot) -> Result<Losses, Failure> {
@@ -211,7 +260,7 @@ impl Job<'_> {
             .side
             .as_mut()
             .filter(|_| !target.dialect.has_field_expiry());
-        each(self.arguments, self.input, &mut |event| {
+        each(self.arguments, self.input, &mut |event, _| {
             if let Some(side) = &mut side {
                 side.event(event)?;
             }
@@ -247,7 +296,7 @@ impl Job<'_> {
         commands.expiring_fields = self.expiring_fields();
         let output = &mut self.output;
         let mut side = self.side.as_mut().filter(|_| !reader.has_field_expiry());
-        each(self.arguments, self.input, &mut |event| {
+        each(self.arguments, self.input, &mut |event, _| {
             if let Some(loss) = foreign_module(&modules, event) {
                 losses.add(loss, place(event));
                 return Ok(());
@@ -296,6 +345,9 @@ impl Job<'_> {
             side.finish()?;
         }
         self.output.finish()?;
+        if let Some(folder) = self.folder {
+            folder.finish()?;
+        }
         losses.report(name, &self.policies);
         Ok(Verdict::Fine)
     }
@@ -310,15 +362,15 @@ impl Job<'_> {
     }
 }
 
-/// Walks over all that was asked for, with its changes.
+/// Walks over all that was asked for, with its changes; `visit` is told how many bytes each event takes in the file, too.
 fn each(
     arguments: &ConvertArguments,
     input: &Input,
-    visit: &mut dyn FnMut(&Event<'_>) -> Visit,
+    visit: &mut dyn FnMut(&Event<'_>, u64) -> Visit,
 ) -> Result<(), Failure> {
     let mut amender = arguments.amendments.begin();
     let visit = &mut |_, located: &Located<'_>| match amender.event(&located.event)? {
-        Some(event) => visit(&event),
+        Some(event) => visit(&event, located.end - located.offset),
         None => Ok(()),
     };
     let reading = &arguments.reading;

@@ -4,6 +4,9 @@ use cairn_format::aof::release::Release;
 use cairn_format::rdb::Dialect;
 use std::fmt;
 
+/// Who reads the folder of a log if nobody is named.
+const FOLDER_SERVER: &str = "redis-7.2";
+
 /// What is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
@@ -11,8 +14,12 @@ pub enum Target {
     Snapshot(Snapshot),
     /// A line of JSON for each key.
     Lines,
+    /// A row for each key.
+    Table,
     /// The commands that make the data.
     Commands(Release),
+    /// The folder of a log in parts, with a snapshot as its base.
+    Folder(Snapshot),
 }
 
 /// A server that is to load the result.
@@ -49,8 +56,22 @@ impl Target {
                         .to_owned()
                 });
         }
+        let folder = name.strip_prefix("aof-folder");
+        if let Some(server) = folder.and_then(|rest| match rest {
+            "" => Some(FOLDER_SERVER),
+            rest => rest.strip_prefix(':'),
+        }) {
+            return Snapshot::parse(server)
+                .filter(|snapshot| snapshot.dialect.is_writable() && snapshot.dialect.has_listpacks())
+                .map(Target::Folder)
+                .ok_or_else(|| {
+                    "expected aof-folder: and a server from redis-7.0 on, which began to have such folders"
+                        .to_owned()
+                });
+        }
         match name {
             "jsonl" => Ok(Target::Lines),
+            "csv" => Ok(Target::Table),
             "aof" | "resp" => Ok(Target::Commands(Release::NEWEST)),
             name => match Snapshot::parse(name) {
                 Some(snapshot) if snapshot.dialect.is_writable() => Ok(Target::Snapshot(snapshot)),
@@ -58,7 +79,7 @@ impl Target {
                     "{dialect} is read but not written; Redis 2 to 15 and Valkey 80 and 81 are"
                 )),
                 None => Err(
-                    "expected a server as in redis-7.2 or valkey-9.0, a version number, jsonl, resp or aof"
+                    "expected a server as in redis-7.2 or valkey-9.0, a version number, jsonl, csv, resp, aof or aof-folder"
                         .to_owned(),
                 ),
             },
@@ -71,6 +92,8 @@ impl fmt::Display for Target {
         match self {
             Target::Snapshot(snapshot) => snapshot.dialect.fmt(f),
             Target::Lines => f.write_str("jsonl"),
+            Target::Table => f.write_str("csv"),
+            Target::Folder(snapshot) => write!(f, "a log with a base of {}", snapshot.dialect),
             Target::Commands(release) => write!(f, "a command log for {release}"),
         }
     }
@@ -108,6 +131,8 @@ mod tests {
             ))
         );
         assert!(Target::parse("aof:11").is_err());
+        assert!(matches!(Target::parse("aof-folder"), Ok(Target::Folder(_))));
+        assert!(Target::parse("aof-folder:redis-6.2").is_err());
         let snapshot = |name: &str| match Target::parse(name) {
             Ok(Target::Snapshot(snapshot)) => (snapshot.dialect, snapshot.has_vector_sets),
             other => panic!("{name}: {other:?}"),
