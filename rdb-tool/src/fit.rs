@@ -1,9 +1,11 @@
 //! Would a server load this file, with its default configuration and without modules: and if not, what stands against it.
 
+use crate::memory::{Model, Tally};
 use cairn_format::error::{Damage, Findings, FormatError};
 use cairn_format::rdb::object::module_name;
 use cairn_format::rdb::reader::{Options, SliceReader};
 use cairn_format::rdb::{Dialect, Event, Object};
+use cairn_toolkit::select::now_ms;
 use cairn_toolkit::table::Side;
 use cairn_toolkit::{Table, escape, human, quoted};
 use serde_json::{Value, json};
@@ -58,12 +60,51 @@ pub struct Fit {
     server: Server,
     /// By what it is.
     reasons: BTreeMap<String, Reason>,
+    room: Option<Room>,
+}
+
+/// What the data takes, and what there is.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    used_memory: u64,
+    limit: u64,
 }
 
 impl Fit {
     /// Whether the server loads it, if nothing is damaged.
     fn loads(&self) -> bool {
         self.reasons.is_empty()
+    }
+
+    /// Predicts `used_memory`; above `limit` is a reason. As far as the file can be read.
+    ///
+    /// # Errors
+    /// The server was not named, so that nothing is known of its memory.
+    pub fn weigh(&mut self, bytes: &[u8], limit: u64, any_version: bool) -> Result<(), String> {
+        let name = self.server.name.clone();
+        let model = Model::parse(&name)?;
+        let options = Options {
+            checksum: false,
+            any_version,
+            ..Options::shallow()
+        };
+        let mut tally = Tally::new(model, now_ms());
+        if let Ok(mut reader) = SliceReader::from_slice(bytes, options) {
+            while let Ok(Some(located)) = reader.next()
+                && tally.event(&located.event).is_ok()
+            {}
+        }
+        let used_memory = tally.used_memory();
+        self.room = Some(Room { used_memory, limit });
+        if used_memory > limit {
+            let what = format!(
+                "used_memory of about {} where {} fit",
+                human::bytes(used_memory),
+                human::bytes(limit)
+            );
+            self.add(what, Damage::Length, 0, None);
+        }
+        Ok(())
     }
 
     /// The first case of each reason, in the order of the file.
@@ -94,6 +135,8 @@ impl Fit {
             "server": self.server.name,
             "loads": self.loads(),
             "reasons": self.reasons.iter().map(reason).collect::<Vec<_>>(),
+            "used_memory": self.room.map(|room| room.used_memory),
+            "maxmemory": self.room.map(|room| room.limit),
         })
     }
 
@@ -154,6 +197,7 @@ pub fn judge(bytes: &[u8], servers: &[Server], any_version: bool) -> Vec<Fit> {
     let fresh = |server: &Server| Fit {
         server: server.clone(),
         reasons: BTreeMap::new(),
+        room: None,
     };
     let mut fits: Vec<Fit> = servers.iter().map(fresh).collect();
     let Ok(mut reader) = SliceReader::from_slice(bytes, options) else {
@@ -213,5 +257,17 @@ pub fn write_table(out: &mut dyn Write, fits: &[Fit]) -> io::Result<()> {
             table.row(vec![name.clone(), "no".into(), what.clone(), count, first]);
         }
     }
-    table.write_to(out, 2)
+    table.write_to(out, 2)?;
+    for fit in fits {
+        if let Some(room) = fit.room {
+            writeln!(
+                out,
+                "  {}: used_memory of about {} of {}",
+                fit.server.name,
+                human::bytes(room.used_memory),
+                human::bytes(room.limit)
+            )?;
+        }
+    }
+    Ok(())
 }

@@ -18,6 +18,7 @@
 //! | `loss`, `policy` | what a target cannot hold, and what becomes of that |
 //! | `filter`, `split`, `merge`, `making` | a part of a snapshot, several of one, one of several |
 //! | `mask` | a twin with pseudonyms |
+//! | `memory`, `whatif` | what it takes in the memory of a server, and what would save some |
 //! | `diff`, `canon` | which keys differ, whatever their order and encoding |
 #![forbid(unsafe_code)]
 
@@ -41,6 +42,7 @@ mod line;
 mod loss;
 mod making;
 mod mask;
+mod memory;
 mod merge;
 mod policy;
 mod repair;
@@ -49,6 +51,7 @@ mod snapshot;
 mod split;
 mod survey;
 mod verify;
+mod whatif;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
@@ -58,6 +61,7 @@ const EXAMPLES: &str = "\
 Examples:
   rdb-tool inspect dump.rdb
   rdb-tool get dump.rdb user:17
+  rdb-tool memory --for redis-7.2 --prefix : dump.rdb
   rdb-tool verify dump.rdb
   rdb-tool salvage -o saved.rdb dump.rdb
   rdb-tool dump --bytes text dump.rdb
@@ -91,6 +95,10 @@ enum Command {
     Get(get::GetArguments),
     /// Write where each key stands, so that `get` takes milliseconds
     Index(index::IndexArguments),
+    /// Predict what the data takes in the memory of a server, by type, prefix and key
+    Memory(memory::MemoryArguments),
+    /// Predict what other limits, shorter names or expiries would save in a server's memory
+    Whatif(whatif::WhatifArguments),
     /// Write every key as a line of JSON
     Dump(dump::DumpArguments),
     /// Check structure, encodings and checksum
@@ -119,6 +127,8 @@ pub fn main() -> ExitCode {
             Command::Inspect(arguments) => inspect::inspect(&arguments),
             Command::Get(arguments) => get::get(&arguments),
             Command::Index(arguments) => index::index(&arguments),
+            Command::Memory(arguments) => memory::memory(&arguments),
+            Command::Whatif(arguments) => whatif::whatif(&arguments),
             Command::Dump(arguments) => dump::dump(&arguments),
             Command::Verify(arguments) => verify::verify(&arguments),
             Command::Salvage(arguments) => salvage::salvage(&arguments),

@@ -15,7 +15,7 @@ use cairn_format::error::{self, Damage, FormatError, Severity};
 use cairn_format::rdb::{Checksum, Options, SliceReader};
 use cairn_toolkit::outcome::damage_line;
 use cairn_toolkit::{
-    Failure, Input, Outcome, Output, Progress, Verdict, escape, hint, human, json, note,
+    Failure, Input, Outcome, Output, Progress, Verdict, escape, hint, human, json, note, select,
 };
 use clap::Args;
 use serde_json::{Value, json};
@@ -33,6 +33,7 @@ Examples:
   rdb-tool verify dump.rdb
   rdb-tool verify --json backups/*.rdb
   rdb-tool verify --for redis-7.2,redis-6.2,valkey-9.0 dump.rdb
+  rdb-tool verify --for redis-7.0,valkey-9.1 --fits 2gb dump.rdb
   rdb-tool verify --cross-check dump.rdb
   rdb-tool verify dump.rdb.gz redis://user:password@host:6379
 
@@ -52,6 +53,9 @@ pub struct VerifyArguments {
     /// a newer version, a newer type, a database above 15, values of modules
     #[arg(long = "for", value_name = "SERVER,...", value_delimiter = ',', value_parser = Server::parse)]
     servers: Vec<Server>,
+    /// With --for: find servers in which the data takes more than this, as in 2gb (docs/tools.md says how close that is)
+    #[arg(long, value_name = "MAXMEMORY", requires = "servers", value_parser = room)]
+    fits: Option<u64>,
     /// Check a version that is not known as the newest known one, as far as that goes
     #[arg(long = "try")]
     try_version: bool,
@@ -67,6 +71,10 @@ pub struct VerifyArguments {
     /// Snapshots to check: files, also compressed with gzip, zstd or lz4; - is stdin; redis://host:port asks a server
     #[arg(required = true)]
     files: Vec<PathBuf>,
+}
+
+fn room(text: &str) -> Result<u64, String> {
+    select::bytes(text).ok_or_else(|| "expected bytes as in 2gb, 100mb or 5000".to_owned())
 }
 
 impl VerifyArguments {
@@ -106,6 +114,12 @@ fn verify_one(path: &Path, arguments: &VerifyArguments, out: &mut Output) -> Res
     let bytes = input.bytes().unwrap_or_default();
     let mut report = check(&input, bytes, arguments)?;
     report.fits = fit::judge(bytes, &arguments.servers, arguments.try_version);
+    if let Some(limit) = arguments.fits {
+        for fit in &mut report.fits {
+            fit.weigh(bytes, limit, arguments.try_version)
+                .map_err(|what| Failure::new(format!("--fits: {what}")))?;
+        }
+    }
     for fit in &report.fits {
         fit.findings()
             .into_iter()

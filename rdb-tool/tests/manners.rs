@@ -125,6 +125,8 @@ fn wrong_arguments_are_exit_2_and_help_has_examples() {
         &["split", "--help"],
         &["merge", "--help"],
         &["mask", "--help"],
+        &["memory", "--help"],
+        &["whatif", "--help"],
     ] {
         let output = run(words);
         assert_eq!(code(&output), 0);

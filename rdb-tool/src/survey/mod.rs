@@ -32,7 +32,8 @@ pub struct Count {
 }
 
 impl Count {
-    fn add(&mut self, other: Count) {
+    /// Adds another up.
+    pub fn add(&mut self, other: Count) {
         self.keys += other.keys;
         self.expires += other.expires;
         self.elements += other.elements;
