@@ -113,6 +113,14 @@ impl Canonizer {
         state
     }
 
+    /// Database and key as 16 bytes; what belongs to no database has none.
+    pub fn place(&self, db: Option<u64>, key: &[u8]) -> u128 {
+        let mut state = self.start("place");
+        state.word(db.map_or(0, |db| db.wrapping_add(1)));
+        state.bytes(key);
+        state.end()
+    }
+
     /// The canon of plain bytes: the code of a function library.
     pub fn bytes(&self, bytes: &[u8]) -> Canon {
         let mut state = self.start("bytes");

@@ -98,6 +98,22 @@ impl RealServer {
         Some(text)
     }
 
+    /// Sends commands as they stand in a log; none may be refused.
+    pub fn send(&self, commands: &[u8]) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        let mut reader = stream.try_clone().unwrap();
+        let replies = thread::spawn(move || {
+            let mut text = Vec::new();
+            reader.read_to_end(&mut text).unwrap();
+            String::from_utf8_lossy(&text).into_owned()
+        });
+        stream.write_all(commands).unwrap();
+        stream.write_all(b"*1\r\n$4\r\nQUIT\r\n").unwrap();
+        let text = replies.join().unwrap();
+        let refused = text.lines().find(|line| line.starts_with('-'));
+        assert_eq!(refused, None);
+    }
+
     /// The replies to inline commands, one a line.
     pub fn ask(&self, commands: &str) -> String {
         let text = self.try_ask(commands).expect("the server answers");
