@@ -6,6 +6,7 @@
 //! | `back` | lines of JSON back into a snapshot |
 //! | `behind` | what stands behind the end of a snapshot |
 //! | `inspect`, `survey` | what is in it, and what takes the room |
+//! | `report` | the same as a page with pictures |
 //! | `get`, `index` | some keys, and where each stands |
 //! | `dump`, `line` | every key as a line of JSON |
 //! | `examine` | all that is wrong with it, and all that can be read of it |
@@ -46,6 +47,7 @@ mod memory;
 mod merge;
 mod policy;
 mod repair;
+mod report;
 mod salvage;
 mod snapshot;
 mod split;
@@ -62,6 +64,7 @@ Examples:
   rdb-tool inspect dump.rdb
   rdb-tool get dump.rdb user:17
   rdb-tool memory --for redis-7.2 --prefix : dump.rdb
+  rdb-tool report -o report.html dump.rdb
   rdb-tool verify dump.rdb
   rdb-tool salvage -o saved.rdb dump.rdb
   rdb-tool dump --bytes text dump.rdb
@@ -99,6 +102,8 @@ enum Command {
     Memory(memory::MemoryArguments),
     /// Predict what other limits, shorter names or expiries would save in a server's memory
     Whatif(whatif::WhatifArguments),
+    /// Write one page with pictures of where the memory is, histograms and the largest keys
+    Report(report::ReportArguments),
     /// Write every key as a line of JSON
     Dump(dump::DumpArguments),
     /// Check structure, encodings and checksum
@@ -129,6 +134,7 @@ pub fn main() -> ExitCode {
             Command::Index(arguments) => index::index(&arguments),
             Command::Memory(arguments) => memory::memory(&arguments),
             Command::Whatif(arguments) => whatif::whatif(&arguments),
+            Command::Report(arguments) => report::report(&arguments),
             Command::Dump(arguments) => dump::dump(&arguments),
             Command::Verify(arguments) => verify::verify(&arguments),
             Command::Salvage(arguments) => salvage::salvage(&arguments),

@@ -127,6 +127,7 @@ fn wrong_arguments_are_exit_2_and_help_has_examples() {
         &["mask", "--help"],
         &["memory", "--help"],
         &["whatif", "--help"],
+        &["report", "--help"],
     ] {
         let output = run(words);
         assert_eq!(code(&output), 0);
