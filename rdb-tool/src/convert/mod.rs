@@ -3,6 +3,8 @@
 //! What the target cannot hold is found on the way: the output is a temporary file until all of the input has been read, and
 //! it becomes the output only if nothing was lost or losses were asked for.
 
+#[cfg(feature = "parquet")]
+mod columns;
 mod csv;
 mod folder;
 mod side;
@@ -50,10 +52,11 @@ Examples:
   rdb-tool convert --to redis-7.2 --from jsonl -o dump.rdb keys.jsonl.gz
   rdb-tool convert --to redis-7.2 --from log -o dump.rdb appendonly.aof
   rdb-tool convert --to csv --columns db,key,type,bytes -o keys.csv dump.rdb
+  rdb-tool convert --to parquet --values -o keys.parquet dump.rdb
   rdb-tool convert --to aof-folder -o appendonlydir dump.rdb
 
 Targets: redis-2.4 to redis-8.10, valkey-7.2 to valkey-9.2, redis-8 or valkey-9 for the newest of a
-series, a version number (2 to 15, 80, 81), jsonl, csv, aof, or aof: and a server for a log that it can replay: aof alone uses the newest commands that the data needs.
+series, a version number (2 to 15, 80, 81), jsonl, csv, parquet (in programs built with the feature of that name), aof, or aof: and a server for a log that it can replay: aof alone uses the newest commands that the data needs.
 resp is aof by another name: `redis-cli --pipe` takes it. aof-folder, or aof-folder: and a server, is the folder of a log in parts. No real file of the versions 14, 15 and 81 was at hand to confirm what is written for them.
 What the target cannot hold ends the conversion with exit status 2, count and example, and nothing is written, unless a policy says otherwise.
 A server refuses a snapshot with values of a module that it has not loaded. Vector sets are such values before Redis 8.0.
@@ -68,7 +71,7 @@ key-metadata, producers, unowned: the rest of the value stays).";
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct ConvertArguments {
-    /// What to write: a server and version, an RDB version number, jsonl, csv, resp, aof, aof:SERVER or aof-folder
+    /// What to write: a server and version, an RDB version number, jsonl, csv, parquet, resp, aof, aof:SERVER or aof-folder
     #[arg(long, value_parser = Target::parse)]
     to: Target,
     /// Where to; - is stdout
@@ -98,6 +101,9 @@ pub struct ConvertArguments {
     /// The columns of csv
     #[arg(long, value_enum, value_delimiter = ',', default_value = COLUMNS)]
     columns: Vec<Column>,
+    /// With --to parquet: the values, too, as nested columns
+    #[arg(long)]
+    values: bool,
     /// How bytes stand in JSON
     #[arg(long, value_enum, default_value = "base64")]
     bytes: Bytes,
@@ -179,6 +185,7 @@ fn run(
         Target::Lines => job.lines()?,
         Target::Commands(reader) => job.commands(reader)?,
         Target::Table => job.table()?,
+        Target::Columns => job.columns()?,
         Target::Snapshot(target) | Target::Folder(target) => job.snapshot(target)?,
     };
     job.end(losses)
@@ -246,6 +253,29 @@ impl Job<'_> {
             rows.event(event, bytes, output)
         })?;
         Ok(Losses::default())
+    }
+
+    #[cfg(feature = "parquet")]
+    fn columns(&mut self) -> Result<Losses, Failure> {
+        let mut columns = columns::Columns::begin(&mut self.output, self.arguments.values)?;
+        each(self.arguments, self.input, &mut |event, bytes| {
+            columns.event(event, bytes)
+        })?;
+        columns.finish()?;
+        Ok(Losses::default())
+    }
+
+    /// Such a target has no name without the feature.
+    #[cfg(not(feature = "parquet"))]
+    fn columns(&mut self) -> Result<Losses, Failure> {
+        let values = if self.arguments.values {
+            " with values"
+        } else {
+            ""
+        };
+        Err(Failure::new(format!(
+            "parquet{values} is not in this program"
+        )))
     }
 
     fn snapshot(&mut self, target: Snapshot) -> Result<Losses, Failure> {

@@ -16,6 +16,8 @@ pub enum Target {
     Lines,
     /// A row for each key.
     Table,
+    /// Columns of Parquet.
+    Columns,
     /// The commands that make the data.
     Commands(Release),
     /// The folder of a log in parts, with a snapshot as its base.
@@ -72,6 +74,8 @@ impl Target {
         match name {
             "jsonl" => Ok(Target::Lines),
             "csv" => Ok(Target::Table),
+            "parquet" if cfg!(feature = "parquet") => Ok(Target::Columns),
+            "parquet" => Err("this program was built without the feature parquet: `cargo build --release -p rdb-tool --features parquet`".to_owned()),
             "aof" | "resp" => Ok(Target::Commands(Release::NEWEST)),
             name => match Snapshot::parse(name) {
                 Some(snapshot) if snapshot.dialect.is_writable() => Ok(Target::Snapshot(snapshot)),
@@ -79,7 +83,7 @@ impl Target {
                     "{dialect} is read but not written; Redis 2 to 15 and Valkey 80 and 81 are"
                 )),
                 None => Err(
-                    "expected a server as in redis-7.2 or valkey-9.0, a version number, jsonl, csv, resp, aof or aof-folder"
+                    "expected a server as in redis-7.2 or valkey-9.0, a version number, jsonl, csv, parquet, resp, aof or aof-folder"
                         .to_owned(),
                 ),
             },
@@ -93,6 +97,7 @@ impl fmt::Display for Target {
             Target::Snapshot(snapshot) => snapshot.dialect.fmt(f),
             Target::Lines => f.write_str("jsonl"),
             Target::Table => f.write_str("csv"),
+            Target::Columns => f.write_str("parquet"),
             Target::Folder(snapshot) => write!(f, "a log with a base of {}", snapshot.dialect),
             Target::Commands(release) => write!(f, "a command log for {release}"),
         }
