@@ -262,12 +262,13 @@ fn a_failed_background_sync_refuses_writes_until_one_succeeds() {
 }
 
 #[test]
-fn another_file_begins_afresh_and_the_old_one_is_synced() {
+fn another_file_begins_afresh_once_the_old_one_is_synced() {
     let disk = FaultyDisk::new();
     let mut log = new_log(&disk, SyncPolicy::EverySecond);
     log.feed(0, &command(1), None);
-    log.switch_to(Path::new("next"), 10, &Lines::default())
-        .unwrap();
+    log.finish(10, &Lines::default()).unwrap();
+    assert_eq!(log.durable(), Some(log.position()));
+    log.switch_to(Path::new("next")).unwrap();
     disk.sync_dir(Path::new(".")).unwrap();
     log.feed(0, &command(2), None);
     log.finish(20, &Lines::default()).unwrap();

@@ -39,6 +39,8 @@ use crate::os::error_text;
 const SYNC_EVERY_MS: u64 = 1000;
 /// Milliseconds that a write waits for a running sync.
 const POSTPONE_MAX_MS: u64 = 2000;
+/// Bytes that a change of files may sync while the server waits.
+const SWITCH_UNSYNCED_MAX: u64 = 1 << 20;
 /// Milliseconds between two log lines about the same trouble.
 const COMPLAIN_EVERY_MS: u64 = 30_000;
 
@@ -89,6 +91,8 @@ pub struct AppendLog {
     /// Bytes in the file that a finished or running sync covers.
     sync_asked: u64,
     last_sync_ms: u64,
+    /// A sync was begun so that a change of files will have less to wait for.
+    prepared: bool,
     postponed_since_ms: Option<u64>,
     delayed: u64,
     write_failure: Option<String>,
@@ -138,6 +142,7 @@ impl AppendLog {
             size,
             sync_asked: size,
             last_sync_ms: 0,
+            prepared: false,
             postponed_since_ms: None,
             delayed: 0,
             write_failure: None,
@@ -199,34 +204,36 @@ impl AppendLog {
         debug_assert_eq!(self.check(), Ok(()));
     }
 
-    /// Goes on in another file (a rewrite begins). Everything so far is written to the old one, which is then synced
-    /// unless the policy leaves that to the system: here under `always`, in the background otherwise. After an error
-    /// the old file stays in use.
-    pub fn switch_to(&mut self, path: &Path, now_ms: u64, logger: &dyn Logger) -> io::Result<()> {
+    /// Whether [`AppendLog::prepare_switch`] is at it.
+    pub fn is_preparing(&self) -> bool {
+        self.prepared
+    }
+
+    /// Whether a change of files would wait for a short sync at most. If not, one begins in the background: ask again.
+    pub fn prepare_switch(&mut self) -> bool {
+        if self.syncs.waiting() > 0 {
+            return false;
+        }
+        let unsynced = self.size() - self.sync_asked;
+        if std::mem::take(&mut self.prepared) || unsynced < SWITCH_UNSYNCED_MAX {
+            return true;
+        }
+        // Where it cannot begin, the switch tells why.
+        self.prepared = self.sync_in_background().is_ok();
+        !self.prepared
+    }
+
+    /// Goes on in another file (a rewrite begins), once everything is in the old one and on the disk: [`AppendLog::finish`] must
+    /// have been called before the other file was listed. A power cut could take the end of the old file otherwise, and leave
+    /// what came after it in the new one. After an error the old file stays in use.
+    pub fn switch_to(&mut self, path: &Path) -> io::Result<()> {
         debug_assert_ne!(path, self.path, "the file that is in use");
+        assert!(
+            self.is_settled(),
+            "another file may not begin before this one is on the disk"
+        );
         let file = self.disk.append(path)?;
         let size = file.size()?;
-        let mode = FlushMode {
-            force: true,
-            hold_syncs: false,
-        };
-        match self.flush(now_ms, mode, logger) {
-            Flushed::Done => {}
-            Flushed::Fatal(line) => return Err(io::Error::other(line)),
-            Flushed::Postponed | Flushed::Failed => {
-                return Err(io::Error::other(self.refusal().unwrap_or_default()));
-            }
-        }
-        if self.policy == SyncPolicy::EverySecond && self.sync_asked < self.size {
-            self.sync_in_background()?;
-        }
-        if self.policy == SyncPolicy::Never {
-            self.durable.lost.fetch_max(self.written, Ordering::AcqRel);
-        }
-        assert!(
-            self.feed.bytes().is_empty() && self.written == self.feed.position(),
-            "the old file has all"
-        );
         self.file_began = self.written;
         self.file = file;
         self.path = path.to_path_buf();
@@ -235,6 +242,15 @@ impl AppendLog {
         self.feed.begin_anew();
         debug_assert_eq!(self.check(), Ok(()));
         Ok(())
+    }
+
+    /// Whether everything is in the file, and synced as far as is known.
+    fn is_settled(&self) -> bool {
+        self.feed.bytes().is_empty()
+            && self.written == self.feed.position()
+            && self.sync_asked == self.size
+            && self.syncs.waiting() == 0
+            && self.sync_failure().is_none()
     }
 
     /// Says that the open file has another name now.
@@ -458,7 +474,12 @@ impl AppendLog {
     /// Syncs all that is written, on this thread.
     fn sync_written(&mut self) -> io::Result<()> {
         debug_assert!(self.written >= self.file_began, "positions rise");
-        self.file.sync_data()?;
+        if let Err(error) = self.file.sync_data() {
+            // The system forgets what it could not write.
+            self.durable.lost.fetch_max(self.written, Ordering::AcqRel);
+            self.note_sync_failure(&error);
+            return Err(error);
+        }
         // Bytes that a failed background sync of this file left are on the disk now, or were reported as lost.
         *self
             .sync_failure
@@ -550,7 +571,8 @@ impl AppendLog {
         may
     }
 
-    /// Writes and syncs everything and waits for it: for an orderly end, for SHUTDOWN, for `CONFIG SET appendonly no`.
+    /// Writes and syncs everything and waits for it: for an orderly end, for SHUTDOWN, for `CONFIG SET appendonly no`, before
+    /// another file is listed.
     pub fn finish(&mut self, now_ms: u64, logger: &dyn Logger) -> io::Result<()> {
         let written = self.flush(
             now_ms,

@@ -262,7 +262,8 @@ impl Saving<'_> {
         if percent > 0
             && size > minimum as u64
             && growth >= percent
-            && open.files.rewrite_allowed(now_ms, &log)
+            && (open.log.is_preparing() || open.files.rewrite_allowed(now_ms, &log))
+            && open.log.prepare_switch()
         {
             self.log.notice(format_args!(
                 "Starting automatic rewriting of AOF on {growth}% growth"
@@ -360,9 +361,11 @@ impl Saving<'_> {
         let Some(open) = &mut self.keeper.append else {
             return Ok(());
         };
+        // On the disk before the next increment is listed: a power cut may take the end of the log, but nothing before what is kept.
+        open.log.finish(now_ms, self.log)?;
         let path = open.files.begin_rewrite(self.log)?;
         open.earlier_size = open.size();
-        open.log.switch_to(&path, now_ms, self.log)?;
+        open.log.switch_to(&path)?;
         self.note_place(true);
         Ok(())
     }
