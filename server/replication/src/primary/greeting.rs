@@ -84,7 +84,7 @@ impl Primary {
         let Some(replica) = self.replicas.get_mut(&peer) else {
             return;
         };
-        if replica.state == State::Named {
+        if matches!(replica.state, State::Named | State::Dropped) {
             return;
         }
         // More than there is was said by somebody who follows another stream: it counts for nothing.

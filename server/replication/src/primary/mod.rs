@@ -298,13 +298,13 @@ impl Primary {
 
     /// Hangs up on all, as their stream is not ours any more: they come back and hear of it.
     pub fn drop_all(&mut self) {
-        let peers: Vec<PeerId> = self
-            .replicas
-            .values()
-            .filter(|r| r.state != State::Named)
-            .map(|r| r.peer)
-            .collect();
-        self.actions.extend(peers.into_iter().map(Action::Close));
+        let asked = |replica: &&mut Replica| replica.state != State::Named;
+        for replica in self.replicas.values_mut().filter(asked) {
+            replica.state = State::Dropped;
+            // What it said was of that stream.
+            (replica.acked, replica.synced) = (0, None);
+            self.actions.push(Action::Close(replica.peer));
+        }
     }
 
     fn log(&mut self, level: Level, line: String) {

@@ -62,6 +62,9 @@ pub enum State {
         /// Offset of the first byte that was not handed to its socket yet.
         next: u64,
     },
+    /// Its stream is not ours any more, and its connection is being closed: it follows nothing, and what it says counts for
+    /// nothing.
+    Dropped,
 }
 
 /// A client that follows, or wants to.
@@ -130,7 +133,7 @@ impl Replica {
     /// The word of INFO for its state; none for who asked for nothing.
     pub fn state_word(&self) -> Option<&'static str> {
         match self.state {
-            State::Named => None,
+            State::Named | State::Dropped => None,
             State::Waits { .. } | State::Snapshot { .. } | State::Streamed { .. } => {
                 Some("wait_bgsave")
             }
@@ -157,7 +160,7 @@ impl Replica {
     /// Offset of the first byte of the stream that it still has to be sent.
     pub fn next(&self) -> Option<u64> {
         match self.state {
-            State::Named | State::Waits { .. } => None,
+            State::Named | State::Waits { .. } | State::Dropped => None,
             State::Snapshot { next }
             | State::Streamed { next }
             | State::Marked { next }

@@ -211,6 +211,25 @@ fn clock_ping() -> Vec<u8> {
 }
 
 #[test]
+fn who_was_dropped_counts_for_nothing_until_it_is_gone() {
+    let mut primary = primary();
+    bring_online(&mut primary, 1);
+    primary.stream(b"0123456789");
+    primary.acked(1, 10, Some(10), 0);
+    assert_eq!(primary.acknowledged(10), (1, 1));
+    primary.drop_all();
+    primary.forget();
+    primary.copied(id(9), 3);
+    // Its connection ends later in the turn, or in the next one.
+    primary.check().unwrap();
+    assert_eq!(primary.acknowledged(3), (0, 0));
+    primary.acked(1, 3, Some(3), 0);
+    assert_eq!(primary.acknowledged(3), (0, 0));
+    assert_eq!(ask(&mut primary, 1, "?", -1), Answer::Nothing);
+    assert!(primary.gone(1, 0));
+}
+
+#[test]
 fn a_promoted_server_drops_its_replicas_and_takes_them_back() {
     let mut primary = primary();
     bring_online(&mut primary, 1);
