@@ -16,6 +16,22 @@ pub struct Instance {
     log: Log,
     status: Option<i32>,
     turns: u64,
+    checked_every: u64,
+}
+
+/// Why there is no server, and what it has logged.
+#[derive(Debug)]
+pub struct NotStarted {
+    /// With which status the process ended; 0 if somebody shut it down while it loaded.
+    pub status: i32,
+    /// The refusal of a word, or the log.
+    pub text: String,
+}
+
+impl From<NotStarted> for String {
+    fn from(error: NotStarted) -> String {
+        error.text
+    }
 }
 
 /// It walks all the data, so that each turn would make a run three times as long.
@@ -25,17 +41,19 @@ impl Instance {
     /// Starts a server with the words of a command line; the data is what the world's disk has.
     ///
     /// # Errors
-    /// Why it did not start: the refusal of a word, or the log.
-    pub fn start(world: &World, words: &[&str]) -> Result<Instance, String> {
+    /// Why it did not start.
+    pub fn start(world: &World, words: &[&str]) -> Result<Instance, NotStarted> {
+        let refused = |text: String| NotStarted { status: 1, text };
         let args: Vec<Vec<u8>> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
         let started = config::start(&args, Path::new("/"), &mut std::io::empty());
-        let config = match started.map_err(|error| error.to_string())? {
+        let config = match started.map_err(|error| refused(error.to_string()))? {
             Invocation::Run(start) => start.config,
-            Invocation::Print(text) => return Err(text),
-            Invocation::CheckSystem => return Err("no instance was asked for".into()),
+            Invocation::Print(text) => return Err(refused(text)),
+            Invocation::CheckSystem => return Err(refused("no instance was asked for".into())),
         };
         let log = Log::in_memory(LogLevel::Notice, Arc::clone(&world.clock) as _);
-        let poller = world.poller().map_err(|error| error.to_string())?;
+        let poller = world.poller();
+        let poller = poller.map_err(|error| refused(error.to_string()))?;
         let node = boot::assemble(
             Box::new(world.host()),
             config,
@@ -48,8 +66,20 @@ impl Instance {
                 log,
                 status: None,
                 turns: 0,
+                checked_every: CHECKED_EVERY,
             }),
-            Err(_) => Err(text_of(&log)),
+            Err(status) => Err(NotStarted {
+                status,
+                text: text_of(&log),
+            }),
+        }
+    }
+
+    /// Between how many turns it is looked at, where that is not every eighth time.
+    pub fn checked_every(self, turns: u64) -> Instance {
+        Instance {
+            checked_every: turns,
+            ..self
         }
     }
 
@@ -61,7 +91,7 @@ impl Instance {
         if self.status.is_none() {
             self.status = self.node.step();
             self.turns += 1;
-            if self.turns.is_multiple_of(CHECKED_EVERY) || self.status.is_some() {
+            if self.turns.is_multiple_of(self.checked_every) || self.status.is_some() {
                 self.node.check()?;
             }
         }

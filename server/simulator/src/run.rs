@@ -161,7 +161,7 @@ impl Run {
         self.world.disk.set_space(None);
         self.world.disk.fail_syncs(0);
         self.instance = Instance::start(&self.world, self.kept.words())
-            .map_err(|log| format!("no second start ({:?}):\n{log}", self.kept))?;
+            .map_err(|error| format!("no second start ({:?}):\n{}", self.kept, error.text))?;
         self.compare()?;
         Ok(Summary {
             turns: self.turns,

@@ -430,19 +430,16 @@ impl<O: Measure> Keyed<O> {
     /// Names the first that does not hold.
     pub fn check(&self) -> Result<(), String> {
         self.table.check()?;
-        let expiring = self
-            .iter()
-            .filter(|record| record.expire().is_some())
-            .count();
+        let (mut expiring, mut counted) = (0, Sizes::NONE);
+        for record in self.iter() {
+            expiring += usize::from(record.expire().is_some());
+            counted.add(place(record));
+        }
         if expiring != self.expiring_len() {
             return Err(format!(
                 "{expiring} keys expire, {} are marked",
                 self.expiring_len()
             ));
-        }
-        let mut counted = Sizes::NONE;
-        for record in self.iter() {
-            counted.add(place(record));
         }
         match counted.is_same(&self.sizes()) {
             true => Ok(()),

@@ -24,6 +24,13 @@ enum Later {
     GoodLinks,
     GoodDisk(HostId),
     Start(HostId),
+    Point(HostId),
+}
+
+/// What a server was told, and has not answered yet.
+struct Order {
+    host: HostId,
+    talk: Talk,
 }
 
 /// The director.
@@ -31,8 +38,7 @@ pub struct Director {
     /// Who is to follow whom.
     pub follows: Vec<Option<HostId>>,
     later: Vec<(u64, Later)>,
-    /// Orders that were not answered yet.
-    orders: Vec<Talk>,
+    orders: Vec<Order>,
     /// A hand-over was asked for.
     hands_over: bool,
     pause_us: u64,
@@ -59,10 +65,13 @@ impl Director {
     /// # Errors
     /// A server that does not start; an answer that is none.
     pub fn act(&mut self, scene: &mut Scene) -> Result<(), String> {
-        for order in &mut self.orders {
-            order.answers()?;
+        let mut waiting = Vec::new();
+        for mut order in std::mem::take(&mut self.orders) {
+            if order.talk.answers()?.is_empty() && !order.talk.is_over() {
+                waiting.push(order);
+            }
         }
-        self.orders.retain(|order| !order.is_over());
+        self.orders = waiting;
         let (due, later) = self.later.iter().partition(|(at, _)| *at <= scene.now_us);
         self.later = later;
         for (_, what) in due {
@@ -99,6 +108,7 @@ impl Director {
                 scene.machines[host].world.disk.fail_syncs(0);
             }
             Later::Start(host) => self.start(scene, host)?,
+            Later::Point(host) => self.point(scene, host, self.follows[host]),
         }
         Ok(())
     }
@@ -116,10 +126,19 @@ impl Director {
         machine.world.disk.set_space(None);
         machine.world.disk.fail_syncs(0);
         let started = machine.start(self.follows[host], scene.now_us);
-        started.map_err(|log| format!("server {host} does not start:\n{log}"))?;
-        scene.figures.starts += 1;
         scene.watches[host].restart();
-        Ok(())
+        match started {
+            Ok(()) => {
+                scene.figures.starts += 1;
+                Ok(())
+            }
+            Err(error) if error.status == 0 => {
+                scene.note(|| format!("server {host} was shut down while it loaded"));
+                self.ended(scene, host);
+                Ok(())
+            }
+            Err(error) => Err(format!("server {host} does not start:\n{}", error.text)),
+        }
     }
 
     fn order(&mut self, scene: &mut Scene, host: HostId, words: &[&str]) {
@@ -128,13 +147,18 @@ impl Director {
         }
         if let Some(talk) = Talk::new(&scene.machines[host].world.net) {
             talk.ask(words);
-            self.orders.push(talk);
+            self.orders.push(Order { host, talk });
             scene.note(|| format!("to server {host}: {}", words.join(" ")));
         }
     }
 
     fn point(&mut self, scene: &mut Scene, host: HostId, to: Option<HostId>) {
         self.follows[host] = to;
+        if self.orders.iter().any(|order| order.host == host) {
+            // It may load for long, and two orders within one turn would leave nothing to look at between.
+            self.later(scene, Later::Point(host));
+            return;
+        }
         match to {
             None => self.order(scene, host, &["REPLICAOF", "NO", "ONE"]),
             Some(to) => {

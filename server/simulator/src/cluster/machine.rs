@@ -5,11 +5,14 @@ use cairn_server::node::Node;
 
 use crate::cable::Cables;
 use crate::host::World;
-use crate::instance::Instance;
+use crate::instance::{Instance, NotStarted};
 use crate::net::{HostId, PORT};
 
 /// A server goes on so much later at most than it could, microseconds.
 const LATE_US: u64 = 200;
+
+/// Turns between two looks at all that a server holds. Servers of a cluster are compared with each other besides, and have few clients.
+const CHECKED_EVERY: u64 = 32;
 
 /// A machine.
 pub struct Machine {
@@ -42,14 +45,15 @@ impl Machine {
     ///
     /// # Errors
     /// It does not start.
-    pub fn start(&mut self, primary: Option<HostId>, now_us: u64) -> Result<(), String> {
+    pub fn start(&mut self, primary: Option<HostId>, now_us: u64) -> Result<(), NotStarted> {
         self.world.clock.reach(now_us);
         let follows = primary.map(|primary| format!("{} {PORT}", crate::cable::address(primary)));
         let mut words: Vec<&str> = self.words.iter().map(String::as_str).collect();
         if let Some(follows) = &follows {
             words.extend(["--replicaof", follows]);
         }
-        self.instance = Some(Instance::start(&self.world, &words)?);
+        let instance = Instance::start(&self.world, &words)?;
+        self.instance = Some(instance.checked_every(CHECKED_EVERY));
         self.troubled = false;
         self.wakes_us = self.world.clock.now_us();
         Ok(())

@@ -12,8 +12,9 @@ use crate::cable::host_of;
 use crate::net::HostId;
 use crate::sniff::Synced;
 
-/// One of so many turns that change something has its data compared; those that change nothing are compared once.
-const COMPARED: u64 = 16;
+/// The data of a server that moves on is compared at one of so many places: the same ones on all servers, so that there is
+/// something to compare with. That of one that stands still is compared anywhere.
+const COMPARED: u64 = 8;
 
 /// Where the stream of a server was.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +46,12 @@ pub struct Watch {
     pub epoch: u64,
     /// When it was given the last one.
     pub renewed_us: u64,
-    turns: u64,
+}
+
+/// Whether servers have their data compared here.
+fn is_chosen((stream, offset): Place) -> bool {
+    let mixed = (stream as u64 ^ offset).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> 32).is_multiple_of(COMPARED)
 }
 
 impl Watch {
@@ -83,19 +89,15 @@ impl Watch {
         archive: &mut Archive,
         now_us: u64,
     ) -> Result<(), String> {
-        self.turns += 1;
         let front = &node.front;
         let upstream = front.replication.upstream.as_ref();
         let given = upstream
             .filter(|up| up.link.is_up())
             .and_then(|up| up.link.given());
         let is_new = given.is_some() && given != self.given;
-        self.given = given.or(self.given);
+        self.given = given;
         if std::mem::replace(&mut self.loads, front.keeper.loading) && !self.loads || is_new {
-            self.epoch += 1;
-            self.renewed_us = now_us;
-            self.kept_from = None;
-            self.seen = None;
+            self.renew(now_us);
         }
         let primary = &front.replication.primary;
         let Some(backlog) = primary.backlog() else {
@@ -106,8 +108,17 @@ impl Watch {
         let follows = front.replication.follows();
         let begin = backlog.first();
         let stream = archive.meet(host, primary.history(), begin, !follows)?;
-        let before = self.seen.filter(|seen| seen.stream == stream);
         let offset = primary.history().offset();
+        let place = archive.place(stream, offset);
+        let goes_on = |seen: Seen| archive.holds(place, archive.place(seen.stream, seen.offset));
+        if self
+            .seen
+            .is_some_and(|seen| seen.stream != stream && !goes_on(seen))
+        {
+            // The snapshot came, and its connection was gone, within one turn.
+            self.renew(now_us);
+        }
+        let before = self.seen.filter(|seen| seen.stream == stream);
         let wrote = !follows || before.is_none_or(|seen| !seen.follows);
         let may_write = wrote && archive.author(stream) == host;
         let mut at = begin;
@@ -140,7 +151,6 @@ impl Watch {
         });
         let has_all = self.has_all(node);
         if has_all {
-            let place = archive.place(stream, offset);
             let reached = self.reached.entry(place.0).or_default();
             *reached = place.1.max(*reached);
             self.compare(host, node, archive, place)?;
@@ -149,6 +159,14 @@ impl Watch {
         let least = (offset + 1).saturating_sub(size);
         self.kept_from = Some(self.kept_from.unwrap_or(begin).max(least));
         Ok(())
+    }
+
+    /// It was given other data.
+    fn renew(&mut self, now_us: u64) {
+        self.epoch += 1;
+        self.renewed_us = now_us;
+        self.kept_from = None;
+        self.seen = None;
     }
 
     /// Whether its data is what its stream led to.
@@ -165,12 +183,10 @@ impl Watch {
         place: Place,
     ) -> Result<(), String> {
         let is_still = self.place_before.replace(place) == Some(place);
-        if !is_still && !self.turns.is_multiple_of(COMPARED) {
+        if !is_still && !is_chosen(place) || self.compared == Some(place) {
             return Ok(());
         }
-        if self.compared.replace(place) == Some(place) {
-            return Ok(());
-        }
+        self.compared = Some(place);
         archive.data(place, data::fingerprint(&node.engine.ks), host)
     }
 
