@@ -153,17 +153,20 @@ pub(super) fn forget(front: &mut Front) {
     front.replication.pouring = None;
 }
 
-/// Once a second: who has taken nothing of what waits for it for too long goes.
+/// Once a second: who is being sent a snapshot, from the child or from a file, and has taken nothing of what waits for it for too
+/// long goes. (Redis waits for ever where it comes from a file.)
 pub(super) fn drop_stuck(front: &mut Front, now_ms: u64, timeout_ms: u64) {
-    let stuck = |peer: &PeerId| {
+    let idle = |peer: &PeerId| {
         let connection = front.clients.connections.get(*peer as usize);
-        connection.is_some_and(|connection| {
-            let idle_ms = now_ms.saturating_sub(connection.last_io_ms);
-            connection.output.pending() > 0 && idle_ms > timeout_ms
-        })
+        connection.filter(|one| now_ms.saturating_sub(one.last_io_ms) > timeout_ms)
     };
-    let primary = &front.replication.primary;
-    let lost: Vec<PeerId> = primary.streamed().filter(stuck).collect();
+    let waits = |peer: &PeerId| idle(peer).is_some_and(|one| one.output.pending() > 0);
+    let streamed = front.replication.primary.streamed().filter(waits);
+    // Of a file as much is read as the socket takes: there is always more.
+    let from_files = front.replication.transfers.iter();
+    let from_files = from_files.map(|transfer| transfer.slot as PeerId);
+    let from_files = from_files.filter(|peer| idle(peer).is_some());
+    let lost: Vec<PeerId> = streamed.chain(from_files).collect();
     for peer in lost {
         let name = primary_name(front, peer);
         front.log.warning(format_args!(

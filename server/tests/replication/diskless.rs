@@ -233,6 +233,27 @@ fn a_slow_replica_holds_the_others_and_bounds_the_memory() {
 }
 
 #[test]
+fn who_takes_nothing_of_a_snapshot_from_a_file_goes_too() {
+    let primary = Member::start(
+        Cairn,
+        &format!("{DEBUG} --rdbcompression no --repl-timeout 2 --repl-diskless-sync no"),
+    );
+    primary.connect().good("DEBUG POPULATE 3000 big 10000");
+    let mut stuck = primary.connect();
+    stuck.good("REPLCONF capa eof capa psync2");
+    stuck.send(b"PSYNC ? -1\r\n");
+    wait_until("the stuck one is cut off", || {
+        primary
+            .server
+            .log()
+            .contains("Disconnecting timedout replica (full sync)")
+    });
+    wait_until("nobody follows", || {
+        is(&primary, "replication", "connected_slaves", "0")
+    });
+}
+
+#[test]
 fn a_child_that_is_killed_takes_its_replicas_along_and_they_come_again() {
     let primary = slow_primary();
     let replica = Member::following(Cairn, &primary, "");

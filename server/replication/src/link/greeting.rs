@@ -85,6 +85,21 @@ impl Handshake {
         (handshake, command(&[b"PING"]))
     }
 
+    /// Which answer is awaited, for the log.
+    pub(super) fn step(&self) -> String {
+        let word = match self.awaited.front() {
+            None => return "in the handshake".to_owned(),
+            Some(Awaited::Ping) => "PING",
+            Some(Awaited::Auth) => "AUTH",
+            Some(Awaited::Replconf(word)) => {
+                return format!("waiting for its answer to REPLCONF {word}");
+            }
+            Some(Awaited::Psync) => "PSYNC",
+            Some(Awaited::Sync) => "SYNC",
+        };
+        format!("waiting for its answer to {word}")
+    }
+
     /// Nothing was answered yet.
     pub(super) fn is_first(&self) -> bool {
         self.awaited.front() == Some(&Awaited::Ping)

@@ -284,10 +284,28 @@ impl Link {
                 failure.patience = Patience::Later;
             }
         }
+        let place = format!("MASTER {}:{}, {}", self.host, self.port, self.step());
         self.state = State::Idle;
         self.progress = (None, 0);
-        let lines = self.retry.failed(failure, now_ms, jitter);
+        let lines = self.retry.failed(failure, &place, now_ms, jitter);
         self.lines.extend(lines);
+    }
+
+    /// What it is at, for the log.
+    fn step(&self) -> String {
+        match (&self.state, self.progress) {
+            (State::Idle, _) => "connecting".to_owned(),
+            (State::Greeting(handshake), _) => handshake.step(),
+            (State::Size, _) => "waiting for its snapshot".to_owned(),
+            (State::Receiving(_), (Some(all), come)) => {
+                format!("{come} of {all} bytes of its snapshot received")
+            }
+            (State::Receiving(_), (None, come)) => {
+                format!("{come} bytes of its snapshot received")
+            }
+            (State::Loading, _) => "loading its snapshot".to_owned(),
+            (State::Streaming, _) => "following its stream".to_owned(),
+        }
     }
 
     /// Looks at the time. The failure if nothing was heard for too long.

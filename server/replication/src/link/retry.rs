@@ -83,8 +83,14 @@ impl Retry {
         self.last = (String::new(), 0);
     }
 
-    /// Answers the lines for the log.
-    pub(super) fn failed(&mut self, failure: Failure, now_ms: u64, jitter: u64) -> Vec<String> {
+    /// Answers the lines for the log. `place`: of whom and where, which does not make it another reason.
+    pub(super) fn failed(
+        &mut self,
+        failure: Failure,
+        place: &str,
+        now_ms: u64,
+        jitter: u64,
+    ) -> Vec<String> {
         let delay = match failure.patience {
             Patience::AtOnce => 0,
             Patience::Soon => FIRST_MS,
@@ -96,15 +102,16 @@ impl Retry {
         };
         self.at_ms = now_ms + delay;
         let Failure { reason, .. } = failure;
+        let line = format!("{reason} ({place})");
         if reason != self.last.0 {
-            self.last = (reason.clone(), 1);
-            return vec![reason];
+            self.last = (reason, 1);
+            return vec![line];
         }
         self.last.1 += 1;
         match self.last.1 {
-            0..TOLD_MAX => vec![reason],
+            0..TOLD_MAX => vec![line],
             TOLD_MAX => vec![
-                reason,
+                line,
                 "The link to the MASTER has failed three times for the same reason, and is not reported again until something changes. If the MASTER closes it during the synchronisation, look at its log: raise its 'client-output-buffer-limit replica' or 'repl-backlog-size' where the stream did not fit, 'repl-timeout' on both sides where the transfer is slow, and 'rdb-save-version' where this server cannot read its snapshot.".to_owned(),
             ],
             _ => Vec::new(),
@@ -123,7 +130,7 @@ mod tests {
         let mut delays = Vec::new();
         let mut lines = Vec::new();
         for _ in 0..8 {
-            lines.push(retry.failed(Failure::later("no"), now, 7).len());
+            lines.push(retry.failed(Failure::later("no"), "a:1", now, 7).len());
             delays.push(retry.at_ms() - now);
             now = retry.at_ms();
         }
@@ -132,12 +139,13 @@ mod tests {
             [1007, 2007, 4007, 8007, 16_007, 30_007, 30_007, 30_007]
         );
         assert_eq!(lines, [1, 1, 2, 0, 0, 0, 0, 0]);
-        assert_eq!(retry.failed(Failure::soon("else"), 0, 0), ["else"]);
+        let lines = retry.failed(Failure::soon("else"), "a:1, connecting", 0, 0);
+        assert_eq!(lines, ["else (a:1, connecting)"]);
         assert_eq!(retry.at_ms(), 1000);
         retry.goes_well();
-        retry.failed(Failure::at_once("lost"), 5, 0);
+        retry.failed(Failure::at_once("lost"), "a:1", 5, 0);
         assert_eq!(retry.at_ms(), 5);
-        retry.failed(Failure::later("no"), 5, 0);
+        retry.failed(Failure::later("no"), "a:1", 5, 0);
         assert_eq!(retry.at_ms(), 1005);
     }
 }

@@ -166,6 +166,9 @@ fn silence_is_a_failure_in_each_state_but_those_of_our_own_making() {
     let failure = link.tick(60_001, 60_000).unwrap();
     assert!(failure.reason.contains("Timeout connecting"));
     link.failed(failure, 60_001, 0);
+    let line =
+        "Timeout connecting to the MASTER... (MASTER primary:6379, waiting for its answer to PING)";
+    assert_eq!(link.take_lines().last().map(String::as_str), Some(line));
     assert!(!link.is_due(61_000) && link.is_due(61_001));
     assert_eq!(link.down_since_ms(), None, "it never was up");
 }
