@@ -39,7 +39,7 @@ Examples:
 
 Compares type, value and expiry of each key, also of hash fields, function libraries and what modules keep outside the keys. Order,
 encoding, idle times and the times when consumers of streams were seen do not count. Exit status: 0 equal, 1 different, 2 could not be compared.
-Memory: the keys of the first file and about 160 bytes for each, up to --memory; beyond, they go to temporary files. Values are not
+Memory: the keys of the first file and about 320 bytes for each, up to --memory; beyond, they go to temporary files. Values are not
 kept. --patch takes 40 bytes more for each key that differs, and the values of such keys in a temporary file.";
 
 /// The options of `rdb-tool diff`.
@@ -65,7 +65,7 @@ pub struct DiffArguments {
     #[arg(long, value_name = "TIME", value_parser = drift, default_value = "0s")]
     ttl_drift: u64,
     /// What the keys of the first file may take; more goes to temporary files
-    #[arg(long, value_name = "SIZE", value_parser = memory, default_value = "512mb")]
+    #[arg(long, value_name = "SIZE", value_parser = memory, default_value = "64mb")]
     memory: u64,
     #[command(flatten)]
     reading: Reading,
@@ -80,7 +80,7 @@ fn drift(text: &str) -> Result<u64, String> {
 }
 
 fn memory(text: &str) -> Result<u64, String> {
-    bytes(text).ok_or_else(|| "expected a size as in 512mb".to_owned())
+    bytes(text).ok_or_else(|| "expected a size as in 64mb".to_owned())
 }
 
 fn separator(text: &str) -> Result<String, String> {

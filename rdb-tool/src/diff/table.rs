@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   Table   a hash of the place -> entry, and where its name stands in one long run of names
-//!   Parts   64 temporary files for each side; a key goes into the one that its hash says
+//!   Parts   a temporary file for each side, in 512 parts; a key goes into the one that its hash says
 //! ```
 //!
 //! Two places with the same 16 bytes meet with probability below 10^-20 among a billion keys, as seeds are drawn at start.
@@ -11,14 +11,14 @@ use super::entry::{Entry, Place};
 use cairn_toolkit::Failure;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 
 /// Parts of each side.
-const PARTS: usize = 64;
-/// Bytes that an entry of the table takes beside its name, with the free places of a table.
-const ENTRY_COST: usize = 160;
-/// Buffer of a file of a part.
-const BUFFER: usize = 32 << 10;
+const PARTS: usize = 512;
+/// Bytes that an entry of the table takes beside its name, with the free places of a table that has just grown.
+const ENTRY_COST: usize = 2 * (size_of::<Slot>() + size_of::<u128>());
+/// Bytes of a part that are written at once.
+const BLOCK: usize = 16 << 10;
 
 /// What comes of a comparison.
 pub trait Judge {
@@ -86,9 +86,14 @@ impl Table {
     }
 }
 
-/// One side in parts.
+/// One side in parts: blocks of all of them in one file, as they filled up.
 struct Parts {
-    files: Vec<BufWriter<File>>,
+    file: File,
+    end: u64,
+    /// What was not written yet, by part.
+    waiting: Vec<Vec<u8>>,
+    /// Where the blocks of each part stand.
+    blocks: Vec<Vec<(u64, usize)>>,
 }
 
 fn failed(error: &io::Error) -> Failure {
@@ -97,58 +102,78 @@ fn failed(error: &io::Error) -> Failure {
 
 impl Parts {
     fn create() -> Result<Parts, Failure> {
-        let file = |_| tempfile::tempfile().map(|file| BufWriter::with_capacity(BUFFER, file));
-        let files: io::Result<Vec<_>> = (0..PARTS).map(file).collect();
-        let files = files.map_err(|error| failed(&error))?;
-        Ok(Parts { files })
+        Ok(Parts {
+            file: tempfile::tempfile().map_err(|error| failed(&error))?,
+            end: 0,
+            waiting: vec![Vec::new(); PARTS],
+            blocks: vec![Vec::new(); PARTS],
+        })
     }
 
     fn add(&mut self, hash: u128, place: Place<'_>, entry: &Entry) -> Result<(), Failure> {
-        let file = &mut self.files[hash as usize % PARTS];
-        let db = place.db.map_or(u64::MAX, |db| db);
-        let mut all = || -> io::Result<()> {
-            file.write_all(&hash.to_le_bytes())?;
-            file.write_all(&entry.to_bytes())?;
-            file.write_all(&db.to_le_bytes())?;
-            file.write_all(&(place.key.len() as u64).to_le_bytes())?;
-            file.write_all(place.key)
-        };
-        all().map_err(|error| failed(&error))
+        let part = hash as usize % PARTS;
+        let waiting = &mut self.waiting[part];
+        waiting.extend_from_slice(&hash.to_le_bytes());
+        waiting.extend_from_slice(&entry.to_bytes());
+        waiting.extend_from_slice(&place.db.unwrap_or(u64::MAX).to_le_bytes());
+        waiting.extend_from_slice(&(place.key.len() as u64).to_le_bytes());
+        waiting.extend_from_slice(place.key);
+        match waiting.len() < BLOCK {
+            true => Ok(()),
+            false => self.write(part),
+        }
     }
 
-    /// Takes the parts one by one, from the last to the first.
-    fn next(&mut self) -> Result<Option<BufReader<File>>, Failure> {
-        let Some(file) = self.files.pop() else {
-            return Ok(None);
-        };
-        let mut file = file.into_inner().map_err(|error| failed(error.error()))?;
-        file.rewind().map_err(|error| failed(&error))?;
-        Ok(Some(BufReader::with_capacity(BUFFER, file)))
+    fn write(&mut self, part: usize) -> Result<(), Failure> {
+        let waiting = &mut self.waiting[part];
+        self.file
+            .write_all(waiting)
+            .map_err(|error| failed(&error))?;
+        self.blocks[part].push((self.end, waiting.len()));
+        self.end += waiting.len() as u64;
+        waiting.clear();
+        Ok(())
+    }
+
+    /// Nothing more comes.
+    fn end(&mut self) -> Result<(), Failure> {
+        (0..PARTS).try_for_each(|part| self.write(part))?;
+        self.waiting = Vec::new();
+        Ok(())
+    }
+
+    fn each(
+        &mut self,
+        part: usize,
+        visit: &mut dyn FnMut(u128, Place<'_>, Entry),
+    ) -> Result<(), Failure> {
+        let mut bytes = Vec::new();
+        for (at, len) in std::mem::take(&mut self.blocks[part]) {
+            bytes.resize(len, 0);
+            self.file
+                .seek(SeekFrom::Start(at))
+                .and_then(|_| self.file.read_exact(&mut bytes))
+                .map_err(|error| failed(&error))?;
+            each_of(&bytes, visit).ok_or_else(|| {
+                failed(&io::Error::new(io::ErrorKind::InvalidData, "has changed"))
+            })?;
+        }
+        Ok(())
     }
 }
 
 /// Reads what [`Parts::add`] wrote.
-fn each_of(
-    file: &mut BufReader<File>,
-    visit: &mut dyn FnMut(u128, Place<'_>, Entry),
-) -> io::Result<()> {
-    let mut key = Vec::new();
-    loop {
-        let mut hash = [0; 16];
-        match file.read_exact(&mut hash) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
-            read => read?,
-        }
-        let (mut entry, mut db, mut len) = ([0; Entry::BYTES], [0; 8], [0; 8]);
-        file.read_exact(&mut entry)?;
-        file.read_exact(&mut db)?;
-        file.read_exact(&mut len)?;
-        key.resize(u64::from_le_bytes(len) as usize, 0);
-        file.read_exact(&mut key)?;
-        let db = Some(u64::from_le_bytes(db)).filter(|db| *db != u64::MAX);
-        let place = Place { db, key: &key };
-        visit(u128::from_le_bytes(hash), place, Entry::from_bytes(&entry));
+fn each_of(mut bytes: &[u8], visit: &mut dyn FnMut(u128, Place<'_>, Entry)) -> Option<()> {
+    while !bytes.is_empty() {
+        let hash = u128::from_le_bytes(*bytes.split_off(..16)?.first_chunk()?);
+        let entry = Entry::from_bytes(bytes.split_off(..Entry::BYTES)?.first_chunk()?);
+        let db = u64::from_le_bytes(*bytes.split_off(..8)?.first_chunk()?);
+        let len = u64::from_le_bytes(*bytes.split_off(..8)?.first_chunk()?);
+        let key = bytes.split_off(..usize::try_from(len).ok()?)?;
+        let db = Some(db).filter(|db| *db != u64::MAX);
+        visit(hash, Place { db, key }, entry);
     }
+    Some(())
 }
 
 /// A comparison under way: first all of one file, then all of the other.
@@ -195,7 +220,12 @@ impl Comparison {
         judge: &mut dyn Judge,
     ) -> Result<(), Failure> {
         match &mut self.parts {
-            Some((_, b)) => b.add(hash, place, &entry),
+            Some((a, b)) => {
+                if !a.waiting.is_empty() {
+                    a.end()?;
+                }
+                b.add(hash, place, &entry)
+            }
             None => {
                 self.table.meet(hash, place, &entry, judge);
                 Ok(())
@@ -209,16 +239,18 @@ impl Comparison {
             self.table.leftover(judge);
             return Ok(());
         };
-        while let (Some(mut of_a), Some(mut of_b)) = (a.next()?, b.next()?) {
+        if !a.waiting.is_empty() {
+            a.end()?;
+        }
+        b.end()?;
+        for part in 0..PARTS {
             let mut table = Table::default();
-            each_of(&mut of_a, &mut |hash, place, entry| {
+            a.each(part, &mut |hash, place, entry| {
                 table.insert(hash, place, entry);
-            })
-            .map_err(|error| failed(&error))?;
-            each_of(&mut of_b, &mut |hash, place, entry| {
+            })?;
+            b.each(part, &mut |hash, place, entry| {
                 table.meet(hash, place, &entry, judge);
-            })
-            .map_err(|error| failed(&error))?;
+            })?;
             table.leftover(judge);
         }
         Ok(())
