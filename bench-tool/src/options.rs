@@ -1,9 +1,10 @@
 //! What was typed, and the plan that it means.
 
-use crate::target::{Address, Sign, Target};
+use crate::target::Target;
 use crate::template::Template;
 use cairn_format::resp::reply::Protocol;
 use cairn_toolkit::Failure;
+use cairn_toolkit::remote::{Place, Sign};
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -137,16 +138,16 @@ impl RunArguments {
             .map(|text| Template::parse(text))
             .collect::<Result<_, _>>()
             .map_err(Failure::new)?;
-        let address = match self.socket {
-            Some(path) => Address::Unix(path),
-            None => Address::Tcp(self.host, self.port),
+        let place = match self.socket {
+            Some(path) => Place::Unix(path),
+            None => Place::Tcp(self.host, self.port),
         };
         let sign = Sign {
             user: self.user,
             password: self
                 .password
                 .or_else(|| std::env::var("REDISCLI_AUTH").ok()),
-            db: self.db,
+            db: u64::from(self.db),
             protocol: if self.resp == 3 {
                 Protocol::Resp3
             } else {
@@ -159,7 +160,7 @@ impl RunArguments {
             REQUESTS_DEFAULT
         };
         Ok(Plan {
-            target: Target { address, sign },
+            target: Target { place, sign },
             clients: self.clients as usize,
             pipeline: self.pipeline as usize,
             requests: self.requests.unwrap_or(unlimited),

@@ -63,7 +63,7 @@ impl<'a> Report<'a> {
         writeln!(
             out,
             "{}: {} clients, pipeline {}, {threads}",
-            plan.target.address, plan.clients, plan.pipeline
+            plan.target.place, plan.clients, plan.pipeline
         )?;
         match plan.rate {
             Some(rate) => writeln!(
@@ -177,7 +177,7 @@ impl<'a> Report<'a> {
             })
             .collect();
         json!({
-            "target": plan.target.address.to_string(),
+            "target": plan.target.place.to_string(),
             "clients": plan.clients,
             "pipeline": plan.pipeline,
             "threads": plan.threads,

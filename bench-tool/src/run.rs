@@ -123,7 +123,7 @@ fn verdict(plan: &Plan, tally: &Tally, ending: Ending) -> Outcome {
     for (why, count) in &tally.lost {
         note(&format!(
             "{}: {} of {} connections ended: {why}",
-            plan.target.address,
+            plan.target.place,
             human::count(*count),
             human::count(plan.clients as u64)
         ));
@@ -132,7 +132,7 @@ fn verdict(plan: &Plan, tally: &Tally, ending: Ending) -> Outcome {
         0 => Ok(Verdict::found_if(tally.error_count() > 0)),
         _ => Err(Failure::new(format!(
             "{}: {} without a reply{}; the numbers are those of the others",
-            plan.target.address,
+            plan.target.place,
             human::plural(tally.unanswered, "request stayed", "requests stayed"),
             match ending.unsent.filter(|unsent| *unsent > 0) {
                 Some(unsent) => format!(" and {} never sent", human::plural(unsent, "was", "were")),

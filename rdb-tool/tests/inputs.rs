@@ -139,8 +139,8 @@ fn a_server_that_is_not_there_or_says_no_is_exit_2() {
             "could not connect: connection refused",
         ),
         (
-            "rediss://127.0.0.1".to_owned(),
-            "rediss:// is not supported",
+            "rediss://127.0.0.1:1".to_owned(),
+            "could not connect: connection refused",
         ),
     ] {
         let output = run(&["inspect", &address]);

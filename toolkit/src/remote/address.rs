@@ -1,6 +1,10 @@
 //! `redis://user:password@host:port/db`: where a server is, and as whom we come.
 
+use super::sign::Sign;
+use super::stream::Place;
+use super::tls::Tls;
 use crate::outcome::Failure;
+use cairn_format::resp::reply::Protocol;
 use std::fmt;
 
 /// The port when none is named.
@@ -8,29 +12,27 @@ const PORT: u16 = 6379;
 /// The variable that `redis-cli` takes a password from.
 const PASSWORD: &str = "REDISCLI_AUTH";
 
+/// Begins an address, and one of an encrypted connection.
+const UNENCRYPTED: &str = "redis://";
+const ENCRYPTED: &str = "rediss://";
+
 /// The address of a server.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
-    host: String,
-    port: u16,
-    user: Option<String>,
-    password: Option<String>,
+    place: Place,
+    sign: Sign,
+    tls: Option<Tls>,
     db: Option<u64>,
 }
 
-/// Passwords are for nobody's eyes.
-impl fmt::Debug for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Address({self})")
-    }
-}
-
+/// Without what is secret.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.host.contains(':') {
-            true => write!(f, "redis://[{}]:{}", self.host, self.port)?,
-            false => write!(f, "redis://{}:{}", self.host, self.port)?,
-        }
+        let scheme = match &self.tls {
+            Some(_) => ENCRYPTED,
+            None => UNENCRYPTED,
+        };
+        write!(f, "{scheme}{}", self.place)?;
         self.db.map_or(Ok(()), |db| write!(f, "/{db}"))
     }
 }
@@ -38,21 +40,24 @@ impl fmt::Display for Address {
 impl Address {
     /// Reads an address; `None` if `text` does not begin as one.
     pub fn parse(text: &str) -> Result<Option<Address>, Failure> {
-        if text.starts_with("rediss://") {
-            return Err(
-                Failure::new("rediss:// is not supported: there is no TLS in the tools")
-                    .hint("a tunnel does it, for instance `stunnel` or `ssh -L 6379:localhost:6379 host` and redis://localhost"),
-            );
-        }
-        let Some(rest) = text.strip_prefix("redis://") else {
-            return Ok(None);
+        let (rest, tls) = match (text.strip_prefix(UNENCRYPTED), text.strip_prefix(ENCRYPTED)) {
+            (Some(rest), _) => (rest, None),
+            (_, Some(rest)) => {
+                let (rest, query) = rest.rsplit_once('?').unwrap_or((rest, ""));
+                let tls = Tls::parse(query).ok_or_else(|| {
+                    Failure::new("expected an address as in rediss://host:6379/0?cacert=FILE")
+                        .hint("behind the ? stand cacert, cert and key, sni and insecure=yes, with & between them")
+                })?;
+                (rest, Some(tls))
+            }
+            _ => return Ok(None),
         };
-        Address::of(rest).map(Some).ok_or_else(|| {
+        Address::of(rest, tls).map(Some).ok_or_else(|| {
             Failure::new("expected an address as in redis://user:password@host:6379/0")
         })
     }
 
-    fn of(rest: &str) -> Option<Address> {
+    fn of(rest: &str, tls: Option<Tls>) -> Option<Address> {
         let (sign, place) = rest.rsplit_once('@').unwrap_or(("", rest));
         let (place, db) = match place.split_once('/') {
             None | Some((_, "")) => (place.trim_end_matches('/'), None),
@@ -75,32 +80,46 @@ impl Address {
             // One word before the @ is a user whose password is elsewhere.
             None => (sign, ""),
         };
-        Some(Address {
-            host: host.to_owned(),
-            port,
+        let sign = Sign {
             user: some(decoded(user)?),
             password: some(decoded(password)?).or_else(|| std::env::var(PASSWORD).ok()),
+            db: db.unwrap_or(0),
+            protocol: Protocol::Resp2,
+        };
+        Some(Address {
+            place: Place::Tcp(host.to_owned(), port),
+            sign,
+            tls,
             db,
         })
     }
 
-    /// Host and port.
-    pub(super) fn place(&self) -> (&str, u16) {
-        (&self.host, self.port)
+    /// Where it is.
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
-    /// The words of AUTH, if there is a password.
-    pub(super) fn sign(&self) -> Option<Vec<&str>> {
-        let password = self.password.as_deref()?;
-        Some(match &self.user {
-            Some(user) => vec!["AUTH", user, password],
-            None => vec!["AUTH", password],
-        })
+    /// What is said first.
+    pub fn sign(&self) -> &Sign {
+        &self.sign
+    }
+
+    /// How the way there is encrypted, if it is.
+    pub fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
     }
 
     /// The one database that is meant, if not all are.
-    pub(super) fn db(&self) -> Option<u64> {
+    pub fn db(&self) -> Option<u64> {
         self.db
+    }
+
+    /// The same server of a cluster at another place.
+    pub fn at(&self, host: &str, port: u16) -> Address {
+        Address {
+            place: Place::Tcp(host.to_owned(), port),
+            ..self.clone()
+        }
     }
 }
 
@@ -136,14 +155,24 @@ mod tests {
     #[test]
     fn all_parts_are_read_and_the_password_is_not_shown() {
         let full = address("redis://ann:p%40ss:w@db.example:7000/3");
-        assert_eq!(full.place(), ("db.example", 7000));
-        assert_eq!(full.sign(), Some(vec!["AUTH", "ann", "p@ss:w"]));
+        assert_eq!(*full.place(), Place::Tcp("db.example".into(), 7000));
+        assert_eq!(full.sign().user.as_deref(), Some("ann"));
+        assert_eq!(full.sign().password.as_deref(), Some("p@ss:w"));
         assert_eq!(full.db(), Some(3));
         assert_eq!(full.to_string(), "redis://db.example:7000/3");
         assert!(!format!("{full:?}").contains("p@ss"));
-        assert_eq!(address("redis://").place(), ("localhost", 6379));
-        assert_eq!(address("redis://:x@h/").sign(), Some(vec!["AUTH", "x"]));
-        assert_eq!(address("redis://[::1]:7001").place(), ("::1", 7001));
+        assert_eq!(
+            *address("redis://").place(),
+            Place::Tcp("localhost".into(), 6379)
+        );
+        assert_eq!(address("redis://:x@h/").sign().commands(), [["AUTH", "x"]]);
+        assert_eq!(
+            *address("redis://[::1]:7001").place(),
+            Place::Tcp("::1".into(), 7001)
+        );
+        let encrypted = address("rediss://h/1?cacert=/ca.crt&insecure=yes");
+        assert!(encrypted.tls().is_some());
+        assert_eq!(encrypted.to_string(), "rediss://h:6379/1");
         assert_eq!(
             address("redis://[::1]:7001").to_string(),
             "redis://[::1]:7001"
@@ -161,7 +190,9 @@ mod tests {
         ] {
             assert!(Address::parse(wrong).is_err(), "{wrong}");
         }
-        let failure = Address::parse("rediss://h").unwrap_err();
-        assert!(failure.line().unwrap().contains("no TLS"), "{failure:?}");
+        for wrong in ["rediss://h?x=1", "rediss://h?cert=c", "rediss://h?insecure"] {
+            let failure = Address::parse(wrong).unwrap_err();
+            assert!(failure.line().unwrap().contains("?cacert=FILE"), "{wrong}");
+        }
     }
 }

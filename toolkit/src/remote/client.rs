@@ -1,14 +1,14 @@
 //! One connection that sends commands and waits for their replies.
 
 use super::Address;
-use crate::outcome::{Failure, plain};
+use super::sign::Sign;
+use super::stream::{Place, Stream};
+use super::tls::Tls;
+use crate::outcome::Failure;
 use cairn_format::resp::value::{ReplyScanner, ReplyStep, Value, write_command};
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-/// Longest wait for a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest silence. A server that makes a snapshot sends a line end every second or so.
 const SILENCE: Duration = Duration::from_secs(60);
 /// Bytes read at once.
@@ -16,8 +16,8 @@ const CHUNK: usize = 64 << 10;
 
 /// A connection that has signed in.
 #[derive(Debug)]
-pub(super) struct Client {
-    stream: TcpStream,
+pub struct Client {
+    stream: Stream,
     name: String,
     /// What was received and not used yet stands from `at` on.
     input: Vec<u8>,
@@ -25,20 +25,32 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Connects and signs in.
+    /// Connects and signs in. The database of the address is left to whoever asks.
     pub fn connect(address: &Address) -> Result<Client, Failure> {
         let name = address.to_string();
-        let stream = connect(address.place()).map_err(|error| {
-            Failure::new(format!("{name}: could not connect: {}", plain(&error)))
-        })?;
+        let sign = Sign {
+            db: 0,
+            ..address.sign().clone()
+        };
+        Client::open(address.place(), address.tls(), &sign, &name, SILENCE)
+    }
+
+    /// Connects and signs in; `name` is what error lines call the server, `patience` the longest silence.
+    pub fn open(
+        place: &Place,
+        tls: Option<&Tls>,
+        sign: &Sign,
+        name: &str,
+        patience: Duration,
+    ) -> Result<Client, Failure> {
         let mut client = Client {
-            stream,
-            name,
+            stream: Stream::connect(place, tls, name, patience)?,
+            name: name.to_owned(),
             input: Vec::new(),
             at: 0,
         };
-        if let Some(words) = address.sign() {
-            client.ask(&words)?;
+        for command in sign.commands() {
+            client.ask(&command)?;
         }
         Ok(client)
     }
@@ -60,10 +72,16 @@ impl Client {
         self.reply()
     }
 
+    /// What error lines call the server.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Sends the bytes of commands.
     pub fn send(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         self.stream
             .write_all(bytes)
+            .and_then(|()| self.stream.flush())
             .map_err(|error| Failure::io(&self.name, &error))
     }
 
@@ -106,7 +124,7 @@ impl Client {
     }
 
     /// What was received and not used yet, and the socket.
-    pub fn into_parts(mut self) -> (Vec<u8>, TcpStream) {
+    pub fn into_parts(mut self) -> (Vec<u8>, Stream) {
         self.input.drain(..self.at);
         (self.input, self.stream)
     }
@@ -138,20 +156,4 @@ impl Client {
             Err(error) => Err(error),
         }
     }
-}
-
-fn connect(place: (&str, u16)) -> io::Result<TcpStream> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-    for address in place.to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                stream.set_read_timeout(Some(SILENCE))?;
-                stream.set_write_timeout(Some(SILENCE))?;
-                return Ok(stream);
-            }
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
 }

@@ -5,18 +5,25 @@
 //!   Way::Scan       AUTH, SCAN, DUMP          a file made here of what each key answers
 //! ```
 //!
-//! The first is one moment of the data and costs the server a fork; the second needs no right to replicate and sees keys that change
+//! [`Client`] is the connection of all tools: `stream` connects, over TLS if that is wanted, `sign` says who we are.
+//!
+//! The first way is one moment of the data and costs the server a fork; the second needs no right to replicate and sees keys that change
 //! meanwhile before or after the change.
 
 mod address;
 mod client;
 mod scan;
+mod sign;
+mod stream;
 mod sync;
+mod tls;
 
 pub use address::Address;
+pub use client::Client;
+pub use sign::Sign;
+pub use stream::{CONNECT_TIMEOUT, Place, Stream};
 
 use crate::outcome::Failure;
-use client::Client;
 use std::io::Read;
 
 /// How a server is asked for its data.

@@ -1,0 +1,121 @@
+//! An encrypted way to a server: 7.0.15 with certificates that openssl makes.
+
+mod common;
+
+use common::real_server::RealServer;
+use common::{code, golden, run, stderr, stdout};
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+
+/// An authority, and a server's and a client's certificate that it has signed.
+fn certificates(folder: &Path) {
+    fs::write(
+        folder.join("names"),
+        "subjectAltName=DNS:localhost,IP:127.0.0.1\n",
+    )
+    .unwrap();
+    let openssl = |words: &str| {
+        let output = Command::new("openssl")
+            .args(words.split(' '))
+            .current_dir(folder)
+            .output()
+            .expect("these tests need openssl (Debian: openssl)");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{words}: {told}");
+    };
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+    openssl(&format!(
+        "req -x509 {key} -keyout ca.key -out ca.crt -days 2 -subj /CN=ca"
+    ));
+    for name in ["server", "client"] {
+        openssl(&format!(
+            "req {key} -keyout {name}.key -out {name}.csr -subj /CN={name}"
+        ));
+        openssl(&format!(
+            "x509 -req -in {name}.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out {name}.crt -days 2 -extfile names"
+        ));
+    }
+}
+
+/// A server that has loaded a golden file, and its encrypted port.
+fn server(folder: &Path, clients: &str) -> (RealServer, u16) {
+    fs::copy(golden("redis-7.0.15/lru.rdb"), folder.join("dump.rdb")).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let (text, cert, key, ca) = (
+        port.to_string(),
+        path("server.crt"),
+        path("server.key"),
+        path("ca.crt"),
+    );
+    let options = [
+        ["--tls-port", &text],
+        ["--tls-cert-file", &cert],
+        ["--tls-key-file", &key],
+        ["--tls-ca-cert-file", &ca],
+        ["--tls-auth-clients", clients],
+        ["--repl-diskless-sync-delay", "0"],
+    ];
+    (RealServer::start(folder, &options.concat()), port)
+}
+
+#[test]
+fn a_server_is_asked_over_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    certificates(folder.path());
+    let (_server, port) = server(folder.path(), "no");
+    let file = golden("redis-7.0.15/lru.rdb").display().to_string();
+    let ca = folder.path().join("ca.crt").display().to_string();
+    for host in ["localhost", "127.0.0.1"] {
+        for way in [&[][..], &["--scan"]] {
+            let url = format!("rediss://{host}:{port}?cacert={ca}");
+            let output = run(&[&["diff", &file, &url], way].concat());
+            let told = format!("{host}: {}{}", stdout(&output), stderr(&output));
+            assert_eq!(code(&output), 0, "{told}");
+            assert!(told.contains(&format!("only in rediss://{host}:{port}: 0 keys")));
+        }
+    }
+    // An authority that is not known, a name that the certificate has not.
+    let inspect = |url: String| {
+        let output = run(&["inspect", &url]);
+        (code(&output), stderr(&output))
+    };
+    let (status, told) = inspect(format!("rediss://localhost:{port}"));
+    assert_eq!(status, 2);
+    assert!(
+        told.contains("no encrypted connection: invalid peer certificate"),
+        "{told}"
+    );
+    assert!(told.contains("hint: ?cacert=FILE"), "{told}");
+    let (status, told) = inspect(format!("rediss://localhost:{port}?cacert={ca}&sni=other"));
+    assert_eq!(status, 2);
+    assert!(told.contains("not valid for name"), "{told}");
+    let (status, told) = inspect(format!("rediss://localhost:{port}?insecure=yes"));
+    assert_eq!(status, 0, "{told}");
+    assert!(told.contains("whoever answers there is believed"), "{told}");
+}
+
+#[test]
+fn a_server_that_wants_to_know_who_asks_is_shown_a_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    certificates(folder.path());
+    let (_server, port) = server(folder.path(), "yes");
+    let [ca, cert, key] = ["ca.crt", "client.crt", "client.key"]
+        .map(|name| folder.path().join(name).display().to_string());
+    let url = format!("rediss://localhost:{port}?cacert={ca}");
+    let output = run(&["inspect", &url]);
+    assert_eq!(code(&output), 2, "{}", stderr(&output));
+    let output = run(&["inspect", &format!("{url}&cert={cert}&key={key}")]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let output = run(&["inspect", &format!("{url}&cert={cert}&key=/nowhere")]);
+    assert_eq!(code(&output), 2);
+    assert!(
+        stderr(&output).contains("/nowhere: "),
+        "{}",
+        stderr(&output)
+    );
+}
