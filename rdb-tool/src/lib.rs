@@ -16,6 +16,7 @@
 //! | `convert` | the same data for another version, as lines or as commands |
 //! | `amend` | other expiries, databases and names on the way |
 //! | `carry`, `repair`, `again` | events into a snapshot, what is odd put right, and read once more |
+//! | `load` | the data into a living server or cluster |
 //! | `loss`, `policy` | what a target cannot hold, and what becomes of that |
 //! | `filter`, `split`, `merge`, `making` | a part of a snapshot, several of one, one of several |
 //! | `mask` | a twin with pseudonyms |
@@ -40,6 +41,7 @@ mod get;
 mod index;
 mod inspect;
 mod line;
+mod load;
 mod loss;
 mod making;
 mod mask;
@@ -74,6 +76,7 @@ Examples:
   rdb-tool merge -o all.rdb shards/*.rdb
   rdb-tool mask --key-file secret -o twin.rdb dump.rdb
   rdb-tool diff yesterday.rdb today.rdb
+  rdb-tool load --to redis://localhost dump.rdb
 
 Exit status: 0 all well, 1 something was found (damage, a difference), 2 the work could not be done.";
 
@@ -120,6 +123,8 @@ enum Command {
     Merge(merge::MergeArguments),
     /// Write a twin with pseudonyms for all keys and texts, which one may share
     Mask(mask::MaskArguments),
+    /// Send the data to a living server or cluster
+    Load(load::LoadArguments),
     /// Compare two snapshots by key, whatever their order and encoding
     Diff(diff::DiffArguments),
 }
@@ -143,6 +148,7 @@ pub fn main() -> ExitCode {
             Command::Split(arguments) => split::split(&arguments),
             Command::Merge(arguments) => merge::merge(&arguments),
             Command::Mask(arguments) => mask::mask(&arguments),
+            Command::Load(arguments) => load::load(&arguments),
             Command::Diff(arguments) => diff::diff(&arguments),
         },
     )

@@ -76,6 +76,11 @@ impl Losses {
             .count += 1;
     }
 
+    /// Takes over what was counted elsewhere.
+    pub fn append(&mut self, mut others: Losses) {
+        self.kinds.append(&mut others.kinds);
+    }
+
     /// Takes out what was not agreed to.
     pub fn refused(&mut self, policies: &Policies) -> Losses {
         let (agreed, refused) = std::mem::take(&mut self.kinds)

@@ -5,6 +5,7 @@ use super::sign::Sign;
 use super::stream::{Place, Stream};
 use super::tls::Tls;
 use crate::outcome::Failure;
+use cairn_format::rdb::Dialect;
 use cairn_format::resp::value::{ReplyScanner, ReplyStep, Value, write_command};
 use std::io::{self, Read, Write};
 use std::time::Duration;
@@ -75,6 +76,11 @@ impl Client {
     /// What error lines call the server.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The newest version of snapshots that the server writes, by what it says of itself; what is not known is old.
+    pub fn dialect(&mut self) -> Result<Dialect, Failure> {
+        Ok(of_server(&self.ask(&["INFO", "server"])?))
     }
 
     /// Sends the bytes of commands.
@@ -156,4 +162,18 @@ impl Client {
             Err(error) => Err(error),
         }
     }
+}
+
+fn of_server(info: &Value) -> Dialect {
+    let text = String::from_utf8_lossy(info.as_bytes().unwrap_or_default()).into_owned();
+    let field = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        Some(line.trim_start_matches(':').trim().to_owned())
+    };
+    let valkey = field("valkey_version").map(|version| format!("valkey-{version}"));
+    let server =
+        valkey.or_else(|| field("redis_version").map(|version| format!("redis-{version}")));
+    server
+        .and_then(|server| Dialect::parse(&server))
+        .unwrap_or(Dialect::redis(9))
 }

@@ -59,7 +59,7 @@ impl Scan {
                 let what = format!("DUMP payloads of version {version}, which is unknown here");
                 client.refused("FUNCTION DUMP", what.as_bytes())
             })?,
-            None => of_server(&client.ask(&["INFO", "server"])?),
+            None => client.dialect()?,
         };
         let mut databases = match only {
             Some(db) => vec![db],
@@ -192,21 +192,6 @@ impl Read for Scan {
 fn version(payload: &[u8]) -> Option<u16> {
     let footer = payload.last_chunk::<FOOTER>()?;
     Some(u16::from_le_bytes([footer[0], footer[1]]))
-}
-
-/// The newest dialect that a server may write, by what it says of itself; what is not known is old.
-fn of_server(info: &Value) -> Dialect {
-    let text = String::from_utf8_lossy(info.as_bytes().unwrap_or_default()).into_owned();
-    let field = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-        Some(line.trim_start_matches(':').trim().to_owned())
-    };
-    let valkey = field("valkey_version").map(|version| format!("valkey-{version}"));
-    let server =
-        valkey.or_else(|| field("redis_version").map(|version| format!("redis-{version}")));
-    server
-        .and_then(|server| Dialect::parse(&server))
-        .unwrap_or(Dialect::redis(9))
 }
 
 /// The databases that have keys: lines such as `db0:keys=1,expires=0`.

@@ -88,7 +88,8 @@ impl RealServer {
         server
     }
 
-    fn try_ask(&self, command: &str) -> Option<String> {
+    /// The replies to inline commands, errors too; `None` if nobody answers.
+    pub fn try_ask(&self, command: &str) -> Option<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
         stream
             .write_all(format!("{command}\r\nQUIT\r\n").as_bytes())
