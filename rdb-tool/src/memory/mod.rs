@@ -34,7 +34,7 @@ Examples:
   rdb-tool memory --for redis-8.2 --each dump.rdb | jq -r '[.bytes, .key] | @tsv' | sort -n | tail
 
 Bytes as used_memory counts them, with the server's default limits and an allocator as its source brings it. Compared with living servers of Redis 7.0 and 8.2
-and Valkey 9.1 in the tests: on mixed data the sum is off by 5 % at most. Keys whose time has come are not loaded. What modules make of their values
+and Valkey 8.1 and 9.1 in the tests: on mixed data the sum is off by 5 % at most. Keys whose time has come are not loaded. What modules make of their values
 is not known; their bytes in the file are counted.";
 
 /// The options of `rdb-tool memory`.

@@ -5,7 +5,8 @@
 //! | `Entries` | Redis to 7.0 | object, string, entry of a chained table | entry and strings; no packed sets and short lists |
 //! | `Packed` | Redis 7.2 to 8.0 | the same | sets without entries where nothing collides; packed sets and short lists |
 //! | `Together` | Redis 8.2 and up | object and key in one | the same |
-//! | `Buckets` | Valkey 8 and up | object, key and short value in one, buckets of 7 | field and value in one |
+//! | `Chained` | Valkey 8 | object, key and short value in one, buckets of 7 | field and value in one |
+//! | `Buckets` | Valkey 9 and up | the same, with values up to 128 bytes | the same, and members of sorted sets in their nodes |
 
 use super::allocator::Allocator;
 use cairn_format::rdb::{Dialect, Family};
@@ -19,8 +20,17 @@ pub enum Generation {
     Packed,
     /// Redis 8.2 and up.
     Together,
-    /// Valkey 8 and up.
+    /// Valkey 8.
+    Chained,
+    /// Valkey 9 and up.
     Buckets,
+}
+
+impl Generation {
+    /// Whether tables are those of Valkey.
+    pub(super) fn has_buckets(self) -> bool {
+        matches!(self, Generation::Chained | Generation::Buckets)
+    }
 }
 
 /// A server whose memory is predicted.
@@ -91,6 +101,7 @@ impl Model {
         };
         let generation = match () {
             () if is("valkey-7.2") => Generation::Packed,
+            () if is("valkey-8.0") || is("valkey-8.1") => Generation::Chained,
             () if is_valkey || dialect.family() == Family::Valkey => Generation::Buckets,
             () if dialect.version() <= Dialect::redis(10).version() => Generation::Entries,
             () if is("redis-7.2") || is("redis-7.4") || is("redis-8.0") => Generation::Packed,
@@ -101,7 +112,9 @@ impl Model {
             generation,
             allocator: Allocator::Jemalloc,
             limits: Limits::default(),
-            is_confirmed: ["redis-7.0", "redis-8.2", "valkey-9.1"].into_iter().any(is),
+            is_confirmed: ["redis-7.0", "redis-8.2", "valkey-8.1", "valkey-9.1"]
+                .into_iter()
+                .any(is),
         })
     }
 
@@ -110,6 +123,7 @@ impl Model {
         match self.generation {
             Generation::Entries | Generation::Packed => 960_000,
             Generation::Together => 770_000,
+            Generation::Chained => 1_060_000,
             Generation::Buckets => 1_090_000,
         }
     }

@@ -25,7 +25,7 @@ impl Model {
         match self.generation {
             Generation::Entries | Generation::Packed => Links::Entries,
             Generation::Together => Links::Keys,
-            Generation::Buckets => Links::Buckets,
+            Generation::Chained | Generation::Buckets => Links::Buckets,
         }
     }
 
@@ -34,14 +34,14 @@ impl Model {
         match self.generation {
             Generation::Entries => Links::Entries,
             Generation::Packed | Generation::Together => Links::Keys,
-            Generation::Buckets => Links::Buckets,
+            Generation::Chained | Generation::Buckets => Links::Buckets,
         }
     }
 
     /// How that of a hash or sorted set does.
     pub(super) fn links_of_fields(&self) -> Links {
         match self.generation {
-            Generation::Buckets => Links::Buckets,
+            Generation::Chained | Generation::Buckets => Links::Buckets,
             _ => Links::Entries,
         }
     }

@@ -110,7 +110,7 @@ impl Model {
     fn key(&self, key: u64, expires: bool) -> u64 {
         match self.generation {
             Generation::Entries | Generation::Packed => self.size(16) + self.string(key),
-            Generation::Together | Generation::Buckets => {
+            Generation::Together | Generation::Chained | Generation::Buckets => {
                 self.size(16 + 8 * u64::from(expires) + 1 + string_len(key))
             }
         }
@@ -129,14 +129,13 @@ impl Model {
         }
         let len = text.len() as u64;
         let embedded = len + 4;
-        // The head of a value that does not lie in its object is never the shortest.
-        let apart = self.size(string_len(len.max(32)) - len.max(32) + len);
+        let apart = self.size(head_len(len));
         let front = 8 * u64::from(expires) + 1 + string_len(key);
         match self.generation {
             Generation::Entries | Generation::Packed if len <= EMBEDDED_MAX => {
                 weight(self.size(16 + embedded) + self.string(key), "embstr")
             }
-            Generation::Together if 16 + front + embedded <= TOGETHER_MAX => {
+            Generation::Together | Generation::Chained if 16 + front + embedded <= TOGETHER_MAX => {
                 weight(self.size(16 + front + embedded), "embstr")
             }
             Generation::Buckets if 8 + front + embedded <= BUCKETS_MAX => {
@@ -190,7 +189,10 @@ impl Model {
             }
         }
         let all: u64 = nodes.iter().map(|node| self.size(*node)).sum();
-        let is_short = nodes.len() == 1 && open == 0 && nodes[0] <= self.limits.list_node;
+        // One that was a ziplist alone is not packed again.
+        let is_alone = matches!(list, List::Ziplist(_));
+        let is_short =
+            nodes.len() == 1 && open == 0 && !is_alone && nodes[0] <= self.limits.list_node;
         Ok(match is_short && self.generation > Generation::Entries {
             true => (all, "listpack"),
             false => (self.size(40) * (1 + nodes.len() as u64) + all, "quicklist"),
@@ -234,15 +236,19 @@ impl Model {
         for field in hash.fields() {
             let field = field?;
             let name = shortened(field.name, field_max);
-            let lens = [&name, &field.value].map(|text| string_len(text.len() as u64));
+            let mut lens = [&name, &field.value].map(|text| string_len(text.len() as u64));
+            if self.generation.has_buckets() {
+                lens[1] = head_len(field.value.len() as u64);
+            }
             shape.elements += 1;
             shape.add(&name, 0);
             let apart = match self.generation {
-                // A value beside its field has a head for longer ones.
-                Generation::Buckets if lens[0] + lens[1] <= BUCKETS_MAX => {
-                    self.size(lens[0] + lens[1] + 1)
+                generation if generation.has_buckets() && lens[0] + lens[1] <= BUCKETS_MAX => {
+                    self.size(lens[0] + lens[1])
                 }
-                Generation::Buckets => self.size(8 + lens[0]) + self.size(lens[1]),
+                generation if generation.has_buckets() => {
+                    self.size(8 + lens[0]) + self.size(lens[1])
+                }
                 _ => self.size(lens[0]) + self.size(lens[1]),
             };
             shape.add(&field.value, apart);
@@ -336,7 +342,7 @@ impl Model {
     /// A radix tree with so many keys of `len` bytes that share most of them.
     fn tree(&self, keys: u64, len: u64) -> u64 {
         let head = match self.generation {
-            Generation::Buckets => self.size(32),
+            generation if generation.has_buckets() => self.size(32),
             _ => self.size(24),
         };
         let shared = self.size((4 + len).next_multiple_of(8) + 8);
@@ -352,6 +358,11 @@ impl Model {
             }
         }
     }
+}
+
+/// Bytes of a string whose head is not the shortest, as those of values are.
+fn head_len(len: u64) -> u64 {
+    string_len(len.max(32)) - len.max(32) + len
 }
 
 fn shortened(name: Text<'_>, most: u64) -> Text<'_> {
