@@ -57,6 +57,10 @@ mod survey;
 mod verify;
 mod whatif;
 
+pub use back::snapshot_of_lines;
+pub use line::Lines;
+pub use salvage::salvage_file;
+
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
 

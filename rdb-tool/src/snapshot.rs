@@ -17,7 +17,7 @@ use std::io::{Cursor, Read};
 use std::path::Path;
 
 /// How an input is opened that may be a server.
-#[derive(Args, Clone, Copy, Debug)]
+#[derive(Args, Clone, Copy, Debug, Default)]
 pub struct Opening {
     /// Of a server (redis://...): ask for key after key with SCAN and DUMP, not for a snapshot as a replica does
     #[arg(long)]

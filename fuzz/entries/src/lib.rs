@@ -12,6 +12,7 @@
 //! structures                        what `structure` holds in memory, and lists
 //! stage commands dump replay        an engine, scripts on it, payloads and logs for it
 //! describe portrait                 values as text and whole data sets as clients see them, for comparisons
+//! tools                             rdb-tool: lines of JSON, salvage, the choice of keys
 //! seeds                             where fuzzing begins
 //! ```
 #![forbid(unsafe_code)]
@@ -36,6 +37,7 @@ pub mod steps;
 pub mod stream_node;
 pub mod structures;
 pub mod text;
+pub mod tools;
 
 /// A fuzz target.
 #[derive(Clone, Copy, Debug)]
@@ -109,6 +111,7 @@ pub const TARGETS: &[Target] = &[
         ..target("http", http::run, seeds::http_requests)
     },
     target("intset", packed::intset, seeds::intsets),
+    target("jsonl", tools::lines, seeds::json_lines),
     Target {
         len_max: 2 * KB,
         ..target("keyed", structures::keyed::run, seeds::random)
@@ -156,6 +159,11 @@ pub const TARGETS: &[Target] = &[
     Target {
         words: seeds::protocol_words,
         ..target("resp_request", resp::request, seeds::requests)
+    },
+    target("salvage", tools::salvage, seeds::files_to_save),
+    Target {
+        len_max: 512,
+        ..target("selection", tools::selection, seeds::selections)
     },
     target("stream_node", stream_node::run, seeds::stream_nodes),
     Target {

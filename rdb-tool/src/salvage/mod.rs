@@ -26,7 +26,7 @@ use report::Report;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Shown below the help of `salvage`.
 const EXAMPLES: &str = "\
@@ -69,13 +69,34 @@ fn dialect(name: &str) -> Result<Dialect, String> {
 /// Saves what can be saved.
 pub fn salvage(arguments: &SalvageArguments) -> Outcome {
     let input = arguments.opening.open(&arguments.file)?.into_mapped()?;
-    let bytes = input.bytes().unwrap_or_default();
-    let report = match put_right(&input, bytes, arguments)? {
-        Some(report) => report,
-        None => keep_what_is_left(&input, bytes, arguments)?,
-    };
+    let report = rescued(&input, arguments)?;
     report.tell(input.name(), arguments.json, &arguments.output)?;
     Ok(Verdict::found_if(!report.is_fine()))
+}
+
+fn rescued(input: &Input, arguments: &SalvageArguments) -> Result<Report, Failure> {
+    let bytes = input.bytes().unwrap_or_default();
+    match put_right(input, bytes, arguments)? {
+        Some(report) => Ok(report),
+        None => keep_what_is_left(input, bytes, arguments),
+    }
+}
+
+/// Saves what can be saved of a file, and says nothing: how many keys the output has.
+///
+/// # Errors
+/// Nothing can be read as a record, or files fail.
+pub fn salvage_file(file: &Path, output: &Path) -> Result<u64, Failure> {
+    let arguments = SalvageArguments {
+        output: output.to_owned(),
+        quarantine: None,
+        dialect: Dialect::REDIS_7_2,
+        json: false,
+        opening: Opening::default(),
+        file: file.to_owned(),
+    };
+    let input = arguments.opening.open(file)?.into_mapped()?;
+    rescued(&input, &arguments).map(|report| report.keys)
 }
 
 /// The file with one or two bytes as they were, if the checksum tells which and the file can then be read.
