@@ -20,6 +20,11 @@ Examples:
 The index stands beside the snapshot, as dump.rdb.idx, where `get` looks for it. It is bound to the size, the time of change and
 the checksum of the snapshot, and refused when one of them is another. 20 bytes for each key, in memory 24 while it is made.";
 
+/// Keys that are looked for in what was written.
+const SAMPLE: usize = 1000;
+/// What to say when they are not found.
+const ANOTHER: &str = "nothing was written; this is a fault of ours or of the disk";
+
 /// The options of `rdb-tool index`.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
@@ -55,6 +60,7 @@ pub fn index(arguments: &IndexArguments) -> Outcome {
     let mut output = Output::create(&target, &[&input])?;
     let mut entries = entries(&input, bytes, reading)?;
     output.write_all(&file::encode(bond, &mut entries))?;
+    read_again(&mut output, bond, &entries)?;
     output.finish()?;
     let keys = human::plural(entries.len() as u64, "key", "keys");
     note(&format!(
@@ -63,6 +69,27 @@ pub fn index(arguments: &IndexArguments) -> Outcome {
         target.display()
     ));
     Ok(Verdict::Fine)
+}
+
+/// What was written must be an index in which some of the keys are found.
+fn read_again(output: &mut Output, bond: Bond, entries: &[Entry]) -> Result<(), Failure> {
+    let Some(input) = output.read_back()? else {
+        return Ok(());
+    };
+    let wrong = |what: String| Failure::new(format!("{}: {what}", input.name())).hint(ANOTHER);
+    let index = file::Index::decode(input.bytes().unwrap_or_default()).map_err(wrong)?;
+    let sample = entries
+        .iter()
+        .step_by(entries.len().div_ceil(SAMPLE).max(1));
+    for entry in sample {
+        if !index.find(entry.hash).map_err(wrong)?.contains(entry) {
+            return Err(wrong("a key cannot be found again".to_owned()));
+        }
+    }
+    match index.bond() == bond {
+        true => Ok(()),
+        false => Err(wrong("the index is of another snapshot".to_owned())),
+    }
 }
 
 /// An index may be replaced, anything else only if that was asked for.

@@ -19,6 +19,11 @@ const SYMBOLS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy
 const LAST: usize = 3;
 /// Places of the part that is drawn, if the key has as many: more leave fewer keys with the same choice.
 const DRAWN: usize = 8;
+/// Parts that are remembered, and their bytes.
+const PARTS_MAX: usize = 1 << 16;
+const PART_MAX: usize = 64;
+/// Tables of checksums that are remembered, of 1.7 MB each. Keys that end alike share one.
+const TABLES_MAX: usize = 16;
 /// Drawings before a key is given another slot. One drawing finds the slot in most cases.
 const DRAWINGS: u32 = 64;
 
@@ -27,15 +32,22 @@ pub struct Keys<'c> {
     cipher: &'c Cipher,
     taken: HashSet<u128>,
     tags: HashMap<Vec<u8>, Vec<u8>>,
-    pairs: HashMap<[u16; 2], Pairs>,
+    pairs: HashMap<[usize; LAST], Sums>,
+    /// Pseudonyms of parts that were seen, as long as they are few: most keys begin alike.
+    parts: HashMap<Vec<u8>, Vec<u8>>,
     /// Keys that stayed as they are.
     pub kept: u64,
     /// Keys that are in another slot.
     pub moved: u64,
 }
 
-/// By checksum: which two symbols give it. The two stand so many bytes before the end.
-type Pairs = HashMap<u16, Vec<[u8; 2]>>;
+/// What the last three symbols add to the checksum, which stand so many bytes before the end.
+struct Sums {
+    /// By the first of them.
+    first: [u16; SYMBOLS.len()],
+    /// By checksum: which two others give it.
+    others: Vec<Vec<[u8; 2]>>,
+}
 
 impl<'c> Keys<'c> {
     /// Nothing is taken.
@@ -45,6 +57,7 @@ impl<'c> Keys<'c> {
             taken: HashSet::new(),
             tags: HashMap::new(),
             pairs: HashMap::new(),
+            parts: HashMap::new(),
             kept: 0,
             moved: 0,
         }
@@ -68,9 +81,21 @@ impl<'c> Keys<'c> {
     }
 
     /// Each part of a text by itself.
-    fn parts(&self, text: &[u8]) -> Vec<u8> {
-        let parts = text.split_inclusive(|byte| !byte.is_ascii_alphanumeric() && byte.is_ascii());
-        parts.flat_map(|part| self.cipher.letters(part)).collect()
+    fn parts(&mut self, text: &[u8]) -> Vec<u8> {
+        let mut made = Vec::with_capacity(text.len());
+        for part in text.split_inclusive(|byte| !byte.is_ascii_alphanumeric() && byte.is_ascii()) {
+            match self.parts.get(part) {
+                Some(known) => made.extend_from_slice(known),
+                None => {
+                    let new = self.cipher.letters(part);
+                    made.extend_from_slice(&new);
+                    if self.parts.len() < PARTS_MAX && part.len() <= PART_MAX {
+                        self.parts.insert(part.to_vec(), new);
+                    }
+                }
+            }
+        }
+        made
     }
 
     /// A text of the same length and slot that nobody else in `space` has.
@@ -90,7 +115,12 @@ impl<'c> Keys<'c> {
             return made;
         }
         let start = start_of_drawn(text, &places);
-        let mut made = self.parts(text);
+        let mut made = self.parts(&text[..start]);
+        match text[start..].is_ascii() {
+            // All of its letters and digits are drawn.
+            true => made.extend_from_slice(&text[start..]),
+            false => made.extend(self.cipher.letters(&text[start..])),
+        }
         let drawn: Vec<usize> = places.into_iter().filter(|at| *at >= start).collect();
         let slot = slot_of(text);
         for drawing in 0_u32.. {
@@ -115,34 +145,44 @@ impl<'c> Keys<'c> {
 
     /// Changes the last three places so that the slot is right; false if no symbols there do that.
     fn bring_to(&mut self, slot: u16, made: &mut [u8], drawn: &[usize], draw: &[u8]) -> bool {
-        let last: Vec<usize> = drawn[drawn.len() - LAST..].to_vec();
-        let behind = |at: usize| (made.len() - 1 - at) as u16;
-        let pairs = self
-            .pairs
-            .entry([behind(last[1]), behind(last[2])])
-            .or_insert_with_key(|behind| all_pairs(*behind));
+        let last = &drawn[drawn.len() - LAST..];
+        let behind = [0, 1, 2].map(|place| made.len() - 1 - last[place]);
+        if self.pairs.len() == TABLES_MAX && !self.pairs.contains_key(&behind) {
+            self.pairs.clear();
+        }
+        let sums = self.pairs.entry(behind).or_insert_with(|| Sums::of(behind));
         last.iter().for_each(|at| made[*at] = 0);
         let rest = crc16(made);
-        let first = usize::from(draw[0]);
-        let mut found: Vec<[u8; 3]> = Vec::new();
+        let from = usize::from(draw[0]);
         for turn in 0..SYMBOLS.len() {
-            let symbol = SYMBOLS[(first + turn) % SYMBOLS.len()];
-            let with = rest ^ alone(symbol, made.len() - 1 - last[0]);
+            let symbol = (from + turn) % SYMBOLS.len();
+            let with = rest ^ sums.first[symbol];
             // Only 14 of the 16 bits of the checksum are the slot.
             for high in 0..4_u16 {
-                let needed = with ^ (slot | high << 14);
-                let two = pairs.get(&needed).into_iter().flatten();
-                found.extend(two.map(|[a, b]| [symbol, *a, *b]));
+                let above = (high + u16::from(draw[1])) % 4;
+                let needed = with ^ (slot | above << 14);
+                let two = &sums.others[usize::from(needed)];
+                if let Some([a, b]) = two.get(usize::from(draw[2]) % two.len().max(1)) {
+                    made[last[0]] = SYMBOLS[symbol];
+                    (made[last[1]], made[last[2]]) = (*a, *b);
+                    return true;
+                }
             }
         }
-        if found.is_empty() {
-            return false;
+        false
+    }
+}
+
+impl Sums {
+    fn of(behind: [usize; LAST]) -> Sums {
+        let [first, a, b] = behind.map(|behind| SYMBOLS.map(|symbol| alone(symbol, behind)));
+        let mut others = vec![Vec::new(); 1 << u16::BITS];
+        for (x, one) in SYMBOLS.iter().zip(a) {
+            for (y, two) in SYMBOLS.iter().zip(b) {
+                others[usize::from(one ^ two)].push([*x, *y]);
+            }
         }
-        let chosen = found[usize::from(draw[1]) % found.len()];
-        for (at, symbol) in last.iter().zip(chosen) {
-            made[*at] = symbol;
-        }
-        true
+        Sums { first, others }
     }
 }
 
@@ -160,17 +200,6 @@ fn alone(symbol: u8, behind: usize) -> u16 {
     let mut bytes = vec![0; behind + 1];
     bytes[0] = symbol;
     crc16(&bytes)
-}
-
-fn all_pairs(behind: [u16; 2]) -> Pairs {
-    let sums = behind.map(|behind| SYMBOLS.map(|symbol| alone(symbol, usize::from(behind))));
-    let mut pairs = Pairs::new();
-    for (a, first) in SYMBOLS.iter().zip(sums[0]) {
-        for (b, second) in SYMBOLS.iter().zip(sums[1]) {
-            pairs.entry(first ^ second).or_default().push([*a, *b]);
-        }
-    }
-    pairs
 }
 
 /// Where the tag of a key begins and ends, if it has one.
