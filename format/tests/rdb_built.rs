@@ -1,5 +1,5 @@
 //! What no server at hand writes, put together by hand after its description: forerunners of field expiry, key
-//! metadata, slot imports, streams with nacked entries, arrays, and what is refused because nobody documented it.
+//! metadata, slot imports, streams with nacked entries, arrays, hashes on templates, and what is refused because nobody documented it.
 
 mod rdb_support;
 
@@ -7,7 +7,7 @@ use cairn_format::error::Damage;
 use cairn_format::rdb::object::ArrayItem;
 use cairn_format::rdb::reader::RawKind;
 use cairn_format::rdb::{
-    Dialect, Event, Object, Options, SliceReader, WriteError, WriteOptions, Writer,
+    Dialect, Event, Object, Options, SliceReader, StreamReader, WriteError, WriteOptions, Writer,
 };
 use rdb_support::*;
 use serde_json::json;
@@ -187,24 +187,12 @@ fn arrays() {
 
 #[test]
 fn the_undocumented_is_refused_by_name() {
-    let cases: [(Dialect, &[u8], Damage, &str); 5] = [
-        (
-            Dialect::redis(15),
-            b"\x1d\x01k\x00",
-            Damage::Type,
-            "template",
-        ),
+    let cases: [(Dialect, &[u8], Damage, &str); 3] = [
         (
             Dialect::redis(15),
             b"\x21\x01k\x00",
             Damage::Type,
             "rate limiter",
-        ),
-        (
-            Dialect::redis(15),
-            b"\xf2\x01\x01\x01f",
-            Damage::Opcode,
-            "template",
         ),
         (
             Dialect::valkey(80),
@@ -258,4 +246,143 @@ fn spans_can_be_copied_to_the_same_dialect() {
         copy.extend_from_slice(record.bytes);
     }
     assert_eq!(copy, bytes);
+}
+
+/// A listpack of small texts and numbers.
+fn pack(entries: &[&[u8]]) -> Vec<u8> {
+    let mut pack = cairn_format::encoding::listpack::empty();
+    for entry in entries {
+        cairn_format::encoding::listpack::push_back(&mut pack, entry);
+    }
+    [&[pack.len() as u8][..], &pack].concat()
+}
+
+/// A file of version 15 as it is documented, with a hash on a template in each form.
+fn on_templates() -> Vec<u8> {
+    let names = pack(&[b"a", b"17", b"name"]);
+    let values = pack(&[b"7", b"x", b"2", b"bob"]);
+    [
+        &b"REDIS0015\xfe\x00"[..],
+        // Template 7: a, 17, name.
+        b"\xf2\x07\x03\x01a\xc0\x11\x04name",
+        b"\x1e\x02by",
+        &values,
+        b"\x20\x05plain\x07\x01x\xc0\x02\x03bob",
+        b"\x1d\x03own\x00",
+        &names,
+        &values,
+        b"\x1d\x04own1\x01\x03\x01a\xc0\x11\x04name",
+        &values,
+        b"\x1f\x04full\x00",
+        &names,
+        b"\x01x\xc0\x02\x03bob",
+        b"\x1f\x05full1\x01\x03\x01a\xc0\x11\x04name\x01x\xc0\x02\x03bob",
+        b"\xff\0\0\0\0\0\0\0\0",
+    ]
+    .concat()
+}
+
+#[test]
+fn hashes_on_templates_have_their_names() {
+    let file = on_templates();
+    let fields = |source: &mut dyn FnMut() -> Option<Vec<(String, String)>>| {
+        let mut all = Vec::new();
+        while let Some(fields) = source() {
+            all.push(fields);
+        }
+        all
+    };
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let expected = vec![
+        ("a".to_owned(), "x".to_owned()),
+        ("17".to_owned(), "2".to_owned()),
+        ("name".to_owned(), "bob".to_owned()),
+    ];
+    let mut slice = SliceReader::from_slice(&file, Options::deep()).unwrap();
+    let mut stream = StreamReader::from_read(&file[..], Options::deep()).unwrap();
+    let of = |event: &Event<'_>| match event {
+        Event::Record(record) => match &record.value {
+            Object::Hash(hash) => {
+                let pairs = hash.pairs().map(|pair| pair.unwrap());
+                Some(
+                    pairs
+                        .map(|(name, value)| (text(name.to_vec()), text(value.to_vec())))
+                        .collect(),
+                )
+            }
+            other => panic!("{other:?}"),
+        },
+        _ => None,
+    };
+    let mut from_slice = || loop {
+        match slice.next().unwrap() {
+            None => return None,
+            Some(found) => match of(&found.event) {
+                Some(fields) => return Some(fields),
+                None => continue,
+            },
+        }
+    };
+    assert_eq!(fields(&mut from_slice), vec![expected.clone(); 6]);
+    let mut from_stream = || loop {
+        match stream.next().unwrap() {
+            None => return None,
+            Some(found) => match of(&found.event) {
+                Some(fields) => return Some(fields),
+                None => continue,
+            },
+        }
+    };
+    assert_eq!(fields(&mut from_stream), vec![expected; 6]);
+}
+
+#[test]
+fn templates_that_are_wrong_are_named() {
+    let whole = |records: &[u8]| {
+        let end = b"\xff\0\0\0\0\0\0\0\0";
+        [b"REDIS0015\xfe\x00", records, end].concat()
+    };
+    let template = &b"\xf2\x07\x02\x01a\x01b"[..];
+    let short = [template, b"\x1e\x01k", &pack(&[b"7", b"x"])].concat();
+    for (records, told) in [
+        (
+            &b"\x20\x01k\x07\x01x"[..],
+            "template 7 was not defined before",
+        ),
+        (
+            &[b"\x1e\x01k", &pack(&[b"9", b"x"])[..]].concat(),
+            "template 9 was not defined before",
+        ),
+        (
+            &[template, template].concat(),
+            "template 7 is defined twice",
+        ),
+        (b"\xf2\x07\x00", "template 7 has no fields"),
+        (&short, "1 values for 2 names"),
+        (
+            b"\x1f\x01k\x02\x01a",
+            "names of fields in the unknown form 2",
+        ),
+        (
+            &[template, b"\x1e\x01k", &pack(&[b"x"])].concat(),
+            "a template that is no number",
+        ),
+    ] {
+        let file = whole(records);
+        let mut reader = SliceReader::from_slice(&file, Options::deep()).unwrap();
+        let error = loop {
+            match reader.next() {
+                Ok(Some(_)) => {}
+                Ok(None) => panic!("{told}: it is taken"),
+                Err(error) => break error,
+            }
+        };
+        assert!(error.what.contains(told), "{told}: {error}");
+    }
+    // Before version 15 there is no such opcode.
+    let mut file = on_templates();
+    file[8] = b'4';
+    let mut reader = SliceReader::from_slice(&file, Options::deep()).unwrap();
+    reader.next().unwrap();
+    assert!(reader.next().is_err());
 }

@@ -810,3 +810,24 @@ fn what_came_with_version_14_stays_from_14_on() {
     let output = convert("redis-8.6", &[], &from, &out);
     assert!(stderr(&output).contains("cannot hold an array, which needs Redis 8.8 (version 14)"));
 }
+
+/// Hashes on a template, by reference and with their own, become plain ones for whoever does not know templates.
+#[test]
+fn hashes_on_templates_become_plain() {
+    let folder = tempfile::tempdir().unwrap();
+    let [from, plain, out] =
+        ["in.rdb", "plain.rdb", "out.rdb"].map(|name| folder.path().join(name));
+    let end = b"\xff\0\0\0\0\0\0\0\0";
+    let template = b"\xf2\x07\x02\x01a\x02bb";
+    let records = b"\x20\x01r\x07\x01x\x01y\x1f\x01o\x01\x02\x01a\x02bb\x01x\x01y";
+    let head = &b"REDIS0015\xfe\x00"[..];
+    std::fs::write(&from, [head, template, records, end].concat()).unwrap();
+    let hash = b"\x02\x01a\x01x\x02bb\x01y";
+    let records = [b"\x04\x01r", &hash[..], b"\x04\x01o", hash].concat();
+    std::fs::write(&plain, [&b"REDIS0009\xfe\x00"[..], &records, end].concat()).unwrap();
+    for to in ["redis-2.4", "redis-6.2", "redis-8.6", "15"] {
+        assert_eq!(code(&convert(to, &[], &from, &out)), 0, "{to}");
+        assert_equal(&plain, &out);
+    }
+    assert_equal(&plain, &from);
+}

@@ -271,6 +271,11 @@ impl Dialect {
         matches!(self.family, Family::Redis) && self.version >= 14
     }
 
+    /// Templates of hashes (Redis 15).
+    pub const fn has_templates(self) -> bool {
+        matches!(self.family, Family::Redis) && self.version >= 15
+    }
+
     /// The newest form of stream: 0 (none) to 5.
     pub const fn stream_form(self) -> u8 {
         match (self.family, self.version) {

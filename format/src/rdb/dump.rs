@@ -14,6 +14,7 @@ use super::opcode::{self, TypeInfo};
 use super::raw::{Scan, SliceSource};
 use super::reader::Check;
 use super::string::{Stored, Text, read_string};
+use super::template::Templates;
 use super::writer::{WriteOptions, WriteResult, Writer, Written};
 use crate::crc64::crc64;
 use crate::cursor::Cursor;
@@ -156,8 +157,8 @@ impl<'a> Payload<'a> {
             return Err(scan.error(Damage::Length, "bytes after the value"));
         }
         let cursor = Cursor::at_base(&self.body[at + 1..], at as u64 + 1);
-        let mut value =
-            object::decode(info, cursor, scratch).map_err(|error| error.inside(info.name))?;
+        let mut value = object::decode(info, cursor, &Templates::default(), scratch)
+            .map_err(|error| error.inside(info.name))?;
         object::Checker::default()
             .check(&mut value, at as u64 + 1, check)
             .map_err(|error| error.inside(info.name))?;

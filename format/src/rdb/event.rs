@@ -41,6 +41,8 @@ pub enum Event<'a> {
     },
     /// Valkey: an import of cluster slots that was under way.
     SlotImport(SlotImport<'a>),
+    /// Redis: names of fields that hashes behind it refer to. Such hashes are given out with their names.
+    Template,
     /// A key and its value.
     Record(Record<'a>),
     /// The end of the file.

@@ -23,6 +23,7 @@ pub mod opcode;
 mod raw;
 pub mod reader;
 mod string;
+mod template;
 pub mod writer;
 
 pub use dialect::{Dialect, Family};

@@ -31,6 +31,8 @@ pub const FUNCTION: u8 = 245;
 pub const SLOT_INFO: u8 = 244;
 /// Redis: metadata of the next key. Valkey: `SLOT_IMPORT`.
 pub const KEY_META: u8 = 243;
+/// Redis: names of fields that the hashes of a file share.
+pub const TEMPLATE: u8 = 242;
 /// Valkey's meaning of 243: an import of slots that was under way.
 pub const SLOT_IMPORT: u8 = 243;
 
@@ -65,6 +67,13 @@ pub(crate) enum Layout {
     Module,
     /// An array (Redis 8.8).
     Array,
+    /// A hash on a template (Redis 8.10).
+    Template {
+        /// It names a template that the file has defined.
+        by_reference: bool,
+        /// The values are one listpack.
+        packed: bool,
+    },
 }
 
 /// What a type byte stands for.
@@ -87,8 +96,16 @@ const fn info(byte: u8, name: &'static str, layout: Layout, since: u16) -> TypeI
     }
 }
 
+const fn on_template(byte: u8, by_reference: bool, packed: bool) -> TypeInfo {
+    let layout = Layout::Template {
+        by_reference,
+        packed,
+    };
+    info(byte, "hash on a template", layout, 15)
+}
+
 /// Types that both families have, or Redis alone.
-const TYPES: [TypeInfo; 27] = [
+const TYPES: [TypeInfo; 31] = [
     info(0, "string", Layout::String, 1),
     info(1, "list", Layout::Strings(1), 1),
     info(2, "set", Layout::Strings(1), 1),
@@ -131,6 +148,10 @@ const TYPES: [TypeInfo; 27] = [
     info(26, "stream 4", Layout::Stream(4), 13),
     info(27, "stream 5", Layout::Stream(5), 14),
     info(28, "array", Layout::Array, 14),
+    on_template(29, false, true),
+    on_template(30, true, true),
+    on_template(31, false, false),
+    on_template(32, true, false),
 ];
 
 /// Valkey's own types.
@@ -149,9 +170,6 @@ pub(crate) fn type_info(family: Family, byte: u8) -> Option<&'static TypeInfo> {
 pub(crate) fn unreadable_type(family: Family, byte: u8) -> Option<&'static str> {
     Some(match (family, byte) {
         (_, 6) => "a module value as release candidates of 4.0 wrote it",
-        (Family::Redis, 29..=32) => {
-            "a hash on a template (Redis 8.10), whose layout is not documented"
-        }
         (Family::Redis, 33) => "a rate limiter, whose layout is not documented",
         (Family::Valkey, 23) => "a path hash, whose layout is not documented",
         _ => return None,
@@ -183,7 +201,7 @@ pub(crate) fn is_opcode(byte: u8) -> bool {
 pub(crate) fn opcode_refusal(dialect: Dialect, byte: u8) -> String {
     let reason = match (dialect.family(), byte) {
         (_, FUNCTION_EARLY) => "a function as release candidates of 7.0 wrote it",
-        (Family::Redis, 242) => "a hash template (Redis 8.10), whose layout is not documented",
+        (Family::Redis, TEMPLATE) => "a template of hashes, which came with version 15",
         (Family::Valkey, 242) => "an inline command, whose layout is not documented",
         _ => return format!("unknown opcode {byte} in {dialect}"),
     };
@@ -208,7 +226,7 @@ mod tests {
     fn an_opcode_that_is_refused_is_named() {
         let redis = Dialect::redis(11);
         assert!(opcode_refusal(redis, FUNCTION_EARLY).contains("release candidates of 7.0"));
-        assert!(opcode_refusal(redis, 242).contains("a hash template"));
+        assert!(opcode_refusal(redis, 242).contains("a template of hashes"));
         assert!(opcode_refusal(Dialect::valkey(80), 242).contains("an inline command"));
         assert!(opcode_refusal(redis, 241).starts_with("unknown opcode 241 in "));
     }

@@ -135,7 +135,11 @@ impl Survey {
             Event::Record(record) => {
                 return self.record(record, located.offset, located.end - located.offset);
             }
-            Event::SelectDb(_) | Event::Resize { .. } | Event::SlotImport(_) | Event::End(_) => {}
+            Event::SelectDb(_)
+            | Event::Resize { .. }
+            | Event::SlotImport(_)
+            | Event::Template
+            | Event::End(_) => {}
         }
         Ok(())
     }

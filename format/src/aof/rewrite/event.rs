@@ -48,6 +48,7 @@ impl Rewriter {
             Event::ModuleAux(_) => Ok(Some((Lack::ModuleAux, SNAPSHOT))),
             Event::SlotImport(_) => Ok(Some((Lack::SlotImport, SNAPSHOT))),
             Event::Aux { .. }
+            | Event::Template
             | Event::SelectDb(_)
             | Event::Resize { .. }
             | Event::SlotInfo { .. }

@@ -3,8 +3,10 @@
 use super::super::length::read_len;
 use super::super::opcode::{Layout, TypeInfo};
 use super::super::string::{Stored, read_string};
+use super::super::template::Templates;
 use super::hash::{TtlForm, TtlHash};
 use super::node::Nodes;
+use super::template;
 use super::texts::Texts;
 use super::{Array, Blob, Hash, List, Module, Object, Scores, Set, Stream, Zset};
 use crate::cursor::Cursor;
@@ -17,6 +19,7 @@ use crate::error::{Damage, Result};
 pub(crate) fn decode<'a>(
     info: &TypeInfo,
     mut cursor: Cursor<'a>,
+    templates: &Templates,
     scratch: &'a mut Vec<u8>,
 ) -> Result<Object<'a>> {
     let cursor = &mut cursor;
@@ -77,6 +80,10 @@ pub(crate) fn decode<'a>(
             }))
         }
         Layout::Array => array(cursor),
+        Layout::Template {
+            by_reference,
+            packed,
+        } => template::decode(cursor, by_reference, packed, templates, scratch),
     }
 }
 

@@ -14,6 +14,7 @@ mod node;
 mod packed;
 mod set;
 mod stream;
+mod template;
 mod texts;
 mod zset;
 

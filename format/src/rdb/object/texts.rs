@@ -13,7 +13,7 @@ pub struct Texts<'a> {
 }
 
 impl<'a> Texts<'a> {
-    pub(super) fn new(cursor: Cursor<'a>, count: u64) -> Self {
+    pub(crate) fn new(cursor: Cursor<'a>, count: u64) -> Self {
         Texts {
             cursor,
             left: count,

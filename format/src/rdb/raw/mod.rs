@@ -5,6 +5,7 @@
 //! them. So a pipe is read only as far as the record goes, one record is in memory at a time, and a
 //! claimed length costs nothing until its bytes have arrived.
 
+mod template;
 mod watched;
 
 pub use watched::{Packed, Watched};
@@ -15,6 +16,7 @@ use std::ops::Range;
 use super::length::{self, Fault, Parsed, Why};
 use super::opcode::{Layout, TypeInfo};
 use super::string::{self, Form, Stored, read_string};
+use super::template::Templates;
 use crate::crc64::Crc64;
 use crate::cursor::Cursor;
 use crate::error::{Damage, FormatError, Result};
@@ -305,6 +307,8 @@ pub(crate) struct Scan<'s, S> {
     has_checksum: bool,
     /// Whether a length in a longer form than it needs is damage. It can be read, but no server writes it.
     strict: bool,
+    /// What hashes may refer to.
+    templates: Option<&'s Templates>,
 }
 
 impl<'s, S: Source> Scan<'s, S> {
@@ -314,7 +318,14 @@ impl<'s, S: Source> Scan<'s, S> {
             at,
             has_checksum,
             strict: false,
+            templates: None,
         }
+    }
+
+    /// Hashes may refer to these templates.
+    pub fn knowing(mut self, templates: &'s Templates) -> Self {
+        self.templates = Some(templates);
+        self
     }
 
     /// Lengths must have their shortest form.
@@ -535,6 +546,10 @@ impl<'s, S: Source> Scan<'s, S> {
                 self.module_values()
             }
             Layout::Array => self.sparse_array(),
+            Layout::Template {
+                by_reference,
+                packed,
+            } => self.template_hash(by_reference, packed),
         }
     }
 

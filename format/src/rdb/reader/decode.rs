@@ -7,6 +7,7 @@ use super::super::object::{self, Module, Object};
 use super::super::opcode::{self, TypeInfo};
 use super::super::raw::Source;
 use super::super::string::{Stored, Text, read_string};
+use super::super::template::Templates;
 use super::keys::KeyIndex;
 use super::{Check, Kind, Options, Shape};
 use crate::cursor::Cursor;
@@ -18,6 +19,7 @@ pub(super) struct Context<'c> {
     pub dialect: Dialect,
     pub db: &'c mut u64,
     pub checker: &'c mut object::Checker,
+    pub templates: &'c Templates,
 }
 
 /// Decodes the record at the source's window.
@@ -91,12 +93,14 @@ fn record<'s, S: Source>(
     }
     let value_offset = offset + parts.value.start as u64;
     let cursor = Cursor::at_base(&bytes[parts.value.clone()], value_offset);
-    let decoded = object::decode(info, cursor, value_buffer).and_then(|mut value: Object<'s>| {
-        context
-            .checker
-            .check(&mut value, value_offset, context.options.check)?;
-        Ok(value)
-    });
+    let decoded = object::decode(info, cursor, context.templates, value_buffer).and_then(
+        |mut value: Object<'s>| {
+            context
+                .checker
+                .check(&mut value, value_offset, context.options.check)?;
+            Ok(value)
+        },
+    );
     let value = decoded.map_err(|error| error.inside(info.name).at_key(key).in_db(db))?;
     let head = Head {
         key,
@@ -124,6 +128,7 @@ fn opcode_event<'s>(
     let cursor = &mut cursor;
     let offset = cursor.offset();
     Ok(match byte {
+        opcode::TEMPLATE if context.dialect.has_templates() => Event::Template,
         opcode::SELECTDB => {
             let db = read_len(cursor, "database")?;
             if let Some(limit) = context.options.databases.filter(|limit| db >= *limit) {

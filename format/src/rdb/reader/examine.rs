@@ -77,7 +77,7 @@ impl<S: Source> Reader<S> {
     /// The extent of the next record. If only its form is unusual, that is a note.
     fn scan_as_it_is(&mut self, found: &mut Findings) -> Result<Shape> {
         let carried = self.carried.clone();
-        let error = match self.scan() {
+        let error = match self.scan().and_then(|shape| self.defined(shape)) {
             Ok(shape) => return Ok(shape),
             Err(error) => error,
         };

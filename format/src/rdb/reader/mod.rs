@@ -21,11 +21,13 @@ use super::object;
 use super::opcode::{self, TypeInfo};
 pub use super::raw::{Packed, SliceSource, Source, StreamSource, Watched};
 use super::raw::{Parts, Scan};
+use super::template::Templates;
 use crate::cursor::Cursor;
 use crate::error::{Damage, FormatError, Result};
 
 mod blame;
 mod decode;
+mod define;
 mod examine;
 mod fast;
 mod header;
@@ -139,6 +141,7 @@ pub struct Reader<S> {
     value_buffer: Vec<u8>,
     checker: object::Checker,
     keys: KeyIndex,
+    templates: Templates,
     /// A wrong checksum is given out, not an error.
     examining: bool,
 }
@@ -259,6 +262,7 @@ impl<S: Source> Reader<S> {
             value_buffer: Vec::new(),
             checker: object::Checker::default(),
             keys: KeyIndex::default(),
+            templates: Templates::default(),
             examining: false,
         }
     }
@@ -308,6 +312,7 @@ impl<S: Source> Reader<S> {
             value_buffer,
             checker,
             keys,
+            templates,
             ..
         } = self;
         let mut context = decode::Context {
@@ -315,6 +320,7 @@ impl<S: Source> Reader<S> {
             dialect: self.dialect,
             db: &mut self.db,
             checker,
+            templates,
         };
         let located = decode::event(
             &mut context,
@@ -397,7 +403,7 @@ impl<S: Source> Reader<S> {
             self.source.have(self.resume)?;
             self.resume = 0;
         }
-        match self.scan() {
+        match self.scan().and_then(|shape| self.defined(shape)) {
             Err(error) if error.kind == Damage::Pending => {
                 let there = self.source.window().len();
                 self.resume = there + (there / 2).max(1);
@@ -440,7 +446,9 @@ impl<S: Source> Reader<S> {
     fn scan(&mut self) -> Result<Shape> {
         let mut parts = self.carried.clone();
         let strict = self.options.check == Check::Strict;
-        let mut scan = Scan::new(&mut self.source, 0, self.dialect.has_checksum()).strict(strict);
+        let mut scan = Scan::new(&mut self.source, 0, self.dialect.has_checksum())
+            .strict(strict)
+            .knowing(&self.templates);
         loop {
             let start = scan.at;
             let byte = scan.byte("opcode or type")?;
@@ -606,6 +614,7 @@ pub(super) fn skip_opcode<S: Source>(
             scan.module_values()
         }
         opcode::FUNCTION if dialect.has_listpacks() => scan.string("function library"),
+        opcode::TEMPLATE if dialect.has_templates() => scan.template(),
         opcode::SLOT_INFO if dialect.has_slot_info() => {
             scan.len("slot")?;
             scan.len("number of keys")?;

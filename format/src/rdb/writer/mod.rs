@@ -130,6 +130,8 @@ impl<W: Write> Writer<W> {
                 expires,
             } => self.slot_info(*slot, *keys, *expires),
             Event::SlotImport(import) => self.slot_import(import),
+            // Hashes are written with their names.
+            Event::Template => Ok(Written::Nothing),
             Event::Record(record) => self.object(&record.head, &record.value),
             Event::End(_) => Ok(Written::Whole),
         }
