@@ -5,7 +5,11 @@ mod common;
 use common::{all_golden, code, golden, names, run, run_piped, stderr, stdout, testdata};
 use serde_json::Value;
 use std::fs;
+use std::io::Write;
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 fn ok<W: AsRef<std::ffi::OsStr>>(words: &[W]) -> String {
     let output = run(words);
@@ -378,4 +382,40 @@ fn filter_works_between_pipes() {
     let part = folder.path().join("part.rdb");
     fs::write(&part, &output.stdout).unwrap();
     assert_eq!(dumped(&[], &part), dumped(&["--type", "list"], &file));
+}
+
+#[test]
+fn a_signal_takes_all_unfinished_parts_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = Command::new("env")
+        .arg("--default-signal=TERM")
+        .arg(common::tool().get_program())
+        .args(["split", "--by", "parts", "--parts", "40", "-o"])
+        .arg(folder.path())
+        .arg("-")
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A snapshot that goes on: its parts are begun, and none can end.
+    let mut pipe = child.stdin.take().unwrap();
+    pipe.write_all(&common::many_strings(50)[..2000]).unwrap();
+    let since = Instant::now();
+    while names(folder.path()).len() < 40 {
+        assert!(
+            since.elapsed() < Duration::from_secs(60),
+            "the parts do not appear"
+        );
+        thread::sleep(Duration::from_millis(5));
+    }
+    let killed = Command::new("kill")
+        .arg(child.id().to_string())
+        .status()
+        .unwrap();
+    assert!(killed.success());
+    assert_eq!(child.wait().unwrap().code(), None, "it died of the signal");
+    assert!(
+        names(folder.path()).is_empty(),
+        "{:?}",
+        names(folder.path())
+    );
 }

@@ -149,14 +149,21 @@ impl Output {
 
     /// What was written so far, to be read before it is made lasting; `None` where that cannot be: a pipe, a device.
     pub fn read_back(&mut self) -> Result<Option<Input>, Failure> {
+        let file = self.reopened()?;
+        file.map(|file| Input::of_file(file, &self.name))
+            .transpose()
+    }
+
+    /// The same as a file at its begin.
+    pub fn reopened(&mut self) -> Result<Option<File>, Failure> {
         self.flush()?;
         let file = match &self.place {
             Place::Stdout(_) | Place::Direct(_) => return Ok(None),
             Place::Spool(file) => file.get_ref().try_clone(),
             Place::Replace { file, .. } => File::open(file.get_ref().path()),
         };
-        let file = file.map_err(|error| Failure::io(&self.name, &error))?;
-        Input::of_file(file, &self.name).map(Some)
+        file.map(Some)
+            .map_err(|error| Failure::io(&self.name, &error))
     }
 
     fn named(&self, error: io::Error) -> io::Error {

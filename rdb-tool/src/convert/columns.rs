@@ -24,6 +24,8 @@ use parquet::basic::Compression;
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
+use parquet::file::reader::FileReader;
+use parquet::file::serialized_reader::SerializedFileReader;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 use std::sync::Arc;
@@ -162,6 +164,7 @@ struct Item {
 pub struct Columns<'o> {
     writer: SerializedFileWriter<&'o mut Output>,
     rows: Rows,
+    written: u64,
     with_values: bool,
 }
 
@@ -190,6 +193,7 @@ impl<'o> Columns<'o> {
         Ok(Columns {
             writer: writer.map_err(failed)?,
             rows: Rows::default(),
+            written: 0,
             with_values,
         })
     }
@@ -208,6 +212,7 @@ impl<'o> Columns<'o> {
     }
 
     fn flush(&mut self) -> Result<(), Failure> {
+        self.written += self.rows.count as u64;
         let mut group = self.writer.next_row_group().map_err(failed)?;
         self.rows
             .write(&mut group, self.with_values)
@@ -216,12 +221,34 @@ impl<'o> Columns<'o> {
         Ok(())
     }
 
-    /// Writes what is left, and the end.
-    pub fn finish(mut self) -> Result<(), Failure> {
+    /// Writes what is left, and the end. How many rows there are.
+    pub fn finish(mut self) -> Result<u64, Failure> {
         if self.rows.count > 0 {
             self.flush()?;
         }
-        self.writer.close().map_err(failed).map(|_| ())
+        self.writer.close().map_err(failed)?;
+        Ok(self.written)
+    }
+}
+
+/// Reads all rows of what was written, where that can be; there must be as many as were given.
+pub fn read_again(output: &mut Output, rows: u64) -> Result<(), Failure> {
+    let Some(file) = output.reopened()? else {
+        return Ok(());
+    };
+    let reader = SerializedFileReader::new(file).map_err(failed)?;
+    let mut found = 0;
+    for row in reader.get_row_iter(None).map_err(failed)? {
+        row.map_err(failed)?;
+        found += 1;
+    }
+    match found == rows {
+        true => Ok(()),
+        false => Err(Failure::new(format!(
+            "{}: {found} rows can be read where {rows} were written",
+            output.name()
+        ))
+        .hint("nothing was kept; this is a fault of ours or of the disk")),
     }
 }
 

@@ -261,7 +261,8 @@ impl Job<'_> {
         each(self.arguments, self.input, &mut |event, bytes| {
             columns.event(event, bytes)
         })?;
-        columns.finish()?;
+        let rows = columns.finish()?;
+        columns::read_again(&mut self.output, rows)?;
         Ok(Losses::default())
     }
 
