@@ -12,6 +12,7 @@
 //! A power cut may leave zeros at the end, where the file had grown but its bytes were not written yet. Zeros behind a
 //! torn command belong to the tear; zeros behind a whole one are damage of their own, which cutting cures as well.
 
+use super::fault::Problem;
 use super::reader::{Item, Records, SliceReader};
 use super::record::{self, Kind};
 use super::vocabulary::{Objection, judge};
@@ -221,23 +222,10 @@ impl Checker {
                 None => fail("EXEC without MULTI".to_string(), Cure::CutLoses),
             };
         }
-        if self.rules.vocabulary
-            && let Some(objection) = judge(name, argc)
-        {
-            return fail(objection_text(name, argc, objection), Cure::Edit);
+        if let Some((_, what)) = objection(name, arg, argc, self.rules) {
+            return fail(what, Cure::Edit);
         }
         if name.eq_ignore_ascii_case(b"select") {
-            let db = arg
-                .and_then(parse_i64)
-                .and_then(|db| u64::try_from(db).ok());
-            if db.is_none_or(|db| db >= self.rules.databases) {
-                let found = quote(&arg.unwrap_or_default()[..arg.map_or(0, |a| a.len().min(24))]);
-                let what = format!(
-                    "SELECT {found}: a database from 0 to {} was expected",
-                    self.rules.databases.saturating_sub(1)
-                );
-                return fail(what, Cure::Edit);
-            }
             return Ok(Role::Plain);
         }
         self.last_name.clear();
@@ -294,16 +282,45 @@ fn cure_of(error: &FormatError) -> Option<Cure> {
     }
 }
 
-fn objection_text(name: &[u8], argc: usize, objection: Objection) -> String {
+/// What stands against a command with the first argument `arg`, judged for itself; MULTI and EXEC, too.
+pub(super) fn objection(
+    name: &[u8],
+    arg: Option<&[u8]>,
+    argc: usize,
+    rules: Rules,
+) -> Option<(Problem, String)> {
+    if rules.vocabulary
+        && let Some(objection) = judge(name, argc)
+    {
+        return Some(objection_text(name, argc, objection));
+    }
+    if !name.eq_ignore_ascii_case(b"select") {
+        return None;
+    }
+    let db = arg
+        .and_then(parse_i64)
+        .and_then(|db| u64::try_from(db).ok());
+    db.is_none_or(|db| db >= rules.databases).then(|| {
+        let found = quote(&arg.unwrap_or_default()[..arg.map_or(0, |a| a.len().min(24))]);
+        let what = format!(
+            "SELECT {found}: a database from 0 to {} was expected",
+            rules.databases.saturating_sub(1)
+        );
+        (Problem::Database, what)
+    })
+}
+
+fn objection_text(name: &[u8], argc: usize, objection: Objection) -> (Problem, String) {
     let name = quote(&name[..name.len().min(64)]);
     match objection {
-        Objection::Unknown => format!("unknown command {name}"),
+        Objection::Unknown => (Problem::UnknownCommand, format!("unknown command {name}")),
         Objection::Arity(arity) => {
             let least = if arity < 0 { "at least " } else { "" };
-            format!(
+            let what = format!(
                 "command {name} has {argc} arguments with its name, {least}{} were expected",
                 arity.unsigned_abs()
-            )
+            );
+            (Problem::Arity, what)
         }
     }
 }

@@ -9,7 +9,9 @@
 //! | [`record`] | one record: a command or an annotation line, found in place |
 //! | [`reader`] | the records of a slice or of a stream, one after the other |
 //! | [`extent`] | how far a log is valid, and what is wrong behind that |
+//! | [`survey`] | all that is wrong in a log, and what is left without that |
 //! | [`vocabulary`] | the commands that logs hold, and how many arguments they take |
+//! | [`fault`] | what can be wrong with a command |
 //! | [`manifest`] | the file that lists the parts of a multi-part log, and their names |
 //! | [`place`] | where in a stream of replication a log is |
 //! | [`release`] | which commands a server has for what values hold |
@@ -17,12 +19,14 @@
 //! | [`writer`] | commands, SELECT, expiry and annotations as log bytes |
 
 pub mod extent;
+pub mod fault;
 pub mod manifest;
 pub mod place;
 pub mod reader;
 pub mod record;
 pub mod release;
 pub mod rewrite;
+pub mod survey;
 pub mod vocabulary;
 pub mod writer;
 

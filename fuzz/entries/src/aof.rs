@@ -6,6 +6,7 @@ use cairn_format::aof::extent::{Rules, check, check_records};
 use cairn_format::aof::manifest::Manifest;
 use cairn_format::aof::reader::{SliceReader, StreamReader};
 use cairn_format::aof::record::{Kind, timestamp};
+use cairn_format::aof::survey::survey;
 
 use crate::steps::Steps;
 
@@ -54,6 +55,7 @@ pub fn log(bytes: &[u8]) {
     let mut reader = StreamReader::new(Chopped::new(log, piece), base);
     let other = check_records(&mut reader, rules, |_| ()).expect("the stream does not fail");
     assert_eq!(format!("{other:?}"), format!("{extent:?}"));
+    without_damage(log, base, rules, extent.damage.is_some());
     if extent.damage.is_none() {
         assert_eq!(extent.valid_end, base + log.len() as u64);
         return;
@@ -70,6 +72,20 @@ pub fn log(bytes: &[u8]) {
         (e.valid_end, e.commands, e.transactions, e.annotations)
     };
     assert_eq!(counts(&again), counts(&extent));
+}
+
+/// What is left of a log without its damage is valid, and as much as was said.
+fn without_damage(log: &[u8], base: u64, rules: Rules, is_damaged: bool) {
+    let found = survey(log, base, rules);
+    assert_eq!(found.total > 0, is_damaged);
+    let mut left = log.to_vec();
+    for range in found.dropped.iter().rev() {
+        left.drain((range.start - base) as usize..(range.end - base) as usize);
+    }
+    assert_eq!(found.lost_bytes, (log.len() - left.len()) as u64);
+    let extent = check(&left, base, rules);
+    assert!(extent.damage.is_none(), "{:?}", extent.damage);
+    assert_eq!(extent.commands, found.kept);
 }
 
 fn both_readers_agree(log: &[u8], base: u64, piece: usize) {
