@@ -3,8 +3,9 @@
 use crate::fix;
 use crate::log::{File, Log, ManifestFile, Role};
 use crate::part::{self, Look, Problem};
-use crate::report::Report;
+use crate::report::{Report, fault_json, fault_line, tell_faults};
 use cairn_format::aof::extent::{Cure, Extent, Rules, check_records};
+use cairn_format::aof::survey::survey;
 use cairn_format::error::{Damage, FormatError};
 use cairn_toolkit::human::{count, plural};
 use cairn_toolkit::outcome::damage_line;
@@ -97,6 +98,7 @@ fn check_file(file: &File, rules: Rules) -> Result<Report, Failure> {
         is_last: file.is_last,
         preamble: None,
         extent: Extent::default(),
+        survey: None,
     };
     if missing {
         let what = "the manifest lists this file, and it is missing";
@@ -106,6 +108,8 @@ fn check_file(file: &File, rules: Rules) -> Result<Report, Failure> {
     let input = Input::open(&file.path)?;
     report.name = input.name().to_string();
     report.size = input.len();
+    // What is damaged is looked at twice.
+    let input = input.into_mapped()?;
     let mut progress = Progress::bytes("checking", input.len());
     report.extent = match part::open(
         &input,
@@ -123,6 +127,14 @@ fn check_file(file: &File, rules: Rules) -> Result<Report, Failure> {
             ..Extent::default()
         },
     };
+    let begin = report
+        .preamble
+        .map_or(Some(0), |preamble| usize::try_from(preamble.end).ok());
+    if report.extent.cure.is_some()
+        && let Some(commands) = begin.and_then(|begin| input.bytes()?.get(begin..))
+    {
+        report.survey = Some(survey(commands, begin.unwrap_or_default() as u64, rules));
+    }
     Ok(report)
 }
 
@@ -188,8 +200,15 @@ fn show_report(
     out.flush()?;
     if let Some(damage) = report.damage() {
         note(&damage_line(&report.name, damage));
+        if let Some(found) = &report.survey {
+            let others = found.faults.get(1..).unwrap_or_default();
+            tell_faults(others, found.total.saturating_sub(1), |fault| {
+                note(&fault_line(&report.name, fault));
+            });
+        }
         if !arguments.fix {
             hint(&advice(report));
+            advise_to_mend(report);
         }
     } else if let Some((ends, first)) = report.extent.loose_ends
         && !arguments.fix
@@ -280,6 +299,19 @@ fn advice(report: &Report) -> String {
     }
 }
 
+/// Where a cut would lose commands that can be kept.
+fn advise_to_mend(report: &Report) {
+    if let Some(found) = &report.survey
+        && report.size.is_some()
+        && found.kept > report.extent.commands
+    {
+        hint(&format!(
+            "`aof-tool fix` drops only what is damaged, and keeps {}",
+            plural(found.kept, "command", "commands")
+        ));
+    }
+}
+
 fn damage_json(damage: &FormatError) -> Value {
     json!({ "kind": damage.kind.name(), "offset": damage.offset, "what": damage.what })
 }
@@ -296,6 +328,7 @@ fn report_json(report: &Report) -> Value {
         Cure::CutLoses => "cut-loses",
         Cure::Edit => "edit",
     });
+    let faults = report.survey.iter().flat_map(|found| &found.faults);
     json!({
         "file": report.name,
         "role": role,
@@ -311,5 +344,8 @@ fn report_json(report: &Report) -> Value {
         "last_timestamp": extent.timestamps.map(|t| t.1),
         "damage": report.damage().map(damage_json),
         "cure": cure,
+        "problems": faults.map(fault_json).collect::<Vec<_>>(),
+        "problems_total": report.survey.as_ref().map_or(0, |found| found.total),
+        "kept_by_fix": report.survey.as_ref().map(|found| found.kept),
     })
 }

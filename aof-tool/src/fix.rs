@@ -55,11 +55,11 @@ pub fn refusal(report: &Report) -> Option<&'static str> {
 
 fn cut(path: &Path, report: &Report) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::io(&report.name, &error);
-    let backup = backup_name(path);
-    let size = back_up(path, &backup, report)?;
+    let backup = back_up(path, &report.name, report.size)?;
     let file = OpenOptions::new().write(true).open(path).map_err(failed)?;
-    if file.metadata().map_err(failed)?.len() != size {
-        return Err(changed(report));
+    let size = file.metadata().map_err(failed)?.len();
+    if Some(size) != report.size {
+        return Err(changed(&report.name));
     }
     file.set_len(report.extent.valid_end)
         .and_then(|()| file.sync_all())
@@ -84,11 +84,10 @@ pub fn put_ends_right(loose: &[(&File, Report)]) -> Outcome {
 
 fn overwrite_ends(path: &Path, report: &Report) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::io(&report.name, &error);
-    let backup = backup_name(path);
-    let size = back_up(path, &backup, report)?;
+    let backup = back_up(path, &report.name, report.size)?;
     let mut file = OpenOptions::new().write(true).open(path).map_err(failed)?;
-    if file.metadata().map_err(failed)?.len() != size {
-        return Err(changed(report));
+    if Some(file.metadata().map_err(failed)?.len()) != report.size {
+        return Err(changed(&report.name));
     }
     // Read from the copy, as what is read must not change meanwhile.
     let mut source = fs::File::open(&backup).map_err(failed)?;
@@ -116,12 +115,12 @@ fn overwrite_ends(path: &Path, report: &Report) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Copy the file, check that it is still the one that was checked, and give its size.
-fn back_up(path: &Path, backup: &Path, report: &Report) -> Result<u64, Failure> {
+/// Copy the file, which must still have the `size` that was looked at, to its backup, and give the name of that.
+pub fn back_up(path: &Path, name: &str, size: Option<u64>) -> Result<PathBuf, Failure> {
+    let backup = backup_name(path);
     if backup.symlink_metadata().is_ok() {
         return Err(Failure::new(format!(
-            "{}: not changed: the backup {} exists already",
-            report.name,
+            "{name}: not changed: the backup {} exists already",
             backup.display()
         ))
         .hint("move it away; it may be the only whole copy"));
@@ -129,22 +128,21 @@ fn back_up(path: &Path, backup: &Path, report: &Report) -> Result<u64, Failure> 
     // The input is a map, which must be gone before the file is cut.
     let input = Input::open(path)?;
     let bytes = input.bytes().unwrap_or_default();
-    if Some(bytes.len() as u64) != report.size {
-        return Err(changed(report));
+    if Some(bytes.len() as u64) != size {
+        return Err(changed(name));
     }
-    let mut output = Output::create(backup, &[&input])?;
+    let mut output = Output::create(&backup, &[&input])?;
     output.write_all(bytes)?;
     output.finish()?;
-    let kept =
-        fs::metadata(path).and_then(|metadata| fs::set_permissions(backup, metadata.permissions()));
+    let kept = fs::metadata(path)
+        .and_then(|metadata| fs::set_permissions(&backup, metadata.permissions()));
     kept.map_err(|error| Failure::io(&backup.display().to_string(), &error))?;
-    Ok(bytes.len() as u64)
+    Ok(backup)
 }
 
-fn changed(report: &Report) -> Failure {
+fn changed(name: &str) -> Failure {
     Failure::new(format!(
-        "{}: not changed: somebody else did while it was checked",
-        report.name
+        "{name}: not changed: somebody else did while it was checked"
     ))
     .hint("stop the server that writes it")
 }

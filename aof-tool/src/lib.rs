@@ -7,6 +7,7 @@
 //! | `check` | where the valid part ends, and what is wrong there |
 //! | `report` | what was found in one file |
 //! | `fix` | the cut at that place, with a backup |
+//! | `mend` | a damaged log without its damage |
 //! | `dump` | one line per command |
 //! | `rewrite` | the data that a log makes, as a new log |
 #![forbid(unsafe_code)]
@@ -15,6 +16,7 @@ mod check;
 mod dump;
 mod fix;
 mod log;
+mod mend;
 mod part;
 mod proposal;
 mod report;
@@ -29,6 +31,7 @@ const EXAMPLES: &str = "\
 Examples:
   aof-tool check appendonlydir                    the manifest and all its parts
   aof-tool check --fix appendonly.aof             cut off a torn end, keep appendonly.aof.bak
+  aof-tool fix appendonlydir                      drop what is damaged, keep the rest
   aof-tool dump appendonlydir | grep user:17      every logged command about a key
   aof-tool dump --format jsonl appendonly.aof | jq -c 'select(.db == 3) | .args'
   aof-tool rewrite appendonlydir -o compact.aof   the shortest log for the same data
@@ -55,6 +58,8 @@ pub fn command_line() -> clap::Command {
 enum Command {
     /// Tell where the valid part of a log ends, and what is wrong there
     Check(check::CheckArguments),
+    /// Drop what is damaged in a log, and keep the rest
+    Fix(mend::FixArguments),
     /// Print the commands of a log, one a line
     Dump(dump::DumpArguments),
     /// Write the data that a log makes as a new log
@@ -67,6 +72,7 @@ pub fn main() -> ExitCode {
         "aof-tool",
         || match cairn_toolkit::arguments::<Arguments>()?.command {
             Command::Check(arguments) => check::run(&arguments),
+            Command::Fix(arguments) => mend::run(&arguments),
             Command::Dump(arguments) => dump::run(&arguments),
             Command::Rewrite(arguments) => rewrite::run(&arguments),
         },

@@ -1,0 +1,201 @@
+//! `aof-tool fix`: a damaged log without its damage. What is damaged is dropped, with the transaction that it belongs to, and the rest
+//! stays byte by byte; where nothing good follows, that is a cut.
+//!
+//! All files of the log are looked at before one is changed. The file as it was is copied to `<name>.bak` and synced, then the new one is
+//! written beside it and takes its name.
+
+use crate::fix::back_up;
+use crate::log::{File, Log, Role};
+use crate::part::{self, Look, Problem};
+use crate::report::{fault_json, fault_line};
+use cairn_format::aof::extent::Rules;
+use cairn_format::aof::survey::{Survey, survey};
+use cairn_toolkit::human::{count, plural};
+use cairn_toolkit::outcome::damage_line;
+use cairn_toolkit::{Failure, Input, Outcome, Output, Progress, Verdict, json, note};
+use clap::Args;
+use serde_json::json;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// The options of `aof-tool fix`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  aof-tool fix --dry-run appendonlydir
+  aof-tool fix appendonly.aof
+  aof-tool fix --json appendonlydir | jq '.kept, .lost'
+
+Drops what is damaged, with the transaction it belongs to, in any file of the log, and keeps the rest; `aof-tool check --fix` cuts instead. The file as it
+was is kept as NAME.bak. A damaged snapshot in front or as base is not mended: `rdb-tool salvage` does that.
+
+Exit status: 0 nothing was wrong, 1 something was and is mended (or would be), 2 it could not be read or not be mended.")]
+pub struct FixArguments {
+    /// Log file, folder or manifest
+    path: PathBuf,
+    /// Tell what would go, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// One JSON object a file on standard output
+    #[arg(long)]
+    json: bool,
+    /// Databases of the server; SELECT of a higher one is damage
+    #[arg(long, default_value_t = 16, value_name = "N")]
+    databases: u64,
+    /// Do not ask whether commands are known and have enough arguments
+    #[arg(long)]
+    any_command: bool,
+}
+
+/// A file and what is to become of it.
+struct Plan<'a> {
+    file: &'a File,
+    name: String,
+    size: u64,
+    found: Survey,
+}
+
+/// Mend the log that was named.
+pub fn run(arguments: &FixArguments) -> Outcome {
+    let log = Log::find(&arguments.path)?;
+    if let Some(manifest) = &log.manifest
+        && let Some(damage) = &manifest.damage
+    {
+        let line = damage_line(&manifest.path.display().to_string(), damage);
+        return Err(Failure::new(line).hint("nothing was changed; put the manifest right first"));
+    }
+    let rules = Rules {
+        databases: arguments.databases,
+        vocabulary: !arguments.any_command,
+    };
+    let plans = log.files.iter().map(|file| plan(file, rules));
+    let plans = plans.collect::<Result<Vec<_>, Failure>>()?;
+    let mut out = Output::stdout();
+    let mut found = false;
+    for plan in &plans {
+        let is_wrong = plan.found.total > 0;
+        found |= is_wrong;
+        tell(&mut out, plan, arguments)?;
+        if is_wrong && !arguments.dry_run {
+            mend(plan)?;
+        }
+    }
+    out.finish()?;
+    Ok(Verdict::found_if(found))
+}
+
+fn plan(file: &File, rules: Rules) -> Result<Plan<'_>, Failure> {
+    let input = Input::open(&file.path)?;
+    let name = input.name().to_owned();
+    let mut progress = Progress::bytes("looking", input.len());
+    let bytes = match input.bytes() {
+        Some(bytes) if !input.is_packed() => bytes,
+        _ => {
+            return Err(refused(
+                &name,
+                "it is no regular file that could be changed",
+            ));
+        }
+    };
+    let begin = match part::open(
+        &input,
+        &mut Look::Everything(rules.databases),
+        &mut progress,
+    ) {
+        Ok((preamble, _)) => preamble.map_or(0, |preamble| preamble.end),
+        Err(Problem::Failed(failure)) => return Err(failure),
+        Err(Problem::Damaged(error)) => {
+            return Err(Failure::damage(&name, &error.inside("snapshot")).hint(
+                "nothing was changed; `rdb-tool salvage` makes a sound snapshot of what is left",
+            ));
+        }
+    };
+    let commands = usize::try_from(begin).ok().and_then(|at| bytes.get(at..));
+    let found = survey(commands.unwrap_or_default(), begin, rules);
+    // An increment may well be empty, and so may what follows a snapshot.
+    if found.total > 0 && found.kept == 0 && begin == 0 && file.role != Role::Incr {
+        return Err(refused(&name, "no command would be left"));
+    }
+    let size = bytes.len() as u64;
+    Ok(Plan {
+        file,
+        name,
+        size,
+        found,
+    })
+}
+
+fn refused(name: &str, reason: &str) -> Failure {
+    Failure::new(format!("{name}: not changed: {reason}"))
+        .hint("nothing was changed in any file of the log")
+}
+
+fn tell(out: &mut Output, plan: &Plan<'_>, arguments: &FixArguments) -> Result<(), Failure> {
+    let found = &plan.found;
+    if arguments.json {
+        let ranges = found.dropped.iter().take(found.faults.len().max(1));
+        let line = json!({
+            "file": plan.name,
+            "size": plan.size,
+            "dry_run": arguments.dry_run,
+            "kept": found.kept,
+            "lost": found.lost,
+            "lost_bytes": found.lost_bytes,
+            "dropped": ranges.map(|range| [range.start, range.end]).collect::<Vec<_>>(),
+            "problems": found.faults.iter().map(fault_json).collect::<Vec<_>>(),
+            "problems_total": found.total,
+        });
+        json::write_line(out, &line)?;
+    } else if found.total == 0 {
+        let commands = plural(found.kept, "command", "commands");
+        writeln!(out, "{}: nothing is wrong, {commands}", plan.name)?;
+    } else {
+        writeln!(
+            out,
+            "{}: {} kept, {} that can be read and {} in {} dropped{}",
+            plan.name,
+            plural(found.kept, "command", "commands"),
+            plural(found.lost, "command", "commands"),
+            plural(found.lost_bytes, "byte", "bytes"),
+            plural(found.dropped.len() as u64, "place", "places"),
+            if arguments.dry_run {
+                " (nothing was changed)"
+            } else {
+                ""
+            },
+        )?;
+    }
+    out.flush()?;
+    crate::report::tell_faults(&found.faults, found.total, |fault| {
+        note(&fault_line(&plan.name, fault));
+    });
+    Ok(())
+}
+
+fn mend(plan: &Plan<'_>) -> Result<(), Failure> {
+    let backup = back_up(&plan.file.path, &plan.name, Some(plan.size))?;
+    let mut output = Output::create(&plan.file.path, &[])?;
+    let source = Input::open(&backup)?;
+    let bytes = source.bytes().unwrap_or_default();
+    let mut at = 0;
+    for range in &plan.found.dropped {
+        let kept = offset(at)..offset(range.start);
+        output.write_all(bytes.get(kept).unwrap_or_default())?;
+        at = range.end;
+    }
+    output.write_all(bytes.get(offset(at)..).unwrap_or_default())?;
+    output.finish()?;
+    note(&format!(
+        "{}: {} of {} bytes are left; the file as it was is {}",
+        plan.name,
+        count(plan.size - plan.found.lost_bytes),
+        count(plan.size),
+        backup.display()
+    ));
+    Ok(())
+}
+
+/// An offset in a file that is mapped.
+fn offset(at: u64) -> usize {
+    usize::try_from(at).unwrap_or(usize::MAX)
+}
