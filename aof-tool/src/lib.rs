@@ -9,12 +9,14 @@
 //! | `fix` | the cut at that place, with a backup |
 //! | `mend` | a damaged log without its damage |
 //! | `dump` | one line per command |
+//! | `libraries` | the function libraries of a log |
 //! | `rewrite` | the data that a log makes, as a new log |
 #![forbid(unsafe_code)]
 
 mod check;
 mod dump;
 mod fix;
+mod libraries;
 mod log;
 mod mend;
 mod part;

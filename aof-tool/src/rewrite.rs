@@ -3,6 +3,7 @@
 //! No server runs and no clock ticks: the whole log is replayed at the moment of the start, nothing
 //! expires meanwhile, and a key whose time has come is written with its expiry, as servers do it.
 
+use crate::libraries::{Libraries, mapped};
 use crate::log::{File, Log};
 use crate::part::{self, Head, Preamble, Problem};
 use cairn_engine::Engine;
@@ -36,7 +37,7 @@ Examples:
   aof-tool rewrite --to redis-6.2 appendonlydir -o old-server.aof
   aof-tool rewrite old.aof -o - | redis-cli --pipe
 
-Nothing is written if the log is damaged, or a command of it is unknown to the engine or refused by it. A server takes the new log as its
+Nothing is written if the log is damaged, or a command of it is unknown to the engine or refused by it; function libraries are carried through. A server takes the new log as its
 appendonly.aof, or as the base of a folder.
 
 Exit status: 0 written, 1 written, but commands that change no data were passed over, 2 not written.")]
@@ -161,6 +162,7 @@ struct Player {
     commands: u64,
     /// Commands that no server logs, and that change no data.
     passed: u64,
+    libraries: Libraries,
 }
 
 impl Player {
@@ -181,12 +183,14 @@ impl Player {
             name: String::new(),
             commands: 0,
             passed: 0,
+            libraries: Libraries::default(),
         }
     }
 
     /// Play one file of the log: its snapshot, then its commands.
     fn file(&mut self, file: &File) -> Result<(), Failure> {
-        let input = Input::open(&file.path)?;
+        // A snapshot with libraries is read twice.
+        let input = Input::open(&file.path)?.into_mapped()?;
         self.name = input.name().to_owned();
         let mut progress = Progress::bytes("replaying", input.len());
         match part::open(&input, self, &mut progress) {
@@ -205,11 +209,20 @@ impl Player {
         let mut replay = Replay::begin(&mut self.engine, self.now, reader.offset());
         let mut world = Alone::at(self.now);
         let mut last = reader.offset();
+        let mut taken = 0;
         while let Some(item) = reader.next_item().map_err(|e| damaged(name, &e))? {
             progress.at(item.offset);
             last = item.end();
+            if self.libraries.take(&item) {
+                taken += 1;
+                continue;
+            }
             let answer = replay.run(&mut self.engine, &mut world, &item);
-            if let Some(passed) = answer.map_err(|refused| refusal(name, &refused))? {
+            let answer = answer.map_err(|mut refused| {
+                refused.number += taken;
+                refusal(name, &refused)
+            });
+            if let Some(passed) = answer? {
                 self.passed += 1;
                 if self.passed <= PASSED_TOLD {
                     progress.note(&format!(
@@ -227,7 +240,7 @@ impl Player {
                 &FormatError::new(Damage::AofTruncated, replay.valid_end(), what),
             ));
         }
-        self.commands += replay.commands();
+        self.commands += replay.commands() + taken;
         replay.end(&mut self.engine);
         Ok(())
     }
@@ -250,6 +263,7 @@ impl Player {
         match form {
             NewForm::Commands => {
                 let target = to.map_or(Release::NEWEST, |reader| reader.commands);
+                self.libraries.write_commands(out, target)?;
                 rewrite(&self.engine.ks, out, target, &mut told).map_err(rewrite_failure)?
             }
             NewForm::Snapshot => {
@@ -268,7 +282,17 @@ impl Player {
                     idle: false,
                     freq: false,
                 };
-                save(&self.engine.ks, out, &options, false, &mut told).map_err(write_failure)?;
+                if self.libraries.is_empty() {
+                    save(&self.engine.ks, out, &options, false, &mut told)
+                        .map_err(write_failure)?;
+                } else {
+                    let file = tempfile::tempfile()
+                        .map_err(|error| Failure::io("temporary file", &error))?;
+                    let file = BufWriter::new(file);
+                    let file = save(&self.engine.ks, file, &options, false, &mut told)
+                        .map_err(write_failure)?;
+                    self.libraries.write_into(&mapped(file)?, out)?;
+                }
             }
         }
         Ok(keys)
@@ -277,6 +301,19 @@ impl Player {
 
 /// A snapshot becomes keys of the engine.
 impl Head for Player {
+    fn slice(&mut self, log: &[u8], progress: &mut Progress) -> Result<Preamble, Problem> {
+        match self.libraries.take_from(log)? {
+            None => self.stream(log, progress).map(|(preamble, _, _)| preamble),
+            Some((rest, preamble)) => {
+                let (found, _, _) = self.stream(rest.reader(), progress)?;
+                Ok(Preamble {
+                    keys: found.keys,
+                    ..preamble
+                })
+            }
+        }
+    }
+
     fn stream<R: Read>(
         &mut self,
         input: R,

@@ -1,0 +1,140 @@
+//! `aof-tool rewrite` carries function libraries through, from commands and from snapshots, in both forms of the new log.
+
+mod tool;
+
+use cairn_format::aof::reader::SliceReader as Log;
+use cairn_format::rdb::{Event, Options, SliceReader};
+use cairn_toolkit::json::Bytes;
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use tool::{golden, run, run_with_stdin};
+
+fn base64(bytes: &[u8]) -> String {
+    Bytes::Base64.value(bytes).as_str().unwrap().to_owned()
+}
+
+/// The code of the libraries that a recorded truth names.
+fn truth(path: &str) -> Vec<String> {
+    let text = fs::read_to_string(path).unwrap();
+    let lines = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let libraries = lines.filter(|line| line["type"] == "function");
+    let mut found: Vec<_> = libraries
+        .map(|line| line["value"].as_str().unwrap().to_owned())
+        .collect();
+    found.sort();
+    found
+}
+
+fn in_snapshot(bytes: &[u8]) -> Vec<String> {
+    let mut reader = SliceReader::from_slice(bytes, Options::deep()).unwrap();
+    let mut found = Vec::new();
+    while let Some(located) = reader.next().unwrap() {
+        if let Event::Function(code) = located.event {
+            found.push(base64(&code.to_vec()));
+        }
+    }
+    found.sort();
+    found
+}
+
+fn in_commands(bytes: &[u8]) -> Vec<String> {
+    let mut reader = Log::new(bytes, 0);
+    let mut found = Vec::new();
+    while let Some(item) = reader.next_item().unwrap() {
+        if item.arg(0) == Some(b"FUNCTION") {
+            assert_eq!(item.arg(1), Some(&b"LOAD"[..]));
+            found.push(base64(item.arg(2).unwrap()));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn libraries_of_real_logs_are_carried_through() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let out = out.to_str().unwrap();
+    let mut seen = 0;
+    for server in [
+        "redis-7.0.15",
+        "redis-7.2.4",
+        "redis-7.4.1",
+        "redis-8.0-m01",
+        "redis-8.6.3",
+        "valkey-8.0.1",
+    ] {
+        for kind in ["multi", "plain"] {
+            let log = golden(&format!("{server}/appendonlydir-{kind}"));
+            let expected = format!("{log}.truth.jsonl");
+            if !Path::new(&expected).exists() {
+                continue;
+            }
+            let expected = truth(&expected);
+            assert!(!expected.is_empty(), "{log}");
+            for form in ["snapshot", "commands"] {
+                let run = run(&["rewrite", "--form", form, &log, "-o", out]);
+                if run.code == 2 {
+                    assert!(!run.stderr.contains("function"), "{run:?}");
+                    continue;
+                }
+                let bytes = fs::read(out).unwrap();
+                let found = match form {
+                    "snapshot" => in_snapshot(&bytes),
+                    _ => in_commands(&bytes),
+                };
+                assert_eq!(found, expected, "{log} as {form}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen >= 12, "{seen}");
+}
+
+#[test]
+fn load_replace_delete_and_flush_are_understood() {
+    let command = |words: &[&str]| {
+        let args = words
+            .iter()
+            .map(|word| format!("${}\r\n{word}\r\n", word.len()));
+        format!("*{}\r\n{}", words.len(), args.collect::<String>())
+    };
+    let code = |name: &str, text: &str| format!("#!lua name={name}\nreturn {text}");
+    let log = [
+        command(&["FUNCTION", "LOAD", &code("gone", "1")]),
+        command(&["function", "flush", "async"]),
+        command(&["FUNCTION", "LOAD", &code("b", "1")]),
+        command(&["FUNCTION", "LOAD", "REPLACE", &code("b", "2")]),
+        command(&["FUNCTION", "LOAD", &code("c", "3")]),
+        command(&["FUNCTION", "DELETE", "c"]),
+        command(&["SET", "k", "v"]),
+    ]
+    .concat();
+    let rewritten = run_with_stdin(&["rewrite", "-", "-o", "-"], log.as_bytes());
+    assert_eq!(rewritten.code, 0, "{rewritten:?}");
+    assert!(
+        rewritten.stderr.contains("7 commands became 1 key"),
+        "{rewritten:?}"
+    );
+    assert_eq!(
+        in_commands(rewritten.stdout.as_bytes()),
+        [base64(code("b", "2").as_bytes())]
+    );
+    let old = run_with_stdin(
+        &["rewrite", "--to", "redis-6.2", "-", "-o", "-"],
+        log.as_bytes(),
+    );
+    assert_eq!((old.code, old.stdout.as_str()), (2, ""), "{old:?}");
+    assert!(old.stderr.contains("needs Redis 7.0"), "{old:?}");
+    // What is not there cannot be deleted, and other subcommands are not carried.
+    for words in [
+        &["FUNCTION", "DELETE", "c"][..],
+        &["FUNCTION", "RESTORE", "x"],
+    ] {
+        let refused = run_with_stdin(&["rewrite", "-", "-o", "-"], command(words).as_bytes());
+        assert_eq!(refused.code, 2, "{refused:?}");
+    }
+}
