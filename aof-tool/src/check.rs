@@ -9,7 +9,7 @@ use cairn_format::aof::survey::survey;
 use cairn_format::error::{Damage, FormatError};
 use cairn_toolkit::human::{count, plural};
 use cairn_toolkit::outcome::damage_line;
-use cairn_toolkit::{Failure, Input, Outcome, Output, Progress, Verdict, hint, json, note};
+use cairn_toolkit::{Failure, Input, Outcome, Output, Progress, Verdict, hint, json, note, quoted};
 use clap::Args;
 use serde_json::{Value, json};
 use std::io::Write;
@@ -160,6 +160,7 @@ fn show_manifest(
         let line = json!({
             "file": name, "role": "manifest", "size": manifest.size,
             "damage": manifest.damage.as_deref().map(damage_json),
+            "orphans": manifest.orphans,
         });
         json::write_line(out, &line)?;
     } else if let Some(damage) = &manifest.damage {
@@ -183,6 +184,15 @@ fn show_manifest(
         let parts = plural(incr, "increment", "increments");
         let bases = if bases == 0 { "no base" } else { "a base" };
         writeln!(out, "{name}: valid, {bases} and {parts}{history}")?;
+    }
+    if !as_json {
+        for orphan in &manifest.orphans {
+            writeln!(
+                out,
+                "{name}: does not list {}, which servers neither load nor remove",
+                quoted(orphan.as_bytes())
+            )?;
+        }
     }
     Ok(manifest.damage.is_some())
 }

@@ -1,7 +1,7 @@
 //! Which files make up the log that was named: one file, or the parts that a manifest lists.
 
 use crate::proposal;
-use cairn_format::aof::manifest::{Manifest, PartType};
+use cairn_format::aof::manifest::{Manifest, PartType, is_part_name};
 use cairn_format::error::FormatError;
 use cairn_toolkit::Failure;
 use std::ffi::OsStr;
@@ -46,6 +46,8 @@ pub struct ManifestFile {
     pub path: PathBuf,
     pub size: u64,
     pub history: usize,
+    /// Names of parts beside it that it does not list: servers neither load nor remove them.
+    pub orphans: Vec<String>,
     /// What is wrong with it. With damage that servers tolerate the files are listed all the same.
     pub damage: Option<Box<FormatError>>,
 }
@@ -99,13 +101,16 @@ impl Log {
     fn from_manifest(path: &Path) -> Result<Log, Failure> {
         let text = read_manifest(path)?;
         let strict = Manifest::parse_strict(&text);
-        let files = Manifest::parse(&text)
-            .map(|manifest| (manifest.history.len(), files_of(path, &manifest)));
-        let (history, files) = files.unwrap_or_default();
+        let files = Manifest::parse(&text).map(|manifest| {
+            let orphans = orphans_of(path, &manifest);
+            (manifest.history.len(), orphans, files_of(path, &manifest))
+        });
+        let (history, orphans, files) = files.unwrap_or_default();
         let manifest = ManifestFile {
             path: path.to_owned(),
             size: text.len() as u64,
             history,
+            orphans,
             damage: strict.err(),
         };
         Ok(Log {
@@ -130,6 +135,30 @@ fn files_of(manifest_path: &Path, manifest: &Manifest) -> Vec<File> {
             is_last: index + 1 == count,
         })
         .collect()
+}
+
+/// Files with the names of parts of this log that the manifest does not list. A folder that cannot be read has none.
+fn orphans_of(manifest_path: &Path, manifest: &Manifest) -> Vec<String> {
+    let folder = match manifest_path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let own = manifest_path.file_name().and_then(OsStr::to_str);
+    let Some(prefix) = own.and_then(|name| name.strip_suffix(".manifest")) else {
+        return Vec::new();
+    };
+    let listed = |name: &str| {
+        let mut parts = manifest.to_load().chain(&manifest.history);
+        parts.any(|part| part.name == name.as_bytes())
+    };
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut orphans: Vec<String> = names
+        .filter(|name| is_part_name(prefix, name) && name != own.unwrap_or_default())
+        .filter(|name| !listed(name))
+        .collect();
+    orphans.sort();
+    orphans
 }
 
 fn read_manifest(path: &Path) -> Result<Vec<u8>, Failure> {

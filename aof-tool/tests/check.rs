@@ -317,3 +317,47 @@ fn a_manifest_is_told_with_the_number_of_its_parts() {
         "{run:?}"
     );
 }
+
+/// What a rewrite that was cut off leaves, or somebody copied there.
+#[test]
+fn parts_that_the_manifest_does_not_list_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write(
+        "a.manifest",
+        "file a.2.incr.aof seq 2 type i\nfile a.1.incr.aof seq 1 type h\n",
+    );
+    for name in [
+        "a.1.incr.aof",
+        "a.2.incr.aof",
+        "a.3.incr.aof",
+        "b.4.incr.aof",
+        "a.2.base.rdb",
+    ] {
+        write(name, "");
+    }
+    let path = folder.path().to_str().unwrap();
+    let told = run(&["check", path]);
+    assert_eq!((told.code, &told.stderr[..]), (0, ""), "{told:?}");
+    for (name, count) in [
+        ("a.2.base.rdb", 1),
+        ("a.3.incr.aof", 1),
+        ("a.1.incr.aof", 0),
+        ("b.4", 0),
+    ] {
+        let line = format!(
+            "a.manifest: does not list \"{name}\", which servers neither load nor remove\n"
+        );
+        assert_eq!(
+            told.stdout.matches(&line).count(),
+            count,
+            "{name}: {told:?}"
+        );
+    }
+    let json = run(&["check", "--json", path]);
+    let line: Value = serde_json::from_str(json.stdout.lines().next().unwrap()).unwrap();
+    assert_eq!(
+        line["orphans"],
+        serde_json::json!(["a.2.base.rdb", "a.3.incr.aof"])
+    );
+}
