@@ -70,6 +70,11 @@ pub fn crc64(bytes: &[u8]) -> u64 {
     crc.value()
 }
 
+/// The checksum of two slices one behind the other, from those of both and the length of the second.
+pub fn combine(first: u64, second: u64, second_len: u64) -> u64 {
+    crc_fast::checksum_combine_with_params(*PARAMS, first, second, second_len)
+}
+
 /// Two neighbouring bytes at most are blamed for a wrong checksum: then a wrong verdict about a file of a gigabyte has a probability
 /// of one in hundreds of thousands, and whoever follows it sees whether the file can be read.
 const FAULT_BITS: u32 = 16;

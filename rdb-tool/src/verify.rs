@@ -12,7 +12,7 @@ use crate::snapshot::{
     Opening, Stop, Walk, checksum_text, checksum_word, tell_unknown, unopened, unread,
 };
 use cairn_format::error::{self, Damage, FormatError, Severity};
-use cairn_format::rdb::{Checksum, Options, SliceReader};
+use cairn_format::rdb::{Checksum, Options, SliceReader, Sound, verify_in_sections};
 use cairn_toolkit::outcome::damage_line;
 use cairn_toolkit::{
     Failure, Input, Outcome, Output, Progress, Verdict, escape, hint, human, json, note, select,
@@ -24,6 +24,8 @@ use std::path::{Path, PathBuf};
 
 /// Findings of a file that are told one by one; in JSON there are more.
 const TOLD_MAX: usize = 100;
+/// Threads that check a file together at most.
+const THREADS_MAX: usize = 8;
 /// Findings of a file that stand in JSON.
 const KEPT_MAX: usize = 10_000;
 
@@ -222,19 +224,31 @@ fn check_fast(name: &str, bytes: &[u8], options: Options) -> Option<Walk> {
         "verifying {name}, {}",
         human::bytes(bytes.len() as u64)
     ));
-    let mut reader = SliceReader::from_slice(bytes, options).ok()?;
-    let checksum = cairn_format::rdb::verify(&mut reader).ok()?;
-    let end = reader.offset();
-    let rest = bytes.get(usize::try_from(end).ok()?..)?;
-    tell_unknown(name, reader.dialect());
+    let sound = verify_in_sections(bytes, options, threads()).or_else(|| {
+        let mut reader = SliceReader::from_slice(bytes, options).ok()?;
+        let checksum = cairn_format::rdb::verify(&mut reader).ok()?;
+        Some(Sound {
+            dialect: reader.dialect(),
+            checksum,
+            records: reader.records(),
+            end: reader.offset(),
+        })
+    })?;
+    let rest = bytes.get(usize::try_from(sound.end).ok()?..)?;
+    tell_unknown(name, sound.dialect);
     Some(Walk {
-        dialect: reader.dialect(),
-        checksum,
-        keys: reader.records(),
-        bytes: end,
-        behind: Behind::look(rest, end).ok()?,
+        dialect: sound.dialect,
+        checksum: sound.checksum,
+        keys: sound.records,
+        bytes: sound.end,
+        behind: Behind::look(rest, sound.end).ok()?,
         is_cut: false,
     })
+}
+
+/// As many as there are processors, and no more than help.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |count| count.get().min(THREADS_MAX))
 }
 
 impl Report {

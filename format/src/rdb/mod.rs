@@ -31,7 +31,9 @@ pub use event::{Checksum, Event, Head, Located, ModuleAux, Record, SlotImport};
 pub use length::write_len;
 pub use object::Object;
 pub use reader::library_name;
-pub use reader::{Check, Options, Reader, SliceReader, StreamReader, verify};
+pub use reader::{
+    Check, Options, Reader, SliceReader, Sound, StreamReader, verify, verify_in_sections,
+};
 pub use string::Text;
 pub use writer::{
     ExpiringFields, Unsupported, WriteError, WriteOptions, WriteResult, Writer, Written,

@@ -11,6 +11,7 @@
 //! ```
 
 use std::collections::HashSet;
+use std::thread;
 
 use super::super::dialect::Dialect;
 use super::super::event::Event;
@@ -35,6 +36,8 @@ pub(in super::super) struct KeyIndex {
     first: Buckets,
     /// Hashes with another seed, if the keys cannot be looked up again.
     second: Buckets,
+    /// There are other indexes of the same file: [`have_repeats`] looks at all of them.
+    pub is_part: bool,
 }
 
 #[derive(Debug, Default)]
@@ -70,8 +73,14 @@ impl Buckets {
         self.open[bucket].push(hash);
     }
 
+    /// The hashes of a bucket, in blocks.
+    fn blocks(&self, bucket: usize) -> impl Iterator<Item = &[u64]> {
+        let full = self.full.get(bucket).into_iter().flatten();
+        full.chain(self.open.get(bucket)).map(Vec::as_slice)
+    }
+
     /// Hashes that occur twice.
-    fn repeated(&mut self) -> HashSet<u64> {
+    fn repeated(&self) -> HashSet<u64> {
         debug_assert_eq!(
             self.open.len(),
             self.full.len(),
@@ -79,30 +88,54 @@ impl Buckets {
         );
         let mut table: Vec<u64> = Vec::new();
         let mut repeated = HashSet::new();
-        for (open, mut blocks) in self.open.drain(..).zip(self.full.drain(..)) {
-            blocks.push(open);
-            if !repeated_by_table(&blocks, &mut table, &mut repeated) {
-                repeated_by_sorting(&blocks, &mut repeated);
-            }
+        for bucket in 0..self.open.len() {
+            let blocks: Vec<&[u64]> = self.blocks(bucket).collect();
+            collect_repeated(&blocks, &mut table, &mut repeated);
         }
         repeated
     }
 }
 
+/// Whether any key occurs twice in what was read in several parts, or two keys share a hash.
+pub(super) fn have_repeats(parts: &[KeyIndex], threads: usize) -> bool {
+    let threads = threads.max(1);
+    let search = |first: usize| {
+        let (mut table, mut repeated) = (Vec::new(), HashSet::new());
+        for bucket in (first..1 << BUCKET_BITS).step_by(threads) {
+            let blocks = parts.iter().flat_map(|part| part.first.blocks(bucket));
+            let blocks: Vec<&[u64]> = blocks.collect();
+            collect_repeated(&blocks, &mut table, &mut repeated);
+        }
+        !repeated.is_empty()
+    };
+    thread::scope(|scope| {
+        let search = &search;
+        let others = (1..threads).map(|first| scope.spawn(move || search(first)));
+        let others: Vec<_> = others.collect();
+        let here = search(0);
+        // A search that ended in a panic has not said that there is none.
+        let others = others.into_iter().map(|one| one.join().unwrap_or(true));
+        others.fold(here, |found, other| found | other)
+    })
+}
+
+/// The hashes of one bucket that occur twice.
+fn collect_repeated(blocks: &[&[u64]], table: &mut Vec<u64>, repeated: &mut HashSet<u64>) {
+    if !repeated_by_table(blocks, table, repeated) {
+        repeated_by_sorting(blocks, repeated);
+    }
+}
+
 /// Finds the hashes that occur twice in a bucket; false if they crowd in so few places that it would take too long.
-fn repeated_by_table(
-    blocks: &[Vec<u64>],
-    table: &mut Vec<u64>,
-    repeated: &mut HashSet<u64>,
-) -> bool {
-    let count: usize = blocks.iter().map(Vec::len).sum();
+fn repeated_by_table(blocks: &[&[u64]], table: &mut Vec<u64>, repeated: &mut HashSet<u64>) -> bool {
+    let count: usize = blocks.iter().map(|block| block.len()).sum();
     let size = (count * 2).next_power_of_two();
     table.clear();
     debug_assert!(size > count, "a search always ends");
     // Zero marks a free place; a hash of zero is kept as one.
     table.resize(size, 0);
     let mut steps = (count + 1) * STEPS_MAX;
-    for hash in blocks.iter().flatten() {
+    for hash in blocks.iter().copied().flatten() {
         let hash = (*hash).max(1);
         let mut place = hash as usize & (size - 1);
         while table[place] != 0 && table[place] != hash {
@@ -122,8 +155,9 @@ fn repeated_by_table(
 
 /// The same in a time that no choice of keys can stretch.
 #[cold]
-fn repeated_by_sorting(blocks: &[Vec<u64>], repeated: &mut HashSet<u64>) {
-    let mut hashes: Vec<u64> = blocks.iter().flatten().map(|hash| (*hash).max(1)).collect();
+fn repeated_by_sorting(blocks: &[&[u64]], repeated: &mut HashSet<u64>) {
+    let hashes = blocks.iter().copied().flatten();
+    let mut hashes: Vec<u64> = hashes.map(|hash| (*hash).max(1)).collect();
     hashes.sort_unstable();
     repeated.extend(
         hashes
@@ -149,6 +183,9 @@ impl KeyIndex {
         source: &S,
         dialect: Dialect,
     ) -> Option<Box<FormatError>> {
+        if self.is_part {
+            return None;
+        }
         let suspects = self.first.repeated();
         if suspects.is_empty() {
             return None;
@@ -210,7 +247,7 @@ mod tests {
     #[test]
     fn only_a_crowd_is_left_to_sorting() {
         let (mut table, mut repeated) = (Vec::new(), HashSet::new());
-        let mut tried = |hashes: Vec<u64>| repeated_by_table(&[hashes], &mut table, &mut repeated);
+        let mut tried = |hashes: Vec<u64>| repeated_by_table(&[&hashes], &mut table, &mut repeated);
         assert!(tried(vec![]));
         assert!(tried((1..=1000).collect()));
         assert!(tried((1..=10).chain(10..=19).map(|n| n << 20).collect()));

@@ -16,7 +16,7 @@
 use std::io::Read;
 
 use super::dialect::{Dialect, Family};
-use super::event::{Checksum, Event, Located};
+use super::event::{Checksum, Located};
 use super::object;
 use super::opcode::{self, TypeInfo};
 pub use super::raw::{Packed, SliceSource, Source, StreamSource, Watched};
@@ -33,6 +33,8 @@ mod fast;
 mod header;
 mod keys;
 mod resync;
+mod sections;
+mod verify;
 
 use blame::blame_key_length;
 pub use decode::library_name;
@@ -40,6 +42,8 @@ pub use examine::Examined;
 use header::read_header;
 use keys::KeyIndex;
 pub use resync::{Resync, beginning, is_text};
+pub use sections::{Sound, verify_in_sections};
+pub use verify::verify;
 
 /// How closely a value and what stands around it is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -331,32 +335,6 @@ impl<S: Source> Reader<S> {
             keys,
         );
         (located, checker, state)
-    }
-
-    /// Passes over plain strings: seeing their extent checks all there is to check. Their keys are noted.
-    fn pass_strings(&mut self) {
-        let string = opcode::type_info(self.dialect.family(), 0);
-        if self.taken > 0 || !matches!(self.state, State::Body) {
-            return;
-        }
-        let again = self.source.can_reread();
-        loop {
-            let window = self.source.window();
-            let Some(found) = fast::plain_string(window) else {
-                return;
-            };
-            let Some(key) = found.key(window, &mut self.key_buffer) else {
-                return;
-            };
-            if self.options.duplicate_keys {
-                self.keys.note(self.db, key, again);
-            }
-            let offset = self.source.offset();
-            self.last_value = string.map(|info| (offset + found.key_at as u64, info));
-            self.records += 1;
-            debug_assert!(found.key_at < found.end, "a record has a key");
-            self.source.consume(found.end);
-        }
     }
 
     /// The next record by its extent, nothing decoded. Database numbers are followed.
@@ -675,22 +653,4 @@ fn scan_value<S: Source>(
         body: start + 1,
         len,
     })
-}
-
-/// Reads to the end and gives what became of the checksum, for callers who only want to know whether a file is sound.
-/// Plain strings, the most frequent records, are checked without building an event.
-///
-/// # Errors
-/// The first damage.
-pub fn verify<S: Source>(reader: &mut Reader<S>) -> Result<Checksum> {
-    loop {
-        reader.source.consume(std::mem::take(&mut reader.taken));
-        reader.pass_strings();
-        let Some(shape) = reader.advance()? else {
-            return Ok(Checksum::None);
-        };
-        if let Event::End(checksum) = reader.decode_shape(&shape)?.event {
-            return Ok(checksum);
-        }
-    }
 }
