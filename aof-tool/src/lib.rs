@@ -10,7 +10,8 @@
 //! | `mend` | a damaged log without its damage |
 //! | `dump` | one line per command |
 //! | `libraries` | the function libraries of a log |
-//! | `rewrite` | the data that a log makes, as a new log |
+//! | `rewrite` | the data that a log makes, or made at a moment, as a new log |
+//! | `until` | a moment of a log |
 #![forbid(unsafe_code)]
 
 mod check;
@@ -23,6 +24,7 @@ mod part;
 mod proposal;
 mod report;
 mod rewrite;
+mod until;
 
 pub use rewrite::data_set;
 
@@ -37,6 +39,7 @@ Examples:
   aof-tool dump appendonlydir | grep user:17      every logged command about a key
   aof-tool dump --format jsonl appendonly.aof | jq -c 'select(.db == 3) | .args'
   aof-tool rewrite appendonlydir -o compact.aof   the shortest log for the same data
+  aof-tool restore --until before:FLUSHALL appendonlydir -o saved.aof
   ssh host cat appendonly.aof | aof-tool check -  through a pipe
 
 A log is a file, a folder of a multi-part log (Redis 7 and later), its manifest, or - for standard input.
@@ -66,6 +69,8 @@ enum Command {
     Dump(dump::DumpArguments),
     /// Write the data that a log makes as a new log
     Rewrite(rewrite::RewriteArguments),
+    /// Write the data as it was at a moment of the log
+    Restore(rewrite::RestoreArguments),
 }
 
 /// The program; its exit status is what was found.
@@ -77,6 +82,7 @@ pub fn main() -> ExitCode {
             Command::Fix(arguments) => mend::run(&arguments),
             Command::Dump(arguments) => dump::run(&arguments),
             Command::Rewrite(arguments) => rewrite::run(&arguments),
+            Command::Restore(arguments) => rewrite::restore(&arguments),
         },
     )
 }

@@ -6,6 +6,7 @@
 use crate::libraries::{Libraries, mapped};
 use crate::log::{File, Log};
 use crate::part::{self, Head, Preamble, Problem};
+use crate::until::{Until, Watch};
 use cairn_engine::Engine;
 use cairn_engine::base::time::Now;
 use cairn_engine::call::alone::Alone;
@@ -42,6 +43,34 @@ appendonly.aof, or as the base of a folder.
 
 Exit status: 0 written, 1 written, but commands that change no data were passed over, 2 not written.")]
 pub struct RewriteArguments {
+    #[command(flatten)]
+    new: NewLog,
+}
+
+/// The options of `aof-tool restore`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  aof-tool restore --until before:FLUSHALL appendonlydir -o saved.aof
+  aof-tool restore --until time:1795400892 --form snapshot appendonlydir -o dump.rdb
+  aof-tool restore --until command:1200 appendonly.aof -o before.aof
+
+The data as it was at that moment of the log, as `aof-tool rewrite` writes it. Commands are counted from 1 over all files; a time needs the annotations
+of aof-timestamp-enabled; before:'SET user:*' matches words of commands as KEYS does, in any case, and what they begin with. A transaction that is
+not whole at the moment is left out.
+
+Exit status: 0 written, 1 written, but commands that change no data were passed over, 2 not written: also where the moment is outside the log.")]
+pub struct RestoreArguments {
+    #[command(flatten)]
+    new: NewLog,
+    /// The moment: command:N, offset:N (of a log in one file), time:UNIX_SECONDS or before:'COMMAND GLOB'
+    #[arg(long, value_name = "MOMENT")]
+    until: Until,
+}
+
+// No docstring: it would become the text about the commands.
+#[derive(Args, Debug)]
+struct NewLog {
     /// Log file, folder, manifest, or - for standard input
     path: PathBuf,
     /// The new log: a file, or - for standard output
@@ -127,14 +156,38 @@ fn find(path: &Path) -> Result<Log, Failure> {
 
 /// Rewrite the log that was named.
 pub fn run(arguments: &RewriteArguments) -> Outcome {
+    write(&arguments.new, None)
+}
+
+/// Write the data of an earlier moment.
+pub fn restore(arguments: &RestoreArguments) -> Outcome {
+    write(&arguments.new, Some(&arguments.until))
+}
+
+fn write(arguments: &NewLog, until: Option<&Until>) -> Outcome {
     let log = find(&arguments.path)?;
+    let path = arguments.path.display();
+    if matches!(until, Some(Until::Offset(_))) && log.files.len() > 1 {
+        return Err(Failure::new(format!("{path}: an offset in a log of several files"))
+            .hint("command:N counts the commands of all of them; `aof-tool dump` shows where they are"));
+    }
     log.refuse_as_output(&arguments.output)?;
     // It exists only under a temporary name until all is written, and is opened first so that a
     // folder that cannot be written is known before the work.
     let mut out = Output::create(&arguments.output, &[])?;
     let mut player = Player::new(arguments.databases as usize);
+    player.watch = until.cloned().map(Watch::new);
     for file in &log.files {
         player.file(file)?;
+        if player.is_at_the_moment() {
+            break;
+        }
+    }
+    if let Some(missed) = player.watch.as_ref().and_then(Watch::missed) {
+        return Err(
+            Failure::new(format!("{path}: the moment is not in this log: {missed}"))
+                .hint("nothing was written"),
+        );
     }
     let keys = player.write(&mut out, arguments.form, arguments.to)?;
     out.finish()?;
@@ -163,6 +216,8 @@ struct Player {
     /// Commands that no server logs, and that change no data.
     passed: u64,
     libraries: Libraries,
+    /// Where the log ends for us.
+    watch: Option<Watch>,
 }
 
 impl Player {
@@ -184,7 +239,12 @@ impl Player {
             commands: 0,
             passed: 0,
             libraries: Libraries::default(),
+            watch: None,
         }
+    }
+
+    fn is_at_the_moment(&self) -> bool {
+        self.watch.as_ref().is_some_and(Watch::is_reached)
     }
 
     /// Play one file of the log: its snapshot, then its commands.
@@ -212,6 +272,11 @@ impl Player {
         let mut taken = 0;
         while let Some(item) = reader.next_item().map_err(|e| damaged(name, &e))? {
             progress.at(item.offset);
+            if let Some(watch) = &mut self.watch
+                && watch.is_reached_before(&item)
+            {
+                break;
+            }
             last = item.end();
             if self.libraries.take(&item) {
                 taken += 1;
@@ -232,7 +297,7 @@ impl Player {
                 }
             }
         }
-        if replay.is_inside_transaction() {
+        if replay.is_inside_transaction() && !self.is_at_the_moment() {
             let what =
                 format!("the log ends at offset {last} inside a transaction that began here");
             return Err(damaged(
