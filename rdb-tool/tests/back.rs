@@ -164,6 +164,26 @@ fn complaint(lines: &[u8]) -> String {
     stderr(&output).lines().next().unwrap().to_owned()
 }
 
+/// With a search for each of them this would take minutes.
+#[test]
+fn a_group_with_many_pending_entries_is_read_in_one_go() {
+    let ids = || (1..=60_000).map(|ms| format!("{ms}-0"));
+    let join = |words: Vec<String>| words.join(",");
+    let entries = join(
+        ids()
+            .map(|id| format!("[\"{id}\",[[\"f\",\"v\"]]]"))
+            .collect(),
+    );
+    let pending = join(ids().map(|id| format!("[\"{id}\",\"a\",1,1]")).collect());
+    let owned = join(ids().map(|id| format!("[\"{id}\"]")).collect());
+    let line = format!(
+        "{{\"db\":0,\"key\":\"x\",\"type\":\"stream\",\"value\":{{\"entries\":[{entries}],\"groups\":[{{\"name\":\"g\",\"last_id\":\"60000-0\",\"pel\":[{pending}],\"consumers\":[{{\"name\":\"a\",\"pel\":[{owned}]}}]}}]}}}}\n"
+    );
+    let words = ["inspect", "--json", "--from", "jsonl-text", "-"];
+    let output = run_piped(&words, line.as_bytes());
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+}
+
 #[test]
 fn bad_lines_are_named_by_line_and_column() {
     let good = "{\"db\":0,\"key\":\"k\",\"type\":\"string\",\"value\":\"v\"}\n";
@@ -205,6 +225,10 @@ fn bad_lines_are_named_by_line_and_column() {
         (
             "{\"db\":0,\"key\":\"x\",\"type\":\"stream\",\"value\":{\"entries\":[[\"2-0\",[]],[\"1-0\",[]]]}}",
             "entry 1-0 does not come after the one before it",
+        ),
+        (
+            "{\"db\":0,\"key\":\"x\",\"type\":\"stream\",\"value\":{\"entries\":[[\"1-0\",[[\"f\",\"v\"]]]],\"groups\":[{\"name\":\"g\",\"pel\":[[\"1-0\",\"a\",1,1]],\"consumers\":[{\"name\":\"b\",\"pel\":[[\"1-0\"]]}]}]}}",
+            "entry 1-0 is pending, and its owner does not have it",
         ),
         (
             "{\"db\":0,\"key\":\"m\",\"type\":\"module\",\"value\":[1]}",

@@ -133,15 +133,17 @@ fn group(at: &mut JsonLine<'_>, form: Bytes) -> Read<(Group<'static>, bool)> {
         Ok(())
     })?;
     group.name = name.ok_or_else(|| JsonLine::wrong(start, "a group without name"))?;
-    for (id, owner) in owners {
-        let is_owned = group
-            .consumers
-            .iter()
-            .any(|consumer| consumer.name.to_vec() == owner && consumer.pending.contains(&id));
-        if !is_owned {
-            let what = format!("entry {id} is pending, and its owner does not have it");
-            return Err(JsonLine::wrong(start, what));
+    for consumer in &group.consumers {
+        let name = consumer.name.to_vec();
+        for id in &consumer.pending {
+            if owners.get(id) == Some(&name) {
+                owners.remove(id);
+            }
         }
+    }
+    if let Some(id) = owners.keys().min() {
+        let what = format!("entry {id} is pending, and its owner does not have it");
+        return Err(JsonLine::wrong(start, what));
     }
     Ok((group, has_counter))
 }
