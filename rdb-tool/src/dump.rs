@@ -39,6 +39,9 @@ pub struct DumpArguments {
     /// Where the lines go; - is stdout
     #[arg(short, long, default_value = "-")]
     output: PathBuf,
+    /// Replace what is there
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     reading: Reading,
     /// Snapshot to read: a file, also compressed with gzip, zstd or lz4; - is stdin; redis://host:port asks a server
@@ -55,6 +58,7 @@ enum Form {
 pub fn dump(arguments: &DumpArguments) -> Outcome {
     let Form::Jsonl = arguments.format;
     let input = arguments.reading.open(&arguments.file)?;
+    Output::refuse_existing(&arguments.output, arguments.force)?;
     let mut output = Output::create(&arguments.output, &[&input])?;
     let mut lines = LineWriter::new(arguments.bytes);
     let walk = read(

@@ -33,7 +33,7 @@ fn every_golden_snapshot_comes_back_from_lines() {
     for from in all_golden() {
         let from = words(&from);
         for (bytes, form) in [("base64", "jsonl"), ("text", "jsonl-text")] {
-            ok(&["dump", "--bytes", bytes, "-o", &lines, &from]);
+            ok(&["dump", "--force", "--bytes", bytes, "-o", &lines, &from]);
             // Version 15 holds everything, modules that nobody knows included.
             let every = run(&["dump", "--from", form, &lines]);
             assert_eq!(code(&every), 0, "{from}: {}", stderr(&every));
@@ -46,7 +46,9 @@ fn every_golden_snapshot_comes_back_from_lines() {
                 })
                 .flat_map(|name| ["--with-module".to_owned(), name])
                 .collect();
-            let mut convert = vec!["convert", "--to", "15", "--from", form, "-o", &back];
+            let mut convert = vec![
+                "convert", "--force", "--to", "15", "--from", form, "-o", &back,
+            ];
             convert.extend(modules.iter().map(String::as_str));
             convert.push(&lines);
             ok(&convert);
@@ -66,13 +68,16 @@ fn every_golden_snapshot_comes_back_from_commands() {
     for from in all_golden() {
         let from = words(&from);
         let there = |to: &str, out: &str| {
-            let options = ["convert", "--on", "all=drop", "--to", to, "-o", out];
+            let options = [
+                "convert", "--force", "--on", "all=drop", "--to", to, "-o", out,
+            ];
             ok(&[&options[..], &held, &[&from]].concat());
         };
         // Attributes of idle time and the like are not compared, producers have no command.
         there("resp", &log);
         ok(&[
             "convert",
+            "--force",
             "--to",
             "redis-8.6",
             "--from",
@@ -103,7 +108,7 @@ fn a_server_takes_the_folder_and_the_commands() {
     let folder = tempfile::tempdir().unwrap();
     let dir = words(&folder.path().join("appendonlydir"));
     let to = "aof-folder:redis-7.0";
-    ok(&["convert", "--to", to, "-o", &dir, &from]);
+    ok(&["convert", "--force", "--to", to, "-o", &dir, &from]);
     assert_eq!(
         names(Path::new(&dir)),
         [
@@ -117,13 +122,15 @@ fn a_server_takes_the_folder_and_the_commands() {
     let alive = ["diff", "--scan", "--not-ttl", "expired"];
     ok(&[&alive[..], &[&from, &url]].concat());
     // A folder that is in use is not written into, and one that was refused is gone.
-    let output = run(&["convert", "--to", to, "-o", &dir, &from]);
+    let output = run(&["convert", "--force", "--to", to, "-o", &dir, &from]);
     assert_eq!(code(&output), 2);
     assert!(stderr(&output).contains("is there already, and not empty"));
     let other = words(&folder.path().join("other"));
     let newer = words(&golden("redis-8.6.3/all.rdb"));
     assert_eq!(
-        code(&run(&["convert", "--to", to, "-o", &other, &newer])),
+        code(&run(&[
+            "convert", "--force", "--to", to, "-o", &other, &newer
+        ])),
         2
     );
     assert!(!Path::new(&other).exists());
@@ -132,7 +139,16 @@ fn a_server_takes_the_folder_and_the_commands() {
 #[test]
 fn a_table_has_the_columns_that_were_asked_for() {
     let lines = b"{\"db\":3,\"key\":\"a,\\\"b\\\"\",\"type\":\"list\",\"expire_ms\":17,\"value\":[\"x\",\"y\"],\"freq\":9}\n";
-    let form = ["convert", "--from", "jsonl-text", "--to", "csv", "-o", "-"];
+    let form = [
+        "convert",
+        "--force",
+        "--from",
+        "jsonl-text",
+        "--to",
+        "csv",
+        "-o",
+        "-",
+    ];
     let output = run_piped(&[&form[..], &["-"]].concat(), lines);
     assert_eq!(
         stdout(&output),
@@ -152,6 +168,7 @@ fn a_table_has_the_columns_that_were_asked_for() {
 fn complaint(lines: &[u8]) -> String {
     let words = [
         "convert",
+        "--force",
         "--dry-run",
         "--to",
         "11",

@@ -27,7 +27,14 @@ const TARGETS: [&str; 14] = [
 
 fn convert(to: &str, extra: &[&str], from: &Path, out: &Path) -> std::process::Output {
     let words = [
-        &["convert", "--to", to, "-o", out.to_str().unwrap()],
+        &[
+            "convert",
+            "--force",
+            "--to",
+            to,
+            "-o",
+            out.to_str().unwrap(),
+        ],
         extra,
         &[from.to_str().unwrap()],
     ]
@@ -443,6 +450,7 @@ fn lines_are_those_of_dump() {
     let dumped = run(&["dump".as_ref(), path.as_os_str()]);
     let converted = run(&[
         "convert",
+        "--force",
         "--to",
         "jsonl",
         "-o",
@@ -459,13 +467,19 @@ fn lines_are_those_of_dump() {
 fn pipes_at_both_ends_get_all_or_nothing() {
     let path = golden("redis-7.2.4/all.rdb");
     let bytes = std::fs::read(&path).unwrap();
-    let output = run_piped(&["convert", "--to", "redis-7.0", "-o", "-", "-"], &bytes);
+    let output = run_piped(
+        &["convert", "--force", "--to", "redis-7.0", "-o", "-", "-"],
+        &bytes,
+    );
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out.rdb");
     std::fs::write(&out, &output.stdout).unwrap();
     assert_equal(&path, &out);
-    let output = run_piped(&["convert", "--to", "redis-4.0", "-o", "-", "-"], &bytes);
+    let output = run_piped(
+        &["convert", "--force", "--to", "redis-4.0", "-o", "-", "-"],
+        &bytes,
+    );
     assert_eq!((code(&output), output.stdout.len()), (2, 0));
 }
 
@@ -529,7 +543,7 @@ fn what_is_odd_is_put_right() {
 fn a_plan_tells_all_losses_and_writes_nothing() {
     let plan = |to: &str, file: &str| {
         let file = golden(file);
-        let words = ["convert", "--dry-run", "--json", "--to", to];
+        let words = ["convert", "--force", "--dry-run", "--json", "--to", to];
         let output = run(&[&words[..], &[file.to_str().unwrap()]].concat());
         let plan: Value = serde_json::from_slice(&output.stdout).unwrap();
         let losses: Vec<(String, String)> = plan["losses"]
@@ -565,7 +579,14 @@ fn a_plan_tells_all_losses_and_writes_nothing() {
         "frequency",
     );
     let file = golden("redis-8.6.3/all.rdb");
-    let output = run(&["convert", "--dry-run", "--to", "6", file.to_str().unwrap()]);
+    let output = run(&[
+        "convert",
+        "--force",
+        "--dry-run",
+        "--to",
+        "6",
+        file.to_str().unwrap(),
+    ]);
     assert!(
         stdout(&output).contains("cannot hold a stream, which needs "),
         "{}",
@@ -576,7 +597,7 @@ fn a_plan_tells_all_losses_and_writes_nothing() {
 /// What a plan says: class, policy, count.
 fn plan_of(words: &[&str], from: &Path) -> Vec<(String, String, u64)> {
     let all = [
-        &["convert", "--dry-run", "--json"],
+        &["convert", "--force", "--dry-run", "--json"],
         words,
         &[from.to_str().unwrap()],
     ];

@@ -276,7 +276,16 @@ fn data_of_modules_outside_the_keys_and_times_count() {
     let module = common::testdata().join("bad/module-aux-unknown.rdb");
     let bytes = std::fs::read(&module).unwrap();
     std::fs::write(&a, &bytes).unwrap();
-    let output = run(&["convert", "--to", "11", "--drop-unsupported", "-o", &b, &a]);
+    let output = run(&[
+        "convert",
+        "--force",
+        "--to",
+        "11",
+        "--drop-unsupported",
+        "-o",
+        &b,
+        &a,
+    ]);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     let output = run(&["diff", &a, &b]);
     let text = stdout(&output);

@@ -197,7 +197,7 @@ fn a_log_in_parts_is_the_data_that_it_makes() {
     }
     let out = path("out.rdb");
     let log = path("appendonlydir");
-    let output = run(&["convert", "--to", "redis-6.2", "-o", &out, &log]);
+    let output = run(&["convert", "--force", "--to", "redis-6.2", "-o", &out, &log]);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     assert_eq!(code(&run(&["diff", &snapshot, &out])), 0);
     // Each part is checked by the tool for logs.

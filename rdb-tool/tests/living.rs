@@ -34,6 +34,7 @@ fn judge(server: &RealServer, folder: &Path, to: &str, from: &Path) {
     let words = |path: &Path| path.to_str().unwrap().to_owned();
     ok(&[
         "convert",
+        "--force",
         "--to",
         to,
         "--drop-unsupported",

@@ -100,8 +100,8 @@ fn wrong_arguments_are_exit_2_and_help_has_examples() {
         &["look"],
         &["dump"],
         &["verify"],
-        &["convert", "x"],
-        &["convert", "--to", "mysql", "-o", "y", "x"],
+        &["convert", "--force", "x"],
+        &["convert", "--force", "--to", "mysql", "-o", "y", "x"],
         &["diff", "a"],
     ] {
         let output = run(words);
@@ -117,7 +117,7 @@ fn wrong_arguments_are_exit_2_and_help_has_examples() {
         &["inspect", "--help"],
         &["dump", "--help"],
         &["verify", "--help"],
-        &["convert", "--help"],
+        &["convert", "--force", "--help"],
         &["diff", "--help"],
         &["get", "--help"],
         &["index", "--help"],
@@ -177,6 +177,7 @@ fn an_output_that_is_the_input_is_refused() {
         let out = folder.path().join(name);
         let output = run(&[
             "convert",
+            "--force",
             "--to",
             "redis-7.2",
             "-o",
@@ -195,11 +196,49 @@ fn an_output_that_is_the_input_is_refused() {
 }
 
 #[test]
+fn what_is_there_is_replaced_only_with_force() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("mine");
+    let (file, place) = (golden("redis-7.2.4/all.rdb"), out.to_str().unwrap());
+    let file = file.to_str().unwrap();
+    for words in [
+        &["convert", "--to", "redis-7.2", "-o", place, file][..],
+        &[
+            "convert",
+            "--to",
+            "redis-7.2",
+            "--side",
+            place,
+            "-o",
+            "-",
+            file,
+        ],
+        &["dump", "-o", place, file],
+        &["salvage", "-o", place, file],
+        &["salvage", "--quarantine", place, "-o", "-", file],
+        &["diff", "--patch", place, file, file],
+    ] {
+        std::fs::write(&out, "mine").unwrap();
+        let output = run(words);
+        assert_eq!(code(&output), 2, "{words:?}");
+        let told = stderr(&output);
+        assert!(told.contains("mine: is there already"), "{words:?}: {told}");
+        assert!(told.contains("--force"), "{words:?}: {told}");
+        assert_eq!(std::fs::read(&out).unwrap(), b"mine", "{words:?}");
+        let output = run(&[words, &["--force"]].concat());
+        assert_eq!(code(&output), 0, "{words:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
 fn a_closed_pipe_is_no_error() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("big.rdb");
     std::fs::write(&path, many_strings(50_000)).unwrap();
-    for words in [&["dump"][..], &["convert", "--to", "jsonl", "-o", "-"]] {
+    for words in [
+        &["dump"][..],
+        &["convert", "--force", "--to", "jsonl", "-o", "-"],
+    ] {
         let mut child = tool()
             .args(words)
             .arg(&path)
@@ -258,7 +297,7 @@ fn conversion(folder: &Path, signals: &str) -> Child {
     let child = Command::new("env")
         .arg(signals)
         .arg(tool().get_program())
-        .args(["convert", "--to", "redis-7.2", "-o"])
+        .args(["convert", "--force", "--to", "redis-7.2", "-o"])
         .arg(folder.join("out.rdb"))
         .arg("-")
         .stdin(Stdio::piped())

@@ -50,7 +50,7 @@ fn dump_inspect_convert_and_diff_take_the_same_keys() {
     let told = format!(", {} of {} keys, ", some.len(), found["keys"]);
     assert!(stdout(&output).contains(&told), "{}", stdout(&output));
 
-    let convert = ["convert", "--to", "redis-7.2", "-o", part, file];
+    let convert = ["convert", "--force", "--to", "redis-7.2", "-o", part, file];
     let output = run(&[&convert[..], &words].concat());
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     assert_eq!(dumped(&[], part), some);

@@ -65,10 +65,10 @@ fn no_command_takes_a_snapshot_with_something_behind_it_for_the_whole() {
     let other = other.to_str().unwrap();
     let commands = [
         &["inspect"][..],
-        &["dump", "-o", out],
-        &["convert", "--to", "redis-6.2", "-o", out],
-        &["convert", "--to", "jsonl", "-o", out],
-        &["convert", "--to", "aof", "-o", out],
+        &["dump", "--force", "-o", out],
+        &["convert", "--force", "--to", "redis-6.2", "-o", out],
+        &["convert", "--force", "--to", "jsonl", "-o", out],
+        &["convert", "--force", "--to", "aof", "-o", out],
         &["diff", other],
     ];
     for (name, _, what) in BEHIND {
@@ -170,7 +170,7 @@ fn what_a_new_version_has_and_we_do_not_know_is_told_and_nothing_is_made_of_the_
     let out = folder.path().join("out.rdb");
     let out = out.to_str().unwrap();
     for to in ["redis-7.2", "jsonl", "aof"] {
-        let output = run(&["convert", "--try", "--to", to, "-o", out, path]);
+        let output = run(&["convert", "--force", "--try", "--to", to, "-o", out, path]);
         assert_eq!(code(&output), 2, "{to}");
         assert_eq!(names(folder.path()), ["new.rdb"], "{to}");
     }

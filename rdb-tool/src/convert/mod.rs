@@ -77,6 +77,9 @@ pub struct ConvertArguments {
     /// Where to; - is stdout
     #[arg(short, long, required_unless_present = "dry_run")]
     output: Option<PathBuf>,
+    /// Replace what is there
+    #[arg(long)]
+    force: bool,
     /// Write nothing; tell on stdout all that the target cannot hold, also what goes without a refusal
     #[arg(long)]
     dry_run: bool,
@@ -135,11 +138,15 @@ pub const LOOK: Options = Options {
 
 /// Reads, writes, and keeps the result only if it is whole.
 pub fn convert(arguments: &ConvertArguments) -> Outcome {
-    let input = arguments.reading.open(&arguments.file)?;
     let path = match &arguments.output {
         Some(path) if !arguments.dry_run => path,
         _ => Path::new("/dev/null"),
     };
+    let side = arguments.side.as_deref().filter(|_| !arguments.dry_run);
+    for path in std::iter::once(path).chain(side) {
+        Output::refuse_existing(path, arguments.force)?;
+    }
+    let input = arguments.reading.open(&arguments.file)?;
     let folder = match arguments.to {
         Target::Folder(_) if !arguments.dry_run => Some(Folder::create(path)?),
         _ => None,

@@ -58,6 +58,9 @@ pub struct DiffArguments {
     /// Write the commands that turn the data of A into those of B
     #[arg(long, value_name = "FILE")]
     patch: Option<PathBuf>,
+    /// Replace the patch that is there
+    #[arg(long, requires = "patch")]
+    force: bool,
     /// Count by the part of keys up to the first separator, too
     #[arg(long, value_name = "SEPARATOR", value_parser = separator)]
     by_prefix: Option<String>,
@@ -105,7 +108,10 @@ pub fn diff(arguments: &DiffArguments) -> Outcome {
     };
     let (a, b) = (open(&arguments.a)?, open(&arguments.b)?);
     let patch = match &arguments.patch {
-        Some(path) => Some(Patch::new(Output::create(path, &[&a, &b])?)),
+        Some(path) => Some({
+            Output::refuse_existing(path, arguments.force)?;
+            Patch::new(Output::create(path, &[&a, &b])?)
+        }),
         None => None,
     };
     let canonizer = Canonizer::new();

@@ -50,6 +50,9 @@ pub struct SalvageArguments {
     /// What was not kept, one JSON object a line
     #[arg(long, value_name = "FILE")]
     quarantine: Option<PathBuf>,
+    /// Replace what is there
+    #[arg(long)]
+    force: bool,
     /// What the file is taken for if its head cannot be read
     #[arg(long = "as", value_name = "VERSION", default_value = "redis-7.2", value_parser = dialect)]
     dialect: Dialect,
@@ -68,6 +71,9 @@ fn dialect(name: &str) -> Result<Dialect, String> {
 
 /// Saves what can be saved.
 pub fn salvage(arguments: &SalvageArguments) -> Outcome {
+    for path in std::iter::once(&arguments.output).chain(&arguments.quarantine) {
+        Output::refuse_existing(path, arguments.force)?;
+    }
     let input = arguments.opening.open(&arguments.file)?.into_mapped()?;
     let report = rescued(&input, arguments)?;
     report.tell(input.name(), arguments.json, &arguments.output)?;
@@ -90,6 +96,7 @@ pub fn salvage_file(file: &Path, output: &Path) -> Result<u64, Failure> {
     let arguments = SalvageArguments {
         output: output.to_owned(),
         quarantine: None,
+        force: true,
         dialect: Dialect::REDIS_7_2,
         json: false,
         opening: Opening::default(),
