@@ -39,6 +39,7 @@ fn rows(file: &Path) -> Vec<Value> {
 fn converted(words: &[&str], file: &Path, out: &Path) -> Vec<Value> {
     let convert = [
         "convert",
+        "--force",
         "--to",
         "parquet",
         "-o",
