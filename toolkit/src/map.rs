@@ -24,8 +24,8 @@ use std::ops::Deref;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr::null_mut;
-use std::sync::Once;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Mutex, Once, PoisonError};
 
 const SLOTS: usize = 1024;
 static MAPS: [MapSlot; SLOTS] = [const { MapSlot::new() }; SLOTS];
@@ -87,7 +87,7 @@ impl Map {
             bytes.len()
         );
         let start = bytes.as_ptr() as usize;
-        MAPS[slot].line.store(leaked(line.into_bytes()), SeqCst);
+        MAPS[slot].line.store(kept(line.into_bytes()), SeqCst);
         MAPS[slot].end.store(start + bytes.len(), SeqCst);
         MAPS[slot].start.store(start, SeqCst);
         Ok(Map { bytes, slot })
@@ -127,7 +127,7 @@ impl Litter {
         install_handlers();
         // The handler may run in another folder's process image only in theory, but a relative path costs nothing to make whole.
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let name = leaked(path.as_os_str().as_bytes().to_vec());
+        let name = kept(path.as_os_str().as_bytes().to_vec());
         let slot = LITTER.iter().position(|slot| {
             slot.compare_exchange(null_mut(), name, SeqCst, SeqCst)
                 .is_ok()
@@ -144,10 +144,21 @@ impl Drop for Litter {
     }
 }
 
+/// Strings that handlers read.
+static KEPT: Mutex<Vec<CString>> = Mutex::new(Vec::new());
+
 /// A C string that lives to the end of the process, since a handler may be reading it at any time.
 /// A tool makes one for each map and output, so what is never freed is a few hundred bytes.
-fn leaked(bytes: Vec<u8>) -> *mut libc::c_char {
-    CString::new(bytes).map_or(null_mut(), CString::into_raw)
+fn kept(bytes: Vec<u8>) -> *mut libc::c_char {
+    let Ok(string) = CString::new(bytes) else {
+        return null_mut();
+    };
+    // Its bytes stay where they are when the list moves.
+    let place = string.as_ptr().cast_mut();
+    KEPT.lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(string);
+    place
 }
 
 fn install_handlers() {
@@ -191,7 +202,7 @@ extern "C" fn on_bus(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut li
         if start != 0 && address >= start && address < slot.end.load(SeqCst) {
             let line = slot.line.load(SeqCst);
             if !line.is_null() {
-                // SAFETY: `line` came from `leaked`: a C string that is never freed.
+                // SAFETY: `line` came from `kept`: a C string that is never freed.
                 unsafe { libc::write(2, line.cast(), libc::strlen(line)) };
             }
             remove_litter();
@@ -216,7 +227,7 @@ fn remove_litter() {
     for slot in &LITTER {
         let path = slot.swap(null_mut(), SeqCst);
         if !path.is_null() {
-            // SAFETY: `path` came from `leaked`: a C string that is never freed.
+            // SAFETY: `path` came from `kept`: a C string that is never freed.
             unsafe { libc::unlink(path) };
         }
     }
