@@ -42,7 +42,7 @@ use worker::Worker;
 /// Machines at most.
 const MACHINES_MAX: usize = 5;
 /// How long things happen, at most.
-const TROUBLE_US: u64 = 16 * SECOND_US;
+const TROUBLE_US: u64 = 12 * SECOND_US;
 /// How long the servers may take to become the same once nothing is broken.
 const HEALING_US: u64 = 200 * SECOND_US;
 /// How long answers are waited for meanwhile. A wait for a key ends by the wall clock, as in Redis: where that was set back it is long.
