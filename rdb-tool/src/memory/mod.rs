@@ -22,7 +22,6 @@ use cairn_toolkit::table::Side;
 use cairn_toolkit::{Failure, Input, Outcome, Output, Table, human, json as toolkit_json, quoted};
 use clap::Args;
 use serde_json::{Value, json};
-use std::cmp::Reverse;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -122,15 +121,8 @@ fn gather(arguments: &MemoryArguments, input: &Input, out: &mut Output) -> Resul
             };
             tree.add(key, count);
         }
-        top.offer(weight.bytes, |measure| Large {
-            measure,
-            offset: Reverse(located.offset),
-            db,
-            key: key.to_vec(),
-            type_name: record.value.type_name(),
-            encoding: weight.encoding,
-            elements: 0,
-            bytes: weight.bytes,
+        top.offer(weight.bytes, |measure| {
+            Large::of(record, located.offset, measure, weight.encoding, 0, measure)
         });
         Ok(())
     };

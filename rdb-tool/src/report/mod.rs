@@ -17,7 +17,6 @@ use cairn_toolkit::{Failure, Input, Outcome, Output, human, quoted};
 use clap::Args;
 use page::Page;
 use picture::Part;
-use std::cmp::Reverse;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -119,15 +118,9 @@ fn gather(arguments: &ReportArguments, input: &Input) -> Result<Found, Failure> 
                 bytes: weight.bytes,
             };
             tree.add(key, count);
-            by_memory.offer(weight.bytes, |measure| Large {
-                measure,
-                offset: Reverse(located.offset),
-                db,
-                key: key.to_vec(),
-                type_name: record.value.type_name(),
-                encoding: weight.encoding,
-                elements: 0,
-                bytes: located.end - located.offset,
+            let bytes = located.end - located.offset;
+            by_memory.offer(weight.bytes, |measure| {
+                Large::of(record, located.offset, measure, weight.encoding, 0, bytes)
             });
         }
         Ok(())

@@ -13,7 +13,6 @@ use cairn_format::text::number::I64Text;
 use element::largest_element;
 use histogram::{Expiry, Sizes};
 use slots::Slots;
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use top::{Large, Top};
 use tree::Tree;
@@ -180,16 +179,7 @@ impl Survey {
         if let Some(slots) = &mut self.slots {
             slots.add(record.head.key, bytes);
         }
-        let make = |measure| Large {
-            measure,
-            offset: Reverse(offset),
-            db: record.db,
-            key: record.head.key.to_vec(),
-            type_name,
-            encoding,
-            elements,
-            bytes,
-        };
+        let make = |measure| Large::of(record, offset, measure, encoding, elements, bytes);
         self.by_bytes.offer(bytes, make);
         if !matches!(record.value, Object::String(_) | Object::Module(_)) {
             self.lengths.add(elements, bytes);

@@ -1,5 +1,6 @@
 //! The largest of many keys, by one measure.
 
+use cairn_format::rdb::Record;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -22,6 +23,29 @@ pub struct Large {
     pub elements: u64,
     /// Bytes in the file.
     pub bytes: u64,
+}
+
+impl Large {
+    /// A record at `offset`, ranked by `measure`.
+    pub fn of(
+        record: &Record<'_>,
+        offset: u64,
+        measure: u64,
+        encoding: &'static str,
+        elements: u64,
+        bytes: u64,
+    ) -> Large {
+        Large {
+            measure,
+            offset: Reverse(offset),
+            db: record.db,
+            key: record.head.key.to_vec(),
+            type_name: record.value.type_name(),
+            encoding,
+            elements,
+            bytes,
+        }
+    }
 }
 
 /// As many of the largest keys as are wanted; memory for those, however many come.
