@@ -10,6 +10,7 @@
 //! | [`output`] | a file that appears whole or not at all |
 //! | [`progress`], [`table`], [`human`], [`escape`] | what numbers, keys and waiting look like |
 //! | [`select`] | which keys a command is about |
+//! | [`prefix`] | keys counted by what they begin with |
 //! | [`json`], [`json_line`] | the same for programs that read us, and what they write back |
 //!
 //! A tool's `main` is one line: `cairn_toolkit::run("rdb-tool", || { ... })`. Data goes to stdout
@@ -26,6 +27,7 @@ pub mod kind;
 pub mod map;
 pub mod outcome;
 pub mod output;
+pub mod prefix;
 pub mod progress;
 pub mod remote;
 pub mod select;

@@ -16,7 +16,7 @@
 //!   the last part set sees the others; what a slot points to is never freed.
 #![allow(unsafe_code)]
 
-use memmap2::{Advice, Mmap};
+use memmap2::{Advice, Mmap, UncheckedAdvice};
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
@@ -24,13 +24,15 @@ use std::ops::Deref;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Mutex, Once, PoisonError};
 
 const SLOTS: usize = 1024;
 static MAPS: [MapSlot; SLOTS] = [const { MapSlot::new() }; SLOTS];
 static LITTER: [AtomicPtr<libc::c_char>; SLOTS] = [const { AtomicPtr::new(null_mut()) }; SLOTS];
 static HANDLERS: Once = Once::new();
+/// Bytes that may stay in memory behind the place that [`Map::passed`] was told.
+const BEHIND: usize = 8 << 20;
 
 struct MapSlot {
     taken: AtomicUsize,
@@ -55,6 +57,8 @@ impl MapSlot {
 pub struct Map {
     bytes: Mmap,
     slot: usize,
+    /// What stands before this was given back.
+    released: AtomicUsize,
 }
 
 impl Map {
@@ -90,7 +94,36 @@ impl Map {
         MAPS[slot].line.store(kept(line.into_bytes()), SeqCst);
         MAPS[slot].end.store(start + bytes.len(), SeqCst);
         MAPS[slot].start.store(start, SeqCst);
-        Ok(Map { bytes, slot })
+        Ok(Map {
+            bytes,
+            slot,
+            released: AtomicUsize::new(0),
+        })
+    }
+}
+
+impl Map {
+    /// The reader has come to `at`: what stands far before it leaves memory, and is read from the file again if somebody
+    /// goes back. Cheap enough to be called for each record.
+    #[inline]
+    pub fn passed(&self, at: usize) {
+        if at >= self.released.load(Relaxed).saturating_add(2 * BEHIND) {
+            self.release(at - BEHIND);
+        }
+    }
+
+    #[cold]
+    fn release(&self, end: usize) {
+        let end = end.min(self.bytes.len()) & !(BEHIND - 1);
+        let begin = self.released.fetch_max(end, Relaxed);
+        if begin < end {
+            // SAFETY: nobody writes to this map, so what comes back is what the file has, as at the first reading. Who holds a
+            // slice of it sees the same memory. A system that refuses keeps the pages, which is no harm.
+            let _ = unsafe {
+                self.bytes
+                    .unchecked_advise_range(UncheckedAdvice::DontNeed, begin, end - begin)
+            };
+        }
     }
 }
 
@@ -245,5 +278,33 @@ mod tests {
         for _ in 0..SLOTS + 3 {
             assert_eq!(&Map::new(&file, "x").unwrap()[..], b"bytes");
         }
+    }
+
+    /// Bytes of this map that are in memory, by the kernel's count.
+    fn resident(map: &Map) -> usize {
+        let start = format!("{:x}-", map.as_ptr() as usize);
+        let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let mut lines = maps.lines().skip_while(|line| !line.starts_with(&start));
+        let line = lines.find_map(|line| line.strip_prefix("Rss:")).unwrap();
+        line.trim()
+            .trim_end_matches(" kB")
+            .parse::<usize>()
+            .unwrap()
+            << 10
+    }
+
+    #[test]
+    fn what_was_passed_leaves_memory_and_comes_back_when_it_is_read_again() {
+        let mut file = tempfile::tempfile().unwrap();
+        let bytes: Vec<u8> = (0..6 * BEHIND).map(|i| (i / 4096) as u8).collect();
+        file.write_all(&bytes).unwrap();
+        let map = Map::new(&file, "x").unwrap();
+        for at in (0..bytes.len()).step_by(4096) {
+            assert_eq!(map[at], bytes[at]);
+            map.passed(at);
+        }
+        assert!(resident(&map) <= 4 * BEHIND, "{}", resident(&map));
+        map.passed(usize::MAX);
+        assert!(map[..] == bytes[..]);
     }
 }

@@ -1,7 +1,8 @@
 //! What grew between two snapshots of the same data.
 
 use super::Surveyed;
-use crate::survey::{Count, Survey};
+use crate::survey::Survey;
+use cairn_toolkit::prefix::Count;
 use std::collections::BTreeMap;
 use std::time::Duration;
 

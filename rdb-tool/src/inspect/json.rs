@@ -3,13 +3,13 @@
 use super::growth::Growth;
 use super::{InspectArguments, Surveyed};
 use crate::snapshot::checksum_word;
+use crate::survey::Survey;
 use crate::survey::histogram::{Bin, Sizes};
 use crate::survey::slots::Slots;
 use crate::survey::top::Top;
-use crate::survey::tree::Tree;
-use crate::survey::{Count, Survey};
 use cairn_format::rdb::Family;
 use cairn_toolkit::json::Bytes;
+use cairn_toolkit::prefix::{Count, Tree};
 use serde_json::{Map, Value, json};
 
 const TEXT: Bytes = Bytes::Text;

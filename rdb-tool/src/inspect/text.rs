@@ -3,11 +3,11 @@
 use super::growth::Growth;
 use super::{InspectArguments, Surveyed};
 use crate::snapshot::checksum_text;
+use crate::survey::Survey;
 use crate::survey::histogram::{Bin, Sizes};
 use crate::survey::slots::Slots;
 use crate::survey::top::Top;
-use crate::survey::tree::Tree;
-use crate::survey::{Count, Survey};
+use cairn_toolkit::prefix::{Count, Tree};
 use cairn_toolkit::table::Side;
 use cairn_toolkit::{Table, human, quoted};
 use std::io::{self, Write};

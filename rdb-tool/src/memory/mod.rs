@@ -11,12 +11,12 @@ pub use server::{Limits, Model};
 pub use tally::Tally;
 
 use crate::snapshot::{Need, Reading, Stop, Walk, inside, read};
-use crate::survey::Count;
 use crate::survey::top::{Large, Top};
-use crate::survey::tree::Tree;
 use cairn_format::rdb::reader::Options;
 use cairn_format::rdb::{Event, Located};
 use cairn_toolkit::json::Bytes;
+use cairn_toolkit::prefix::Count;
+use cairn_toolkit::prefix::Tree;
 use cairn_toolkit::select::now_ms;
 use cairn_toolkit::table::Side;
 use cairn_toolkit::{Failure, Input, Outcome, Output, Table, human, json as toolkit_json, quoted};

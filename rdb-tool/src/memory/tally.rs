@@ -2,9 +2,9 @@
 
 use super::server::{Generation, Model};
 use super::weigh::Weight;
-use crate::survey::Count;
 use cairn_format::error::Result;
 use cairn_format::rdb::{Event, Record};
+use cairn_toolkit::prefix::Count;
 use std::collections::BTreeMap;
 
 /// A library beside its code, with its share of the interpreter.

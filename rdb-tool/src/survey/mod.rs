@@ -4,41 +4,17 @@ mod element;
 pub mod histogram;
 pub mod slots;
 pub mod top;
-pub mod tree;
 
 use cairn_format::error::Result;
 use cairn_format::rdb::object::Module;
 use cairn_format::rdb::{Event, Located, Object, Record, Text, library_name};
 use cairn_format::text::number::I64Text;
+use cairn_toolkit::prefix::{Count, Tree};
 use element::largest_element;
 use histogram::{Expiry, Sizes};
 use slots::Slots;
 use std::collections::BTreeMap;
 use top::{Large, Top};
-use tree::Tree;
-
-/// Keys, their elements and their bytes in the file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Count {
-    /// Keys.
-    pub keys: u64,
-    /// Keys with an expiry.
-    pub expires: u64,
-    /// Elements; 1 for a string.
-    pub elements: u64,
-    /// Bytes in the file, with key and attributes.
-    pub bytes: u64,
-}
-
-impl Count {
-    /// Adds another up.
-    pub fn add(&mut self, other: Count) {
-        self.keys += other.keys;
-        self.expires += other.expires;
-        self.elements += other.elements;
-        self.bytes += other.bytes;
-    }
-}
 
 /// What is counted beyond what always is.
 #[derive(Clone, Debug)]

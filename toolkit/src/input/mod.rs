@@ -267,6 +267,14 @@ impl Input {
         }
     }
 
+    /// The reader of a mapped input has come to `at`; see [`Map::passed`].
+    #[inline]
+    pub fn passed(&self, at: u64) {
+        if let Source::Mapped(map) = &self.source {
+            map.passed(usize::try_from(at).unwrap_or(usize::MAX));
+        }
+    }
+
     /// The bytes as a slice or as a stream: the two ways in which readers of `format` take them.
     pub fn source(&self) -> &Source {
         &self.source

@@ -15,8 +15,30 @@
 //!
 //! Invariant: a prefix weighs no less than any below it, and leaves no earlier; so the nodes are a tree at any time.
 
-use super::Count;
 use std::collections::HashMap;
+
+/// Keys, their elements and their bytes in the file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// Keys.
+    pub keys: u64,
+    /// Keys with an expiry.
+    pub expires: u64,
+    /// Elements; 1 for a string.
+    pub elements: u64,
+    /// Bytes in the file, with key and attributes.
+    pub bytes: u64,
+}
+
+impl Count {
+    /// Adds another up.
+    pub fn add(&mut self, other: Count) {
+        self.keys += other.keys;
+        self.expires += other.expires;
+        self.elements += other.elements;
+        self.bytes += other.bytes;
+    }
+}
 
 /// Prefixes that are kept.
 const NODES: usize = 1 << 16;
