@@ -118,8 +118,11 @@ fn check_file(file: &File, rules: Rules) -> Result<Report, Failure> {
     ) {
         Ok((preamble, mut commands)) => {
             report.preamble = preamble;
-            check_records(&mut commands, rules, |at| progress.at(at))
-                .map_err(|error| Failure::damage(input.name(), &error))?
+            check_records(&mut commands, rules, |at| {
+                progress.at(at);
+                input.passed(at);
+            })
+            .map_err(|error| Failure::damage(input.name(), &error))?
         }
         Err(Problem::Failed(failure)) => return Err(failure),
         Err(Problem::Damaged(error)) => Extent {
@@ -133,7 +136,12 @@ fn check_file(file: &File, rules: Rules) -> Result<Report, Failure> {
     if report.extent.cure.is_some()
         && let Some(commands) = begin.and_then(|begin| input.bytes()?.get(begin..))
     {
-        report.survey = Some(survey(commands, begin.unwrap_or_default() as u64, rules));
+        report.survey = Some(survey(
+            commands,
+            begin.unwrap_or_default() as u64,
+            rules,
+            |at| input.passed(at),
+        ));
     }
     Ok(report)
 }

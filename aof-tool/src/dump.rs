@@ -5,16 +5,13 @@
 //!   {"offset":93,"end":126,"db":0,"args":["SET","key","value"]}
 //! ```
 
-use crate::log::{File, Log};
-use crate::part::{self, Look, Preamble, Problem};
-use cairn_format::aof::reader::{Item, Records};
-use cairn_format::aof::record::timestamp;
-use cairn_format::error::{Damage, FormatError};
-use cairn_format::text::number::parse_i64;
+use crate::keys::{Keys, NO_TIMES};
+use crate::log::Log;
+use crate::part::Preamble;
+use crate::walk::{Step, Visitor, walk};
 use cairn_toolkit::escape::quoted_whole;
 use cairn_toolkit::json::{self, Bytes};
-use cairn_toolkit::outcome::damage_line;
-use cairn_toolkit::{Failure, Input, Outcome, Output, Progress, Verdict, note};
+use cairn_toolkit::{Failure, Input, Outcome, Output, Selection, Verdict};
 use clap::{Args, ValueEnum};
 use std::io::Write;
 use std::path::PathBuf;
@@ -25,9 +22,11 @@ use std::path::PathBuf;
 Examples:
   aof-tool dump appendonlydir
   aof-tool dump --format jsonl --bytes base64 -o log.jsonl appendonly.aof
+  aof-tool dump --key 'user:*' --type hash appendonlydir
 
 Text lines are offset, database, and the quoted arguments, with tabs between; with several files the file's name comes first.
-The snapshot in front of a log or in its base holds no commands: one line tells where it ends (rdb-tool dump reads it).
+The snapshot in front of a log or in its base holds no commands: one line tells where it ends (rdb-tool dump reads it). With a selection only
+commands are printed of which a key is taken; the type is that which the command works on, the size that of the command in the log.
 
 Exit status: 0 all was printed, 1 the log is damaged (what comes before was printed), 2 it could not be read.")]
 pub struct DumpArguments {
@@ -36,16 +35,32 @@ pub struct DumpArguments {
     /// Form of the lines
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// The same as --format jsonl
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
     /// How bytes stand in JSON
     #[arg(long, value_enum, default_value_t = Bytes::Text)]
     bytes: Bytes,
     /// Where to write
     #[arg(short, long, default_value = "-", value_name = "OUT")]
     output: PathBuf,
+    #[command(flatten)]
+    selection: Selection,
 }
 
+impl DumpArguments {
+    fn format(&self) -> Format {
+        if self.json {
+            Format::Jsonl
+        } else {
+            self.format
+        }
+    }
+}
+
+/// Form of the lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub enum Format {
     /// Offset, database, quoted arguments
     Text,
     /// One JSON object a line
@@ -54,207 +69,174 @@ enum Format {
 
 /// Print the log that was named.
 pub fn run(arguments: &DumpArguments) -> Outcome {
+    if arguments.selection.asks_for_time() {
+        return Err(Failure::new(NO_TIMES));
+    }
     let log = Log::find(&arguments.path)?;
-    if let Some((manifest, damage)) = log
-        .manifest
-        .as_ref()
-        .and_then(|m| Some((m, m.damage.as_ref()?)))
-    {
-        note(&damage_line(&manifest.path.display().to_string(), damage));
-        if log.files.is_empty() {
-            return Ok(Verdict::Found);
-        }
-    }
-    let mut found = log
-        .manifest
-        .as_ref()
-        .is_some_and(|manifest| manifest.damage.is_some());
     log.refuse_as_output(&arguments.output)?;
-    let mut out = None;
-    for file in &log.files {
-        let input = Input::open(&file.path)?;
-        let out = match &mut out {
-            Some(out) => out,
-            None => out.insert(Output::create(&arguments.output, &[&input])?),
-        };
-        let mut lines = Lines::new(out, arguments, &log, file);
-        if let Some(error) = dump_file(&input, &mut lines)? {
-            note(&damage_line(input.name(), &error));
-            found = true;
-        }
-    }
-    match out {
-        Some(out) => out.finish()?,
-        None => Output::create(&arguments.output, &[])?.finish()?,
-    }
+    let first = log.files.first().map(|file| Input::open(&file.path));
+    let out = match &first.transpose()? {
+        Some(input) => Output::create(&arguments.output, &[input])?,
+        None => Output::create(&arguments.output, &[])?,
+    };
+    let mut lines = Lines {
+        out,
+        style: Style {
+            format: arguments.format(),
+            bytes: arguments.bytes,
+        },
+        keys: Keys::default(),
+        selection: &arguments.selection,
+        name: None,
+        line: String::new(),
+    };
+    let found = walk(&log, "reading", &mut lines)?;
+    lines.out.finish()?;
     Ok(Verdict::found_if(found))
 }
 
-/// Print one file; gives the damage that ended it early.
-fn dump_file(input: &Input, lines: &mut Lines<'_>) -> Result<Option<Box<FormatError>>, Failure> {
-    let mut progress = Progress::bytes("reading", input.len());
-    let (preamble, mut commands) = match part::open(input, &mut Look::Structure, &mut progress) {
-        Ok(opened) => opened,
-        Err(Problem::Damaged(error)) => return Ok(Some(error)),
-        Err(Problem::Failed(failure)) => return Err(failure),
-    };
-    if let Some(preamble) = preamble {
-        lines.preamble(preamble)?;
-    }
-    loop {
-        match commands.next_item() {
-            Ok(Some(item)) => lines.item(&item, &mut progress)?,
-            Ok(None) => return Ok(None),
-            Err(error) if error.kind == Damage::Io => {
-                return Err(Failure::damage(input.name(), &error));
-            }
-            Err(error) => return Ok(Some(error)),
-        }
-    }
-}
-
-/// Makes the lines of one file.
+/// Prints what is taken.
 struct Lines<'a> {
-    out: &'a mut Output,
-    format: Format,
-    bytes: Bytes,
+    out: Output,
+    style: Style,
+    keys: Keys,
+    selection: &'a Selection,
     /// The file's name, if lines must tell it.
     name: Option<String>,
-    /// Database of the next command; servers begin each file with 0.
-    db: u64,
-    /// Unix time of the last timestamp annotation, in seconds.
-    second: Option<i64>,
     line: String,
 }
 
-impl<'a> Lines<'a> {
-    fn new(out: &'a mut Output, arguments: &DumpArguments, log: &Log, file: &File) -> Self {
-        let name = log.manifest.as_ref().map(|_| {
-            let name = file.path.file_name().unwrap_or(file.path.as_os_str());
-            name.to_string_lossy().into_owned()
-        });
-        Lines {
-            out,
-            format: arguments.format,
-            bytes: arguments.bytes,
-            name,
-            db: 0,
-            second: None,
-            line: String::new(),
-        }
+impl Visitor for Lines<'_> {
+    fn file(&mut self, name: Option<&str>) {
+        self.name = name.map(str::to_owned);
     }
 
-    fn preamble(&mut self, preamble: Preamble) -> Result<(), Failure> {
-        match self.format {
-            Format::Text => {
-                let (end, keys) = (preamble.end, preamble.keys);
-                self.start_text(0);
-                self.line
-                    .push_str(&format!("-\t# snapshot of {keys} keys, {end} bytes"));
-            }
-            Format::Jsonl => {
-                self.start_json(0, preamble.end);
-                self.line
-                    .push_str(&format!(",\"snapshot_keys\":{}}}", preamble.keys));
-            }
+    fn preamble(&mut self, _: &Input, preamble: Preamble) -> Result<(), Failure> {
+        if !self.selection.is_all() {
+            return Ok(());
         }
+        let name = self.name.as_deref();
+        self.style.preamble(&mut self.line, name, preamble);
         self.end_line()
     }
 
-    fn item(&mut self, item: &Item<'_>, progress: &mut Progress) -> Result<(), Failure> {
-        progress.at(item.offset);
-        match item.annotation() {
-            Some(text) => {
-                self.second = timestamp(text).or(self.second);
-                self.annotation(item, text);
-            }
-            None => {
-                if item
-                    .arg(0)
-                    .is_some_and(|name| name.eq_ignore_ascii_case(b"select"))
-                {
-                    let db = item
-                        .arg(1)
-                        .and_then(parse_i64)
-                        .and_then(|db| u64::try_from(db).ok());
-                    self.db = db.unwrap_or(self.db);
-                }
-                self.command(item);
-            }
+    fn step(&mut self, step: &Step<'_>) -> Result<(), Failure> {
+        if !self.selection.is_all() && !self.keys.are_taken(step, self.selection) {
+            return Ok(());
         }
+        self.style.step(&mut self.line, self.name.as_deref(), step);
         self.end_line()
     }
+}
 
-    fn annotation(&mut self, item: &Item<'_>, text: &[u8]) {
-        match self.format {
-            Format::Text => {
-                self.start_text(item.offset);
-                let quoted = quoted_whole(text);
-                self.line.push_str("-\t");
-                self.line.push_str(&quoted[1..quoted.len() - 1]);
-            }
-            Format::Jsonl => {
-                self.start_json(item.offset, item.end());
-                self.line.push_str(",\"annotation\":");
-                self.bytes.append(&mut self.line, text);
-                self.line.push('}');
-            }
-        }
-    }
-
-    fn command(&mut self, item: &Item<'_>) {
-        match self.format {
-            Format::Text => {
-                self.start_text(item.offset);
-                self.line.push_str(&format!("{}\t", self.db));
-                for (index, arg) in item.args().enumerate() {
-                    if index > 0 {
-                        self.line.push(' ');
-                    }
-                    self.line.push_str(&quoted_whole(arg));
-                }
-            }
-            Format::Jsonl => {
-                self.start_json(item.offset, item.end());
-                if let Some(second) = self.second {
-                    self.line.push_str(&format!(",\"time\":{second}"));
-                }
-                self.line
-                    .push_str(&format!(",\"db\":{},\"args\":[", self.db));
-                for (index, arg) in item.args().enumerate() {
-                    if index > 0 {
-                        self.line.push(',');
-                    }
-                    self.bytes.append(&mut self.line, arg);
-                }
-                self.line.push_str("]}");
-            }
-        }
-    }
-
-    fn start_text(&mut self, offset: u64) {
-        if let Some(name) = &self.name {
-            self.line.push_str(name);
-            self.line.push_str(": ");
-        }
-        self.line.push_str(&format!("{offset}\t"));
-    }
-
-    fn start_json(&mut self, offset: u64, end: u64) {
-        self.line.push('{');
-        if let Some(name) = &self.name {
-            self.line.push_str("\"file\":");
-            json::append_text(&mut self.line, name);
-            self.line.push(',');
-        }
-        self.line
-            .push_str(&format!("\"offset\":{offset},\"end\":{end}"));
-    }
-
+impl Lines<'_> {
     fn end_line(&mut self) -> Result<(), Failure> {
-        self.line.push('\n');
         self.out.write_all(self.line.as_bytes())?;
         self.line.clear();
         Ok(())
     }
+}
+
+/// How a record becomes a line.
+#[derive(Clone, Copy, Debug)]
+pub struct Style {
+    pub format: Format,
+    pub bytes: Bytes,
+}
+
+impl Style {
+    /// Appends the line of a snapshot.
+    pub fn preamble(self, line: &mut String, name: Option<&str>, preamble: Preamble) {
+        let Preamble { end, keys } = preamble;
+        match self.format {
+            Format::Text => {
+                start_text(line, name, 0);
+                line.push_str(&format!("-\t# snapshot of {keys} keys, {end} bytes\n"));
+            }
+            Format::Jsonl => {
+                start_json(line, name, 0, end);
+                line.push_str(&format!(",\"snapshot_keys\":{keys}}}\n"));
+            }
+        }
+    }
+
+    /// Appends the line of a record.
+    pub fn step(self, line: &mut String, name: Option<&str>, step: &Step<'_>) {
+        self.open_step(line, name, step);
+        line.push_str(match self.format {
+            Format::Text => "\n",
+            Format::Jsonl => "}\n",
+        });
+    }
+
+    /// The same without its end.
+    pub fn open_step(self, line: &mut String, name: Option<&str>, step: &Step<'_>) {
+        let item = step.item;
+        match (self.format, item.annotation()) {
+            (Format::Text, Some(text)) => {
+                start_text(line, name, item.offset);
+                let quoted = quoted_whole(text);
+                line.push_str("-\t");
+                line.push_str(&quoted[1..quoted.len() - 1]);
+            }
+            (Format::Text, None) => {
+                start_text(line, name, item.offset);
+                line.push_str(&format!("{}\t", step.db));
+                append_words(line, item.args());
+            }
+            (Format::Jsonl, Some(text)) => {
+                start_json(line, name, item.offset, item.end());
+                line.push_str(",\"annotation\":");
+                self.bytes.append(line, text);
+            }
+            (Format::Jsonl, None) => {
+                start_json(line, name, item.offset, item.end());
+                if let Some(second) = step.second {
+                    line.push_str(&format!(",\"time\":{second}"));
+                }
+                line.push_str(&format!(",\"db\":{},\"args\":", step.db));
+                self.append_args(line, item.args());
+            }
+        }
+    }
+
+    /// Appends arguments as an array.
+    pub fn append_args<'a>(self, line: &mut String, args: impl Iterator<Item = &'a [u8]>) {
+        line.push('[');
+        for (index, arg) in args.enumerate() {
+            if index > 0 {
+                line.push(',');
+            }
+            self.bytes.append(line, arg);
+        }
+        line.push(']');
+    }
+}
+
+/// Appends quoted arguments with blanks between.
+pub fn append_words<'a>(line: &mut String, args: impl Iterator<Item = &'a [u8]>) {
+    for (index, arg) in args.enumerate() {
+        if index > 0 {
+            line.push(' ');
+        }
+        line.push_str(&quoted_whole(arg));
+    }
+}
+
+fn start_text(line: &mut String, name: Option<&str>, offset: u64) {
+    if let Some(name) = name {
+        line.push_str(name);
+        line.push_str(": ");
+    }
+    line.push_str(&format!("{offset}\t"));
+}
+
+fn start_json(line: &mut String, name: Option<&str>, offset: u64, end: u64) {
+    line.push('{');
+    if let Some(name) = name {
+        line.push_str("\"file\":");
+        json::append_text(line, name);
+        line.push(',');
+    }
+    line.push_str(&format!("\"offset\":{offset},\"end\":{end}"));
 }

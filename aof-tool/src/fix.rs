@@ -12,6 +12,7 @@ use cairn_toolkit::human::{count, plural};
 use cairn_toolkit::{Failure, Input, Outcome, Output, Verdict, note};
 use std::fs::{self, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// Cut what can be cut; all damage of the log must be of that sort.
@@ -132,12 +133,26 @@ pub fn back_up(path: &Path, name: &str, size: Option<u64>) -> Result<PathBuf, Fa
         return Err(changed(name));
     }
     let mut output = Output::create(&backup, &[&input])?;
-    output.write_all(bytes)?;
+    copy(&input, 0..bytes.len(), &mut output)?;
     output.finish()?;
     let kept = fs::metadata(path)
         .and_then(|metadata| fs::set_permissions(&backup, metadata.permissions()));
     kept.map_err(|error| Failure::io(&backup.display().to_string(), &error))?;
     Ok(backup)
+}
+
+/// Writes a part of a mapped input, and keeps none of it in memory.
+pub fn copy(input: &Input, part: Range<usize>, out: &mut impl Write) -> Result<(), Failure> {
+    /// Bytes between two looks at what may leave memory.
+    const STEP: usize = 1 << 20;
+    let bytes = input.bytes().unwrap_or_default();
+    let mut at = part.start;
+    for piece in bytes.get(part).unwrap_or_default().chunks(STEP) {
+        out.write_all(piece)?;
+        at += piece.len();
+        input.passed(at as u64);
+    }
+    Ok(())
 }
 
 fn changed(name: &str) -> Failure {

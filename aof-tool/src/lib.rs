@@ -8,23 +8,36 @@
 //! | `report` | what was found in one file |
 //! | `fix` | the cut at that place, with a backup |
 //! | `mend` | a damaged log without its damage |
-//! | `dump` | one line per command |
+//! | `walk` | the records of a whole log, each with its database and time |
+//! | `keys` | which keys a command is about |
+//! | `dump`, `tail` | one line per command, of all or of the last and those that come |
+//! | `history` | what happened to a key |
+//! | `stats` | what a log is made of |
+//! | `diff` | in what the data of two logs differs |
+//! | `player` | a log played into an engine |
 //! | `libraries` | the function libraries of a log |
 //! | `rewrite` | the data that a log makes, or made at a moment, as a new log |
 //! | `until` | a moment of a log |
 #![forbid(unsafe_code)]
 
 mod check;
+mod diff;
 mod dump;
 mod fix;
+mod history;
+mod keys;
 mod libraries;
 mod log;
 mod mend;
 mod part;
+mod player;
 mod proposal;
 mod report;
 mod rewrite;
+mod stats;
+mod tail;
 mod until;
+mod walk;
 
 pub use rewrite::data_set;
 
@@ -37,6 +50,10 @@ Examples:
   aof-tool check --fix appendonly.aof             cut off a torn end, keep appendonly.aof.bak
   aof-tool fix appendonlydir                      drop what is damaged, keep the rest
   aof-tool dump appendonlydir | grep user:17      every logged command about a key
+  aof-tool log user:17 appendonlydir              what happened to a key, and what it was
+  aof-tool stats --rewrite appendonlydir          what takes the room, and what a rewrite would save
+  aof-tool tail -f appendonlydir                  what comes, across rewrites
+  aof-tool diff appendonlydir backup.aof          in what their data differs
   aof-tool dump --format jsonl appendonly.aof | jq -c 'select(.db == 3) | .args'
   aof-tool rewrite appendonlydir -o compact.aof   the shortest log for the same data
   aof-tool restore --until before:FLUSHALL appendonlydir -o saved.aof
@@ -65,8 +82,16 @@ enum Command {
     Check(check::CheckArguments),
     /// Drop what is damaged in a log, and keep the rest
     Fix(mend::FixArguments),
+    /// Tell what happened to a key: who wrote or deleted it, when, and what it was
+    Log(history::LogArguments),
+    /// Count what a log is made of, by command, database, hour and prefix
+    Stats(stats::StatsArguments),
     /// Print the commands of a log, one a line
     Dump(dump::DumpArguments),
+    /// Print the last commands of a log, and those that come
+    Tail(tail::TailArguments),
+    /// Compare the data that two logs make
+    Diff(diff::DiffArguments),
     /// Write the data that a log makes as a new log
     Rewrite(rewrite::RewriteArguments),
     /// Write the data as it was at a moment of the log
@@ -80,7 +105,11 @@ pub fn main() -> ExitCode {
         || match cairn_toolkit::arguments::<Arguments>()?.command {
             Command::Check(arguments) => check::run(&arguments),
             Command::Fix(arguments) => mend::run(&arguments),
+            Command::Log(arguments) => history::run(&arguments),
+            Command::Stats(arguments) => stats::run(&arguments),
             Command::Dump(arguments) => dump::run(&arguments),
+            Command::Tail(arguments) => tail::run(&arguments),
+            Command::Diff(arguments) => diff::run(&arguments),
             Command::Rewrite(arguments) => rewrite::run(&arguments),
             Command::Restore(arguments) => rewrite::restore(&arguments),
         },

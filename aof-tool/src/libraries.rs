@@ -22,6 +22,11 @@ impl Libraries {
         self.0.is_empty()
     }
 
+    /// Name and code of each.
+    pub fn each(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.0.iter().map(|(name, code)| (&name[..], &code[..]))
+    }
+
     /// Takes a command that changes libraries; `false` for all others, and for what is not understood, so that the engine refuses it.
     pub fn take(&mut self, item: &Item<'_>) -> bool {
         let is = |index: usize, word: &[u8]| {

@@ -76,6 +76,20 @@ impl Log {
         })
     }
 
+    /// The same of a log whose manifest can be read.
+    pub fn find_sound(path: &Path) -> Result<Log, Failure> {
+        let log = Log::find(path)?;
+        let manifest = log.manifest.as_ref();
+        let damage = manifest.and_then(|m| Some((m, m.damage.as_ref()?)));
+        match damage {
+            Some((manifest, damage)) if log.files.is_empty() => {
+                let name = manifest.path.display().to_string();
+                Err(Failure::damage(&name, damage))
+            }
+            _ => Ok(log),
+        }
+    }
+
     /// Refuse an output that is one of the log's files, under whatever name, since writing would destroy
     /// what is being read.
     pub fn refuse_as_output(&self, output: &Path) -> Result<(), Failure> {

@@ -4,7 +4,7 @@
 //! All files of the log are looked at before one is changed. The file as it was is copied to `<name>.bak` and synced, then the new one is
 //! written beside it and takes its name.
 
-use crate::fix::back_up;
+use crate::fix::{back_up, copy};
 use crate::log::{File, Log, Role};
 use crate::part::{self, Look, Problem};
 use crate::report::{fault_json, fault_line};
@@ -111,7 +111,10 @@ fn plan(file: &File, rules: Rules) -> Result<Plan<'_>, Failure> {
         }
     };
     let commands = usize::try_from(begin).ok().and_then(|at| bytes.get(at..));
-    let found = survey(commands.unwrap_or_default(), begin, rules);
+    let found = survey(commands.unwrap_or_default(), begin, rules, |at| {
+        progress.at(at);
+        input.passed(at);
+    });
     // An increment may well be empty, and so may what follows a snapshot.
     if found.total > 0 && found.kept == 0 && begin == 0 && file.role != Role::Incr {
         return Err(refused(&name, "no command would be left"));
@@ -176,14 +179,12 @@ fn mend(plan: &Plan<'_>) -> Result<(), Failure> {
     let backup = back_up(&plan.file.path, &plan.name, Some(plan.size))?;
     let mut output = Output::create(&plan.file.path, &[])?;
     let source = Input::open(&backup)?;
-    let bytes = source.bytes().unwrap_or_default();
     let mut at = 0;
     for range in &plan.found.dropped {
-        let kept = offset(at)..offset(range.start);
-        output.write_all(bytes.get(kept).unwrap_or_default())?;
+        copy(&source, offset(at)..offset(range.start), &mut output)?;
         at = range.end;
     }
-    output.write_all(bytes.get(offset(at)..).unwrap_or_default())?;
+    copy(&source, offset(at)..offset(plan.size), &mut output)?;
     output.finish()?;
     note(&format!(
         "{}: {} of {} bytes are left; the file as it was is {}",

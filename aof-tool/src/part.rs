@@ -71,8 +71,13 @@ impl Problem {
 
 /// What is done with a snapshot in front of the commands.
 pub trait Head {
-    /// Reads a snapshot at the start of `log`.
-    fn slice(&mut self, log: &[u8], progress: &mut Progress) -> Result<Preamble, Problem> {
+    /// Reads a snapshot at the start of `log`, the bytes of a mapped input.
+    fn slice(
+        &mut self,
+        log: &[u8],
+        _input: &Input,
+        progress: &mut Progress,
+    ) -> Result<Preamble, Problem> {
         self.stream(log, progress).map(|(preamble, _, _)| preamble)
     }
 
@@ -108,9 +113,19 @@ impl Look {
 }
 
 impl Head for Look {
-    fn slice(&mut self, log: &[u8], progress: &mut Progress) -> Result<Preamble, Problem> {
+    fn slice(
+        &mut self,
+        log: &[u8],
+        input: &Input,
+        progress: &mut Progress,
+    ) -> Result<Preamble, Problem> {
         let reader = rdb::SliceReader::from_slice(log, self.options());
-        let preamble = reader.and_then(|mut reader| count(&mut reader, progress));
+        let preamble = reader.and_then(|mut reader| {
+            count(&mut reader, |at| {
+                progress.at(at);
+                input.passed(at);
+            })
+        });
         preamble.map_err(Problem::Damaged)
     }
 
@@ -121,7 +136,7 @@ impl Head for Look {
     ) -> Result<(Preamble, Vec<u8>, R), Problem> {
         let mut reader =
             rdb::StreamReader::from_read(input, self.options()).map_err(Problem::Damaged)?;
-        let preamble = count(&mut reader, progress).map_err(Problem::Damaged)?;
+        let preamble = count(&mut reader, |at| progress.at(at)).map_err(Problem::Damaged)?;
         let (ahead, rest) = reader.into_rest();
         Ok((preamble, ahead, rest))
     }
@@ -129,11 +144,11 @@ impl Head for Look {
 
 fn count<S: rdb::reader::Source>(
     reader: &mut rdb::Reader<S>,
-    progress: &mut Progress,
+    mut progress: impl FnMut(u64),
 ) -> FormatResult<Preamble> {
     let mut preamble = Preamble::default();
     while let Some(located) = reader.next()? {
-        progress.at(located.end);
+        progress(located.end);
         preamble.end = located.end;
         preamble.keys += u64::from(matches!(located.event, rdb::Event::Record(_)));
     }
@@ -148,7 +163,7 @@ pub fn open<'a>(
 ) -> Result<(Option<Preamble>, Commands<'a>), Problem> {
     let opened = match input.source() {
         Source::Mapped(map) => {
-            refuse_foreign(input, map).and_then(|()| open_mapped(map, head, progress))
+            refuse_foreign(input, map).and_then(|()| open_mapped(map, input, head, progress))
         }
         Source::Stream(_) => open_stream(input, head, progress),
     };
@@ -179,13 +194,14 @@ fn refuse_foreign(input: &Input, first: &[u8]) -> Result<(), Problem> {
 
 fn open_mapped<'a>(
     log: &'a [u8],
+    input: &Input,
     head: &mut impl Head,
     progress: &mut Progress,
 ) -> Result<(Option<Preamble>, Commands<'a>), Problem> {
     if form(log) == Form::Commands {
         return Ok((None, Commands::Mapped(SliceReader::new(log, 0))));
     }
-    let preamble = head.slice(log, progress)?;
+    let preamble = head.slice(log, input, progress)?;
     let rest = usize::try_from(preamble.end)
         .ok()
         .and_then(|end| log.get(end..));

@@ -3,31 +3,22 @@
 //! No server runs and no clock ticks: the whole log is replayed at the moment of the start, nothing
 //! expires meanwhile, and a key whose time has come is written with its expiry, as servers do it.
 
-use crate::libraries::{Libraries, mapped};
-use crate::log::{File, Log};
-use crate::part::{self, Head, Preamble, Problem};
+use crate::libraries::mapped;
+use crate::log::Log;
+use crate::player::{PASSED_TOLD, Player};
 use crate::until::{Until, Watch};
-use cairn_engine::Engine;
-use cairn_engine::base::time::Now;
-use cairn_engine::call::alone::Alone;
 use cairn_engine::commands::connection::REDIS_VERSION;
-use cairn_engine::persist::load::{self, LoadError, Loader};
 use cairn_engine::persist::rewrite::{RewriteError, rewrite};
 use cairn_engine::persist::save::{SaveOptions, automatic_dialect, save};
-use cairn_engine::replay::{Refused, Replay};
-use cairn_format::aof::reader::Records;
 use cairn_format::aof::release::Release;
-use cairn_format::error::{Damage, FormatError};
 use cairn_format::rdb::Dialect;
 use cairn_format::rdb::writer::WriteError;
 use cairn_toolkit::human::{count, plural};
-use cairn_toolkit::outcome::damage_line;
-use cairn_toolkit::{Failure, Input, Outcome, Output, Progress, Verdict, note};
+use cairn_toolkit::{Failure, Outcome, Output, Progress, Verdict, note};
 use clap::{Args, ValueEnum};
 use std::fs;
-use std::io::{self, BufWriter, Read, Seek, Write};
+use std::io::{self, BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The options of `aof-tool rewrite`.
 #[derive(Args, Debug)]
@@ -110,48 +101,47 @@ fn reader(name: &str) -> Result<Reader, String> {
         .ok_or_else(|| "expected a server as in redis-6.2 or valkey-9.0, from redis-2.6 on".into())
 }
 
-/// Keys loaded between two looks at the progress bar.
-const LOAD_STEP: usize = 1024;
-/// Commands passed over that are told one by one.
-const PASSED_TOLD: u64 = 10;
-
 /// Databases of a log that nobody has said anything about.
-const DATABASES: usize = 16;
+pub const DATABASES: usize = 16;
+
+/// Bytes and keys of the log that a rewrite would write: the shorter form, as a snapshot.
+pub fn measure(log: &Log) -> Result<(u64, u64), Failure> {
+    let mut player = Player::new(DATABASES);
+    player.play(log)?;
+    let mut out = Counter(0);
+    let keys = write_data(&player, &mut out, NewForm::Snapshot, None)?;
+    Ok((out.0, keys))
+}
+
+/// Counts what is written.
+struct Counter(u64);
+
+impl Write for Counter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// The data that a log makes, as a snapshot in a temporary file without a name.
 ///
 /// # Errors
 /// A log that is damaged, or has what no engine of ours holds.
 pub fn data_set(path: &Path) -> Result<fs::File, Failure> {
-    let log = find(path)?;
+    let log = Log::find_sound(path)?;
     let mut player = Player::new(DATABASES);
-    for file in &log.files {
-        player.file(file)?;
-    }
+    player.play(&log)?;
     let failed = |error: &io::Error| Failure::io("temporary file", error);
     let file = tempfile::tempfile().map_err(|error| failed(&error))?;
     let mut out = BufWriter::new(file);
-    player.write(&mut out, NewForm::Snapshot, None)?;
+    write_data(&player, &mut out, NewForm::Snapshot, None)?;
     let mut file = out.into_inner().map_err(|error| failed(error.error()))?;
     file.rewind().map_err(|error| failed(&error))?;
     Ok(file)
-}
-
-/// The files of a log whose manifest can be read.
-fn find(path: &Path) -> Result<Log, Failure> {
-    let log = Log::find(path)?;
-    if let Some((manifest, damage)) = log
-        .manifest
-        .as_ref()
-        .and_then(|m| Some((m, m.damage.as_ref()?)))
-        && log.files.is_empty()
-    {
-        return Err(Failure::damage(
-            &manifest.path.display().to_string(),
-            damage,
-        ));
-    }
-    Ok(log)
 }
 
 /// Rewrite the log that was named.
@@ -165,7 +155,7 @@ pub fn restore(arguments: &RestoreArguments) -> Outcome {
 }
 
 fn write(arguments: &NewLog, until: Option<&Until>) -> Outcome {
-    let log = find(&arguments.path)?;
+    let log = Log::find_sound(&arguments.path)?;
     let path = arguments.path.display();
     if matches!(until, Some(Until::Offset(_))) && log.files.len() > 1 {
         return Err(Failure::new(format!("{path}: an offset in a log of several files"))
@@ -177,19 +167,14 @@ fn write(arguments: &NewLog, until: Option<&Until>) -> Outcome {
     let mut out = Output::create(&arguments.output, &[])?;
     let mut player = Player::new(arguments.databases as usize);
     player.watch = until.cloned().map(Watch::new);
-    for file in &log.files {
-        player.file(file)?;
-        if player.is_at_the_moment() {
-            break;
-        }
-    }
+    player.play(&log)?;
     if let Some(missed) = player.watch.as_ref().and_then(Watch::missed) {
         return Err(
             Failure::new(format!("{path}: the moment is not in this log: {missed}"))
                 .hint("nothing was written"),
         );
     }
-    let keys = player.write(&mut out, arguments.form, arguments.to)?;
+    let keys = write_data(&player, &mut out, arguments.form, arguments.to)?;
     out.finish()?;
     let commands = plural(player.commands, "command", "commands");
     note(&format!(
@@ -206,217 +191,56 @@ fn write(arguments: &NewLog, until: Option<&Until>) -> Outcome {
     Ok(Verdict::found_if(player.passed > 0))
 }
 
-/// An engine and what was played into it.
-struct Player {
-    engine: Engine,
-    now: Now,
-    /// The file that is played.
-    name: String,
-    commands: u64,
-    /// Commands that no server logs, and that change no data.
-    passed: u64,
-    libraries: Libraries,
-    /// Where the log ends for us.
-    watch: Option<Watch>,
-}
-
-impl Player {
-    fn new(databases: usize) -> Player {
-        // The same seed each time, so that the same log gives the same bytes.
-        let mut engine = Engine::new(databases, [1, 2, 3, 4], &[]);
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let now = Now {
-            wall_us: i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
-            mono_us: 0,
-        };
-        engine.set_now(now);
-        Player {
-            engine,
-            now,
-            name: String::new(),
-            commands: 0,
-            passed: 0,
-            libraries: Libraries::default(),
-            watch: None,
+/// Write the data of `player` as a log; gives the number of keys.
+fn write_data(
+    player: &Player,
+    out: &mut impl Write,
+    form: NewForm,
+    to: Option<Reader>,
+) -> Result<u64, Failure> {
+    let progress = Progress::line();
+    let mut keys = 0;
+    let mut told = |n: u64| {
+        keys = n;
+        if progress.is_shown() {
+            progress.say(format!("writing key {}", count(n)));
         }
-    }
-
-    fn is_at_the_moment(&self) -> bool {
-        self.watch.as_ref().is_some_and(Watch::is_reached)
-    }
-
-    /// Play one file of the log: its snapshot, then its commands.
-    fn file(&mut self, file: &File) -> Result<(), Failure> {
-        // A snapshot with libraries is read twice.
-        let input = Input::open(&file.path)?.into_mapped()?;
-        self.name = input.name().to_owned();
-        let mut progress = Progress::bytes("replaying", input.len());
-        match part::open(&input, self, &mut progress) {
-            Ok((_, mut commands)) => self.replay(input.name(), &mut commands, &mut progress),
-            Err(Problem::Failed(failure)) => Err(failure),
-            Err(Problem::Damaged(error)) => Err(Failure::damage(input.name(), &error)),
+    };
+    match form {
+        NewForm::Commands => {
+            let target = to.map_or(Release::NEWEST, |reader| reader.commands);
+            player.libraries.write_commands(out, target)?;
+            rewrite(&player.engine.ks, out, target, &mut told).map_err(rewrite_failure)?
         }
-    }
-
-    fn replay(
-        &mut self,
-        name: &str,
-        reader: &mut impl Records,
-        progress: &mut Progress,
-    ) -> Result<(), Failure> {
-        let mut replay = Replay::begin(&mut self.engine, self.now, reader.offset());
-        let mut world = Alone::at(self.now);
-        let mut last = reader.offset();
-        let mut taken = 0;
-        while let Some(item) = reader.next_item().map_err(|e| damaged(name, &e))? {
-            progress.at(item.offset);
-            if let Some(watch) = &mut self.watch
-                && watch.is_reached_before(&item)
-            {
-                break;
-            }
-            last = item.end();
-            if self.libraries.take(&item) {
-                taken += 1;
-                continue;
-            }
-            let answer = replay.run(&mut self.engine, &mut world, &item);
-            let answer = answer.map_err(|mut refused| {
-                refused.number += taken;
-                refusal(name, &refused)
-            });
-            if let Some(passed) = answer? {
-                self.passed += 1;
-                if self.passed <= PASSED_TOLD {
-                    progress.note(&format!(
-                        "{name}: offset {0} ({0:#x}): {passed}",
-                        item.offset
-                    ));
-                }
-            }
-        }
-        if replay.is_inside_transaction() && !self.is_at_the_moment() {
-            let what =
-                format!("the log ends at offset {last} inside a transaction that began here");
-            return Err(damaged(
-                name,
-                &FormatError::new(Damage::AofTruncated, replay.valid_end(), what),
-            ));
-        }
-        self.commands += replay.commands() + taken;
-        replay.end(&mut self.engine);
-        Ok(())
-    }
-
-    /// Write the data as a log; gives the number of keys.
-    fn write(
-        &mut self,
-        out: &mut impl Write,
-        form: NewForm,
-        to: Option<Reader>,
-    ) -> Result<u64, Failure> {
-        let progress = Progress::line();
-        let mut keys = 0;
-        let mut told = |n: u64| {
-            keys = n;
-            if progress.is_shown() {
-                progress.say(format!("writing key {}", count(n)));
-            }
-        };
-        match form {
-            NewForm::Commands => {
-                let target = to.map_or(Release::NEWEST, |reader| reader.commands);
-                self.libraries.write_commands(out, target)?;
-                rewrite(&self.engine.ks, out, target, &mut told).map_err(rewrite_failure)?
-            }
-            NewForm::Snapshot => {
-                let options = SaveOptions {
-                    keys: true,
-                    dialect: to.map_or_else(
-                        || automatic_dialect(&self.engine.ks),
-                        |reader| reader.snapshot,
-                    ),
-                    compress: true,
-                    checksum: true,
-                    aux: vec![
-                        ("redis-ver", REDIS_VERSION.to_string()),
-                        ("aof-base", "1".to_string()),
-                    ],
-                    idle: false,
-                    freq: false,
-                };
-                if self.libraries.is_empty() {
-                    save(&self.engine.ks, out, &options, false, &mut told)
-                        .map_err(write_failure)?;
-                } else {
-                    let file = tempfile::tempfile()
-                        .map_err(|error| Failure::io("temporary file", &error))?;
-                    let file = BufWriter::new(file);
-                    let file = save(&self.engine.ks, file, &options, false, &mut told)
-                        .map_err(write_failure)?;
-                    self.libraries.write_into(&mapped(file)?, out)?;
-                }
-            }
-        }
-        Ok(keys)
-    }
-}
-
-/// A snapshot becomes keys of the engine.
-impl Head for Player {
-    fn slice(&mut self, log: &[u8], progress: &mut Progress) -> Result<Preamble, Problem> {
-        match self.libraries.take_from(log)? {
-            None => self.stream(log, progress).map(|(preamble, _, _)| preamble),
-            Some((rest, preamble)) => {
-                let (found, _, _) = self.stream(rest.reader(), progress)?;
-                Ok(Preamble {
-                    keys: found.keys,
-                    ..preamble
-                })
+        NewForm::Snapshot => {
+            let options = SaveOptions {
+                keys: true,
+                dialect: to.map_or_else(
+                    || automatic_dialect(&player.engine.ks),
+                    |reader| reader.snapshot,
+                ),
+                compress: true,
+                checksum: true,
+                aux: vec![
+                    ("redis-ver", REDIS_VERSION.to_string()),
+                    ("aof-base", "1".to_string()),
+                ],
+                idle: false,
+                freq: false,
+            };
+            if player.libraries.is_empty() {
+                save(&player.engine.ks, out, &options, false, &mut told).map_err(write_failure)?;
+            } else {
+                let file =
+                    tempfile::tempfile().map_err(|error| Failure::io("temporary file", &error))?;
+                let file = BufWriter::new(file);
+                let file = save(&player.engine.ks, file, &options, false, &mut told)
+                    .map_err(write_failure)?;
+                player.libraries.write_into(&mapped(file)?, out)?;
             }
         }
     }
-
-    fn stream<R: Read>(
-        &mut self,
-        input: R,
-        progress: &mut Progress,
-    ) -> Result<(Preamble, Vec<u8>, R), Problem> {
-        let ks = &mut self.engine.ks;
-        // The commands behind it may still need keys whose time has come: these are kept.
-        let failed = |error| unloaded(&self.name, error);
-        let mut loader = Loader::new(input, ks.databases(), false, true).map_err(failed)?;
-        while loader.step(ks, LOAD_STEP).map_err(failed)? != load::Progress::Done {
-            progress.at(loader.offset());
-        }
-        let end = loader.offset();
-        let (report, ahead, rest) = loader.finish();
-        let keys = report.keys;
-        Ok((Preamble { end, keys }, ahead, rest))
-    }
-}
-
-fn damaged(name: &str, error: &FormatError) -> Failure {
-    let failure = Failure::new(damage_line(name, error));
-    match error.kind {
-        Damage::Io => failure,
-        _ => failure.hint(
-            "nothing was written; `aof-tool check --fix` can cut a log where its valid part ends",
-        ),
-    }
-}
-
-fn unloaded(name: &str, error: LoadError) -> Problem {
-    match error {
-        LoadError::Damaged(error) => Problem::Damaged(error),
-        unheld => Problem::Failed(Failure::new(format!("{name}: {unheld}"))),
-    }
-}
-
-fn refusal(name: &str, refused: &Refused) -> Failure {
-    Failure::new(format!("{name}: {refused}")).hint("nothing was written")
+    Ok(keys)
 }
 
 fn write_failure(error: WriteError) -> Failure {

@@ -7,15 +7,7 @@ mod tool;
 use real_server::{Program, RealServer};
 use std::fs;
 use std::path::Path;
-use tool::run;
-
-fn command(line: &str) -> String {
-    let words: Vec<&str> = line.split(' ').collect();
-    let args = words
-        .iter()
-        .map(|word| format!("${}\r\n{word}\r\n", word.len()));
-    format!("*{}\r\n{}", words.len(), args.collect::<String>())
-}
+use tool::{command, run};
 
 /// Commands as one state after the other: a transaction is one. SELECT stands in each, as each is sent over a connection of its own.
 const STATES: [&[&str]; 12] = [

@@ -4,15 +4,7 @@ mod tool;
 
 use cairn_format::aof::reader::SliceReader;
 use std::fs;
-use tool::{bad, run, run_with_stdin};
-
-fn command(line: &str) -> String {
-    let words: Vec<&str> = line.split(' ').collect();
-    let args = words
-        .iter()
-        .map(|word| format!("${}\r\n{word}\r\n", word.len()));
-    format!("*{}\r\n{}", words.len(), args.collect::<String>())
-}
+use tool::{bad, command, run, run_with_stdin};
 
 fn log() -> String {
     let lines = [

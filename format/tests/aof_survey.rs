@@ -19,7 +19,7 @@ fn log(lines: &[&str]) -> Vec<u8> {
 
 /// The commands that are left, one a line, and the problems.
 fn left(bytes: &[u8]) -> (Vec<String>, Vec<&'static str>) {
-    let found = survey(bytes, 7, Rules::default());
+    let found = survey(bytes, 7, Rules::default(), |_| ());
     let mut kept = bytes.to_vec();
     for range in found.dropped.iter().rev() {
         kept.drain(range.start as usize - 7..range.end as usize - 7);

@@ -48,3 +48,34 @@ pub fn run_with_stdin(words: &[&str], input: &[u8]) -> Run {
         stderr: String::from_utf8(output.stderr).unwrap(),
     }
 }
+
+/// A command as it stands in a log; words are apart by blanks.
+pub fn command(line: &str) -> String {
+    let words: Vec<&str> = line.split(' ').collect();
+    let args = words
+        .iter()
+        .map(|word| format!("${}\r\n{word}\r\n", word.len()));
+    format!("*{}\r\n{}", words.len(), args.collect::<String>())
+}
+
+/// A log of these commands; a line that begins with `#` is an annotation.
+pub fn log(lines: &[&str]) -> String {
+    let bytes = lines.iter().map(|line| match line.starts_with('#') {
+        true => format!("{line}\r\n"),
+        false => command(line),
+    });
+    bytes.collect()
+}
+
+/// All logs of real servers, one file or folder each.
+pub fn goldens() -> Vec<String> {
+    let root = golden("");
+    let servers = std::fs::read_dir(&root).unwrap().flatten();
+    let folders = servers.filter(|server| server.path().is_dir());
+    let logs = folders.flat_map(|server| std::fs::read_dir(server.path()).unwrap().flatten());
+    let names = logs.map(|log| log.path().to_str().unwrap().to_owned());
+    let mut names: Vec<String> = names.filter(|name| !name.ends_with(".jsonl")).collect();
+    names.sort();
+    assert!(names.len() > 20, "{names:?}");
+    names
+}

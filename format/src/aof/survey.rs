@@ -52,10 +52,11 @@ pub struct Survey {
     pub lost_bytes: u64,
 }
 
-/// Look at all commands of a log that lies in memory. `base` is the absolute offset of its first byte.
-pub fn survey(log: &[u8], base: u64, rules: Rules) -> Survey {
+/// Look at all commands of a log that lies in memory, telling `progress` the absolute offset of each record. `base` is that of its
+/// first byte.
+pub fn survey(log: &[u8], base: u64, rules: Rules, mut progress: impl FnMut(u64)) -> Survey {
     let mut scan = Scan::new(log, base, rules);
-    scan.run();
+    scan.run(&mut progress);
     let shifted = |range: &Range<usize>| base + range.start as u64..base + range.end as u64;
     Survey {
         lost_bytes: scan.dropped.iter().map(|range| range.len() as u64).sum(),
@@ -143,11 +144,12 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn run(&mut self) {
+    fn run(&mut self, progress: &mut impl FnMut(u64)) {
         let whole = self.log;
         // Zeros at the end may belong to a value, so they are looked for where something is wrong.
         let mut zeros = None;
         while self.at < self.log.len() {
+            progress(self.base + self.at as u64);
             let found = record::read(self.log, self.at, self.base, &mut self.args);
             let found = found.or_else(|failure| match failure {
                 Failure::Damaged(error) => Err(error),

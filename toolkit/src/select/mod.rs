@@ -140,6 +140,12 @@ impl Selection {
         self.wanted.iter().all(|any| any.iter().any(fits)) && !self.unwanted.iter().any(fits)
     }
 
+    /// Whether anything is asked that only a key of a data set has: its expiry, its last access. Commands about keys have none.
+    pub fn asks_for_time(&self) -> bool {
+        let mut all = self.wanted.iter().flatten().chain(&self.unwanted);
+        all.any(|criterion| matches!(criterion, Criterion::Ttl(_) | Criterion::Idle(_)))
+    }
+
     /// Whether function libraries are meant.
     pub fn takes_functions(&self) -> bool {
         let is_type = |criterion: &Criterion| matches!(criterion, Criterion::Type(_));

@@ -100,6 +100,14 @@ pub fn rewrite(
     Ok(out.write_all(to.bytes())?)
 }
 
+/// The commands that make one key again, the newest that there are, without its database.
+pub fn of_record(record: &Record<Object>) -> Vec<u8> {
+    let mut to = Rewriter::new(Release::NEWEST);
+    let written = write_record(&mut to, record);
+    assert!(written.is_ok(), "the newest servers have all commands");
+    to.bytes().to_vec()
+}
+
 /// What it is that the target has no commands for, and what could hold it.
 type Unsupported = (Lack, &'static str);
 

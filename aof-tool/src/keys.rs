@@ -1,0 +1,184 @@
+//! Which keys a command of a log is about, and of which type they are.
+
+use crate::walk::Step;
+use cairn_engine::base::args::Args;
+use cairn_engine::call::keys::keys_of;
+use cairn_engine::call::spec::{Begin, Command, Find, Group};
+use cairn_engine::call::table::CommandTable;
+use cairn_engine::families;
+use cairn_format::aof::reader::Item;
+use cairn_format::aof::vocabulary;
+use cairn_format::text::number::parse_i64;
+use cairn_toolkit::{Selection, select};
+use std::ops::Range;
+
+/// Why a selection by time is refused.
+pub const NO_TIMES: &str = "--ttl and --idle choose keys of a data set, not commands";
+
+/// Finds the keys of commands; the way of the last command is remembered, as logs repeat themselves.
+pub struct Keys {
+    table: CommandTable,
+    last: Vec<u8>,
+    way: Way,
+    ranges: Vec<Range<u32>>,
+}
+
+/// Where a command has its keys.
+#[derive(Clone, Copy)]
+enum Way {
+    /// Nowhere.
+    None,
+    /// One, at this place.
+    One(usize, Group),
+    /// As its constant says.
+    Spec(&'static Command),
+    /// Behind their count at the third place: scripts, which the table may not hold.
+    Counted,
+}
+
+impl Default for Keys {
+    fn default() -> Keys {
+        Keys {
+            table: CommandTable::new(families::ALL),
+            last: Vec::new(),
+            way: Way::None,
+            ranges: Vec::new(),
+        }
+    }
+}
+
+impl Keys {
+    /// Hands over each key of a command.
+    #[inline]
+    pub fn each(&mut self, item: &Item<'_>, mut found: impl FnMut(&[u8])) {
+        let name = item.arg(0).unwrap_or_default();
+        if name != self.last {
+            self.look_up(name);
+        }
+        match self.way {
+            Way::None => {}
+            Way::One(at, _) => {
+                if let Some(key) = item.arg(at) {
+                    found(key);
+                }
+            }
+            Way::Spec(command) => self.by_spec(command, item, &mut found),
+            Way::Counted => {
+                let count = item.arg(2).and_then(parse_i64);
+                let count = count.and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+                item.args().skip(3).take(count).for_each(found);
+            }
+        }
+    }
+
+    /// The type that the command just looked at works on, as TYPE names it; nothing for commands about keys of any type.
+    pub fn type_name(&self) -> &'static str {
+        let group = match self.way {
+            Way::One(_, group) => group,
+            Way::Spec(command) => command.group,
+            Way::None | Way::Counted => return "",
+        };
+        match group {
+            Group::String | Group::Bitmap | Group::HyperLogLog => "string",
+            Group::List => "list",
+            Group::Set => "set",
+            Group::SortedSet | Group::Geo => "zset",
+            Group::Hash => "hash",
+            Group::Stream => "stream",
+            _ => "",
+        }
+    }
+
+    /// Whether a key of the command is one that was asked for.
+    pub fn are_taken(&mut self, step: &Step<'_>, selection: &Selection) -> bool {
+        let (mut taken, bytes) = (false, step.item.raw.len() as u64);
+        let name = step.item.arg(0).unwrap_or_default();
+        if name != self.last {
+            self.look_up(name);
+        }
+        let type_name = self.type_name();
+        self.each(step.item, |key| {
+            taken |= selection.takes(&select::Item {
+                key,
+                type_name,
+                db: step.db,
+                expire_ms: None,
+                bytes,
+                idle_s: None,
+            });
+        });
+        taken
+    }
+
+    fn by_spec(&mut self, command: &Command, item: &Item<'_>, found: &mut impl FnMut(&[u8])) {
+        self.ranges.clear();
+        let mut at = 0;
+        // What lies beyond 4 GiB of one command is no key.
+        for arg in item.args() {
+            let start = arg.as_ptr() as usize - item.raw.as_ptr() as usize;
+            at = start.max(at) + arg.len();
+            let (Ok(start), Ok(end)) = (u32::try_from(start), u32::try_from(at)) else {
+                break;
+            };
+            self.ranges.push(start..end);
+        }
+        if self.ranges.is_empty() {
+            return;
+        }
+        let args = Args::new(item.raw, &self.ranges, None);
+        for key in keys_of(command, &args).unwrap_or_default() {
+            found(args.at(key.at));
+        }
+    }
+
+    #[cold]
+    fn look_up(&mut self, name: &[u8]) {
+        self.last.clear();
+        self.last.extend_from_slice(name);
+        self.way = match self.table.find(name).map(|entry| entry.spec) {
+            Some(command) => way_of(command),
+            None => way_of_unknown(name),
+        };
+    }
+}
+
+fn way_of(command: &'static Command) -> Way {
+    if command.name == "sort" || command.name == "migrate" {
+        return Way::Spec(command);
+    }
+    match command.keys {
+        [] => Way::None,
+        [only] => match (only.begin, only.find) {
+            (Begin::Index(at), Find::Range { last: 0, .. }) => {
+                Way::One(usize::try_from(at).unwrap_or(1), command.group)
+            }
+            _ => Way::Spec(command),
+        },
+        _ => Way::Spec(command),
+    }
+}
+
+/// Commands that the engine does not have: scripts, newer ones and those of modules, which name their key first.
+fn way_of_unknown(name: &[u8]) -> Way {
+    let is = |words: &[&str]| {
+        words
+            .iter()
+            .any(|word| name.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    if is(&[
+        "eval",
+        "evalsha",
+        "eval_ro",
+        "evalsha_ro",
+        "fcall",
+        "fcall_ro",
+    ]) {
+        return Way::Counted;
+    }
+    let takes_argument = vocabulary::arity(name).is_some_and(|arity| arity.unsigned_abs() > 1);
+    let administers = is(&["function", "script", "acl", "cluster", "config", "publish"]);
+    match (takes_argument && !administers) || name.contains(&b'.') {
+        true => Way::One(1, Group::Generic),
+        false => Way::None,
+    }
+}

@@ -1,0 +1,201 @@
+//! A log played into an engine: no server runs and no clock ticks, nothing expires, and function libraries go round it.
+
+use crate::libraries::Libraries;
+use crate::log::{File, Log};
+use crate::part::{self, Head, Preamble, Problem};
+use crate::until::Watch;
+use cairn_engine::Engine;
+use cairn_engine::base::time::Now;
+use cairn_engine::call::alone::Alone;
+use cairn_engine::persist::load::{self, LoadError, Loader};
+use cairn_engine::replay::{Refused, Replay};
+use cairn_format::aof::reader::Records;
+use cairn_format::error::{Damage, FormatError};
+use cairn_toolkit::outcome::damage_line;
+use cairn_toolkit::{Failure, Input, Progress};
+use std::io::Read;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Keys loaded between two looks at the progress bar.
+const LOAD_STEP: usize = 1024;
+/// Commands passed over that are told one by one.
+pub const PASSED_TOLD: u64 = 10;
+
+/// An engine and what was played into it.
+pub struct Player {
+    pub engine: Engine,
+    now: Now,
+    /// The file that is played.
+    name: String,
+    /// Commands that were played.
+    pub commands: u64,
+    /// Commands that no server logs, and that change no data.
+    pub passed: u64,
+    /// The function libraries.
+    pub libraries: Libraries,
+    /// Where the log ends for us.
+    pub watch: Option<Watch>,
+}
+
+impl Player {
+    /// Nothing yet.
+    pub fn new(databases: usize) -> Player {
+        // The same seed each time, so that the same log gives the same bytes.
+        let mut engine = Engine::new(databases, [1, 2, 3, 4], &[]);
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let now = Now {
+            wall_us: i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
+            mono_us: 0,
+        };
+        engine.set_now(now);
+        Player {
+            engine,
+            now,
+            name: String::new(),
+            commands: 0,
+            passed: 0,
+            libraries: Libraries::default(),
+            watch: None,
+        }
+    }
+
+    fn is_at_the_moment(&self) -> bool {
+        self.watch.as_ref().is_some_and(Watch::is_reached)
+    }
+
+    /// Play a log, as far as the moment that is watched for.
+    pub fn play(&mut self, log: &Log) -> Result<(), Failure> {
+        for file in &log.files {
+            self.file(file)?;
+            if self.is_at_the_moment() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Play one file of the log: its snapshot, then its commands.
+    fn file(&mut self, file: &File) -> Result<(), Failure> {
+        // A snapshot with libraries is read twice.
+        let input = Input::open(&file.path)?.into_mapped()?;
+        self.name = input.name().to_owned();
+        let mut progress = Progress::bytes("replaying", input.len());
+        match part::open(&input, self, &mut progress) {
+            Ok((_, mut commands)) => self.replay(input.name(), &mut commands, &mut progress),
+            Err(Problem::Failed(failure)) => Err(failure),
+            Err(Problem::Damaged(error)) => Err(Failure::damage(input.name(), &error)),
+        }
+    }
+
+    fn replay(
+        &mut self,
+        name: &str,
+        reader: &mut impl Records,
+        progress: &mut Progress,
+    ) -> Result<(), Failure> {
+        let mut replay = Replay::begin(&mut self.engine, self.now, reader.offset());
+        let mut world = Alone::at(self.now);
+        let mut last = reader.offset();
+        let mut taken = 0;
+        while let Some(item) = reader.next_item().map_err(|e| damaged(name, &e))? {
+            progress.at(item.offset);
+            if let Some(watch) = &mut self.watch
+                && watch.is_reached_before(&item)
+            {
+                break;
+            }
+            last = item.end();
+            if self.libraries.take(&item) {
+                taken += 1;
+                continue;
+            }
+            let answer = replay.run(&mut self.engine, &mut world, &item);
+            let answer = answer.map_err(|mut refused| {
+                refused.number += taken;
+                refusal(name, &refused)
+            });
+            if let Some(passed) = answer? {
+                self.passed += 1;
+                if self.passed <= PASSED_TOLD {
+                    progress.note(&format!(
+                        "{name}: offset {0} ({0:#x}): {passed}",
+                        item.offset
+                    ));
+                }
+            }
+        }
+        if replay.is_inside_transaction() && !self.is_at_the_moment() {
+            let what =
+                format!("the log ends at offset {last} inside a transaction that began here");
+            return Err(damaged(
+                name,
+                &FormatError::new(Damage::AofTruncated, replay.valid_end(), what),
+            ));
+        }
+        self.commands += replay.commands() + taken;
+        replay.end(&mut self.engine);
+        Ok(())
+    }
+}
+
+/// A snapshot becomes keys of the engine.
+impl Head for Player {
+    fn slice(
+        &mut self,
+        log: &[u8],
+        _input: &Input,
+        progress: &mut Progress,
+    ) -> Result<Preamble, Problem> {
+        match self.libraries.take_from(log)? {
+            None => self.stream(log, progress).map(|(preamble, _, _)| preamble),
+            Some((rest, preamble)) => {
+                let (found, _, _) = self.stream(rest.reader(), progress)?;
+                Ok(Preamble {
+                    keys: found.keys,
+                    ..preamble
+                })
+            }
+        }
+    }
+
+    fn stream<R: Read>(
+        &mut self,
+        input: R,
+        progress: &mut Progress,
+    ) -> Result<(Preamble, Vec<u8>, R), Problem> {
+        let ks = &mut self.engine.ks;
+        // The commands behind it may still need keys whose time has come: these are kept.
+        let failed = |error| unloaded(&self.name, error);
+        let mut loader = Loader::new(input, ks.databases(), false, true).map_err(failed)?;
+        while loader.step(ks, LOAD_STEP).map_err(failed)? != load::Progress::Done {
+            progress.at(loader.offset());
+        }
+        let end = loader.offset();
+        let (report, ahead, rest) = loader.finish();
+        let keys = report.keys;
+        Ok((Preamble { end, keys }, ahead, rest))
+    }
+}
+
+fn damaged(name: &str, error: &FormatError) -> Failure {
+    let failure = Failure::new(damage_line(name, error));
+    match error.kind {
+        Damage::Io => failure,
+        _ => failure.hint(
+            "nothing was written; `aof-tool check --fix` can cut a log where its valid part ends",
+        ),
+    }
+}
+
+fn unloaded(name: &str, error: LoadError) -> Problem {
+    match error {
+        LoadError::Damaged(error) => Problem::Damaged(error),
+        unheld => Problem::Failed(Failure::new(format!("{name}: {unheld}"))),
+    }
+}
+
+fn refusal(name: &str, refused: &Refused) -> Failure {
+    Failure::new(format!("{name}: {refused}")).hint("nothing was written")
+}
