@@ -57,7 +57,7 @@ pub fn run(arguments: &CheckArguments) -> Outcome {
     }
     let (mut broken, mut loose, mut unread) = (Vec::new(), Vec::new(), None);
     for file in &log.files {
-        let report = match check_file(file, rules) {
+        let report = match look_at(file, rules) {
             Ok(report) => report,
             Err(failure) if failure.is_quiet() => return Err(failure),
             // The other parts can be looked at all the same.
@@ -88,34 +88,26 @@ pub fn run(arguments: &CheckArguments) -> Outcome {
 }
 
 /// Check one file; a file that a manifest names and that is not there is damage of the log.
-fn check_file(file: &File, rules: Rules) -> Result<Report, Failure> {
-    let name = file.path.display().to_string();
-    let missing = file.role != Role::Single && matches!(file.path.try_exists(), Ok(false));
-    let mut report = Report {
-        name,
-        size: None,
-        role: file.role,
-        is_last: file.is_last,
-        preamble: None,
-        extent: Extent::default(),
-        survey: None,
-    };
-    if missing {
+fn look_at(file: &File, rules: Rules) -> Result<Report, Failure> {
+    if file.role != Role::Single && matches!(file.path.try_exists(), Ok(false)) {
+        let mut report = Report::of(file, file.path.display().to_string());
         let what = "the manifest lists this file, and it is missing";
         report.extent.damage = Some(FormatError::new(Damage::Manifest, 0, what));
         return Ok(report);
     }
     let input = Input::open(&file.path)?;
-    report.name = input.name().to_string();
-    report.size = input.len();
+    let size = input.len();
     // What is damaged is looked at twice.
-    let input = input.into_mapped()?;
+    let report = check_file(file, &input.into_mapped()?, rules)?;
+    Ok(Report { size, ..report })
+}
+
+/// Check a file that is mapped.
+pub fn check_file(file: &File, input: &Input, rules: Rules) -> Result<Report, Failure> {
+    let mut report = Report::of(file, input.name().to_string());
+    report.size = input.len();
     let mut progress = Progress::bytes("checking", input.len());
-    report.extent = match part::open(
-        &input,
-        &mut Look::Everything(rules.databases),
-        &mut progress,
-    ) {
+    report.extent = match part::open(input, &mut Look::Everything(rules.databases), &mut progress) {
         Ok((preamble, mut commands)) => {
             report.preamble = preamble;
             check_records(&mut commands, rules, |at| {
@@ -136,12 +128,8 @@ fn check_file(file: &File, rules: Rules) -> Result<Report, Failure> {
     if report.extent.cure.is_some()
         && let Some(commands) = begin.and_then(|begin| input.bytes()?.get(begin..))
     {
-        report.survey = Some(survey(
-            commands,
-            begin.unwrap_or_default() as u64,
-            rules,
-            |at| input.passed(at),
-        ));
+        let begin = begin.unwrap_or_default() as u64;
+        report.survey = Some(survey(commands, begin, rules, |at| input.passed(at)));
     }
     Ok(report)
 }

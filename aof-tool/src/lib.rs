@@ -14,6 +14,7 @@
 //! | `history` | what happened to a key |
 //! | `stats` | what a log is made of |
 //! | `diff` | in what the data of two logs differs |
+//! | `convert`, `copy` | one file or a folder; the log of a living server |
 //! | `player` | a log played into an engine |
 //! | `libraries` | the function libraries of a log |
 //! | `rewrite` | the data that a log makes, or made at a moment, as a new log |
@@ -21,6 +22,8 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod convert;
+mod copy;
 mod diff;
 mod dump;
 mod fix;
@@ -56,6 +59,8 @@ Examples:
   aof-tool diff appendonlydir backup.aof          in what their data differs
   aof-tool dump --format jsonl appendonly.aof | jq -c 'select(.db == 3) | .args'
   aof-tool rewrite appendonlydir -o compact.aof   the shortest log for the same data
+  aof-tool convert appendonly.aof -o appendonlydir
+  aof-tool copy /var/lib/redis/appendonlydir -o backup
   aof-tool restore --until before:FLUSHALL appendonlydir -o saved.aof
   ssh host cat appendonly.aof | aof-tool check -  through a pipe
 
@@ -94,6 +99,10 @@ enum Command {
     Diff(diff::DiffArguments),
     /// Write the data that a log makes as a new log
     Rewrite(rewrite::RewriteArguments),
+    /// Write a log in one file as a folder in parts, and back
+    Convert(convert::ConvertArguments),
+    /// Copy the log of a living server
+    Copy(copy::CopyArguments),
     /// Write the data as it was at a moment of the log
     Restore(rewrite::RestoreArguments),
 }
@@ -111,6 +120,8 @@ pub fn main() -> ExitCode {
             Command::Tail(arguments) => tail::run(&arguments),
             Command::Diff(arguments) => diff::run(&arguments),
             Command::Rewrite(arguments) => rewrite::run(&arguments),
+            Command::Convert(arguments) => convert::run(&arguments),
+            Command::Copy(arguments) => copy::run(&arguments),
             Command::Restore(arguments) => rewrite::restore(&arguments),
         },
     )

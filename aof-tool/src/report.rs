@@ -1,6 +1,6 @@
 //! What a check found in one file of a log.
 
-use crate::log::Role;
+use crate::log::{File, Role};
 use crate::part;
 use cairn_format::aof::extent::Extent;
 use cairn_format::aof::fault::Fault;
@@ -24,6 +24,19 @@ pub struct Report {
 }
 
 impl Report {
+    /// Nothing was found yet.
+    pub fn of(file: &File, name: String) -> Report {
+        Report {
+            name,
+            size: None,
+            role: file.role,
+            is_last: file.is_last,
+            preamble: None,
+            extent: Extent::default(),
+            survey: None,
+        }
+    }
+
     /// What is wrong, if anything is.
     pub fn damage(&self) -> Option<&FormatError> {
         self.extent.damage.as_deref()

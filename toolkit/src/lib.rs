@@ -7,7 +7,7 @@
 //! | [`input`], [`map`] | a path, `-` or a server: mapped when it is a regular file, streamed otherwise |
 //! | [`remote`] | the data of a server as the bytes of a snapshot |
 //! | [`kind`] | which tool reads a file that this one does not |
-//! | [`output`] | a file that appears whole or not at all |
+//! | [`output`], [`folder`] | a file that appears whole or not at all; the folder of a log in parts |
 //! | [`progress`], [`table`], [`human`], [`escape`] | what numbers, keys and waiting look like |
 //! | [`select`] | which keys a command is about |
 //! | [`prefix`] | keys counted by what they begin with |
@@ -19,6 +19,7 @@
 
 pub mod arguments;
 pub mod escape;
+pub mod folder;
 pub mod human;
 pub mod input;
 pub mod json;

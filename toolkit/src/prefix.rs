@@ -15,7 +15,9 @@
 //!
 //! Invariant: a prefix weighs no less than any below it, and leaves no earlier; so the nodes are a tree at any time.
 
+use ahash::RandomState;
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 
 /// Keys, their elements and their bytes in the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,7 +56,7 @@ const LISTED_PART: u64 = 1000;
 pub struct Tree {
     separator: Vec<u8>,
     limit: usize,
-    nodes: HashMap<Box<[u8]>, Node>,
+    nodes: HashMap<Box<[u8]>, Node, RandomState>,
     missed: u64,
     total: Count,
 }
@@ -94,7 +96,7 @@ impl Tree {
         Tree {
             separator: separator.to_vec(),
             limit,
-            nodes: HashMap::new(),
+            nodes: HashMap::with_hasher(RandomState::with_seed(seed())),
             missed: 0,
             total: Count::default(),
         }
@@ -187,6 +189,12 @@ impl Tree {
         }
         &prefix[..end]
     }
+}
+
+/// Drawn anew in each process, so that nobody can make keys that meet.
+fn seed() -> usize {
+    let drawn = std::hash::RandomState::new().hash_one(0);
+    drawn as usize
 }
 
 fn list(below: &HashMap<&[u8], Vec<(&[u8], &Node)>>, parent: &[u8], listed: &mut Vec<Prefix>) {

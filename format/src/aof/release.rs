@@ -69,6 +69,10 @@ impl Release {
     pub const fn has_functions(self) -> bool {
         self.from(7, 0)
     }
+    /// Lines that begin with `#` between commands (7.0); before, they are a format error.
+    pub const fn has_annotations(self) -> bool {
+        self.from(7, 0)
+    }
     /// HPEXPIREAT (Redis 7.4, Valkey 9.0).
     pub const fn has_field_expiry(self) -> bool {
         match self.family {

@@ -6,7 +6,6 @@
 #[cfg(feature = "parquet")]
 mod columns;
 mod csv;
-mod folder;
 mod side;
 mod target;
 
@@ -23,12 +22,12 @@ use cairn_format::aof::rewrite::Rewriter;
 use cairn_format::rdb::reader::Options;
 use cairn_format::rdb::writer::Lack;
 use cairn_format::rdb::{Event, ExpiringFields, Located};
+use cairn_toolkit::folder::{Folder, PREFIX};
 use cairn_toolkit::json::{Bytes, write_pretty};
 use cairn_toolkit::select::now_ms;
 use cairn_toolkit::{Failure, Input, Outcome, Output, Verdict, escape};
 use clap::{Args, ValueEnum};
 use csv::{COLUMNS, Column, Rows};
-use folder::Folder;
 use serde_json::json;
 use side::Side;
 use std::io::Write;
@@ -148,7 +147,7 @@ pub fn convert(arguments: &ConvertArguments) -> Outcome {
     }
     let input = arguments.reading.open(&arguments.file)?;
     let folder = match arguments.to {
-        Target::Folder(_) if !arguments.dry_run => Some(Folder::create(path)?),
+        Target::Folder(_) if !arguments.dry_run => Some(Folder::create(path, PREFIX)?),
         _ => None,
     };
     let base = folder.as_ref().map(Folder::base);

@@ -1,23 +1,29 @@
-//! The folder of a log in parts: a snapshot as its base, an increment without commands, and the manifest that names both.
+//! The folder of a log in parts: its files, and the manifest that names them, which is written last.
 
+use crate::{Failure, Output};
 use cairn_format::aof::manifest::{Manifest, Part, PartType, base_name, incr_name, manifest_name};
-use cairn_toolkit::{Failure, Output};
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// What the files of a log are called by default.
-const PREFIX: &str = "appendonly.aof";
+pub const PREFIX: &str = "appendonly.aof";
 
 /// A folder under way. Without its manifest no server takes it for a log.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
+    prefix: String,
 }
 
 impl Folder {
-    /// Makes the folder, or takes one that is empty.
-    pub fn create(path: &Path) -> Result<Folder, Failure> {
+    /// Makes the folder, or takes one that is empty, for a log whose files are called by `prefix`.
+    ///
+    /// # Errors
+    /// It cannot be made, or something is in it.
+    pub fn create(path: &Path, prefix: &str) -> Result<Folder, Failure> {
         let name = path.display().to_string();
         match fs::create_dir(path) {
             Ok(()) => {}
@@ -37,25 +43,41 @@ impl Folder {
         }
         Ok(Folder {
             path: path.to_owned(),
+            prefix: prefix.to_owned(),
         })
     }
 
-    /// Where the base goes.
+    /// Where a snapshot as base goes.
     pub fn base(&self) -> PathBuf {
-        self.path.join(base_name(PREFIX, 1, true))
+        self.path.join(base_name(&self.prefix, 1, true))
     }
 
-    /// Writes what is there beside the base; the manifest comes last.
+    /// Where a part goes.
+    pub fn part(&self, part: &Part) -> PathBuf {
+        self.path.join(OsStr::from_bytes(&part.name))
+    }
+
+    /// Writes what is there beside a snapshot as base: an increment without commands, and the manifest.
+    ///
+    /// # Errors
+    /// What the system reports.
     pub fn finish(&self) -> Result<(), Failure> {
-        let base = Part::new(base_name(PREFIX, 1, true), 1, PartType::Base);
-        let incr = Part::new(incr_name(PREFIX, 1), 1, PartType::Incr);
-        Output::create(&self.path.join(incr_name(PREFIX, 1)), &[])?.finish()?;
-        let manifest = Manifest {
+        let base = Part::new(base_name(&self.prefix, 1, true), 1, PartType::Base);
+        let incr = Part::new(incr_name(&self.prefix, 1), 1, PartType::Incr);
+        Output::create(&self.part(&incr), &[])?.finish()?;
+        self.list(&Manifest {
             base: Some(base),
             incr: vec![incr],
             history: Vec::new(),
-        };
-        let mut output = Output::create(&self.path.join(manifest_name(PREFIX)), &[])?;
+        })
+    }
+
+    /// Writes the manifest, which makes it a log: all its parts are there.
+    ///
+    /// # Errors
+    /// What the system reports.
+    pub fn list(&self, manifest: &Manifest) -> Result<(), Failure> {
+        let mut output = Output::create(&self.path.join(manifest_name(&self.prefix)), &[])?;
         output.write_all(&manifest.to_text())?;
         output.finish()
     }
