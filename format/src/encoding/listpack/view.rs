@@ -240,11 +240,22 @@ impl<'a> Listpack<'a> {
     /// # Errors
     /// [`Damage::Encoding`] with the offset within the blob.
     pub fn check(bytes: &'a [u8]) -> Result<Self> {
+        Listpack::check_each(bytes, |_| {})
+    }
+
+    /// The same; `each` sees the entries before they are all known to be sound.
+    ///
+    /// # Errors
+    /// As [`Listpack::check`].
+    #[inline]
+    pub fn check_each(bytes: &'a [u8], mut each: impl FnMut(Entry<'a>)) -> Result<Self> {
         let list = Listpack::new(bytes)?;
         let end = bytes.len() - 1;
         let (mut at, mut count) = (HEADER, 0usize);
         while at < end {
-            at = list.check_entry(at, count)?;
+            let (entry, next) = list.check_entry(at, count)?;
+            each(entry);
+            at = next;
             count += 1;
         }
         match list.stored_count() {
@@ -257,11 +268,19 @@ impl<'a> Listpack<'a> {
         }
     }
 
-    /// Checks one entry and gives the place of the next.
+    /// Checks one entry; gives it and the place of the next.
     #[inline]
-    fn check_entry(&self, at: usize, index: usize) -> Result<usize> {
+    fn check_entry(&self, at: usize, index: usize) -> Result<(Entry<'a>, usize)> {
         let end = self.bytes.len() - 1;
-        let Some((_, size)) = decode(&self.bytes[..end], at) else {
+        // The common form, a short entry with a back length of one byte.
+        if let Some((entry, size)) = decode(&self.bytes[..end], at)
+            && size < 128
+            && self.bytes.get(at + size) == Some(&(size as u8))
+            && at + size < end
+        {
+            return Ok((entry, at + size + 1));
+        }
+        let Some((entry, size)) = decode(&self.bytes[..end], at) else {
             return self.bad_entry(at, index);
         };
         let next = at + size + back_size(size);
@@ -275,7 +294,7 @@ impl<'a> Listpack<'a> {
             );
         }
         match read_back(&self.bytes[at + size..next], next - at - size) {
-            Some((told, width)) if told == size && width == next - at - size => Ok(next),
+            Some((told, width)) if told == size && width == next - at - size => Ok((entry, next)),
             _ => damage(
                 at + size,
                 format!("listpack: entry {index} has {size} bytes, its back length says otherwise"),
@@ -284,7 +303,7 @@ impl<'a> Listpack<'a> {
     }
 
     #[cold]
-    fn bad_entry(&self, at: usize, index: usize) -> Result<usize> {
+    fn bad_entry<T>(&self, at: usize, index: usize) -> Result<T> {
         let head = self.bytes[at];
         if head > HEAD_I64 {
             return damage(

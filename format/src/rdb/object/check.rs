@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use super::super::reader::Check;
 use super::blob::Blob;
 use super::node::NodeKind;
+use super::quick::{self, Holds};
 use super::stream::{Group, StreamId, walk_node};
 use super::{Hash, List, Object, Set, Stream, Text, Zset};
 use crate::encoding::intset::Intset;
@@ -88,6 +89,23 @@ impl Checker {
             return Ok(());
         }
         self.strict = check == Check::Strict;
+        if let Some((blob, holds)) = listpack_of(object)
+            && quick::is_sound(blob.bytes(), holds, &mut self.hashes)
+        {
+            blob.mark_checked();
+            return Ok(());
+        }
+        self.check_fully(object, at)
+    }
+
+    /// The strict check alone, for those who compare.
+    #[cfg(test)]
+    pub fn check_strictly(&mut self, object: &mut Object<'_>) -> Result<()> {
+        self.strict = true;
+        self.check_fully(object, 0)
+    }
+
+    fn check_fully(&mut self, object: &mut Object<'_>, at: u64) -> Result<()> {
         match object {
             Object::String(_) => Ok(()),
             Object::List(list) => self.check_list(list, at),
@@ -297,8 +315,18 @@ impl Checker {
     }
 }
 
+/// The listpack that a value is, and what its entries are.
+fn listpack_of<'o, 'a>(object: &'o mut Object<'a>) -> Option<(&'o mut Blob<'a>, Holds)> {
+    match object {
+        Object::Set(Set::Listpack(blob)) => Some((blob, Holds::Members)),
+        Object::Hash(Hash::Listpack(blob)) => Some((blob, Holds::Fields)),
+        Object::Zset(Zset::Listpack(blob)) => Some((blob, Holds::Scores)),
+        _ => None,
+    }
+}
+
 /// Whether a number occurs twice; small slices are compared as they are, larger ones sorted.
-fn has_repeats(hashes: &mut [u64]) -> bool {
+pub(super) fn has_repeats(hashes: &mut [u64]) -> bool {
     if hashes.len() <= 16 {
         return hashes
             .iter()

@@ -12,6 +12,7 @@ mod list;
 mod module;
 mod node;
 mod packed;
+mod quick;
 mod set;
 mod stream;
 mod template;
