@@ -1,8 +1,10 @@
 //! What was written is read once more before it is said to be done.
 
+use crate::parts::plan;
 use cairn_format::error::FormatError;
-use cairn_format::rdb::reader::{Options, SliceReader};
-use cairn_toolkit::{Failure, Output};
+use cairn_format::rdb::reader::Options;
+use cairn_format::rdb::{Sound, verify_in_sections};
+use cairn_toolkit::{Failure, Input, Output};
 
 /// How many keys a written snapshot has, or why it is not sound. An output that cannot be read again (a pipe, a device) is believed.
 pub fn read_again(output: &mut Output) -> Result<Option<Result<u64, Box<FormatError>>>, Failure> {
@@ -13,10 +15,14 @@ pub fn read_again(output: &mut Output) -> Result<Option<Result<u64, Box<FormatEr
         duplicate_keys: true,
         ..Options::sound()
     };
-    let written = input.bytes().unwrap_or_default();
-    let keys = SliceReader::from_slice(written, options).and_then(|mut reader| {
-        cairn_format::rdb::verify(&mut reader)?;
-        Ok(reader.records())
-    });
-    Ok(Some(keys))
+    Ok(Some(sound(&input, options).map(|sound| sound.records)))
+}
+
+/// Whether a mapped file is sound, found out on all processors.
+///
+/// # Errors
+/// The first damage.
+pub fn sound(input: &Input, options: Options) -> Result<Sound, Box<FormatError>> {
+    let bytes = input.bytes().unwrap_or_default();
+    verify_in_sections(bytes, options, plan(), &mut |place| input.passed(place))
 }

@@ -102,6 +102,24 @@ impl<'t, W: Write> Carrier<'t, W> {
         })
     }
 
+    /// A carrier of what belongs into the middle of this snapshot, for [`Carrier::append`].
+    pub fn section(&self) -> Carrier<'t, Vec<u8>> {
+        Carrier {
+            writer: self.writer.section(),
+            terms: self.terms,
+            losses: Losses::default(),
+            mended: 0,
+        }
+    }
+
+    /// Takes over what a section has.
+    pub fn append(&mut self, section: Carrier<'t, Vec<u8>>) -> Visit {
+        self.losses.append(section.losses);
+        self.mended += section.mended;
+        let written = self.writer.append(section.writer);
+        written.map_err(|error| Stop::Failed(failed(error)))
+    }
+
     /// Takes an event over.
     pub fn event(&mut self, event: &Event<'_>) -> Visit {
         if let Some(known) = &self.terms.modules

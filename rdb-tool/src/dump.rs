@@ -2,13 +2,14 @@
 
 use crate::line::Lines;
 use crate::loss::{Loss, Losses};
-use crate::snapshot::{Need, Reading, Stop, Visit, inside, read};
-use cairn_format::rdb::reader::Options;
+use crate::parts::{Parts, read_parts};
+use crate::snapshot::{Need, Reading, Stop, Visit, inside};
+use cairn_format::rdb::reader::{Options, SliceReader};
 use cairn_format::rdb::writer::Lack;
-use cairn_format::rdb::{Event, Located};
+use cairn_format::rdb::{Event, Located, Object, Record, Text};
 use cairn_format::text::number::I64Text;
 use cairn_toolkit::json::Bytes;
-use cairn_toolkit::{Outcome, Output};
+use cairn_toolkit::{Input, Outcome, Output};
 use clap::{Args, ValueEnum};
 use std::io::Write;
 use std::path::PathBuf;
@@ -22,6 +23,9 @@ Examples:
 
 Each line has db, key, type, expire_ms, encoding (the form in the file) and value; hashes with field
 expiry also field_expire_ms, keys of an LRU or LFU server idle_s or freq. Function libraries have db null.";
+
+/// A string of so many bytes is no part of the lines of its section.
+const LARGE: usize = 1 << 20;
 
 /// What could hold what has no line.
 const SNAPSHOT: &str = "a snapshot";
@@ -60,17 +64,110 @@ pub fn dump(arguments: &DumpArguments) -> Outcome {
     let input = arguments.reading.open(&arguments.file)?;
     Output::refuse_existing(&arguments.output, arguments.force)?;
     let mut output = Output::create(&arguments.output, &[&input])?;
-    let mut lines = LineWriter::new(arguments.bytes);
-    let walk = read(
+    let (reading, options) = (&arguments.reading, Options::shallow());
+    let lines = LineParts::new(arguments.bytes, &input);
+    let walk = read_parts(
         &input,
-        &arguments.reading,
+        reading,
         Need::AsFar,
-        Options::shallow(),
+        options,
         "dumping",
-        &mut |_, located: &Located<'_>| lines.event(&located.event, &mut output),
+        &lines,
+        &mut |part| lines.write(part, &mut output, &mut Losses::default()),
     )?;
     output.finish()?;
     Ok(walk.verdict())
+}
+
+/// Makes lines of the sections of a file.
+pub struct LineParts<'i> {
+    form: Bytes,
+    /// Where large strings can be looked up again.
+    bytes: Option<&'i [u8]>,
+}
+
+/// The lines of a section.
+pub struct LinePart {
+    writer: LineWriter,
+    text: Vec<u8>,
+    /// After how many bytes of the text the line of a large string belongs, where its record stands, and its database.
+    large: Vec<(usize, u64, u64)>,
+}
+
+impl<'i> LineParts<'i> {
+    /// Lines of an input, with bytes in this form.
+    pub fn new(form: Bytes, input: &'i Input) -> LineParts<'i> {
+        LineParts {
+            form,
+            bytes: input.bytes(),
+        }
+    }
+
+    /// Writes the lines of a section, and adds up what had none.
+    pub fn write(&self, part: LinePart, output: &mut Output, losses: &mut Losses) -> Visit {
+        let mut written = 0;
+        for (until, offset, db) in &part.large {
+            put(output, &part.text[written..*until])?;
+            written = *until;
+            self.write_large(*offset, *db, output)?;
+        }
+        losses.append(part.writer.finish());
+        put(output, &part.text[written..])
+    }
+
+    /// Writes the line of a large string, which is never in memory as a whole.
+    fn write_large(&self, offset: u64, db: u64, output: &mut Output) -> Visit {
+        let options = Options {
+            checksum: false,
+            any_version: true,
+            ..Options::shallow()
+        };
+        let bytes = self.bytes.unwrap_or_default();
+        let mut reader = SliceReader::from_slice(bytes, options).map_err(Stop::inside)?;
+        reader.go_to(offset, db);
+        if let Some(located) = reader.next().map_err(Stop::inside)?
+            && let Event::Record(record) = &located.event
+            && let Object::String(Text::Bytes(bytes)) = &record.value
+        {
+            let written = Lines::new(self.form).write_string(record, bytes, output);
+            written.map_err(|error| Stop::Failed(error.into()))?;
+        }
+        Ok(())
+    }
+}
+
+impl Parts for LineParts<'_> {
+    type Part = LinePart;
+
+    fn begin(&self) -> LinePart {
+        LinePart {
+            writer: LineWriter::new(self.form),
+            text: Vec::new(),
+            large: Vec::new(),
+        }
+    }
+
+    fn event(&self, part: &mut LinePart, located: &Located<'_>) -> Visit {
+        let can_wait = self.bytes.is_some() && self.form == Bytes::Base64;
+        match &located.event {
+            Event::Record(record) if can_wait && is_large(record) => {
+                part.large
+                    .push((part.text.len(), located.offset, record.db));
+                Ok(())
+            }
+            event => part.writer.event(event, &mut part.text),
+        }
+    }
+}
+
+/// Whether a value is a string that should not be in memory as a line.
+fn is_large(record: &Record<'_>) -> bool {
+    matches!(&record.value, Object::String(Text::Bytes(bytes)) if bytes.len() >= LARGE)
+}
+
+fn put(output: &mut dyn Write, bytes: &[u8]) -> Visit {
+    let written = output.write_all(bytes);
+    written.map_err(|error| Stop::Failed(error.into()))
 }
 
 /// Writes keys and function libraries as lines. Counts what else a file holds, which has no line.
@@ -97,18 +194,16 @@ impl LineWriter {
             Event::SlotImport(_) => return self.lost(Lack::SlotImport),
             _ => return Ok(()),
         };
-        output
-            .write_all(line.as_bytes())
-            .map_err(|error| Stop::Failed(error.into()))
-    }
-
-    fn lost(&mut self, lack: Lack) -> Visit {
-        self.losses.add(Loss::needing(lack, SNAPSHOT), None);
-        Ok(())
+        put(output, line)
     }
 
     /// What had no line.
     pub fn finish(self) -> Losses {
         self.losses
+    }
+
+    fn lost(&mut self, lack: Lack) -> Visit {
+        self.losses.add(Loss::needing(lack, SNAPSHOT), None);
+        Ok(())
     }
 }

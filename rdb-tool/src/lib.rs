@@ -2,7 +2,7 @@
 //!
 //! | module | question it answers |
 //! |---|---|
-//! | `snapshot` | one walk over a file or a pipe, for all commands |
+//! | `snapshot`, `parts` | one walk over a file or a pipe, for all commands; the same on all processors |
 //! | `back` | lines of JSON back into a snapshot |
 //! | `behind` | what stands behind the end of a snapshot |
 //! | `inspect`, `survey` | what is in it, and what takes the room |
@@ -47,6 +47,7 @@ mod making;
 mod mask;
 mod memory;
 mod merge;
+mod parts;
 mod policy;
 mod repair;
 mod report;

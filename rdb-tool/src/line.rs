@@ -15,11 +15,13 @@ use cairn_format::rdb::object::{
 };
 use cairn_format::rdb::{Dialect, Head, Object, Record, Text, WriteOptions, dump, library_name};
 use cairn_format::text::number::I64Text;
-use cairn_toolkit::json::{Bytes, append_text};
+use cairn_toolkit::json::{Bytes, Text as _, append_text};
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fmt::Write;
+use std::io::{self, Write};
 
+/// Bytes of a large string that become base64 at once: a multiple of three, so that nothing is padded before the end.
+const PIECE: usize = 3 << 14;
 /// The field with the exact bytes of values whose JSON does not tell all.
 pub const PAYLOAD: &str = "payload";
 
@@ -27,7 +29,7 @@ pub const PAYLOAD: &str = "payload";
 #[derive(Debug)]
 pub struct Lines {
     form: Bytes,
-    text: String,
+    text: Vec<u8>,
 }
 
 impl Lines {
@@ -35,12 +37,38 @@ impl Lines {
     pub fn new(form: Bytes) -> Lines {
         Lines {
             form,
-            text: String::new(),
+            text: Vec::new(),
         }
     }
 
     /// The line of a key, with its line end.
-    pub fn record(&mut self, record: &Record<'_>) -> Result<&str> {
+    pub fn record(&mut self, record: &Record<'_>) -> Result<&[u8]> {
+        self.begin(record);
+        self.value(&record.value)?;
+        self.attributes(&record.head);
+        Ok(self.close())
+    }
+
+    /// Writes the line of a string whose bytes these are, in base64, piece by piece: it is never in memory as a whole.
+    pub fn write_string(
+        &mut self,
+        record: &Record<'_>,
+        bytes: &[u8],
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        self.begin(record);
+        self.text.push(b'"');
+        for piece in bytes.chunks(PIECE) {
+            self.text.put_base64(piece);
+            out.write_all(&self.text)?;
+            self.text.clear();
+        }
+        self.text.push(b'"');
+        self.attributes(&record.head);
+        out.write_all(self.close())
+    }
+
+    fn begin(&mut self, record: &Record<'_>) {
         self.text.clear();
         self.open(
             Some(record.db),
@@ -49,13 +77,10 @@ impl Lines {
             record.head.expire_ms,
             record.value.encoding_name(),
         );
-        self.value(&record.value)?;
-        self.attributes(&record.head);
-        Ok(self.close())
     }
 
     /// The line of a function library, with its line end.
-    pub fn function(&mut self, code: &[u8]) -> &str {
+    pub fn function(&mut self, code: &[u8]) -> &[u8] {
         // Servers look engines up without regard to case and tell them in lower case.
         let (engine, name) = library_name(code).unwrap_or_default();
         self.text.clear();
@@ -78,19 +103,19 @@ impl Lines {
         expire_ms: Option<i64>,
         encoding: &str,
     ) {
-        self.text.push_str("{\"db\":");
+        self.text.put("{\"db\":");
         self.number(db);
-        self.text.push_str(",\"key\":");
+        self.text.put(",\"key\":");
         self.bytes(key);
         let _ = write!(self.text, ",\"type\":\"{type_name}\",\"expire_ms\":");
         self.number(expire_ms);
-        self.text.push_str(",\"encoding\":");
+        self.text.put(",\"encoding\":");
         append_text(&mut self.text, encoding);
-        self.text.push_str(",\"value\":");
+        self.text.put(",\"value\":");
     }
 
-    fn close(&mut self) -> &str {
-        self.text.push_str("}\n");
+    fn close(&mut self) -> &[u8] {
+        self.text.put("}\n");
         &self.text
     }
 
@@ -102,7 +127,7 @@ impl Lines {
             let _ = write!(self.text, ",\"freq\":{freq}");
         }
         if let Some(meta) = head.meta {
-            self.text.push_str(",\"meta\":");
+            self.text.put(",\"meta\":");
             Bytes::Base64.append(&mut self.text, meta);
         }
     }
@@ -134,9 +159,11 @@ impl Lines {
                         .then_with(|| a.0.cmp(&b.0))
                 });
                 self.array(&pairs, |line, (member, score)| {
-                    line.text.push('[');
+                    line.text.push(b'[');
                     line.bytes(member);
-                    let _ = write!(line.text, ",\"{}\"]", score_text(*score));
+                    line.text.put(",\"");
+                    append_score(&mut line.text, *score);
+                    line.text.put("\"]");
                 });
             }
             Object::Hash(hash) => return self.hash(hash),
@@ -153,7 +180,7 @@ impl Lines {
                         ArrayItem::Int(int) => line.number(Some(int)),
                         ArrayItem::Double(double) => line.double(double),
                     }
-                    line.text.push(']');
+                    line.text.push(b']');
                 })?;
                 self.payload(value);
             }
@@ -173,14 +200,14 @@ impl Lines {
         }
         fields.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         self.array(&fields, |line, (name, value, _)| {
-            line.text.push('[');
+            line.text.push(b'[');
             line.bytes(name);
-            line.text.push(',');
+            line.text.push(b',');
             line.bytes(value);
-            line.text.push(']');
+            line.text.push(b']');
         });
         if fields.iter().any(|(_, _, expire_ms)| expire_ms.is_some()) {
-            self.text.push_str(",\"field_expire_ms\":");
+            self.text.put(",\"field_expire_ms\":");
             self.array(&fields, |line, (_, _, expire_ms)| line.number(*expire_ms));
         }
         Ok(())
@@ -208,17 +235,17 @@ impl Lines {
     }
 
     fn stream(&mut self, stream: &Stream<'_>) -> Result<()> {
-        self.text.push_str("{\"entries\":");
+        self.text.put("{\"entries\":");
         self.try_array(stream.entries(), |line, entry| {
             let _ = write!(line.text, "[\"{}\",", entry.id);
             line.array(&entry.fields, |line, (name, value)| {
-                line.text.push('[');
+                line.text.push(b'[');
                 line.string(name);
-                line.text.push(',');
+                line.text.push(b',');
                 line.string(value);
-                line.text.push(']');
+                line.text.push(b']');
             });
-            line.text.push(']');
+            line.text.push(b']');
         })?;
         let _ = write!(
             self.text,
@@ -227,15 +254,15 @@ impl Lines {
         );
         match stream.max_deleted_id {
             Some(id) => self.id(id),
-            None => self.text.push_str("null"),
+            None => self.text.put("null"),
         }
-        self.text.push_str(",\"entries_added\":");
+        self.text.put(",\"entries_added\":");
         self.number(stream.entries_added);
-        self.text.push_str(",\"groups\":");
+        self.text.put(",\"groups\":");
         let mut groups: Vec<&Group<'_>> = stream.groups.iter().collect();
         groups.sort_by_cached_key(|group| STANDARD.encode(group.name.to_vec()));
         self.array(&groups, |line, group| line.group(group, stream.form));
-        self.text.push('}');
+        self.text.push(b'}');
         if let Some(producers) = &stream.producers {
             self.producers(producers);
         }
@@ -243,7 +270,7 @@ impl Lines {
     }
 
     fn group(&mut self, group: &Group<'_>, form: u8) {
-        self.text.push_str("{\"name\":");
+        self.text.put("{\"name\":");
         self.string(&group.name);
         let _ = write!(
             self.text,
@@ -260,11 +287,11 @@ impl Lines {
             let _ = write!(line.text, "[\"{}\",", pending.id);
             match owners.get(&pending.id) {
                 Some(name) => line.string(name),
-                None => line.text.push_str("null"),
+                None => line.text.put("null"),
             }
             let _ = write!(line.text, ",{},{}]", pending.delivery_ms, pending.count);
         });
-        self.text.push_str(",\"consumers\":");
+        self.text.put(",\"consumers\":");
         let deliveries: HashMap<StreamId, &Pending> = group
             .pending
             .iter()
@@ -275,11 +302,11 @@ impl Lines {
         self.array(&consumers, |line, consumer| {
             line.consumer(consumer, &deliveries)
         });
-        self.text.push('}');
+        self.text.push(b'}');
     }
 
     fn consumer(&mut self, consumer: &Consumer<'_>, deliveries: &HashMap<StreamId, &Pending>) {
-        self.text.push_str("{\"name\":");
+        self.text.put("{\"name\":");
         self.string(&consumer.name);
         let _ = write!(
             self.text,
@@ -287,15 +314,15 @@ impl Lines {
             consumer.seen_ms
         );
         self.number(consumer.active_ms);
-        self.text.push_str(",\"pel\":");
+        self.text.put(",\"pel\":");
         self.array(&consumer.pending, |line, id| {
             let _ = write!(line.text, "[\"{id}\",");
             line.number(deliveries.get(id).map(|pending| pending.delivery_ms));
-            line.text.push(',');
+            line.text.push(b',');
             line.number(deliveries.get(id).map(|pending| pending.count));
-            line.text.push(']');
+            line.text.push(b']');
         });
-        self.text.push('}');
+        self.text.push(b'}');
     }
 
     /// Tracked producers in the words of XINFO STREAM of Redis 8.6, and the tokens themselves.
@@ -315,27 +342,27 @@ impl Lines {
             producers.duplicates
         );
         self.array(&producers.producers, |line, producer| {
-            line.text.push('[');
+            line.text.push(b'[');
             line.string(&producer.name);
-            line.text.push(',');
+            line.text.push(b',');
             line.array(&producer.tokens, |line, (token, id)| {
-                line.text.push('[');
+                line.text.push(b'[');
                 line.string(token);
                 let _ = write!(line.text, ",\"{id}\"]");
             });
-            line.text.push(']');
+            line.text.push(b']');
         });
     }
 
     fn array<T>(&mut self, items: &[T], mut one: impl FnMut(&mut Self, &T)) {
-        self.text.push('[');
+        self.text.push(b'[');
         for (i, item) in items.iter().enumerate() {
             if i > 0 {
-                self.text.push(',');
+                self.text.push(b',');
             }
             one(self, item);
         }
-        self.text.push(']');
+        self.text.push(b']');
     }
 
     fn try_array<T>(
@@ -343,14 +370,14 @@ impl Lines {
         items: impl Iterator<Item = Result<T>>,
         mut one: impl FnMut(&mut Self, T),
     ) -> Result<()> {
-        self.text.push('[');
+        self.text.push(b'[');
         for (i, item) in items.enumerate() {
             if i > 0 {
-                self.text.push(',');
+                self.text.push(b',');
             }
             one(self, item?);
         }
-        self.text.push(']');
+        self.text.push(b']');
         Ok(())
     }
 
@@ -367,49 +394,55 @@ impl Lines {
         let _ = write!(self.text, "\"{id}\"");
     }
 
-    fn number(&mut self, number: Option<impl std::fmt::Display>) {
-        let _ = match number {
-            Some(number) => write!(self.text, "{number}"),
-            None => write!(self.text, "null"),
+    fn number(&mut self, number: Option<impl Into<i128>>) {
+        let Some(number) = number.map(Into::into) else {
+            return self.text.put("null");
         };
+        match i64::try_from(number) {
+            Ok(number) => (self.text).extend_from_slice(I64Text::new().format(number)),
+            Err(_) => {
+                let _ = write!(self.text, "{number}");
+            }
+        }
     }
 
     /// JSON has no infinities and no NaN; they stand as strings.
     fn double(&mut self, double: f64) {
-        let _ = match double.is_finite() {
-            true => write!(self.text, "{}", score_text(double)),
-            false => write!(self.text, "\"{}\"", score_text(double)),
-        };
+        if double.is_finite() {
+            return append_score(&mut self.text, double);
+        }
+        self.text.push(b'"');
+        append_score(&mut self.text, double);
+        self.text.push(b'"');
     }
 }
 
-/// The shortest decimal that reads back to the same double, with a point or an exponent: `1.0`, `-0.0`, `1e+308`, `inf`.
-fn score_text(score: f64) -> String {
+/// Appends the shortest decimal that reads back to the same double, with a point or an exponent: `1.0`, `-0.0`, `1e+308`, `inf`.
+fn append_score(text: &mut Vec<u8>, score: f64) {
+    let size = score.abs();
     if !score.is_finite() {
-        return if score.is_nan() {
-            "nan"
-        } else if score > 0.0 {
-            "inf"
-        } else {
-            "-inf"
+        text.put(match score {
+            _ if score.is_nan() => "nan",
+            _ if score > 0.0 => "inf",
+            _ => "-inf",
+        });
+    } else if score.fract() == 0.0 && size < 1e15 && (size > 0.0 || score.is_sign_positive()) {
+        text.extend_from_slice(I64Text::new().format(score as i64));
+        text.put(".0");
+    } else if size == 0.0 || (1e-4..1e16).contains(&size) {
+        let begin = text.len();
+        let _ = write!(text, "{score}");
+        if !text[begin..].contains(&b'.') {
+            text.put(".0");
         }
-        .to_owned();
-    }
-    let scientific = format!("{score:e}");
-    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    match exponent.parse::<i32>() {
-        Ok(exponent) if !(-4..16).contains(&exponent) => {
-            let sign = if exponent < 0 { '-' } else { '+' };
-            format!("{digits}e{sign}{:02}", exponent.unsigned_abs())
-        }
-        _ => {
-            let plain = format!("{score}");
-            if plain.contains('.') {
-                plain
-            } else {
-                plain + ".0"
-            }
-        }
+    } else {
+        let scientific = format!("{score:e}");
+        let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+        let (sign, exponent) = match exponent.strip_prefix('-') {
+            Some(exponent) => ('-', exponent),
+            None => ('+', exponent),
+        };
+        let _ = write!(text, "{digits}e{sign}{exponent:0>2}");
     }
 }
 
@@ -428,10 +461,19 @@ mod tests {
             (1.5e-5, "1.5e-05"),
             (123456789012345680.0, "1.2345678901234568e+17"),
             (1e15, "1000000000000000.0"),
+            (-7.0, "-7.0"),
+            (999_999_999_999_999.0, "999999999999999.0"),
+            (9_999_999_999_999_998.0, "9999999999999998.0"),
+            (1e16, "1e+16"),
+            (1e-4, "0.0001"),
+            (9.999999999999999e-5, "9.999999999999999e-05"),
+            (0.0, "0.0"),
             (f64::INFINITY, "inf"),
             (f64::NEG_INFINITY, "-inf"),
         ] {
-            assert_eq!(score_text(score), text);
+            let mut shown = Vec::new();
+            append_score(&mut shown, score);
+            assert_eq!(shown, text.as_bytes());
             assert_eq!(text.parse::<f64>().unwrap().to_bits(), score.to_bits());
         }
     }
@@ -441,7 +483,7 @@ mod tests {
         let mut lines = Lines::new(Bytes::Text);
         assert_eq!(
             lines.function(b"#!lua name=l\nx\"y"),
-            "{\"db\":null,\"key\":\"l\",\"type\":\"function\",\"expire_ms\":null,\"encoding\":\"lua\",\"value\":\"#!lua name=l\\nx\\\"y\"}\n"
+            b"{\"db\":null,\"key\":\"l\",\"type\":\"function\",\"expire_ms\":null,\"encoding\":\"lua\",\"value\":\"#!lua name=l\\nx\\\"y\"}\n"
         );
     }
 }

@@ -76,9 +76,15 @@ impl Losses {
             .count += 1;
     }
 
-    /// Takes over what was counted elsewhere.
-    pub fn append(&mut self, mut others: Losses) {
-        self.kinds.append(&mut others.kinds);
+    /// Takes over what was counted behind this.
+    pub fn append(&mut self, others: Losses) {
+        for (loss, found) in others.kinds {
+            let count = self.kinds.entry(loss).or_insert_with(|| Count {
+                count: 0,
+                example: found.example,
+            });
+            count.count += found.count;
+        }
     }
 
     /// Takes out what was not agreed to.

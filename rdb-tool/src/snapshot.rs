@@ -249,18 +249,32 @@ pub fn read(
     label: &str,
     visit: &mut dyn FnMut(Dialect, &Located<'_>) -> Visit,
 ) -> Result<Walk, Failure> {
-    let options = Options {
-        any_version: reading.try_version,
-        checksum: !reading.ignore_checksum,
-        ..options
-    };
-    let name = input.name();
     let is_all = reading.is_all();
     let visit = &mut |dialect, located: &Located<'_>| match is_all || reading.takes(located) {
         true => visit(dialect, located),
         false => Ok(()),
     };
-    match walk(input, options, label, visit) {
+    read_as(input, reading, need, options, |options| {
+        walk(input, options, label, visit)
+    })
+}
+
+/// The same with any walk over the file.
+pub fn read_as(
+    input: &Input,
+    reading: &Reading,
+    need: Need,
+    options: Options,
+    walk: impl FnOnce(Options) -> Result<Walk, Stop>,
+) -> Result<Walk, Failure> {
+    let name = input.name();
+    let options = Options {
+        any_version: reading.try_version,
+        checksum: !reading.ignore_checksum,
+        trailing: false,
+        ..options
+    };
+    match walk(options) {
         Ok(walk) => match walk.behind.filter(|_| !reading.snapshot_only) {
             None => Ok(walk),
             Some(behind) => {
@@ -304,7 +318,8 @@ pub fn walk(
         Some(bytes) => {
             let mut reader = SliceReader::from_slice(bytes, options)
                 .map_err(|error| unopened(input, bytes, error))?;
-            let mut walk = each(&mut reader, input.name(), progress, visit)?;
+            let passed = &mut |end| input.passed(end);
+            let mut walk = each(&mut reader, input.name(), progress, passed, visit)?;
             let rest = usize::try_from(walk.bytes)
                 .ok()
                 .and_then(|end| bytes.get(end..));
@@ -319,7 +334,8 @@ pub fn walk(
             let whole = Cursor::new(first.clone()).chain(source);
             let mut reader = StreamReader::from_read(whole, options)
                 .map_err(|error| unopened(input, &first, error))?;
-            let mut walk = each(&mut reader, input.name(), progress, visit)?;
+            let passed = &mut |_| {};
+            let mut walk = each(&mut reader, input.name(), progress, passed, visit)?;
             let (ahead, rest) = reader.into_rest();
             walk.behind = Behind::look(Cursor::new(ahead).chain(rest), walk.bytes).map_err(io)?;
             Ok(walk)
@@ -357,6 +373,7 @@ fn each<S: Source>(
     reader: &mut Reader<S>,
     name: &str,
     mut progress: Progress,
+    passed: &mut dyn FnMut(u64),
     visit: &mut dyn FnMut(Dialect, &Located<'_>) -> Visit,
 ) -> Result<Walk, Stop> {
     let dialect = reader.dialect();
@@ -387,6 +404,7 @@ fn each<S: Source>(
         }
         walk.bytes = located.end;
         progress.at(located.end);
+        passed(located.end);
         match located.event {
             Event::Record(_) => walk.keys += 1,
             Event::End(checksum) => walk.checksum = checksum,

@@ -3,6 +3,7 @@
 //! Most files are sound, and that is seen in one fast pass. Only if that finds something are all findings gathered, in a second
 //! and slower one ([`crate::examine`]).
 
+use crate::again::sound;
 use crate::behind::Behind;
 use crate::cross::{self, Agreement};
 use crate::examine::{Examination, Piece, What, Witness, examine};
@@ -12,7 +13,7 @@ use crate::snapshot::{
     Opening, Stop, Walk, checksum_text, checksum_word, tell_unknown, unopened, unread,
 };
 use cairn_format::error::{self, Damage, FormatError, Severity};
-use cairn_format::rdb::{Checksum, Options, SliceReader, Sound, verify_in_sections};
+use cairn_format::rdb::{Checksum, Options};
 use cairn_toolkit::outcome::damage_line;
 use cairn_toolkit::{
     Failure, Input, Outcome, Output, Progress, Verdict, escape, hint, human, json, note, select,
@@ -24,8 +25,6 @@ use std::path::{Path, PathBuf};
 
 /// Findings of a file that are told one by one; in JSON there are more.
 const TOLD_MAX: usize = 100;
-/// Threads that check a file together at most.
-const THREADS_MAX: usize = 8;
 /// Findings of a file that stand in JSON.
 const KEPT_MAX: usize = 10_000;
 
@@ -200,7 +199,7 @@ impl Witness for Findings {
 fn check(input: &Input, bytes: &[u8], arguments: &VerifyArguments) -> Result<Report, Failure> {
     let options = arguments.options();
     let mut report = Report::default();
-    if let Some(walk) = check_fast(input.name(), bytes, options) {
+    if let Some(walk) = check_fast(input, bytes, options) {
         report.walk = Some(walk);
     } else {
         match examine(bytes, options, "verifying", &mut report.findings) {
@@ -218,22 +217,14 @@ fn check(input: &Input, bytes: &[u8], arguments: &VerifyArguments) -> Result<Rep
     Ok(report)
 }
 
-fn check_fast(name: &str, bytes: &[u8], options: Options) -> Option<Walk> {
+fn check_fast(input: &Input, bytes: &[u8], options: Options) -> Option<Walk> {
+    let name = input.name();
     let progress = Progress::line();
     progress.say(format!(
         "verifying {name}, {}",
         human::bytes(bytes.len() as u64)
     ));
-    let sound = verify_in_sections(bytes, options, threads()).or_else(|| {
-        let mut reader = SliceReader::from_slice(bytes, options).ok()?;
-        let checksum = cairn_format::rdb::verify(&mut reader).ok()?;
-        Some(Sound {
-            dialect: reader.dialect(),
-            checksum,
-            records: reader.records(),
-            end: reader.offset(),
-        })
-    })?;
+    let sound = sound(input, options).ok()?;
     let rest = bytes.get(usize::try_from(sound.end).ok()?..)?;
     tell_unknown(name, sound.dialect);
     Some(Walk {
@@ -244,11 +235,6 @@ fn check_fast(name: &str, bytes: &[u8], options: Options) -> Option<Walk> {
         behind: Behind::look(rest, sound.end).ok()?,
         is_cut: false,
     })
-}
-
-/// As many as there are processors, and no more than help.
-fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, |count| count.get().min(THREADS_MAX))
 }
 
 impl Report {

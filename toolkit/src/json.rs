@@ -17,13 +17,13 @@ pub enum Bytes {
 
 impl Bytes {
     /// Appends the JSON form of `bytes`.
-    pub fn append(self, out: &mut String, bytes: &[u8]) {
+    pub fn append(self, out: &mut impl Text, bytes: &[u8]) {
         match self.text_of(bytes) {
             Some(text) => append_text(out, &text),
             None if self == Bytes::Text => {
-                out.push_str("{\"base64\":");
+                out.put("{\"base64\":");
                 append_base64(out, bytes);
-                out.push('}');
+                out.put("}");
             }
             None => append_base64(out, bytes),
         }
@@ -48,15 +48,51 @@ impl Bytes {
     }
 }
 
-fn append_base64(out: &mut String, bytes: &[u8]) {
-    out.push('"');
-    STANDARD.encode_string(bytes, out);
-    out.push('"');
+/// What JSON is appended to.
+pub trait Text {
+    /// Appends text.
+    fn put(&mut self, text: &str);
+    /// Appends the base64 of bytes.
+    fn put_base64(&mut self, bytes: &[u8]);
+}
+
+impl Text for String {
+    fn put(&mut self, text: &str) {
+        self.push_str(text);
+    }
+
+    fn put_base64(&mut self, bytes: &[u8]) {
+        STANDARD.encode_string(bytes, self);
+    }
+}
+
+/// Of bytes nobody asks again whether they are UTF-8, which would take longer than all else.
+impl Text for Vec<u8> {
+    fn put(&mut self, text: &str) {
+        self.extend_from_slice(text.as_bytes());
+    }
+
+    fn put_base64(&mut self, bytes: &[u8]) {
+        let begin = self.len();
+        self.resize(begin + bytes.len().div_ceil(3) * 4, 0);
+        let written = STANDARD.encode_slice(bytes, &mut self[begin..]);
+        debug_assert_eq!(
+            written.ok(),
+            Some(self.len() - begin),
+            "there is room for all of it"
+        );
+    }
+}
+
+fn append_base64(out: &mut impl Text, bytes: &[u8]) {
+    out.put("\"");
+    out.put_base64(bytes);
+    out.put("\"");
 }
 
 /// Appends `text` as a JSON string: `"`, `\` and control characters escaped.
-pub fn append_text(out: &mut String, text: &str) {
-    out.push('"');
+pub fn append_text(out: &mut impl Text, text: &str) {
+    out.put("\"");
     let mut plain = 0;
     for (at, byte) in text.bytes().enumerate() {
         let short = match byte {
@@ -68,15 +104,15 @@ pub fn append_text(out: &mut String, text: &str) {
             0..0x20 | 0x7f => "",
             _ => continue,
         };
-        out.push_str(&text[plain..at]);
+        out.put(&text[plain..at]);
         plain = at + 1;
         match short {
-            "" => out.push_str(&format!("\\u{byte:04x}")),
-            short => out.push_str(short),
+            "" => out.put(&format!("\\u{byte:04x}")),
+            short => out.put(short),
         }
     }
-    out.push_str(&text[plain..]);
-    out.push('"');
+    out.put(&text[plain..]);
+    out.put("\"");
 }
 
 /// Writes an indented document with a line end.
@@ -103,8 +139,10 @@ mod tests {
             b"",
         ] {
             for form in [Bytes::Base64, Bytes::Text] {
-                let mut text = String::new();
+                let (mut text, mut raw) = (String::new(), Vec::new());
                 form.append(&mut text, bytes);
+                form.append(&mut raw, bytes);
+                assert_eq!(text.as_bytes(), raw);
                 let value: Value = serde_json::from_str(&text).unwrap();
                 assert_eq!(value, form.value(bytes));
                 let back = match (&value, form) {

@@ -32,7 +32,7 @@ pub use length::write_len;
 pub use object::Object;
 pub use reader::library_name;
 pub use reader::{
-    Check, Options, Reader, SliceReader, Sound, StreamReader, verify, verify_in_sections,
+    Check, Options, Plan, Reader, SliceReader, Sound, StreamReader, verify, verify_in_sections,
 };
 pub use string::Text;
 pub use writer::{

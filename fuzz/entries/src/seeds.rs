@@ -219,7 +219,7 @@ pub fn json_lines() -> Vec<Vec<u8>> {
                     && let Ok(line) = lines.record(record)
                     && seed.len() + line.len() <= FILE_MAX
                 {
-                    seed.extend_from_slice(line.as_bytes());
+                    seed.extend_from_slice(line);
                 }
             }
             seeds.push(seed);

@@ -79,14 +79,14 @@ fn forth(snapshot: &[u8], form: Bytes) -> Option<String> {
         ..Options::sound()
     };
     let mut reader = SliceReader::from_slice(snapshot, options).expect("a head of ours");
-    let (mut all, mut lines) = (String::new(), Lines::new(form));
+    let (mut all, mut lines) = (Vec::new(), Lines::new(form));
     loop {
         match reader.next().ok()? {
-            None => return Some(all),
+            None => return String::from_utf8(all).ok(),
             Some(located) => match &located.event {
-                Event::Record(record) => all.push_str(lines.record(record).ok()?),
+                Event::Record(record) => all.extend_from_slice(lines.record(record).ok()?),
                 Event::Function(code) => {
-                    all.push_str(lines.function(code.bytes(&mut I64Text::new())));
+                    all.extend_from_slice(lines.function(code.bytes(&mut I64Text::new())));
                 }
                 _ => {}
             },

@@ -12,9 +12,10 @@ mod target;
 use crate::again::read_again;
 use crate::amend::Amendments;
 use crate::carry::{Carrier, Terms, foreign_module, place};
-use crate::dump::LineWriter;
+use crate::dump::{LineParts, LineWriter};
 use crate::fit::VECTOR_SET;
 use crate::loss::{Loss, Losses};
+use crate::parts::{Parts, read_parts};
 use crate::policy::{Policies, Policy, Rule};
 use crate::snapshot::{Need, Reading, Stop, Visit, read};
 use cairn_format::aof::release::Release;
@@ -244,12 +245,19 @@ impl Job<'_> {
     }
 
     fn lines(&mut self) -> Result<Losses, Failure> {
-        let mut lines = LineWriter::new(self.arguments.bytes);
-        let output = &mut self.output;
-        each(self.arguments, self.input, &mut |event, _| {
-            lines.event(event, output)
+        let lines = LineParts::new(self.arguments.bytes, self.input);
+        let (output, mut losses) = (&mut self.output, Losses::default());
+        if !self.arguments.amendments.are_none() {
+            let mut lines = LineWriter::new(self.arguments.bytes);
+            each(self.arguments, self.input, &mut |event, _| {
+                lines.event(event, output)
+            })?;
+            return Ok(lines.finish());
+        }
+        each_part(self.arguments, self.input, &lines, &mut |part| {
+            lines.write(part, output, &mut losses)
         })?;
-        Ok(lines.finish())
+        Ok(losses)
     }
 
     fn table(&mut self) -> Result<Losses, Failure> {
@@ -297,12 +305,19 @@ impl Job<'_> {
             .side
             .as_mut()
             .filter(|_| !target.dialect.has_field_expiry());
-        each(self.arguments, self.input, &mut |event, _| {
-            if let Some(side) = &mut side {
-                side.event(event)?;
-            }
-            carrier.event(event)
-        })?;
+        if side.is_none() && self.arguments.amendments.are_none() {
+            let sections = Sections(Carrier::new(Vec::new(), &terms)?);
+            each_part(self.arguments, self.input, &sections, &mut |part| {
+                carrier.append(part)
+            })?;
+        } else {
+            each(self.arguments, self.input, &mut |event, _| {
+                if let Some(side) = &mut side {
+                    side.event(event)?;
+                }
+                carrier.event(event)
+            })?;
+        }
         let losses = carrier.finish(self.input.name())?;
         self.read_again()?;
         Ok(losses)
@@ -412,4 +427,30 @@ fn each(
     };
     let reading = &arguments.reading;
     read(input, reading, Need::All, LOOK, "converting", visit).map(|_| ())
+}
+
+/// The same section by section, without changes.
+fn each_part<P: Parts>(
+    arguments: &ConvertArguments,
+    input: &Input,
+    parts: &P,
+    take: &mut dyn FnMut(P::Part) -> Visit,
+) -> Result<(), Failure> {
+    let reading = &arguments.reading;
+    read_parts(input, reading, Need::All, LOOK, "converting", parts, take).map(|_| ())
+}
+
+/// Takes events over section by section; holds what begins one.
+struct Sections<'t>(Carrier<'t, Vec<u8>>);
+
+impl<'t> Parts for Sections<'t> {
+    type Part = Carrier<'t, Vec<u8>>;
+
+    fn begin(&self) -> Carrier<'t, Vec<u8>> {
+        self.0.section()
+    }
+
+    fn event(&self, carrier: &mut Carrier<'t, Vec<u8>>, located: &Located<'_>) -> Visit {
+        carrier.event(&located.event)
+    }
 }

@@ -40,7 +40,7 @@ impl<'a> Show<'a> {
             false => {
                 let mut lines = Lines::new(form);
                 let line = inside(lines.record(record), record.db, record.head.key)?;
-                let mut value: Value = serde_json::from_str(line).map_err(|error| {
+                let mut value: Value = serde_json::from_slice(line).map_err(|error| {
                     Stop::Failed(Failure::new(format!("a line of JSON: {error}")))
                 })?;
                 match self.arguments.json {

@@ -4,7 +4,8 @@ mod growth;
 mod json;
 mod text;
 
-use crate::snapshot::{Need, Reading, Stop, Walk, read};
+use crate::parts::{Parts, read_parts};
+use crate::snapshot::{Need, Reading, Stop, Visit, Walk};
 use crate::survey::{Survey, Wanted};
 use cairn_format::rdb::reader::Options;
 use cairn_format::rdb::{Event, Located};
@@ -95,26 +96,49 @@ pub fn inspect(arguments: &InspectArguments) -> Outcome {
 
 impl InspectArguments {
     fn survey(&self, input: &Input) -> Result<Surveyed, Failure> {
-        let mut survey = Survey::new(&Wanted {
+        let wanted = Wanted {
             top: self.top as usize,
             separator: self.prefix.as_ref().map(|text| text.as_bytes().to_vec()),
             slots: self.slots,
             now_ms: now_ms(),
-        });
-        let visit = &mut |_, located: &Located<'_>| {
-            survey.event(located).map_err(|error| {
-                Stop::inside(match &located.event {
-                    Event::Record(record) => error.at_key(record.head.key).in_db(record.db),
-                    _ => error,
-                })
-            })
         };
-        let (reading, options) = (&self.reading, Options::shallow());
-        let walk = read(input, reading, Need::AsFar, options, "inspecting", visit)?;
+        let mut survey = Survey::new(&wanted);
+        let walk = read_parts(
+            input,
+            &self.reading,
+            Need::AsFar,
+            Options::shallow(),
+            "inspecting",
+            &Counting(wanted),
+            &mut |part| {
+                survey.absorb(part);
+                Ok(())
+            },
+        )?;
         Ok(Surveyed {
             name: input.name().to_owned(),
             walk,
             survey,
+        })
+    }
+}
+
+/// Counts section by section.
+struct Counting(Wanted);
+
+impl Parts for Counting {
+    type Part = Survey;
+
+    fn begin(&self) -> Survey {
+        Survey::of_section(&self.0)
+    }
+
+    fn event(&self, survey: &mut Survey, located: &Located<'_>) -> Visit {
+        survey.event(located).map_err(|error| {
+            Stop::inside(match &located.event {
+                Event::Record(record) => error.at_key(record.head.key).in_db(record.db),
+                _ => error,
+            })
         })
     }
 }

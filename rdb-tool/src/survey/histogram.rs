@@ -14,6 +14,18 @@ impl Bin {
         self.keys += 1;
         self.bytes += bytes;
     }
+
+    /// Adds another up.
+    pub fn absorb(&mut self, other: Bin) {
+        self.keys += other.keys;
+        self.bytes += other.bytes;
+    }
+}
+
+/// Adds up the bins of the same ranges.
+pub fn absorb_all(bins: &mut [Bin], others: &[Bin]) {
+    let pairs = bins.iter_mut().zip(others);
+    pairs.for_each(|(bin, other)| bin.absorb(*other));
 }
 
 /// Keys by a size, in ranges that begin at 0 and the powers of two.
@@ -35,6 +47,11 @@ impl Sizes {
     /// Counts a key of this size.
     pub fn add(&mut self, size: u64, bytes: u64) {
         self.bins[(u64::BITS - size.leading_zeros()) as usize].add(bytes);
+    }
+
+    /// Adds others up.
+    pub fn absorb(&mut self, others: &Sizes) {
+        absorb_all(&mut self.bins, &others.bins);
     }
 
     /// The ranges that have keys: first and last size, and what is in them.
@@ -97,6 +114,13 @@ impl Expiry {
             }
         };
         bin.add(bytes);
+    }
+
+    /// Adds others up.
+    pub fn absorb(&mut self, others: &Expiry) {
+        self.never.absorb(others.never);
+        self.expired.absorb(others.expired);
+        absorb_all(&mut self.left, &others.left);
     }
 
     /// All ranges by name, also empty ones: those that never expire, that have expired, then by time left.

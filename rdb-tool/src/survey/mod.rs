@@ -40,6 +40,14 @@ pub struct ModuleUse {
     pub outside: u64,
 }
 
+impl ModuleUse {
+    fn add(&mut self, other: ModuleUse) {
+        self.version = self.version.max(other.version);
+        self.keys += other.keys;
+        self.outside += other.outside;
+    }
+}
+
 /// Everything that is counted in one walk.
 #[derive(Debug)]
 pub struct Survey {
@@ -65,6 +73,8 @@ pub struct Survey {
     pub lengths: Sizes,
     /// By prefix.
     pub prefixes: Option<Tree>,
+    /// Of a section: keys that belong into the tree of the whole, which depends on their order.
+    keys: Option<Keys>,
     /// By slot.
     pub slots: Option<Slots>,
     /// The largest keys by bytes.
@@ -90,11 +100,50 @@ impl Survey {
             sizes: Sizes::default(),
             lengths: Sizes::default(),
             prefixes: wanted.separator.as_deref().map(Tree::new),
+            keys: None,
             slots: wanted.slots.then(Slots::new),
             by_bytes: Top::new(wanted.top),
             by_elements: Top::new(wanted.top),
             by_element: Top::new(wanted.top),
         }
+    }
+
+    /// A survey of a section, for [`Survey::absorb`].
+    pub fn of_section(wanted: &Wanted) -> Survey {
+        Survey {
+            prefixes: None,
+            keys: wanted.separator.as_ref().map(|_| Keys::default()),
+            ..Survey::new(wanted)
+        }
+    }
+
+    /// Takes in the section that follows what was counted so far: the result is that of one walk.
+    pub fn absorb(&mut self, next: Survey) {
+        self.aux.extend(next.aux);
+        self.libraries.extend(next.libraries);
+        self.module_aux.extend(next.module_aux);
+        for (name, uses) in next.modules {
+            self.modules.entry(name).or_default().add(uses);
+        }
+        self.hinted_slots += next.hinted_slots;
+        for (db, count) in next.databases {
+            self.databases.entry(db).or_default().add(count);
+        }
+        for (name, count) in next.encodings {
+            self.encodings.entry(name).or_default().add(count);
+        }
+        self.expiry.absorb(&next.expiry);
+        self.sizes.absorb(&next.sizes);
+        self.lengths.absorb(&next.lengths);
+        if let (Some(tree), Some(keys)) = (&mut self.prefixes, &next.keys) {
+            keys.each(|key, count| tree.add(key, count));
+        }
+        if let (Some(slots), Some(next)) = (&mut self.slots, &next.slots) {
+            slots.absorb(next);
+        }
+        self.by_bytes.absorb(next.by_bytes);
+        self.by_elements.absorb(next.by_elements);
+        self.by_element.absorb(next.by_element);
     }
 
     /// Counts an event.
@@ -152,6 +201,9 @@ impl Survey {
         if let Some(tree) = &mut self.prefixes {
             tree.add(record.head.key, count);
         }
+        if let Some(keys) = &mut self.keys {
+            keys.push(record.head.key, count);
+        }
         if let Some(slots) = &mut self.slots {
             slots.add(record.head.key, bytes);
         }
@@ -194,5 +246,28 @@ impl Survey {
     pub fn made_at(&self) -> Option<i64> {
         let made = self.aux.iter().find(|(name, _)| name == b"ctime");
         made.and_then(|(_, value)| str::from_utf8(value).ok()?.parse().ok())
+    }
+}
+
+/// Keys with what is counted of them, in the order of the file.
+#[derive(Debug, Default)]
+struct Keys {
+    bytes: Vec<u8>,
+    /// Where each key ends in the bytes.
+    ends: Vec<(usize, Count)>,
+}
+
+impl Keys {
+    fn push(&mut self, key: &[u8], count: Count) {
+        self.bytes.extend_from_slice(key);
+        self.ends.push((self.bytes.len(), count));
+    }
+
+    fn each(&self, mut one: impl FnMut(&[u8], Count)) {
+        let mut begin = 0;
+        for (end, count) in &self.ends {
+            one(&self.bytes[begin..*end], *count);
+            begin = *end;
+        }
     }
 }

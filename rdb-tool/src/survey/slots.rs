@@ -1,6 +1,6 @@
 //! Keys by cluster slot, and how evenly slots spread them.
 
-use super::histogram::Bin;
+use super::histogram::{Bin, absorb_all};
 use cairn_format::crc16::key_slot;
 
 /// Slots of a cluster.
@@ -38,6 +38,11 @@ impl Slots {
         bin.bytes += bytes;
     }
 
+    /// Adds others up.
+    pub fn absorb(&mut self, others: &Slots) {
+        absorb_all(&mut self.bins, &others.bins);
+    }
+
     /// Slots with keys.
     pub fn used(&self) -> usize {
         self.bins.iter().filter(|bin| bin.keys > 0).count()
@@ -58,10 +63,8 @@ impl Slots {
             .map(|part| {
                 let (first, last) = range(part, count);
                 let mut bin = Bin::default();
-                for slot in &self.bins[first..=last] {
-                    bin.keys += slot.keys;
-                    bin.bytes += slot.bytes;
-                }
+                let slots = self.bins[first..=last].iter();
+                slots.for_each(|slot| bin.absorb(*slot));
                 Shard { first, last, bin }
             })
             .collect()

@@ -78,7 +78,18 @@ impl Top {
         if self.floor().is_some_and(|floor| measure <= floor) {
             return;
         }
-        self.heap.push(Reverse(make(measure)));
+        self.push(make(measure));
+    }
+
+    /// Takes over the largest of what follows in the file.
+    pub fn absorb(&mut self, next: Top) {
+        next.heap
+            .into_iter()
+            .for_each(|Reverse(large)| self.push(large));
+    }
+
+    fn push(&mut self, large: Large) {
+        self.heap.push(Reverse(large));
         if self.heap.len() > self.wanted {
             self.heap.pop();
         }

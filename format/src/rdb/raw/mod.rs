@@ -5,9 +5,11 @@
 //! them. So a pipe is read only as far as the record goes, one record is in memory at a time, and a
 //! claimed length costs nothing until its bytes have arrived.
 
+mod slice;
 mod template;
 mod watched;
 
+pub use slice::SliceSource;
 pub use watched::{Packed, Watched};
 
 use std::io::Read;
@@ -50,102 +52,6 @@ pub trait Source {
     /// it claims for the string. Most sources have nothing to do with it.
     #[inline]
     fn packed(&mut self, _place: Range<usize>, _len: u64) {}
-}
-
-/// A whole file in memory.
-#[derive(Debug)]
-pub struct SliceSource<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    summed: usize,
-    crc: Option<Crc64>,
-}
-
-impl<'a> SliceSource<'a> {
-    pub(crate) fn new(bytes: &'a [u8], checksum: bool) -> Self {
-        SliceSource {
-            bytes,
-            at: 0,
-            summed: 0,
-            crc: checksum.then(Crc64::new),
-        }
-    }
-
-    /// Goes on at another place. What is passed over belongs to the checksum all the same, and nothing is added twice.
-    pub(crate) fn go_to(&mut self, at: usize) {
-        self.at = at.min(self.bytes.len());
-    }
-
-    /// All bytes.
-    pub(crate) fn all(&self) -> &'a [u8] {
-        self.bytes
-    }
-}
-
-impl Source for SliceSource<'_> {
-    #[inline]
-    fn have(&mut self, count: usize) -> Result<bool> {
-        Ok(count <= self.bytes.len() - self.at)
-    }
-
-    #[inline]
-    fn window(&self) -> &[u8] {
-        &self.bytes[self.at..]
-    }
-
-    #[inline]
-    fn consume(&mut self, count: usize) {
-        self.at += count;
-        debug_assert!(self.at <= self.bytes.len(), "consumed what was there");
-        if self.at >= self.summed + CRC_STEP {
-            self.checksum();
-        }
-    }
-
-    fn offset(&self) -> u64 {
-        self.at as u64
-    }
-
-    fn known_rest(&self) -> Option<u64> {
-        Some((self.bytes.len() - self.at) as u64)
-    }
-
-    fn checksum(&mut self) -> u64 {
-        // A reader that went back finds its bytes summed up already.
-        let end = self.at.max(self.summed);
-        let fresh = &self.bytes[self.summed..end];
-        self.summed = end;
-        self.crc.as_mut().map_or(0, |crc| {
-            crc.update(fresh);
-            crc.value()
-        })
-    }
-
-    fn can_reread(&self) -> bool {
-        true
-    }
-
-    fn reread(&self, offset: u64) -> &[u8] {
-        usize::try_from(offset)
-            .ok()
-            .and_then(|offset| self.bytes.get(offset..))
-            .unwrap_or_default()
-    }
-
-    fn checksum_before(&mut self, tail: usize) -> u64 {
-        let end = self
-            .bytes
-            .len()
-            .saturating_sub(tail)
-            .max(self.at)
-            .max(self.summed);
-        let fresh = &self.bytes[self.summed..end];
-        // A copy is spent: whoever goes on behind the damage still needs the sum.
-        self.crc.clone().map_or(0, |mut crc| {
-            crc.update(fresh);
-            crc.value()
-        })
-    }
 }
 
 /// Bytes that arrive through a pipe.
@@ -654,4 +560,14 @@ pub(crate) struct Parts {
     pub meta: Option<Range<usize>>,
     pub key: Range<usize>,
     pub value: Range<usize>,
+}
+
+impl Parts {
+    /// Whether an attribute was read.
+    pub fn has_attributes(&self) -> bool {
+        self.expire_ms.is_some()
+            || self.idle_s.is_some()
+            || self.freq.is_some()
+            || self.meta.is_some()
+    }
 }

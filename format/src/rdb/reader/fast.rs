@@ -7,12 +7,12 @@
 //! ```
 //!
 //! Whatever looks different, or does not lie in the window as a whole, or is wrong, is left to the general walk,
-//! which then says what is wrong. Compressed values are walked token by token; nothing is decompressed but keys.
+//! which then says what is wrong.
 
 use std::ops::Range;
 
 use super::super::opcode;
-use super::super::string::{Form, form};
+use super::super::string::{Form, Text, form};
 use crate::lzf;
 use crate::text::number::I64Text;
 
@@ -24,58 +24,115 @@ pub(super) struct PlainString {
     key: Form,
     /// Where the key's bytes stand, as they are stored.
     key_bytes: Range<usize>,
+    /// Where the value's length stands.
+    pub value_at: usize,
+    value: Form,
+    value_bytes: Range<usize>,
+    /// When it expires, Unix milliseconds.
+    pub expire_ms: Option<i64>,
     /// The record's length.
     pub end: usize,
 }
 
-/// Finds the extent of the record at the window's begin, and that it is sound but for a compressed key.
-#[inline]
+/// Finds the extent of the record at the window's begin, and that it is sound but for what is compressed in it.
+#[inline(always)]
 pub(super) fn plain_string(window: &[u8]) -> Option<PlainString> {
-    let type_at = if *window.first()? == opcode::EXPIRETIME_MS {
-        9
-    } else {
-        0
+    let (type_at, expire_ms) = match *window.first()? {
+        opcode::EXPIRETIME_MS => {
+            let time = window.get(1..)?.first_chunk::<8>()?;
+            (9, Some(i64::from_le_bytes(*time)))
+        }
+        _ => (0, None),
     };
     if *window.get(type_at)? != 0 {
         return None;
     }
     let key_at = type_at + 1;
     let (key, key_bytes) = string(window, key_at)?;
-    let (value, bytes) = string(window, key_bytes.end)?;
-    let end = bytes.end;
-    match value {
-        Form::Lzf { len, .. } if !lzf::holds(&window[bytes], len as usize) => None,
-        _ => {
-            debug_assert!(
-                key_at < key_bytes.end && key_bytes.end < end,
-                "type, key, value"
-            );
-            Some(PlainString {
-                key_at,
-                key,
-                key_bytes,
-                end,
-            })
-        }
-    }
+    let value_at = key_bytes.end;
+    let (value, value_bytes) = string(window, value_at)?;
+    let end = value_bytes.end;
+    debug_assert!(key_at < value_at && value_at < end, "type, key, value");
+    Some(PlainString {
+        key_at,
+        key,
+        key_bytes,
+        value_at,
+        value,
+        value_bytes,
+        expire_ms,
+        end,
+    })
 }
 
 impl PlainString {
     /// The key's bytes, in `scratch` if they do not stand plainly in the window; `None` if they cannot be decompressed.
     #[inline]
     pub fn key<'s>(&self, window: &'s [u8], scratch: &'s mut Vec<u8>) -> Option<&'s [u8]> {
-        let stored = window.get(self.key_bytes.clone())?;
-        if let Form::Plain(_) = self.key {
-            return Some(stored);
+        match unpack(self.key, &self.key_bytes, window, scratch)? {
+            true => Some(scratch),
+            false => window.get(self.key_bytes.clone()),
         }
-        scratch.clear();
-        match self.key {
-            Form::Lzf { len, .. } => lzf::decompress(stored, len as usize, scratch).ok()?,
-            Form::Int(value) => scratch.extend_from_slice(I64Text::new().format(value)),
-            Form::Plain(_) => {}
-        }
-        Some(scratch)
     }
+
+    /// Whether the value is what it claims to be. A compressed one is walked token by token, and not decompressed.
+    #[inline]
+    pub fn holds(&self, window: &[u8]) -> bool {
+        match self.value {
+            Form::Lzf { len, .. } => window
+                .get(self.value_bytes.clone())
+                .is_some_and(|packed| lzf::holds(packed, len as usize)),
+            Form::Int(_) | Form::Plain(_) => true,
+        }
+    }
+
+    /// Brings key and value into the buffers, where they do not stand plainly in the window; false if one cannot be decompressed.
+    #[inline]
+    pub fn unpacked(&self, window: &[u8], key: &mut Vec<u8>, value: &mut Vec<u8>) -> bool {
+        let is_key = unpack(self.key, &self.key_bytes, window, key);
+        let is_number = matches!(self.value, Form::Int(_));
+        is_key.is_some()
+            && (is_number || unpack(self.value, &self.value_bytes, window, value).is_some())
+    }
+
+    /// Key and value, after [`PlainString::unpacked`] with the same buffers.
+    #[inline]
+    pub fn texts<'s>(
+        &self,
+        window: &'s [u8],
+        key: &'s [u8],
+        value: &'s [u8],
+    ) -> (&'s [u8], Text<'s>) {
+        let key = match self.key {
+            Form::Plain(_) => &window[self.key_bytes.clone()],
+            Form::Int(_) | Form::Lzf { .. } => key,
+        };
+        let value = match self.value {
+            Form::Plain(_) => Text::Bytes(&window[self.value_bytes.clone()]),
+            Form::Int(number) => Text::Int(number),
+            Form::Lzf { .. } => Text::Bytes(value),
+        };
+        (key, value)
+    }
+}
+
+/// Brings the bytes of a string into `scratch` if they do not stand plainly in the window: whether they are there. `None` if they
+/// cannot be decompressed.
+#[inline]
+fn unpack(form: Form, place: &Range<usize>, window: &[u8], scratch: &mut Vec<u8>) -> Option<bool> {
+    match form {
+        Form::Plain(_) => return Some(false),
+        Form::Int(value) => {
+            scratch.clear();
+            scratch.extend_from_slice(I64Text::new().format(value));
+        }
+        Form::Lzf { len, .. } => {
+            scratch.clear();
+            let packed = window.get(place.clone())?;
+            lzf::decompress(packed, len as usize, scratch).ok()?;
+        }
+    }
+    Some(true)
 }
 
 /// The string at `at` and the place of its bytes, if it is as a server writes it and lies in the window.
@@ -92,7 +149,7 @@ mod tests {
 
     /// Key and length of the record at the begin.
     fn found(window: &[u8]) -> Option<(Vec<u8>, usize)> {
-        let found = plain_string(window)?;
+        let found = plain_string(window).filter(|found| found.holds(window))?;
         let key = found.key(window, &mut Vec::new())?.to_vec();
         Some((key, found.end))
     }

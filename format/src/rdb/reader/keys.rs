@@ -11,6 +11,8 @@
 //! ```
 
 use std::collections::HashSet;
+use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
 use std::thread;
 
 use super::super::dialect::Dialect;
@@ -36,8 +38,10 @@ pub(in super::super) struct KeyIndex {
     first: Buckets,
     /// Hashes with another seed, if the keys cannot be looked up again.
     second: Buckets,
-    /// There are other indexes of the same file: [`have_repeats`] looks at all of them.
-    pub is_part: bool,
+    /// Threads that look for repeated ones at the end; one, if nobody said.
+    pub threads: Option<NonZeroUsize>,
+    /// Of a part of a file: the hashes as they come, for [`KeyIndex::absorb`].
+    part: Option<Vec<u64>>,
 }
 
 #[derive(Debug, Default)]
@@ -79,44 +83,32 @@ impl Buckets {
         full.chain(self.open.get(bucket)).map(Vec::as_slice)
     }
 
-    /// Hashes that occur twice.
-    fn repeated(&self) -> HashSet<u64> {
+    /// Hashes that occur twice, looked for by so many threads.
+    fn repeated(&self, threads: usize) -> HashSet<u64> {
         debug_assert_eq!(
             self.open.len(),
             self.full.len(),
             "as many buckets of both kinds"
         );
-        let mut table: Vec<u64> = Vec::new();
-        let mut repeated = HashSet::new();
-        for bucket in 0..self.open.len() {
-            let blocks: Vec<&[u64]> = self.blocks(bucket).collect();
-            collect_repeated(&blocks, &mut table, &mut repeated);
+        let search = |first: usize| {
+            let (mut table, mut repeated) = (Vec::new(), HashSet::new());
+            for bucket in (first..self.open.len()).step_by(threads) {
+                let blocks: Vec<&[u64]> = self.blocks(bucket).collect();
+                collect_repeated(&blocks, &mut table, &mut repeated);
+            }
+            repeated
+        };
+        if threads == 1 {
+            return search(0);
         }
-        repeated
+        thread::scope(|scope| {
+            let others = (0..threads).map(|first| scope.spawn(move || search(first)));
+            let others: Vec<_> = others.collect();
+            let found = others.into_iter().map(|one| one.join());
+            let found = found.map(|found| found.unwrap_or_else(|panic| resume_unwind(panic)));
+            found.flatten().collect()
+        })
     }
-}
-
-/// Whether any key occurs twice in what was read in several parts, or two keys share a hash.
-pub(super) fn have_repeats(parts: &[KeyIndex], threads: usize) -> bool {
-    let threads = threads.max(1);
-    let search = |first: usize| {
-        let (mut table, mut repeated) = (Vec::new(), HashSet::new());
-        for bucket in (first..1 << BUCKET_BITS).step_by(threads) {
-            let blocks = parts.iter().flat_map(|part| part.first.blocks(bucket));
-            let blocks: Vec<&[u64]> = blocks.collect();
-            collect_repeated(&blocks, &mut table, &mut repeated);
-        }
-        !repeated.is_empty()
-    };
-    thread::scope(|scope| {
-        let search = &search;
-        let others = (1..threads).map(|first| scope.spawn(move || search(first)));
-        let others: Vec<_> = others.collect();
-        let here = search(0);
-        // A search that ended in a panic has not said that there is none.
-        let others = others.into_iter().map(|one| one.join().unwrap_or(true));
-        others.fold(here, |found, other| found | other)
-    })
 }
 
 /// The hashes of one bucket that occur twice.
@@ -168,10 +160,28 @@ fn repeated_by_sorting(blocks: &[&[u64]], repeated: &mut HashSet<u64>) {
 }
 
 impl KeyIndex {
+    /// An index of a part of a file, which finds nothing by itself.
+    pub fn of_part() -> Self {
+        KeyIndex {
+            part: Some(Vec::new()),
+            ..KeyIndex::default()
+        }
+    }
+
+    /// Takes in the keys of a part.
+    pub fn absorb(&mut self, part: &KeyIndex) {
+        let hashes = part.part.iter().flatten();
+        hashes.for_each(|hash| self.first.push(*hash));
+    }
+
     /// Notes a key; `again` says whether it can be looked up again at the end.
     #[inline]
     pub fn note(&mut self, db: u64, key: &[u8], again: bool) {
-        self.first.push(hash_bytes(key, db));
+        let hash = hash_bytes(key, db);
+        match &mut self.part {
+            Some(part) => part.push(hash),
+            None => self.first.push(hash),
+        }
         if !again {
             self.second.push(hash_bytes(key, !db));
         }
@@ -183,10 +193,8 @@ impl KeyIndex {
         source: &S,
         dialect: Dialect,
     ) -> Option<Box<FormatError>> {
-        if self.is_part {
-            return None;
-        }
-        let suspects = self.first.repeated();
+        let threads = self.threads.map_or(1, NonZeroUsize::get);
+        let suspects = self.first.repeated(threads);
         if suspects.is_empty() {
             return None;
         }
@@ -194,7 +202,7 @@ impl KeyIndex {
             return confirm(source.reread(0), dialect, &suspects);
         }
         let what = "a key occurs twice in its database";
-        (!self.second.repeated().is_empty())
+        (!self.second.repeated(threads).is_empty())
             .then(|| FormatError::new(Damage::Encoding, source.offset(), what))
     }
 }
@@ -240,7 +248,9 @@ mod tests {
         let twice = hash_bytes(&77_u64.to_le_bytes(), 0);
         buckets.push(twice);
         buckets.push(0);
-        assert_eq!(buckets.repeated(), HashSet::from([twice]));
+        for threads in 1..4 {
+            assert_eq!(buckets.repeated(threads), HashSet::from([twice]));
+        }
     }
 
     /// Searches that go a few steps are no reason to sort, and those that always go many are.
@@ -263,6 +273,6 @@ mod tests {
             buckets.push(number << 30);
         }
         buckets.push(77 << 30);
-        assert_eq!(buckets.repeated(), HashSet::from([77 << 30]));
+        assert_eq!(buckets.repeated(1), HashSet::from([77 << 30]));
     }
 }

@@ -34,6 +34,7 @@ mod header;
 mod keys;
 mod resync;
 mod sections;
+mod strings;
 mod verify;
 
 use blame::blame_key_length;
@@ -42,8 +43,9 @@ pub use examine::Examined;
 use header::read_header;
 use keys::KeyIndex;
 pub use resync::{Resync, beginning, is_text};
-pub use sections::{Sound, verify_in_sections};
+pub use sections::{Halt, Plan, Reached, Work, read_in_sections};
 pub use verify::verify;
+pub use verify::{Sound, verify_in_sections};
 
 /// How closely a value and what stands around it is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -292,6 +294,9 @@ impl<S: Source> Reader<S> {
     /// The first damage, with offset, database and key. Later calls give the same error again.
     #[allow(clippy::should_implement_trait)] // events borrow from the reader, which an Iterator cannot say
     pub fn next(&mut self) -> Result<Option<Located<'_>>> {
+        if let Some(found) = self.plain_string_ahead() {
+            return Ok(Some(self.plain_string(&found)));
+        }
         let Some(shape) = self.advance()? else {
             return Ok(None);
         };

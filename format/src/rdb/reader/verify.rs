@@ -1,28 +1,38 @@
 //! Whether a file is sound, for who wants to know no more.
 
-use super::super::event::{Checksum, Event};
+use super::super::dialect::Dialect;
+use super::super::event::{Checksum, Event, Located};
 use super::super::opcode;
 use super::super::raw::Source;
-use super::{Reader, State, fast};
+use super::sections::{Halt, Plan, Work, read_in_sections};
+use super::{Options, Reader, State, fast};
 use crate::error::Result;
 
 impl<S: Source> Reader<S> {
-    /// Leaves the last event behind, and plain strings after it.
-    pub(super) fn pass(&mut self) {
+    /// Leaves the last event behind.
+    #[inline]
+    pub(super) fn settle(&mut self) {
         self.source.consume(std::mem::take(&mut self.taken));
-        self.pass_strings();
     }
 
-    /// Passes over plain strings: seeing their extent checks all there is to check. Their keys are noted.
-    fn pass_strings(&mut self) {
+    /// Whether the next record stands at the window's begin, with nothing that was read before it.
+    #[inline]
+    pub(super) fn is_at_record(&self) -> bool {
+        debug_assert_eq!(self.taken, 0, "the last event was left behind");
+        matches!(self.state, State::Body) && self.resume == 0 && !self.carried.has_attributes()
+    }
+
+    /// Passes over plain strings that begin before `limit`: seeing their extent checks all there is to check. Their keys are
+    /// noted. The last event was left behind.
+    pub(super) fn pass_strings(&mut self, limit: u64) {
         let string = opcode::type_info(self.dialect.family(), 0);
-        if self.taken > 0 || !matches!(self.state, State::Body) {
+        if !self.is_at_record() {
             return;
         }
         let again = self.source.can_reread();
-        loop {
+        while self.source.offset() < limit {
             let window = self.source.window();
-            let Some(found) = fast::plain_string(window) else {
+            let Some(found) = fast::plain_string(window).filter(|found| found.holds(window)) else {
                 return;
             };
             let Some(key) = found.key(window, &mut self.key_buffer) else {
@@ -47,12 +57,66 @@ impl<S: Source> Reader<S> {
 /// The first damage.
 pub fn verify<S: Source>(reader: &mut Reader<S>) -> Result<Checksum> {
     loop {
-        reader.pass();
+        reader.settle();
+        reader.pass_strings(u64::MAX);
         let Some(shape) = reader.advance()? else {
             return Ok(Checksum::None);
         };
         if let Event::End(checksum) = reader.decode_shape(&shape)?.event {
             return Ok(checksum);
         }
+    }
+}
+
+/// A file that is sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sound {
+    /// Family and version.
+    pub dialect: Dialect,
+    /// What became of the checksum.
+    pub checksum: Checksum,
+    /// Its keys.
+    pub records: u64,
+    /// Its bytes.
+    pub end: u64,
+}
+
+/// Looks at nothing itself.
+struct Look;
+
+impl Work for Look {
+    type Part = ();
+    type Stop = ();
+    const LOOKS: bool = false;
+
+    fn begin(&self) {}
+
+    fn event(&self, (): &mut (), _located: &Located<'_>) -> std::result::Result<(), ()> {
+        Ok(())
+    }
+}
+
+/// As [`verify`], of a file in memory, in sections as the plan has it. `passed` is told how far that is.
+///
+/// # Errors
+/// The first damage.
+pub fn verify_in_sections(
+    bytes: &[u8],
+    options: Options,
+    plan: Plan,
+    passed: &mut dyn FnMut(u64),
+) -> Result<Sound> {
+    let reached = read_in_sections(bytes, options, plan, &Look, &mut |(), end| {
+        passed(end);
+        Ok(())
+    })?;
+    match reached.halt {
+        Some(Halt::Damage(error)) => Err(error),
+        Some(Halt::Stopped(())) | None => Ok(Sound {
+            dialect: reached.dialect,
+            checksum: reached.checksum,
+            records: reached.records,
+            end: reached.end,
+        }),
     }
 }

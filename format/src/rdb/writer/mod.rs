@@ -78,12 +78,36 @@ impl<W: Write> Writer<W> {
         Ok(writer)
     }
 
+    /// A writer of what belongs into the middle of this snapshot: it has no header and no end, and [`Writer::append`] takes what it
+    /// has written.
+    pub fn section(&self) -> Writer<Vec<u8>> {
+        let mut section = Writer::over(Vec::new(), self.options);
+        section.framed = self.framed;
+        // It is summed up where it belongs.
+        section.options.checksum = false;
+        section
+    }
+
+    /// Writes what a section has written; its last collection must be whole.
+    ///
+    /// # Errors
+    /// Failure of the output.
+    pub fn append(&mut self, mut section: Writer<Vec<u8>>) -> WriteResult<()> {
+        assert_eq!(section.owed, 0, "a collection is incomplete");
+        section.flush_buffer()?;
+        self.put_raw(&section.out)
+    }
+
     /// A writer of values only.
     pub(super) fn unframed(out: W, options: WriteOptions) -> WriteResult<Self> {
         if !options.dialect.is_writable() {
             return Err(WriteError::Dialect(options.dialect));
         }
-        Ok(Writer {
+        Ok(Writer::over(out, options))
+    }
+
+    fn over(out: W, options: WriteOptions) -> Self {
+        Writer {
             out,
             buffer: Vec::new(),
             options,
@@ -94,7 +118,7 @@ impl<W: Write> Writer<W> {
             framed: false,
             table: lzf::Table::new(),
             packed: Vec::new(),
-        })
+        }
     }
 
     /// The target.
