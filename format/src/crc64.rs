@@ -73,8 +73,13 @@ pub fn crc64(bytes: &[u8]) -> u64 {
 /// The checksum of two slices one behind the other, from those of both and the length of the second: some microseconds. The sum of
 /// the first goes on as if so many zeros followed, and that of the second is added, as both are linear.
 pub fn combine(first: u64, second: u64, second_len: u64) -> u64 {
-    let bits = (0..u64::BITS).filter(|bit| second_len >> bit & 1 == 1);
-    bits.fold(first, |sum, bit| product(sum, ZEROS[bit as usize])) ^ second
+    times(first, second_len, &ZEROS) ^ second
+}
+
+/// A sum times the power of something whose powers of two these are.
+fn times(sum: u64, power: u64, powers: &[u64; 64]) -> u64 {
+    let bits = (0..u64::BITS).filter(|bit| power >> bit & 1 == 1);
+    bits.fold(sum, |sum, bit| product(sum, powers[bit as usize]))
 }
 
 /// Our polynomial with its bits reflected, as the sums are: the highest bit is that of the lowest power.
@@ -83,13 +88,17 @@ const REFLECTED: u64 = 0xad93_d235_94c9_35a9_u64.reverse_bits();
 /// What 1, 2, 4, 8 ... zero bytes multiply a sum with.
 static ZEROS: LazyLock<[u64; 64]> = LazyLock::new(|| {
     // One zero byte is the eighth power of x.
-    let mut power = 1 << (63 - 8);
+    powers(1 << (63 - 8))
+});
+
+/// The first, second, fourth, eighth ... power.
+fn powers(mut power: u64) -> [u64; 64] {
     std::array::from_fn(|_| {
         let this = power;
         power = product(power, power);
         this
     })
-});
+}
 
 /// The product of two polynomials, less all multiples of ours.
 fn product(first: u64, mut second: u64) -> u64 {
@@ -126,18 +135,70 @@ pub fn single_fault(stored: u64, computed: u64, len: u64) -> Option<Fault> {
     if state == 0 || (0..8).any(|place| state & !(0xff << (8 * place)) == 0) {
         return None;
     }
-    let (forward, back) = &*TABLES;
-    for at in (0..len).rev() {
-        let byte = back[(state >> 56) as usize];
-        state = ((state ^ forward[usize::from(byte)]) << 8) | u64::from(byte);
-        if state >> FAULT_BITS == 0 {
-            let mask = [state as u8, (state >> 8) as u8];
-            // The second byte would be one of the checksum itself.
-            return (mask[1] == 0 || at + 1 < len).then_some(Fault { at, mask });
+    let steps = len / LANES as u64;
+    let mut lanes: [Lane; LANES] = std::array::from_fn(|lane| {
+        let at = len - steps * lane as u64;
+        let state = times(state, len - at, &BACK);
+        Lane { at, state }
+    });
+    // The last change is meant, and the lane in front has the last bytes.
+    let mut found: [Option<Lane>; LANES] = [None; LANES];
+    for _ in 0..steps {
+        for (lane, found) in lanes.iter_mut().zip(&mut found) {
+            lane.step_back();
+            if lane.is_fault() {
+                found.get_or_insert(*lane);
+            }
         }
     }
-    None
+    state = lanes[LANES - 1].state;
+    let rest = (0..len - steps * LANES as u64).rev().find_map(|at| {
+        let mut lane = Lane { at: at + 1, state };
+        lane.step_back();
+        state = lane.state;
+        lane.is_fault().then_some(lane)
+    });
+    let Lane { at, state } = found.into_iter().flatten().next().or(rest)?;
+    let mask = [state as u8, (state >> 8) as u8];
+    // The second byte would be one of the checksum itself.
+    (mask[1] == 0 || at + 1 < len).then_some(Fault { at, mask })
 }
+
+/// The change is followed back in so many parts of the bytes at once: each step waits for the one before it, so that one part
+/// alone would leave a processor idle most of the time.
+const LANES: usize = 8;
+
+/// What a change has become when `at` bytes are left before it.
+#[derive(Clone, Copy)]
+struct Lane {
+    at: u64,
+    state: u64,
+}
+
+impl Lane {
+    #[inline]
+    fn step_back(&mut self) {
+        self.at -= 1;
+        self.state = step_back(self.state);
+    }
+
+    /// Whether it is no more than a change of one or two bytes.
+    #[inline]
+    fn is_fault(&self) -> bool {
+        self.state >> FAULT_BITS == 0
+    }
+}
+
+/// What the sum was before its last byte, if that was a zero.
+#[inline]
+fn step_back(sum: u64) -> u64 {
+    let (forward, back) = &*TABLES;
+    let byte = back[(sum >> 56) as usize];
+    ((sum ^ forward[usize::from(byte)]) << 8) | u64::from(byte)
+}
+
+/// What 1, 2, 4, 8 ... steps back multiply a sum with.
+static BACK: LazyLock<[u64; 64]> = LazyLock::new(|| powers(step_back(1 << 63)));
 
 /// What a byte makes of the sum, and which byte makes its top byte: a step forward and a step back.
 static TABLES: LazyLock<([u64; 256], [u8; 256])> = LazyLock::new(|| {

@@ -12,7 +12,7 @@ use cairn_format::crc64::{Crc64, Fault, single_fault};
 use cairn_format::error::{Damage, Findings, FormatError};
 use cairn_format::rdb::reader::{Options, Resync, SliceReader, beginning, is_text};
 use cairn_format::rdb::{Checksum, Dialect, Event, opcode};
-use cairn_toolkit::Progress;
+use cairn_toolkit::{Input, Progress};
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
@@ -47,8 +47,11 @@ pub struct Piece {
 /// What a part of the file is.
 #[derive(Clone, Debug)]
 pub enum What {
-    /// A key that can be read.
-    Key,
+    /// A key that can be read. Who has the same hash is the same key in the same database.
+    Key {
+        /// Of key and database, with a seed of this examination.
+        hash: u64,
+    },
     /// Something beside the keys, by its opcode.
     Other(u8),
     /// A record whose end is known and whose content is damaged.
@@ -65,6 +68,8 @@ pub trait Witness {
     fn finding(&mut self, error: Box<FormatError>);
     /// A part of the file, in its order.
     fn piece(&mut self, piece: &Piece);
+    /// Whether one change that explains a wrong checksum is looked for.
+    fn asks_for_fault(&self) -> bool;
 }
 
 /// What an examination knows in the end.
@@ -93,7 +98,7 @@ pub struct Examination {
 /// # Errors
 /// A head that is not that of a snapshot.
 pub fn examine(
-    bytes: &[u8],
+    input: &Input,
     options: Options,
     label: &str,
     witness: &mut dyn Witness,
@@ -103,13 +108,13 @@ pub fn examine(
         duplicate_keys: false,
         ..options
     };
-    let reader = SliceReader::from_slice(bytes, options)?;
-    Ok(Examiner::new(bytes, reader, label, witness).run())
+    let reader = SliceReader::from_slice(input.bytes().unwrap_or_default(), options)?;
+    Ok(Examiner::new(input, reader, label, witness).run())
 }
 
 /// The same for a file whose head is lost, read as `dialect`: records begin where some can be found.
 pub fn examine_headless(
-    bytes: &[u8],
+    input: &Input,
     head: Box<FormatError>,
     dialect: Dialect,
     label: &str,
@@ -120,8 +125,9 @@ pub fn examine_headless(
         duplicate_keys: false,
         ..Options::deep()
     };
+    let bytes = input.bytes().unwrap_or_default();
     let reader = SliceReader::headless(bytes, 0, dialect, options);
-    let mut examiner = Examiner::new(bytes, reader, label, witness);
+    let mut examiner = Examiner::new(input, reader, label, witness);
     match examiner.go_on_behind(head) {
         true => examiner.run(),
         false => examiner.end(),
@@ -141,6 +147,7 @@ pub fn fault_of(bytes: &[u8]) -> Option<Fault> {
 
 /// An examination under way.
 struct Examiner<'a, 'w> {
+    input: &'a Input,
     bytes: &'a [u8],
     reader: SliceReader<'a>,
     witness: &'w mut dyn Witness,
@@ -164,11 +171,12 @@ struct Examiner<'a, 'w> {
 
 impl<'a, 'w> Examiner<'a, 'w> {
     fn new(
-        bytes: &'a [u8],
+        input: &'a Input,
         reader: SliceReader<'a>,
         label: &str,
         witness: &'w mut dyn Witness,
     ) -> Self {
+        let bytes = input.bytes().unwrap_or_default();
         let state = Examination {
             dialect: reader.dialect(),
             checksum: None,
@@ -180,6 +188,7 @@ impl<'a, 'w> Examiner<'a, 'w> {
             fault: None,
         };
         Examiner {
+            input,
             bytes,
             reader,
             witness,
@@ -218,7 +227,7 @@ impl<'a, 'w> Examiner<'a, 'w> {
         }
         self.repeated_keys();
         let damaged = self.state.first.is_some();
-        if damaged && self.state.checksum.is_none_or(is_wrong) {
+        if damaged && self.witness.asks_for_fault() && self.state.checksum.is_none_or(is_wrong) {
             self.state.fault = fault_of(&self.bytes[..self.state.end as usize]);
         }
         self.state
@@ -250,7 +259,7 @@ impl<'a, 'w> Examiner<'a, 'w> {
                 self.keys.push((hash, from, record.db));
                 self.text_keys += usize::from(is_text(record.head.key));
                 self.beginnings.insert(beginning(record.head.key));
-                Some(What::Key)
+                Some(What::Key { hash })
             }
             Some(Event::End(checksum)) => {
                 let is_proven = matches!(checksum, Checksum::Verified(_) | Checksum::Off);
@@ -276,7 +285,7 @@ impl<'a, 'w> Examiner<'a, 'w> {
         let is_damaged = passed.event.is_none();
         self.db = db;
         if !self.found.is_empty() {
-            let before = self.keys.len() - usize::from(matches!(what, Some(What::Key)));
+            let before = self.keys.len() - usize::from(matches!(what, Some(What::Key { .. })));
             self.state.first.get_or_insert((from, before as u64));
         }
         let worst = self.found.last().filter(|_| is_damaged).cloned();
@@ -284,6 +293,7 @@ impl<'a, 'w> Examiner<'a, 'w> {
             self.witness.finding(error);
         }
         self.progress.at(to);
+        self.input.passed(from);
         let what = match worst {
             Some(error) => What::Damaged(error),
             None => match what {
@@ -386,7 +396,7 @@ impl<'a, 'w> Examiner<'a, 'w> {
         let Some(piece) = self.held.back_mut().filter(|piece| piece.to == at) else {
             return;
         };
-        if !matches!(piece.what, What::Key) {
+        if !matches!(piece.what, What::Key { .. }) {
             return;
         }
         let (before, behind) = bytes.split_at(at as usize);
@@ -440,7 +450,7 @@ impl<'a, 'w> Examiner<'a, 'w> {
         if let What::Doubtful(error) = &piece.what {
             self.witness.finding(error.clone());
         }
-        self.state.keys += u64::from(matches!(piece.what, What::Key | What::Doubtful(_)));
+        self.state.keys += u64::from(matches!(piece.what, What::Key { .. } | What::Doubtful(_)));
         self.witness.piece(piece);
     }
 

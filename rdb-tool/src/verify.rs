@@ -183,6 +183,10 @@ impl Findings {
 }
 
 impl Witness for Findings {
+    fn asks_for_fault(&self) -> bool {
+        true
+    }
+
     fn finding(&mut self, error: Box<FormatError>) {
         self.add(error);
     }
@@ -202,7 +206,7 @@ fn check(input: &Input, bytes: &[u8], arguments: &VerifyArguments) -> Result<Rep
     if let Some(walk) = check_fast(input, bytes, options) {
         report.walk = Some(walk);
     } else {
-        match examine(bytes, options, "verifying", &mut report.findings) {
+        match examine(input, options, "verifying", &mut report.findings) {
             Ok(examination) => report.examined(input.name(), bytes, examination)?,
             Err(error) => match unopened(input, bytes, error) {
                 Stop::Failed(failure) => return Err(failure),

@@ -24,9 +24,13 @@ use clap::Args;
 use quarantine::Quarantine;
 use report::Report;
 use std::collections::HashSet;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::io::Write;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+
+/// Bytes of neighbouring pieces that are written at once.
+const PENDING_MAX: usize = 1 << 20;
 
 /// Shown below the help of `salvage`.
 const EXAMPLES: &str = "\
@@ -179,11 +183,11 @@ fn keep_what_is_left(
         .map_or(arguments.dialect, SliceReader::dialect);
     let mut rescue = Rescue::new(bytes, output, quarantine, dialect)?;
     let found = match head {
-        Ok(_) => examine(bytes, Options::deep(), "salvaging", &mut rescue)
+        Ok(_) => examine(input, Options::deep(), "salvaging", &mut rescue)
             .map_err(|error| Failure::damage(input.name(), &error))?,
         Err(error) => {
             rescue.report.head_lost = Some(dialect);
-            examine_headless(bytes, error, dialect, "salvaging", &mut rescue)
+            examine_headless(input, error, dialect, "salvaging", &mut rescue)
         }
     };
     if rescue.report.keys == 0 && rescue.report.others == 0 && found.lost > 0 {
@@ -196,6 +200,33 @@ fn keep_what_is_left(
     rescue.finish(&found)
 }
 
+/// Keeps a number that is a hash already.
+#[derive(Clone, Copy, Debug, Default)]
+struct Kept(u64);
+
+type Keep = BuildHasherDefault<Kept>;
+
+impl Hasher for Kept {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        let fold = |sum: u64, byte: &u8| sum.rotate_left(8) ^ u64::from(*byte);
+        self.0 = bytes.iter().fold(self.0, fold);
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+/// Where a piece stands.
+fn place(piece: &Piece) -> Range<usize> {
+    let place = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
+    place(piece.from)..place(piece.to)
+}
+
 /// Writes what is handed out.
 struct Rescue<'a> {
     bytes: &'a [u8],
@@ -205,8 +236,9 @@ struct Rescue<'a> {
     quarantine: Quarantine,
     crc: Crc64,
     db: Option<u64>,
-    keys: HashSet<u64>,
-    seed: RandomState,
+    keys: HashSet<u64, Keep>,
+    /// What is to be written next, as long as it stands together in the file.
+    pending: Range<usize>,
     report: Report,
     failure: Option<Failure>,
 }
@@ -229,8 +261,8 @@ impl<'a> Rescue<'a> {
             quarantine,
             crc: Crc64::new(),
             db: None,
-            keys: HashSet::new(),
-            seed: RandomState::new(),
+            keys: HashSet::default(),
+            pending: 0..0,
             report: Report::default(),
             failure: None,
         };
@@ -239,21 +271,40 @@ impl<'a> Rescue<'a> {
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.put_pending()?;
         self.crc.update(bytes);
         self.output.write_all(bytes)?;
         Ok(())
     }
 
+    /// Writes a piece as it stands in the file, at the latest when something else follows.
+    fn put_piece(&mut self, piece: &Piece) -> Result<(), Failure> {
+        let place = place(piece);
+        if self.pending.end == place.start && self.pending.len() < PENDING_MAX {
+            self.pending.end = place.end;
+            return Ok(());
+        }
+        self.put_pending()?;
+        self.pending = place;
+        Ok(())
+    }
+
+    fn put_pending(&mut self) -> Result<(), Failure> {
+        let bytes = self.bytes;
+        let pending = std::mem::take(&mut self.pending);
+        let raw = bytes.get(pending).unwrap_or_default();
+        self.crc.update(raw);
+        self.output.write_all(raw)?;
+        Ok(())
+    }
+
     fn raw(&self, piece: &Piece) -> &'a [u8] {
-        let place = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
-        self.bytes
-            .get(place(piece.from)..place(piece.to))
-            .unwrap_or_default()
+        self.bytes.get(place(piece)).unwrap_or_default()
     }
 
     fn take(&mut self, piece: &Piece) -> Result<(), Failure> {
         match &piece.what {
-            What::Key => self.key(piece),
+            What::Key { hash } => self.key(piece, *hash),
             What::Other(byte) => self.other(piece, *byte),
             What::Damaged(error) => {
                 self.report.damaged += 1;
@@ -275,21 +326,13 @@ impl<'a> Rescue<'a> {
         self.quarantine.add(piece, error, raw)
     }
 
-    fn key(&mut self, piece: &Piece) -> Result<(), Failure> {
-        self.reader.go_to(piece.from, piece.db);
-        let key = match self.reader.next() {
-            Ok(Some(located)) => match located.event {
-                Event::Record(record) => record.head.key.to_vec(),
-                _ => Vec::new(),
-            },
-            _ => Vec::new(),
-        };
-        if !self.keys.insert(self.seed.hash_one((piece.db, &key))) {
+    fn key(&mut self, piece: &Piece, hash: u64) -> Result<(), Failure> {
+        if !self.keys.insert(hash) {
             self.report.repeated += 1;
             let what = "the key came before; the value that stands first is kept";
             let error = FormatError::new(cairn_format::error::Damage::Encoding, piece.from, what);
-            let error = error.called("duplicate-key").at_key(&key).in_db(piece.db);
-            return self.leave(piece, &error);
+            let error = error.called("duplicate-key").at_key(&self.key_of(piece));
+            return self.leave(piece, &error.in_db(piece.db));
         }
         if self.db != Some(piece.db) {
             let mut select = vec![opcode::SELECTDB];
@@ -298,7 +341,18 @@ impl<'a> Rescue<'a> {
             self.db = Some(piece.db);
         }
         self.report.keys += 1;
-        self.put(self.raw(piece))
+        self.put_piece(piece)
+    }
+
+    fn key_of(&mut self, piece: &Piece) -> Vec<u8> {
+        self.reader.go_to(piece.from, piece.db);
+        match self.reader.next() {
+            Ok(Some(located)) => match located.event {
+                Event::Record(record) => record.head.key.to_vec(),
+                _ => Vec::new(),
+            },
+            _ => Vec::new(),
+        }
     }
 
     /// Facts and libraries are kept. Hints at numbers of keys would be wrong, and databases are named where keys need it.
@@ -308,11 +362,11 @@ impl<'a> Rescue<'a> {
             // Attributes of the next key with something between them and it, which may be a database.
             opcode::EXPIRETIME | opcode::EXPIRETIME_MS | opcode::IDLE | opcode::FREQ => {
                 self.db = Some(piece.db);
-                self.put(self.raw(piece))
+                self.put_piece(piece)
             }
             _ => {
                 self.report.others += u64::from(byte != opcode::AUX);
-                self.put(self.raw(piece))
+                self.put_piece(piece)
             }
         }
     }
@@ -349,6 +403,11 @@ impl<'a> Rescue<'a> {
 }
 
 impl Witness for Rescue<'_> {
+    /// It was looked for before.
+    fn asks_for_fault(&self) -> bool {
+        false
+    }
+
     fn finding(&mut self, error: Box<FormatError>) {
         match error.severity {
             Severity::Odd => self.report.odd += 1,

@@ -38,7 +38,15 @@ impl<S: Source> Reader<S> {
         }
         self.examining = true;
         self.checker.odd.get_or_insert_default();
-        self.source.consume(std::mem::take(&mut self.taken));
+        if let Some(found) = self.plain_string_ahead() {
+            let located = self.plain_string(&found);
+            return Ok(Some(Examined {
+                offset: located.offset,
+                end: located.end,
+                db: self.db,
+                event: Some(located.event),
+            }));
+        }
         let shape = self.scan_as_it_is(found)?;
         self.take(&shape);
         let offset = self.source.offset();
