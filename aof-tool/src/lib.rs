@@ -17,7 +17,8 @@
 //! | `convert`, `copy` | one file or a folder; the log of a living server |
 //! | `player` | a log played into an engine |
 //! | `libraries` | the function libraries of a log |
-//! | `rewrite` | the data that a log makes, or made at a moment, as a new log |
+//! | `rewrite` | the data that a log makes, as a new log |
+//! | `restore`, `live` | the data of a moment, as a new log or into a living server |
 //! | `until` | a moment of a log |
 #![forbid(unsafe_code)]
 
@@ -30,12 +31,14 @@ mod fix;
 mod history;
 mod keys;
 mod libraries;
+mod live;
 mod log;
 mod mend;
 mod part;
 mod player;
 mod proposal;
 mod report;
+mod restore;
 mod rewrite;
 mod stats;
 mod tail;
@@ -104,7 +107,7 @@ enum Command {
     /// Copy the log of a living server
     Copy(copy::CopyArguments),
     /// Write the data as it was at a moment of the log
-    Restore(rewrite::RestoreArguments),
+    Restore(restore::RestoreArguments),
 }
 
 /// The program; its exit status is what was found.
@@ -122,7 +125,7 @@ pub fn main() -> ExitCode {
             Command::Rewrite(arguments) => rewrite::run(&arguments),
             Command::Convert(arguments) => convert::run(&arguments),
             Command::Copy(arguments) => copy::run(&arguments),
-            Command::Restore(arguments) => rewrite::restore(&arguments),
+            Command::Restore(arguments) => restore::run(&arguments),
         },
     )
 }

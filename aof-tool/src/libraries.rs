@@ -22,6 +22,11 @@ impl Libraries {
         self.0.is_empty()
     }
 
+    /// Forgets them.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
     /// Name and code of each.
     pub fn each(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.0.iter().map(|(name, code)| (&name[..], &code[..]))

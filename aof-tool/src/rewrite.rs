@@ -3,16 +3,18 @@
 //! No server runs and no clock ticks: the whole log is replayed at the moment of the start, nothing
 //! expires meanwhile, and a key whose time has come is written with its expiry, as servers do it.
 
+use crate::convert::file_name;
 use crate::libraries::mapped;
 use crate::log::Log;
 use crate::player::{PASSED_TOLD, Player};
-use crate::until::{Until, Watch};
 use cairn_engine::commands::connection::REDIS_VERSION;
 use cairn_engine::persist::rewrite::{RewriteError, rewrite};
 use cairn_engine::persist::save::{SaveOptions, automatic_dialect, save};
+use cairn_format::aof::manifest::{Part, PartType, base_name};
 use cairn_format::aof::release::Release;
 use cairn_format::rdb::Dialect;
 use cairn_format::rdb::writer::WriteError;
+use cairn_toolkit::folder::{Folder, PREFIX};
 use cairn_toolkit::human::{count, plural};
 use cairn_toolkit::{Failure, Outcome, Output, Progress, Verdict, note};
 use clap::{Args, ValueEnum};
@@ -34,53 +36,39 @@ appendonly.aof, or as the base of a folder.
 
 Exit status: 0 written, 1 written, but commands that change no data were passed over, 2 not written.")]
 pub struct RewriteArguments {
-    #[command(flatten)]
-    new: NewLog,
-}
-
-/// The options of `aof-tool restore`.
-#[derive(Args, Debug)]
-#[command(after_help = "\
-Examples:
-  aof-tool restore --until before:FLUSHALL appendonlydir -o saved.aof
-  aof-tool restore --until time:1795400892 --form snapshot appendonlydir -o dump.rdb
-  aof-tool restore --until command:1200 appendonly.aof -o before.aof
-
-The data as it was at that moment of the log, as `aof-tool rewrite` writes it. Commands are counted from 1 over all files; a time needs the annotations
-of aof-timestamp-enabled; before:'SET user:*' matches words of commands as KEYS does, in any case, and what they begin with. A transaction that is
-not whole at the moment is left out.
-
-Exit status: 0 written, 1 written, but commands that change no data were passed over, 2 not written: also where the moment is outside the log.")]
-pub struct RestoreArguments {
-    #[command(flatten)]
-    new: NewLog,
-    /// The moment: command:N, offset:N (of a log in one file), time:UNIX_SECONDS or before:'COMMAND GLOB'
-    #[arg(long, value_name = "MOMENT")]
-    until: Until,
-}
-
-// No docstring: it would become the text about the commands.
-#[derive(Args, Debug)]
-struct NewLog {
     /// Log file, folder, manifest, or - for standard input
     path: PathBuf,
-    /// The new log: a file, or - for standard output
+    /// The new log: a file, - for standard output, or with --folder a folder
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
-    /// Form of the new log
-    #[arg(long, value_enum, default_value_t = NewForm::Commands)]
-    form: NewForm,
     /// Server that is to read it, as in redis-6.2; without, the oldest that the data allows from Redis 7.0 (commands) or 7.2
     /// (snapshot) on
     #[arg(long, value_name = "SERVER", value_parser = reader)]
     to: Option<Reader>,
-    /// Databases of the server
-    #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
-    databases: u32,
+    #[command(flatten)]
+    new: NewLog,
 }
 
+#[derive(Args, Debug)]
+#[allow(missing_docs, reason = "it would become the text about the commands")]
+pub struct NewLog {
+    /// Form of the new log
+    #[arg(long, value_enum, default_value_t = NewForm::Commands)]
+    form: NewForm,
+    /// Write a folder in parts, with the new log as its base
+    #[arg(long)]
+    folder: bool,
+    /// What the files of the folder are called (appendfilename)
+    #[arg(long, default_value = PREFIX, value_name = "NAME", value_parser = file_name)]
+    name: String,
+    /// Databases of the server
+    #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub databases: u32,
+}
+
+/// Form of a new log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum NewForm {
+pub enum NewForm {
     /// The commands that make the data
     Commands,
     /// A snapshot; smaller and faster to load
@@ -89,12 +77,13 @@ enum NewForm {
 
 /// Who is to read the new log, in either form.
 #[derive(Clone, Copy, Debug)]
-struct Reader {
+pub struct Reader {
     commands: Release,
-    snapshot: Dialect,
+    pub snapshot: Dialect,
 }
 
-fn reader(name: &str) -> Result<Reader, String> {
+/// Reads the name of a server.
+pub fn reader(name: &str) -> Result<Reader, String> {
     let known = Release::parse(name).zip(Dialect::parse(name));
     known
         .map(|(commands, snapshot)| Reader { commands, snapshot })
@@ -135,10 +124,15 @@ pub fn data_set(path: &Path) -> Result<fs::File, Failure> {
     let log = Log::find_sound(path)?;
     let mut player = Player::new(DATABASES);
     player.play(&log)?;
+    snapshot_of(&player, None)
+}
+
+/// What `player` has, as a snapshot in a temporary file without a name.
+pub fn snapshot_of(player: &Player, to: Option<Reader>) -> Result<fs::File, Failure> {
     let failed = |error: &io::Error| Failure::io("temporary file", error);
     let file = tempfile::tempfile().map_err(|error| failed(&error))?;
     let mut out = BufWriter::new(file);
-    write_data(&player, &mut out, NewForm::Snapshot, None)?;
+    write_data(player, &mut out, NewForm::Snapshot, to)?;
     let mut file = out.into_inner().map_err(|error| failed(error.error()))?;
     file.rewind().map_err(|error| failed(&error))?;
     Ok(file)
@@ -146,53 +140,88 @@ pub fn data_set(path: &Path) -> Result<fs::File, Failure> {
 
 /// Rewrite the log that was named.
 pub fn run(arguments: &RewriteArguments) -> Outcome {
-    write(&arguments.new, None)
-}
-
-/// Write the data of an earlier moment.
-pub fn restore(arguments: &RestoreArguments) -> Outcome {
-    write(&arguments.new, Some(&arguments.until))
-}
-
-fn write(arguments: &NewLog, until: Option<&Until>) -> Outcome {
-    let log = Log::find_sound(&arguments.path)?;
-    let path = arguments.path.display();
-    if matches!(until, Some(Until::Offset(_))) && log.files.len() > 1 {
-        return Err(Failure::new(format!("{path}: an offset in a log of several files"))
-            .hint("command:N counts the commands of all of them; `aof-tool dump` shows where they are"));
-    }
+    let (new, path) = (&arguments.new, &arguments.path);
+    let log = Log::find_sound(path)?;
     log.refuse_as_output(&arguments.output)?;
     // It exists only under a temporary name until all is written, and is opened first so that a
     // folder that cannot be written is known before the work.
-    let mut out = Output::create(&arguments.output, &[])?;
-    let mut player = Player::new(arguments.databases as usize);
-    player.watch = until.cloned().map(Watch::new);
+    let out = new.create(&arguments.output)?;
+    let mut player = Player::new(new.databases as usize);
     player.play(&log)?;
-    if let Some(missed) = player.watch.as_ref().and_then(Watch::missed) {
-        return Err(
-            Failure::new(format!("{path}: the moment is not in this log: {missed}"))
-                .hint("nothing was written"),
-        );
-    }
-    let keys = write_data(&player, &mut out, arguments.form, arguments.to)?;
-    out.finish()?;
+    let keys = new.finish(out, &player, arguments.to)?;
+    Ok(tell(path, &player, keys))
+}
+
+/// Says what became of the log.
+pub fn tell(path: &Path, player: &Player, keys: u64) -> Verdict {
     let commands = plural(player.commands, "command", "commands");
-    note(&format!(
-        "{}: {commands} became {}",
-        arguments.path.display(),
-        plural(keys, "key", "keys")
-    ));
+    let keys = plural(keys, "key", "keys");
+    note(&format!("{}: {commands} became {keys}", path.display()));
     if player.passed > PASSED_TOLD {
-        note(&format!(
-            "{} commands in all were passed over",
-            count(player.passed)
-        ));
+        let passed = count(player.passed);
+        note(&format!("{passed} commands in all were passed over"));
     }
-    Ok(Verdict::found_if(player.passed > 0))
+    Verdict::found_if(player.passed > 0)
+}
+
+/// A new log under way; one that is given up leaves nothing.
+pub struct Making {
+    out: Option<Output>,
+    folder: Option<Folder>,
+}
+
+impl Drop for Making {
+    fn drop(&mut self) {
+        self.out = None;
+        if let Some(folder) = &self.folder {
+            folder.abandon();
+        }
+    }
+}
+
+impl NewLog {
+    /// Opens the output.
+    pub fn create(&self, output: &Path) -> Result<Making, Failure> {
+        let mut making = Making {
+            out: None,
+            folder: None,
+        };
+        making.out = Some(match self.folder {
+            false => Output::create(output, &[])?,
+            true => {
+                let folder = making.folder.insert(Folder::create(output, &self.name)?);
+                Output::create(&folder.part(&self.base()), &[])?
+            }
+        });
+        Ok(making)
+    }
+
+    fn base(&self) -> Part {
+        let is_snapshot = self.form == NewForm::Snapshot;
+        Part::new(base_name(&self.name, 1, is_snapshot), 1, PartType::Base)
+    }
+
+    /// Writes what `player` has, and gives it its name; gives the number of keys.
+    pub fn finish(
+        &self,
+        mut making: Making,
+        player: &Player,
+        to: Option<Reader>,
+    ) -> Result<u64, Failure> {
+        let Some(mut out) = making.out.take() else {
+            return Ok(0);
+        };
+        let keys = write_data(player, &mut out, self.form, to)?;
+        out.finish()?;
+        if let Some(folder) = &making.folder {
+            folder.finish(self.base())?;
+        }
+        Ok(keys)
+    }
 }
 
 /// Write the data of `player` as a log; gives the number of keys.
-fn write_data(
+pub fn write_data(
     player: &Player,
     out: &mut impl Write,
     form: NewForm,

@@ -42,8 +42,9 @@ pub struct Watch {
     until: Until,
     /// Commands so far.
     commands: u64,
-    /// The first and the last timestamp so far.
-    times: Option<(i64, i64)>,
+    /// The first timestamp, and the last before the moment.
+    first: Option<i64>,
+    last: Option<i64>,
     reached: bool,
 }
 
@@ -53,7 +54,8 @@ impl Watch {
         Watch {
             until,
             commands: 0,
-            times: None,
+            first: None,
+            last: None,
             reached: false,
         }
     }
@@ -61,9 +63,6 @@ impl Watch {
     /// Whether the moment is before this record.
     pub fn is_reached_before(&mut self, item: &Item<'_>) -> bool {
         let time = item.annotation().and_then(timestamp);
-        if let Some(time) = time {
-            self.times = Some((self.times.map_or(time, |(first, _)| first), time));
-        }
         let is_command = item.annotation().is_none();
         self.reached = match &self.until {
             Until::Command(last) => is_command && self.commands == *last,
@@ -72,6 +71,10 @@ impl Watch {
             Until::Before(pattern) => is_command && is_like(item, pattern),
         };
         self.commands += u64::from(is_command && !self.reached);
+        if let Some(time) = time {
+            self.first = self.first.or(Some(time));
+            self.last = if self.reached { self.last } else { Some(time) };
+        }
         self.reached
     }
 
@@ -80,13 +83,18 @@ impl Watch {
         self.reached
     }
 
+    /// The last timestamp before the moment.
+    pub fn time(&self) -> Option<i64> {
+        self.last
+    }
+
     /// Where the log ended without it; `None` if its end is the moment.
     pub fn missed(&self) -> Option<String> {
         let commands = self.commands;
-        match (&self.until, self.times) {
+        match (&self.until, self.first) {
             (Until::Time(_), None) => Some("it has no timestamps".to_owned()),
-            (Until::Time(until), Some((first, last))) if *until < first => {
-                Some(format!("its times are from {first} to {last} or later"))
+            (Until::Time(until), Some(first)) if *until < first => {
+                Some(format!("its times begin at {first}"))
             }
             _ if self.reached => None,
             (Until::Time(_), _) => None,
@@ -98,7 +106,7 @@ impl Watch {
 }
 
 /// Whether the words of a command are what the pattern says, in any case, or begin so.
-fn is_like(item: &Item<'_>, pattern: &[u8]) -> bool {
+pub fn is_like(item: &Item<'_>, pattern: &[u8]) -> bool {
     let words: Vec<&[u8]> = item.args().collect();
     let text = words.join(&b' ');
     let longer = [pattern, b" *"].concat();

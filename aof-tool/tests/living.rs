@@ -131,3 +131,67 @@ fn valkey_8_1() {
 fn valkey_9_1() {
     judges(Program::Valkey9, "valkey-9.1");
 }
+
+/// A moment goes into a living server: its keys are there then, and those that it has are not touched unasked.
+#[test]
+fn a_moment_is_restored_into_a_server_and_a_cluster() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let whole: String = STATES.iter().map(|lines| text(lines)).collect();
+    fs::write(&log, whole).unwrap();
+    let log = log.to_str().unwrap();
+    let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (server, expected) = (
+        RealServer::start(ours.path(), &[]),
+        RealServer::start(theirs.path(), &[]),
+    );
+    let to = format!("redis://127.0.0.1:{}", server.port);
+    let sent = run(&["restore", "--until", "before:DEL", "--to", &to, log]);
+    assert_eq!(sent.code, 0, "{sent:?}");
+    let before: Vec<&[&str]> = STATES[..10].to_vec();
+    expected.send(
+        before
+            .iter()
+            .map(|lines| text(lines))
+            .collect::<String>()
+            .as_bytes(),
+    );
+    assert_eq!(digest(&server), digest(&expected));
+    server.ask("SET a mine");
+    let refused = run(&["restore", "--key", "a", "--to", &to, log]);
+    assert!(
+        refused.code == 2 && refused.stderr.contains("is there already"),
+        "{refused:?}"
+    );
+    assert!(server.ask("GET a").contains("mine"));
+    let replaced = run(&[
+        "restore",
+        "--key",
+        "a",
+        "--existing",
+        "replace",
+        "--to",
+        &to,
+        log,
+    ]);
+    assert_eq!(replaced.code, 0, "{replaced:?}");
+    assert!(server.ask("GET a").contains("27"));
+    // A cluster has one database, and takes the keys of that.
+    let data = tempfile::tempdir().unwrap();
+    let cluster = RealServer::start(data.path(), &["--cluster-enabled", "yes"]);
+    cluster.ask("CLUSTER ADDSLOTSRANGE 0 16383");
+    while !cluster.ask("CLUSTER INFO").contains("cluster_state:ok") {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let to = format!("redis://127.0.0.1:{}", cluster.port);
+    assert_eq!(run(&["restore", "--to", &to, log]).code, 2);
+    assert!(cluster.ask("DBSIZE").contains(":0"));
+    assert_eq!(run(&["restore", "--db", "0", "--to", &to, log]).code, 0);
+    assert!(cluster.ask("GET last").contains('1'));
+    // Nobody there, and an address and a file.
+    assert_eq!(
+        run(&["restore", "--to", "redis://127.0.0.1:1", log]).code,
+        2
+    );
+    assert_eq!(run(&["restore", "--to", &to, log, "-o", "-"]).code, 2);
+}

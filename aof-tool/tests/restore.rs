@@ -97,7 +97,7 @@ fn a_time_and_what_comes_next_are_moments() {
 fn a_moment_outside_the_log_is_refused() {
     for (until, told) in [
         ("command:13", "it ends behind command 12"),
-        ("time:99", "its times are from 100"),
+        ("time:99", "its times begin at 100"),
         ("before:SWAPDB", "none of its 12 commands"),
         ("offset:99999", "it ends behind command 12"),
         ("tomorrow", "expected command:N"),
@@ -144,4 +144,209 @@ fn commands_are_counted_over_all_files() {
     }
     let offset = run(&["restore", "--until", "offset:1", path, "-o", "-"]);
     assert_eq!(offset.code, 2, "{offset:?}");
+}
+
+fn restored(words: &[&str], log: &str) -> tool::Run {
+    run_with_stdin(
+        &[&["restore", "-o", "-"], words, &["-"]].concat(),
+        log.as_bytes(),
+    )
+}
+
+#[test]
+fn the_range_of_moments_is_told() {
+    let told = run_with_stdin(&["restore", "--range", "-"], log().as_bytes());
+    let end = log().len();
+    assert_eq!(
+        (told.code, &told.stdout[..]),
+        (
+            0,
+            &format!(
+                "-: command:0 (nothing) to command:12\n-: offset:0 to offset:{end}\n-: time:100 to time:300\n"
+            )[..]
+        )
+    );
+    let folder = tool::golden("redis-7.2.4/appendonlydir-multi");
+    let told = run(&["restore", "--range", &folder]);
+    assert!(
+        told.stdout
+            .contains("command:0 (a snapshot of 15 keys) to command:158"),
+        "{told:?}"
+    );
+    assert!(!told.stdout.contains("offset"), "{told:?}");
+    // Each of them can be restored.
+    let out = tempfile::tempdir().unwrap();
+    let out = out.path().join("out");
+    for until in ["command:0", "command:158"] {
+        let words = [
+            "restore",
+            "--until",
+            until,
+            &folder,
+            "-o",
+            out.to_str().unwrap(),
+        ];
+        assert_eq!(run(&words).code, 0, "{until}");
+    }
+    assert_eq!(run(&["restore", &folder]).code, 2);
+}
+
+#[test]
+fn some_keys_come_back_and_a_selection_of_nothing_is_told() {
+    let until = ["--until", "command:8"];
+    let some = restored(&[&until[..], &["--key", "[ab]"]].concat(), &log());
+    assert_eq!(some.code, 0, "{some:?}");
+    assert!(some.stdout.contains("$1\r\na\r\n") && some.stdout.contains("$1\r\nb\r\n"));
+    assert!(!some.stdout.contains("RPUSH"), "{some:?}");
+    let lists = restored(&[&until[..], &["--type", "list"]].concat(), &log());
+    assert!(
+        lists.stdout.contains("RPUSH") && !lists.stdout.contains("SET"),
+        "{lists:?}"
+    );
+    for nothing in [
+        &["--key", "nokey"][..],
+        &["--db", "7"],
+        &["--type", "stream"],
+    ] {
+        let told = restored(&[&until[..], nothing].concat(), &log());
+        assert_eq!((told.code, &told.stdout[..]), (2, ""), "{told:?}");
+        assert!(
+            told.stderr.contains("no key that was asked for"),
+            "{told:?}"
+        );
+    }
+}
+
+#[test]
+fn commands_are_undone_one_by_one() {
+    let undone = restored(&["--without", "FLUSHALL", "--without", "INCR a"], &log());
+    assert_eq!(undone.code, 0, "{undone:?}");
+    assert!(
+        undone.stderr.contains("2 commands were left out"),
+        "{undone:?}"
+    );
+    let expected = tool::log(&[
+        "SELECT 0",
+        "SET a 1",
+        "RPUSH l x y",
+        "SELECT 3",
+        "SET b 2",
+        "SADD s m",
+        "SET z 9",
+    ]);
+    let rewritten = run_with_stdin(&["rewrite", "-", "-o", "-"], expected.as_bytes());
+    assert_eq!(undone.stdout, rewritten.stdout);
+    // What needs what is gone is passed over, and that is told.
+    let lines = ["SELECT 0", "SET a 1", "RENAME a b", "SADD s 1"];
+    let undone = restored(&["--without", "SET *"], &tool::log(&lines));
+    assert_eq!(undone.code, 1, "{undone:?}");
+    assert!(
+        undone
+            .stderr
+            .contains("command 3, RENAME, is passed over: ERR no such key"),
+        "{undone:?}"
+    );
+    let nothing = restored(&["--without", "HSET"], &log());
+    assert_eq!(nothing.code, 2, "{nothing:?}");
+    assert!(
+        nothing.stderr.contains("no command before the moment"),
+        "{nothing:?}"
+    );
+}
+
+#[test]
+fn expiries_stay_go_or_move_by_the_age_of_the_moment() {
+    let lines = [
+        "SELECT 2",
+        "#TS:1700000000",
+        "SET k 1",
+        "PEXPIREAT k 1700000060000",
+        "HSET h f v g w",
+        "HPEXPIREAT h 1700000090000 FIELDS 1 f",
+    ];
+    let log = tool::log(&lines);
+    let kept = restored(&[], &log).stdout;
+    assert!(
+        kept.contains("1700000060000") && kept.contains("1700000090000"),
+        "{kept}"
+    );
+    assert_eq!(restored(&["--set-ttl", "keep"], &log).stdout, kept);
+    let dropped = restored(&["--set-ttl", "drop"], &log).stdout;
+    assert!(
+        !dropped.contains("PEXPIREAT") && dropped.contains("HMSET"),
+        "{dropped}"
+    );
+    let before = std::time::SystemTime::now();
+    let shifted = restored(&["--set-ttl", "shift"], &log);
+    assert_eq!(shifted.code, 0, "{shifted:?}");
+    let times = shifted
+        .stdout
+        .lines()
+        .filter_map(|line| line.parse::<u64>().ok());
+    let times: Vec<u64> = times.filter(|time| *time > 1_700_000_000_000).collect();
+    let ms = |time: std::time::SystemTime| {
+        time.duration_since(std::time::UNIX_EPOCH)
+            .unwrap()
+            .as_millis() as u64
+    };
+    let (low, high) = (ms(before), ms(std::time::SystemTime::now()));
+    assert_eq!(times.len(), 2, "{shifted:?}");
+    for (time, left) in times.iter().zip([90_000, 60_000]) {
+        assert!(
+            (low + left..=high + left).contains(time)
+                || (low + 150_000 - left..=high + 150_000 - left).contains(time),
+            "{times:?}"
+        );
+    }
+    assert_eq!(times[0].abs_diff(times[1]), 30_000);
+    let timeless = log.replace("#TS:1700000000\r\n", "");
+    let refused = restored(&["--set-ttl", "shift"], &timeless);
+    assert!(
+        refused.code == 2 && refused.stderr.contains("no timestamp"),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn a_folder_is_restored_and_none_is_left_behind_a_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    fs::write(path("log"), log()).unwrap();
+    for form in ["commands", "snapshot"] {
+        let out = path(form);
+        let words = [
+            "restore",
+            "--until",
+            "command:10",
+            "--form",
+            form,
+            "--folder",
+            &path("log"),
+            "-o",
+            &out,
+        ];
+        assert_eq!(run(&words).code, 0);
+        assert_eq!(run(&["check", &out]).code, 0);
+        let words = [
+            "restore",
+            "--until",
+            "command:10",
+            &path("log"),
+            "-o",
+            &path("one"),
+        ];
+        assert_eq!(run(&words).code, 0);
+        assert_eq!(run(&["diff", &out, &path("one")]).code, 0);
+    }
+    let failed = run(&[
+        "restore",
+        "--until",
+        "command:99",
+        "--folder",
+        &path("log"),
+        "-o",
+        &path("new"),
+    ]);
+    assert_eq!(failed.code, 2);
+    assert!(!folder.path().join("new").exists());
 }

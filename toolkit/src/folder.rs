@@ -47,9 +47,9 @@ impl Folder {
         })
     }
 
-    /// Where a snapshot as base goes.
-    pub fn base(&self) -> PathBuf {
-        self.path.join(base_name(&self.prefix, 1, true))
+    /// A snapshot as base.
+    pub fn base(&self) -> Part {
+        Part::new(base_name(&self.prefix, 1, true), 1, PartType::Base)
     }
 
     /// Where a part goes.
@@ -57,12 +57,11 @@ impl Folder {
         self.path.join(OsStr::from_bytes(&part.name))
     }
 
-    /// Writes what is there beside a snapshot as base: an increment without commands, and the manifest.
+    /// Writes what is there beside a base: an increment without commands, and the manifest.
     ///
     /// # Errors
     /// What the system reports.
-    pub fn finish(&self) -> Result<(), Failure> {
-        let base = Part::new(base_name(&self.prefix, 1, true), 1, PartType::Base);
+    pub fn finish(&self, base: Part) -> Result<(), Failure> {
         let incr = Part::new(incr_name(&self.prefix, 1), 1, PartType::Incr);
         Output::create(&self.part(&incr), &[])?.finish()?;
         self.list(&Manifest {

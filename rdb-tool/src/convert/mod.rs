@@ -151,7 +151,7 @@ pub fn convert(arguments: &ConvertArguments) -> Outcome {
         Target::Folder(_) if !arguments.dry_run => Some(Folder::create(path, PREFIX)?),
         _ => None,
     };
-    let base = folder.as_ref().map(Folder::base);
+    let base = folder.as_ref().map(|folder| folder.part(&folder.base()));
     let done = run(
         arguments,
         &input,
@@ -398,7 +398,7 @@ impl Job<'_> {
         }
         self.output.finish()?;
         if let Some(folder) = self.folder {
-            folder.finish()?;
+            folder.finish(folder.base())?;
         }
         losses.report(name, &self.policies);
         Ok(Verdict::Fine)

@@ -6,7 +6,6 @@
 //!   verify   each key is asked for again (DUMP) and compared
 //! ```
 
-mod fleet;
 mod journal;
 mod verify;
 
@@ -22,11 +21,10 @@ use cairn_format::rdb::{
 };
 use cairn_format::resp::value::{Value, write_command};
 use cairn_format::text::number::I64Text;
-use cairn_toolkit::remote::Address;
+use cairn_toolkit::remote::{Address, Fleet, Item};
 use cairn_toolkit::select::{bytes, now_ms};
 use cairn_toolkit::{Failure, Input, Outcome, Verdict, human, note, quoted};
 use clap::{Args, ValueEnum};
-use fleet::{Fleet, Item};
 use journal::Journal;
 use std::path::PathBuf;
 use std::thread;

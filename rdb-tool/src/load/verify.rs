@@ -1,12 +1,12 @@
 //! Each key is asked for again, and compared with the input.
 
-use super::fleet::{Fleet, Item};
 use crate::canon::{Canon, Canonizer};
 use crate::snapshot::{Need, Reading, Visit, inside, read};
 use cairn_format::rdb::dump::Payload;
 use cairn_format::rdb::reader::Options;
 use cairn_format::rdb::{Check, Dialect, Event, Located, Record};
 use cairn_format::resp::value::{Value, write_command};
+use cairn_toolkit::remote::{Fleet, Item};
 use cairn_toolkit::select::now_ms;
 use cairn_toolkit::{Failure, Input, Verdict, human, note, quoted};
 

@@ -145,7 +145,8 @@ impl Replay {
     /// Runs one record. What is passed over is no reason to stop: it is returned to be told.
     ///
     /// # Errors
-    /// A command that cannot be replayed. The data is then that of the log up to it.
+    /// A command that cannot be replayed. The data is then that of the log up to it, or to the end of its transaction. Who wants to
+    /// know what else is refused may go on.
     pub fn run(
         &mut self,
         engine: &mut Engine,
@@ -205,19 +206,9 @@ impl Replay {
             (Deed::Drop, Some(_)) => self.open = None,
             (Deed::Execute, Some(queue)) => {
                 debug_assert!(queue.is_sorted_by(|a, b| a.number < b.number), "as logged");
-                for Waiting {
-                    offset,
-                    number,
-                    command,
-                } in std::mem::take(queue)
-                {
-                    let args = command.args();
-                    if let Some(error) = self.answer(engine, inst, &args) {
-                        let why = Why::Answer(error);
-                        return Err(refuse(engine, offset, number, &args, why));
-                    }
-                }
+                let queue = std::mem::take(queue);
                 self.open = None;
+                return self.execute(engine, inst, queue).map(|()| None);
             }
             (Deed::Run, Some(queue)) => queue.push(Waiting {
                 offset,
@@ -238,6 +229,26 @@ impl Replay {
             (Deed::PassOver, _) => return Ok(Some(passed_over(command, "which changes no data"))),
         }
         Ok(None)
+    }
+
+    /// Runs a transaction. An error in it stops none of its commands, as with clients; the first is the one that is told.
+    fn execute(
+        &mut self,
+        engine: &mut Engine,
+        inst: &mut dyn Instance,
+        queue: Vec<Waiting>,
+    ) -> Result<(), Refused> {
+        let mut first = Ok(());
+        for waiting in queue {
+            let args = waiting.command.args();
+            if let Some(error) = self.answer(engine, inst, &args)
+                && first.is_ok()
+            {
+                let (offset, number) = (waiting.offset, waiting.number);
+                first = Err(refuse(engine, offset, number, &args, Why::Answer(error)));
+            }
+        }
+        first
     }
 
     /// Runs a command; gives the error that it answers with.

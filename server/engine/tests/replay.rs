@@ -195,3 +195,33 @@ fn what_changes_no_data_is_passed_over() {
         "SRANDMEMBER is passed over, which changes no data"
     );
 }
+
+/// An error in a transaction is told, stops none of its commands, and ends it: who goes on finds the log outside of it.
+#[test]
+fn an_error_inside_a_transaction_ends_with_it() {
+    let lines = [
+        "SET s 1",
+        "MULTI",
+        "SET t 2",
+        "LPUSH s x",
+        "SET u 3",
+        "EXEC",
+        "SET v 4",
+    ];
+    let log = log(&lines);
+    let mut engine = Engine::new(16, [1, 2, 3, 4], &[]);
+    let mut world = World::default();
+    let mut replay = Replay::begin(&mut engine, Now::default(), 0);
+    let mut reader = SliceReader::new(&log, 0);
+    let mut refused = Vec::new();
+    while let Some(item) = reader.next_item().expect("a log") {
+        refused.extend(replay.run(&mut engine, &mut world, &item).err());
+        assert!(!replay.is_inside_transaction() || item.offset < log.len() as u64 - 30);
+    }
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert_eq!((refused[0].number, &refused[0].command[..]), (4, "LPUSH"));
+    assert!(!replay.is_inside_transaction());
+    assert_eq!(replay.valid_end(), log.len() as u64);
+    replay.end(&mut engine);
+    assert_eq!(engine.ks.db(0).len(), 4);
+}

@@ -5,13 +5,15 @@
 //!   Way::Scan       AUTH, SCAN, DUMP          a file made here of what each key answers
 //! ```
 //!
-//! [`Client`] is the connection of all tools: `stream` connects, over TLS if that is wanted, `sign` says who we are.
+//! [`Client`] is the connection of all tools: `stream` connects, over TLS if that is wanted, `sign` says who we are. [`Fleet`] are those to
+//! all nodes of a cluster.
 //!
 //! The first way is one moment of the data and costs the server a fork; the second needs no right to replicate and sees keys that change
 //! meanwhile before or after the change.
 
 mod address;
 mod client;
+mod fleet;
 mod scan;
 mod sign;
 mod stream;
@@ -20,6 +22,7 @@ mod tls;
 
 pub use address::Address;
 pub use client::Client;
+pub use fleet::{Fleet, Item};
 pub use sign::Sign;
 pub use stream::{CONNECT_TIMEOUT, Place, Stream};
 

@@ -1,11 +1,11 @@
-//! The server that is loaded, or all nodes of a cluster: who gets a key, and what became of it.
+//! The server that is written to, or all nodes of a cluster: who gets a key, and what became of it.
 //!
 //! Nothing is known of a cluster at first: the first key that somebody else has is told by MOVED, and then all slots are asked for.
 
+use super::{Address, Client, Place};
+use crate::outcome::Failure;
 use cairn_format::crc16::key_slot;
 use cairn_format::resp::value::{Value, write_command};
-use cairn_toolkit::Failure;
-use cairn_toolkit::remote::{Address, Client};
 use std::collections::HashMap;
 
 /// Slots of a cluster.
@@ -26,6 +26,7 @@ pub struct Item {
 type Node = (String, u16);
 
 /// Connections to all nodes.
+#[derive(Debug)]
 pub struct Fleet {
     address: Address,
     /// The first is that of the address.
@@ -63,6 +64,9 @@ impl Redirect {
 
 impl Fleet {
     /// Connects to the server of the address.
+    ///
+    /// # Errors
+    /// It is not there, or refuses us.
     pub fn connect(address: &Address) -> Result<Fleet, Failure> {
         let mut client = Client::connect(address)?;
         let info = client.ask(&["INFO", "cluster"])?;
@@ -87,6 +91,9 @@ impl Fleet {
     }
 
     /// All nodes that have slots.
+    ///
+    /// # Errors
+    /// They cannot be asked for.
     pub fn masters(&mut self) -> Result<Vec<&mut Client>, Failure> {
         if self.is_cluster {
             self.learn(0)?;
@@ -105,7 +112,7 @@ impl Fleet {
         }
         // A node that does not know its name is where we already are.
         let host = match (node.0.as_str(), self.address.place()) {
-            ("", cairn_toolkit::remote::Place::Tcp(host, _)) => host.clone(),
+            ("", Place::Tcp(host, _)) => host.clone(),
             _ => node.0.clone(),
         };
         let client = Client::connect(&self.address.at(&host, node.1))?;
@@ -147,6 +154,9 @@ impl Fleet {
     }
 
     /// Sends all items and answers the reply to each; whoever is elsewhere is sent there.
+    ///
+    /// # Errors
+    /// A connection ends.
     pub fn send(&mut self, items: &[Item]) -> Result<Vec<Value>, Failure> {
         let mut by_node: HashMap<usize, (Vec<u8>, Vec<usize>)> = HashMap::new();
         for (index, item) in items.iter().enumerate() {
