@@ -1,8 +1,10 @@
 //! `aof-tool check`: where the valid part of each file ends, and what is wrong there.
 
 use crate::fix;
+use crate::judge::Judge;
 use crate::log::{File, Log, ManifestFile, Role};
 use crate::part::{self, Look, Problem};
+use crate::player::Player;
 use crate::report::{Report, fault_json, fault_line, tell_faults};
 use cairn_format::aof::extent::{Cure, Extent, Rules, check_records};
 use cairn_format::aof::survey::survey;
@@ -13,7 +15,7 @@ use cairn_toolkit::{Failure, Input, Outcome, Output, Progress, Verdict, hint, js
 use clap::Args;
 use serde_json::{Value, json};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The options of `aof-tool check`.
 #[derive(Args, Debug)]
@@ -41,6 +43,9 @@ pub struct CheckArguments {
     /// Do not ask whether commands are known and have enough arguments
     #[arg(long)]
     any_command: bool,
+    /// Run the log, too, and tell what is answered with an error: wrong types, scripts that it never brought
+    #[arg(long)]
+    semantic: bool,
 }
 
 /// Check the log that was named.
@@ -49,31 +54,42 @@ pub fn run(arguments: &CheckArguments) -> Outcome {
         databases: arguments.databases,
         vocabulary: !arguments.any_command,
     };
-    let log = Log::find(&arguments.path)?;
+    let log = Log::find_or_propose(&arguments.path)?;
     let mut out = Output::stdout();
     let mut found = false;
     if let Some(manifest) = &log.manifest {
         found |= show_manifest(&mut out, manifest, &log, arguments.json)?;
     }
-    let (mut broken, mut loose, mut unread) = (Vec::new(), Vec::new(), None);
+    tell_snapshot(&mut out, &log, arguments)?;
+    let (mut reports, mut inputs, mut unread) = (Vec::new(), Vec::new(), None);
     for file in &log.files {
-        let report = match look_at(file, rules) {
-            Ok(report) => report,
+        match look_at(file, rules) {
+            Ok((report, input)) => {
+                reports.push((file, report));
+                inputs.extend(input.filter(|_| arguments.semantic));
+            }
             Err(failure) if failure.is_quiet() => return Err(failure),
             // The other parts can be looked at all the same.
             Err(failure) => {
                 out.flush()?;
                 unread = Some(failure.told());
-                continue;
             }
-        };
-        show_report(&mut out, &report, arguments)?;
-        if report.damage().is_some() {
-            broken.push((file, report));
-        } else if report.extent.loose_ends.is_some() {
-            loose.push((file, report));
         }
     }
+    if arguments.semantic && unread.is_none() {
+        run_all(&mut reports, &inputs, arguments)?;
+    }
+    for (_, report) in &reports {
+        show_report(&mut out, report, arguments)?;
+        found |= report.run.1 > 0;
+    }
+    let (broken, sound): (Vec<_>, Vec<_>) = reports
+        .into_iter()
+        .partition(|(_, report)| report.damage().is_some());
+    let loose: Vec<_> = sound
+        .into_iter()
+        .filter(|(_, report)| report.extent.loose_ends.is_some())
+        .collect();
     out.finish()?;
     if let Some(unread) = unread {
         return Err(unread);
@@ -87,19 +103,94 @@ pub fn run(arguments: &CheckArguments) -> Outcome {
     Ok(Verdict::found_if(found || !broken.is_empty()))
 }
 
+/// Runs the log, and adds what is refused to the reports of its files.
+fn run_all(
+    reports: &mut [(&File, Report)],
+    inputs: &[Input],
+    arguments: &CheckArguments,
+) -> Result<(), Failure> {
+    if reports.iter().any(|(_, report)| report.damage().is_some()) {
+        note("--semantic: a damaged log is not run");
+        return Ok(());
+    }
+    let mut player = Player::new(usize::try_from(arguments.databases).unwrap_or(usize::MAX));
+    player.judge = Some(Judge::default());
+    for ((_, report), input) in reports.iter_mut().zip(inputs) {
+        player.input(input)?;
+        if let Some(judge) = &mut player.judge {
+            report.run = judge.next_file();
+        }
+    }
+    if let Some((name, count)) = player.judge.and_then(|judge| judge.unjudged) {
+        let commands = plural(count, "command that is", "commands that are");
+        note(&format!(
+            "--semantic: {commands} not known here, first {name}, went unjudged"
+        ));
+    }
+    Ok(())
+}
+
+/// Says what lies beside the folder of a log, and which of them a server loads.
+fn tell_snapshot(out: &mut Output, log: &Log, arguments: &CheckArguments) -> Result<(), Failure> {
+    let Some(manifest) = &log.manifest else {
+        return Ok(());
+    };
+    let parent = manifest.path.parent().and_then(|folder| {
+        let folder = if folder == Path::new("") {
+            Path::new(".")
+        } else {
+            folder
+        };
+        std::path::absolute(folder)
+            .ok()?
+            .parent()
+            .map(Path::to_owned)
+    });
+    for (name, what) in [
+        (
+            SNAPSHOT,
+            "a server with `appendonly yes` loads the log, one with `appendonly no` the snapshot",
+        ),
+        (
+            SINGLE,
+            "a log of the time before 7.0: servers load the folder and leave it alone",
+        ),
+    ] {
+        let Some(beside) = parent.as_ref().map(|parent| parent.join(name)) else {
+            continue;
+        };
+        if !beside.is_file() {
+            continue;
+        }
+        match arguments.json {
+            true => json::write_line(
+                out,
+                &json!({ "file": beside.display().to_string(), "role": "beside", "what": what }),
+            )?,
+            false => writeln!(out, "{}: lies beside the log: {what}", beside.display())?,
+        }
+    }
+    Ok(())
+}
+
+/// What servers call a snapshot, and a log in one file, by default.
+const SNAPSHOT: &str = "dump.rdb";
+const SINGLE: &str = "appendonly.aof";
+
 /// Check one file; a file that a manifest names and that is not there is damage of the log.
-fn look_at(file: &File, rules: Rules) -> Result<Report, Failure> {
+fn look_at(file: &File, rules: Rules) -> Result<(Report, Option<Input>), Failure> {
     if file.role != Role::Single && matches!(file.path.try_exists(), Ok(false)) {
         let mut report = Report::of(file, file.path.display().to_string());
         let what = "the manifest lists this file, and it is missing";
         report.extent.damage = Some(FormatError::new(Damage::Manifest, 0, what));
-        return Ok(report);
+        return Ok((report, None));
     }
     let input = Input::open(&file.path)?;
     let size = input.len();
     // What is damaged is looked at twice.
-    let report = check_file(file, &input.into_mapped()?, rules)?;
-    Ok(Report { size, ..report })
+    let input = input.into_mapped()?;
+    let report = check_file(file, &input, rules)?;
+    Ok((Report { size, ..report }, Some(input)))
 }
 
 /// Check a file that is mapped.
@@ -157,6 +248,8 @@ fn show_manifest(
             "file": name, "role": "manifest", "size": manifest.size,
             "damage": manifest.damage.as_deref().map(damage_json),
             "orphans": manifest.orphans,
+            "twice": manifest.twice,
+            "proposal": manifest.proposal,
         });
         json::write_line(out, &line)?;
     } else if let Some(damage) = &manifest.damage {
@@ -181,6 +274,15 @@ fn show_manifest(
         let bases = if bases == 0 { "no base" } else { "a base" };
         writeln!(out, "{name}: valid, {bases} and {parts}{history}")?;
     }
+    if let Some(proposal) = &manifest.proposal {
+        hint(proposal);
+    }
+    for part in &manifest.twice {
+        note(&format!(
+            "{name}: lists {} more than once, and servers load it as often",
+            quoted(part.as_bytes())
+        ));
+    }
     if !as_json {
         for orphan in &manifest.orphans {
             writeln!(
@@ -190,7 +292,7 @@ fn show_manifest(
             )?;
         }
     }
-    Ok(manifest.damage.is_some())
+    Ok(manifest.damage.is_some() || !manifest.twice.is_empty())
 }
 
 fn show_report(
@@ -204,6 +306,9 @@ fn show_report(
     }
     // The line of data comes first also where both are on one terminal.
     out.flush()?;
+    tell_faults(&report.run.0, report.run.1, |fault| {
+        note(&fault_line(&report.name, fault));
+    });
     if let Some(damage) = report.damage() {
         note(&damage_line(&report.name, damage));
         if let Some(found) = &report.survey {
@@ -335,6 +440,7 @@ fn report_json(report: &Report) -> Value {
         Cure::Edit => "edit",
     });
     let faults = report.survey.iter().flat_map(|found| &found.faults);
+    let faults = faults.chain(&report.run.0);
     json!({
         "file": report.name,
         "role": role,
@@ -351,7 +457,7 @@ fn report_json(report: &Report) -> Value {
         "damage": report.damage().map(damage_json),
         "cure": cure,
         "problems": faults.map(fault_json).collect::<Vec<_>>(),
-        "problems_total": report.survey.as_ref().map_or(0, |found| found.total),
+        "problems_total": report.survey.as_ref().map_or(0, |found| found.total) + report.run.1,
         "kept_by_fix": report.survey.as_ref().map(|found| found.kept),
     })
 }

@@ -15,7 +15,7 @@
 //! | `stats` | what a log is made of |
 //! | `diff` | in what the data of two logs differs |
 //! | `convert`, `copy` | one file or a folder; the log of a living server |
-//! | `player` | a log played into an engine |
+//! | `player`, `judge` | a log played into an engine; what is told of it then |
 //! | `libraries` | the function libraries of a log |
 //! | `rewrite` | the data that a log makes, as a new log |
 //! | `restore`, `live` | the data of a moment, as a new log or into a living server |
@@ -29,6 +29,7 @@ mod diff;
 mod dump;
 mod fix;
 mod history;
+mod judge;
 mod keys;
 mod libraries;
 mod live;

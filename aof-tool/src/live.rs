@@ -100,7 +100,7 @@ impl Sender<'_> {
     }
 
     fn restore(&self, record: &Record<'_>, command: &mut Vec<u8>) -> Result<(), Failure> {
-        let payload = dump::encode(self.options.clone(), &record.value).map_err(|error| {
+        let payload = dump::encode(self.options, &record.value).map_err(|error| {
             let (db, key) = (record.db, quoted(record.head.key));
             Failure::new(format!("{}: db {db}, key {key}: {error}", self.to))
         })?;

@@ -2,7 +2,7 @@
 
 use crate::proposal;
 use cairn_format::aof::manifest::{Manifest, PartType, is_part_name};
-use cairn_format::error::FormatError;
+use cairn_format::error::{Damage, FormatError};
 use cairn_toolkit::Failure;
 use std::ffi::OsStr;
 use std::fs;
@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 
 /// Manifests above this size are not read: a line per file makes a few kB.
 const MANIFEST_MAX: u64 = 16 << 20;
+
+/// What servers call the folder of a log by default (`appenddirname`).
+pub const FOLDER: &str = "appendonlydir";
 
 /// One file of a log.
 #[derive(Debug)]
@@ -48,6 +51,10 @@ pub struct ManifestFile {
     pub history: usize,
     /// Names of parts beside it that it does not list: servers neither load nor remove them.
     pub orphans: Vec<String>,
+    /// Names that it lists more than once: servers load such a part as often.
+    pub twice: Vec<String>,
+    /// There is none, and this is what it could be, in words.
+    pub proposal: Option<String>,
     /// What is wrong with it. With damage that servers tolerate the files are listed all the same.
     pub damage: Option<Box<FormatError>>,
 }
@@ -112,19 +119,53 @@ impl Log {
         }
     }
 
+    /// As [`Log::find`]; parts in a folder without a manifest are taken as one could list them, and that it is missing is its damage.
+    pub fn find_or_propose(path: &Path) -> Result<Log, Failure> {
+        let below = path.join(FOLDER);
+        let folder = if below.is_dir() { &below } else { path };
+        let lacks_one = path.is_dir()
+            && manifests(path)?.is_empty()
+            && (folder == path || manifests(folder)?.is_empty());
+        let Some(proposal) = lacks_one.then(|| proposal::of(folder)).flatten() else {
+            return Log::find(path);
+        };
+        let what = "there is no manifest, and servers start without this log";
+        let manifest = ManifestFile {
+            size: 0,
+            history: 0,
+            orphans: orphans_of(&proposal.path, &proposal.manifest),
+            twice: Vec::new(),
+            damage: Some(FormatError::new(Damage::Manifest, 0, what)),
+            proposal: Some(proposal.text()),
+            path: proposal.path.clone(),
+        };
+        Ok(Log {
+            files: files_of(&proposal.path, &proposal.manifest),
+            manifest: Some(manifest),
+        })
+    }
+
     fn from_manifest(path: &Path) -> Result<Log, Failure> {
         let text = read_manifest(path)?;
         let strict = Manifest::parse_strict(&text);
         let files = Manifest::parse(&text).map(|manifest| {
             let orphans = orphans_of(path, &manifest);
-            (manifest.history.len(), orphans, files_of(path, &manifest))
+            let twice = listed_twice(&manifest);
+            (
+                manifest.history.len(),
+                orphans,
+                twice,
+                files_of(path, &manifest),
+            )
         });
-        let (history, orphans, files) = files.unwrap_or_default();
+        let (history, orphans, twice, files) = files.unwrap_or_default();
         let manifest = ManifestFile {
             path: path.to_owned(),
             size: text.len() as u64,
             history,
             orphans,
+            twice,
+            proposal: None,
             damage: strict.err(),
         };
         Ok(Log {
@@ -149,6 +190,18 @@ fn files_of(manifest_path: &Path, manifest: &Manifest) -> Vec<File> {
             is_last: index + 1 == count,
         })
         .collect()
+}
+
+/// Names that a manifest lists more than once.
+fn listed_twice(manifest: &Manifest) -> Vec<String> {
+    let mut names: Vec<&[u8]> = manifest.to_load().map(|part| &part.name[..]).collect();
+    names.sort_unstable();
+    let pairs = names.windows(2).filter(|pair| pair[0] == pair[1]);
+    let mut twice: Vec<String> = pairs
+        .map(|pair| String::from_utf8_lossy(pair[0]).into_owned())
+        .collect();
+    twice.dedup();
+    twice
 }
 
 /// Files with the names of parts of this log that the manifest does not list. A folder that cannot be read has none.
@@ -192,7 +245,7 @@ fn read_manifest(path: &Path) -> Result<Vec<u8>, Failure> {
 /// The manifest in `folder`, or in the log's folder below a server's data folder.
 fn manifest_in(folder: &Path) -> Result<PathBuf, Failure> {
     let mut found = manifests(folder)?;
-    let below = folder.join("appendonlydir");
+    let below = folder.join(FOLDER);
     if found.is_empty() && below.is_dir() {
         found = manifests(&below)?;
     }
@@ -203,7 +256,7 @@ fn manifest_in(folder: &Path) -> Result<PathBuf, Failure> {
             let folder = if below.is_dir() { &below } else { folder };
             let failure = Failure::new(format!("{name}: no manifest in this folder"));
             Err(match proposal::of(folder) {
-                Some(proposed) => failure.hint(proposed),
+                Some(proposed) => failure.hint(proposed.text()),
                 None => {
                     failure.hint("name the log file itself, or the folder that holds `*.manifest`")
                 }

@@ -1,5 +1,6 @@
 //! A log played into an engine: no server runs and no clock ticks, nothing expires, and function libraries go round it.
 
+use crate::judge::Judge;
 use crate::libraries::Libraries;
 use crate::log::{File, Log};
 use crate::part::{self, Head, Preamble, Problem};
@@ -40,6 +41,8 @@ pub struct Player {
     pub without: Vec<Vec<u8>>,
     /// How many were.
     pub left_out: u64,
+    /// Hears of what is refused, where that is to end nothing.
+    pub judge: Option<Judge>,
 }
 
 impl Player {
@@ -65,6 +68,7 @@ impl Player {
             watch: None,
             without: Vec::new(),
             left_out: 0,
+            judge: None,
         }
     }
 
@@ -101,11 +105,15 @@ impl Player {
     /// Play one file of the log: its snapshot, then its commands.
     fn file(&mut self, file: &File) -> Result<(), Failure> {
         // A snapshot with libraries is read twice.
-        let input = Input::open(&file.path)?.into_mapped()?;
+        self.input(&Input::open(&file.path)?.into_mapped()?)
+    }
+
+    /// The same of one that is mapped.
+    pub fn input(&mut self, input: &Input) -> Result<(), Failure> {
         self.name = input.name().to_owned();
         let mut progress = Progress::bytes("replaying", input.len());
-        match part::open(&input, self, &mut progress) {
-            Ok((_, mut commands)) => self.replay(&input, &mut commands, &mut progress),
+        match part::open(input, self, &mut progress) {
+            Ok((_, mut commands)) => self.replay(input, &mut commands, &mut progress),
             Err(Problem::Failed(failure)) => Err(failure),
             Err(Problem::Damaged(error)) => Err(Failure::damage(input.name(), &error)),
         }
@@ -131,6 +139,9 @@ impl Player {
             }
             last = item.end();
             input.passed(item.offset);
+            if let Some(judge) = &mut self.judge {
+                judge.look_at(&item, &self.libraries);
+            }
             if self.libraries.take(&item) {
                 taken += 1;
                 continue;
@@ -156,7 +167,13 @@ impl Player {
                 }) if self.left_out > 0 => Some(format!(
                     "command {number}, {command}, is passed over: {error}"
                 )),
-                Err(refused) => return Err(refusal(name, &refused)),
+                Err(refused) => match &mut self.judge {
+                    Some(judge) => {
+                        judge.refused(refused, item.end());
+                        None
+                    }
+                    None => return Err(refusal(name, &refused)),
+                },
             };
             if let Some(passed) = passed {
                 self.passed += 1;

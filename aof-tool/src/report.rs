@@ -21,6 +21,8 @@ pub struct Report {
     pub extent: Extent,
     /// All that is wrong with its commands, where something is.
     pub survey: Option<Survey>,
+    /// What was found when it was run, and how much there is of it.
+    pub run: (Vec<Fault>, u64),
 }
 
 impl Report {
@@ -34,6 +36,7 @@ impl Report {
             preamble: None,
             extent: Extent::default(),
             survey: None,
+            run: (Vec::new(), 0),
         }
     }
 

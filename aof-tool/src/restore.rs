@@ -232,7 +232,7 @@ fn change_expiries(player: &mut Player, new: &dyn Fn(i64) -> Option<i64>) {
             if let Some(at) = record.expire() {
                 keys.push((record.key().to_vec(), at));
             }
-            field_expiries(&of_record(record), &mut |key, field, at| {
+            field_expiries(&of_record(record), |key, field, at| {
                 if !any_fields {
                     fields.push(words(&["SELECT", &db.to_string()]));
                     any_fields = true;
@@ -270,7 +270,7 @@ fn change_of_field(key: &[u8], field: &[u8], at: Option<i64>) -> Words {
 }
 
 /// The expiries of fields among the commands that make a value.
-fn field_expiries(commands: &[u8], each: &mut dyn FnMut(&[u8], &[u8], i64)) {
+fn field_expiries(commands: &[u8], mut each: impl FnMut(&[u8], &[u8], i64)) {
     let mut reader = SliceReader::new(commands, 0);
     while let Ok(Some(item)) = reader.next_item() {
         if item.arg(0) != Some(b"HPEXPIREAT") {

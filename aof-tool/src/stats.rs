@@ -14,7 +14,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The options of `aof-tool stats`.
 #[derive(Args, Debug)]
@@ -59,6 +59,11 @@ fn separator(text: &str) -> Result<String, String> {
 pub fn run(arguments: &StatsArguments) -> Outcome {
     if arguments.selection.asks_for_time() {
         return Err(Failure::new(NO_TIMES));
+    }
+    if arguments.rewrite && arguments.path == Path::new("-") {
+        return Err(Failure::new(
+            "--rewrite reads the log twice, and stdin can be read once",
+        ));
     }
     let log = Log::find(&arguments.path)?;
     let mut stats = Stats::new(arguments);

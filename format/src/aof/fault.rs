@@ -27,6 +27,10 @@ pub enum Problem {
     Content,
     /// Commands of which it is not known to which database they belong.
     LostSelect,
+    /// A command that is answered with an error when the log is run.
+    Refused,
+    /// A script or function that the log has not brought before.
+    UnknownScript,
 }
 
 impl Problem {
@@ -45,6 +49,8 @@ impl Problem {
             Problem::BrokenTransaction => "broken-transaction",
             Problem::Content => "content",
             Problem::LostSelect => "lost-select",
+            Problem::Refused => "refused",
+            Problem::UnknownScript => "unknown-script",
         }
     }
 
@@ -52,7 +58,11 @@ impl Problem {
     pub fn loads(self) -> bool {
         matches!(
             self,
-            Problem::MultiInside | Problem::ExecAlone | Problem::Database
+            Problem::MultiInside
+                | Problem::ExecAlone
+                | Problem::Database
+                | Problem::Refused
+                | Problem::UnknownScript
         )
     }
 }
