@@ -19,6 +19,7 @@
 //! | `libraries` | the function libraries of a log |
 //! | `rewrite` | the data that a log makes, as a new log |
 //! | `restore`, `live` | the data of a moment, as a new log or into a living server |
+//! | `replay`, `schedule` | the commands of a log to a living server, and when |
 //! | `until` | a moment of a log |
 #![forbid(unsafe_code)]
 
@@ -38,9 +39,11 @@ mod mend;
 mod part;
 mod player;
 mod proposal;
+mod replay;
 mod report;
 mod restore;
 mod rewrite;
+mod schedule;
 mod stats;
 mod tail;
 mod until;
@@ -65,6 +68,7 @@ Examples:
   aof-tool rewrite appendonlydir -o compact.aof   the shortest log for the same data
   aof-tool convert appendonly.aof -o appendonlydir
   aof-tool copy /var/lib/redis/appendonlydir -o backup
+  aof-tool replay --to redis://test:6379 appendonlydir
   aof-tool restore --until before:FLUSHALL appendonlydir -o saved.aof
   ssh host cat appendonly.aof | aof-tool check -  through a pipe
 
@@ -103,6 +107,8 @@ enum Command {
     Diff(diff::DiffArguments),
     /// Write the data that a log makes as a new log
     Rewrite(rewrite::RewriteArguments),
+    /// Send the commands of a log to a living server or cluster, at their speed or another
+    Replay(replay::ReplayArguments),
     /// Write a log in one file as a folder in parts, and back
     Convert(convert::ConvertArguments),
     /// Copy the log of a living server
@@ -124,6 +130,7 @@ pub fn main() -> ExitCode {
             Command::Tail(arguments) => tail::run(&arguments),
             Command::Diff(arguments) => diff::run(&arguments),
             Command::Rewrite(arguments) => rewrite::run(&arguments),
+            Command::Replay(arguments) => replay::run(&arguments),
             Command::Convert(arguments) => convert::run(&arguments),
             Command::Copy(arguments) => copy::run(&arguments),
             Command::Restore(arguments) => restore::run(&arguments),

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 const MANIFEST_MAX: u64 = 16 << 20;
 
 /// What servers call the folder of a log by default (`appenddirname`).
-pub const FOLDER: &str = "appendonlydir";
+const FOLDER: &str = "appendonlydir";
 
 /// One file of a log.
 #[derive(Debug)]

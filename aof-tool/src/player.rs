@@ -10,7 +10,7 @@ use cairn_engine::base::time::Now;
 use cairn_engine::call::alone::Alone;
 use cairn_engine::persist::load::{self, LoadError, Loader};
 use cairn_engine::replay::{Refused, Replay, Why};
-use cairn_format::aof::reader::{Records, SliceReader};
+use cairn_format::aof::reader::{Item, Records, SliceReader};
 use cairn_format::error::{Damage, FormatError};
 use cairn_format::resp::value::write_command;
 use cairn_toolkit::outcome::damage_line;
@@ -167,6 +167,10 @@ impl Player {
                 }) if self.left_out > 0 => Some(format!(
                     "command {number}, {command}, is passed over: {error}"
                 )),
+                Err(refused) if refused.why == Why::Unknown && administers(&item) => Some(format!(
+                    "{} is passed over, which changes no data",
+                    refused.command
+                )),
                 Err(refused) => match &mut self.judge {
                     Some(judge) => {
                         judge.refused(refused, item.end());
@@ -236,6 +240,26 @@ impl Head for Player {
         let keys = report.keys;
         Ok((Preamble { end, keys }, ahead, rest))
     }
+}
+
+/// Whether it is a command of the server, and not of its data: old servers logged SAVE.
+fn administers(item: &Item<'_>) -> bool {
+    const COMMANDS: [&str; 10] = [
+        "save",
+        "bgsave",
+        "bgrewriteaof",
+        "lastsave",
+        "config",
+        "client",
+        "info",
+        "slowlog",
+        "latency",
+        "memory",
+    ];
+    let name = item.arg(0).unwrap_or_default();
+    COMMANDS
+        .iter()
+        .any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
 fn damaged(name: &str, error: &FormatError) -> Failure {

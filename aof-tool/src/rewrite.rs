@@ -221,7 +221,7 @@ impl NewLog {
 }
 
 /// Write the data of `player` as a log; gives the number of keys.
-pub fn write_data(
+fn write_data(
     player: &Player,
     out: &mut impl Write,
     form: NewForm,
