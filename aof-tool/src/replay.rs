@@ -289,7 +289,7 @@ impl Visitor for Sender<'_> {
         self.sent += 1;
         match self.fleet.is_cluster() {
             true => self.for_nodes(step)?,
-            false => self.for_server(step),
+            false => self.whole_command(step),
         }
         match self.batch.len() >= BATCH || self.bytes >= BATCH_BYTES {
             true => self.flush(),
@@ -306,7 +306,7 @@ impl Sender<'_> {
     }
 
     /// As it stands in the log; the database is selected where it changes.
-    fn for_server(&mut self, step: &Step<'_>) {
+    fn whole_command(&mut self, step: &Step<'_>) {
         if self.db != Some(step.db) {
             self.db = Some(step.db);
             let mut select = Vec::new();
