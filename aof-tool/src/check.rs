@@ -6,7 +6,9 @@ use crate::log::{File, Log, ManifestFile, Role};
 use crate::part::{self, Look, Problem};
 use crate::player::Player;
 use crate::report::{Report, fault_json, fault_line, tell_faults};
+use cairn_format::aof::block;
 use cairn_format::aof::extent::{Cure, Extent, Rules, check_records};
+use cairn_format::aof::fault::{Fault, Problem as FaultKind};
 use cairn_format::aof::survey::survey;
 use cairn_format::error::{Damage, FormatError};
 use cairn_toolkit::human::{count, plural};
@@ -118,7 +120,9 @@ fn run_all(
     for ((_, report), input) in reports.iter_mut().zip(inputs) {
         player.input(input)?;
         if let Some(judge) = &mut player.judge {
-            report.run = judge.next_file();
+            let (faults, total) = judge.next_file();
+            report.run.0.extend(faults);
+            report.run.1 += total;
         }
     }
     if let Some((name, count)) = player.judge.and_then(|judge| judge.unjudged) {
@@ -213,6 +217,9 @@ pub fn check_file(file: &File, input: &Input, rules: Rules) -> Result<Report, Fa
             ..Extent::default()
         },
     };
+    if report.extent.damage.is_none() {
+        report.run = check_blocks(input);
+    }
     let begin = report
         .preamble
         .map_or(Some(0), |preamble| usize::try_from(preamble.end).ok());
@@ -223,6 +230,28 @@ pub fn check_file(file: &File, input: &Input, rules: Rules) -> Result<Report, Fa
         report.survey = Some(survey(commands, begin, rules, |at| input.passed(at)));
     }
     Ok(report)
+}
+
+/// The checksums of an archived file.
+fn check_blocks(input: &Input) -> (Vec<Fault>, u64) {
+    let bytes = input.bytes().unwrap_or_default();
+    if !block::has_blocks(bytes) {
+        return (Vec::new(), 0);
+    }
+    let found = block::verify(bytes, |at| input.passed(at));
+    let fault = found.wrong.map(|offset| Fault {
+        problem: FaultKind::Checksum,
+        offset,
+        begin: offset,
+        end: bytes.len() as u64,
+        command: 0,
+        second: found
+            .last
+            .map(|block| i64::try_from(block.ms / 1000).unwrap_or(i64::MAX)),
+        what: "the block that begins here has another checksum than its line says".to_owned(),
+    });
+    let total = u64::from(fault.is_some());
+    (fault.into_iter().collect(), total)
 }
 
 /// A log that ends within its preamble is a cut log; a base of its own is a cut snapshot.

@@ -20,9 +20,11 @@
 //! | `rewrite` | the data that a log makes, as a new log |
 //! | `restore`, `live` | the data of a moment, as a new log or into a living server |
 //! | `replay`, `schedule` | the commands of a log to a living server, and when |
+//! | `archive` | the log of a living server, kept elsewhere |
 //! | `until` | a moment of a log |
 #![forbid(unsafe_code)]
 
+mod archive;
 mod check;
 mod convert;
 mod copy;
@@ -68,6 +70,7 @@ Examples:
   aof-tool rewrite appendonlydir -o compact.aof   the shortest log for the same data
   aof-tool convert appendonly.aof -o appendonlydir
   aof-tool copy /var/lib/redis/appendonlydir -o backup
+  aof-tool archive --from redis://db:6379 -o /backup/db
   aof-tool replay --to redis://test:6379 appendonlydir
   aof-tool restore --until before:FLUSHALL appendonlydir -o saved.aof
   ssh host cat appendonly.aof | aof-tool check -  through a pipe
@@ -109,6 +112,8 @@ enum Command {
     Rewrite(rewrite::RewriteArguments),
     /// Send the commands of a log to a living server or cluster, at their speed or another
     Replay(replay::ReplayArguments),
+    /// Keep the log of a living server elsewhere, as a replica
+    Archive(archive::ArchiveArguments),
     /// Write a log in one file as a folder in parts, and back
     Convert(convert::ConvertArguments),
     /// Copy the log of a living server
@@ -131,6 +136,7 @@ pub fn main() -> ExitCode {
             Command::Diff(arguments) => diff::run(&arguments),
             Command::Rewrite(arguments) => rewrite::run(&arguments),
             Command::Replay(arguments) => replay::run(&arguments),
+            Command::Archive(arguments) => archive::run(&arguments),
             Command::Convert(arguments) => convert::run(&arguments),
             Command::Copy(arguments) => copy::run(&arguments),
             Command::Restore(arguments) => restore::run(&arguments),

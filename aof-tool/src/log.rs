@@ -1,6 +1,6 @@
 //! Which files make up the log that was named: one file, or the parts that a manifest lists.
 
-use crate::proposal;
+use crate::{archive, proposal};
 use cairn_format::aof::manifest::{Manifest, PartType, is_part_name};
 use cairn_format::error::{Damage, FormatError};
 use cairn_toolkit::Failure;
@@ -66,7 +66,9 @@ impl Log {
             let metadata =
                 fs::metadata(path).map_err(|e| Failure::io(&path.display().to_string(), &e))?;
             if metadata.is_dir() {
-                return Log::from_manifest(&manifest_in(path)?);
+                // An archive is taken for its newest log.
+                let newest = archive::newest(path);
+                return Log::from_manifest(&manifest_in(newest.as_deref().unwrap_or(path))?);
             }
             if metadata.is_file() && is_manifest(path)? {
                 return Log::from_manifest(path);

@@ -1,5 +1,6 @@
 //! `aof-tool restore`: the data as it was at a moment of a log, all of it or some keys, as a new log, a snapshot, or into a living server.
 
+use crate::archive;
 use crate::live::{self, Existing};
 use crate::log::Log;
 use crate::player::Player;
@@ -84,7 +85,11 @@ enum Target<'a> {
 
 /// Write the data of an earlier moment.
 pub fn run(arguments: &RestoreArguments) -> Outcome {
-    let log = Log::find_sound(&arguments.path)?;
+    let of_time = match &arguments.until {
+        Some(Until::Time(second)) => archive::of_time(&arguments.path, *second),
+        _ => None,
+    };
+    let log = Log::find_sound(of_time.as_ref().unwrap_or(&arguments.path))?;
     if arguments.range {
         return range(&log, &arguments.path);
     }

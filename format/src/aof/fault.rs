@@ -27,6 +27,8 @@ pub enum Problem {
     Content,
     /// Commands of which it is not known to which database they belong.
     LostSelect,
+    /// A block of an archive whose checksum is another.
+    Checksum,
     /// A command that is answered with an error when the log is run.
     Refused,
     /// A script or function that the log has not brought before.
@@ -49,6 +51,7 @@ impl Problem {
             Problem::BrokenTransaction => "broken-transaction",
             Problem::Content => "content",
             Problem::LostSelect => "lost-select",
+            Problem::Checksum => "checksum",
             Problem::Refused => "refused",
             Problem::UnknownScript => "unknown-script",
         }

@@ -13,11 +13,13 @@
 //! | [`vocabulary`] | the commands that logs hold, and how many arguments they take |
 //! | [`fault`] | what can be wrong with a command |
 //! | [`manifest`] | the file that lists the parts of a multi-part log, and their names |
+//! | [`block`] | blocks of an archived stream, with their checksums |
 //! | [`place`] | where in a stream of replication a log is |
 //! | [`release`] | which commands a server has for what values hold |
 //! | [`rewrite`] | values as the commands that make them |
 //! | [`writer`] | commands, SELECT, expiry and annotations as log bytes |
 
+pub mod block;
 pub mod extent;
 pub mod fault;
 pub mod manifest;
