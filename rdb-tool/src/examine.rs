@@ -19,6 +19,8 @@ use std::ops::Range;
 
 /// Pieces that are held back.
 const HELD: usize = 4;
+/// Bytes that are summed up and then let go.
+const SUMMED_AT_ONCE: usize = 1 << 20;
 /// Bytes of a checksum.
 const SUM_BYTES: usize = 8;
 /// Zeros one behind the other that are no records.
@@ -134,12 +136,18 @@ pub fn examine_headless(
     }
 }
 
-/// The one or two changed bytes that explain why the checksum at the end of a file is wrong, if the file ends with one.
-pub fn fault_of(bytes: &[u8]) -> Option<Fault> {
+/// The one or two changed bytes that explain why the checksum at the end of a file is wrong, if the file ends with one before `end`.
+pub fn fault_of(input: &Input, end: u64) -> Option<Fault> {
+    let bytes = input.bytes().unwrap_or_default();
+    let bytes = bytes.get(..usize::try_from(end).ok()?).unwrap_or(bytes);
     let (body, sum) = bytes.split_last_chunk::<SUM_BYTES>()?;
     let stored = u64::from_le_bytes(*sum);
-    let mut crc = Crc64::new();
-    crc.update(body);
+    let (mut crc, mut passed) = (Crc64::new(), 0);
+    for piece in body.chunks(SUMMED_AT_ONCE) {
+        crc.update(piece);
+        passed += piece.len() as u64;
+        input.passed(passed);
+    }
     (stored != 0)
         .then(|| single_fault(stored, crc.value(), body.len() as u64))
         .flatten()
@@ -228,7 +236,7 @@ impl<'a, 'w> Examiner<'a, 'w> {
         self.repeated_keys();
         let damaged = self.state.first.is_some();
         if damaged && self.witness.asks_for_fault() && self.state.checksum.is_none_or(is_wrong) {
-            self.state.fault = fault_of(&self.bytes[..self.state.end as usize]);
+            self.state.fault = fault_of(self.input, self.state.end);
         }
         self.state
     }

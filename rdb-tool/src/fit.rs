@@ -7,7 +7,7 @@ use cairn_format::rdb::reader::{Options, SliceReader};
 use cairn_format::rdb::{Dialect, Event, Object};
 use cairn_toolkit::select::now_ms;
 use cairn_toolkit::table::Side;
-use cairn_toolkit::{Table, escape, human, quoted};
+use cairn_toolkit::{Input, Table, escape, human, quoted};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -80,7 +80,7 @@ impl Fit {
     ///
     /// # Errors
     /// The server was not named, so that nothing is known of its memory.
-    pub fn weigh(&mut self, bytes: &[u8], limit: u64, any_version: bool) -> Result<(), String> {
+    pub fn weigh(&mut self, input: &Input, limit: u64, any_version: bool) -> Result<(), String> {
         let name = self.server.name.clone();
         let model = Model::parse(&name)?;
         let options = Options {
@@ -89,10 +89,13 @@ impl Fit {
             ..Options::shallow()
         };
         let mut tally = Tally::new(model, now_ms());
+        let bytes = input.bytes().unwrap_or_default();
         if let Ok(mut reader) = SliceReader::from_slice(bytes, options) {
             while let Ok(Some(located)) = reader.next()
                 && tally.event(&located.event).is_ok()
-            {}
+            {
+                input.passed(located.end);
+            }
         }
         let used_memory = tally.used_memory();
         self.room = Some(Room { used_memory, limit });
@@ -188,7 +191,8 @@ impl Fit {
 }
 
 /// Asks about each server, as far as the file can be read.
-pub fn judge(bytes: &[u8], servers: &[Server], any_version: bool) -> Vec<Fit> {
+pub fn judge(input: &Input, servers: &[Server], any_version: bool) -> Vec<Fit> {
+    let bytes = input.bytes().unwrap_or_default();
     let options = Options {
         checksum: false,
         any_version,
@@ -217,6 +221,7 @@ pub fn judge(bytes: &[u8], servers: &[Server], any_version: bool) -> Vec<Fit> {
         for fit in &mut asked {
             fit.event(&located.event, located.offset);
         }
+        input.passed(located.end);
     }
     asked.extend(refused);
     asked.sort_by_key(|fit| {

@@ -114,10 +114,10 @@ fn verify_one(path: &Path, arguments: &VerifyArguments, out: &mut Output) -> Res
     let input = arguments.opening.open(path)?.into_mapped()?;
     let bytes = input.bytes().unwrap_or_default();
     let mut report = check(&input, bytes, arguments)?;
-    report.fits = fit::judge(bytes, &arguments.servers, arguments.try_version);
+    report.fits = fit::judge(&input, &arguments.servers, arguments.try_version);
     if let Some(limit) = arguments.fits {
         for fit in &mut report.fits {
-            fit.weigh(bytes, limit, arguments.try_version)
+            fit.weigh(&input, limit, arguments.try_version)
                 .map_err(|what| Failure::new(format!("--fits: {what}")))?;
         }
     }

@@ -116,7 +116,7 @@ fn put_right(
     bytes: &[u8],
     arguments: &SalvageArguments,
 ) -> Result<Option<Report>, Failure> {
-    let Some(fault) = fault_of(bytes) else {
+    let Some(fault) = fault_of(input, bytes.len() as u64) else {
         return Ok(None);
     };
     let mut output = Output::create_whole(&arguments.output, &[input])?;
@@ -125,11 +125,11 @@ fn put_right(
         .min(bytes.len());
     let (before, rest) = bytes.split_at(at);
     let (changed, behind) = rest.split_at(rest.len().min(fault.mask.len()));
-    output.write_all(before)?;
+    write_passing(&mut output, input, before, 0)?;
     for (byte, mask) in changed.iter().zip(fault.mask) {
         output.write_all(&[byte ^ mask])?;
     }
-    output.write_all(behind)?;
+    write_passing(&mut output, input, behind, at + changed.len())?;
     let Some(keys) = read_back(&mut output)? else {
         return Ok(None);
     };
@@ -143,6 +143,21 @@ fn put_right(
         fault_text(bytes, fault),
         fault,
     )))
+}
+
+/// Writes a part of an input that begins at this place, and lets go of it.
+fn write_passing(
+    output: &mut Output,
+    input: &Input,
+    part: &[u8],
+    mut at: usize,
+) -> Result<(), Failure> {
+    for piece in part.chunks(PENDING_MAX) {
+        output.write_all(piece)?;
+        at += piece.len();
+        input.passed(at as u64);
+    }
+    Ok(())
 }
 
 /// What a fault is, for a person.
