@@ -3,28 +3,18 @@
 //! A good log is damaged in one place (or at both ends), mended, and every command of the result is looked for in the original, in order. With
 //! `RECOVERY_TRIALS=20` more is tried, the table of docs/recovery.md is printed, and redis-check-aof --fix is asked about the same files.
 
+#[path = "../../toolkit/tests/support/damage.rs"]
+mod damage;
 mod tool;
 
 use cairn_format::aof::reader::SliceReader;
+use damage::{Damage, Random, cut, drop_range, flip, insert, one_bit, zeroed};
 use std::collections::HashMap;
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use tool::run;
-
-/// A generator of numbers: splitmix64.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % n as u64) as usize
-    }
-}
 
 fn command(words: &[&[u8]]) -> Vec<u8> {
     let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
@@ -48,7 +38,7 @@ fn made(count: usize, random: &mut Random) -> Vec<u8> {
         let key = format!("user:{n}");
         let key = key.as_bytes();
         let len = random.below(200);
-        let value: Vec<u8> = (0..len).map(|_| random.below(256) as u8).collect();
+        let value = random.bytes(len);
         let number = n.to_string();
         let number = number.as_bytes();
         log.extend(match random.below(9) {
@@ -85,46 +75,19 @@ fn commands(log: &[u8]) -> Vec<(Range<usize>, Vec<u8>)> {
     found
 }
 
-/// Damages a log; gives the bytes that were touched, as ranges of the original.
-type Damage = fn(&mut Vec<u8>, &mut Random) -> Touched;
-
-/// What was touched of the original.
-type Touched = Vec<(usize, usize)>;
-
-fn flip(log: &mut [u8], at: usize, random: &mut Random) -> (usize, usize) {
-    log[at] ^= 1 << random.below(8);
-    (at, at + 1)
-}
-
-fn drop_range(log: &mut Vec<u8>, range: Range<usize>) -> (usize, usize) {
-    log.drain(range.clone());
-    (range.start, range.end)
-}
-
 fn find(log: &[u8], what: &[u8], from: usize) -> usize {
     let found = log[from..].windows(what.len()).position(|w| w == what);
     found.map_or(0, |at| from + at)
 }
 
 const KINDS: [(&str, Damage); 8] = [
-    ("one bit", |log, random| {
-        let at = random.below(log.len());
-        vec![flip(log, at, random)]
-    }),
+    ("one bit", one_bit),
     ("one byte gone", |log, random| {
         let at = random.below(log.len());
         vec![drop_range(log, at..at + 1)]
     }),
-    ("4 KB zeroed", |log, random| {
-        let at = random.below(log.len() - 4096);
-        log[at..at + 4096].fill(0);
-        vec![(at, at + 4096)]
-    }),
-    ("cut", |log, random| {
-        let (at, end) = (random.below(log.len()), log.len());
-        log.truncate(at);
-        vec![(at, end)]
-    }),
+    ("4 KB zeroed", zeroed),
+    ("cut", cut),
     ("splice", |log, random| {
         let at = random.below(log.len() - 10_000);
         let len = 1 + random.below(10_000);
@@ -148,8 +111,7 @@ const KINDS: [(&str, Damage); 8] = [
         let text = (0..100)
             .map(|_| 32 + random.below(90) as u8)
             .collect::<Vec<u8>>();
-        log.splice(at..at, text);
-        vec![(at.saturating_sub(1), at + 1)]
+        vec![insert(log, at, text)]
     }),
 ];
 

@@ -1,9 +1,7 @@
 //! `rdb-tool filter`: some keys of a snapshot as a snapshot of their own.
 
-use crate::convert::LOOK;
-use crate::making::{Making, Manner, stopped};
-use crate::snapshot::{Need, Reading, read};
-use cairn_format::rdb::Located;
+use crate::making::{Job, Making, Manner, make};
+use crate::snapshot::Reading;
 use cairn_toolkit::{Outcome, Verdict, human, note};
 use clap::Args;
 use std::cell::OnceCell;
@@ -38,22 +36,16 @@ pub struct FilterArguments {
 pub fn filter(arguments: &FilterArguments) -> Outcome {
     let (manner, reading) = (&arguments.manner, &arguments.reading);
     let input = reading.open(&arguments.file)?;
-    let mut output = Some(manner.open(&arguments.output, &[&input])?);
-    let terms = OnceCell::new();
-    let mut making = None;
-    let visit = &mut |dialect, located: &Located<'_>| {
-        let terms = terms.get_or_init(|| manner.terms(dialect));
-        if let Some(output) = output.take() {
-            making = Some(stopped(Making::new(output, terms))?);
-        }
-        match &mut making {
-            Some(making) => making.event(&located.event),
-            None => Ok(()),
-        }
+    let job = Job {
+        input: &input,
+        reading,
+        output: &arguments.output,
+        manner,
+        label: "filtering",
     };
-    let walked = read(&input, reading, Need::All, LOOK, "filtering", visit)?;
-    let Some(making) = making else {
-        // A walk sees the end of the file at least.
+    let terms = OnceCell::new();
+    let begin = |making, _| making;
+    let Some((making, walked)) = make(&job, &terms, begin, Making::event)? else {
         return Ok(Verdict::Fine);
     };
     let made = making.finish(input.name())?;

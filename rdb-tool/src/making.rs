@@ -6,11 +6,12 @@
 use crate::carry::{Carrier, Terms};
 use crate::convert::LOOK;
 use crate::policy::Policies;
-use crate::snapshot::{Stop, Visit, walk};
+use crate::snapshot::{Need, Reading, Stop, Visit, Walk, read, walk};
 use cairn_format::rdb::writer::WriteResult;
-use cairn_format::rdb::{Dialect, Event, Record, Writer, Written};
+use cairn_format::rdb::{Dialect, Event, Located, Record, Writer, Written};
 use cairn_toolkit::{Failure, Input, Output, hint};
 use clap::Args;
+use std::cell::OnceCell;
 use std::path::Path;
 
 /// How an output is made.
@@ -169,4 +170,43 @@ impl Made {
 /// For visitors: an error of an output.
 pub fn stopped<T>(result: Result<T, Failure>) -> Result<T, Stop> {
     result.map_err(Stop::Failed)
+}
+
+/// Where a snapshot of a part of a file goes, and what of the file goes there.
+pub struct Job<'a> {
+    /// What is read.
+    pub input: &'a Input,
+    /// How, and which keys.
+    pub reading: &'a Reading,
+    /// Where the snapshot goes.
+    pub output: &'a Path,
+    /// How it is made.
+    pub manner: &'a Manner,
+    /// For the one who waits.
+    pub label: &'a str,
+}
+
+/// Makes a snapshot of the version of a file, which its first event tells: only then can `begin` make of the output what takes the
+/// events. Nothing if there was no event, not even the end of the file.
+pub fn make<'t, T>(
+    job: &Job<'_>,
+    terms: &'t OnceCell<Terms>,
+    begin: impl FnOnce(Making<'t>, Dialect) -> T,
+    event: impl Fn(&mut T, &Event<'_>) -> Visit,
+) -> Result<Option<(T, Walk)>, Failure> {
+    let output = job.manner.open(job.output, &[job.input])?;
+    let mut unbegun = Some((output, begin));
+    let mut begun = None;
+    let visit = &mut |dialect, located: &Located<'_>| {
+        let terms = terms.get_or_init(|| job.manner.terms(dialect));
+        if let Some((output, begin)) = unbegun.take() {
+            begun = Some(begin(stopped(Making::new(output, terms))?, dialect));
+        }
+        match &mut begun {
+            Some(begun) => event(begun, &located.event),
+            None => Ok(()),
+        }
+    };
+    let walk = read(job.input, job.reading, Need::All, LOOK, job.label, visit)?;
+    Ok(begun.map(|begun| (begun, walk)))
 }

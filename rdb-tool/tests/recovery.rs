@@ -5,32 +5,18 @@
 //! docs/recovery.md is printed, and redis-check-rdb and redis-server are asked about the same files.
 
 mod common;
+#[path = "../../toolkit/tests/support/damage.rs"]
+mod damage;
 
 use cairn_format::encoding::listpack;
 use cairn_format::rdb::object::NodeKind;
 use cairn_format::rdb::{Dialect, Event, Head, Options, SliceReader, WriteOptions, Writer};
 use common::{code, golden, run, stderr};
+use damage::{Damage, Random, cut, drop_range, insert, one_bit, zeroed};
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-
-/// A generator of numbers: splitmix64.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % n as u64) as usize
-    }
-
-    fn bytes(&mut self, len: usize) -> Vec<u8> {
-        (0..len).map(|_| self.below(256) as u8).collect()
-    }
-}
 
 /// A snapshot of many small keys of several types, as an application has them.
 fn mixed(count: usize, random: &mut Random) -> Vec<u8> {
@@ -108,15 +94,8 @@ fn records(file: &[u8]) -> Vec<(u64, Vec<u8>, usize, usize)> {
     records
 }
 
-/// Damages a file; gives the bytes that were touched, as ranges of the original.
-type Damage = fn(&mut Vec<u8>, &mut Random) -> Vec<(usize, usize)>;
-
 const KINDS: [(&str, Damage); 8] = [
-    ("one bit", |file, random| {
-        let at = random.below(file.len());
-        file[at] ^= 1 << random.below(8);
-        vec![(at, at + 1)]
-    }),
+    ("one bit", one_bit),
     ("one byte", |file, random| {
         let at = random.below(file.len());
         file[at] ^= 1 + random.below(255) as u8;
@@ -128,26 +107,16 @@ const KINDS: [(&str, Damage); 8] = [
         file[at..at + 16].copy_from_slice(&bytes);
         vec![(at, at + 16)]
     }),
-    ("4 KB zeroed", |file, random| {
-        let at = random.below(file.len() - 4096);
-        file[at..at + 4096].fill(0);
-        vec![(at, at + 4096)]
-    }),
-    ("cut", |file, random| {
-        let (at, end) = (random.below(file.len()), file.len());
-        file.truncate(at);
-        vec![(at, end)]
-    }),
+    ("4 KB zeroed", zeroed),
+    ("cut", cut),
     ("100 bytes lost", |file, random| {
         let at = random.below(file.len() - 100);
-        file.drain(at..at + 100);
-        vec![(at, at + 100)]
+        vec![drop_range(file, at..at + 100)]
     }),
     ("100 bytes more", |file, random| {
         let at = random.below(file.len());
         let bytes = random.bytes(100);
-        file.splice(at..at, bytes);
-        vec![(at.saturating_sub(1), at + 1)]
+        vec![insert(file, at, bytes)]
     }),
     ("both ends", |file, random| {
         let (head, tail) = (random.below(200), file.len() - random.below(2000));

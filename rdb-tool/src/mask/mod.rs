@@ -4,13 +4,12 @@ mod cipher;
 mod keys;
 mod values;
 
-use crate::convert::LOOK;
 use crate::loss::{Loss, Losses};
-use crate::making::{Making, Manner, stopped};
+use crate::making::{Job, Making, Manner, make};
 use crate::policy::{Policies, Policy};
-use crate::snapshot::{Need, Reading, Stop, Visit, read};
+use crate::snapshot::{Reading, Stop, Visit};
 use cairn_format::rdb::writer::Lack;
-use cairn_format::rdb::{Event, Head, Located, Object};
+use cairn_format::rdb::{Event, Head, Object};
 use cairn_toolkit::{Failure, Outcome, Verdict, human, note, quoted};
 use cipher::Cipher;
 use clap::Args;
@@ -61,28 +60,22 @@ pub fn mask(arguments: &MaskArguments) -> Outcome {
     let (manner, reading) = (&arguments.manner, &arguments.reading);
     let cipher = Cipher::new(&key(arguments.key_file.as_deref())?);
     let input = reading.open(&arguments.file)?;
-    let mut output = Some(manner.open(&arguments.output, &[&input])?);
-    let terms = OnceCell::new();
-    let mut work = None;
-    let visit = &mut |dialect, located: &Located<'_>| {
-        let terms = terms.get_or_init(|| manner.terms(dialect));
-        if let Some(output) = output.take() {
-            work = Some(Work {
-                making: stopped(Making::new(output, terms))?,
-                keys: Keys::new(&cipher),
-                values: Values::new(&cipher, dialect),
-                dropped: Losses::default(),
-                drop_modules: arguments.drop_modules,
-            });
-        }
-        match &mut work {
-            Some(work) => work.event(&located.event),
-            None => Ok(()),
-        }
+    let job = Job {
+        input: &input,
+        reading,
+        output: &arguments.output,
+        manner,
+        label: "masking",
     };
-    read(&input, reading, Need::All, LOOK, "masking", visit)?;
-    let Some(work) = work else {
-        // A walk sees the end of the file at least.
+    let terms = OnceCell::new();
+    let begin = |making, dialect| Work {
+        making,
+        keys: Keys::new(&cipher),
+        values: Values::new(&cipher, dialect),
+        dropped: Losses::default(),
+        drop_modules: arguments.drop_modules,
+    };
+    let Some((work, _)) = make(&job, &terms, begin, Work::event)? else {
         return Ok(Verdict::Fine);
     };
     let made = work.making.finish(input.name())?;
