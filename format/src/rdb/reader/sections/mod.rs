@@ -274,7 +274,7 @@ impl<'a, W: Work> Reading<'a, '_, W> {
         if let Some(stop) = section.stop {
             return Err(Halt::Stopped(stop));
         }
-        self.reader.jump(&section.left);
+        self.reader.jump(section.left);
         Ok(section.is_whole)
     }
 }
@@ -298,9 +298,6 @@ impl<'a> SliceReader<'a> {
         let mut reader = SliceReader::headless(bytes, from, dialect, options);
         reader.source.jump(reader.source.place(from), 0);
         reader.db = db;
-        if options.duplicate_keys {
-            reader.keys = KeyIndex::of_part();
-        }
         reader
     }
 
@@ -323,13 +320,13 @@ impl<'a> SliceReader<'a> {
     }
 
     /// Goes on where another ended that began here.
-    fn jump(&mut self, left: &Left) {
+    fn jump(&mut self, left: Left) {
         let (sum, len) = left.sum;
         self.source.join(self.source.place(left.at), sum, len);
         self.db = left.db;
         self.records += left.records;
         self.last_value = left.last_value.or(self.last_value);
-        self.keys.absorb(&left.keys);
+        self.keys.absorb(left.keys);
         debug_assert_eq!(self.taken, 0, "the last event was left behind");
     }
 }
