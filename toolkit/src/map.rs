@@ -198,6 +198,8 @@ fn kept(bytes: Vec<u8>) -> *mut libc::c_char {
 fn install_handlers() {
     HANDLERS.call_once(|| {
         install(libc::SIGBUS, on_bus as *const () as usize);
+        // A file that may not grow further is an error of the write, which has a name, and not the end of the tool.
+        install(libc::SIGXFSZ, libc::SIG_IGN);
         for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
             if !is_ignored(signal) {
                 install(signal, on_end as *const () as usize);
@@ -218,7 +220,7 @@ fn is_ignored(signal: libc::c_int) -> bool {
 
 fn install(signal: libc::c_int, handler: usize) {
     // SAFETY: zeroed is a valid `sigaction`; `handler` is a function of this file with the signature that
-    // SA_SIGINFO asks for, or SIG_DFL, and uses only what a handler may. Failure leaves the default action, which is to die.
+    // SA_SIGINFO asks for, SIG_DFL or SIG_IGN, and uses only what a handler may. Failure leaves the default action, which is to die.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = handler;

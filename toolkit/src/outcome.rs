@@ -16,7 +16,7 @@
 use crate::escape::quoted;
 use cairn_format::error::FormatError;
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
@@ -102,7 +102,23 @@ impl Failure {
     pub fn io(name: &str, error: &io::Error) -> Failure {
         match reader_gone(error) {
             true => Failure::quiet(0),
-            false => Failure::new(format!("{name}: {}", plain(error))),
+            false => Failure::new(format!("{name}: {}", plain(error))).advised(error.kind()),
+        }
+    }
+
+    /// With what someone can do about an error of this kind, where that is known.
+    fn advised(self, kind: ErrorKind) -> Failure {
+        match kind {
+            ErrorKind::PermissionDenied => {
+                self.hint("who runs this may not: run it as somebody who may, or name another place")
+            }
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                self.hint("nothing is left of what was written; make room, or name another place")
+            }
+            ErrorKind::FileTooLarge => {
+                self.hint("nothing is left of what was written; `ulimit -f` or the file system allows no larger files")
+            }
+            _ => self,
         }
     }
 
@@ -142,7 +158,7 @@ impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Failure {
         match reader_gone(&error) {
             true => Failure::quiet(0),
-            false => Failure::new(plain(&error)),
+            false => Failure::new(plain(&error)).advised(error.kind()),
         }
     }
 }
@@ -214,6 +230,27 @@ mod tests {
             Some("x.rdb: no such file or directory")
         );
         assert_eq!(plain(&io::Error::other("Keep me")), "Keep me");
+    }
+
+    #[test]
+    fn what_can_be_done_about_an_error_of_the_system_is_told() {
+        for (number, advice) in [
+            (libc::EACCES, 1),
+            (libc::ENOSPC, 1),
+            (libc::EDQUOT, 1),
+            (libc::EFBIG, 1),
+            (libc::ENOENT, 0),
+        ] {
+            let error = io::Error::from_raw_os_error(number);
+            let named = io::Error::new(error.kind(), format!("out.rdb: {}", plain(&error)));
+            for failure in [Failure::io("out.rdb", &error), Failure::from(named)] {
+                let Ending::Report { line, hints } = &failure.ending else {
+                    panic!("{failure:?}");
+                };
+                assert_eq!(line, &format!("out.rdb: {}", plain(&error)));
+                assert_eq!(hints.len(), advice, "{line}");
+            }
+        }
     }
 
     #[test]

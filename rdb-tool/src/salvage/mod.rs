@@ -14,11 +14,12 @@ mod report;
 use crate::again::read_again;
 use crate::behind::Looks;
 use crate::examine::{Examination, Piece, What, Witness, examine, examine_headless, fault_of};
-use crate::snapshot::Opening;
+use crate::snapshot::{Opening, unopened};
 use cairn_format::crc64::{Crc64, Fault};
 use cairn_format::error::{FormatError, Severity};
 use cairn_format::rdb::reader::{Options, SliceReader};
 use cairn_format::rdb::{Dialect, Event, opcode, write_len};
+use cairn_toolkit::kind::{FileKind, KIND_BYTES};
 use cairn_toolkit::{Failure, Input, Outcome, Output, Verdict};
 use clap::Args;
 use quarantine::Quarantine;
@@ -201,11 +202,17 @@ fn keep_what_is_left(
         Ok(_) => examine(input, Options::deep(), "salvaging", &mut rescue)
             .map_err(|error| Failure::damage(input.name(), &error))?,
         Err(error) => {
+            // What is no damaged snapshot but something else is told what it is.
+            let kind = FileKind::of(&bytes[..bytes.len().min(KIND_BYTES)]);
+            if kind.is_another() {
+                return Err(unopened(input, bytes, error).into_failure(input.name()));
+            }
             rescue.report.head_lost = Some(dialect);
             examine_headless(input, error, dialect, "salvaging", &mut rescue)
         }
     };
-    if rescue.report.keys == 0 && rescue.report.others == 0 && found.lost > 0 {
+    let is_nothing = bytes.is_empty() || found.lost > 0;
+    if rescue.report.keys == 0 && rescue.report.others == 0 && is_nothing {
         return Err(Failure::new(format!(
             "{}: nothing in it can be read as a record",
             input.name()

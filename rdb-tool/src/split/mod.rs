@@ -81,19 +81,30 @@ enum By {
 /// Splits.
 pub fn split(arguments: &SplitArguments) -> Outcome {
     let plan = arguments.plan()?;
+    let input = arguments.reading.open(&arguments.file)?;
+    let folder = &arguments.output;
+    let is_new = !folder.exists();
+    fs::create_dir_all(folder)
+        .map_err(|error| Failure::io(&folder.display().to_string(), &error))?;
+    let done = split_into(arguments, &plan, &input);
+    if done.is_err() && is_new {
+        // It is empty, or somebody else has put something there.
+        let _ = fs::remove_dir(folder);
+    }
+    done
+}
+
+fn split_into(arguments: &SplitArguments, plan: &Plan, input: &Input) -> Outcome {
     let (manner, reading) = (&arguments.manner, &arguments.reading);
-    let input = reading.open(&arguments.file)?;
     let terms = OnceCell::new();
     let mut work = Work {
         arguments,
-        input: &input,
-        plan: &plan,
+        input,
+        plan,
         parts: Parts::default(),
         makings: Vec::new(),
         common: Vec::new(),
     };
-    fs::create_dir_all(&arguments.output)
-        .map_err(|error| Failure::io(&arguments.output.display().to_string(), &error))?;
     let visit = &mut |dialect: Dialect, located: &Located<'_>| {
         let is_first = terms.get().is_none();
         let terms = terms.get_or_init(|| manner.terms(dialect));
@@ -104,7 +115,7 @@ pub fn split(arguments: &SplitArguments) -> Outcome {
         }
         work.event(&located.event, terms)
     };
-    read(&input, reading, Need::All, LOOK, "splitting", visit)?;
+    read(input, reading, Need::All, LOOK, "splitting", visit)?;
     let makings = work.makings;
     let made = makings
         .into_iter()

@@ -11,7 +11,7 @@ mod packed;
 
 use crate::kind::KIND_BYTES;
 use crate::map::Map;
-use crate::outcome::Failure;
+use crate::outcome::{Failure, tool_name};
 use crate::remote::{self, Address};
 use packed::Codec;
 use std::cell::{RefCell, RefMut};
@@ -144,7 +144,12 @@ impl Input {
             .map_err(|error| Failure::io(&name, &error))?;
         let file_type = metadata.file_type();
         if file_type.is_char_device() || file_type.is_block_device() {
-            return Err(Failure::new(format!("{name}: is a device, not a file")));
+            let line = format!("{name}: is a device, not a file");
+            let advice = format!(
+                "`cat {name} | {} ... -` reads what comes from it",
+                tool_name()
+            );
+            return Err(Failure::new(line).hint(advice));
         }
         File::open(path)
             .and_then(|file| Input::new(file, name.clone()))

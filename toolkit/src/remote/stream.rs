@@ -53,6 +53,7 @@ impl Stream {
     ) -> Result<Stream, Failure> {
         let told = |error: io::Error| {
             Failure::new(format!("{name}: could not connect: {}", plain(&error)))
+                .hint("a server has to listen there, and this machine has to be let through")
         };
         let (host, port) = match place {
             Place::Unix(path) => {
