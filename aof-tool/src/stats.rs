@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 Examples:
   aof-tool stats appendonlydir
   aof-tool stats --rewrite appendonlydir
-  aof-tool stats --prefix / --top 50 --json appendonly.aof | jq .prefixes
+  aof-tool stats --prefix / --depth 3 --top 50 --json appendonly.aof | jq .prefixes
   aof-tool stats --key 'session:*' --not-type stream appendonly.aof
 
 Bytes are those of commands in the log. Hours need the annotations of aof-timestamp-enabled. A command counts for the prefixes of each of its keys; of
@@ -41,6 +41,9 @@ pub struct StatsArguments {
     /// Keys come apart behind each of these separators
     #[arg(long, default_value = ":", value_name = "SEPARATOR", value_parser = separator)]
     prefix: String,
+    /// How many levels of prefixes; each costs time
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    depth: usize,
     /// Run the log, and say what a rewrite would save
     #[arg(long)]
     rewrite: bool,
@@ -183,7 +186,7 @@ impl<'a> Stats<'a> {
             databases: BTreeMap::new(),
             hours: BTreeMap::new(),
             run: (0, None, Uses::default()),
-            prefixes: Tree::new(arguments.prefix.as_bytes()),
+            prefixes: Tree::new(arguments.prefix.as_bytes()).no_deeper_than(arguments.depth),
         }
     }
 

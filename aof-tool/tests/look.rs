@@ -74,7 +74,8 @@ const MIXED: [&str; 12] = [
 #[test]
 fn stats_know_prefixes_hours_and_selections() {
     let mixed = log(&MIXED);
-    let found = json(&run_with_stdin(&["stats", "--json", "-"], mixed.as_bytes()));
+    let words = ["stats", "--json", "--depth", "2", "-"];
+    let found = json(&run_with_stdin(&words, mixed.as_bytes()));
     let prefixes = found["prefixes"].as_array().unwrap();
     let uses = |wanted: &str| {
         let found = prefixes.iter().find(|found| found["prefix"] == wanted);
@@ -84,6 +85,8 @@ fn stats_know_prefixes_hours_and_selections() {
     assert_eq!(uses("user:1:"), Some(2));
     assert_eq!(uses("order:"), Some(3));
     assert_eq!(uses("doc:"), Some(1));
+    let flat = json(&run_with_stdin(&["stats", "--json", "-"], mixed.as_bytes()));
+    assert_eq!(flat["prefixes"].as_array().unwrap().len(), 3);
     let hours = found["hours"].as_array().unwrap();
     let hours: Vec<_> = hours
         .iter()

@@ -56,6 +56,7 @@ const LISTED_PART: u64 = 1000;
 pub struct Tree {
     separator: Vec<u8>,
     limit: usize,
+    depth: usize,
     nodes: HashMap<Box<[u8]>, Node, RandomState>,
     missed: u64,
     total: Count,
@@ -96,17 +97,24 @@ impl Tree {
         Tree {
             separator: separator.to_vec(),
             limit,
+            depth: DEPTH_MAX,
             nodes: HashMap::with_hasher(RandomState::with_seed(seed())),
             missed: 0,
             total: Count::default(),
         }
     }
 
+    /// Takes keys apart no further than so many levels.
+    pub fn no_deeper_than(self, depth: usize) -> Tree {
+        let depth = depth.min(DEPTH_MAX);
+        Tree { depth, ..self }
+    }
+
     /// Counts a key for all of its prefixes.
     pub fn add(&mut self, key: &[u8], count: Count) {
         self.total.add(count);
         let mut end = 0;
-        for depth in 1..=DEPTH_MAX {
+        for depth in 1..=self.depth {
             let Some(at) = find(&key[end..], &self.separator) else {
                 break;
             };
