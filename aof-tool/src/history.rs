@@ -9,6 +9,7 @@ use crate::dump::{Format, Style, append_words};
 use crate::keys::Keys;
 use crate::log::Log;
 use crate::part::Preamble;
+use crate::partition::is_for_each_alone;
 use crate::walk::{Place, Step, Visitor, name_of, walk_file};
 use cairn_engine::Engine;
 use cairn_engine::base::time::Now;
@@ -141,9 +142,6 @@ struct Links<'a> {
     added: bool,
 }
 
-/// Commands of many keys that do to each what they would do to it alone.
-const EACH_ALONE: [&str; 4] = ["del", "unlink", "mset", "touch"];
-
 impl Visitor for Links<'_> {
     /// It is told at the second reading.
     fn damage(&mut self, _: &Input, _: &FormatError) {}
@@ -153,7 +151,7 @@ impl Visitor for Links<'_> {
         if item.argc() < 3 || self.related.len() > RELATED_MAX || !touches(self.related, step) {
             return Ok(());
         }
-        if is_one_of(item.arg(0).unwrap_or_default(), &EACH_ALONE) {
+        if is_for_each_alone(item.arg(0).unwrap_or_default()) {
             return Ok(());
         }
         let mut found: Vec<Vec<u8>> = Vec::new();

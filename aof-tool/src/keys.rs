@@ -4,7 +4,7 @@ use crate::walk::Step;
 use cairn_engine::base::args::Args;
 use cairn_engine::call::keys::keys_of;
 use cairn_engine::call::spec::{Begin, Command, Find, Group};
-use cairn_engine::call::table::CommandTable;
+use cairn_engine::call::table::{CommandTable, Entry};
 use cairn_engine::families;
 use cairn_format::aof::reader::Item;
 use cairn_format::aof::vocabulary;
@@ -32,6 +32,8 @@ enum Way {
     One(usize, Group),
     /// As its constant says.
     Spec(&'static Command),
+    /// As the constant of its subcommand says.
+    Container(Entry),
     /// Behind their count at the third place: scripts, which the table may not hold.
     Counted,
 }
@@ -63,6 +65,12 @@ impl Keys {
                 }
             }
             Way::Spec(command) => self.by_spec(command, item, &mut found),
+            Way::Container(entry) => {
+                let sub = item.arg(1).and_then(|sub| self.table.find_sub(entry, sub));
+                if let Some(sub) = sub {
+                    self.by_spec(sub.spec, item, &mut found);
+                }
+            }
             Way::Counted => {
                 let count = item.arg(2).and_then(parse_i64);
                 let count = count.and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
@@ -76,6 +84,7 @@ impl Keys {
         let group = match self.way {
             Way::One(_, group) => group,
             Way::Spec(command) => command.group,
+            Way::Container(entry) => entry.spec.group,
             Way::None | Way::Counted => return "",
         };
         match group {
@@ -135,8 +144,9 @@ impl Keys {
     fn look_up(&mut self, name: &[u8]) {
         self.last.clear();
         self.last.extend_from_slice(name);
-        self.way = match self.table.find(name).map(|entry| entry.spec) {
-            Some(command) => way_of(command),
+        self.way = match self.table.find(name) {
+            Some(entry) if !entry.spec.subcommands.is_empty() => Way::Container(entry),
+            Some(entry) => way_of(entry.spec),
             None => way_of_unknown(name),
         };
     }

@@ -17,7 +17,7 @@
 //! | `convert`, `copy` | one file or a folder; the log of a living server |
 //! | `player`, `judge` | a log played into an engine; what is told of it then |
 //! | `libraries` | the function libraries of a log |
-//! | `rewrite` | the data that a log makes, as a new log |
+//! | `rewrite`, `partition` | the data that a log makes, as a new log, also in parts |
 //! | `restore`, `live` | the data of a moment, as a new log or into a living server |
 //! | `replay`, `schedule` | the commands of a log to a living server, and when |
 //! | `archive` | the log of a living server, kept elsewhere |
@@ -39,6 +39,7 @@ mod live;
 mod log;
 mod mend;
 mod part;
+mod partition;
 mod player;
 mod proposal;
 mod replay;

@@ -60,9 +60,16 @@ impl Libraries {
             .is_some()
     }
 
-    /// Takes those of a snapshot. If there are any, gives the snapshot without them and where it ended.
-    pub fn take_from(&mut self, snapshot: &[u8]) -> Result<Option<(Input, Preamble)>, Problem> {
-        if !self.read(snapshot).map_err(Problem::Damaged)? {
+    /// Takes those of a snapshot. If there are any, or it `is_divided`, gives the snapshot without them and with our keys alone, and where it
+    /// ended.
+    pub fn take_from(
+        &mut self,
+        snapshot: &[u8],
+        is_divided: bool,
+        is_ours: &dyn Fn(&[u8]) -> bool,
+    ) -> Result<Option<(Input, Preamble)>, Problem> {
+        let has_any = self.read(snapshot).map_err(Problem::Damaged)?;
+        if !has_any && !is_divided {
             return Ok(None);
         }
         let spool = |error: std::io::Error| Problem::Failed(Failure::io("temporary file", &error));
@@ -74,7 +81,13 @@ impl Libraries {
         let mut preamble = Preamble::default();
         while let Some(located) = reader.next().map_err(Problem::Damaged)? {
             preamble.end = located.end;
-            if !matches!(located.event, Event::Function(_)) {
+            let goes = match &located.event {
+                // Hints at numbers of keys are those of the whole.
+                Event::Function(_) | Event::Resize { .. } | Event::SlotInfo { .. } => false,
+                Event::Record(record) => is_ours(record.head.key),
+                _ => true,
+            };
+            if goes {
                 writer.event(&located.event).map_err(failed)?;
             }
         }

@@ -4,6 +4,7 @@ use crate::judge::Judge;
 use crate::libraries::Libraries;
 use crate::log::{File, Log};
 use crate::part::{self, Head, Preamble, Problem};
+use crate::partition::Parts;
 use crate::until::{Watch, is_like};
 use cairn_engine::Engine;
 use cairn_engine::base::time::Now;
@@ -41,6 +42,8 @@ pub struct Player {
     pub without: Vec<Vec<u8>>,
     /// How many were.
     pub left_out: u64,
+    /// Only the keys of one part are played.
+    pub parts: Option<Parts>,
     /// Hears of what is refused, where that is to end nothing.
     pub judge: Option<Judge>,
 }
@@ -68,6 +71,7 @@ impl Player {
             watch: None,
             without: Vec::new(),
             left_out: 0,
+            parts: None,
             judge: None,
         }
     }
@@ -91,6 +95,36 @@ impl Player {
         self.watch.as_ref().is_some_and(Watch::is_reached)
     }
 
+    /// The next part, from the begin of the log; `false` if there is none.
+    pub fn next_part(&mut self) -> bool {
+        let databases = self.engine.ks.databases();
+        let Some(mut parts) = self.parts.take() else {
+            return false;
+        };
+        if !parts.next() {
+            return false;
+        }
+        *self = Player::new(databases);
+        self.parts = Some(parts);
+        true
+    }
+
+    /// Keys of other parts that came with those of this one go.
+    fn drop_others(&mut self) {
+        let Some(parts) = &self.parts else {
+            return;
+        };
+        let ks = &mut self.engine.ks;
+        for db in 0..ks.databases() {
+            let others = ks.db(db).iter().filter(|record| !parts.has(record.key()));
+            let others: Vec<Vec<u8>> = others.map(|record| record.key().to_vec()).collect();
+            ks.select(db);
+            for key in others {
+                ks.delete(&key);
+            }
+        }
+    }
+
     /// Play a log, as far as the moment that is watched for.
     pub fn play(&mut self, log: &Log) -> Result<(), Failure> {
         for file in &log.files {
@@ -99,6 +133,7 @@ impl Player {
                 break;
             }
         }
+        self.drop_others();
         Ok(())
     }
 
@@ -148,6 +183,12 @@ impl Player {
             }
             if item.argc() > 0 && self.without.iter().any(|pattern| is_like(&item, pattern)) {
                 self.left_out += 1;
+                taken += 1;
+                continue;
+            }
+            if let Some(parts) = &mut self.parts
+                && !parts.takes(&item)
+            {
                 taken += 1;
                 continue;
             }
@@ -211,7 +252,9 @@ impl Head for Player {
         _input: &Input,
         progress: &mut Progress,
     ) -> Result<Preamble, Problem> {
-        match self.libraries.take_from(log)? {
+        let parts = self.parts.as_ref();
+        let is_ours = |key: &[u8]| parts.is_none_or(|parts| parts.has(key));
+        match self.libraries.take_from(log, parts.is_some(), &is_ours)? {
             None => self.stream(log, progress).map(|(preamble, _, _)| preamble),
             Some((rest, preamble)) => {
                 let (found, _, _) = self.stream(rest.reader(), progress)?;

@@ -6,17 +6,20 @@
 use crate::convert::file_name;
 use crate::libraries::mapped;
 use crate::log::Log;
+use crate::partition::Parts;
 use crate::player::{PASSED_TOLD, Player};
 use cairn_engine::commands::connection::REDIS_VERSION;
 use cairn_engine::persist::rewrite::{RewriteError, rewrite};
 use cairn_engine::persist::save::{SaveOptions, automatic_dialect, save};
 use cairn_format::aof::manifest::{Part, PartType, base_name};
 use cairn_format::aof::release::Release;
-use cairn_format::rdb::Dialect;
+use cairn_format::error::FormatError;
 use cairn_format::rdb::writer::WriteError;
+use cairn_format::rdb::{Dialect, Event, Options, SliceReader, WriteOptions, Writer};
 use cairn_toolkit::folder::{Folder, PREFIX};
 use cairn_toolkit::human::{count, plural};
-use cairn_toolkit::{Failure, Outcome, Output, Progress, Verdict, note};
+use cairn_toolkit::select::bytes;
+use cairn_toolkit::{Failure, Input, Outcome, Output, Progress, Verdict, note};
 use clap::{Args, ValueEnum};
 use std::fs;
 use std::io::{self, BufWriter, Seek, Write};
@@ -29,6 +32,7 @@ Examples:
   aof-tool rewrite appendonlydir -o compact.aof
   aof-tool rewrite --form snapshot old.aof -o base.aof
   aof-tool rewrite --to redis-6.2 appendonlydir -o old-server.aof
+  aof-tool rewrite --memory 1gb huge.aof -o compact.aof
   aof-tool rewrite old.aof -o - | redis-cli --pipe
 
 Nothing is written if the log is damaged, or a command of it is unknown to the engine or refused by it; function libraries are carried through. A server takes the new log as its
@@ -45,8 +49,16 @@ pub struct RewriteArguments {
     /// (snapshot) on
     #[arg(long, value_name = "SERVER", value_parser = reader)]
     to: Option<Reader>,
+    /// Play the log in parts, by key, so that about so much memory is taken: 1gb
+    #[arg(long, value_name = "SIZE", value_parser = memory)]
+    memory: Option<u64>,
     #[command(flatten)]
     new: NewLog,
+}
+
+fn memory(text: &str) -> Result<u64, String> {
+    let known = bytes(text).filter(|size| *size > 0);
+    known.ok_or_else(|| "expected a size as in 1gb".to_owned())
 }
 
 #[derive(Args, Debug)]
@@ -147,9 +159,88 @@ pub fn run(arguments: &RewriteArguments) -> Outcome {
     // folder that cannot be written is known before the work.
     let out = new.create(&arguments.output)?;
     let mut player = Player::new(new.databases as usize);
+    if let Some(limit) = arguments.memory {
+        if path == Path::new("-") {
+            return Err(Failure::new(
+                "--memory reads the log several times, and stdin can be read once",
+            ));
+        }
+        player.parts = Some(Parts::of(&log, limit)?);
+        return in_parts(arguments, &log, player, out);
+    }
     player.play(&log)?;
     let keys = new.finish(out, &player, arguments.to)?;
     Ok(tell(path, &player, keys))
+}
+
+/// Plays one part after the other; the parts behind each other are the whole.
+fn in_parts(
+    arguments: &RewriteArguments,
+    log: &Log,
+    mut player: Player,
+    mut making: Making,
+) -> Outcome {
+    let (new, to) = (&arguments.new, arguments.to);
+    let (mut keys, mut snapshots) = (0, Vec::new());
+    let parts = player.parts.as_ref().map_or(1, Parts::count);
+    loop {
+        player.play(log)?;
+        let is_first = snapshots.is_empty() && keys == 0;
+        if !is_first {
+            // They are for the whole.
+            player.libraries.clear();
+        }
+        match (new.form, &mut making.out) {
+            (NewForm::Commands, Some(out)) => keys += write_data(&player, out, new.form, to)?,
+            _ => snapshots.push(Input::of_file(snapshot_of(&player, to)?, "temporary file")?),
+        }
+        let (commands, passed) = (player.commands, player.passed);
+        if !player.next_part() {
+            (player.commands, player.passed) = (commands, passed);
+            break;
+        }
+    }
+    if let (Some(out), false) = (&mut making.out, snapshots.is_empty()) {
+        keys = join(&snapshots, out)?;
+    }
+    new.keep(making)?;
+    let name = arguments.path.display();
+    note(&format!(
+        "{name}: played in {}",
+        plural(parts, "part", "parts")
+    ));
+    Ok(tell(&arguments.path, &player, keys))
+}
+
+/// Writes several snapshots of different keys as one, of the newest of their versions; gives the number of keys.
+fn join(snapshots: &[Input], out: &mut Output) -> Result<u64, Failure> {
+    let damaged = |error: Box<FormatError>| Failure::damage("temporary file", &error);
+    let readers = snapshots.iter().map(|input| {
+        let bytes = input.bytes().unwrap_or_default();
+        SliceReader::from_slice(bytes, Options::shallow()).map_err(damaged)
+    });
+    let readers = readers.collect::<Result<Vec<_>, Failure>>()?;
+    let dialects = readers.iter().map(|reader| reader.dialect());
+    let Some(newest) = dialects.max_by_key(|dialect| dialect.version()) else {
+        return Ok(0);
+    };
+    let mut writer = Writer::new(out, WriteOptions::new(newest)).map_err(write_failure)?;
+    let mut keys = 0;
+    for (number, mut reader) in readers.into_iter().enumerate() {
+        while let Some(located) = reader.next().map_err(damaged)? {
+            let goes = match &located.event {
+                Event::End(_) | Event::Resize { .. } | Event::SlotInfo { .. } => false,
+                Event::Aux { .. } => number == 0,
+                _ => true,
+            };
+            keys += u64::from(matches!(located.event, Event::Record(_)));
+            if goes {
+                writer.event(&located.event).map_err(write_failure)?;
+            }
+        }
+    }
+    writer.finish().map_err(write_failure)?;
+    Ok(keys)
 }
 
 /// Says what became of the log.
@@ -212,11 +303,18 @@ impl NewLog {
             return Ok(0);
         };
         let keys = write_data(player, &mut out, self.form, to)?;
-        out.finish()?;
-        if let Some(folder) = &making.folder {
-            folder.finish(self.base())?;
-        }
+        making.out = Some(out);
+        self.keep(making)?;
         Ok(keys)
+    }
+
+    /// Gives what was written its name.
+    fn keep(&self, mut making: Making) -> Result<(), Failure> {
+        making.out.take().map_or(Ok(()), Output::finish)?;
+        match &making.folder {
+            Some(folder) => folder.finish(self.base()),
+            None => Ok(()),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ mod tool;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
-use tool::{bad, command, goldens, log, run, run_with_stdin};
+use tool::{bad, command, goldens, log, run, run_with_stdin, tangle};
 
 fn json(run: &tool::Run) -> Value {
     serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run:?}"))
@@ -56,7 +56,7 @@ fn stats_count_every_command_of_every_log_once() {
     }
 }
 
-const MIXED: [&str; 12] = [
+const MIXED: [&str; 13] = [
     "SELECT 0",
     "#TS:7200",
     "SET user:1:name a",
@@ -66,6 +66,7 @@ const MIXED: [&str; 12] = [
     "ZUNIONSTORE sum 2 za zb",
     "EVAL script 1 order:2 x",
     "JSON.SET doc:1 $ 1",
+    "XGROUP CREATE events:1 g 0",
     "SELECT 3",
     "DEL user:1:name order:1 lone",
     "FLUSHDB",
@@ -86,7 +87,7 @@ fn stats_know_prefixes_hours_and_selections() {
     assert_eq!(uses("order:"), Some(3));
     assert_eq!(uses("doc:"), Some(1));
     let flat = json(&run_with_stdin(&["stats", "--json", "-"], mixed.as_bytes()));
-    assert_eq!(flat["prefixes"].as_array().unwrap().len(), 3);
+    assert_eq!(flat["prefixes"].as_array().unwrap().len(), 4);
     let hours = found["hours"].as_array().unwrap();
     let hours: Vec<_> = hours
         .iter()
@@ -101,6 +102,7 @@ fn stats_know_prefixes_hours_and_selections() {
         (&["--not-key", "*"], 0),
         (&["--key", "zb"], 1),
         (&["--key", "order:2"], 1),
+        (&["--key", "events:*", "--type", "stream"], 1),
     ] {
         let words = [&["stats", "--json", "-"], words].concat();
         let found = json(&run_with_stdin(&words, mixed.as_bytes()));
@@ -143,33 +145,6 @@ fn stats_tell_what_a_rewrite_saves() {
     assert_eq!(found["rewrite"]["bytes"], bytes);
     assert_eq!(found["rewrite"]["keys"], 1);
     assert_eq!(found["rewrite"]["saves"], grown.len() as u64 - bytes);
-}
-
-/// Commands among few keys, drawn from a seed, so that much flows from one into another.
-fn tangle(seed: u64, count: usize) -> Vec<String> {
-    let mut state = seed;
-    let mut draw = move |n: u64| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state % n
-    };
-    let mut lines = vec!["SELECT 0".to_owned()];
-    // Sets only, so that nothing is refused whatever comes first.
-    while lines.len() < count {
-        let [a, b, c] = [draw(5), draw(5), draw(5)];
-        lines.push(match draw(9) {
-            0 if a != b => format!("COPY {a} {b} REPLACE"),
-            1 => format!("SUNIONSTORE {a} {b} {c}"),
-            2 => format!("SINTERSTORE {a} {b} {c}"),
-            3 => format!("DEL {a} {b}"),
-            4 => format!("SMOVE {a} {b} m{c}"),
-            5 => format!("PEXPIREAT {a} 400000000000{b}"),
-            6 if draw(8) == 0 => "FLUSHALL".to_owned(),
-            _ => format!("SADD {a} m{b} m{c}"),
-        });
-    }
-    lines
 }
 
 /// Type, elements and expiry of a key at the end of a log, told by the commands that make it.

@@ -458,3 +458,50 @@ fn a_log_behind_a_snapshot_becomes_a_snapshot_of_the_whole() {
         "{check:?}"
     );
 }
+
+/// A log played in parts makes the same data, whatever flows from key to key.
+#[test]
+fn parts_behind_each_other_are_the_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let mut logs = tool::goldens();
+    for seed in [5, 6] {
+        let mut lines = tool::tangle(seed, 200);
+        lines.extend((0..300).map(|i| format!("MSET k{i} {i} o{i} {i}")));
+        lines.extend(
+            [
+                "DEL k1 k2 o3",
+                "RENAME k4 o5",
+                "SELECT 2",
+                "SET k6 6",
+                "SWAPDB 2 3",
+            ]
+            .map(str::to_owned),
+        );
+        let text: String = lines.iter().map(|line| tool::command(line)).collect();
+        let log = path(&format!("log{seed}"));
+        fs::write(&log, text).unwrap();
+        logs.push(log);
+    }
+    let mut compared = 0;
+    for log in logs {
+        for form in ["commands", "snapshot"] {
+            let words = ["rewrite", "--form", form, &log, "-o"];
+            let whole = run(&[&words[..], &[&path("whole")]].concat());
+            let parts = run(&[&words[..], &[&path("parts"), "--memory", "3kb"]].concat());
+            assert_eq!(whole.code, parts.code, "{log}: {parts:?}");
+            if whole.code > 1 {
+                continue;
+            }
+            compared += 1;
+            let same = run(&["diff", &path("whole"), &path("parts")]);
+            assert_eq!(same.code, 0, "{log}: {same:?}");
+            let keys = |run: &tool::Run| run.stderr.rsplit(" became ").next().unwrap().to_owned();
+            assert_eq!(keys(&whole), keys(&parts), "{log}");
+            let is_alone = parts.stderr.contains("played in 1 part");
+            assert!(!log.contains("/log") || !is_alone, "{parts:?}");
+        }
+    }
+    assert!(compared > 40, "{compared}");
+    assert_eq!(run(&["rewrite", "--memory", "1gb", "-", "-o", "-"]).code, 2);
+}

@@ -79,3 +79,30 @@ pub fn goldens() -> Vec<String> {
     assert!(names.len() > 20, "{names:?}");
     names
 }
+
+/// Commands among few keys, drawn from a seed, so that much flows from one into another.
+pub fn tangle(seed: u64, count: usize) -> Vec<String> {
+    let mut state = seed;
+    let mut draw = move |n: u64| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state % n
+    };
+    let mut lines = vec!["SELECT 0".to_owned()];
+    // Sets only, so that nothing is refused whatever comes first.
+    while lines.len() < count {
+        let [a, b, c] = [draw(5), draw(5), draw(5)];
+        lines.push(match draw(9) {
+            0 if a != b => format!("COPY {a} {b} REPLACE"),
+            1 => format!("SUNIONSTORE {a} {b} {c}"),
+            2 => format!("SINTERSTORE {a} {b} {c}"),
+            3 => format!("DEL {a} {b}"),
+            4 => format!("SMOVE {a} {b} m{c}"),
+            5 => format!("PEXPIREAT {a} 400000000000{b}"),
+            6 if draw(8) == 0 => "FLUSHALL".to_owned(),
+            _ => format!("SADD {a} m{b} m{c}"),
+        });
+    }
+    lines
+}
