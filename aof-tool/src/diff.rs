@@ -114,6 +114,28 @@ fn each_entry(
             }
         }
     }
+    for (db, key, expire_ms, payload) in player.raw.each() {
+        // Version and checksum of the payload are those of who wrote it.
+        let value = payload
+            .split_last_chunk::<10>()
+            .map_or(payload, |(value, _)| value);
+        let entry = Entry {
+            type_name: "module",
+            expire_ms,
+            value: hashes.each_ref().map(|hash| hash.hash_one(value)),
+        };
+        let taken = arguments.selection.takes(&select::Item {
+            key,
+            type_name: entry.type_name,
+            db,
+            expire_ms,
+            bytes: payload.len() as u64,
+            idle_s: None,
+        });
+        if taken {
+            each(db, key, entry);
+        }
+    }
     if arguments.selection.takes_functions() {
         for (name, code) in player.libraries.each() {
             let entry = Entry {

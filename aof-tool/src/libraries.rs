@@ -1,6 +1,7 @@
 //! Function libraries of a log. The engine holds none, so they go round it: from commands and snapshots of the log to the head of the new one.
 
 use crate::part::{Preamble, Problem};
+use crate::raw::RawKeys;
 use cairn_format::aof::reader::Item;
 use cairn_format::aof::release::Release;
 use cairn_format::aof::rewrite::Rewriter;
@@ -127,8 +128,13 @@ impl Libraries {
         Ok(out.write_all(to.bytes())?)
     }
 
-    /// Writes a snapshot with them in front of its keys.
-    pub fn write_into(&self, snapshot: &Input, out: &mut impl Write) -> Result<(), Failure> {
+    /// Writes a snapshot with them in front of its keys, and those of modules behind.
+    pub fn write_into(
+        &self,
+        snapshot: &Input,
+        raw: &RawKeys,
+        out: &mut impl Write,
+    ) -> Result<(), Failure> {
         let damaged = |error| Failure::damage(snapshot.name(), &error);
         let bytes = snapshot.bytes().unwrap_or_default();
         let mut reader = SliceReader::from_slice(bytes, options()).map_err(|e| damaged(*e))?;
@@ -142,7 +148,11 @@ impl Libraries {
                     writer.event(&library).map_err(unwritten)?;
                 }
             }
-            writer.event(&located.event).map_err(unwritten)?;
+            if matches!(located.event, Event::End(_)) {
+                raw.write_into(&mut writer).map_err(unwritten)?;
+            } else {
+                writer.event(&located.event).map_err(unwritten)?;
+            }
         }
         writer.finish().map(drop).map_err(unwritten)
     }

@@ -5,7 +5,9 @@ use crate::libraries::Libraries;
 use crate::log::{File, Log};
 use crate::part::{self, Head, Preamble, Problem};
 use crate::partition::Parts;
+use crate::raw::{RawKeys, Taken};
 use crate::until::{Watch, is_like};
+use crate::walk::Place;
 use cairn_engine::Engine;
 use cairn_engine::base::time::Now;
 use cairn_engine::call::alone::Alone;
@@ -19,6 +21,8 @@ use cairn_toolkit::{Failure, Input, Progress};
 use std::io::Read;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// The same seed each time, so that the same log gives the same bytes.
+const SEED: [u64; 4] = [1, 2, 3, 4];
 /// Keys loaded between two looks at the progress bar.
 const LOAD_STEP: usize = 1024;
 /// Commands passed over that are told one by one.
@@ -36,6 +40,8 @@ pub struct Player {
     pub passed: u64,
     /// The function libraries.
     pub libraries: Libraries,
+    /// The keys of modules.
+    pub raw: RawKeys,
     /// Where the log ends for us.
     pub watch: Option<Watch>,
     /// Commands like these are left out.
@@ -51,8 +57,7 @@ pub struct Player {
 impl Player {
     /// Nothing yet.
     pub fn new(databases: usize) -> Player {
-        // The same seed each time, so that the same log gives the same bytes.
-        let mut engine = Engine::new(databases, [1, 2, 3, 4], &[]);
+        let mut engine = Engine::new(databases, SEED, &[]);
         let since = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
@@ -68,6 +73,7 @@ impl Player {
             commands: 0,
             passed: 0,
             libraries: Libraries::default(),
+            raw: RawKeys::default(),
             watch: None,
             without: Vec::new(),
             left_out: 0,
@@ -114,6 +120,7 @@ impl Player {
         let Some(parts) = &self.parts else {
             return;
         };
+        self.raw.retain(|_, key, _, _| parts.has(key));
         let ks = &mut self.engine.ks;
         for db in 0..ks.databases() {
             let others = ks.db(db).iter().filter(|record| !parts.has(record.key()));
@@ -164,7 +171,7 @@ impl Player {
         let mut replay = Replay::begin(&mut self.engine, self.now, reader.offset());
         let mut world = Alone::at(self.now);
         let mut last = reader.offset();
-        let mut taken = 0;
+        let (mut taken, mut place) = (0, Place::default());
         while let Some(item) = reader.next_item().map_err(|e| damaged(name, &e))? {
             progress.at(item.offset);
             if let Some(watch) = &mut self.watch
@@ -191,6 +198,22 @@ impl Player {
             {
                 taken += 1;
                 continue;
+            }
+            place.take(&item);
+            match self.raw.take(&item, place.db) {
+                Taken::No => {}
+                Taken::Done => {
+                    taken += 1;
+                    continue;
+                }
+                Taken::Refused(what) => {
+                    let number = replay.commands() + taken + 1;
+                    let line = format!(
+                        "{name}: offset {0} ({0:#x}): command {number}, {what}",
+                        item.offset
+                    );
+                    return Err(Failure::new(line).hint("nothing was written"));
+                }
             }
             let answer = replay.run(&mut self.engine, &mut world, &item);
             let answer = answer.map_err(|mut refused| {
@@ -254,16 +277,28 @@ impl Head for Player {
     ) -> Result<Preamble, Problem> {
         let parts = self.parts.as_ref();
         let is_ours = |key: &[u8]| parts.is_none_or(|parts| parts.has(key));
-        match self.libraries.take_from(log, parts.is_some(), &is_ours)? {
-            None => self.stream(log, progress).map(|(preamble, _, _)| preamble),
-            Some((rest, preamble)) => {
-                let (found, _, _) = self.stream(rest.reader(), progress)?;
-                Ok(Preamble {
-                    keys: found.keys,
-                    ..preamble
-                })
+        let rest = self.libraries.take_from(log, parts.is_some(), &is_ours)?;
+        let (bytes, end) = match &rest {
+            Some((rest, preamble)) => (rest.bytes().unwrap_or_default(), Some(preamble.end)),
+            None => (log, None),
+        };
+        let (found, end) = match self.load(bytes, progress) {
+            Ok((found, _, _)) => (found, end.unwrap_or(found.end)),
+            // A module's value: all of them go round the engine, which begins once more.
+            Err(LoadError::Unheld { key, .. }) if !key.is_empty() && self.commands == 0 => {
+                self.engine = Engine::new(self.engine.ks.databases(), SEED, &[]);
+                self.engine.set_now(self.now);
+                let without = self.raw.take_from(bytes).map_err(Problem::Failed)?;
+                let loaded = self.load(without.0.reader(), progress);
+                let (found, _, _) = loaded.map_err(|error| unloaded(&self.name, error))?;
+                (found, end.unwrap_or(without.1))
             }
-        }
+            Err(error) => return Err(unloaded(&self.name, error)),
+        };
+        Ok(Preamble {
+            end,
+            keys: found.keys + self.raw.len(),
+        })
     }
 
     fn stream<R: Read>(
@@ -271,11 +306,21 @@ impl Head for Player {
         input: R,
         progress: &mut Progress,
     ) -> Result<(Preamble, Vec<u8>, R), Problem> {
+        let loaded = self.load(input, progress);
+        loaded.map_err(|error| unloaded(&self.name, error))
+    }
+}
+
+impl Player {
+    fn load<R: Read>(
+        &mut self,
+        input: R,
+        progress: &mut Progress,
+    ) -> Result<(Preamble, Vec<u8>, R), LoadError> {
         let ks = &mut self.engine.ks;
         // The commands behind it may still need keys whose time has come: these are kept.
-        let failed = |error| unloaded(&self.name, error);
-        let mut loader = Loader::new(input, ks.databases(), false, true).map_err(failed)?;
-        while loader.step(ks, LOAD_STEP).map_err(failed)? != load::Progress::Done {
+        let mut loader = Loader::new(input, ks.databases(), false, true)?;
+        while loader.step(ks, LOAD_STEP)? != load::Progress::Done {
             progress.at(loader.offset());
         }
         let end = loader.offset();

@@ -219,6 +219,18 @@ fn select_keys(player: &mut Player, selection: &Selection) -> u64 {
             ks.delete(&key);
         }
     }
+    player.raw.retain(|db, key, expire_ms, bytes| {
+        let item = select::Item {
+            key,
+            type_name: "module",
+            db,
+            expire_ms,
+            bytes,
+            idle_s: None,
+        };
+        selection.takes(&item)
+    });
+    left += player.raw.len();
     if !selection.takes_functions() {
         player.libraries.clear();
     }
@@ -227,6 +239,7 @@ fn select_keys(player: &mut Player, selection: &Selection) -> u64 {
 
 /// Gives all keys and fields that expire another time, or none.
 fn change_expiries(player: &mut Player, new: &dyn Fn(i64) -> Option<i64>) {
+    player.raw.change_expiries(new);
     let ks = &mut player.engine.ks;
     // What had not expired at the moment has by now, perhaps.
     ks.expired = Expired::Stays;

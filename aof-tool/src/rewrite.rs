@@ -337,7 +337,8 @@ fn write_data(
         NewForm::Commands => {
             let target = to.map_or(Release::NEWEST, |reader| reader.commands);
             player.libraries.write_commands(out, target)?;
-            rewrite(&player.engine.ks, out, target, &mut told).map_err(rewrite_failure)?
+            rewrite(&player.engine.ks, out, target, &mut told).map_err(rewrite_failure)?;
+            player.raw.write_commands(out, target)?;
         }
         NewForm::Snapshot => {
             let options = SaveOptions {
@@ -355,7 +356,7 @@ fn write_data(
                 idle: false,
                 freq: false,
             };
-            if player.libraries.is_empty() {
+            if player.libraries.is_empty() && player.raw.is_empty() {
                 save(&player.engine.ks, out, &options, false, &mut told).map_err(write_failure)?;
             } else {
                 let file =
@@ -363,11 +364,13 @@ fn write_data(
                 let file = BufWriter::new(file);
                 let file = save(&player.engine.ks, file, &options, false, &mut told)
                     .map_err(write_failure)?;
-                player.libraries.write_into(&mapped(file)?, out)?;
+                player
+                    .libraries
+                    .write_into(&mapped(file)?, &player.raw, out)?;
             }
         }
     }
-    Ok(keys)
+    Ok(keys + player.raw.len())
 }
 
 fn write_failure(error: WriteError) -> Failure {

@@ -505,3 +505,84 @@ fn parts_behind_each_other_are_the_whole() {
     assert!(compared > 40, "{compared}");
     assert_eq!(run(&["rewrite", "--memory", "1gb", "-", "-o", "-"]).code, 2);
 }
+
+/// Keys of modules go round the engine as they are.
+#[test]
+fn keys_of_modules_are_kept_raw() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let base = fs::read(bad("module-key-unknown.rdb")).unwrap();
+    let play = |lines: &[&str], words: &[&str]| {
+        let log = [&base[..], tool::log(lines).as_bytes()].concat();
+        fs::write(path("log"), log).unwrap();
+        run(&[&["rewrite", &path("log"), "-o", &path("new")], words].concat())
+    };
+    // What is in the new log: the key of the module, as RESTORE has it, and the expiry.
+    let held = || {
+        let lines = run(&["dump", "--bytes", "base64", "--json", &path("new")]).stdout;
+        let all: Vec<serde_json::Value> = lines
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let restored: Vec<&serde_json::Value> = all
+            .iter()
+            .filter(|line| line["args"][0] == "UkVTVE9SRQ==")
+            .collect();
+        assert!(restored.len() < 2);
+        restored.first().map(|line| {
+            (
+                line["db"].as_u64().unwrap(),
+                line["args"][1].as_str().unwrap().to_owned(),
+            )
+        })
+    };
+    let (k, j) = ("aw==".to_owned(), "ag==".to_owned());
+    for (lines, expected) in [
+        (&["SET s 1"][..], Some((0, k.clone()))),
+        (&["SELECT 1", "DEL k"], Some((0, k.clone()))),
+        (&["DEL k", "SET s 1"], None),
+        (&["RENAME k j"], Some((0, j.clone()))),
+        (&["SET s 1", "RENAME s k"], None),
+        (&["SWAPDB 0 3"], Some((3, k.clone()))),
+        (&["FLUSHALL"], None),
+        (&["SELECT 2", "FLUSHDB"], Some((0, k.clone()))),
+        (&["SET k 1"], None),
+        (&["PEXPIREAT k 4000000000000"], Some((0, k.clone()))),
+    ] {
+        for words in [&[][..], &["--memory", "1kb"]] {
+            let written = play(lines, words);
+            assert_eq!(written.code, 0, "{lines:?}: {written:?}");
+            assert_eq!(held(), expected, "{lines:?} {words:?}");
+            let whole = play(lines, &[words, &["--form", "snapshot"]].concat());
+            assert_eq!(whole.code, 0, "{lines:?}: {whole:?}");
+            let same = run(&["diff", &path("log"), &path("new")]);
+            assert_eq!(same.code, 0, "{lines:?}: {same:?}");
+        }
+    }
+    play(&["PEXPIREAT k 4000000000000"], &[]);
+    let made = fs::read(path("new")).unwrap();
+    assert!(made.windows(13).any(|part| part == b"4000000000000"));
+    // What was written can be played again, and the keys are chosen as any other.
+    fs::copy(path("new"), path("again")).unwrap();
+    assert_eq!(run(&["diff", &path("log"), &path("again")]).code, 0);
+    for (words, expected) in [(&["--type", "module"][..], 0), (&["--type", "list"], 2)] {
+        let (again, new) = (path("again"), path("new"));
+        let words = [&["restore", &again, "-o", &new], words].concat();
+        assert_eq!(run(&words).code, expected, "{words:?}");
+    }
+    for (lines, told) in [
+        (&["JSON.SET k $ 1"][..], "only its module can run that"),
+        (&["JSON.SET other $ 1"], "is unknown here"),
+        (&["COPY k j"], "COPY of key \"k\": only its module"),
+        (&["APPEND k x"], "only its module can run that"),
+    ] {
+        let refused = play(lines, &[]);
+        assert_eq!(refused.code, 2, "{lines:?}: {refused:?}");
+        assert!(refused.stderr.contains(told), "{refused:?}");
+    }
+    let old = play(&["SET s 1"], &["--to", "redis-3.2"]);
+    assert!(
+        old.code == 2 && old.stderr.contains("which needs Redis 4.0"),
+        "{old:?}"
+    );
+}
