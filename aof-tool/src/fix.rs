@@ -116,16 +116,34 @@ fn overwrite_ends(path: &Path, report: &Report) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Copy the file, which must still have the `size` that was looked at, to its backup, and give the name of that.
-pub fn back_up(path: &Path, name: &str, size: Option<u64>) -> Result<PathBuf, Failure> {
+/// Keeps a file that another will replace under its name: by a second name, or where there is none to be had by a copy. Gives the
+/// name of that.
+pub fn set_aside(path: &Path, name: &str, size: u64) -> Result<PathBuf, Failure> {
     let backup = backup_name(path);
-    if backup.symlink_metadata().is_ok() {
-        return Err(Failure::new(format!(
+    refuse_backup(&backup, name)?;
+    let real = fs::canonicalize(path).map_err(|error| Failure::io(name, &error))?;
+    let is_same = fs::metadata(&real).is_ok_and(|metadata| metadata.len() == size);
+    match is_same && fs::hard_link(&real, &backup).is_ok() {
+        true => Ok(backup),
+        false => back_up(path, name, Some(size)),
+    }
+}
+
+fn refuse_backup(backup: &Path, name: &str) -> Result<(), Failure> {
+    match backup.symlink_metadata() {
+        Err(_) => Ok(()),
+        Ok(_) => Err(Failure::new(format!(
             "{name}: not changed: the backup {} exists already",
             backup.display()
         ))
-        .hint("move it away; it may be the only whole copy"));
+        .hint("move it away; it may be the only whole copy")),
     }
+}
+
+/// Copy the file, which must still have the `size` that was looked at, to its backup, and give the name of that.
+pub fn back_up(path: &Path, name: &str, size: Option<u64>) -> Result<PathBuf, Failure> {
+    let backup = backup_name(path);
+    refuse_backup(&backup, name)?;
     // The input is a map, which must be gone before the file is cut.
     let input = Input::open(path)?;
     let bytes = input.bytes().unwrap_or_default();

@@ -54,6 +54,7 @@ mod until;
 mod walk;
 
 pub use rewrite::data_set;
+pub use until::{Until, Watch};
 
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;

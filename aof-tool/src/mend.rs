@@ -1,10 +1,10 @@
 //! `aof-tool fix`: a damaged log without its damage. What is damaged is dropped, with the transaction that it belongs to, and the rest
 //! stays byte by byte; where nothing good follows, that is a cut.
 //!
-//! All files of the log are looked at before one is changed. The file as it was is copied to `<name>.bak` and synced, then the new one is
-//! written beside it and takes its name.
+//! All files of the log are looked at before one is changed. The file as it was gets the name `<name>.bak`, too, then the new one is
+//! written beside it, synced, and takes its first name.
 
-use crate::fix::{back_up, copy};
+use crate::fix::{copy, set_aside};
 use crate::log::{File, Log, Role};
 use crate::part::{self, Look, Problem};
 use crate::report::{fault_json, fault_line};
@@ -176,7 +176,7 @@ fn tell(out: &mut Output, plan: &Plan<'_>, arguments: &FixArguments) -> Result<(
 }
 
 fn mend(plan: &Plan<'_>) -> Result<(), Failure> {
-    let backup = back_up(&plan.file.path, &plan.name, Some(plan.size))?;
+    let backup = set_aside(&plan.file.path, &plan.name, plan.size)?;
     let mut output = Output::create(&plan.file.path, &[])?;
     let source = Input::open(&backup)?;
     let mut at = 0;

@@ -2,6 +2,8 @@
 
 use std::io::Read;
 
+use aof_tool::{Until, Watch};
+use cairn_format::aof::block::{self, Block};
 use cairn_format::aof::extent::{Rules, check, check_records};
 use cairn_format::aof::manifest::Manifest;
 use cairn_format::aof::reader::{SliceReader, StreamReader};
@@ -142,4 +144,61 @@ pub fn manifest(text: &[u8]) {
     let again = Manifest::parse_strict(&written).expect("what we write is sound");
     assert_eq!(format!("{again:?}"), format!("{read:?}"));
     assert_eq!(again.to_text(), written);
+}
+
+/// A moment of a log: the first line names it, the rest is the log. What is said of where it was agrees with where it was.
+pub fn moment(bytes: &[u8]) {
+    let at = bytes.iter().position(|byte| *byte == b'\n');
+    let (text, log) = at.map_or((bytes, &[][..]), |at| (&bytes[..at], &bytes[at + 1..]));
+    let Ok(Ok(until)) = std::str::from_utf8(text).map(str::parse::<Until>) else {
+        return;
+    };
+    let mut watch = Watch::new(until.clone());
+    let mut reader = SliceReader::new(log, 0);
+    let (mut commands, mut end, mut last) = (0, 0, None);
+    while let Ok(Some(item)) = reader.next_item() {
+        if watch.is_reached_before(&item) {
+            match until {
+                Until::Command(number) => assert_eq!(commands, number),
+                Until::Offset(at) => assert!(end <= at.max(end) && item.offset >= at),
+                Until::Time(second) => {
+                    let time = item.annotation().and_then(timestamp);
+                    assert!(time.is_some_and(|time| time > second));
+                }
+                Until::Before(_) => assert_eq!(item.kind(), Kind::Command),
+            }
+            break;
+        }
+        commands += u64::from(item.kind() == Kind::Command);
+        last = item.annotation().and_then(timestamp).or(last);
+        end = item.offset;
+    }
+    assert_eq!(watch.time(), last, "the last time before the moment");
+    let missed = watch.missed();
+    match (&until, watch.is_reached()) {
+        (Until::Command(_) | Until::Offset(_) | Until::Before(_), true) => assert_eq!(missed, None),
+        (Until::Command(number), false) => assert_eq!(missed.is_none(), *number == commands),
+        _ => {}
+    }
+}
+
+/// Blocks of an archive: what counts is a whole begin, and counts again; one more behind it counts, too.
+pub fn blocks(bytes: &[u8]) {
+    let found = block::verify(bytes, |_| ());
+    let end = usize::try_from(found.end).expect("within the bytes");
+    let begin = &bytes[..end];
+    let again = block::verify(begin, |_| ());
+    assert_eq!((again.end, again.wrong), (found.end, None));
+    assert_eq!(found.first.is_some(), end > 0);
+    let content: &[u8] = b"*1\r\n$4\r\nPING\r\n";
+    let mut longer = [begin, content].concat();
+    let line = Block {
+        id: vec![b'f'; 40],
+        offset: 1 << 40,
+        ms: 1,
+        bytes: content.len() as u64,
+        sum: 0,
+    };
+    line.write(&mut longer, content);
+    assert_eq!(block::verify(&longer, |_| ()).end, longer.len() as u64);
 }

@@ -69,6 +69,10 @@ const fn target(name: &'static str, run: fn(&[u8]), seeds: fn() -> Vec<Vec<u8>>)
 /// All targets.
 pub const TARGETS: &[Target] = &[
     Target {
+        len_max: 4 * KB,
+        ..target("aof_blocks", aof::blocks, seeds::blocks)
+    },
+    Target {
         words: seeds::log_words,
         ..target("aof_log", aof::log, seeds::logs)
     },
@@ -76,6 +80,11 @@ pub const TARGETS: &[Target] = &[
         words: seeds::log_words,
         len_max: 4 * KB,
         ..target("aof_manifest", aof::manifest, seeds::manifests)
+    },
+    Target {
+        words: seeds::log_words,
+        len_max: 4 * KB,
+        ..target("aof_moment", aof::moment, seeds::moments)
     },
     Target {
         words: seeds::command_words,

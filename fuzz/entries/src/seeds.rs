@@ -1,5 +1,6 @@
 //! Where fuzzing begins: inputs made of the files that real servers wrote, and words that are worth putting in.
 
+use cairn_format::aof::block::Block;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -399,6 +400,42 @@ pub fn replays() -> Vec<Vec<u8>> {
 /// Manifests.
 pub fn manifests() -> Vec<Vec<u8>> {
     contents("aof", ".manifest")
+}
+
+/// Moments, each with a log behind it.
+pub fn moments() -> Vec<Vec<u8>> {
+    let log: &[u8] = b"#TS:7\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n#TS:9\r\n*1\r\n$8\r\nFLUSHALL\r\n";
+    let texts = [
+        "command:2",
+        "offset:30",
+        "time:7",
+        "time:1",
+        "before:SET ?",
+        "before:flushall",
+    ];
+    texts
+        .map(|text| [text.as_bytes(), b"\n", log].concat())
+        .to_vec()
+}
+
+/// Blocks of an archive.
+pub fn blocks() -> Vec<Vec<u8>> {
+    let record: &[u8] = b"*2\r\n$3\r\nDEL\r\n$1\r\na\r\n";
+    let mut bytes = Vec::new();
+    let mut seeds = Vec::new();
+    for (number, content) in [b"", record, b"#TS:9\r\n"].into_iter().enumerate() {
+        bytes.extend_from_slice(content);
+        let block = Block {
+            id: vec![b'0'; 40],
+            offset: number as u64,
+            ms: 1_700_000_000_000,
+            bytes: content.len() as u64,
+            sum: 0,
+        };
+        block.write(&mut bytes, content);
+        seeds.push(bytes.clone());
+    }
+    seeds
 }
 
 /// The whole default configuration, in parts.
