@@ -141,7 +141,7 @@ fn refuse_backup(backup: &Path, name: &str) -> Result<(), Failure> {
 }
 
 /// Copy the file, which must still have the `size` that was looked at, to its backup, and give the name of that.
-pub fn back_up(path: &Path, name: &str, size: Option<u64>) -> Result<PathBuf, Failure> {
+fn back_up(path: &Path, name: &str, size: Option<u64>) -> Result<PathBuf, Failure> {
     let backup = backup_name(path);
     refuse_backup(&backup, name)?;
     // The input is a map, which must be gone before the file is cut.
