@@ -224,3 +224,31 @@ fn a_changed_byte_is_told_and_nothing_is_appended_behind_it() {
         );
     }
 }
+
+/// Newer servers are followed as well, and what they sent is a log for them.
+#[test]
+fn other_servers_are_archived() {
+    for program in [Program::Redis8, Program::Valkey8, Program::Valkey9] {
+        let (data, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let options = ["--repl-diskless-sync-delay", "0"];
+        let server = RealServer::start_program(program, data.path(), &options);
+        server.ask("RPUSH l a b\r\nHSET h f v");
+        let archive = Archive::start(&server, folder.path(), &[]);
+        write_and_wait(&server, "SADD s 1 2 x");
+        drop(archive);
+        let archive = Archive::start(&server, folder.path(), &[]);
+        write_and_wait(&server, "XADD x 1-1 f v");
+        drop(archive);
+        assert_eq!(folders(folder.path()).len(), 1, "{program:?}");
+        let digest = server.ask("DEBUG DIGEST");
+        drop(server);
+        let again = tempfile::tempdir().unwrap();
+        fs::rename(
+            &folders(folder.path())[0],
+            again.path().join("appendonlydir"),
+        )
+        .unwrap();
+        let loaded = RealServer::start_program(program, again.path(), &["--appendonly", "yes"]);
+        assert_eq!(loaded.ask("DEBUG DIGEST"), digest, "{program:?}");
+    }
+}

@@ -101,6 +101,23 @@ fn judges(program: Program, to: &str) {
         assert!(libraries.contains("register_function('f'"), "{libraries}");
     }
 
+    // As a folder, converted and restored.
+    let parts = |name: &str| {
+        let data = tempfile::tempdir().unwrap();
+        fs::rename(path(name), data.path().join("appendonlydir")).unwrap();
+        let server = RealServer::start_program(program, data.path(), &["--appendonly", "yes"]);
+        digest(&server)
+    };
+    let converted = run(&["convert", &path("log"), "-o", &path("parts")]);
+    assert_eq!(converted.code, 0, "{converted:?}");
+    assert_eq!(&parts("parts"), end, "{program:?} convert");
+    for form in ["commands", "snapshot"] {
+        let words = ["restore", "--folder", "--form", form, "--to", to];
+        let restored = run(&[&words[..], &[&path("log"), "-o", &path(form)]].concat());
+        assert_eq!(restored.code, 0, "{restored:?}");
+        assert_eq!(&parts(form), end, "{program:?} restore {form}");
+    }
+
     // One command damaged that is made good by none behind it: the server has the data without it.
     let without = whole.replace(&command("ZADD z 1.5 m 2 n"), "");
     let damaged = whole.replacen("ZADD", "Z\0DD", 1);
