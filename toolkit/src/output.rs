@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!   create   a temporary file beside the target   .target.Xa81bc
-//!   write    buffered
-//!   finish   flush, fsync the file, rename it over the target, fsync the folder
+//!   write    buffered, and summed up
+//!   finish   flush, read it again and compare the sum, fsync the file, rename it over the target, fsync the folder
 //!   drop     without finish: the temporary file is removed, the target was never touched
 //! ```
 //!
@@ -15,8 +15,9 @@
 //! back until then, in an unnamed temporary file.
 
 use crate::input::{FileId, Input};
-use crate::map::Litter;
+use crate::map::{Litter, Map};
 use crate::outcome::{Failure, ReaderGone, plain};
+use cairn_format::crc64::Crc64;
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, BufWriter, ErrorKind, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
@@ -25,12 +26,16 @@ use std::path::{Path, PathBuf};
 use tempfile::{Builder, NamedTempFile};
 
 const BUFFER: usize = 1 << 16;
+/// Bytes that are compared at once.
+const PIECE: usize = 1 << 20;
 
 /// A place for a tool's data. Errors of writes carry the name of the place.
 #[derive(Debug)]
 pub struct Output {
     name: String,
     place: Place,
+    /// Of all that was written to a file that can be read again.
+    sum: Crc64,
 }
 
 #[derive(Debug)]
@@ -80,6 +85,7 @@ impl Output {
             .map(|place| Output {
                 name: name.clone(),
                 place,
+                sum: Crc64::new(),
             })
             .map_err(|error| Failure::io(&name, &error))
     }
@@ -112,6 +118,7 @@ impl Output {
         Output {
             name: "stdout".to_owned(),
             place: Place::Stdout(BufWriter::with_capacity(BUFFER, io::stdout())),
+            sum: Crc64::new(),
         }
     }
 
@@ -126,8 +133,12 @@ impl Output {
     }
 
     /// Makes the output lasting: only now does a file stand under its name. Standard output is flushed.
+    ///
+    /// # Errors
+    /// What can be read again is not what was written, or the system fails.
     pub fn finish(mut self) -> Result<(), Failure> {
         self.flush()?;
+        self.compare()?;
         let name = self.name;
         match self.place {
             Place::Stdout(_) | Place::Direct(_) => Ok(()),
@@ -144,6 +155,31 @@ impl Output {
                 drop(litter);
                 result.map_err(|error| Failure::io(&name, &error))
             }
+        }
+    }
+
+    /// Reads a file again, and compares it with what was written.
+    fn compare(&mut self) -> Result<(), Failure> {
+        let Some(file) = self.reopened()? else {
+            return Ok(());
+        };
+        let failed = |error: io::Error| Failure::io(&self.name, &error);
+        let mut sum = Crc64::new();
+        // Nothing cannot be mapped.
+        if file.metadata().map_err(failed)?.len() > 0 {
+            let map = Map::new(&file, &self.name).map_err(failed)?;
+            for (number, piece) in map.chunks(PIECE).enumerate() {
+                sum.update(piece);
+                map.passed(number * PIECE);
+            }
+        }
+        match sum.value() == self.sum.value() {
+            true => Ok(()),
+            false => Err(Failure::new(format!(
+                "{}: what can be read again is not what was written",
+                self.name
+            ))
+            .hint("nothing was kept of it; the disk may be failing, or somebody else wrote there")),
         }
     }
 
@@ -178,8 +214,9 @@ impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let result = match &mut self.place {
             Place::Stdout(out) => out.write(bytes),
-            Place::Direct(out) | Place::Spool(out) => out.write(bytes),
-            Place::Replace { file, .. } => file.write(bytes),
+            Place::Direct(out) => out.write(bytes),
+            Place::Spool(out) => summed(out.write(bytes), bytes, &mut self.sum),
+            Place::Replace { file, .. } => summed(file.write(bytes), bytes, &mut self.sum),
         };
         result.map_err(|error| self.named(error))
     }
@@ -192,6 +229,14 @@ impl Write for Output {
         };
         result.map_err(|error| self.named(error))
     }
+}
+
+/// Takes into the sum what was written.
+fn summed(written: io::Result<usize>, bytes: &[u8], sum: &mut Crc64) -> io::Result<usize> {
+    if let Ok(count) = written {
+        sum.update(&bytes[..count]);
+    }
+    written
 }
 
 fn hand_over(mut file: File) -> Result<(), Failure> {
@@ -304,6 +349,29 @@ mod tests {
         output.finish().unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"whole");
         assert_eq!(names(folder.path()), ["out"]);
+    }
+
+    #[test]
+    fn a_file_that_reads_back_otherwise_is_not_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        fs::write(&path, b"before").unwrap();
+        let mut output = Output::create(&path, &[]).unwrap();
+        output.write_all(b"first").unwrap();
+        output.flush().unwrap();
+        let temporary = names(folder.path()).into_iter().find(|name| name != "out");
+        let temporary = folder.path().join(temporary.unwrap());
+        let mut other = OpenOptions::new().write(true).open(temporary).unwrap();
+        other.write_all(b"F").unwrap();
+        output.write_all(b" and second").unwrap();
+        let failure = output.finish().unwrap_err();
+        let line = format!(
+            "{}: what can be read again is not what was written",
+            path.display()
+        );
+        assert_eq!(failure.line(), Some(&line[..]));
+        assert_eq!(names(folder.path()), ["out"]);
+        assert_eq!(fs::read(&path).unwrap(), b"before");
     }
 
     #[test]

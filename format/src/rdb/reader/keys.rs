@@ -7,7 +7,7 @@
 //!
 //! ```text
 //!   open    [ hashes .. | room ]  x 256      the block of each bucket that is being filled
-//!   full    [ block | block | .. ]  x 256    blocks that are not filled any more; hashes are never moved
+//!   full    [ block | block | .. ]  x 256    blocks that are full; hashes are never moved
 //! ```
 
 use std::collections::HashSet;
@@ -38,6 +38,10 @@ pub(in super::super) struct KeyIndex {
     first: Buckets,
     /// Hashes with another seed, if the keys cannot be looked up again.
     second: Buckets,
+    /// Of a part of a file: the hashes as they come.
+    part: Option<Vec<u64>>,
+    /// The hashes of parts.
+    parts: Vec<Vec<u64>>,
     /// Threads that look for repeated ones at the end; one, if nobody said.
     pub threads: Option<NonZeroUsize>,
 }
@@ -51,7 +55,7 @@ struct Buckets {
 impl Buckets {
     #[inline]
     fn push(&mut self, hash: u64) {
-        let bucket = (hash >> (64 - BUCKET_BITS)) as usize;
+        let bucket = bucket_of(hash);
         match self.open.get_mut(bucket) {
             Some(block) if block.len() < block.capacity() => block.push(hash),
             _ => self.push_to_new_block(bucket, hash),
@@ -75,51 +79,71 @@ impl Buckets {
         self.open[bucket].push(hash);
     }
 
-    /// Takes over the blocks of others.
-    fn absorb(&mut self, others: Buckets) {
-        if self.open.is_empty() {
-            *self = others;
-            return;
-        }
-        let blocks = others.full.into_iter().zip(others.open);
-        for (full, (others, last)) in self.full.iter_mut().zip(blocks) {
-            full.extend(others);
-            full.push(last);
-        }
-    }
-
     /// The hashes of a bucket, in blocks.
     fn blocks(&self, bucket: usize) -> impl Iterator<Item = &[u64]> {
         let full = self.full.get(bucket).into_iter().flatten();
         full.chain(self.open.get(bucket)).map(Vec::as_slice)
     }
 
-    /// Hashes that occur twice, looked for by so many threads.
-    fn repeated(&self, threads: usize) -> HashSet<u64> {
+    /// Hashes that occur twice.
+    fn repeated(&self) -> HashSet<u64> {
         debug_assert_eq!(
             self.open.len(),
             self.full.len(),
             "as many buckets of both kinds"
         );
-        let search = |first: usize| {
-            let (mut table, mut repeated) = (Vec::new(), HashSet::new());
-            for bucket in (first..self.open.len()).step_by(threads) {
-                let blocks: Vec<&[u64]> = self.blocks(bucket).collect();
-                collect_repeated(&blocks, &mut table, &mut repeated);
-            }
-            repeated
-        };
-        if threads == 1 {
-            return search(0);
+        let (mut table, mut repeated) = (Vec::new(), HashSet::new());
+        for bucket in 0..self.open.len() {
+            let blocks: Vec<&[u64]> = self.blocks(bucket).collect();
+            collect_repeated(&blocks, &mut table, &mut repeated);
         }
-        thread::scope(|scope| {
-            let others = (0..threads).map(|first| scope.spawn(move || search(first)));
-            let others: Vec<_> = others.collect();
-            let found = others.into_iter().map(|one| one.join());
-            let found = found.map(|found| found.unwrap_or_else(|panic| resume_unwind(panic)));
-            found.flatten().collect()
-        })
+        repeated
     }
+}
+
+/// The bucket of a hash.
+#[inline]
+fn bucket_of(hash: u64) -> usize {
+    (hash >> (64 - BUCKET_BITS)) as usize
+}
+
+/// Hashes that occur twice in what `hashes` goes over, looked for by so many threads. Each thread has some of the buckets, counts what
+/// belongs there and brings it together in one block: a thread that fills many small ones is held up by the allocator.
+fn repeated_in<'h, I: Iterator<Item = &'h u64>>(
+    hashes: impl Fn() -> I + Sync,
+    threads: usize,
+) -> HashSet<u64> {
+    let search = |thread: usize| {
+        let mine = |hash: &&u64| bucket_of(**hash) % threads == thread;
+        let mut ends = [0; 1 << BUCKET_BITS];
+        hashes()
+            .filter(mine)
+            .for_each(|hash| ends[bucket_of(*hash)] += 1);
+        let mut all = 0;
+        for end in &mut ends {
+            all += std::mem::replace(end, all);
+        }
+        let mut sorted = vec![0; all];
+        for hash in hashes().filter(mine) {
+            let end = &mut ends[bucket_of(*hash)];
+            sorted[*end] = *hash;
+            *end += 1;
+        }
+        let (mut table, mut repeated, mut begin) = (Vec::new(), HashSet::new(), 0);
+        for end in ends {
+            collect_repeated(&[&sorted[begin..end]], &mut table, &mut repeated);
+            begin = end;
+        }
+        repeated
+    };
+    thread::scope(|scope| {
+        let search = &search;
+        let threads = (0..threads).map(|thread| scope.spawn(move || search(thread)));
+        let threads: Vec<_> = threads.collect();
+        let found = threads.into_iter().map(|one| one.join());
+        let found = found.map(|found| found.unwrap_or_else(|panic| resume_unwind(panic)));
+        found.flatten().collect()
+    })
 }
 
 /// The hashes of one bucket that occur twice.
@@ -171,16 +195,35 @@ fn repeated_by_sorting(blocks: &[&[u64]], repeated: &mut HashSet<u64>) {
 }
 
 impl KeyIndex {
-    /// Takes over the keys of another part of the file; no hash is moved.
+    /// An index of a part of a file with room for so many keys, which finds nothing by itself.
+    pub fn of_part(room: usize) -> Self {
+        KeyIndex {
+            part: Some(Vec::with_capacity(room)),
+            ..KeyIndex::default()
+        }
+    }
+
+    /// The index of a part that is whole: room for keys that did not come is given back.
+    pub fn whole(mut self) -> Self {
+        if let Some(part) = &mut self.part {
+            part.shrink_to_fit();
+        }
+        self
+    }
+
+    /// Takes over the keys of a part.
     pub fn absorb(&mut self, part: KeyIndex) {
-        self.first.absorb(part.first);
-        self.second.absorb(part.second);
+        self.parts.extend(part.part);
     }
 
     /// Notes a key; `again` says whether it can be looked up again at the end.
     #[inline]
     pub fn note(&mut self, db: u64, key: &[u8], again: bool) {
-        self.first.push(hash_bytes(key, db));
+        let hash = hash_bytes(key, db);
+        match &mut self.part {
+            Some(part) => part.push(hash),
+            None => self.first.push(hash),
+        }
         if !again {
             self.second.push(hash_bytes(key, !db));
         }
@@ -192,8 +235,14 @@ impl KeyIndex {
         source: &S,
         dialect: Dialect,
     ) -> Option<Box<FormatError>> {
-        let threads = self.threads.map_or(1, NonZeroUsize::get);
-        let suspects = self.first.repeated(threads);
+        let suspects = match self.parts.is_empty() {
+            true => self.first.repeated(),
+            false => {
+                let own = || (0..1 << BUCKET_BITS).flat_map(|bucket| self.first.blocks(bucket));
+                let all = || own().chain(self.parts.iter().map(Vec::as_slice)).flatten();
+                repeated_in(all, self.threads.map_or(1, NonZeroUsize::get))
+            }
+        };
         if suspects.is_empty() {
             return None;
         }
@@ -201,7 +250,7 @@ impl KeyIndex {
             return confirm(source.reread(0), dialect, &suspects);
         }
         let what = "a key occurs twice in its database";
-        (!self.second.repeated(threads).is_empty())
+        (!self.second.repeated().is_empty())
             .then(|| FormatError::new(Damage::Encoding, source.offset(), what))
     }
 }
@@ -247,8 +296,14 @@ mod tests {
         let twice = hash_bytes(&77_u64.to_le_bytes(), 0);
         buckets.push(twice);
         buckets.push(0);
+        assert_eq!(buckets.repeated(), HashSet::from([twice]));
+        let all = || {
+            (0..1 << BUCKET_BITS)
+                .flat_map(|bucket| buckets.blocks(bucket))
+                .flatten()
+        };
         for threads in 1..4 {
-            assert_eq!(buckets.repeated(threads), HashSet::from([twice]));
+            assert_eq!(repeated_in(all, threads), HashSet::from([twice]));
         }
     }
 
@@ -272,6 +327,6 @@ mod tests {
             buckets.push(number << 30);
         }
         buckets.push(77 << 30);
-        assert_eq!(buckets.repeated(1), HashSet::from([77 << 30]));
+        assert_eq!(buckets.repeated(), HashSet::from([77 << 30]));
     }
 }

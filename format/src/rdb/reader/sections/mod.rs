@@ -33,6 +33,8 @@ use crate::error::{FormatError, Result};
 const SEARCH: u64 = 1 << 20;
 /// Records that have to follow each other where a section begins.
 const RECORDS: usize = 64;
+/// Bytes of a small record, by which room for keys is made.
+const RECORD_MIN: usize = 32;
 /// Places that are tried for that.
 const GUESSES: usize = 64;
 /// Sections that may wait or be read, beyond one for each thread.
@@ -298,6 +300,10 @@ impl<'a> SliceReader<'a> {
         let mut reader = SliceReader::headless(bytes, from, dialect, options);
         reader.source.jump(reader.source.place(from), 0);
         reader.db = db;
+        if options.duplicate_keys {
+            let bytes = bytes.len().saturating_sub(reader.source.place(from));
+            reader.keys = KeyIndex::of_part(bytes / RECORD_MIN);
+        }
         reader
     }
 
@@ -315,7 +321,7 @@ impl<'a> SliceReader<'a> {
             records: self.records(),
             last_value: self.last_value,
             sum: (self.source.sum_since(), at - from),
-            keys: std::mem::take(&mut self.keys),
+            keys: std::mem::take(&mut self.keys).whole(),
         }
     }
 
