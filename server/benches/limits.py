@@ -64,3 +64,16 @@ APPLIED_SET = 0.60
 SYNCHRONIZATION = 0.50
 PING_MEANWHILE = 1.00
 REPLICA_KB = Own(64)
+
+# rdb-tool: what, and how much at least ("times" as fast as redis-check-rdb, "MB/s") or at most ("s", resident "MB").
+SNAPSHOTS = {
+    ("verify", "small"): ("times", 10),
+    ("verify", "packed"): ("times", 5),
+    ("inspect", "both"): ("MB/s", 500),
+    ("convert --to redis-6.2", "both"): ("MB/s", 150),
+    ("salvage", "damaged"): ("MB/s", 100),
+    ("diff", "both"): ("s", 4),
+    ("get with an index", "both"): ("s", 0.010),
+    ("inspect", "large"): ("MB", 64),
+    ("dump", "large"): ("MB", 64),
+}

@@ -1,8 +1,8 @@
 """The figures that this server is held to, side by side with redis-server in one run.
 
-    run.py FOLDER [memory] [cpu] [instructions] [turns] [scrape] [watching] [idle] [replication] [options]
+    run.py FOLDER [memory] [cpu] [instructions] [turns] [scrape] [watching] [idle] [replication] [snapshots] [options]
 
-FOLDER holds built programs (cairn-server, bench-tool), such as target/release. Without a name all are measured, which takes about
+FOLDER holds built programs (cairn-server, bench-tool, rdb-tool), such as target/release. Without a name all are measured, which takes about
 half an hour; nothing else should run on the machine. What each measures stands at the top of its file beside this one, what
 it is held to in limits.py. docs/benchmarks.md shows a run.
 
@@ -24,10 +24,11 @@ import memory
 import replication
 import scrape
 import servers
+import snapshots
 import turns
 import watching
 
-MEASURES = {"memory": memory, "cpu": cpu, "instructions": instructions, "turns": turns, "scrape": scrape, "watching": watching, "idle": idle, "replication": replication}
+MEASURES = {"memory": memory, "cpu": cpu, "instructions": instructions, "turns": turns, "scrape": scrape, "watching": watching, "idle": idle, "replication": replication, "snapshots": snapshots}
 UNITS = {
     "memory": "resident bytes per item",
     "cpu": "processor time of the server per operation, ns; median of the rounds, ratio with its spread",
@@ -36,6 +37,7 @@ UNITS = {
     "replication": "a primary and its replicas, ours among ours and the reference among its like; median of the rounds, ratio with its spread",
     "scrape": f"an answer of the metrics port; mean of {scrape.SCRAPES}",
     "watching": "processor time or instructions, beside the reference under MONITOR or ours without watching",
+    "snapshots": "rdb-tool beside redis-check-rdb; medians of the rounds",
     "turns": "longest turn of the event loop, ms; least of the rounds",
 }
 
@@ -49,7 +51,8 @@ class Setup:
         self.load = servers.Load(str(folder / "bench-tool"))
         self.items, self.turn_items, self.rounds = options.items, options.turn_items, options.rounds
         self.only = options.only
-        for program in (*self.programs.values(), self.load.program):
+        self.tool = str(folder / "rdb-tool")
+        for program in (*self.programs.values(), self.load.program, self.tool):
             if shutil.which(program) is None:
                 sys.exit(f"scripts/bench: no program {program}")
 
