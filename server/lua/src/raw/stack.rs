@@ -1,0 +1,533 @@
+//! The stack as native functions see it. See [`super`] for why none of this can raise.
+
+use std::borrow::Cow;
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::marker::PhantomData;
+use std::ptr;
+
+use mlua_sys as lua;
+use mlua_sys::lua_State;
+
+use super::bare::Bare;
+use super::{Kind, MEMORY_MAX, Machine, Native, Raise, call_host, call_native, extra_of};
+
+/// The stack of a machine or of one of its coroutines, as a native function sees it: its arguments from 1 on. Negative indices count
+/// from the top.
+pub struct Stack<'m> {
+    pub(super) state: *mut lua_State,
+    pub(super) machine: PhantomData<&'m mut Machine>,
+}
+
+impl Stack<'_> {
+    /// Number of values.
+    pub fn top(&self) -> i32 {
+        // SAFETY: the state is alive.
+        unsafe { lua::lua_gettop(self.state) }
+    }
+
+    /// The index as a positive one; panics if it is none.
+    fn at(&self, index: i32) -> c_int {
+        let top = self.top();
+        let at = if index < 0 { top + 1 + index } else { index };
+        assert!(at > 0 && index > -8192, "no such place on the stack");
+        at
+    }
+
+    fn existing(&self, index: i32) -> c_int {
+        let at = self.at(index);
+        assert!(at <= self.top(), "nothing at this place of the stack");
+        at
+    }
+
+    fn table(&self, index: i32) -> c_int {
+        assert!(self.kind(index) == Kind::Table, "it is no table");
+        self.existing(index)
+    }
+
+    /// Makes sure that so many more values can be pushed.
+    ///
+    /// # Errors
+    /// There are too many already, or the memory of scripts is used up.
+    pub fn reserve(&mut self, count: i32) -> Result<(), Raise> {
+        assert!((0..100_000).contains(&count));
+        // SAFETY: native code runs, so that growing does not raise.
+        match unsafe { lua::lua_checkstack(self.state, count) } {
+            0 => Err(Raise::here("stack overflow")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes sure of the memory for a string of so many bytes, or a value.
+    fn afford(&self, bytes: usize) -> Result<(), Raise> {
+        // SAFETY: `extra` is borrowed for this expression only.
+        let used = unsafe { extra_of(self.state).used };
+        match used.saturating_add(bytes) > MEMORY_MAX {
+            true => Err(Raise::plain("not enough memory")),
+            false => Ok(()),
+        }
+    }
+
+    /// What is at an index; beyond the top: none.
+    pub fn kind(&self, index: i32) -> Kind {
+        let at = self.at(index);
+        // SAFETY: a positive index may be beyond the top.
+        match unsafe { lua::lua_type(self.state, at) } {
+            lua::LUA_TNIL => Kind::Nil,
+            lua::LUA_TBOOLEAN => Kind::Bool,
+            lua::LUA_TLIGHTUSERDATA => Kind::Light,
+            lua::LUA_TNUMBER => Kind::Number,
+            lua::LUA_TSTRING => Kind::String,
+            lua::LUA_TTABLE => Kind::Table,
+            lua::LUA_TFUNCTION => Kind::Function,
+            lua::LUA_TUSERDATA => Kind::Userdata,
+            lua::LUA_TTHREAD => Kind::Thread,
+            _ => Kind::None,
+        }
+    }
+
+    /// Whether something counts as true.
+    pub fn truth(&self, index: i32) -> bool {
+        let at = self.at(index);
+        // SAFETY: a positive index may be beyond the top.
+        unsafe { lua::lua_toboolean(self.state, at) != 0 }
+    }
+
+    /// A number that is one, not a text of digits.
+    pub fn number(&self, index: i32) -> Option<f64> {
+        (self.kind(index) == Kind::Number).then(|| self.as_number(index).unwrap_or(0.0))
+    }
+
+    /// A number, or a string that reads as one.
+    pub fn as_number(&self, index: i32) -> Option<f64> {
+        let at = self.at(index);
+        // SAFETY: a positive index may be beyond the top; numbers are read without a conversion in place.
+        unsafe {
+            (lua::lua_isnumber(self.state, at) != 0).then(|| lua::lua_tonumber(self.state, at))
+        }
+    }
+
+    /// A string that is one, not a number.
+    pub fn bytes(&self, index: i32) -> Option<&[u8]> {
+        if self.kind(index) != Kind::String {
+            return None;
+        }
+        let at = self.at(index);
+        let mut len = 0;
+        // SAFETY: a string on the stack lives until it is popped, which takes `&mut self`; its bytes do not move.
+        unsafe {
+            let bytes = lua::lua_tolstring(self.state, at, &mut len);
+            Some(std::slice::from_raw_parts(bytes.cast(), len))
+        }
+    }
+
+    /// A string, or the text that `tostring` makes of a number.
+    pub fn text(&mut self, index: i32) -> Option<Cow<'_, [u8]>> {
+        match self.kind(index) {
+            Kind::String => self.bytes(index).map(Cow::Borrowed),
+            Kind::Number => {
+                self.reserve(1).ok()?;
+                let at = self.existing(index);
+                let mut len = 0;
+                // SAFETY: a copy is converted, so that nobody's key changes; it is copied before it is popped.
+                let text = unsafe {
+                    lua::lua_pushvalue(self.state, at);
+                    let bytes = lua::lua_tolstring(self.state, -1, &mut len);
+                    std::slice::from_raw_parts(bytes.cast::<u8>(), len).to_vec()
+                };
+                self.pop(1);
+                Some(Cow::Owned(text))
+            }
+            _ => None,
+        }
+    }
+
+    /// Removes values from the top.
+    pub fn pop(&mut self, count: i32) {
+        assert!(count >= 0 && count <= self.top(), "so many are not there");
+        // SAFETY: they are there.
+        unsafe { lua::lua_settop(self.state, -count - 1) }
+    }
+
+    /// Removes all values above so many.
+    pub fn cut(&mut self, top: i32) {
+        assert!(top >= 0 && top <= self.top(), "so many are not there");
+        // SAFETY: the stack becomes no longer.
+        unsafe { lua::lua_settop(self.state, top) }
+    }
+
+    /// Moves the value on top to an index, and what is there up.
+    pub fn insert(&mut self, index: i32) {
+        let at = self.existing(index);
+        // SAFETY: the place exists.
+        unsafe { lua::lua_insert(self.state, at) }
+    }
+
+    /// Pushes what is at an index once more.
+    #[allow(missing_docs)]
+    pub fn push_copy(&mut self, index: i32) -> Result<(), Raise> {
+        let at = self.existing(index);
+        self.reserve(1)?;
+        // SAFETY: there is room.
+        unsafe { lua::lua_pushvalue(self.state, at) };
+        Ok(())
+    }
+
+    /// Pushes nothing.
+    #[allow(missing_docs)]
+    pub fn push_nil(&mut self) -> Result<(), Raise> {
+        self.reserve(1)?;
+        // SAFETY: there is room.
+        unsafe { lua::lua_pushnil(self.state) };
+        Ok(())
+    }
+
+    /// Pushes a truth value.
+    #[allow(missing_docs)]
+    pub fn push_bool(&mut self, truth: bool) -> Result<(), Raise> {
+        self.reserve(1)?;
+        // SAFETY: there is room.
+        unsafe { lua::lua_pushboolean(self.state, c_int::from(truth)) };
+        Ok(())
+    }
+
+    /// Pushes a number.
+    #[allow(missing_docs)]
+    pub fn push_number(&mut self, number: f64) -> Result<(), Raise> {
+        self.reserve(1)?;
+        // SAFETY: there is room.
+        unsafe { lua::lua_pushnumber(self.state, number) };
+        Ok(())
+    }
+
+    /// Pushes the light value that stands for nothing where nil cannot (`cjson.null`).
+    #[allow(missing_docs)]
+    pub fn push_null(&mut self) -> Result<(), Raise> {
+        self.reserve(1)?;
+        // SAFETY: there is room; nobody follows the pointer.
+        unsafe { lua::lua_pushlightuserdata(self.state, ptr::null_mut()) };
+        Ok(())
+    }
+
+    /// Whether a light value is that of [`Stack::push_null`].
+    pub fn is_null(&self, index: i32) -> bool {
+        let at = self.at(index);
+        // SAFETY: a light value is a number to Lua.
+        self.kind(index) == Kind::Light && unsafe { lua::lua_touserdata(self.state, at).is_null() }
+    }
+
+    /// Pushes a string.
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub fn push_bytes(&mut self, bytes: &[u8]) -> Result<(), Raise> {
+        self.reserve(1)?;
+        self.afford(bytes.len())?;
+        // SAFETY: there is room and memory; native code runs.
+        unsafe { lua::lua_pushlstring_(self.state, bytes.as_ptr().cast(), bytes.len()) };
+        Ok(())
+    }
+
+    /// Pushes a table with room for so many elements and fields.
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub fn push_table(&mut self, elements: usize, fields: usize) -> Result<(), Raise> {
+        const AHEAD: usize = 1 << 20;
+        self.reserve(1)?;
+        self.afford(64)?;
+        let (elements, fields) = (elements.min(AHEAD), fields.min(AHEAD));
+        // SAFETY: there is room and memory; native code runs; the sizes are far from Lua's limit.
+        unsafe { lua::lua_createtable(self.state, elements as c_int, fields as c_int) };
+        Ok(())
+    }
+
+    /// Pushes a native function. The `upvalues` values on top become its own.
+    #[allow(missing_docs)]
+    pub fn push_native(&mut self, native: Native, upvalues: usize) -> Result<(), Raise> {
+        assert!(upvalues <= 8 && upvalues as i32 <= self.top());
+        self.reserve(1)?;
+        // SAFETY: there is room; the first upvalue is what `call_native` expects.
+        unsafe {
+            lua::lua_pushlightuserdata(self.state, native as *mut c_void);
+            lua::lua_insert(self.state, -1 - upvalues as c_int);
+            lua::lua_pushcclosure(self.state, call_native, 1 + upvalues as c_int);
+        }
+        Ok(())
+    }
+
+    /// Pushes function `number` of the host.
+    #[allow(missing_docs)]
+    pub fn push_host(&mut self, number: u32) -> Result<(), Raise> {
+        self.reserve(1)?;
+        // SAFETY: there is room; the upvalue is what `call_host` expects, and nobody follows it.
+        unsafe {
+            lua::lua_pushlightuserdata(self.state, number as usize as *mut c_void);
+            lua::lua_pushcclosure(self.state, call_host, 1);
+        }
+        Ok(())
+    }
+
+    /// Pushes bytes that native functions may change, as their own upvalue: see [`Stack::own_bytes`]. Scripts see nothing of them.
+    #[allow(missing_docs)]
+    pub fn push_cell(&mut self, bytes: &[u8]) -> Result<(), Raise> {
+        self.reserve(1)?;
+        self.afford(bytes.len())?;
+        // SAFETY: there is room and memory, and Lua gives a block of this size.
+        unsafe {
+            let cell = lua::lua_newuserdata(self.state, bytes.len());
+            ptr::copy_nonoverlapping(bytes.as_ptr(), cell.cast(), bytes.len());
+        }
+        Ok(())
+    }
+
+    /// The bytes that stand as upvalue `number` (from 1) of the running native function; none if it has no such cell.
+    pub fn own_bytes(&mut self, number: usize) -> Option<&mut [u8]> {
+        assert!((1..=8).contains(&number));
+        let index = lua::lua_upvalueindex(1 + number as c_int);
+        // SAFETY: the index is one that a C function may ask for; a full userdata is a block of its length, which lives as long as the function.
+        unsafe {
+            if lua::lua_type(self.state, index) != lua::LUA_TUSERDATA {
+                return None;
+            }
+            let len = lua::lua_objlen(self.state, index);
+            let cell = lua::lua_touserdata(self.state, index);
+            Some(std::slice::from_raw_parts_mut(cell.cast(), len))
+        }
+    }
+
+    /// Pushes element `n` of a table, without its metatable.
+    #[allow(missing_docs)]
+    pub fn get_index(&mut self, table: i32, n: i32) -> Result<(), Raise> {
+        let at = self.table(table);
+        self.reserve(1)?;
+        // SAFETY: it is a table, and there is room.
+        unsafe { lua::lua_rawgeti_(self.state, at, n) };
+        Ok(())
+    }
+
+    /// Pushes a field of a table, without its metatable.
+    #[allow(missing_docs)]
+    pub fn get_field(&mut self, table: i32, name: &str) -> Result<(), Raise> {
+        let at = self.table(table);
+        self.push_bytes(name.as_bytes())?;
+        // SAFETY: it is a table, and the key is replaced by what is found.
+        unsafe { lua::lua_rawget_(self.state, at) };
+        Ok(())
+    }
+
+    /// Replaces the key on top by what the table has for it, without its metatable.
+    pub fn get(&mut self, table: i32) {
+        let at = self.table(table);
+        self.existing(-1);
+        // SAFETY: it is a table, and there is a key.
+        unsafe { lua::lua_rawget_(self.state, at) };
+    }
+
+    /// Takes the value on top as element `n` of a table.
+    #[allow(missing_docs)]
+    pub fn set_index(&mut self, table: i32, n: i32) -> Result<(), Raise> {
+        let at = self.table(table);
+        assert!(self.kind(-1) != Kind::Nil, "nothing is removed");
+        self.afford(64)?;
+        // SAFETY: it is a table that may grow, see the head of the room.
+        unsafe { lua::lua_rawseti_(self.state, at, n) };
+        Ok(())
+    }
+
+    /// Takes the value on top as a field of a table.
+    #[allow(missing_docs)]
+    pub fn set_field(&mut self, table: i32, name: &str) -> Result<(), Raise> {
+        let at = self.table(table);
+        self.push_bytes(name.as_bytes())?;
+        self.insert(-2);
+        self.set(at)
+    }
+
+    /// Takes the value on top and the key below it into a table. A key that can be none, nil or not-a-number, is an error.
+    #[allow(missing_docs)]
+    pub fn set(&mut self, table: i32) -> Result<(), Raise> {
+        let at = self.table(table);
+        assert!(self.kind(-1) != Kind::Nil, "nothing is removed");
+        self.afford(128)?;
+        match self.kind(-2) {
+            Kind::Nil | Kind::None => return Err(Raise::plain("table index is nil")),
+            Kind::Number if self.number(-2).is_some_and(f64::is_nan) => {
+                return Err(Raise::plain("table index is NaN"));
+            }
+            _ => {}
+        }
+        // SAFETY: it is a table that may grow, and the key is one.
+        unsafe { lua::lua_rawset(self.state, at) };
+        Ok(())
+    }
+
+    /// Elements by the length operator.
+    pub fn length(&self, table: i32) -> usize {
+        let at = self.table(table);
+        // SAFETY: it is a table.
+        unsafe { lua::lua_objlen(self.state, at) }
+    }
+
+    /// Calls `each` with key and value of every field on top of the stack, in Lua's order; they are gone afterwards. `each` must leave the
+    /// stack as it was and must not change the table.
+    ///
+    /// # Errors
+    /// Those of `each`, which ends it.
+    pub fn for_each(
+        &mut self,
+        table: i32,
+        mut each: impl FnMut(&mut Self) -> Result<(), Raise>,
+    ) -> Result<(), Raise> {
+        let at = self.table(table);
+        self.reserve(3)?;
+        self.push_nil()?;
+        let top = self.top();
+        // SAFETY: it is a table, and the key is the one that Lua gave before: a field never goes while natives run, as they set none to nil.
+        while unsafe { lua::lua_next(self.state, at) } != 0 {
+            each(self)?;
+            assert_eq!(self.top(), top + 1, "the stack is as it was");
+            self.pop(1);
+        }
+        Ok(())
+    }
+
+    /// Pushes the metatable of a value; whether it has one.
+    #[allow(missing_docs)]
+    pub fn push_metatable(&mut self, index: i32) -> Result<bool, Raise> {
+        let at = self.existing(index);
+        self.reserve(1)?;
+        // SAFETY: the value is there, and there is room.
+        Ok(unsafe { lua::lua_getmetatable(self.state, at) != 0 })
+    }
+
+    /// Takes the table or nil on top as the metatable of a table.
+    pub fn set_metatable(&mut self, table: i32) {
+        let at = self.table(table);
+        assert!(matches!(self.kind(-1), Kind::Nil | Kind::Table));
+        // SAFETY: both are what they must be.
+        unsafe { lua::lua_setmetatable(self.state, at) };
+    }
+
+    /// Pushes the table of globals.
+    #[allow(missing_docs)]
+    pub fn push_globals(&mut self) -> Result<(), Raise> {
+        self.reserve(1)?;
+        // SAFETY: there is room.
+        unsafe { lua::lua_pushvalue(self.state, lua::LUA_GLOBALSINDEX) };
+        Ok(())
+    }
+
+    /// Takes the table on top as the globals of what is compiled from now on.
+    pub fn set_globals(&mut self) {
+        self.table(-1);
+        // SAFETY: it is a table.
+        unsafe { lua::lua_replace(self.state, lua::LUA_GLOBALSINDEX) };
+    }
+
+    /// Takes the table on top as the environment of a function; false if that cannot have one.
+    pub fn set_environment(&mut self, function: i32) -> bool {
+        self.table(-1);
+        let at = self.existing(function);
+        // SAFETY: the value is there, and a table is on top.
+        unsafe { lua::lua_setfenv(self.state, at) != 0 }
+    }
+
+    /// Pushes a value of the machine that scripts do not see, by name.
+    #[allow(missing_docs)]
+    pub fn get_hidden(&mut self, name: &str) -> Result<(), Raise> {
+        self.push_bytes(name.as_bytes())?;
+        // SAFETY: the registry is a table, and the key is replaced.
+        unsafe { lua::lua_rawget_(self.state, lua::LUA_REGISTRYINDEX) };
+        Ok(())
+    }
+
+    /// Takes the value on top as one that scripts do not see.
+    #[allow(missing_docs)]
+    pub fn set_hidden(&mut self, name: &str) -> Result<(), Raise> {
+        self.push_bytes(name.as_bytes())?;
+        self.insert(-2);
+        self.afford(128)?;
+        // SAFETY: the registry is a table, and the key a string.
+        unsafe { lua::lua_rawset(self.state, lua::LUA_REGISTRYINDEX) };
+        Ok(())
+    }
+
+    /// Whether two values are the same.
+    pub fn same(&self, a: i32, b: i32) -> bool {
+        let (a, b) = (self.existing(a), self.existing(b));
+        // SAFETY: both are there.
+        unsafe { lua::lua_rawequal(self.state, a, b) != 0 }
+    }
+
+    /// `program:line: ` of the function that called the running native one, or nothing.
+    pub fn caller_place(&mut self) -> Vec<u8> {
+        // SAFETY: `ar` is filled by Lua before it is read; its texts are Lua's and copied.
+        unsafe {
+            let mut ar: lua::lua_Debug = std::mem::zeroed();
+            if lua::lua_getstack(self.state, 1, &mut ar) == 0 {
+                return Vec::new();
+            }
+            lua::lua_getinfo(self.state, c"Sl".as_ptr(), &mut ar);
+            if ar.currentline <= 0 {
+                return Vec::new();
+            }
+            let source = CStr::from_ptr(ar.short_src.as_ptr()).to_bytes();
+            [source, format!(":{}: ", ar.currentline).as_bytes()].concat()
+        }
+    }
+
+    /// `bad argument #n to 'name' (what)`, with the name that the caller used.
+    pub fn bad_argument(&mut self, n: i32, what: &str) -> Raise {
+        // SAFETY: as in `caller_place`.
+        let (name, is_method) = unsafe {
+            let mut ar: lua::lua_Debug = std::mem::zeroed();
+            if lua::lua_getstack(self.state, 0, &mut ar) == 0 {
+                return Raise::here(format!("bad argument #{n} ({what})"));
+            }
+            lua::lua_getinfo(self.state, c"n".as_ptr(), &mut ar);
+            let text = |text: *const c_char| match text.is_null() {
+                true => String::new(),
+                false => String::from_utf8_lossy(CStr::from_ptr(text).to_bytes()).into_owned(),
+            };
+            (text(ar.name), text(ar.namewhat) == "method")
+        };
+        let n = if is_method { n - 1 } else { n };
+        if n == 0 {
+            return Raise::here(format!("calling '{name}' on bad self ({what})"));
+        }
+        let name = if name.is_empty() { "?" } else { &name };
+        Raise::here(format!("bad argument #{n} to '{name}' ({what})"))
+    }
+
+    /// [`Stack::bad_argument`] for a value of the wrong type.
+    pub fn wrong_type(&mut self, n: i32, expected: &str) -> Raise {
+        let got = self.kind(n).name();
+        self.bad_argument(n, &format!("{expected} expected, got {got}"))
+    }
+
+    /// The state of `math.random`, which all scripts of the machine share.
+    pub fn random_state(&mut self) -> &mut u64 {
+        // SAFETY: the borrow ends before Lua runs again, which takes `&mut self`.
+        unsafe { &mut extra_of(self.state).random }
+    }
+
+    /// Pushes the table that has for each protected table what is behind it.
+    pub(crate) fn push_protected(&mut self) -> Result<(), Raise> {
+        self.reserve(1)?;
+        // SAFETY: it is in the registry as long as the machine; there is room.
+        unsafe {
+            let place = extra_of(self.state).protected;
+            lua::lua_rawgeti_(self.state, lua::LUA_REGISTRYINDEX, place);
+        }
+        Ok(())
+    }
+
+    /// Pushes one of the functions that must be written without Rust's means: see [`Bare`].
+    #[allow(missing_docs)]
+    pub fn push_bare(&mut self, function: Bare) -> Result<(), Raise> {
+        self.reserve(1)?;
+        // SAFETY: there is room.
+        unsafe { lua::lua_pushcclosure(self.state, function.function(), 0) };
+        Ok(())
+    }
+}
