@@ -54,6 +54,8 @@ impl Engine {
                 gate: Gate::default(),
                 deadlines: Default::default(),
                 postponed: Vec::new(),
+                scripts: Default::default(),
+                running: None,
                 held_waiters: Default::default(),
                 own_keys: Default::default(),
             },

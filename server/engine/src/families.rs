@@ -2,8 +2,8 @@
 
 use crate::call::spec::Command;
 use crate::commands::{
-    bitmap, connection, generic, geo, hash, hyperloglog, introspect, list, pubsub, set, stream,
-    string, transaction, watching, zset,
+    bitmap, connection, generic, geo, hash, hyperloglog, introspect, list, pubsub, scripting, set,
+    stream, string, transaction, watching, zset,
 };
 
 /// All lists, in the order in which COMMAND answers.
@@ -17,6 +17,7 @@ pub const ALL: &[&[&Command]] = &[
     introspect::COMMANDS,
     list::COMMANDS,
     pubsub::COMMANDS,
+    scripting::COMMANDS,
     set::COMMANDS,
     stream::COMMANDS,
     string::COMMANDS,

@@ -8,9 +8,11 @@
 //! engine   replay        owns the rooms: call(session, args), timed work; a log run again
 //! families               the list of all commands
 //! commands               a file or folder per family
+//! scripting              a script runs on behalf of a client
 //! call                   spec, table, dispatch, replies, blocking: the mechanism of a call
 //! session   persist      clients; save, load, rewrite, digest
 //! pubsub   keyspace      channels; databases, expiry, watched and awaited keys, what changed
+//! scripts                scripts and functions as data
 //! value                  what a key can hold, and its encodings
 //! structure              record, table, keyed, ranked, btree: memory layouts (the only unsafe code)
 //! base                   time, random, ids, arguments, errors, effects, limits
@@ -27,6 +29,8 @@ pub mod keyspace;
 pub mod persist;
 pub mod pubsub;
 pub mod replay;
+pub mod scripting;
+pub mod scripts;
 pub mod session;
 pub mod structure;
 pub mod value;

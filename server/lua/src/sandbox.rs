@@ -104,6 +104,64 @@ pub fn room(api: Api) -> Machine {
     machine
 }
 
+/// As [`room`], with the table `redis` that programs find as their only global while they are loaded into an environment of their
+/// own, see [`push_environment`].
+pub fn library_room(api: Api, loading: Api) -> Machine {
+    let mut machine = room(api);
+    let stack = &mut machine.stack();
+    hide_loading(stack, loading).expect("a fresh machine has room");
+    machine
+}
+
+/// Name of the hidden table behind an environment while its program is loaded.
+const LOADING: &str = "globals while loading";
+
+fn hide_loading(stack: &mut Stack, loading: Api) -> Result<(), Raise> {
+    stack.push_table(0, 1)?;
+    push_api(stack, loading)?;
+    let api = stack.top();
+    refuse_others(stack, api)?;
+    protect(stack)?;
+    stack.set_field(api - 1, "redis")?;
+    refuse_others(stack, api - 1)?;
+    stack.set_hidden(LOADING)
+}
+
+/// A field that a table does not have is an error.
+fn refuse_others(stack: &mut Stack, table: i32) -> Result<(), Raise> {
+    stack.push_table(0, 1)?;
+    stack.push_native(base::refuse_global, 0)?;
+    stack.set_field(-2, "__index")?;
+    stack.set_metatable(table);
+    Ok(())
+}
+
+/// Pushes a fresh environment for a program that is going to be loaded: it reaches what [`library_room`] was told of, nothing else.
+///
+/// # Errors
+/// There is no room.
+pub fn push_environment(stack: &mut Stack) -> Result<(), Raise> {
+    stack.get_hidden(LOADING)?;
+    protect(stack)
+}
+
+/// The program is loaded: from now on its environment, on top of the stack, is that of all scripts. It is taken away.
+///
+/// # Errors
+/// There is no room.
+pub fn open_environment(stack: &mut Stack) -> Result<(), Raise> {
+    let environment = stack.top();
+    stack.push_metatable(environment)?;
+    stack.get_hidden(GLOBALS)?;
+    stack.set_field(-2, "__index")?;
+    stack.push_protected()?;
+    stack.push_copy(environment)?;
+    stack.get_hidden(GLOBALS)?;
+    stack.set(-3)?;
+    stack.cut(environment - 1);
+    Ok(())
+}
+
 fn furnish(machine: &mut Machine, api: Api) -> Result<(), Raise> {
     let stack = &mut machine.stack();
     stack.push_globals()?;
@@ -144,10 +202,7 @@ fn furnish(machine: &mut Machine, api: Api) -> Result<(), Raise> {
         stack.set_field(globals, name)?;
     }
     // What is behind the globals is an error.
-    stack.push_table(0, 1)?;
-    stack.push_native(base::refuse_global, 0)?;
-    stack.set_field(-2, "__index")?;
-    stack.set_metatable(globals);
+    refuse_others(stack, globals)?;
     stack.push_copy(globals)?;
     stack.set_hidden(GLOBALS)?;
     stack.push_copy(globals)?;

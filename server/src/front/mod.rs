@@ -19,8 +19,9 @@ use cairn_engine::base::time::Now;
 use cairn_engine::call::alone::Alone;
 use cairn_engine::call::ctx::Durable;
 use cairn_engine::call::peer::{PeerAnswer, PeerCall};
-use cairn_engine::call::{Instance, Pause};
+use cairn_engine::call::Instance;
 use cairn_engine::keyspace::Keyspace;
+use cairn_engine::scripts::api::Loudness;
 use cairn_format::resp::value::write_command;
 use mio::Registry;
 
@@ -406,8 +407,14 @@ impl Instance for Front {
         self.host.used_memory().saturating_sub(not_counted)
     }
 
-    fn pause(&mut self) -> Pause {
-        Pause::Continue
+    fn script_says(&mut self, loudness: Loudness, line: &[u8]) {
+        let line = String::from_utf8_lossy(line);
+        match loudness {
+            Loudness::Debug => self.log.debug(format_args!("{line}")),
+            Loudness::Verbose => self.log.verbose(format_args!("{line}")),
+            Loudness::Notice => self.log.notice(format_args!("{line}")),
+            Loudness::Warning => self.log.warning(format_args!("{line}")),
+        }
     }
 
     fn as_any(&mut self) -> &mut dyn Any {

@@ -212,7 +212,7 @@ fn slice(engine: &mut Engine, front: &mut Front, load: &mut Load) -> Result<Prog
         }
         let progress = loader.step(ks, count)?;
         if let Goes::Nowhere(ks) = &mut load.goes {
-            ks.flush_all();
+            ks.begin_anew();
             ks.take_garbage();
         }
         if load.serving == Serving::Nothing {
@@ -369,7 +369,7 @@ fn install(front: &mut Front, path: &Path) {
 /// All databases are empty, and everybody knows.
 fn empty(engine: &mut Engine, front: &mut Front) {
     engine.ks.fx.feed_on = false;
-    engine.ks.flush_all();
+    engine.ks.begin_anew();
     engine.apply_effects(front);
     engine.ks.fx.feed_on = front.journal.is_read();
 }

@@ -39,12 +39,10 @@ impl Rewriter {
                 let meta = record.head.meta;
                 Ok(lost.or(meta.map(|_| (Lack::KeyMeta, "a snapshot of Redis 8.6"))))
             }
-            Event::Function(_) if !self.target.has_functions() => Ok(Some(FUNCTION)),
-            Event::Function(code) => {
-                self.select(0);
-                self.begin(b"FUNCTION").push(b"LOAD").push_text(code).send();
-                Ok(None)
-            }
+            Event::Function(code) => match self.library(&code.to_vec()) {
+                true => Ok(None),
+                false => Ok(Some(FUNCTION)),
+            },
             Event::ModuleAux(_) => Ok(Some((Lack::ModuleAux, SNAPSHOT))),
             Event::SlotImport(_) => Ok(Some((Lack::SlotImport, SNAPSHOT))),
             Event::Aux { .. }
@@ -54,6 +52,16 @@ impl Rewriter {
             | Event::SlotInfo { .. }
             | Event::End(_) => Ok(None),
         }
+    }
+
+    /// Appends the command that loads a library of functions; false if the target has none.
+    pub fn library(&mut self, code: &[u8]) -> bool {
+        if !self.target.has_functions() {
+            return false;
+        }
+        self.select(0);
+        self.begin(b"FUNCTION").push(b"LOAD").push(code).send();
+        true
     }
 
     fn record(&mut self, record: &Record<'_>) -> Result<Lost> {

@@ -43,6 +43,12 @@ impl Feed {
         self.ends.push((db as u32, self.bytes.len()));
     }
 
+    /// Forgets all commands but the first `len`.
+    pub fn truncate(&mut self, len: usize) {
+        self.ends.truncate(len);
+        self.bytes.truncate(self.ends.last().map_or(0, |(_, end)| *end));
+    }
+
     /// The commands with their databases.
     pub fn iter(&self) -> impl Iterator<Item = (usize, &[u8])> {
         let mut start = 0;

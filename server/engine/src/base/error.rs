@@ -41,9 +41,9 @@ impl Error {
         Cow::Owned(bytes)
     }
 
-    /// The first word, by which errorstats counts.
+    /// The first word, by which errorstats counts; what has no second word counts as `ERR`, as in Redis.
     pub fn prefix(&self) -> &str {
-        self.0.split(' ').next().unwrap_or("")
+        self.0.split_once(' ').map_or("ERR", |(word, _)| word)
     }
 }
 

@@ -74,6 +74,10 @@ pub struct Limits {
     pub lfu_log_factor: u32,
     /// `lfu-decay-time`: minutes in which the counter of LFU falls by one; 0: never.
     pub lfu_decay_minutes: u32,
+    /// `busy-reply-threshold`, microseconds: a script that runs longer lets others in; 0: none does.
+    pub script_slow_us: u64,
+    /// `script-cache-max`: scripts that EVAL brought and that are kept.
+    pub eval_scripts: usize,
     /// `locale-collate`: how SORT orders texts that it answers; none: byte by byte.
     pub collation: Option<Collation>,
     /// What tests set.
@@ -159,6 +163,8 @@ impl Default for Limits {
             lazy_eviction: false,
             lfu_log_factor: 10,
             lfu_decay_minutes: 1,
+            script_slow_us: 5_000_000,
+            eval_scripts: 500,
             collation: None,
             tests: TestLimits::default(),
         }

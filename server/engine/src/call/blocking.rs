@@ -411,7 +411,7 @@ fn release(
         stats.calls += 1;
         if let Err(failure) = outcome {
             stats.failed += 1;
-            run::count_error(shared, &failure);
+            run::count_error(&mut shared.stats, &failure);
             reply.error(&failure);
         }
         note_end(shared, &session, waiting, &reply, inst);

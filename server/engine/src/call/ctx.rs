@@ -15,18 +15,10 @@ use crate::base::limits::REPLAY_FACTOR;
 use crate::base::time::Now;
 use crate::keyspace::Keyspace;
 use crate::pubsub::PubSub;
+use crate::scripts::api::Loudness;
+use crate::scripts::cache::Cache;
+use crate::scripts::running::Running;
 use crate::session::{Session, Sessions};
-
-/// What a long run learns when it lets the world in for a moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pause {
-    /// Go on.
-    Continue,
-    /// Stop this run (SCRIPT KILL).
-    Kill,
-    /// The process is to end.
-    Shutdown,
-}
 
 /// How far the log is on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,10 +95,11 @@ pub trait Instance {
     }
     /// Writes a line that needs attention into the log of the server. Whoever has none loses it.
     fn warn(&mut self, _line: &str) {}
-    /// Lets the world in during a long run; never touches the keyspace. Whoever has nobody to let in goes on.
-    fn pause(&mut self) -> Pause {
-        Pause::Continue
-    }
+    /// Writes a line of a script into the log of the server.
+    fn script_says(&mut self, _loudness: Loudness, _line: &[u8]) {}
+    /// Lets the world in while a script runs for long: who asks for anything is told that the server is busy, see [`Gate::busy`]. Whoever has
+    /// nobody to let in goes on.
+    fn let_in(&mut self, _ks: &mut Keyspace, _shared: &mut Shared) {}
     /// The concrete server, for the handlers of instance commands.
     fn as_any(&mut self) -> &mut dyn Any;
 }
@@ -182,6 +175,10 @@ pub struct Shared {
     pub own_keys: std::collections::HashSet<(usize, Box<[u8]>)>,
     /// Sessions that wait for the end of a pause, in the order in which they came.
     pub postponed: Vec<SessionId>,
+    /// Scripts of EVAL.
+    pub scripts: Cache,
+    /// The script that runs right now.
+    pub running: Option<Running>,
     /// Sessions that wait for the log or for replicas.
     pub held_waiters: std::collections::BTreeSet<SessionId>,
 }
@@ -232,6 +229,8 @@ pub struct Gate {
     pub loading: bool,
     /// What takes its place is being loaded beside it, of the same history; this server follows another one then.
     pub async_loading: bool,
+    /// A script runs for long: commands that are not allowed then are refused with this error.
+    pub busy: Option<Error>,
     /// Writes are refused with this error (MISCONF of a failed save or log).
     pub refuse_writes: Option<Error>,
     /// Fewer replicas are in time than `min-replicas-to-write` asks for.
@@ -251,6 +250,7 @@ impl Gate {
     #[inline]
     pub fn is_open(&self) -> bool {
         !self.loading
+            && self.busy.is_none()
             && self.refuse_writes.is_none()
             && self.pause.is_none()
             && !self.few_replicas

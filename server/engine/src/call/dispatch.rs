@@ -23,7 +23,7 @@ pub fn dispatch(cx: &mut Ctx, args: &Args) -> bool {
     let mut ran = false;
     let before = cx.reply.position();
     let admitted = admit(cx, args)
-        .and_then(|()| with_room(cx))
+        .and_then(|()| with_room(cx, args))
         .and_then(|()| pass(cx, args));
     match admitted {
         // The command has not begun.
@@ -53,7 +53,7 @@ pub fn dispatch(cx: &mut Ctx, args: &Args) -> bool {
             } else {
                 refusal
             };
-            count_error(cx.shared, &refusal);
+            count_error(&mut cx.shared.stats, &refusal);
             cx.reply.error(&refusal);
             if let Some(multi) = &mut cx.session.multi {
                 multi.aborted = true;
@@ -125,18 +125,24 @@ fn pass(cx: &mut Ctx, args: &Args) -> Result<(), Error> {
 /// Something stands in the way of some commands: of this one, too?
 #[cold]
 fn pass_narrowly(cx: &mut Ctx, args: &Args) -> Result<(), Error> {
-    let refusal = refusal_of_server(&cx.shared.gate, cx.session, cx.command.spec);
+    let flags = cx.command.spec.flags_of_call(cx.shared, cx.ks, args);
+    let refusal = refusal_of_server(&cx.shared.gate, cx.session, cx.command.spec, flags);
     refused(cx, refusal)?;
+    settle_view(cx, args);
+    if let Some(pause) = cx.shared.gate.paused() {
+        pause::postpone(cx, pause, flags);
+    }
+    Ok(())
+}
+
+/// Where this server follows another one: what has expired is seen as the command may see it.
+pub fn settle_view(cx: &mut Ctx, args: &Args) {
     if let Some(following) = cx.shared.gate.replica {
         cx.ks.expired = view_of_expired(following, cx.session, cx.command.spec);
         if cx.ks.expired == Expired::Goes {
             note_own_keys(cx, args);
         }
     }
-    if let Some(pause) = cx.shared.gate.paused() {
-        pause::postpone(cx, pause);
-    }
-    Ok(())
 }
 
 fn note_own_keys(cx: &mut Ctx, args: &Args) {
@@ -159,11 +165,11 @@ fn view_of_expired(following: Following, session: &Session, spec: &Command) -> E
 
 /// Whether there is memory for the command.
 #[inline]
-fn with_room(cx: &mut Ctx) -> Result<(), Error> {
+fn with_room(cx: &mut Ctx, args: &Args) -> Result<(), Error> {
     if cx.ks.limits.memory_max == 0 {
         return Ok(());
     }
-    room::before_command(cx).inspect_err(|_| reject(cx))
+    room::before_command(cx, args).inspect_err(|_| reject(cx))
 }
 
 fn reject(cx: &mut Ctx) {
@@ -236,8 +242,12 @@ fn refusal_of_client(session: &Session, spec: &Command) -> Option<Error> {
     None
 }
 
-fn refusal_of_server(gate: &Gate, session: &Session, spec: &Command) -> Option<Error> {
-    let flags = spec.flags;
+fn refusal_of_server(
+    gate: &Gate,
+    session: &Session,
+    spec: &Command,
+    flags: Flags,
+) -> Option<Error> {
     if flags.has(Flags::WRITE)
         && !session.applies()
         && let Some(reason) = gate.write_refusal()
@@ -264,7 +274,10 @@ fn refusal_of_server(gate: &Gate, session: &Session, spec: &Command) -> Option<E
     }
     let refused = gate.loading && !flags.has(Flags::LOADING)
         || gate.async_loading && flags.has(Flags::NO_ASYNC_LOADING);
-    (refused && !session.replays() && !may_end_load(spec)).then_some(error::LOADING)
+    if refused && !session.replays() && !may_end_load(spec) {
+        return Some(error::LOADING);
+    }
+    gate.busy.clone().filter(|_| !flags.has(Flags::ALLOW_BUSY))
 }
 
 /// Commands that may end a load, so that a replica whose load takes long can be promoted; Redis refuses them then.

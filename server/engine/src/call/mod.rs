@@ -33,7 +33,7 @@ pub mod spec;
 pub mod table;
 pub mod watch;
 
-pub use ctx::{Ctx, Instance, Pause, Shared};
+pub use ctx::{Ctx, Instance, Shared};
 pub use reply::Reply;
 pub use spec::{Command, Flags, Group, KeySpec, Secrets};
 pub use table::CommandTable;

@@ -7,8 +7,9 @@
 //! Invariant: a postponed session is `blocked`, waits for nothing else, and stands in `Shared::postponed` once; no other does.
 
 use super::ctx::{Ctx, Extent, Instance, Paused, Shared};
-use super::spec::{Command, Flags};
+use super::spec::Flags;
 use crate::keyspace::{Expired, Keyspace};
+use crate::session::transaction::Queued;
 use crate::session::{Role, Session};
 
 /// Begins a pause, or adds to the one that is on: neither its end comes sooner nor does it hold less back.
@@ -60,12 +61,12 @@ pub fn end_if_due(ks: &mut Keyspace, shared: &mut Shared, now_ms: i64, inst: &mu
 
 /// While a pause is on: a command that is held back waits (the session is blocked then); any other runs, and sees nothing that
 /// has expired.
-pub(super) fn postpone(cx: &mut Ctx, pause: Paused) {
+pub(super) fn postpone(cx: &mut Ctx, pause: Paused, flags: Flags) {
     if cx.ks.expired == Expired::Goes {
         cx.ks.expired = Expired::Hides;
     }
     let exempt = !matches!(cx.session.role, Role::Client | Role::Primary);
-    if exempt || !holds_back(pause.extent, cx.session, cx.command.spec, cx.shared) {
+    if exempt || !holds_back(pause.extent, cx, flags) {
         return;
     }
     debug_assert!(cx.session.waiting.is_none(), "who waits runs nothing else");
@@ -74,16 +75,16 @@ pub(super) fn postpone(cx: &mut Ctx, pause: Paused) {
     cx.shared.postponed.push(cx.session.slot);
 }
 
-fn holds_back(extent: Extent, session: &Session, spec: &Command, shared: &Shared) -> bool {
-    let changes =
-        |spec: &Command| spec.flags.has(Flags::WRITE) || spec.flags.has(Flags::MAY_REPLICATE);
-    let queued = session.multi.iter().flat_map(|multi| &multi.queue);
+fn holds_back(extent: Extent, cx: &Ctx, flags: Flags) -> bool {
+    let changes = |flags: Flags| flags.has(Flags::WRITE) || flags.has(Flags::MAY_REPLICATE);
+    let queued = cx.session.multi.iter().flat_map(|multi| &multi.queue);
+    let flags_of = |queued: &Queued| {
+        let spec = cx.shared.table.entry(queued.command).spec;
+        spec.flags_of_call(cx.shared, cx.ks, &queued.args())
+    };
     extent == Extent::All
-        || changes(spec)
-        || (spec.name == "exec"
-            && queued
-                .map(|queued| shared.table.entry(queued.command).spec)
-                .any(changes))
+        || changes(flags)
+        || (cx.command.spec.name == "exec" && queued.map(flags_of).any(changes))
 }
 
 fn go_on(session: &mut Session) {

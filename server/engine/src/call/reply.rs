@@ -203,10 +203,11 @@ impl Reply {
     }
 
     /// A simple string.
-    pub fn simple(&mut self, text: &str) {
+    pub fn simple(&mut self, text: impl AsRef<[u8]>) {
+        let text = text.as_ref();
         match &mut self.other {
-            None => encode::simple(&mut self.buf, text.as_bytes()),
-            Some(sink) => sink.simple(text.as_bytes()),
+            None => encode::simple(&mut self.buf, text),
+            Some(sink) => sink.simple(text),
         }
     }
 
@@ -352,10 +353,11 @@ impl Reply {
     }
 
     /// A big number; a bulk string in RESP2.
-    pub fn big_number(&mut self, digits: &str) {
+    pub fn big_number(&mut self, digits: impl AsRef<[u8]>) {
+        let digits = digits.as_ref();
         match &mut self.other {
-            None => encode::big_number(&mut self.buf, self.protocol, digits.as_bytes()),
-            Some(sink) => sink.big_number(digits.as_bytes()),
+            None => encode::big_number(&mut self.buf, self.protocol, digits),
+            Some(sink) => sink.big_number(digits),
         }
     }
 

@@ -3,6 +3,7 @@
 use super::ctx::{Ctx, Instance, Shared};
 use super::run;
 use super::spec::{Command, Flags};
+use crate::base::args::Args;
 use crate::base::error::{Error, OUT_OF_MEMORY};
 use crate::keyspace::Keyspace;
 use crate::session::Session;
@@ -47,6 +48,11 @@ pub fn make_room(
 /// What is in use and not about to be freed.
 fn held(ks: &Keyspace, inst: &mut dyn Instance) -> u64 {
     inst.used_memory().saturating_sub(ks.ledger().owed_bytes())
+}
+
+/// Whether more is in use than `maxmemory` allows.
+pub fn is_short(cx: &mut Ctx) -> bool {
+    held(cx.ks, cx.inst) > cx.ks.limits.memory_max
 }
 
 /// As in Redis only what the removals themselves free is counted against the excess: what they are told with, to the log and
@@ -102,29 +108,32 @@ fn time_limit_us(tenacity: u32) -> Option<u64> {
 ///
 /// # Errors
 /// The command may need memory, and there is none.
-pub fn before_command(cx: &mut Ctx) -> Result<(), Error> {
+pub fn before_command(cx: &mut Ctx, args: &Args) -> Result<(), Error> {
     let ignored = cx.shared.gate.replica.is_some_and(|f| f.ignores_memory);
     if ignored || cx.shared.gate.loading || cx.session.applies() {
         return Ok(());
     }
     let room = make_room(cx.ks, cx.shared, Some(cx.session), cx.inst);
-    if room == Room::None && may_need_memory(cx) {
+    if room == Room::None && may_need_memory(cx, args) {
         return Err(OUT_OF_MEMORY);
     }
     Ok(())
 }
 
 /// Whether a command is refused: queueing takes memory by itself, and EXEC needs what its queue needs.
-fn may_need_memory(cx: &Ctx) -> bool {
-    let denied = |command: &Command| command.flags.has(Flags::DENY_OOM);
+fn may_need_memory(cx: &Ctx, args: &Args) -> bool {
+    let denied = |command: &Command, args: &Args| {
+        let flags = command.flags_of_call(cx.shared, cx.ks, args);
+        flags.has(Flags::DENY_OOM)
+    };
     let command = cx.command.spec;
     let queued = |id| cx.shared.table.entry(id).spec;
     match &cx.session.multi {
         Some(multi) if command.name == "exec" => {
-            multi.queue.iter().any(|q| denied(queued(q.command)))
+            multi.queue.iter().any(|q| denied(queued(q.command), &q.args()))
         }
         Some(_) => !matches!(command.name, "discard" | "quit" | "reset"),
-        None => denied(command),
+        None => denied(command, args),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use cairn_format::resp::value::write_command;
 
-use super::ctx::{Ctx, Instance, Shared};
+use super::ctx::{Ctx, Instance, Shared, Stats};
 use super::publish::publish;
 use super::reply::Reply;
 use super::spec::{Command, Flags};
@@ -44,7 +44,7 @@ pub fn run(cx: &mut Ctx, args: &Args) {
     match outcome {
         Err(failure) => {
             stats.failed += 1;
-            count_error(cx.shared, &failure);
+            count_error(&mut cx.shared.stats, &failure);
             cx.reply.error(&failure);
         }
         Ok(()) if cx.reply.errors != errors => stats.failed += 1,
@@ -102,13 +102,13 @@ fn propagate_verbatim(ks: &mut Keyspace, db: usize, args: &Args) {
 }
 
 /// Counts an error reply by its first word.
-pub fn count_error(shared: &mut Shared, failure: &Error) {
-    shared.stats.error_replies += 1;
+pub fn count_error(stats: &mut Stats, failure: &Error) {
+    stats.error_replies += 1;
     let prefix = failure.prefix();
-    if let Some(count) = shared.stats.errors.get_mut(prefix) {
+    if let Some(count) = stats.errors.get_mut(prefix) {
         *count += 1;
-    } else if shared.stats.errors.len() < 128 {
-        shared.stats.errors.insert(prefix.to_owned(), 1);
+    } else if stats.errors.len() < 128 {
+        stats.errors.insert(prefix.to_owned(), 1);
     }
 }
 

@@ -1,15 +1,19 @@
 //! The constant that describes a command. Names, arity, flags, key positions and tips are facts of Redis 7.2.4
 //! (`COMMAND` on a running server); summaries are our own words.
 
-use super::ctx::Ctx;
+use super::ctx::{Ctx, Shared};
 use crate::base::args::Args;
 use crate::base::error::Outcome;
+use crate::keyspace::Keyspace;
 
 /// What runs a command.
 pub type Handler = fn(&mut Ctx, &Args) -> Outcome;
 
 /// Who may run a command at all, whatever their rights: refuses, or does nothing.
 pub type Guard = fn(&mut Ctx) -> Outcome;
+
+/// Flags that a call has beyond those of its command: what a script asks for decides when it may run.
+pub type FlagsOf = fn(&Shared, &Keyspace, &Args) -> Flags;
 
 /// A command, or a subcommand named `container|sub`.
 #[derive(Debug)]
@@ -36,6 +40,8 @@ pub struct Command {
     pub summary: &'static str,
     /// Asked before anything else of the client, its password included.
     pub guard: Option<Guard>,
+    /// Where its arguments decide about its flags: asked in place of `flags` when the gate is not open.
+    pub flags_of: Option<FlagsOf>,
     /// Which of its arguments nobody may be shown.
     pub secrets: Secrets,
     /// The handler. A container's own handler runs only if no subcommand is given.
@@ -60,6 +66,7 @@ impl Command {
         complexity: "O(1)",
         summary: "",
         guard: None,
+        flags_of: None,
         secrets: Secrets::None,
         run: no_handler,
         subcommands: &[],
@@ -84,6 +91,14 @@ impl Command {
             subcommands,
             complexity: "Depends on subcommand.",
             ..Command::BASE
+        }
+    }
+
+    /// The flags of a call of it.
+    pub fn flags_of_call(&self, shared: &Shared, ks: &Keyspace, args: &Args) -> Flags {
+        match self.flags_of {
+            None => self.flags,
+            Some(flags_of) => flags_of(shared, ks, args),
         }
     }
 
@@ -239,6 +254,11 @@ impl Flags {
     pub const KEYSPACE: Flags = Flags(1 << 21);
     /// Not shown: runs in RESP2 subscribe mode.
     pub const IN_SUBSCRIBE: Flags = Flags(1 << 22);
+
+    /// Those that are not in `other`.
+    pub const fn without(self, other: Flags) -> Flags {
+        Flags(self.0 & !other.0)
+    }
 
     /// Both sets.
     pub const fn and(self, other: Flags) -> Flags {

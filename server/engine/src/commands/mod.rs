@@ -15,6 +15,7 @@ pub mod list;
 pub mod members;
 pub mod pubsub;
 pub mod sample;
+pub mod scripting;
 pub mod set;
 pub mod stream;
 pub mod string;

@@ -133,7 +133,10 @@ fn refusal_of_all(cx: &Ctx, queue: &[Queued]) -> Option<Error> {
     if gate.is_open() || cx.session.applies() {
         return None;
     }
-    let flags = |queued: &Queued| cx.shared.table.entry(queued.command).spec.flags;
+    let flags = |queued: &Queued| {
+        let spec = cx.shared.table.entry(queued.command).spec;
+        spec.flags_of_call(cx.shared, cx.ks, &queued.args())
+    };
     if let Some(reason) = gate.write_refusal()
         && queue.iter().any(|queued| flags(queued).has(Flags::WRITE))
     {

@@ -40,6 +40,7 @@ use crate::base::error::{Error, WRONG_TYPE};
 use crate::base::id::SessionId;
 use crate::base::limits::Limits;
 use crate::base::random::Random;
+use crate::scripts::libraries::Libraries;
 use crate::structure::keyed::{self, Keyed};
 use crate::structure::record::{Record, Tag};
 use crate::structure::table::{Hasher, Slot};
@@ -90,6 +91,8 @@ pub struct Keyspace {
     pub no_touch: bool,
     /// DEBUG SET-ACTIVE-EXPIRE.
     pub active_expire: bool,
+    /// Libraries of functions: they are saved, loaded and replicated with the keys.
+    pub libraries: Libraries,
     /// Hashes with field expiry, which decide the version of a snapshot.
     pub ttl_hashes: usize,
     /// Hash of a key that was computed ahead: (address, length, hash).
@@ -118,6 +121,7 @@ impl Keyspace {
             expired: Expired::Goes,
             no_touch: false,
             active_expire: true,
+            libraries: Libraries::default(),
             ttl_hashes: 0,
             hint: (0, 0, 0),
             scratch: Vec::new(),

@@ -20,6 +20,12 @@ impl Keyspace {
         removed
     }
 
+    /// Empties all databases and forgets all libraries: another data set is going to be loaded. Answers how many keys there were.
+    pub fn begin_anew(&mut self) -> usize {
+        self.libraries.flush();
+        self.flush_all()
+    }
+
     /// All data goes, and that of a keyspace that was made [`Keyspace::beside`] this one takes its place. Who watches a key or
     /// waits for one belongs to its number and stays: they learn of keys that were there, and of those that are now.
     pub fn take_over(&mut self, mut other: Keyspace) {
@@ -28,6 +34,7 @@ impl Keyspace {
         self.flush_all();
         debug_assert_eq!(self.ttl_hashes, 0, "hashes are gone");
         self.ttl_hashes = other.ttl_hashes;
+        self.libraries = std::mem::take(&mut other.libraries);
         for (db, fresh) in other.dbs.drain(..).enumerate() {
             let place = &mut self.dbs[db];
             place.keys = fresh.keys;

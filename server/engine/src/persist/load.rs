@@ -9,7 +9,9 @@ use cairn_format::rdb::{Dialect, Event, Object, Record as SavedRecord};
 
 use super::restore::{Attributes, NoValue, Unheld};
 use super::value::Builder;
+use crate::base::error::Error;
 use crate::keyspace::{Expired, Keyspace};
+use crate::scripts::libraries::Lines;
 use crate::value::ValueRef;
 
 /// What loading brought.
@@ -23,6 +25,8 @@ pub struct LoadReport {
     pub empty: u64,
     /// Names of some of the empty ones.
     pub empty_names: Vec<Vec<u8>>,
+    /// What libraries of functions said while they were loaded.
+    pub lines: Lines,
     /// Streams whose length in the file was not the number of their entries.
     pub miscounted: u64,
     /// Some of them: name, length in the file, entries.
@@ -60,6 +64,13 @@ pub struct StreamPlace {
 pub enum LoadError {
     /// The bytes are damaged, or of a version nobody here knows.
     Damaged(Box<FormatError>),
+    /// A library of functions cannot be loaded.
+    Library {
+        /// Where it stands in the file.
+        offset: u64,
+        /// What is wrong with it.
+        error: Error,
+    },
     /// It holds something that the engine cannot hold.
     Unheld {
         /// Database.
@@ -77,6 +88,11 @@ impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             LoadError::Damaged(error) => write!(f, "{error}"),
+            LoadError::Library { offset, error } => write!(
+                f,
+                "offset {offset} (0x{offset:x}): a function library cannot be loaded: {}",
+                error.0.strip_prefix("ERR ").unwrap_or(&error.0)
+            ),
             LoadError::Unheld {
                 key, what, offset, ..
             } if key.is_empty() => {
@@ -203,7 +219,13 @@ impl<R: Read> Loader<R> {
                     self.report
                         .note_aux(&name.to_vec(), &value.to_vec(), databases);
                 }
-                Event::Function(_) => return Err(unheld("a function library")),
+                Event::Function(code) => {
+                    let (code, offset) = (code.to_vec(), found.offset);
+                    let lines = &mut self.report.lines;
+                    ks.libraries
+                        .load(&code, self.replace, lines, &mut || false)
+                        .map_err(|error| LoadError::Library { offset, error })?;
+                }
                 Event::ModuleAux(_) => return Err(unheld("a module's own data")),
                 _ => {}
             }

@@ -75,6 +75,16 @@ pub fn rewrite(
 ) -> Result<(), RewriteError> {
     let mut to = Rewriter::new(target);
     let mut keys = 0;
+    for (name, library) in ks.libraries.iter() {
+        if !to.library(&library.code) {
+            return Err(RewriteError::Unsupported {
+                target,
+                key: (0, name.to_vec()),
+                what: "a library of functions",
+                needs: "Redis 7.0",
+            });
+        }
+    }
     for index in 0..ks.databases() {
         for record in ks.db(index).iter() {
             to.select(index as u64);

@@ -21,7 +21,7 @@ pub struct SaveOptions {
     pub compress: bool,
     /// `rdbchecksum`.
     pub checksum: bool,
-    /// The databases are written; without it the snapshot is empty.
+    /// The databases are written; without it the snapshot has the libraries of functions alone.
     pub keys: bool,
     /// Auxiliary fields, in order.
     pub aux: Vec<(&'static str, String)>,
@@ -73,6 +73,9 @@ pub fn save<W: Write>(
     let mut writer = Writer::new(out, settings)?;
     for (name, value) in &options.aux {
         writer.aux(name.as_bytes(), value.as_bytes())?;
+    }
+    for (_, library) in ks.libraries.iter() {
+        writer.function(&library.code)?;
     }
     let mut saver = Saver {
         writer: &mut writer,

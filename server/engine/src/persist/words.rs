@@ -31,7 +31,7 @@ pub fn usual(error: &FormatError) -> String {
 pub fn usual_of_load(error: &LoadError) -> String {
     match error {
         LoadError::Damaged(error) => usual(error),
-        LoadError::Unheld { offset, .. } => {
+        LoadError::Library { offset, .. } | LoadError::Unheld { offset, .. } => {
             format!("Internal error in RDB reading offset {offset}")
         }
     }

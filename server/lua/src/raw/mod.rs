@@ -276,13 +276,6 @@ impl Machine {
         unsafe { lua::lua_gc(self.state.as_ptr(), lua::LUA_GCSTEP, size) };
     }
 
-    /// Takes the value on top of the stack.
-    pub fn keep(&mut self) -> Kept {
-        assert!(self.stack().top() > 0, "nothing to keep");
-        // SAFETY: there is a value, the registry is a table, native code runs.
-        Kept(unsafe { lua::luaL_ref(self.state.as_ptr(), lua::LUA_REGISTRYINDEX) })
-    }
-
     /// A kept value is needed no more.
     pub fn forget(&mut self, kept: Kept) {
         // SAFETY: it was given out by `keep` and is not used again.

@@ -9,7 +9,7 @@ use mlua_sys as lua;
 use mlua_sys::lua_State;
 
 use super::bare::Bare;
-use super::{Kind, MEMORY_MAX, Machine, Native, Raise, call_host, call_native, extra_of};
+use super::{Kept, Kind, MEMORY_MAX, Machine, Native, Raise, call_host, call_native, extra_of};
 
 /// The stack of a machine or of one of its coroutines, as a native function sees it: its arguments from 1 on. Negative indices count
 /// from the top.
@@ -160,6 +160,13 @@ impl Stack<'_> {
         let at = self.existing(index);
         // SAFETY: the place exists.
         unsafe { lua::lua_insert(self.state, at) }
+    }
+
+    /// Moves the value on top to an index, in place of what is there.
+    pub fn replace(&mut self, index: i32) {
+        let at = self.existing(index);
+        // SAFETY: both places exist.
+        unsafe { lua::lua_replace(self.state, at) }
     }
 
     /// Pushes what is at an index once more.
@@ -450,6 +457,20 @@ impl Stack<'_> {
         // SAFETY: the registry is a table, and the key a string.
         unsafe { lua::lua_rawset(self.state, lua::LUA_REGISTRYINDEX) };
         Ok(())
+    }
+
+    /// Takes the value on top, to be had again by [`Machine::push_kept`].
+    ///
+    /// # Errors
+    /// There is no memory.
+    pub fn keep(&mut self) -> Result<Kept, Raise> {
+        self.existing(-1);
+        self.reserve(1)?;
+        self.afford(64)?;
+        // SAFETY: there is a value, the registry is a table that may grow, native code runs.
+        Ok(Kept(unsafe {
+            lua::luaL_ref(self.state, lua::LUA_REGISTRYINDEX)
+        }))
     }
 
     /// Whether two values are the same.

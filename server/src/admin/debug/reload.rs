@@ -39,7 +39,7 @@ pub(super) fn reload(cx: &mut Ctx, args: &Args) -> Outcome {
             .map_err(|_| Error::new("ERR"))?;
     }
     if flush {
-        cx.ks.flush_all();
+        cx.ks.begin_anew();
     }
     let selected = cx.ks.selected();
     let loaded = load(front, cx.ks, merge);

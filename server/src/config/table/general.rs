@@ -71,7 +71,9 @@ directives! {
     /// Seconds that a shutdown waits for replicas.
     SHUTDOWN_TIMEOUT: i64 = int("shutdown-timeout", "10", 0, INT_MAX);
     /// Milliseconds after which a running script answers BUSY to others.
-    BUSY_REPLY_THRESHOLD: i64 = int("busy-reply-threshold", "5000", 0, i64::MAX).alias("lua-time-limit").waits(Awaited::Scripts);
+    BUSY_REPLY_THRESHOLD: i64 = int("busy-reply-threshold", "5000", 0, i64::MAX).alias("lua-time-limit");
+    /// Scripts of EVAL that are kept; those of SCRIPT LOAD count not. The one that was not used for the longest time goes.
+    SCRIPT_CACHE_MAX: u64 = count("script-cache-max", "500", 1, i64::MAX);
     /// Microseconds from which a command is put into the slow log; -1 never.
     SLOWLOG_LOG_SLOWER_THAN: i64 = int("slowlog-log-slower-than", "10000", -1, i64::MAX).alias("commandlog-execution-slower-than");
     /// Entries of the slow log.

@@ -28,7 +28,23 @@ fn startup(view: &View) -> u64 {
 }
 
 fn overhead(view: &View) -> u64 {
-    startup(view) + view.ks.table_bytes() as u64 + clients(view) + log_buffer(view) + stream(view).0
+    startup(view)
+        + view.ks.table_bytes() as u64
+        + clients(view)
+        + log_buffer(view)
+        + stream(view).0
+        + machines(view)
+        + scripts(view)
+}
+
+/// Memory of the machines of scripts and functions.
+fn machines(view: &View) -> u64 {
+    (view.shared.scripts.vm_bytes() + view.ks.libraries.vm_bytes()) as u64
+}
+
+/// Memory of scripts and functions beside their machines.
+fn scripts(view: &View) -> u64 {
+    (view.shared.scripts.script_bytes() + view.ks.libraries.bytes()) as u64
 }
 
 fn dataset(view: &View) -> u64 {
@@ -138,19 +154,30 @@ pub(super) const MEMORY: &[Field] = &[
     ("total_system_memory_human", |_| {
         human(process::total_memory())
     }),
-    ("used_memory_lua", word!("0")),
-    ("used_memory_vm_eval", word!("0")),
-    ("used_memory_lua_human", word!("0B")),
-    ("used_memory_scripts_eval", word!("0")),
-    ("number_of_cached_scripts", word!("0")),
-    ("number_of_functions", word!("0")),
-    ("number_of_libraries", word!("0")),
-    ("used_memory_vm_functions", word!("0")),
-    ("used_memory_vm_total", word!("0")),
-    ("used_memory_vm_total_human", word!("0B")),
-    ("used_memory_functions", word!("0")),
-    ("used_memory_scripts", word!("0")),
-    ("used_memory_scripts_human", word!("0B")),
+    ("used_memory_lua", show!(|v| v.shared.scripts.vm_bytes())),
+    ("used_memory_vm_eval", show!(|v| v.shared.scripts.vm_bytes())),
+    ("used_memory_lua_human", |v| {
+        human(v.shared.scripts.vm_bytes() as u64)
+    }),
+    (
+        "used_memory_scripts_eval",
+        show!(|v| v.shared.scripts.script_bytes()),
+    ),
+    (
+        "number_of_cached_scripts",
+        show!(|v| v.shared.scripts.len()),
+    ),
+    ("number_of_functions", show!(|v| v.ks.libraries.functions())),
+    ("number_of_libraries", show!(|v| v.ks.libraries.len())),
+    (
+        "used_memory_vm_functions",
+        show!(|v| v.ks.libraries.vm_bytes()),
+    ),
+    ("used_memory_vm_total", show!(|v| machines(v))),
+    ("used_memory_vm_total_human", |v| human(machines(v))),
+    ("used_memory_functions", show!(|v| v.ks.libraries.bytes())),
+    ("used_memory_scripts", show!(|v| scripts(v))),
+    ("used_memory_scripts_human", |v| human(scripts(v))),
     (
         "maxmemory",
         show!(|v| v.front.settings.config.get(table::MAXMEMORY)),

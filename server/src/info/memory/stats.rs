@@ -37,8 +37,12 @@ const FIRST: &[Line] = &[
     ("clients.normal", |v| bytes(clients(v))),
     ("cluster.links", |_| bytes(0)),
     ("aof.buffer", |v| bytes(log_buffer(v))),
-    ("lua.caches", |_| bytes(0)),
-    ("functions.caches", |_| bytes(0)),
+    ("lua.caches", |v| {
+        bytes((v.shared.scripts.vm_bytes() + v.shared.scripts.script_bytes()) as u64)
+    }),
+    ("functions.caches", |v| {
+        bytes((v.ks.libraries.vm_bytes() + v.ks.libraries.bytes()) as u64)
+    }),
 ];
 
 /// Behind them.

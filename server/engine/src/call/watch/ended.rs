@@ -71,6 +71,11 @@ fn remark(
     if spec.flags.has(Flags::SKIP_SLOWLOG) {
         return;
     }
+    // A command of a script has no client of its own.
+    let client = match shared.running {
+        None => (inst.address_of(session.slot), session.name.clone()),
+        Some(_) => Default::default(),
+    };
     for ((remark, _), value) in Remark::ALL.into_iter().zip(values) {
         let from = shared.watch.limits[remark as usize].from;
         if from.is_none_or(|from| value < from) {
@@ -81,8 +86,8 @@ fn remark(
             at_s,
             value,
             args: arguments(spec, args),
-            address: inst.address_of(session.slot),
-            name: session.name.clone(),
+            address: client.0.clone(),
+            name: client.1.clone(),
         });
     }
 }

@@ -20,6 +20,18 @@ pub fn show(cx: &mut Ctx, args: &Args) {
     if is_hidden || cx.session.running_again || cx.session.replays() {
         return;
     }
+    tell(cx, args);
+}
+
+/// As [`show`] for a command that calls a script: it comes before what that runs.
+#[cold]
+pub fn show_caller(cx: &mut Ctx, args: &Args) {
+    if !cx.session.replays() {
+        tell(cx, args);
+    }
+}
+
+fn tell(cx: &mut Ctx, args: &Args) {
     let line = line(cx, args);
     for place in 0..cx.shared.watch.monitors.len() {
         let to = cx.shared.watch.monitors[place];
@@ -30,7 +42,10 @@ pub fn show(cx: &mut Ctx, args: &Args) {
 fn line(cx: &mut Ctx, args: &Args) -> String {
     let wall_us = cx.inst.now().wall_us;
     let (seconds, micros) = (wall_us.div_euclid(1_000_000), wall_us.rem_euclid(1_000_000));
-    let address = cx.inst.address_of(cx.session.slot);
+    let address = match cx.shared.running {
+        None => cx.inst.address_of(cx.session.slot),
+        Some(_) => "lua".into(),
+    };
     let db = cx.session.db;
     let mut line = format!("+{seconds}.{micros:06} [{db} {address}]");
     for at in 0..args.len() {

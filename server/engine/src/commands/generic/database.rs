@@ -118,7 +118,9 @@ pub(super) const TIME: Command = Command {
 };
 
 fn time(cx: &mut Ctx, _: &Args) -> Outcome {
-    let micros = cx.inst.now().wall_us;
+    // For a script time stands still.
+    let script = cx.shared.running.as_ref().map(|running| running.started);
+    let micros = script.unwrap_or_else(|| cx.inst.now()).wall_us;
     cx.reply.array(2);
     cx.reply.bulk_int(micros / 1_000_000);
     cx.reply.bulk_int(micros % 1_000_000);
