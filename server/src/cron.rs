@@ -33,9 +33,7 @@ pub struct Cron {
     pub work_left: bool,
     /// The client that was looked at last.
     next_client: usize,
-    /// Listeners that had no descriptor left: tried again at the next run.
-    pub accept_later: Vec<usize>,
-    /// The time for that has come.
+    /// It is time for listeners that had no descriptor left.
     pub retry_accept: bool,
 }
 
@@ -48,7 +46,6 @@ impl Cron {
             expire_left_us: 0,
             work_left: false,
             next_client: 0,
-            accept_later: Vec::new(),
             retry_accept: false,
         }
     }
@@ -85,7 +82,7 @@ impl Cron {
         debug_assert_eq!(front.settings.check(), Ok(()));
         self.runs += 1;
         front.wind_watch();
-        self.retry_accept = !self.accept_later.is_empty();
+        self.retry_accept = true;
         crate::sync::tick(engine, front);
         crate::shutdown::waiting::go_on(engine, front);
         if front.ending.is_some() {

@@ -14,6 +14,7 @@
 pub mod admin;
 mod again;
 pub mod boot;
+mod busy;
 mod clients;
 pub mod commands;
 pub mod config;
@@ -34,6 +35,7 @@ pub mod peer;
 pub mod replication;
 pub mod request;
 mod scrape;
+mod serve;
 mod settings;
 pub mod shutdown;
 pub mod sync;

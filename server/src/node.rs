@@ -10,28 +10,25 @@
 //! When something ends the process (`Front::ending`), the turn goes straight to its last two steps: no further command
 //! runs, and what was replied before has been saved with everything else.
 
-use std::io;
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use cairn_engine::Engine;
 use cairn_engine::base::args::ArgsBuf;
-use cairn_engine::call::blocking;
 use cairn_engine::call::reply::Reply;
-use cairn_engine::session::Session;
 use mio::Token;
 
-use crate::clients::Clients;
-use crate::config::table;
+use crate::busy::{InBetween, SharedPoller};
 use crate::cron::Cron;
 use crate::front::{Ending, Front};
-use crate::host::{Poller, Readiness, Stream, Worker};
+use crate::host::{Poller, Readiness, Worker};
 use crate::keeper::LogState;
-use crate::net::{
-    Accepting, CHILD_NEWS, CHILD_PIPE, Cause, Closing, FIRST_LISTENER, Flush, Received,
-};
+use crate::net::{CHILD_NEWS, CHILD_PIPE, FIRST_LISTENER};
 use crate::os::crash;
-use crate::request::{self, Batch};
+use crate::request;
 use crate::scrape;
+use crate::serve::Serving;
 use crate::shutdown::waiting;
 use crate::sync;
 
@@ -41,23 +38,22 @@ pub struct Node {
     pub engine: Engine,
     /// The rest.
     pub front: Front,
-    poller: Box<dyn Poller>,
+    poller: SharedPoller,
     /// What it found last.
     ready: Vec<Readiness>,
     cron: Cron,
-    batch: Batch,
+    serving: Serving,
     /// Frees large values.
     dropper: Box<dyn Worker>,
-    /// Listeners that have more to accept, or wait for a descriptor.
-    accept_again: Vec<usize>,
-    visits: Vec<usize>,
     /// End of the last turn, monotonic microseconds.
     turned_us: u64,
 }
 
 impl Node {
     /// Puts the parts together. Listeners are registered with the poller already.
-    pub fn new(engine: Engine, front: Front, poller: Box<dyn Poller>) -> Node {
+    pub fn new(engine: Engine, mut front: Front, poller: Box<dyn Poller>) -> Node {
+        let poller = Rc::new(RefCell::new(poller));
+        front.lobby = Some(Box::new(InBetween::new(Rc::clone(&poller))));
         let turned_us = front.host.clock().monotonic_us();
         let dropper = front.host.worker("cairn-drop");
         Node {
@@ -67,10 +63,8 @@ impl Node {
             ready: Vec::new(),
             cron: Cron::new(turned_us),
             turned_us,
-            batch: Batch::default(),
+            serving: Serving::default(),
             dropper,
-            accept_again: Vec::new(),
-            visits: Vec::new(),
         }
     }
 
@@ -87,7 +81,7 @@ impl Node {
     pub fn step(&mut self) -> Option<i32> {
         debug_assert!(self.front.ending.is_none(), "a turn after the last one");
         let wait = self.wait();
-        if let Err(error) = self.poller.poll(&mut self.ready, wait) {
+        if let Err(error) = self.poller.borrow_mut().poll(&mut self.ready, wait) {
             self.front.log.warning(format_args!("poll failed: {error}"));
             return Some(1);
         }
@@ -163,6 +157,7 @@ impl Node {
     pub fn serve_while_loading(&mut self) {
         if self
             .poller
+            .borrow_mut()
             .poll(&mut self.ready, Some(Duration::ZERO))
             .is_ok()
         {
@@ -173,8 +168,9 @@ impl Node {
     /// How long it may wait for others, as things stand between two turns.
     pub fn wait(&self) -> Option<Duration> {
         if self.front.clients.connections.has_ready()
-            || !self.accept_again.is_empty()
+            || !self.serving.accept_again.is_empty()
             || self.cron.work_left
+            || !self.front.left_over.is_empty()
             || self.front.visitors.work_left
             || sync::is_under_way(&self.front)
         {
@@ -192,8 +188,9 @@ impl Node {
         let now = self.front.now();
         let cpu_us = self.watched_cpu_us();
         self.engine.set_now(now);
-        self.visit_ready();
+        self.serving.visit_ready(&mut self.engine, &mut self.front);
         let mut ready = std::mem::take(&mut self.ready);
+        ready.append(&mut self.front.left_over);
         for event in ready.drain(..) {
             self.serve_event(event);
         }
@@ -202,9 +199,11 @@ impl Node {
             self.work();
         }
         if self.settle() {
-            self.flush_outputs();
+            self.serving
+                .flush_outputs(&mut self.engine, &mut self.front);
         }
-        self.keep_client_budget();
+        self.serving
+            .keep_client_budget(&mut self.engine, &mut self.front);
         let garbage = self.engine.ks.take_garbage();
         if !garbage.is_empty() {
             self.dropper.send(Box::new(move || drop(garbage)));
@@ -219,14 +218,15 @@ impl Node {
                     self.front.clients.connections.mark_touched(slot);
                 }
                 if event.readable || event.hangup {
-                    self.read(slot, event.hangup);
+                    self.serving
+                        .read(&mut self.engine, &mut self.front, slot, event.hangup);
                 }
             }
             None if event.token < FIRST_LISTENER => self.hear_child(event.token),
             None if self.front.visitors.take(event) => {}
             None => {
                 debug_assert!(event.token >= FIRST_LISTENER, "the poller's own token");
-                self.accept_again.push(event.token - FIRST_LISTENER);
+                self.serving.accept_again.push(event.token - FIRST_LISTENER);
             }
         }
     }
@@ -244,14 +244,14 @@ impl Node {
 
     /// What a turn does beside reading: new clients, and what time asks for.
     fn work(&mut self) {
-        self.accept();
+        self.serving.accept(&mut self.engine, &mut self.front);
         if let Some(session) = self.front.load_log_for.take() {
             crate::again::load_again(&mut self.engine, &mut self.front, session);
             self.engine.set_now(self.front.now());
         }
         self.engine.time_out(&mut self.front);
         if self.cron.run(&mut self.engine, &mut self.front) {
-            self.batch.trim();
+            self.serving.batch.trim();
             let now_ms = self.engine.mono_us() / 1000;
             let Front {
                 visitors, clients, ..
@@ -282,7 +282,9 @@ impl Node {
             scrape::serve(&mut self.engine, &mut self.front);
         }
         if std::mem::take(&mut self.cron.retry_accept) {
-            self.accept_again.append(&mut self.cron.accept_later);
+            self.serving
+                .accept_again
+                .append(&mut self.serving.accept_later);
         }
     }
 
@@ -332,287 +334,4 @@ impl Node {
             counters.turn_cpu_us_max = counters.turn_cpu_us_max.max(Some(after - before));
         }
     }
-
-    // ---- reading ----
-
-    fn visit_ready(&mut self) {
-        let mut visits = std::mem::take(&mut self.visits);
-        self.front.clients.connections.take_ready(&mut visits);
-        for &slot in &visits {
-            self.read(slot, false);
-        }
-        self.visits = visits;
-    }
-
-    /// Reads and runs until the socket is empty, the client had its share of this turn, or the process is to end.
-    fn read(&mut self, slot: usize, hangup: bool) {
-        if let Some(connection) = self.front.clients.connections.get_mut(slot) {
-            connection.begin_turn(hangup);
-        }
-        let is_upstream = self.front.replication.is_upstream(slot);
-        while self.front.ending.is_none() {
-            if is_upstream && self.front.replication.holds_upstream() {
-                // What follows the snapshot waits in the socket.
-                return;
-            }
-            let Some(connection) = self.front.clients.connections.get_mut(slot) else {
-                return;
-            };
-            let received = match connection.closing().reads() {
-                true => connection.receive(),
-                false => Ok(Received::End),
-            };
-            let (count, drained) = match received {
-                Ok(Received::End) => {
-                    // This has a write tried, too, which finds out whether the client is still there.
-                    self.front.clients.connections.end(slot, Cause::InputEnds);
-                    (0, true)
-                }
-                Err(_) => return self.front.clients.connections.end(slot, Cause::Cut),
-                Ok(Received::More(count)) => (count, false),
-                Ok(Received::Drained(count)) => (count, true),
-            };
-            self.front.figures.counters.bytes_in += count as u64;
-            self.front.figures.counters.reads += 1;
-            if self.front.clients.budget.is_on() {
-                self.front.weigh(slot, &self.engine.shared.sessions);
-                if self.front.evict_clients(Some(slot)) {
-                    return;
-                }
-            }
-            match is_upstream {
-                false => {
-                    request::run_input(&mut self.engine, &mut self.front, &mut self.batch, slot)
-                }
-                true => self.hear_primary(slot),
-            }
-            let Some(connection) = self.front.clients.connections.get_mut(slot) else {
-                return;
-            };
-            if connection.input.len() > self.front.settings.hot.query_max && !is_upstream {
-                self.front.log.warning(format_args!(
-                    "Closing client that reached max query buffer length: {}",
-                    connection.stream().peer()
-                ));
-                return self.front.clients.connections.end(slot, Cause::Cut);
-            }
-            if drained {
-                if connection.closing().reads() || !self.end_wait(slot) {
-                    return;
-                }
-            } else if connection.turn_is_over() {
-                self.front.clients.connections.mark_ready(slot);
-                return;
-            }
-        }
-    }
-
-    /// What the primary sent: what comes before its stream, then commands.
-    #[cold]
-    #[inline(never)]
-    fn hear_primary(&mut self, slot: usize) {
-        sync::read(&mut self.engine, &mut self.front, slot);
-        if self.front.replication.streams_in(slot) {
-            request::run_stream(&mut self.engine, &mut self.front, &mut self.batch, slot);
-        }
-    }
-
-    /// Answers a command that waits as if its time had run out, since its client's input is over: an element must not go to
-    /// somebody who is perhaps gone. (Redis ends such a client without an answer.) False if none waits.
-    fn end_wait(&mut self, slot: usize) -> bool {
-        debug_assert!(
-            self.front
-                .clients
-                .connections
-                .get(slot)
-                .is_some_and(|c| !c.closing().reads()),
-            "it may still send"
-        );
-        let Some(session) = self.front.clients.session_on(slot) else {
-            return false;
-        };
-        let Engine { ks, shared, .. } = &mut self.engine;
-        blocking::unblock(ks, shared, session, false, &mut self.front)
-    }
-
-    // ---- accepting ----
-
-    fn accept(&mut self) {
-        if self.accept_again.is_empty() {
-            return;
-        }
-        let Some(mut listeners) = self.front.clients.listeners.take() else {
-            return;
-        };
-        let places = std::mem::take(&mut self.accept_again);
-        let mut streams = Vec::new();
-        for place in places {
-            match listeners.accept(place, &mut |stream| streams.push(stream)) {
-                Accepting::Drained => {}
-                Accepting::More => self.accept_again.push(place),
-                Accepting::Exhausted(error) => {
-                    self.front
-                        .log
-                        .warning(format_args!("Accepting client connection: {error}"));
-                    self.cron.accept_later.push(place);
-                }
-            }
-        }
-        self.front.clients.listeners = Some(listeners);
-        for stream in streams {
-            self.welcome(stream);
-        }
-    }
-
-    fn welcome(&mut self, stream: Stream) {
-        debug_assert!(self.front.ending.is_none(), "let in after the end");
-        self.front.figures.counters.connections += 1;
-        let limit = self.front.settings.config.get(table::MAXCLIENTS).max(1) as usize;
-        if self.front.clients.connections.len() >= limit {
-            self.front.figures.counters.rejected += 1;
-            return turn_away(stream, b"-ERR max number of clients reached\r\n");
-        }
-        if self.front.settings.config.get(table::PROTECTED_MODE)
-            && self.engine.shared.gate.password.is_none()
-            && !stream.peer().is_local()
-        {
-            self.front.figures.counters.rejected += 1;
-            return turn_away(stream, PROTECTED);
-        }
-        let _ = stream.set_nodelay(true);
-        let keepalive = self.front.settings.config.get(table::TCP_KEEPALIVE);
-        if keepalive > 0 {
-            let _ = stream.set_keepalive(keepalive as u64);
-        }
-        let now = self.front.now();
-        let Clients {
-            connections,
-            registry,
-            ..
-        } = &mut self.front.clients;
-        match connections.add(registry, stream, now.mono_us / 1000) {
-            Ok(slot) => {
-                let session = self.engine.open_session(now);
-                self.front.clients.bind(slot, session);
-            }
-            Err(error) => self
-                .front
-                .log
-                .warning(format_args!("Error registering a client's socket: {error}")),
-        }
-    }
-
-    // ---- writing ----
-
-    /// Sends what waits, once per connection, and closes those that are done.
-    fn flush_outputs(&mut self) {
-        debug_assert!(
-            self.front.clients.running_slot().is_none(),
-            "replies leave when all have run"
-        );
-        debug_assert!(
-            self.front.clients.inbox.is_empty(),
-            "a message that nobody gets"
-        );
-        let mut visits = std::mem::take(&mut self.visits);
-        self.front.clients.connections.take_touched(&mut visits);
-        for &slot in &visits {
-            if self.flush(slot) {
-                self.close(slot);
-            } else if self.front.clients.budget.is_on() {
-                self.front.weigh(slot, &self.engine.shared.sessions);
-            }
-        }
-        self.visits = visits;
-    }
-
-    /// Closes clients that take too much memory, once what was replied has been sent: who is cut off for the limit of
-    /// its own output counts no more then.
-    fn keep_client_budget(&mut self) {
-        self.front.refresh_budget(&self.engine.shared.sessions);
-        if self.front.clients.budget.is_exceeded() {
-            self.front.evict_clients(None);
-            self.flush_outputs();
-        }
-    }
-
-    /// Answers whether the connection ends now.
-    fn flush(&mut self, slot: usize) -> bool {
-        let now_ms = self.engine.mono_us() / 1000;
-        let Some(connection) = self.front.clients.connections.get(slot) else {
-            return false;
-        };
-        debug_assert!(
-            self.front.clients.session_on(slot).is_some(),
-            "a connection without a session"
-        );
-        if !connection.closing().sends() {
-            return true;
-        }
-        if connection.feeds {
-            return sync::flush(&mut self.front, slot, now_ms);
-        }
-        if connection.output.limited_bytes() > 0 {
-            let subscribed = self.session(slot).is_some_and(Session::listens);
-            if self.front.cut_if_beyond_limit(slot, subscribed, now_ms) {
-                return true;
-            }
-        }
-        let Front {
-            clients, figures, ..
-        } = &mut self.front;
-        let Clients {
-            connections,
-            registry,
-            ..
-        } = clients;
-        let counters = &mut figures.counters;
-        let Some(connection) = connections.get_mut(slot) else {
-            return false;
-        };
-        let Ok((written, flush)) = connection.flush(registry) else {
-            return true;
-        };
-        counters.bytes_out += written as u64;
-        counters.writes += 1;
-        connection.last_io_ms = now_ms;
-        if flush == Flush::Done {
-            connection.limit_watch.reset();
-        }
-        let (closing, ready) = (connection.closing(), connection.is_ready());
-        closing != Closing::Open
-            && closing.is_over(flush == Flush::Done, !ready && !self.is_blocked(slot))
-    }
-
-    fn session(&self, slot: usize) -> Option<&Session> {
-        let session = self.front.clients.session_on(slot)?;
-        self.engine.shared.sessions.get(session)
-    }
-
-    fn is_blocked(&self, slot: usize) -> bool {
-        self.session(slot).is_some_and(|s| s.blocked)
-    }
-
-    fn close(&mut self, slot: usize) {
-        debug_assert!(
-            self.front.clients.running_slot() != Some(slot),
-            "its commands run"
-        );
-        if self.front.replication.is_any() {
-            sync::closed(&mut self.engine, &mut self.front, slot);
-        }
-        if let Some(session) = self.front.clients.unbind(slot) {
-            self.engine.close_session(session);
-        }
-        self.front.clients.remove(slot);
-    }
-}
-
-/// What a client from elsewhere reads while protected mode is on and no password is set.
-const PROTECTED: &[u8] = b"-DENIED Cairn is running in protected mode because protected mode is enabled and no password is set for the default user. In this mode connections are only accepted from the loopback interface. To accept others, set a password with requirepass, or turn protected mode off with 'CONFIG SET protected-mode no' from a local connection or '--protected-mode no' at start; do the latter only where nobody else can reach the port.\r\n";
-
-/// Says why and hangs up. A full socket of a new connection is not worth waiting for.
-fn turn_away(mut stream: Stream, reason: &[u8]) {
-    let _ = io::Write::write(&mut stream, reason);
-    stream.shutdown();
 }

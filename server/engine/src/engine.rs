@@ -3,18 +3,17 @@
 use crate::base::args::Args;
 use crate::base::id::SessionId;
 use crate::base::time::Now;
-use crate::call::ctx::{Gate, Instance, Shared, Stats};
+use crate::call::ctx::{Instance, Shared};
 use crate::call::interests::forget_interests;
 use crate::call::room::{self, Room};
 use crate::call::table::{CommandTable, Entry};
 use crate::call::watch::ended::{self, Ended};
-use crate::call::watch::{Watch, latency::event};
+use crate::call::watch::latency::event;
 use crate::call::{Command, Ctx, Reply, blocking, dispatch, pause, run};
 use crate::families;
 use crate::keyspace::expire::Cycle;
 use crate::keyspace::{Expired, Keyspace};
-use crate::pubsub::PubSub;
-use crate::session::{Role, Sessions};
+use crate::session::Role;
 
 /// A data set with its clients. See the crate's map.
 #[derive(Debug)]
@@ -42,28 +41,33 @@ impl Engine {
         let mut lists: Vec<&[&'static Command]> = families::ALL.to_vec();
         lists.extend_from_slice(instance_commands);
         let table = CommandTable::new(&lists);
-        let stats = Stats::of(table.entries().len());
         Engine {
             ks: Keyspace::new(databases, seed),
-            shared: Shared {
-                sessions: Sessions::default(),
-                pubsub: PubSub::default(),
-                table,
-                stats,
-                watch: Watch::default(),
-                gate: Gate::default(),
-                deadlines: Default::default(),
-                postponed: Vec::new(),
-                scripts: Default::default(),
-                running: None,
-                held_waiters: Default::default(),
-                own_keys: Default::default(),
-            },
+            shared: Shared::new(table),
             expire_db: 0,
             rehash_db: 0,
             turn: Now::default(),
             mono_us: 0,
         }
+    }
+
+    /// Lends the data out in the middle of a unit, as an engine of its own: what the unit has done so far is set aside, and is there
+    /// again afterwards. Whoever gets it leaves nothing behind that is not applied.
+    pub fn lend(ks: &mut Keyspace, shared: &mut Shared, now: Now, with: impl FnOnce(&mut Engine)) {
+        let unit = ks.set_unit_aside();
+        let mut engine = Engine {
+            ks: std::mem::replace(ks, Keyspace::new(1, [0; 4])),
+            shared: std::mem::replace(shared, Shared::new(CommandTable::new(&[]))),
+            expire_db: 0,
+            rehash_db: 0,
+            turn: Now::default(),
+            mono_us: 0,
+        };
+        engine.set_now(now);
+        with(&mut engine);
+        debug_assert!(!engine.ks.fx.pending(), "a change that nobody saw");
+        (*ks, *shared) = (engine.ks, engine.shared);
+        ks.take_unit_up(unit);
     }
 
     /// Tests between two commands that databases and sessions are sound and agree with each other.

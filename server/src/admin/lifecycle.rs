@@ -159,6 +159,9 @@ fn shutdown(cx: &mut Ctx, args: &Args) -> Outcome {
     if abort {
         return abort_shutdown(cx);
     }
+    if let Some(busy) = cx.shared.gate.busy.clone().filter(|_| !flags.nosave) {
+        return Err(busy);
+    }
     let front = access::whole(&mut *cx.inst);
     front
         .log

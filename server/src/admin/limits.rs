@@ -41,7 +41,9 @@ pub fn limits_of(config: &Config) -> Limits {
         lazy_eviction: config.get(table::LAZYFREE_LAZY_EVICTION),
         lfu_log_factor: u32::try_from(int(table::LFU_LOG_FACTOR)).unwrap_or(0),
         lfu_decay_minutes: u32::try_from(int(table::LFU_DECAY_TIME)).unwrap_or(0),
-        script_slow_us: u64::try_from(int(table::BUSY_REPLY_THRESHOLD)).unwrap_or(0).saturating_mul(1000),
+        script_slow_us: u64::try_from(int(table::BUSY_REPLY_THRESHOLD))
+            .unwrap_or(0)
+            .saturating_mul(1000),
         eval_scripts: usize::try_from(config.get(table::SCRIPT_CACHE_MAX)).unwrap_or(usize::MAX),
         collation: None,
         tests: TestLimits::default(),

@@ -19,7 +19,7 @@ use cairn_engine::base::time::Now;
 use cairn_engine::call::alone::Alone;
 use cairn_engine::call::ctx::Durable;
 use cairn_engine::call::peer::{PeerAnswer, PeerCall};
-use cairn_engine::call::Instance;
+use cairn_engine::call::{Instance, Shared};
 use cairn_engine::keyspace::Keyspace;
 use cairn_engine::scripts::api::Loudness;
 use cairn_format::resp::value::write_command;
@@ -29,7 +29,7 @@ use crate::clients::Clients;
 use crate::config::guise::OomClass;
 use crate::config::{Config, table};
 use crate::figures::{Counters, Figures, MemoryMarks, Rates, Scrapes};
-use crate::host::{Clock, Host, Milestone};
+use crate::host::{Clock, Host, Milestone, Readiness};
 use crate::journal::Journal;
 use crate::keeper::{Keeper, Saving};
 use crate::log::Log;
@@ -54,6 +54,12 @@ impl Ending {
             Ending::Exit(status) | Ending::Lost(status) => status,
         }
     }
+}
+
+/// Whoever serves clients while a script runs for long.
+pub trait Lobby {
+    /// Lets in, reads and answers those who are ready. The data is in the middle of a unit that is the script's.
+    fn serve(&mut self, front: &mut Front, ks: &mut Keyspace, shared: &mut Shared);
 }
 
 /// The instance without its data.
@@ -86,6 +92,10 @@ pub struct Front {
     pub farewell: Option<Farewell>,
     /// SHUTDOWN ABORT was asked for.
     pub stays: bool,
+    /// Serves clients while a script runs for long.
+    pub lobby: Option<Box<dyn Lobby>>,
+    /// What the poller found meanwhile that is not for it.
+    pub left_over: Vec<Readiness>,
     /// The role of this server has changed: who waits is to hear of it.
     pub role_changed: bool,
     /// DEBUG LOADAOF asks for it: the session that waits for the log to be loaded again.
@@ -126,6 +136,8 @@ impl Front {
             ending: None,
             farewell: None,
             stays: false,
+            lobby: None,
+            left_over: Vec::new(),
             role_changed: false,
             load_log_for: None,
         }
@@ -405,6 +417,14 @@ impl Instance for Front {
         let (stream, kept) = self.replication.memory();
         let not_counted = log as u64 + (stream - kept);
         self.host.used_memory().saturating_sub(not_counted)
+    }
+
+    fn let_in(&mut self, ks: &mut Keyspace, shared: &mut Shared) -> bool {
+        if let Some(mut lobby) = self.lobby.take() {
+            lobby.serve(self, ks, shared);
+            self.lobby = Some(lobby);
+        }
+        self.ending.is_none()
     }
 
     fn script_says(&mut self, loudness: Loudness, line: &[u8]) {

@@ -479,8 +479,8 @@ impl<W: Write> Writer<W> {
 
     fn opcode(&mut self, byte: u8) {
         assert!(
-            self.framed && opcode::is_opcode(byte),
-            "opcodes stand between keys"
+            (self.framed || byte == opcode::FUNCTION) && opcode::is_opcode(byte),
+            "opcodes stand between keys; a payload has libraries alone"
         );
         assert_eq!(self.owed, 0, "a collection is incomplete");
         self.buffer.push(byte);

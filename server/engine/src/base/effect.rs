@@ -46,7 +46,8 @@ impl Feed {
     /// Forgets all commands but the first `len`.
     pub fn truncate(&mut self, len: usize) {
         self.ends.truncate(len);
-        self.bytes.truncate(self.ends.last().map_or(0, |(_, end)| *end));
+        self.bytes
+            .truncate(self.ends.last().map_or(0, |(_, end)| *end));
     }
 
     /// The commands with their databases.

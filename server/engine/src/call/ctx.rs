@@ -97,9 +97,11 @@ pub trait Instance {
     fn warn(&mut self, _line: &str) {}
     /// Writes a line of a script into the log of the server.
     fn script_says(&mut self, _loudness: Loudness, _line: &[u8]) {}
-    /// Lets the world in while a script runs for long: who asks for anything is told that the server is busy, see [`Gate::busy`]. Whoever has
-    /// nobody to let in goes on.
-    fn let_in(&mut self, _ks: &mut Keyspace, _shared: &mut Shared) {}
+    /// Lets the world in while a script runs for long: who asks for anything is told that the server is busy, see [`Gate::busy`]. Answers
+    /// false if the process is to end. Whoever has nobody to let in goes on.
+    fn let_in(&mut self, _ks: &mut Keyspace, _shared: &mut Shared) -> bool {
+        true
+    }
     /// The concrete server, for the handlers of instance commands.
     fn as_any(&mut self) -> &mut dyn Any;
 }
@@ -132,6 +134,33 @@ pub struct Stats {
     pub error_replies: u64,
     /// Refused for want of a password.
     pub auth_denied: u64,
+}
+
+impl Shared {
+    /// What sessions share before there are any.
+    pub fn new(table: CommandTable) -> Shared {
+        let stats = Stats::of(table.entries().len());
+        Shared {
+            sessions: Sessions::default(),
+            pubsub: PubSub::default(),
+            table,
+            stats,
+            watch: Watch::default(),
+            gate: Gate::default(),
+            deadlines: Default::default(),
+            postponed: Vec::new(),
+            scripts: Cache::default(),
+            running: None,
+            held_waiters: Default::default(),
+            own_keys: Default::default(),
+        }
+    }
+
+    /// Whether what `session` runs is a command of a script.
+    pub fn in_script(&self, session: &Session) -> bool {
+        // While a script lets others in, it is not theirs.
+        self.running.is_some() && session.deny_blocking
+    }
 }
 
 impl Stats {

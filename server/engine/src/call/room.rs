@@ -129,9 +129,10 @@ fn may_need_memory(cx: &Ctx, args: &Args) -> bool {
     let command = cx.command.spec;
     let queued = |id| cx.shared.table.entry(id).spec;
     match &cx.session.multi {
-        Some(multi) if command.name == "exec" => {
-            multi.queue.iter().any(|q| denied(queued(q.command), &q.args()))
-        }
+        Some(multi) if command.name == "exec" => multi
+            .queue
+            .iter()
+            .any(|q| denied(queued(q.command), &q.args())),
         Some(_) => !matches!(command.name, "discard" | "quit" | "reset"),
         None => denied(command, args),
     }

@@ -1,8 +1,47 @@
 //! A data set that is made beside the one in use, and takes its place when it is whole.
 
-use super::{Db, Keyspace};
+use super::{Db, Expired, Keyspace};
+use crate::base::effect::Effects;
+
+/// What a unit that is under way has done and looks at.
+#[derive(Debug)]
+pub struct Unit {
+    fx: Effects,
+    db: usize,
+    now_ms: i64,
+    expired: Expired,
+    no_touch: bool,
+}
 
 impl Keyspace {
+    /// Takes the unit that is under way out, so that others can run in between.
+    pub fn set_unit_aside(&mut self) -> Unit {
+        let feed_on = self.fx.feed_on;
+        let between = Effects {
+            feed_on,
+            ..Effects::default()
+        };
+        Unit {
+            fx: std::mem::replace(&mut self.fx, between),
+            db: self.current,
+            now_ms: self.now_ms,
+            expired: self.expired,
+            no_touch: self.no_touch,
+        }
+    }
+
+    /// Goes on with it.
+    pub fn take_unit_up(&mut self, unit: Unit) {
+        let feed_on = self.fx.feed_on;
+        self.fx = unit.fx;
+        self.fx.feed_on = feed_on;
+        self.current = unit.db;
+        self.now_ms = unit.now_ms;
+        self.expired = unit.expired;
+        self.no_touch = unit.no_touch;
+        self.forget_hint();
+    }
+
     /// An empty keyspace to make data in for this one: as many databases, and the same limits, seeds and clock.
     pub fn beside(&self) -> Keyspace {
         let mut other = Keyspace::new(1, [0; 4]);

@@ -28,6 +28,8 @@ pub(super) struct Script {
     pub(super) lacks_memory: bool,
     /// `redis.set_repl`: what its commands change is told to others.
     pub(super) propagates: bool,
+    /// The process ends: what it changed so far must not be told to anybody, as it is not all.
+    pub(super) is_cut_short: bool,
     /// `redis.setresp`.
     pub(super) protocol: Protocol,
 }
@@ -98,7 +100,10 @@ impl Host for Room<'_, '_> {
             );
             self.cx.inst.warn(&line);
         }
-        self.cx.inst.let_in(self.cx.ks, self.cx.shared);
+        if !self.cx.inst.let_in(self.cx.ks, self.cx.shared) {
+            self.script.is_cut_short = true;
+            return Some("ERR the server ends");
+        }
         let running = self.cx.shared.running.as_ref()?;
         running.killed.then_some(KILLED)
     }

@@ -115,7 +115,10 @@ fn refusal_of_write(cx: &Ctx) -> Option<Error> {
 ///
 /// # Errors
 /// There is none, or one that is no string and no number.
-pub(super) fn words(stack: &mut Stack, into: &mut crate::base::args::ArgsBuf) -> Result<(), &'static [u8]> {
+pub(super) fn words(
+    stack: &mut Stack,
+    into: &mut crate::base::args::ArgsBuf,
+) -> Result<(), &'static [u8]> {
     into.clear();
     if stack.top() == 0 {
         return Err(b"ERR Please specify at least one argument for this redis lib call");
@@ -138,7 +141,11 @@ pub(super) fn words(stack: &mut Stack, into: &mut crate::base::args::ArgsBuf) ->
 /// A number as a command gets it: the shortest digits that read back as the same number.
 fn write_number(digits: &mut Vec<u8>, number: f64) {
     if number.is_nan() {
-        let text: &[u8] = if number.is_sign_negative() { b"-nan" } else { b"nan" };
+        let text: &[u8] = if number.is_sign_negative() {
+            b"-nan"
+        } else {
+            b"nan"
+        };
         return digits.extend_from_slice(text);
     }
     cairn_format::text::double::write_f64(digits, number);

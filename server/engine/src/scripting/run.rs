@@ -84,13 +84,7 @@ fn push_list(stack: &mut Stack, args: &Args, from: usize, to: usize) -> Result<(
     Ok(())
 }
 
-fn perform(
-    cx: &mut Ctx,
-    machine: &mut Machine,
-    program: &Program,
-    args: &Args,
-    arguments: usize,
-) {
+fn perform(cx: &mut Ctx, machine: &mut Machine, program: &Program, args: &Args, arguments: usize) {
     let started = cx.inst.now();
     cx.shared.running = Some(Running {
         sort: program.sort,
@@ -112,6 +106,7 @@ fn perform(
             wrote: false,
             lacks_memory,
             propagates: true,
+            is_cut_short: false,
             protocol: Protocol::Resp2,
         },
         command: args,
@@ -120,13 +115,17 @@ fn perform(
         tape: None,
         cx: &mut *cx,
     };
+    let fed = host.cx.ks.fx.feed.len();
     let every = match host.cx.ks.limits.script_slow_us {
         0 => 0,
         _ => LOOK_EACH,
     };
     let ran = machine.run(&mut host, arguments, 1, every);
-    let protocol = host.script.protocol;
+    let (protocol, is_cut_short) = (host.script.protocol, host.script.is_cut_short);
     drop(host);
+    if is_cut_short {
+        cx.ks.fx.feed.truncate(fed);
+    }
     before.restore(cx);
     cx.shared.running = None;
     cx.shared.gate.busy = None;
@@ -179,7 +178,10 @@ fn answer_fault(cx: &mut Ctx, stack: &mut Stack, program: &Program, fault: Fault
                 Sort::Script => "script",
                 Sort::Function => "function",
             };
-            (format!("ERR Error running {what} {name}, error in error handling"), false)
+            (
+                format!("ERR Error running {what} {name}, error in error handling"),
+                false,
+            )
         }
         Fault::Error(place) => {
             let is_counted = is_counted(stack);

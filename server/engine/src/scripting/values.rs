@@ -6,10 +6,10 @@ use cairn_lua::{Kind, Raise, Stack};
 
 use super::tape::{Item, Tape};
 use crate::base::error::{Error, lossless};
+use crate::call::ctx::Stats;
 use crate::call::reply::Reply;
 use crate::call::run::count_error;
 use crate::call::sink::Shape;
-use crate::call::ctx::Stats;
 
 /// The field that says that an error was counted when it arose.
 pub(super) const COUNTED: &str = "ignore_error_stats_update";
@@ -82,7 +82,12 @@ impl Reader<'_> {
         stack.set_field(-2, "double")
     }
 
-    fn push_aggregate(&mut self, stack: &mut Stack, shape: Shape, count: usize) -> Result<(), Raise> {
+    fn push_aggregate(
+        &mut self,
+        stack: &mut Stack,
+        shape: Shape,
+        count: usize,
+    ) -> Result<(), Raise> {
         match (shape, self.resp3) {
             (Shape::Attribute, _) => {
                 for _ in 0..count * 2 {
@@ -402,7 +407,13 @@ fn until_nul(text: &[u8]) -> &[u8] {
 }
 
 fn one_line(text: &[u8]) -> Vec<u8> {
-    let blank = |byte: &u8| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte };
+    let blank = |byte: &u8| {
+        if matches!(byte, b'\r' | b'\n') {
+            b' '
+        } else {
+            *byte
+        }
+    };
     text.iter().map(blank).collect()
 }
 

@@ -57,10 +57,7 @@ const LOADING_CONSTANTS: [(&str, Constant); 6] = [
     ("LOG_NOTICE", Constant::Number(2.0)),
     ("LOG_WARNING", Constant::Number(3.0)),
     ("REDIS_VERSION", Constant::Text(VERSION)),
-    (
-        "REDIS_VERSION_NUM",
-        Constant::Number(VERSION_NUMBER as f64),
-    ),
+    ("REDIS_VERSION_NUM", Constant::Number(VERSION_NUMBER as f64)),
 ];
 
 const REPLICATION: [(&str, Constant); 5] = [
@@ -179,7 +176,8 @@ pub fn error_text(stack: &mut Stack) -> Vec<u8> {
             let found = stack.get_field(-1, "err").is_ok();
             let text = found.then(|| stack.text(-1).map(|text| text.into_owned()));
             stack.cut(top);
-            text.flatten().unwrap_or_else(|| b"ERR unknown error".to_vec())
+            text.flatten()
+                .unwrap_or_else(|| b"ERR unknown error".to_vec())
         }
         Kind::String | Kind::Number => {
             let text = stack.text(-1).map(|text| text.into_owned());

@@ -159,7 +159,9 @@ impl Cache {
             Error::text(format!("ERR Error compiling script (new function): {text}"))
         })?;
         let kept = machine.stack().keep();
-        let function = kept.map_err(|_| Error::new("ERR Error compiling script (new function): not enough memory"))?;
+        let function = kept.map_err(|_| {
+            Error::new("ERR Error compiling script (new function): not enough memory")
+        })?;
         self.vm_bytes = machine.used();
         self.code_bytes += code.len();
         let script = Script {

@@ -7,9 +7,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use cairn_format::rdb::Dialect;
 use cairn_format::rdb::dump::{self, Payload};
 use cairn_format::rdb::writer::WriteOptions;
-use cairn_format::rdb::Dialect;
 use cairn_lua::{Fault, Kept, Machine, Stack, sandbox};
 
 use super::api::{Loudness, library_machine};
@@ -151,7 +151,12 @@ impl Libraries {
     ///
     /// # Errors
     /// As Redis words it; nothing has changed then.
-    pub fn restore(&mut self, payload: &[u8], how: Restore, lines: &mut Lines) -> Result<(), Error> {
+    pub fn restore(
+        &mut self,
+        payload: &[u8],
+        how: Restore,
+        lines: &mut Lines,
+    ) -> Result<(), Error> {
         const BAD: Error = Error::new("ERR DUMP payload version or checksum are wrong");
         let payload = Payload::open(payload, Dialect::REDIS_7_2).map_err(|_| BAD)?;
         let texts = payload
@@ -234,11 +239,16 @@ impl Libraries {
 
     /// Libraries with their names.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &Library)> + Clone {
-        self.libraries.iter().map(|(name, library)| (name.as_slice(), library))
+        self.libraries
+            .iter()
+            .map(|(name, library)| (name.as_slice(), library))
     }
 
     /// The functions of a library.
-    pub fn functions_of<'a>(&'a self, library: &'a Library) -> impl ExactSizeIterator<Item = &'a Function> {
+    pub fn functions_of<'a>(
+        &'a self,
+        library: &'a Library,
+    ) -> impl ExactSizeIterator<Item = &'a Function> {
         library.functions.iter().map(|key| &self.functions[key])
     }
 
@@ -264,7 +274,11 @@ impl Libraries {
 
     /// Bytes of libraries and functions beside it.
     pub fn bytes(&self) -> usize {
-        let texts: usize = self.libraries.values().map(|library| library.code.len()).sum();
+        let texts: usize = self
+            .libraries
+            .values()
+            .map(|library| library.code.len())
+            .sum();
         texts
             + self.libraries.len() * (size_of::<(Vec<u8>, Library)>() + 48)
             + self.functions.len() * (size_of::<(Vec<u8>, Function)>() + 64)
@@ -285,7 +299,9 @@ fn run(
     let full = |_| Error::new("ERR Error compiling function: not enough memory");
     machine
         .compile(c"@user_function", program)
-        .map_err(|text| Error::text(format!("ERR Error compiling function: {}", lossless(&text))))?;
+        .map_err(|text| {
+            Error::text(format!("ERR Error compiling function: {}", lossless(&text)))
+        })?;
     let stack = &mut machine.stack();
     sandbox::push_environment(stack).map_err(full)?;
     stack.push_copy(-1).map_err(full)?;
@@ -297,7 +313,11 @@ fn run(
         is_over,
     };
     let ran = machine.run(&mut loading, 0, 0, LOOK_EACH);
-    let Loading { registered, lines: wrote, .. } = loading;
+    let Loading {
+        registered,
+        lines: wrote,
+        ..
+    } = loading;
     lines.extend(wrote);
     let outcome = match ran {
         Err(fault) => Err(error_of(&mut machine.stack(), fault)),

@@ -28,7 +28,12 @@ impl Host for Loading<'_> {
         match number {
             function::REGISTER_FUNCTION => self.register(stack)?,
             function::LOG => self.lines.push(log_line(stack)?),
-            _ => return Err(raise_error(stack, b"ERR this cannot be called while a library is loaded")),
+            _ => {
+                return Err(raise_error(
+                    stack,
+                    b"ERR this cannot be called while a library is loaded",
+                ));
+            }
         }
         Ok(0)
     }
@@ -56,7 +61,10 @@ impl Loading<'_> {
         };
         let same = |one: &Registered| one.name.eq_ignore_ascii_case(&told.name);
         if self.registered.iter().any(same) {
-            return Err(raise_error(stack, b"ERR Function already exists in the library"));
+            return Err(raise_error(
+                stack,
+                b"ERR Function already exists in the library",
+            ));
         }
         self.registered.push(Registered {
             name: told.name,

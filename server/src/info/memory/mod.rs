@@ -155,7 +155,10 @@ pub(super) const MEMORY: &[Field] = &[
         human(process::total_memory())
     }),
     ("used_memory_lua", show!(|v| v.shared.scripts.vm_bytes())),
-    ("used_memory_vm_eval", show!(|v| v.shared.scripts.vm_bytes())),
+    (
+        "used_memory_vm_eval",
+        show!(|v| v.shared.scripts.vm_bytes()),
+    ),
     ("used_memory_lua_human", |v| {
         human(v.shared.scripts.vm_bytes() as u64)
     }),

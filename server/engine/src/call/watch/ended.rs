@@ -72,9 +72,9 @@ fn remark(
         return;
     }
     // A command of a script has no client of its own.
-    let client = match shared.running {
-        None => (inst.address_of(session.slot), session.name.clone()),
-        Some(_) => Default::default(),
+    let client = match shared.in_script(session) {
+        false => (inst.address_of(session.slot), session.name.clone()),
+        true => Default::default(),
     };
     for ((remark, _), value) in Remark::ALL.into_iter().zip(values) {
         let from = shared.watch.limits[remark as usize].from;

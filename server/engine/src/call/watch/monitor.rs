@@ -42,9 +42,9 @@ fn tell(cx: &mut Ctx, args: &Args) {
 fn line(cx: &mut Ctx, args: &Args) -> String {
     let wall_us = cx.inst.now().wall_us;
     let (seconds, micros) = (wall_us.div_euclid(1_000_000), wall_us.rem_euclid(1_000_000));
-    let address = match cx.shared.running {
-        None => cx.inst.address_of(cx.session.slot),
-        Some(_) => "lua".into(),
+    let address = match cx.shared.in_script(cx.session) {
+        false => cx.inst.address_of(cx.session.slot),
+        true => "lua".into(),
     };
     let db = cx.session.db;
     let mut line = format!("+{seconds}.{micros:06} [{db} {address}]");

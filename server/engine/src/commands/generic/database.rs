@@ -4,6 +4,7 @@ use crate::base::args::Args;
 use crate::base::error::{self, Error, Outcome};
 use crate::call::ctx::Ctx;
 use crate::call::spec::{Command, Flags, Group};
+use crate::scripts::running::Running;
 
 pub(super) const DBSIZE: Command = Command {
     name: "dbsize",
@@ -119,7 +120,11 @@ pub(super) const TIME: Command = Command {
 
 fn time(cx: &mut Ctx, _: &Args) -> Outcome {
     // For a script time stands still.
-    let script = cx.shared.running.as_ref().map(|running| running.started);
+    let running = cx.shared.running.as_ref();
+    // Unless it takes so long that others are let in.
+    let stands = |running: &&Running| running.slow.is_none() && cx.shared.in_script(cx.session);
+    let running = running.filter(stands);
+    let script = running.map(|running| running.started);
     let micros = script.unwrap_or_else(|| cx.inst.now()).wall_us;
     cx.reply.array(2);
     cx.reply.bulk_int(micros / 1_000_000);

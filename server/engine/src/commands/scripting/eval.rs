@@ -105,4 +105,3 @@ fn call(cx: &mut Ctx, args: &Args, sha: &Sha, keys: usize, reads_only: bool) -> 
     cx.shared.scripts.give_back(machine);
     Ok(())
 }
-

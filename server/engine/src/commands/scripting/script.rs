@@ -24,7 +24,10 @@ const EXISTS: Command = Command {
     since: "2.6.0",
     arity: -3,
     flags: Flags::NO_SCRIPT,
-    tips: &["request_policy:all_shards", "response_policy:agg_logical_and"],
+    tips: &[
+        "request_policy:all_shards",
+        "response_policy:agg_logical_and",
+    ],
     complexity: "O(N) with N being the number of scripts to check (so checking a single script is an O(1) operation).",
     summary: "Tell which scripts are in the cache",
     run: exists,

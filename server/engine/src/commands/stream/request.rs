@@ -48,6 +48,12 @@ impl<'a> Request<'a> {
         while i < args.len() {
             let more = args.len() - i - 1;
             if more > 0 && args.is(i, "block") {
+                if cx.shared.in_script(cx.session) {
+                    return Err(Error::text(format!(
+                        "ERR {} command is not allowed with BLOCK option from scripts",
+                        error::lossless(args.at(0))
+                    )));
+                }
                 request.block = Some(deadline_ms(args.at(i + 1), cx.ks.now_ms)?);
                 i += 2;
             } else if more > 0 && args.is(i, "count") {

@@ -1,0 +1,123 @@
+//! While a script runs for long: clients are still let in, read and answered, though most of what they ask for is refused.
+//!
+//! ```text
+//!   script --tick--> Instance::let_in --> Lobby::serve: poll, accept, read and run (the gate says BUSY), log, write
+//! ```
+//! The script holds the data in the middle of a unit. What is lent to [`Serving`] here is the same data with the unit set aside
+//! ([`Engine::lend`]); the client whose script runs is left alone, and so is everything that is not a client: signs of
+//! children, replicas and the primary are kept for the next turn.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use cairn_engine::Engine;
+use cairn_engine::call::Shared;
+use cairn_engine::keyspace::Keyspace;
+use mio::Token;
+
+use crate::clients::NOBODY;
+use crate::front::{Ending, Front, Lobby};
+use crate::host::{Poller, Readiness};
+use crate::keeper::LogState;
+use crate::net::{FIRST_LISTENER, FIRST_VISITOR};
+use crate::serve::Serving;
+
+/// The poller of the loop, which is asked in between, too.
+pub type SharedPoller = Rc<RefCell<Box<dyn Poller>>>;
+
+/// Serves clients in between.
+pub struct InBetween {
+    poller: SharedPoller,
+    serving: Serving,
+    ready: Vec<Readiness>,
+}
+
+impl InBetween {
+    /// Asks this poller.
+    pub fn new(poller: SharedPoller) -> InBetween {
+        InBetween {
+            poller,
+            serving: Serving::default(),
+            ready: Vec::new(),
+        }
+    }
+
+    fn turn(&mut self, engine: &mut Engine, front: &mut Front) {
+        let polled = self
+            .poller
+            .borrow_mut()
+            .poll(&mut self.ready, Some(Duration::ZERO));
+        if polled.is_err() {
+            return;
+        }
+        let mut ready = std::mem::take(&mut self.ready);
+        for event in ready.drain(..) {
+            self.serve_event(engine, front, event);
+        }
+        self.ready = ready;
+        if front.ending.is_none() {
+            self.serving.accept(engine, front);
+        }
+        match front.saving().flush_log() {
+            LogState::Fine => self.serving.flush_outputs(engine, front),
+            // What was refused is told in the next turn.
+            LogState::Failed => {}
+            LogState::Fatal => front.ending = Some(Ending::Lost(1)),
+        }
+    }
+
+    fn serve_event(&mut self, engine: &mut Engine, front: &mut Front, event: Readiness) {
+        let slot = front.clients.connections.slot_of(Token(event.token));
+        match slot {
+            Some(slot) if self.is_no_client(front, slot) => front.left_over.push(event),
+            Some(slot) => {
+                if event.writable {
+                    front.clients.connections.mark_touched(slot);
+                }
+                if event.readable || event.hangup {
+                    self.serving.read(engine, front, slot, event.hangup);
+                }
+            }
+            None if (FIRST_LISTENER..FIRST_VISITOR).contains(&event.token) => {
+                self.serving.accept_again.push(event.token - FIRST_LISTENER);
+            }
+            None => front.left_over.push(event),
+        }
+    }
+
+    fn is_no_client(&self, front: &Front, slot: usize) -> bool {
+        let connection = front.clients.connections.get(slot);
+        self.serving.aside == Some(slot)
+            || front.replication.is_upstream(slot)
+            || connection.is_some_and(|connection| connection.feeds)
+    }
+}
+
+impl Lobby for InBetween {
+    fn serve(&mut self, front: &mut Front, ks: &mut Keyspace, shared: &mut Shared) {
+        let running = std::mem::replace(&mut front.clients.running, NOBODY);
+        let input = front.clients.running_input;
+        let inbox = std::mem::take(&mut front.clients.inbox);
+        self.serving.aside = front.clients.connection_slot(running);
+        let now = front.now();
+        Engine::lend(ks, shared, now, |engine| self.turn(engine, front));
+        front.clients.running = running;
+        front.clients.running_input = input;
+        front.clients.inbox = inbox;
+        // Nobody tells a second time that somebody is at the door.
+        let Serving {
+            accept_again,
+            accept_later,
+            ..
+        } = &mut self.serving;
+        for place in accept_again.drain(..).chain(accept_later.drain(..)) {
+            front.left_over.push(Readiness {
+                token: FIRST_LISTENER + place,
+                readable: true,
+                writable: false,
+                hangup: false,
+            });
+        }
+    }
+}
