@@ -22,7 +22,6 @@ pub use stack::Stack;
 use std::alloc::Layout;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::fmt;
-use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
 use mlua_sys as lua;
@@ -134,6 +133,8 @@ struct Extra {
     /// Valid while a run is under way.
     host: Option<NonNull<dyn Host>>,
     random: u64,
+    /// How many walks through the fields of a table are under way.
+    walks: u32,
     /// Where the registry has the table that knows what is behind protected tables.
     protected: c_int,
 }
@@ -225,6 +226,7 @@ impl Machine {
             place: None,
             host: None,
             random: 0x1234_abcd_330e,
+            walks: 0,
             protected: lua::LUA_NOREF,
         }));
         // SAFETY: `extra` lives until `drop`; native code runs, so nothing raises; each opener is called as a function.
@@ -264,10 +266,8 @@ impl Machine {
 
     /// Its stack, between runs.
     pub fn stack(&mut self) -> Stack<'_> {
-        Stack {
-            state: self.state.as_ptr(),
-            machine: PhantomData,
-        }
+        // SAFETY: the state is alive, and borrowed with the machine.
+        unsafe { Stack::new(self.state.as_ptr()) }
     }
 
     /// Does a part of what is left to collect.
@@ -475,10 +475,7 @@ unsafe fn enter(
     // SAFETY: all that `native` and its answer own is gone when the error is raised, and until then nothing raises.
     unsafe {
         extra_of(state).native = true;
-        let mut stack = Stack {
-            state,
-            machine: PhantomData,
-        };
+        let mut stack = Stack::new(state);
         let failed = match native(&mut stack) {
             Ok(count) => {
                 debug_assert!(count as i32 <= stack.top());
@@ -488,14 +485,17 @@ unsafe fn enter(
             Err(Raise::Top) => Ok(()),
             Err(Raise::Here(text)) => {
                 let place = stack.caller_place();
+                stack.cut(0);
                 stack.push_bytes(&[&place, text.as_slice()].concat())
             }
-            Err(Raise::Plain(text)) => stack.push_bytes(&text),
+            Err(Raise::Plain(text)) => {
+                // A full stack has no room for the text.
+                stack.cut(0);
+                stack.push_bytes(&text)
+            }
         };
         if failed.is_err() {
-            // There is no room for the text.
-            lua::lua_settop(state, 0);
-            lua::lua_pushlstring_(state, c"stack overflow".as_ptr(), 14);
+            lua::lua_pushlstring_(state, c"not enough memory".as_ptr(), 17);
         }
         drop(failed);
         extra_of(state).native = false;

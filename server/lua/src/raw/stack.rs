@@ -3,45 +3,83 @@
 use std::borrow::Cow;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::ptr;
 
 use mlua_sys as lua;
 use mlua_sys::lua_State;
 
 use super::bare::Bare;
-use super::{Kept, Kind, MEMORY_MAX, Machine, Native, Raise, call_host, call_native, extra_of};
+use super::{
+    Extra, Kept, Kind, MEMORY_MAX, Machine, Native, Raise, call_host, call_native, extra_of,
+};
 
 /// The stack of a machine or of one of its coroutines, as a native function sees it: its arguments from 1 on. Negative indices count
 /// from the top.
 pub struct Stack<'m> {
     pub(super) state: *mut lua_State,
+    /// What the machine of the state knows, which lives longer.
+    pub(super) extra: *mut Extra,
     pub(super) machine: PhantomData<&'m mut Machine>,
 }
 
 impl Stack<'_> {
+    /// The stack of a state, whose machine must not be used otherwise meanwhile.
+    ///
+    /// # Safety
+    /// The state is alive for as long as the stack is used.
+    pub(super) unsafe fn new<'m>(state: *mut lua_State) -> Stack<'m> {
+        Stack {
+            state,
+            // SAFETY: the state is alive.
+            extra: unsafe { extra_of(state) },
+            machine: PhantomData,
+        }
+    }
+
     /// Number of values.
+    #[inline]
     pub fn top(&self) -> i32 {
         // SAFETY: the state is alive.
         unsafe { lua::lua_gettop(self.state) }
     }
 
     /// The index as a positive one; panics if it is none.
+    #[inline]
     fn at(&self, index: i32) -> c_int {
-        let top = self.top();
-        let at = if index < 0 { top + 1 + index } else { index };
+        let at = match index {
+            ..0 => self.top() + 1 + index,
+            index => index,
+        };
         assert!(at > 0 && index > -8192, "no such place on the stack");
         at
     }
 
+    #[inline]
     fn existing(&self, index: i32) -> c_int {
         let at = self.at(index);
-        assert!(at <= self.top(), "nothing at this place of the stack");
+        if index > 0 {
+            assert!(
+                self.type_at(at) != lua::LUA_TNONE,
+                "nothing at this place of the stack"
+            );
+        }
         at
     }
 
+    /// The type at a positive index, which may be beyond the top.
+    #[inline]
+    fn type_at(&self, at: c_int) -> c_int {
+        debug_assert!(at > 0);
+        // SAFETY: a positive index may be beyond the top.
+        unsafe { lua::lua_type(self.state, at) }
+    }
+
+    #[inline]
     fn table(&self, index: i32) -> c_int {
-        assert!(self.kind(index) == Kind::Table, "it is no table");
-        self.existing(index)
+        let at = self.at(index);
+        assert!(self.type_at(at) == lua::LUA_TTABLE, "it is no table");
+        at
     }
 
     /// Makes sure that so many more values can be pushed.
@@ -59,19 +97,21 @@ impl Stack<'_> {
 
     /// Makes sure of the memory for a string of so many bytes, or a value.
     fn afford(&self, bytes: usize) -> Result<(), Raise> {
-        // SAFETY: `extra` is borrowed for this expression only.
-        let used = unsafe { extra_of(self.state).used };
-        match used.saturating_add(bytes) > MEMORY_MAX {
+        match bytes > self.memory_left() {
             true => Err(Raise::plain("not enough memory")),
             false => Ok(()),
         }
     }
 
+    /// Bytes that scripts may still take: what natives collect on the way to a value should stay below it.
+    pub fn memory_left(&self) -> usize {
+        // SAFETY: `extra` is borrowed for this expression only.
+        MEMORY_MAX.saturating_sub(unsafe { (*self.extra).used })
+    }
+
     /// What is at an index; beyond the top: none.
     pub fn kind(&self, index: i32) -> Kind {
-        let at = self.at(index);
-        // SAFETY: a positive index may be beyond the top.
-        match unsafe { lua::lua_type(self.state, at) } {
+        match self.type_at(self.at(index)) {
             lua::LUA_TNIL => Kind::Nil,
             lua::LUA_TBOOLEAN => Kind::Bool,
             lua::LUA_TLIGHTUSERDATA => Kind::Light,
@@ -94,7 +134,9 @@ impl Stack<'_> {
 
     /// A number that is one, not a text of digits.
     pub fn number(&self, index: i32) -> Option<f64> {
-        (self.kind(index) == Kind::Number).then(|| self.as_number(index).unwrap_or(0.0))
+        let at = self.at(index);
+        // SAFETY: there is a number.
+        (self.type_at(at) == lua::LUA_TNUMBER).then(|| unsafe { lua::lua_tonumber(self.state, at) })
     }
 
     /// A number, or a string that reads as one.
@@ -108,10 +150,10 @@ impl Stack<'_> {
 
     /// A string that is one, not a number.
     pub fn bytes(&self, index: i32) -> Option<&[u8]> {
-        if self.kind(index) != Kind::String {
+        let at = self.at(index);
+        if self.type_at(at) != lua::LUA_TSTRING {
             return None;
         }
-        let at = self.at(index);
         let mut len = 0;
         // SAFETY: a string on the stack lives until it is popped, which takes `&mut self`; its bytes do not move.
         unsafe {
@@ -234,6 +276,19 @@ impl Stack<'_> {
         Ok(())
     }
 
+    /// Pushes a part of the string at an index. Panics if that is none or ends before.
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub fn push_part(&mut self, index: i32, part: Range<usize>) -> Result<(), Raise> {
+        self.reserve(1)?;
+        self.afford(part.len())?;
+        let part = &self.bytes(index).expect("it is a string")[part];
+        // SAFETY: there is room and memory; native code runs; the string stays on the stack, so that its bytes are there.
+        unsafe { lua::lua_pushlstring_(self.state, part.as_ptr().cast(), part.len()) };
+        Ok(())
+    }
+
     /// Pushes a table with room for so many elements and fields.
     ///
     /// # Errors
@@ -330,11 +385,24 @@ impl Stack<'_> {
         unsafe { lua::lua_rawget_(self.state, at) };
     }
 
-    /// Takes the value on top as element `n` of a table.
+    /// Place of the value on top, which is to become a field. Nil removes one, which must not happen while one looks at all fields of a
+    /// table: the next one could not be told.
+    fn new_value(&self) -> c_int {
+        let at = self.at(-1);
+        // SAFETY: `extra` is borrowed for this expression only.
+        let nobody_walks = || unsafe { (*self.extra).walks == 0 };
+        assert!(
+            self.type_at(at) != lua::LUA_TNIL || nobody_walks(),
+            "nothing is removed"
+        );
+        at
+    }
+
+    /// Takes the value on top as element `n` of a table; nil removes it, and may not be set inside [`Stack::for_each`].
     #[allow(missing_docs)]
     pub fn set_index(&mut self, table: i32, n: i32) -> Result<(), Raise> {
         let at = self.table(table);
-        assert!(self.kind(-1) != Kind::Nil, "nothing is removed");
+        self.new_value();
         self.afford(64)?;
         // SAFETY: it is a table that may grow, see the head of the room.
         unsafe { lua::lua_rawseti_(self.state, at, n) };
@@ -350,15 +418,17 @@ impl Stack<'_> {
         self.set(at)
     }
 
-    /// Takes the value on top and the key below it into a table. A key that can be none, nil or not-a-number, is an error.
+    /// Takes the value on top and the key below it into a table; nil removes the field, and may not be set inside [`Stack::for_each`]. A
+    /// key that can be none, nil or not-a-number, is an error.
     #[allow(missing_docs)]
     pub fn set(&mut self, table: i32) -> Result<(), Raise> {
         let at = self.table(table);
-        assert!(self.kind(-1) != Kind::Nil, "nothing is removed");
+        let key = self.new_value() - 1;
         self.afford(128)?;
-        match self.kind(-2) {
-            Kind::Nil | Kind::None => return Err(Raise::plain("table index is nil")),
-            Kind::Number if self.number(-2).is_some_and(f64::is_nan) => {
+        assert!(key > 0, "there is no key");
+        match self.type_at(key) {
+            lua::LUA_TNIL => return Err(Raise::plain("table index is nil")),
+            lua::LUA_TNUMBER if self.number(key).is_some_and(f64::is_nan) => {
                 return Err(Raise::plain("table index is NaN"));
             }
             _ => {}
@@ -385,17 +455,74 @@ impl Stack<'_> {
         table: i32,
         mut each: impl FnMut(&mut Self) -> Result<(), Raise>,
     ) -> Result<(), Raise> {
+        self.all_fields(table, |stack| each(stack).map(|()| true))
+            .map(drop)
+    }
+
+    /// As [`Stack::for_each`], until `holds` answers false; whether it never did.
+    ///
+    /// # Errors
+    /// Those of `holds`, which ends it.
+    pub fn all_fields(
+        &mut self,
+        table: i32,
+        holds: impl FnMut(&mut Self) -> Result<bool, Raise>,
+    ) -> Result<bool, Raise> {
         let at = self.table(table);
         self.reserve(3)?;
+        // SAFETY: `extra` is borrowed for each expression only.
+        unsafe { (*self.extra).walks += 1 };
+        let held = self.walk(at, holds);
+        // SAFETY: as above.
+        unsafe { (*self.extra).walks -= 1 };
+        held
+    }
+
+    /// The work of [`Stack::all_fields`], for a table and with room for three values.
+    fn walk(
+        &mut self,
+        at: c_int,
+        mut holds: impl FnMut(&mut Self) -> Result<bool, Raise>,
+    ) -> Result<bool, Raise> {
         self.push_nil()?;
         let top = self.top();
-        // SAFETY: it is a table, and the key is the one that Lua gave before: a field never goes while natives run, as they set none to nil.
+        // SAFETY: it is a table, and the key is the one that Lua gave before: a field never goes meanwhile, see `new_value`.
         while unsafe { lua::lua_next(self.state, at) } != 0 {
-            each(self)?;
+            let goes_on = holds(self)?;
             assert_eq!(self.top(), top + 1, "the stack is as it was");
+            if !goes_on {
+                self.pop(2);
+                return Ok(false);
+            }
             self.pop(1);
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// Replaces the key on top by the next one of the table and pushes its value; or removes the key, if it was the last, and answers
+    /// false. Nil is before the first. For who cannot wait in [`Stack::for_each`]; it looks each key up once more.
+    ///
+    /// # Errors
+    /// The table does not have the key; or there is no room.
+    pub fn next(&mut self, table: i32) -> Result<bool, Raise> {
+        let at = self.table(table);
+        self.existing(-1);
+        self.reserve(1)?;
+        if self.kind(-1) != Kind::Nil {
+            // SAFETY: there is room for a copy of the key, which is replaced by what the table has for it.
+            let is_there = unsafe {
+                lua::lua_pushvalue(self.state, -1);
+                lua::lua_rawget_(self.state, at);
+                let is_there = lua::lua_type(self.state, -1) != lua::LUA_TNIL;
+                lua::lua_settop(self.state, -2);
+                is_there
+            };
+            if !is_there {
+                return Err(Raise::plain("invalid key to 'next'"));
+            }
+        }
+        // SAFETY: it is a table, the key is nil or has a value in it, and there is room.
+        Ok(unsafe { lua::lua_next(self.state, at) != 0 })
     }
 
     /// Pushes the metatable of a value; whether it has one.
@@ -498,38 +625,43 @@ impl Stack<'_> {
     }
 
     /// `bad argument #n to 'name' (what)`, with the name that the caller used.
-    pub fn bad_argument(&mut self, n: i32, what: &str) -> Raise {
+    pub fn bad_argument(&mut self, n: i32, what: impl AsRef<[u8]>) -> Raise {
         // SAFETY: as in `caller_place`.
         let (name, is_method) = unsafe {
             let mut ar: lua::lua_Debug = std::mem::zeroed();
             if lua::lua_getstack(self.state, 0, &mut ar) == 0 {
-                return Raise::here(format!("bad argument #{n} ({what})"));
+                (Vec::new(), false)
+            } else {
+                lua::lua_getinfo(self.state, c"n".as_ptr(), &mut ar);
+                let text = |text: *const c_char| match text.is_null() {
+                    true => Vec::new(),
+                    false => CStr::from_ptr(text).to_bytes().to_vec(),
+                };
+                (text(ar.name), text(ar.namewhat) == b"method")
             }
-            lua::lua_getinfo(self.state, c"n".as_ptr(), &mut ar);
-            let text = |text: *const c_char| match text.is_null() {
-                true => String::new(),
-                false => String::from_utf8_lossy(CStr::from_ptr(text).to_bytes()).into_owned(),
-            };
-            (text(ar.name), text(ar.namewhat) == "method")
         };
-        let n = if is_method { n - 1 } else { n };
-        if n == 0 {
-            return Raise::here(format!("calling '{name}' on bad self ({what})"));
-        }
-        let name = if name.is_empty() { "?" } else { &name };
-        Raise::here(format!("bad argument #{n} to '{name}' ({what})"))
+        let name = if name.is_empty() { b"?" } else { &name[..] };
+        let begin = match (n, is_method) {
+            (1, true) => b"calling '".to_vec(),
+            (n, _) => format!("bad argument #{} to '", n - i32::from(is_method)).into_bytes(),
+        };
+        let middle: &[u8] = match (n, is_method) {
+            (1, true) => b"' on bad self (",
+            _ => b"' (",
+        };
+        Raise::Here([&begin, name, middle, what.as_ref(), b")"].concat())
     }
 
     /// [`Stack::bad_argument`] for a value of the wrong type.
     pub fn wrong_type(&mut self, n: i32, expected: &str) -> Raise {
         let got = self.kind(n).name();
-        self.bad_argument(n, &format!("{expected} expected, got {got}"))
+        self.bad_argument(n, format!("{expected} expected, got {got}"))
     }
 
     /// The state of `math.random`, which all scripts of the machine share.
     pub fn random_state(&mut self) -> &mut u64 {
         // SAFETY: the borrow ends before Lua runs again, which takes `&mut self`.
-        unsafe { &mut extra_of(self.state).random }
+        unsafe { &mut (*self.extra).random }
     }
 
     /// Pushes the table that has for each protected table what is behind it.
@@ -537,7 +669,7 @@ impl Stack<'_> {
         self.reserve(1)?;
         // SAFETY: it is in the registry as long as the machine; there is room.
         unsafe {
-            let place = extra_of(self.state).protected;
+            let place = (*self.extra).protected;
             lua::lua_rawgeti_(self.state, lua::LUA_REGISTRYINDEX, place);
         }
         Ok(())
