@@ -1,9 +1,22 @@
-//! Libraries that scripts of Redis find beside those of Lua, each a file.
+//! Libraries that scripts of Redis find beside those of Lua, each a file. What they do was asked of Redis 7.2.4.
 
-use crate::raw::{Raise, Stack};
+mod arguments;
+mod bit;
+
+use crate::raw::{Native, Raise, Stack};
 
 /// Pushes the table of a library.
 pub(crate) type Open = fn(&mut Stack) -> Result<(), Raise>;
 
 /// All of them, by the global that holds them.
-pub(crate) const ALL: &[(&str, Open)] = &[];
+pub(crate) const ALL: &[(&str, Open)] = &[("bit", bit::open)];
+
+/// Pushes a table of functions.
+fn push_functions(stack: &mut Stack, functions: &[(&str, Native)]) -> Result<(), Raise> {
+    stack.push_table(0, functions.len())?;
+    for (name, native) in functions {
+        stack.push_native(*native, 0)?;
+        stack.set_field(-2, name)?;
+    }
+    Ok(())
+}

@@ -99,3 +99,35 @@ fn show(stack: &mut Stack, index: i32) -> String {
         kind => kind.name().into(),
     }
 }
+
+/// What comes before a text of Redis about a mistake in the first line.
+pub const HERE: &str = "!user_script:1: ";
+
+/// Runs `return EXPRESSION` for each pair and compares; what is expected and begins with `!` is an error in the first line.
+pub fn check(rows: &[(&str, &str)]) {
+    for (expression, expected) in rows {
+        let expected = match expected.strip_prefix('!') {
+            Some(error) => format!("{HERE}{error} @1"),
+            None => (*expected).to_string(),
+        };
+        assert_eq!(
+            run(&format!("return {expression}")),
+            expected,
+            "{expression}"
+        );
+    }
+}
+
+/// As [`check`], of bytes that are expected in hexadecimal digits.
+pub fn check_hex(rows: &[(&str, &str)]) {
+    for (expression, expected) in rows {
+        let code = format!(
+            "return ({expression}):gsub('.', function(c) return string.format('%02x', c:byte()) end)"
+        );
+        let got = run(&code);
+        let digits = got.split(' ').next().unwrap_or_default();
+        // Of no bytes only the number of replacements is shown.
+        let digits = if got == "0" { "" } else { digits };
+        assert_eq!(digits, *expected, "{expression}: {got}");
+    }
+}
