@@ -2,6 +2,8 @@
 
 mod arguments;
 mod bit;
+mod number;
+mod structs;
 
 use crate::raw::{Native, Raise, Stack};
 
@@ -9,7 +11,7 @@ use crate::raw::{Native, Raise, Stack};
 pub(crate) type Open = fn(&mut Stack) -> Result<(), Raise>;
 
 /// All of them, by the global that holds them.
-pub(crate) const ALL: &[(&str, Open)] = &[("bit", bit::open)];
+pub(crate) const ALL: &[(&str, Open)] = &[("struct", structs::open), ("bit", bit::open)];
 
 /// Pushes a table of functions.
 fn push_functions(stack: &mut Stack, functions: &[(&str, Native)]) -> Result<(), Raise> {
