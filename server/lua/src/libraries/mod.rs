@@ -2,6 +2,7 @@
 
 mod arguments;
 mod bit;
+mod cmsgpack;
 mod number;
 mod structs;
 
@@ -11,7 +12,11 @@ use crate::raw::{Native, Raise, Stack};
 pub(crate) type Open = fn(&mut Stack) -> Result<(), Raise>;
 
 /// All of them, by the global that holds them.
-pub(crate) const ALL: &[(&str, Open)] = &[("struct", structs::open), ("bit", bit::open)];
+pub(crate) const ALL: &[(&str, Open)] = &[
+    ("cmsgpack", cmsgpack::open),
+    ("struct", structs::open),
+    ("bit", bit::open),
+];
 
 /// Pushes a table of functions.
 fn push_functions(stack: &mut Stack, functions: &[(&str, Native)]) -> Result<(), Raise> {
