@@ -2,6 +2,7 @@
 
 mod arguments;
 mod bit;
+mod cjson;
 mod cmsgpack;
 mod number;
 mod structs;
@@ -13,6 +14,7 @@ pub(crate) type Open = fn(&mut Stack) -> Result<(), Raise>;
 
 /// All of them, by the global that holds them.
 pub(crate) const ALL: &[(&str, Open)] = &[
+    ("cjson", cjson::open),
     ("cmsgpack", cmsgpack::open),
     ("struct", structs::open),
     ("bit", bit::open),
