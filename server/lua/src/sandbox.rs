@@ -290,7 +290,7 @@ fn run_prelude(machine: &mut Machine) -> Result<(), Raise> {
 ///
 /// # Errors
 /// There is no room.
-pub fn protect(stack: &mut Stack) -> Result<(), Raise> {
+fn protect(stack: &mut Stack) -> Result<(), Raise> {
     assert!(stack.kind(-1) == Kind::Table, "only tables are protected");
     let behind = stack.top();
     stack.push_table(0, 0)?;

@@ -146,7 +146,13 @@ struct Tally {
 
 fn replay(server: &support::process::Server, steps: &[Step], tally: &mut Tally) {
     let mut keeper = server.connect();
-    keeper.call(&["FLUSHALL"]);
+    for words in [
+        &["FLUSHALL"][..],
+        &["FUNCTION", "FLUSH"],
+        &["SCRIPT", "FLUSH"],
+    ] {
+        keeper.call(words);
+    }
     let mut clients: HashMap<String, Client> = HashMap::new();
     let mut before: Vec<(Vec<u8>, cairn_format::resp::value::Value)> = Vec::new();
     for step in steps {

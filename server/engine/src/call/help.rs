@@ -40,7 +40,7 @@ pub fn write_lines(cx: &mut Ctx, lines: &[&str]) {
     let reply = &mut *cx.reply;
     reply.array(shown.len() + 3);
     let name = name.to_ascii_uppercase();
-    reply.simple(&format!(
+    reply.simple(format!(
         "{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"
     ));
     for line in shown {

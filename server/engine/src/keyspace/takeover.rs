@@ -1,7 +1,10 @@
 //! A data set that is made beside the one in use, and takes its place when it is whole.
 
-use super::{Db, Expired, Keyspace};
+use super::field_expire::FieldIndex;
+use super::{Db, Expired, Garbage, Keyspace, weigh};
 use crate::base::effect::Effects;
+use crate::structure::keyed;
+use crate::value::Object;
 
 /// What a unit that is under way has done and looks at.
 #[derive(Debug)]
@@ -50,6 +53,84 @@ impl Keyspace {
         other.limits = self.limits.clone();
         other.now_ms = self.now_ms;
         other
+    }
+
+    /// Empties one database; answers how many keys it had.
+    pub fn flush(&mut self, db: usize) -> usize {
+        let watched = self.keys_of_interest(db);
+        for key in watched {
+            let hash = self.hasher.hash(&key);
+            if self.dbs[db].keys.find(hash, &key).is_some() {
+                self.touch_watchers(db, &key);
+            }
+        }
+        let removed = self.dbs[db].keys.len();
+        let fields = std::mem::take(&mut self.dbs[db].fields);
+        debug_assert!(fields.len() <= removed, "hashes are keys");
+        self.ttl_hashes -= fields.len();
+        if removed > 0 {
+            let keys = self.dbs[db].keys.clear();
+            self.put_keys_aside(keys, fields);
+        }
+        debug_assert!(self.dbs[db].is_empty() && self.dbs[db].expiring() == 0);
+        removed
+    }
+
+    /// All keys of a database are to be freed elsewhere.
+    pub(super) fn put_keys_aside(&mut self, keys: keyed::Garbage<Object>, fields: FieldIndex) {
+        let bytes = self.worth(|| weigh::keys_estimate(&keys));
+        self.garbage
+            .push(Garbage::of_keys(keys, fields, bytes, &self.ledger));
+    }
+
+    /// Exchanges two databases; watched keys that exist in either are touched. A key whose time has come does not exist.
+    pub fn swap(&mut self, a: usize, b: usize) {
+        self.touch_swapped(a, b);
+        self.touch_swapped(b, a);
+        let keys = [a, b].map(|db| self.dbs[db].len());
+        self.dbs.swap(a, b);
+        // Those who watch and wait belong to the number, not to the data.
+        let watchers = std::mem::take(&mut self.dbs[a].watchers);
+        self.dbs[a].watchers = std::mem::replace(&mut self.dbs[b].watchers, watchers);
+        let waiters = std::mem::take(&mut self.dbs[a].waiters);
+        self.dbs[a].waiters = std::mem::replace(&mut self.dbs[b].waiters, waiters);
+        debug_assert_eq!([b, a].map(|db| self.dbs[db].len()), keys, "all keys moved");
+    }
+
+    /// Keys that somebody watches or waits for.
+    pub(super) fn keys_of_interest(&self, db: usize) -> Vec<Box<[u8]>> {
+        let db = &self.dbs[db];
+        db.watchers
+            .keys()
+            .chain(db.waiters.keys())
+            .cloned()
+            .collect()
+    }
+
+    fn touch_swapped(&mut self, watched: usize, other: usize) {
+        let selected = self.current;
+        // Who waits for a key looks again; what turns out to have expired goes then, which is no part of this change.
+        let awaited: Vec<Box<[u8]>> = self.dbs[watched].waiters.keys().cloned().collect();
+        for key in awaited {
+            let hash = self.hasher.hash(&key);
+            if [watched, other]
+                .iter()
+                .any(|db| self.dbs[*db].keys.find(hash, &key).is_some())
+            {
+                self.wake(watched, &key);
+            }
+        }
+        let names: Vec<Box<[u8]>> = self.dbs[watched].watchers.keys().cloned().collect();
+        for key in names {
+            let exists = [watched, other].map(|db| {
+                self.select(db);
+                self.find(&key).is_some()
+            });
+            if exists.contains(&true) {
+                self.touch_watchers(watched, &key);
+            }
+        }
+        self.select(selected);
     }
 
     /// Empties all databases; answers how many keys they had.

@@ -419,7 +419,8 @@ fn one_line(text: &[u8]) -> Vec<u8> {
 
 /// A number as a client gets it: cut towards zero; what no 64 bits hold is the lowest that they do, as on the processors of the recordings.
 fn truncated(number: f64) -> i64 {
-    match number >= -9.223_372_036_854_775_8e18 && number < 9.223_372_036_854_775_8e18 {
+    const LIMIT: f64 = (1_u64 << 63) as f64;
+    match (-LIMIT..LIMIT).contains(&number) {
         true => number as i64,
         false => i64::MIN,
     }

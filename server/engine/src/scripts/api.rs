@@ -4,9 +4,9 @@ use cairn_lua::sandbox::{Api, Constant, library_room, room};
 use cairn_lua::{Machine, Raise, Stack};
 
 /// Version of the interface that scripts see.
-pub const VERSION: &str = "7.2.4";
+const VERSION: &str = "7.2.4";
 /// The same in a number, a byte for each part.
-pub const VERSION_NUMBER: u32 = 0x07_02_04;
+const VERSION_NUMBER: u32 = 0x07_02_04;
 
 /// Numbers of the functions.
 #[allow(missing_docs)]

@@ -164,7 +164,7 @@ fn debug(cx: &mut Ctx, args: &Args) -> Outcome {
                     .ks
                     .find(key)
                     .map(|slot| digest::of_value(cx.ks.record(slot)));
-                cx.reply.simple(&sum.unwrap_or_default().hex());
+                cx.reply.simple(sum.unwrap_or_default().hex());
             }
         }
         ("set-active-expire", 3) => {
@@ -204,9 +204,7 @@ fn reload(cx: &mut Ctx) {
     let (selected, databases) = (cx.ks.selected(), cx.ks.databases());
     let mut bytes = Vec::new();
     save(cx.ks, &mut bytes, &options, false, &mut |_| {}).expect("everything can be saved");
-    (0..databases).for_each(|db| {
-        cx.ks.flush(db);
-    });
+    cx.ks.begin_anew();
     let mut loader =
         Loader::new(bytes.as_slice(), databases, true, true).expect("a header of our own");
     loader.run(cx.ks).expect("a snapshot of our own");

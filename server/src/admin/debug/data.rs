@@ -54,7 +54,7 @@ pub(super) fn populate(cx: &mut Ctx, args: &Args) -> Outcome {
 }
 
 pub(super) fn all_digest(cx: &mut Ctx, _: &Args) -> Outcome {
-    cx.reply.simple(&digest::of_all(cx.ks).hex());
+    cx.reply.simple(digest::of_all(cx.ks).hex());
     Ok(())
 }
 
@@ -65,7 +65,7 @@ pub(super) fn value_digests(cx: &mut Ctx, args: &Args) -> Outcome {
             Some(slot) => digest::of_value(cx.ks.record(slot)),
             None => digest::Digest::default(),
         };
-        cx.reply.simple(&digest.hex());
+        cx.reply.simple(digest.hex());
     }
     Ok(())
 }
