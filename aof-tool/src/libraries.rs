@@ -1,4 +1,4 @@
-//! Function libraries of a log. The engine holds none, so they go round it: from commands and snapshots of the log to the head of the new one.
+//! Function libraries of a log. They go round the engine, which would have to run them: from commands and snapshots of the log to the head of the new one.
 
 use crate::part::{Preamble, Problem};
 use crate::raw::RawKeys;

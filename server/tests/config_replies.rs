@@ -89,7 +89,8 @@ fn recorded_replies_of_get_and_set_are_ours() {
 }
 
 /// Directives that 7.2 does not have: our own, and Valkey's with its defaults.
-const BEYOND: [(&str, &str); 11] = [
+const BEYOND: [(&str, &str); 12] = [
+    ("script-cache-max", "500"),
     ("metrics-port", "0"),
     ("repl-backlog-from-aof", "yes"),
     ("replica-accept-empty-primary", "no"),
@@ -376,7 +377,7 @@ fn all_are_set_or_none() {
         &[
             b"maxmemory",
             b"1gb",
-            b"lua-time-limit",
+            b"cluster-slave-validity-factor",
             b"1",
             b"timeout",
             b"5",
@@ -384,8 +385,8 @@ fn all_are_set_or_none() {
     )
     .unwrap();
     assert_eq!(config.get(table::MAXMEMORY), 1 << 30);
-    assert_eq!(config.get(table::BUSY_REPLY_THRESHOLD), 1);
+    assert_eq!(config.get(table::CLUSTER_REPLICA_VALIDITY_FACTOR), 1);
     assert!(config.generation() > generation);
     assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].contains("'busy-reply-threshold'"));
+    assert!(warnings[0].contains("'cluster-replica-validity-factor'"));
 }

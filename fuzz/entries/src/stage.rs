@@ -238,7 +238,7 @@ impl Stage {
     /// A snapshot of the data, with what keys remember of their use.
     fn snapshot(&self) -> Vec<u8> {
         let options = SaveOptions {
-            keys: true,
+            part: cairn_engine::persist::save::Part::Everything,
             dialect: Dialect::redis(12),
             compress: true,
             checksum: true,

@@ -89,7 +89,7 @@ fn a_load_brings_what_the_snapshot_has_and_new_keys_otherwise() {
         restored(&mut bench, "k", option);
         for with in [true, false] {
             let options = SaveOptions {
-                keys: true,
+                part: cairn_engine::persist::save::Part::Everything,
                 dialect: automatic_dialect(&bench.engine.ks),
                 compress: true,
                 checksum: true,

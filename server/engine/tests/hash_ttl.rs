@@ -270,7 +270,7 @@ fn snapshots_logs_and_dumps_keep_expiries() {
     bench.line("HSETEX gone PX 5 FIELDS 1 a 1");
     let digest = bench.line("DEBUG DIGEST");
     let options = SaveOptions {
-        keys: true,
+        part: cairn_engine::persist::save::Part::Everything,
         dialect: Dialect::redis(12),
         compress: true,
         checksum: true,

@@ -58,7 +58,7 @@ fn snapshot(commands: &[String]) -> (Vec<u8>, usize) {
         assert!(!reply.starts_with('-'), "{command}: {reply}");
     }
     let options = SaveOptions {
-        keys: true,
+        part: cairn_engine::persist::save::Part::Everything,
         dialect: automatic_dialect(&bench.engine.ks),
         compress: false,
         checksum: true,

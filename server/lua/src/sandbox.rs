@@ -79,6 +79,9 @@ function load(f, name)
 end
 ";
 
+/// What Valkey calls the table `redis`; its libraries use that name.
+const ALIAS: &str = "server";
+
 /// A value of the `redis` table that is no function.
 #[derive(Clone, Copy, Debug)]
 pub enum Constant {
@@ -122,7 +125,9 @@ fn hide_loading(stack: &mut Stack, loading: Api) -> Result<(), Raise> {
     let api = stack.top();
     refuse_others(stack, api)?;
     protect(stack)?;
+    stack.push_copy(-1)?;
     stack.set_field(api - 1, "redis")?;
+    stack.set_field(api - 1, ALIAS)?;
     refuse_others(stack, api - 1)?;
     stack.set_hidden(LOADING)
 }
@@ -193,7 +198,9 @@ fn furnish(machine: &mut Machine, api: Api) -> Result<(), Raise> {
     }
     push_api(stack, api)?;
     protect(stack)?;
+    stack.push_copy(-1)?;
     stack.set_field(globals, "redis")?;
+    stack.set_field(globals, ALIAS)?;
     hide_views(stack, globals)?;
     run_prelude(machine)?;
     let stack = &mut machine.stack();

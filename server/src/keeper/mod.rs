@@ -25,7 +25,7 @@ use cairn_engine::base::limits::EvictionRule;
 use cairn_engine::base::time::Now;
 use cairn_engine::call::ctx::{Durable, Gate};
 use cairn_engine::keyspace::Keyspace;
-use cairn_engine::persist::save::SaveOptions;
+use cairn_engine::persist::save::{Part, SaveOptions};
 use cairn_format::rdb::Dialect;
 
 use crate::config::{Config, table};
@@ -303,7 +303,7 @@ impl Saving<'_> {
                 vec![("aof-base", u8::from(aof_base).to_string())],
             ]
             .concat(),
-            keys: true,
+            part: Part::Everything,
             idle: ks.limits.eviction == EvictionRule::Lru,
             freq: ks.limits.lfu,
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use cairn_engine::base::error::Error;
 use cairn_engine::keyspace::Keyspace;
+use cairn_engine::persist::save::Part;
 use cairn_engine::persist::save::{SaveOptions, automatic_dialect, save};
 use cairn_format::rdb::Dialect;
 
@@ -111,12 +112,12 @@ impl<'a> Saving<'a> {
     pub fn begin_save(&mut self, ks: &mut Keyspace) -> Result<(), Error> {
         self.keeper.last_save_try_s = self.now().wall_ms() / 1000;
         let dialect = self.snapshot_dialect(ks);
-        self.begin_snapshot(ks, Target::Dump, dialect, true, None)
+        self.begin_snapshot(ks, Target::Dump, dialect, Part::Everything, None)
             .inspect_err(|_| self.keeper.last_save_ok = false)
     }
 
     /// Starts a snapshot that replicas will be sent, in a version that they read. `reads`: the latest one that all of them do, if
-    /// they say; `keys`: whether they want the data. No other child may be at work. Answers where the bytes come from that go to
+    /// they say; `part`: what they want. No other child may be at work. Answers where the bytes come from that go to
     /// sockets.
     ///
     /// # Errors
@@ -126,7 +127,7 @@ impl<'a> Saving<'a> {
         ks: &mut Keyspace,
         target: Target,
         reads: Option<u32>,
-        keys: bool,
+        part: Part,
     ) -> Result<Option<Box<dyn Pipe>>, Error> {
         let dialect = self.sync_dialect(ks, reads)?;
         let ends =
@@ -137,7 +138,7 @@ impl<'a> Saving<'a> {
                 })?),
             };
         let (ours, theirs) = ends.unzip();
-        self.begin_snapshot(ks, target, dialect, keys, theirs)?;
+        self.begin_snapshot(ks, target, dialect, part, theirs)?;
         if let Some(work) = &mut self.keeper.work {
             work.for_sync = true;
         }
@@ -174,11 +175,11 @@ impl<'a> Saving<'a> {
         ks: &mut Keyspace,
         target: Target,
         dialect: Dialect,
-        with_keys: bool,
+        part: Part,
         pipe: Option<Box<dyn Write>>,
     ) -> Result<(), Error> {
         let mut order = self.order(ks, dialect);
-        order.options.keys = with_keys;
+        order.options.part = part;
         let log = self.log.clone();
         let (keys, dirty) = (ks.total_keys() as u64, ks.dirty);
         let data = &*ks;

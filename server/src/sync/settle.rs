@@ -4,6 +4,7 @@ use std::path::Path;
 
 use cairn_engine::Engine;
 use cairn_engine::persist::load::{DroppedKey, StreamPlace};
+use cairn_engine::persist::save::Part;
 use cairn_replication::ReplId;
 use cairn_replication::primary::{Action, Filter, Level, PeerId, State, Timing, Wanted};
 use mio::unix::SourceFd;
@@ -100,13 +101,17 @@ fn begin_snapshot(engine: &mut Engine, front: &mut Front, now_ms: u64) {
     front
         .log
         .notice(format_args!("Starting BGSAVE for SYNC with target: {kind}"));
-    let keys = wanted.filter == Filter::Everything;
+    let part = match wanted.filter {
+        Filter::Everything => Part::Everything,
+        Filter::Functions => Part::Libraries,
+        Filter::Nothing => Part::Nothing,
+    };
     // Who reads from here on knows no database.
     front.replication.flush();
     front.saving().say_db_again();
     match front
         .saving()
-        .begin_sync(&mut engine.ks, target, wanted.reads, keys)
+        .begin_sync(&mut engine.ks, target, wanted.reads, part)
     {
         Ok(pipe) => {
             watch_child(front);

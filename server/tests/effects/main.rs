@@ -2,6 +2,7 @@
 //!
 //! `seen` asks for such a test of every directive that is said to work.
 
+mod scripts;
 mod seen;
 mod shapes;
 #[path = "../support/mod.rs"]

@@ -113,16 +113,29 @@ fn is_not_taken(peer: Program, make: &[&str], undo: &str, reason: &str) {
 }
 
 /// In the words of those who call it a server, and of those who call it Redis.
-fn library(name: &str) -> String {
-    format!("#!lua name=lib\n{name}.register_function('f', function() return 1 end)")
+fn library(name: &str, function: &str) -> String {
+    format!(
+        "#!lua name=lib_{function}\n{name}.register_function('{function}', function(keys) return {name}.call('INCR', keys[1]) end)"
+    )
 }
 
+/// A library comes with the snapshot, another with the stream, and both ways.
 #[test]
-fn functions_are_not_taken() {
+fn functions_go_both_ways() {
     for (peer, name) in [(Valkey8, "server"), (Valkey9, "server"), (Redis8, "redis")] {
-        let make = ["FUNCTION", "LOAD", &library(name)];
-        let reason = "a function library cannot be held yet";
-        is_not_taken(peer, &make, "FUNCTION FLUSH", reason);
+        for (first, second) in [(peer, Cairn), (Cairn, peer)] {
+            let theirs = Member::start(first, "");
+            let mut client = theirs.connect();
+            client.good_call(&["FUNCTION", "LOAD", &library(name, "before")]);
+            let ours = Member::following(second, &theirs, "");
+            client.good_call(&["FUNCTION", "LOAD", &library(name, "after")]);
+            assert_eq!(client.int("FCALL before 1 counter"), 1);
+            in_step(&theirs, &ours);
+            let mut other = ours.connect();
+            assert_eq!(other.text("GET counter"), "1");
+            other.good("REPLICAOF NO ONE");
+            assert_eq!(other.int("FCALL after 1 counter"), 2);
+        }
     }
 }
 

@@ -12,6 +12,17 @@ use crate::structure::record::Record;
 use crate::value::list::NodeRef;
 use crate::value::{Encoding, Kind, Object, ValueRef, hash_ttl};
 
+/// A part of the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All of it.
+    Everything,
+    /// The libraries of functions.
+    Libraries,
+    /// Nothing: the snapshot is empty.
+    Nothing,
+}
+
 /// How and as what a snapshot is written.
 #[derive(Clone, Debug)]
 pub struct SaveOptions {
@@ -21,8 +32,8 @@ pub struct SaveOptions {
     pub compress: bool,
     /// `rdbchecksum`.
     pub checksum: bool,
-    /// The databases are written; without it the snapshot has the libraries of functions alone.
-    pub keys: bool,
+    /// What of the data is written.
+    pub part: Part,
     /// Auxiliary fields, in order.
     pub aux: Vec<(&'static str, String)>,
     /// Idle times are saved with the keys (an LRU policy is in force).
@@ -74,7 +85,8 @@ pub fn save<W: Write>(
     for (name, value) in &options.aux {
         writer.aux(name.as_bytes(), value.as_bytes())?;
     }
-    for (_, library) in ks.libraries.iter() {
+    let libraries = ks.libraries.iter();
+    for (_, library) in libraries.filter(|_| options.part != Part::Nothing) {
         writer.function(&library.code)?;
     }
     let mut saver = Saver {
@@ -84,7 +96,10 @@ pub fn save<W: Write>(
         decay_minutes: ks.limits.lfu_decay_minutes,
         keys: 0,
     };
-    let databases = if options.keys { ks.databases() } else { 0 };
+    let databases = match options.part {
+        Part::Everything => ks.databases(),
+        Part::Libraries | Part::Nothing => 0,
+    };
     for index in 0..databases {
         saver.database(index, ks.db(index), each_key, progress)?;
     }

@@ -128,14 +128,12 @@ fn named(stack: &mut Stack) -> Result<Told, Refused> {
             "calling redis.register_function with a single argument is only applicable to Lua table (representing named arguments).",
         ));
     }
-    // The callback finds its place here.
-    stack.push_nil()?;
     let (mut name, mut description, mut flags) = (None, None, ScriptFlags::NONE);
-    let (mut refused, mut has_callback) = (None, false);
+    let (mut refused, mut callback) = (None, None);
     stack.for_each(1, |stack| {
         let said = one_of(stack, &mut name, &mut description, &mut flags);
         match said {
-            Ok(is_callback) => has_callback |= is_callback,
+            Ok(key) => callback = key.or(callback.take()),
             Err(Refused::Text(text)) => refused = refused.or(Some(text)),
             Err(Refused::Raise(raise)) => return Err(raise),
         }
@@ -147,11 +145,11 @@ fn named(stack: &mut Stack) -> Result<Told, Refused> {
     let name = name.ok_or(Refused::Text(
         "redis.register_function must get a function name argument",
     ))?;
-    if !has_callback {
-        return Err(Refused::Text(
-            "redis.register_function must get a callback argument",
-        ));
-    }
+    let callback = callback.ok_or(Refused::Text(
+        "redis.register_function must get a callback argument",
+    ))?;
+    stack.push_bytes(&callback)?;
+    stack.get(1);
     Ok(Told {
         name,
         description,
@@ -159,13 +157,13 @@ fn named(stack: &mut Stack) -> Result<Told, Refused> {
     })
 }
 
-/// Takes one named argument, its name below its value on top. The callback goes to index 2; whether it was that.
+/// Takes one named argument, its name below its value on top. Of the callback the name as it is written is given.
 fn one_of(
     stack: &mut Stack,
     name: &mut Option<Vec<u8>>,
     description: &mut Option<Vec<u8>>,
     flags: &mut ScriptFlags,
-) -> Result<bool, Refused> {
+) -> Result<Option<Vec<u8>>, Refused> {
     let Some(key) = stack.bytes(-2).map(<[u8]>::to_ascii_lowercase) else {
         return Err(Refused::Text(
             "named argument key given to redis.register_function is not a string",
@@ -190,9 +188,7 @@ fn one_of(
                     "callback argument given to redis.register_function must be a function",
                 ));
             }
-            stack.push_copy(-1)?;
-            stack.replace(2);
-            return Ok(true);
+            return Ok(stack.bytes(-2).map(<[u8]>::to_vec));
         }
         b"flags" => *flags = flags_of(stack)?,
         _ => {
@@ -201,7 +197,7 @@ fn one_of(
             ));
         }
     }
-    Ok(false)
+    Ok(None)
 }
 
 /// The flags in the array on top of the stack.

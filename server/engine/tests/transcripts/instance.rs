@@ -193,7 +193,7 @@ fn debug(cx: &mut Ctx, args: &Args) -> Outcome {
 /// Saves the data set, forgets it, and loads it again.
 fn reload(cx: &mut Ctx) {
     let options = SaveOptions {
-        keys: true,
+        part: cairn_engine::persist::save::Part::Everything,
         dialect: Dialect::redis(if cx.ks.ttl_hashes > 0 { 12 } else { 11 }),
         compress: true,
         checksum: true,

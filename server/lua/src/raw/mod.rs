@@ -15,6 +15,7 @@
 
 mod bare;
 mod stack;
+mod tables;
 
 pub use bare::Bare;
 pub use stack::Stack;

@@ -20,6 +20,8 @@ pub struct Stack<'m> {
     pub(super) state: *mut lua_State,
     /// What the machine of the state knows, which lives longer.
     pub(super) extra: *mut Extra,
+    /// Values up to here belong to a walk that is under way.
+    pub(super) floor: c_int,
     pub(super) machine: PhantomData<&'m mut Machine>,
 }
 
@@ -33,6 +35,7 @@ impl Stack<'_> {
             state,
             // SAFETY: the state is alive.
             extra: unsafe { extra_of(state) },
+            floor: 0,
             machine: PhantomData,
         }
     }
@@ -46,7 +49,7 @@ impl Stack<'_> {
 
     /// The index as a positive one; panics if it is none.
     #[inline]
-    fn at(&self, index: i32) -> c_int {
+    pub(super) fn at(&self, index: i32) -> c_int {
         let at = match index {
             ..0 => self.top() + 1 + index,
             index => index,
@@ -56,7 +59,7 @@ impl Stack<'_> {
     }
 
     #[inline]
-    fn existing(&self, index: i32) -> c_int {
+    pub(super) fn existing(&self, index: i32) -> c_int {
         let at = self.at(index);
         if index > 0 {
             assert!(
@@ -69,17 +72,22 @@ impl Stack<'_> {
 
     /// The type at a positive index, which may be beyond the top.
     #[inline]
-    fn type_at(&self, at: c_int) -> c_int {
+    pub(super) fn type_at(&self, at: c_int) -> c_int {
         debug_assert!(at > 0);
         // SAFETY: a positive index may be beyond the top.
         unsafe { lua::lua_type(self.state, at) }
     }
 
     #[inline]
-    fn table(&self, index: i32) -> c_int {
+    pub(super) fn table(&self, index: i32) -> c_int {
         let at = self.at(index);
         assert!(self.type_at(at) == lua::LUA_TTABLE, "it is no table");
         at
+    }
+
+    /// Makes sure that so many values can be taken from the top.
+    pub(super) fn takes(&self, count: c_int) {
+        assert!(self.top() - count >= self.floor, "so many are not there");
     }
 
     /// Makes sure that so many more values can be pushed.
@@ -96,7 +104,7 @@ impl Stack<'_> {
     }
 
     /// Makes sure of the memory for a string of so many bytes, or a value.
-    fn afford(&self, bytes: usize) -> Result<(), Raise> {
+    pub(super) fn afford(&self, bytes: usize) -> Result<(), Raise> {
         match bytes > self.memory_left() {
             true => Err(Raise::plain("not enough memory")),
             false => Ok(()),
@@ -185,14 +193,15 @@ impl Stack<'_> {
 
     /// Removes values from the top.
     pub fn pop(&mut self, count: i32) {
-        assert!(count >= 0 && count <= self.top(), "so many are not there");
+        assert!(count >= 0, "so many are not there");
+        self.takes(count);
         // SAFETY: they are there.
         unsafe { lua::lua_settop(self.state, -count - 1) }
     }
 
     /// Removes all values above so many.
     pub fn cut(&mut self, top: i32) {
-        assert!(top >= 0 && top <= self.top(), "so many are not there");
+        assert!(top >= self.floor && top <= self.top(), "not so high");
         // SAFETY: the stack becomes no longer.
         unsafe { lua::lua_settop(self.state, top) }
     }
@@ -200,6 +209,7 @@ impl Stack<'_> {
     /// Moves the value on top to an index, and what is there up.
     pub fn insert(&mut self, index: i32) {
         let at = self.existing(index);
+        assert!(at > self.floor, "it belongs to a walk");
         // SAFETY: the place exists.
         unsafe { lua::lua_insert(self.state, at) }
     }
@@ -207,6 +217,8 @@ impl Stack<'_> {
     /// Moves the value on top to an index, in place of what is there.
     pub fn replace(&mut self, index: i32) {
         let at = self.existing(index);
+        assert!(at > self.floor, "it belongs to a walk");
+        self.takes(1);
         // SAFETY: both places exist.
         unsafe { lua::lua_replace(self.state, at) }
     }
@@ -306,7 +318,8 @@ impl Stack<'_> {
     /// Pushes a native function. The `upvalues` values on top become its own.
     #[allow(missing_docs)]
     pub fn push_native(&mut self, native: Native, upvalues: usize) -> Result<(), Raise> {
-        assert!(upvalues <= 8 && upvalues as i32 <= self.top());
+        assert!(upvalues <= 8);
+        self.takes(upvalues as c_int);
         self.reserve(1)?;
         // SAFETY: there is room; the first upvalue is what `call_native` expects.
         unsafe {
@@ -357,191 +370,6 @@ impl Stack<'_> {
         }
     }
 
-    /// Pushes element `n` of a table, without its metatable.
-    #[allow(missing_docs)]
-    pub fn get_index(&mut self, table: i32, n: i32) -> Result<(), Raise> {
-        let at = self.table(table);
-        self.reserve(1)?;
-        // SAFETY: it is a table, and there is room.
-        unsafe { lua::lua_rawgeti_(self.state, at, n) };
-        Ok(())
-    }
-
-    /// Pushes a field of a table, without its metatable.
-    #[allow(missing_docs)]
-    pub fn get_field(&mut self, table: i32, name: &str) -> Result<(), Raise> {
-        let at = self.table(table);
-        self.push_bytes(name.as_bytes())?;
-        // SAFETY: it is a table, and the key is replaced by what is found.
-        unsafe { lua::lua_rawget_(self.state, at) };
-        Ok(())
-    }
-
-    /// Replaces the key on top by what the table has for it, without its metatable.
-    pub fn get(&mut self, table: i32) {
-        let at = self.table(table);
-        self.existing(-1);
-        // SAFETY: it is a table, and there is a key.
-        unsafe { lua::lua_rawget_(self.state, at) };
-    }
-
-    /// Place of the value on top, which is to become a field. Nil removes one, which must not happen while one looks at all fields of a
-    /// table: the next one could not be told.
-    fn new_value(&self) -> c_int {
-        let at = self.at(-1);
-        // SAFETY: `extra` is borrowed for this expression only.
-        let nobody_walks = || unsafe { (*self.extra).walks == 0 };
-        assert!(
-            self.type_at(at) != lua::LUA_TNIL || nobody_walks(),
-            "nothing is removed"
-        );
-        at
-    }
-
-    /// Takes the value on top as element `n` of a table; nil removes it, and may not be set inside [`Stack::for_each`].
-    #[allow(missing_docs)]
-    pub fn set_index(&mut self, table: i32, n: i32) -> Result<(), Raise> {
-        let at = self.table(table);
-        self.new_value();
-        self.afford(64)?;
-        // SAFETY: it is a table that may grow, see the head of the room.
-        unsafe { lua::lua_rawseti_(self.state, at, n) };
-        Ok(())
-    }
-
-    /// Takes the value on top as a field of a table.
-    #[allow(missing_docs)]
-    pub fn set_field(&mut self, table: i32, name: &str) -> Result<(), Raise> {
-        let at = self.table(table);
-        self.push_bytes(name.as_bytes())?;
-        self.insert(-2);
-        self.set(at)
-    }
-
-    /// Takes the value on top and the key below it into a table; nil removes the field, and may not be set inside [`Stack::for_each`]. A
-    /// key that can be none, nil or not-a-number, is an error.
-    #[allow(missing_docs)]
-    pub fn set(&mut self, table: i32) -> Result<(), Raise> {
-        let at = self.table(table);
-        let key = self.new_value() - 1;
-        self.afford(128)?;
-        assert!(key > 0, "there is no key");
-        match self.type_at(key) {
-            lua::LUA_TNIL => return Err(Raise::plain("table index is nil")),
-            lua::LUA_TNUMBER if self.number(key).is_some_and(f64::is_nan) => {
-                return Err(Raise::plain("table index is NaN"));
-            }
-            _ => {}
-        }
-        // SAFETY: it is a table that may grow, and the key is one.
-        unsafe { lua::lua_rawset(self.state, at) };
-        Ok(())
-    }
-
-    /// Elements by the length operator.
-    pub fn length(&self, table: i32) -> usize {
-        let at = self.table(table);
-        // SAFETY: it is a table.
-        unsafe { lua::lua_objlen(self.state, at) }
-    }
-
-    /// Calls `each` with key and value of every field on top of the stack, in Lua's order; they are gone afterwards. `each` must leave the
-    /// stack as it was and must not change the table.
-    ///
-    /// # Errors
-    /// Those of `each`, which ends it.
-    pub fn for_each(
-        &mut self,
-        table: i32,
-        mut each: impl FnMut(&mut Self) -> Result<(), Raise>,
-    ) -> Result<(), Raise> {
-        self.all_fields(table, |stack| each(stack).map(|()| true))
-            .map(drop)
-    }
-
-    /// As [`Stack::for_each`], until `holds` answers false; whether it never did.
-    ///
-    /// # Errors
-    /// Those of `holds`, which ends it.
-    pub fn all_fields(
-        &mut self,
-        table: i32,
-        holds: impl FnMut(&mut Self) -> Result<bool, Raise>,
-    ) -> Result<bool, Raise> {
-        let at = self.table(table);
-        self.reserve(3)?;
-        // SAFETY: `extra` is borrowed for each expression only.
-        unsafe { (*self.extra).walks += 1 };
-        let held = self.walk(at, holds);
-        // SAFETY: as above.
-        unsafe { (*self.extra).walks -= 1 };
-        held
-    }
-
-    /// The work of [`Stack::all_fields`], for a table and with room for three values.
-    fn walk(
-        &mut self,
-        at: c_int,
-        mut holds: impl FnMut(&mut Self) -> Result<bool, Raise>,
-    ) -> Result<bool, Raise> {
-        self.push_nil()?;
-        let top = self.top();
-        // SAFETY: it is a table, and the key is the one that Lua gave before: a field never goes meanwhile, see `new_value`.
-        while unsafe { lua::lua_next(self.state, at) } != 0 {
-            let goes_on = holds(self)?;
-            assert_eq!(self.top(), top + 1, "the stack is as it was");
-            if !goes_on {
-                self.pop(2);
-                return Ok(false);
-            }
-            self.pop(1);
-        }
-        Ok(true)
-    }
-
-    /// Replaces the key on top by the next one of the table and pushes its value; or removes the key, if it was the last, and answers
-    /// false. Nil is before the first. For who cannot wait in [`Stack::for_each`]; it looks each key up once more.
-    ///
-    /// # Errors
-    /// The table does not have the key; or there is no room.
-    pub fn next(&mut self, table: i32) -> Result<bool, Raise> {
-        let at = self.table(table);
-        self.existing(-1);
-        self.reserve(1)?;
-        if self.kind(-1) != Kind::Nil {
-            // SAFETY: there is room for a copy of the key, which is replaced by what the table has for it.
-            let is_there = unsafe {
-                lua::lua_pushvalue(self.state, -1);
-                lua::lua_rawget_(self.state, at);
-                let is_there = lua::lua_type(self.state, -1) != lua::LUA_TNIL;
-                lua::lua_settop(self.state, -2);
-                is_there
-            };
-            if !is_there {
-                return Err(Raise::plain("invalid key to 'next'"));
-            }
-        }
-        // SAFETY: it is a table, the key is nil or has a value in it, and there is room.
-        Ok(unsafe { lua::lua_next(self.state, at) != 0 })
-    }
-
-    /// Pushes the metatable of a value; whether it has one.
-    #[allow(missing_docs)]
-    pub fn push_metatable(&mut self, index: i32) -> Result<bool, Raise> {
-        let at = self.existing(index);
-        self.reserve(1)?;
-        // SAFETY: the value is there, and there is room.
-        Ok(unsafe { lua::lua_getmetatable(self.state, at) != 0 })
-    }
-
-    /// Takes the table or nil on top as the metatable of a table.
-    pub fn set_metatable(&mut self, table: i32) {
-        let at = self.table(table);
-        assert!(matches!(self.kind(-1), Kind::Nil | Kind::Table));
-        // SAFETY: both are what they must be.
-        unsafe { lua::lua_setmetatable(self.state, at) };
-    }
-
     /// Pushes the table of globals.
     #[allow(missing_docs)]
     pub fn push_globals(&mut self) -> Result<(), Raise> {
@@ -554,6 +382,7 @@ impl Stack<'_> {
     /// Takes the table on top as the globals of what is compiled from now on.
     pub fn set_globals(&mut self) {
         self.table(-1);
+        self.takes(1);
         // SAFETY: it is a table.
         unsafe { lua::lua_replace(self.state, lua::LUA_GLOBALSINDEX) };
     }
@@ -561,6 +390,7 @@ impl Stack<'_> {
     /// Takes the table on top as the environment of a function; false if that cannot have one.
     pub fn set_environment(&mut self, function: i32) -> bool {
         self.table(-1);
+        self.takes(1);
         let at = self.existing(function);
         // SAFETY: the value is there, and a table is on top.
         unsafe { lua::lua_setfenv(self.state, at) != 0 }
@@ -591,7 +421,7 @@ impl Stack<'_> {
     /// # Errors
     /// There is no memory.
     pub fn keep(&mut self) -> Result<Kept, Raise> {
-        self.existing(-1);
+        self.takes(1);
         self.reserve(1)?;
         self.afford(64)?;
         // SAFETY: there is a value, the registry is a table that may grow, native code runs.
