@@ -86,6 +86,11 @@ impl Judge {
             return;
         }
         let (offset, number) = (refused.offset, refused.number);
+        let is_told =
+            |fault: &Fault| fault.problem == Problem::UnknownScript && fault.offset == offset;
+        if self.faults.last().is_some_and(is_told) {
+            return;
+        }
         let what = match &refused.why {
             Why::Answer(error) => format!("{} is answered with: {error}", refused.command),
             _ => refused.to_string(),

@@ -185,7 +185,15 @@ impl Player {
                 judge.look_at(&item, &self.libraries);
             }
             if self.libraries.take(&item) {
-                taken += 1;
+                // Who judges wants to know whether they work, too; where data is written they go round the engine.
+                match &mut self.judge {
+                    None => taken += 1,
+                    Some(judge) => {
+                        if let Err(refused) = replay.run(&mut self.engine, &mut world, &item) {
+                            judge.refused(refused, item.end());
+                        }
+                    }
+                }
                 continue;
             }
             if item.argc() > 0 && self.without.iter().any(|pattern| is_like(&item, pattern)) {

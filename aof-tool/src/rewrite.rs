@@ -10,7 +10,7 @@ use crate::partition::Parts;
 use crate::player::{PASSED_TOLD, Player};
 use cairn_engine::commands::connection::REDIS_VERSION;
 use cairn_engine::persist::rewrite::{RewriteError, rewrite};
-use cairn_engine::persist::save::{Part, SaveOptions, automatic_dialect, save};
+use cairn_engine::persist::save::{self, SaveOptions, automatic_dialect, save};
 use cairn_format::aof::manifest::{Part, PartType, base_name};
 use cairn_format::aof::release::Release;
 use cairn_format::error::FormatError;
@@ -342,7 +342,7 @@ fn write_data(
         }
         NewForm::Snapshot => {
             let options = SaveOptions {
-                part: Part::Everything,
+                part: save::Part::Everything,
                 dialect: to.map_or_else(
                     || automatic_dialect(&player.engine.ks),
                     |reader| reader.snapshot,

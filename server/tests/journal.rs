@@ -90,7 +90,7 @@ impl Copy {
 
 fn snapshot(engine: &Engine) -> Vec<u8> {
     let options = SaveOptions {
-        keys: true,
+        part: cairn_engine::persist::save::Part::Everything,
         dialect: automatic_dialect(&engine.ks),
         compress: false,
         checksum: true,
