@@ -84,9 +84,37 @@ pub struct Checker {
     /// Start of the open transaction.
     multi: Option<u64>,
     timestamps: Option<(i64, i64)>,
-    /// The name that was last found in order with this count of arguments: logs repeat themselves.
-    last_name: Vec<u8>,
-    last_argc: usize,
+    known: Known,
+}
+
+/// Names that were found in order with their count of arguments and have no role beside being a command: logs repeat themselves.
+#[derive(Debug, Default)]
+pub(super) struct Known([(Vec<u8>, usize); Known::PLACES]);
+
+impl Known {
+    /// Each name has one place; another one there costs a look into the table.
+    const PLACES: usize = 32;
+
+    #[inline]
+    fn place(name: &[u8], argc: usize) -> usize {
+        let end = name.last().copied().unwrap_or_default();
+        let first = name.first().copied().unwrap_or_default();
+        let mixed = usize::from(first) * 7 + usize::from(end) * 3 + name.len() + argc * 5;
+        mixed % Known::PLACES
+    }
+
+    #[inline]
+    pub(super) fn has(&self, name: &[u8], argc: usize) -> bool {
+        let (known, count) = &self.0[Known::place(name, argc)];
+        argc == *count && name == known
+    }
+
+    pub(super) fn add(&mut self, name: &[u8], argc: usize) {
+        let (known, count) = &mut self.0[Known::place(name, argc)];
+        known.clear();
+        known.extend_from_slice(name);
+        *count = argc;
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -119,8 +147,7 @@ impl Checker {
             first_loose: 0,
             multi: None,
             timestamps: None,
-            last_name: Vec::new(),
-            last_argc: 0,
+            known: Known::default(),
         }
     }
 
@@ -170,8 +197,7 @@ impl Checker {
         offset: u64,
         end: u64,
     ) -> std::result::Result<(), (Box<FormatError>, Cure)> {
-        // The name that came last is in order and has no role beside being a command.
-        if name != self.last_name || argc != self.last_argc {
+        if !self.known.has(name, argc) {
             match self.role(name, arg, argc, offset)? {
                 Role::Plain => {}
                 Role::Multi => self.multi = Some(offset),
@@ -228,9 +254,7 @@ impl Checker {
         if name.eq_ignore_ascii_case(b"select") {
             return Ok(Role::Plain);
         }
-        self.last_name.clear();
-        self.last_name.extend_from_slice(name);
-        self.last_argc = argc;
+        self.known.add(name, argc);
         Ok(Role::Plain)
     }
 

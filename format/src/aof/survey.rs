@@ -20,7 +20,7 @@
 //!
 //! A MULTI inside a transaction and an EXEC outside go alone: servers answer them with an error and go on.
 
-use super::extent::{Rules, objection};
+use super::extent::{Known, Rules, objection};
 use super::fault::{Fault, Problem};
 use super::record::{self, Failure, Kind};
 use super::vocabulary::arity;
@@ -108,8 +108,7 @@ struct Scan<'a> {
     before: Option<Range<usize>>,
     /// Behind a damaged SELECT.
     lost_select: bool,
-    /// The name that was last found in order with this count of arguments.
-    known: (Vec<u8>, usize),
+    known: Known,
     work: usize,
     kept: u64,
     lost: u64,
@@ -134,7 +133,7 @@ impl<'a> Scan<'a> {
             resumed: None,
             before: None,
             lost_select: false,
-            known: (Vec::new(), 0),
+            known: Known::default(),
             work: log.len().saturating_mul(WORK_PER_BYTE),
             kept: 0,
             lost: 0,
@@ -207,7 +206,7 @@ impl<'a> Scan<'a> {
         let log = self.log;
         let name = &log[self.args[0].clone()];
         let argc = self.args.len();
-        if !(argc == self.known.1 && name == self.known.0) || self.lost_select {
+        if !self.known.has(name, argc) || self.lost_select {
             self.judge(begin, end, name);
         } else {
             self.keep(begin, end);
@@ -253,9 +252,7 @@ impl<'a> Scan<'a> {
         } else if name.eq_ignore_ascii_case(b"exec") {
             self.exec(begin, end);
         } else {
-            self.known.0.clear();
-            self.known.0.extend_from_slice(name);
-            self.known.1 = self.args.len();
+            self.known.add(name, self.args.len());
             self.keep(begin, end);
         }
     }
@@ -351,7 +348,6 @@ impl<'a> Scan<'a> {
                 problem = Problem::Shortened;
                 self.kept -= 1;
                 self.lost += 1;
-                self.known.1 = 0;
                 from = if is_short { from } else { begin + 1 };
             }
         }
@@ -413,7 +409,6 @@ impl<'a> Scan<'a> {
             None => self.damage = Some(mark),
         }
         self.before = None;
-        self.known.1 = 0;
         let what = "records that were the content of the damaged value before them".to_string();
         self.fault(Problem::Content, begin, begin..at + 2, what);
         self.resume(at + 2);
@@ -526,7 +521,6 @@ impl<'a> Scan<'a> {
             resumed.mark.kept = resumed.mark.kept.min(kept);
         }
         self.before = None;
-        self.known.1 = 0;
     }
 
     fn fault(&mut self, problem: Problem, at: usize, range: Range<usize>, what: String) {
