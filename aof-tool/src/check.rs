@@ -139,17 +139,12 @@ fn tell_snapshot(out: &mut Output, log: &Log, arguments: &CheckArguments) -> Res
     let Some(manifest) = &log.manifest else {
         return Ok(());
     };
-    let parent = manifest.path.parent().and_then(|folder| {
-        let folder = if folder == Path::new("") {
-            Path::new(".")
-        } else {
-            folder
-        };
-        std::path::absolute(folder)
-            .ok()?
-            .parent()
-            .map(Path::to_owned)
-    });
+    let folder = manifest.path.parent().unwrap_or(Path::new(""));
+    let parent = match folder.file_name() {
+        Some(_) => folder.parent().unwrap_or(Path::new("")).to_owned(),
+        // Where we are, or named by dots alone.
+        None => folder.join(".."),
+    };
     for (name, what) in [
         (
             SNAPSHOT,
@@ -160,9 +155,7 @@ fn tell_snapshot(out: &mut Output, log: &Log, arguments: &CheckArguments) -> Res
             "a log of the time before 7.0: servers load the folder and leave it alone",
         ),
     ] {
-        let Some(beside) = parent.as_ref().map(|parent| parent.join(name)) else {
-            continue;
-        };
+        let beside = parent.join(name);
         if !beside.is_file() {
             continue;
         }
