@@ -20,6 +20,8 @@ pub enum FileKind {
     Json,
     /// Compressed; the program that undoes it.
     Compressed(&'static str),
+    /// The envelope in which Valkey 9.2 is said to compress a snapshot as a whole; no real file was at hand.
+    Envelope,
     /// None of these.
     Unknown,
 }
@@ -43,6 +45,9 @@ impl FileKind {
         }
         if let Some((_, undo)) = COMPRESSED.iter().find(|(magic, _)| begins(magic)) {
             return FileKind::Compressed(undo);
+        }
+        if begins(b"VKCS") {
+            return FileKind::Envelope;
         }
         let second = first.get(1).copied().unwrap_or_default();
         match first[0] {
@@ -92,6 +97,7 @@ impl FileKind {
                     "the file is compressed: `{undo} {name} | {tool} ... -` reads what is in it"
                 )
             }
+            FileKind::Envelope => "this is a snapshot in the envelope of Valkey 9.2, compressed as a whole: a server that loads it can save it without".to_owned(),
             FileKind::Unknown => return None,
         })
     }
@@ -131,6 +137,7 @@ mod tests {
             (&mark, FileKind::Sent(47)),
             (b"{\"db\":0,", FileKind::Json),
             (b"BZh91AY", FileKind::Compressed("bzip2 -dc")),
+            (b"VKCS\x01\x01\x00\x00", FileKind::Envelope),
             (b"$", FileKind::Unknown),
             (b"$6\r\nSELECT\r\n", FileKind::Unknown),
             (b"*", FileKind::Unknown),

@@ -107,32 +107,28 @@ fn bucket_of(hash: u64) -> usize {
     (hash >> (64 - BUCKET_BITS)) as usize
 }
 
-/// Hashes that occur twice in what `hashes` goes over, looked for by so many threads. Each thread has some of the buckets, counts what
-/// belongs there and brings it together in one block: a thread that fills many small ones is held up by the allocator.
-fn repeated_in<'h, I: Iterator<Item = &'h u64>>(
-    hashes: impl Fn() -> I + Sync,
-    threads: usize,
-) -> HashSet<u64> {
+/// Hashes that occur twice in these blocks, looked for by so many threads. They are brought together by bucket first, in one block:
+/// threads that fill many small ones are held up by the allocator.
+fn repeated_in(blocks: &[&[u64]], threads: usize) -> HashSet<u64> {
+    let mut ends = [0; 1 << BUCKET_BITS];
+    for hash in blocks.iter().copied().flatten() {
+        ends[bucket_of(*hash)] += 1;
+    }
+    let mut all = 0;
+    for end in &mut ends {
+        all += std::mem::replace(end, all);
+    }
+    let mut sorted = vec![0; all];
+    for hash in blocks.iter().copied().flatten() {
+        let end = &mut ends[bucket_of(*hash)];
+        sorted[*end] = *hash;
+        *end += 1;
+    }
     let search = |thread: usize| {
-        let mine = |hash: &&u64| bucket_of(**hash) % threads == thread;
-        let mut ends = [0; 1 << BUCKET_BITS];
-        hashes()
-            .filter(mine)
-            .for_each(|hash| ends[bucket_of(*hash)] += 1);
-        let mut all = 0;
-        for end in &mut ends {
-            all += std::mem::replace(end, all);
-        }
-        let mut sorted = vec![0; all];
-        for hash in hashes().filter(mine) {
-            let end = &mut ends[bucket_of(*hash)];
-            sorted[*end] = *hash;
-            *end += 1;
-        }
-        let (mut table, mut repeated, mut begin) = (Vec::new(), HashSet::new(), 0);
-        for end in ends {
-            collect_repeated(&[&sorted[begin..end]], &mut table, &mut repeated);
-            begin = end;
+        let (mut table, mut repeated) = (Vec::new(), HashSet::new());
+        for bucket in (thread..ends.len()).step_by(threads) {
+            let begin = bucket.checked_sub(1).map_or(0, |before| ends[before]);
+            collect_repeated(&[&sorted[begin..ends[bucket]]], &mut table, &mut repeated);
         }
         repeated
     };
@@ -238,9 +234,10 @@ impl KeyIndex {
         let suspects = match self.parts.is_empty() {
             true => self.first.repeated(),
             false => {
-                let own = || (0..1 << BUCKET_BITS).flat_map(|bucket| self.first.blocks(bucket));
-                let all = || own().chain(self.parts.iter().map(Vec::as_slice)).flatten();
-                repeated_in(all, self.threads.map_or(1, NonZeroUsize::get))
+                let own = (0..1 << BUCKET_BITS).flat_map(|bucket| self.first.blocks(bucket));
+                let parts = self.parts.iter().map(Vec::as_slice);
+                let blocks: Vec<&[u64]> = own.chain(parts).collect();
+                repeated_in(&blocks, self.threads.map_or(1, NonZeroUsize::get))
             }
         };
         if suspects.is_empty() {
@@ -297,13 +294,10 @@ mod tests {
         buckets.push(twice);
         buckets.push(0);
         assert_eq!(buckets.repeated(), HashSet::from([twice]));
-        let all = || {
-            (0..1 << BUCKET_BITS)
-                .flat_map(|bucket| buckets.blocks(bucket))
-                .flatten()
-        };
+        let all = (0..1 << BUCKET_BITS).flat_map(|bucket| buckets.blocks(bucket));
+        let all: Vec<&[u64]> = all.collect();
         for threads in 1..4 {
-            assert_eq!(repeated_in(all, threads), HashSet::from([twice]));
+            assert_eq!(repeated_in(&all, threads), HashSet::from([twice]));
         }
     }
 
