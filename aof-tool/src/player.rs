@@ -196,6 +196,13 @@ impl Player {
                 }
                 continue;
             }
+            if self.judge.is_none()
+                && let Some(what) = unfollowed(&item, self.parts.is_some())
+            {
+                let (at, number) = (item.offset, replay.commands() + taken + 1);
+                let line = format!("{name}: offset {at} ({at:#x}): command {number}, {what}");
+                return Err(Failure::new(line).hint("nothing was written"));
+            }
             if item.argc() > 0 && self.without.iter().any(|pattern| is_like(&item, pattern)) {
                 self.left_out += 1;
                 taken += 1;
@@ -335,6 +342,24 @@ impl Player {
         let (report, ahead, rest) = loader.finish();
         let keys = report.keys;
         Ok((Preamble { end, keys }, ahead, rest))
+    }
+}
+
+/// What of a log would be lost unsaid if it were run: libraries that only the engine would have, and keys of a script that are of another part.
+fn unfollowed(item: &Item<'_>, is_divided: bool) -> Option<&'static str> {
+    let is = |at: usize, word: &str| {
+        let arg = item.arg(at).unwrap_or_default();
+        arg.eq_ignore_ascii_case(word.as_bytes())
+    };
+    let is_script = || ["eval", "evalsha", "fcall"].iter().any(|word| is(0, word));
+    match () {
+        () if is(0, "function") && is(1, "restore") => {
+            Some("FUNCTION RESTORE, is not followed: libraries come by FUNCTION LOAD")
+        }
+        () if is_divided && is_script() => {
+            Some("a script, may use any key, so the log cannot be played in parts")
+        }
+        () => None,
     }
 }
 

@@ -138,3 +138,28 @@ fn load_replace_delete_and_flush_are_understood() {
         assert_eq!(refused.code, 2, "{refused:?}");
     }
 }
+
+/// What would be lost unsaid is refused by name.
+#[test]
+fn restored_libraries_and_scripts_in_parts_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    for (lines, words, told) in [
+        (
+            &["FUNCTION RESTORE payload"][..],
+            &[][..],
+            "FUNCTION RESTORE, is not followed",
+        ),
+        (
+            &["SET a 1", "EVAL return 0"],
+            &["--memory", "1kb"],
+            "command 2, a script",
+        ),
+    ] {
+        std::fs::write(&log, tool::log(lines)).unwrap();
+        let words = [&["rewrite", log.to_str().unwrap(), "-o", "-"], words].concat();
+        let refused = tool::run(&words);
+        assert_eq!((refused.code, &refused.stdout[..]), (2, ""), "{refused:?}");
+        assert!(refused.stderr.contains(told), "{refused:?}");
+    }
+}
