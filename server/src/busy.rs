@@ -8,6 +8,7 @@
 //! children, replicas and the primary are kept for the next turn.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -51,11 +52,19 @@ impl InBetween {
         if polled.is_err() {
             return;
         }
-        let mut ready = std::mem::take(&mut self.ready);
-        for event in ready.drain(..) {
-            self.serve_event(engine, front, event);
+        for _ in 0..front.to_visit.len() {
+            match front.to_visit.pop_front() {
+                Some(slot) if self.is_no_client(front, slot) => front.to_visit.push_back(slot),
+                Some(slot) => self.serving.read(engine, front, slot, false),
+                None => break,
+            }
         }
-        self.ready = ready;
+        front.found.extend(self.ready.drain(..));
+        let mut kept = VecDeque::new();
+        while let Some(event) = front.found.pop_front() {
+            kept.extend(self.serve_event(engine, front, event));
+        }
+        front.found = kept;
         if front.ending.is_none() {
             self.serving.accept(engine, front);
         }
@@ -67,10 +76,16 @@ impl InBetween {
         }
     }
 
-    fn serve_event(&mut self, engine: &mut Engine, front: &mut Front, event: Readiness) {
+    /// Serves a client or listener; gives back what is of somebody else.
+    fn serve_event(
+        &mut self,
+        engine: &mut Engine,
+        front: &mut Front,
+        event: Readiness,
+    ) -> Option<Readiness> {
         let slot = front.clients.connections.slot_of(Token(event.token));
         match slot {
-            Some(slot) if self.is_no_client(front, slot) => front.left_over.push(event),
+            Some(slot) if self.is_no_client(front, slot) => return Some(event),
             Some(slot) => {
                 if event.writable {
                     front.clients.connections.mark_touched(slot);
@@ -82,8 +97,9 @@ impl InBetween {
             None if (FIRST_LISTENER..FIRST_VISITOR).contains(&event.token) => {
                 self.serving.accept_again.push(event.token - FIRST_LISTENER);
             }
-            None => front.left_over.push(event),
+            None => return Some(event),
         }
+        None
     }
 
     fn is_no_client(&self, front: &Front, slot: usize) -> bool {
@@ -112,7 +128,7 @@ impl Lobby for InBetween {
             ..
         } = &mut self.serving;
         for place in accept_again.drain(..).chain(accept_later.drain(..)) {
-            front.left_over.push(Readiness {
+            front.found.push_back(Readiness {
                 token: FIRST_LISTENER + place,
                 readable: true,
                 writable: false,

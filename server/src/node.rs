@@ -170,7 +170,7 @@ impl Node {
         if self.front.clients.connections.has_ready()
             || !self.serving.accept_again.is_empty()
             || self.cron.work_left
-            || !self.front.left_over.is_empty()
+            || !self.front.found.is_empty()
             || self.front.visitors.work_left
             || sync::is_under_way(&self.front)
         {
@@ -189,12 +189,10 @@ impl Node {
         let cpu_us = self.watched_cpu_us();
         self.engine.set_now(now);
         self.serving.visit_ready(&mut self.engine, &mut self.front);
-        let mut ready = std::mem::take(&mut self.ready);
-        ready.append(&mut self.front.left_over);
-        for event in ready.drain(..) {
+        self.front.found.extend(self.ready.drain(..));
+        while let Some(event) = self.front.found.pop_front() {
             self.serve_event(event);
         }
-        self.ready = ready;
         if self.front.ending.is_none() {
             self.work();
         }

@@ -35,12 +35,11 @@ impl Serving {
 
     /// Reads those who had more to say when their turn was over.
     pub fn visit_ready(&mut self, engine: &mut Engine, front: &mut Front) {
-        let mut visits = std::mem::take(&mut self.visits);
-        front.clients.connections.take_ready(&mut visits);
-        for &slot in &visits {
+        front.clients.connections.take_ready(&mut self.visits);
+        front.to_visit.extend(self.visits.drain(..));
+        while let Some(slot) = front.to_visit.pop_front() {
             self.read(engine, front, slot, false);
         }
-        self.visits = visits;
     }
 
     /// Reads and runs until the socket is empty, the client had its share of this turn, or the process is to end.

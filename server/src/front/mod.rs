@@ -10,6 +10,7 @@ mod farewell;
 pub use farewell::Farewell;
 
 use std::any::Any;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use cairn_engine::base::args::Args;
@@ -94,8 +95,10 @@ pub struct Front {
     pub stays: bool,
     /// Serves clients while a script runs for long.
     pub lobby: Option<Box<dyn Lobby>>,
-    /// What the poller found meanwhile that is not for it.
-    pub left_over: Vec<Readiness>,
+    /// What the poller found and is still to be served: it tells nothing twice, so whoever lets others in must find it here.
+    pub found: VecDeque<Readiness>,
+    /// Connections that had more to say when their turn was over, and whose turn it is now.
+    pub to_visit: VecDeque<usize>,
     /// The role of this server has changed: who waits is to hear of it.
     pub role_changed: bool,
     /// DEBUG LOADAOF asks for it: the session that waits for the log to be loaded again.
@@ -137,7 +140,8 @@ impl Front {
             farewell: None,
             stays: false,
             lobby: None,
-            left_over: Vec::new(),
+            found: VecDeque::new(),
+            to_visit: VecDeque::new(),
             role_changed: false,
             load_log_for: None,
         }

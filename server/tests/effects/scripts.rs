@@ -81,6 +81,24 @@ fn others_are_served_from_busy_reply_threshold_on() {
     server.stop();
 }
 
+/// The poller tells nothing twice: who asked in the turn in which the script began is served in between, too.
+#[test]
+fn who_asked_in_the_same_turn_can_end_the_script() {
+    let folder = Folder::new();
+    let server = Setup::cairn(&folder)
+        .with("--busy-reply-threshold 1")
+        .start();
+    let mut other = server.connect();
+    for _ in 0..30 {
+        let mut runs = server.connect();
+        begin(&mut runs, &["EVAL", "while true do end", "0"]);
+        while shown(&other.line("PING")) == "PONG" {}
+        other.good("SCRIPT KILL");
+        assert!(shown(&runs.read()).contains("killed by user"));
+    }
+    server.stop();
+}
+
 /// A script that has changed something ends by itself or with the server, and then nothing of it is in the log.
 #[test]
 fn half_a_script_is_in_no_log() {

@@ -96,6 +96,8 @@ pub struct TestLimits {
     pub packed_bytes_max: usize,
     /// SET-SKIP-CHECKSUM-VALIDATION: checksums of payloads and snapshots are not looked at.
     pub skip_checksums: bool,
+    /// SET-DISABLE-DENY-SCRIPTS: scripts may call everything.
+    pub scripts_call_all: bool,
 }
 
 impl Default for TestLimits {
@@ -105,6 +107,7 @@ impl Default for TestLimits {
             list_plain_threshold: 1 << 30,
             packed_bytes_max: SAFE_SIZE_MAX,
             skip_checksums: false,
+            scripts_call_all: false,
         }
     }
 }

@@ -75,7 +75,10 @@ impl Host for Room<'_, '_> {
             }
             function::DEBUG => Ok(0),
             function::ERROR_HANDLER => handle(stack),
-            _ => Err(raise_error(stack, b"ERR no such function")),
+            _ => Err(raise_error(
+                stack,
+                b"ERR redis.register_function can only be called on FUNCTION LOAD command",
+            )),
         }
     }
 

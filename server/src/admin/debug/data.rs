@@ -142,6 +142,11 @@ pub(super) fn skip_checksums(cx: &mut Ctx, args: &Args) -> Outcome {
     ok(cx)
 }
 
+pub(super) fn scripts_call_all(cx: &mut Ctx, args: &Args) -> Outcome {
+    cx.ks.limits.tests.scripts_call_all = switch(args);
+    ok(cx)
+}
+
 pub(super) fn set_active_expire(cx: &mut Ctx, args: &Args) -> Outcome {
     cx.ks.active_expire = switch(args);
     ok(cx)

@@ -10,7 +10,7 @@
 //! | `reload` | RELOAD, LOADAOF |
 //!
 //! Left out, because what they look at is not there: CLUSTERLINK, DROP-CLUSTER-PACKET-FILTER (clusters),
-//! SET-DISABLE-DENY-SCRIPTS (scripts), CLIENT-EVICTION (`maxmemory-clients`), and SDSLEN, STRUCTSIZE, LEAK, OOM, RESTART,
+//! CLIENT-EVICTION (`maxmemory-clients`), and SDSLEN, STRUCTSIZE, LEAK, OOM, RESTART,
 //! CRASH-AND-RECOVER, MALLCTL of names that hold pointers (the insides of another program).
 
 mod data;
@@ -79,6 +79,7 @@ const SUBCOMMANDS: &[(&str, usize, usize, Handler)] = &[
     ("replybuffer", 4, 4, process::reply_buffer),
     ("segfault", 2, 2, |_, _| crash::segfault()),
     ("set-active-expire", 3, 3, data::set_active_expire),
+    ("set-disable-deny-scripts", 3, 3, data::scripts_call_all),
     ("set-skip-checksum-validation", 3, 3, data::skip_checksums),
     ("sleep", 3, 3, process::sleep),
     ("stringmatch-test", 2, 2, data::glob_test),
