@@ -337,7 +337,7 @@ pub(crate) fn forget_and_load(
     world: &mut Alone,
     mut loading: Loading,
 ) -> Result<(), String> {
-    engine.ks.flush_all();
+    engine.ks.begin_anew();
     assert_eq!(engine.ks.total_keys(), 0, "old keys among the new ones");
     engine.ks.fx.feed_on = false;
     while !loading.step(engine, saving, world, Duration::from_secs(1))? {}

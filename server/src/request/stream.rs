@@ -4,6 +4,7 @@
 use cairn_engine::Engine;
 use cairn_engine::base::args::Args;
 use cairn_engine::base::id::SessionId;
+use cairn_engine::call::ctx::Following;
 use cairn_engine::call::reply::Reply;
 
 use super::{After, Batch, LOOKAHEAD, call, is_postponed, understand};
@@ -201,15 +202,11 @@ fn tell_error(engine: &Engine, front: &mut Front, reply: &[u8], args: &Args, so_
         "Latest backlog is: '{}'",
         cairn_format::text::words::quote(shown).trim_matches('"')
     ));
-    let dies = match front.settings.config.get(table::PROPAGATION_ERROR_BEHAVIOR) {
-        PropagationError::Ignore => false,
-        PropagationError::Panic => true,
-        PropagationError::PanicOnReplicas => engine
-            .shared
-            .gate
-            .replica
-            .is_some_and(|following| following.read_only),
-    };
+    // Clients of a writable replica make such differences themselves.
+    let is_read_only = |following: Following| following.read_only;
+    let dies = front.settings.config.get(table::PROPAGATION_ERROR_BEHAVIOR)
+        != PropagationError::Ignore
+        && engine.shared.gate.replica.is_some_and(is_read_only);
     assert!(
         !dies,
         "propagation-error-behavior: a command of the primary failed"

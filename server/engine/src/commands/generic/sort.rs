@@ -129,8 +129,9 @@ fn sort(cx: &mut Ctx, args: &Args, may_store: bool) -> Outcome {
     if !matches!(kind, None | Some(Kind::List | Kind::Set | Kind::Zset)) {
         return Err(WRONG_TYPE);
     }
-    if options.unsorted && kind == Some(Kind::Set) && options.store.is_some() {
-        // The order of a set is nobody's business: what is stored must not depend on it.
+    let must_not_vary = options.store.is_some() || cx.shared.in_script(cx.session);
+    if options.unsorted && kind == Some(Kind::Set) && must_not_vary {
+        // The order of a set is nobody's business: what is stored, or what a script does, must not depend on it.
         (options.unsorted, options.by_text) = (false, true);
     }
     let elements = slot.map_or(Vec::new(), |slot| load(cx.ks, slot, &options));
