@@ -42,6 +42,8 @@ INSTRUCTIONS = dict.fromkeys(["GET", "SET", "INCR", "HSET", "ZADD", "LPUSH"], 0.
 # Longest turn of the event loop, milliseconds at most.
 TURN_MS = 1.0
 
+# Processor time of a script of three commands, ratio at most.
+SCRIPT = 0.9
 # Processor time of the server under MONITOR, ratio at most; and instructions of a watched request to one that is not.
 MONITOR = 1.0
 WATCHED = 1.03

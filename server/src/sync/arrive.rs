@@ -142,12 +142,24 @@ pub(super) fn give_up(front: &mut Front) {
     }
 }
 
+/// Says where a snapshot ended that came straight from a socket, in words that begin as Redis's do.
+fn tell_cut(front: &Front, load: &Load) {
+    let is_cut = load.feed.as_ref().is_some_and(|feed| !feed.has_ended());
+    if let Some(loader) = load.loader.as_ref().filter(|_| is_cut) {
+        front.log.warning(format_args!(
+            "Internal error in RDB reading offset {}: nothing more comes from the MASTER",
+            loader.offset()
+        ));
+    }
+}
+
 /// Goes on with the snapshot for a slice of time.
 pub fn go_on(engine: &mut Engine, front: &mut Front) {
     let Some(mut load) = front.replication.load.take() else {
         return;
     };
     if load.given_up {
+        tell_cut(front, &load);
         return abandon(engine, front, load);
     }
     match slice(engine, front, &mut load) {
