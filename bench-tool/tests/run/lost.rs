@@ -129,7 +129,10 @@ fn nobody_listening_is_exit_2_with_the_address() {
         (code, stderr),
         (
             2,
-            format!("bench-tool: 127.0.0.1:{port}: could not connect: connection refused\n")
+            format!(
+                "bench-tool: 127.0.0.1:{port}: could not connect: connection refused\n\
+                 bench-tool: hint: a server has to listen there, and this machine has to be let through\n"
+            )
         )
     );
 }
