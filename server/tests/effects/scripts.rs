@@ -164,3 +164,18 @@ fn as_many_scripts_are_kept_as_script_cache_max_says() {
     assert_eq!(gone, "NOSCRIPT No matching script. Please use EVAL.");
     server.stop();
 }
+
+/// What a script leaves behind in Lua is given back, however much it was.
+#[test]
+fn what_a_large_script_took_is_given_back() {
+    let folder = Folder::new();
+    let server = Setup::cairn(&folder).start();
+    let mut client = server.connect();
+    let code = "local t = {} for n = 1, 64 do t[n] = string.rep('x', 1000000) .. n end return #t";
+    assert_eq!(client.good_call(&["EVAL", code, "0"]), Value::Int(64));
+    let held: u64 = client.info("memory")["used_memory_vm_eval"]
+        .parse()
+        .unwrap();
+    assert!(held < 1 << 20, "{held} bytes");
+    server.stop();
+}

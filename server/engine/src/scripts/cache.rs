@@ -50,6 +50,8 @@ pub struct Cache {
     pub evicted: u64,
     /// Bytes of the machine when it was here last.
     vm_bytes: usize,
+    /// And after it was swept last.
+    swept_bytes: usize,
     code_bytes: usize,
     runs: u32,
 }
@@ -66,6 +68,7 @@ impl Default for Cache {
             passing: 0,
             evicted: 0,
             vm_bytes: 0,
+            swept_bytes: 0,
             code_bytes: 0,
             runs: 0,
         }
@@ -240,7 +243,7 @@ impl Cache {
         if self.runs.is_multiple_of(COLLECT_EACH) {
             machine.collect_step(COLLECT_EACH as i32);
         }
-        self.vm_bytes = machine.used();
+        self.vm_bytes = super::sweep(&mut machine, &mut self.swept_bytes);
         self.machine = Some(machine);
     }
 

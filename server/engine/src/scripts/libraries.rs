@@ -62,7 +62,9 @@ pub struct Libraries {
     machine: Option<Machine>,
     libraries: BTreeMap<Vec<u8>, Library>,
     functions: HashMap<Vec<u8>, Function>,
+    /// Bytes of the machine when it was here last, and after it was swept last.
     vm_bytes: usize,
+    swept_bytes: usize,
 }
 
 impl Libraries {
@@ -226,9 +228,9 @@ impl Libraries {
     }
 
     /// Takes the machine back after a run.
-    pub fn give_back(&mut self, machine: Machine) {
+    pub fn give_back(&mut self, mut machine: Machine) {
         debug_assert!(self.machine.is_none(), "there is one machine");
-        self.vm_bytes = machine.used();
+        self.vm_bytes = super::sweep(&mut machine, &mut self.swept_bytes);
         self.machine = Some(machine);
     }
 

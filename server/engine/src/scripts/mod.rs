@@ -17,3 +17,18 @@ pub mod libraries;
 mod register;
 pub mod running;
 pub mod shebang;
+
+use cairn_lua::Machine;
+
+/// Bytes from which on a machine is swept at the end of a run: what large values leave behind would stay for as long again.
+const SWEPT_FROM: usize = 32 << 20;
+
+/// Sweeps a machine after a run that left much behind: at least as much again as there was after the last sweep, which `kept`
+/// remembers. Answers what it holds.
+fn sweep(machine: &mut Machine, kept: &mut usize) -> usize {
+    if machine.used() >= SWEPT_FROM.max(*kept * 2) {
+        machine.collect_all();
+        *kept = machine.used();
+    }
+    machine.used()
+}

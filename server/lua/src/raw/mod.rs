@@ -277,6 +277,12 @@ impl Machine {
         unsafe { lua::lua_gc(self.state.as_ptr(), lua::LUA_GCSTEP, size) };
     }
 
+    /// Gives back all that nothing refers to any more.
+    pub fn collect_all(&mut self) {
+        // SAFETY: as above.
+        unsafe { lua::lua_gc(self.state.as_ptr(), lua::LUA_GCCOLLECT, 0) };
+    }
+
     /// A kept value is needed no more.
     pub fn forget(&mut self, kept: Kept) {
         // SAFETY: it was given out by `keep` and is not used again.
