@@ -2,11 +2,11 @@
 //!
 //! Lua reports errors by a long jump, which must not cross a Rust frame that owns something. So:
 //!
-//! - A **native function** ([`Native`], [`Host::call`]) runs inside [`enter`], gets a [`Stack`] and answers with a `Result`. No function
+//! - A **native function** ([`Native`], [`Host::call`]) runs inside `enter`, gets a [`Stack`] and answers with a `Result`. No function
 //!   of [`Stack`] can jump: each checks indices, types, room on the stack and memory first, tables are read and written raw,
-//!   and while native code runs the allocator never refuses ([`Extra::native`]). The error is raised by [`enter`] when all that the native
+//!   and while native code runs the allocator never refuses (`Extra::native`). The error is raised by `enter` when all that the native
 //!   function owned is gone.
-//! - What must call Lua or may raise by itself (`pcall`, `next`, `unpack`, ...) is written in [`bare`], in frames that own nothing.
+//! - What must call Lua or may raise by itself (`pcall`, `next`, `unpack`, ...) is written in `bare`, in frames that own nothing.
 //! - There are no finalizers: `newproxy(true)`, the only way to one, is not offered. So collecting garbage calls nothing.
 //!
 //! Memory is counted by the allocator; what scripts may take is limited to [`MEMORY_MAX`], natives included. No table can then become
