@@ -68,12 +68,7 @@ const RELATED_MAX: usize = 10_000;
 pub fn run(arguments: &LogArguments) -> Outcome {
     let key = key_of(arguments)?;
     let log = Log::find_sound(&arguments.path)?;
-    // What is read twice must stay.
-    let inputs = log
-        .files
-        .iter()
-        .map(|file| Input::open(&file.path)?.into_mapped());
-    let inputs = inputs.collect::<Result<Vec<_>, Failure>>()?;
+    let inputs = log.mapped()?;
     let mut related = HashSet::from([key.clone()]);
     let is_known = related_keys(&inputs, &mut related)?;
     let mut history = History::new(arguments, key, related);

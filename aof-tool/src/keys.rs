@@ -8,7 +8,6 @@ use cairn_engine::call::table::{CommandTable, Entry};
 use cairn_engine::families;
 use cairn_format::aof::reader::Item;
 use cairn_format::aof::vocabulary;
-use cairn_format::text::number::parse_i64;
 use cairn_toolkit::{Selection, select};
 use std::ops::Range;
 
@@ -34,8 +33,6 @@ enum Way {
     Spec(&'static Command),
     /// As the constant of its subcommand says.
     Container(Entry),
-    /// Behind their count at the third place: scripts, which the table may not hold.
-    Counted,
 }
 
 impl Default for Keys {
@@ -71,11 +68,6 @@ impl Keys {
                     self.by_spec(sub.spec, item, &mut found);
                 }
             }
-            Way::Counted => {
-                let count = item.arg(2).and_then(parse_i64);
-                let count = count.and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
-                item.args().skip(3).take(count).for_each(found);
-            }
         }
     }
 
@@ -85,7 +77,7 @@ impl Keys {
             Way::One(_, group) => group,
             Way::Spec(command) => command.group,
             Way::Container(entry) => entry.spec.group,
-            Way::None | Way::Counted => return "",
+            Way::None => return "",
         };
         match group {
             Group::String | Group::Bitmap | Group::HyperLogLog => "string",
@@ -168,25 +160,15 @@ fn way_of(command: &'static Command) -> Way {
     }
 }
 
-/// Commands that the engine does not have: scripts, newer ones and those of modules, which name their key first.
+/// Commands that the engine does not have: newer ones and those of modules, which name their key first.
 fn way_of_unknown(name: &[u8]) -> Way {
     let is = |words: &[&str]| {
         words
             .iter()
             .any(|word| name.eq_ignore_ascii_case(word.as_bytes()))
     };
-    if is(&[
-        "eval",
-        "evalsha",
-        "eval_ro",
-        "evalsha_ro",
-        "fcall",
-        "fcall_ro",
-    ]) {
-        return Way::Counted;
-    }
     let takes_argument = vocabulary::arity(name).is_some_and(|arity| arity.unsigned_abs() > 1);
-    let administers = is(&["function", "script", "acl", "cluster", "config", "publish"]);
+    let administers = is(&["acl", "cluster", "config", "publish"]);
     match (takes_argument && !administers) || name.contains(&b'.') {
         true => Way::One(1, Group::Generic),
         false => Way::None,

@@ -3,7 +3,7 @@
 use crate::{archive, proposal};
 use cairn_format::aof::manifest::{Manifest, PartType, is_part_name};
 use cairn_format::error::{Damage, FormatError};
-use cairn_toolkit::Failure;
+use cairn_toolkit::{Failure, Input};
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Read;
@@ -97,6 +97,14 @@ impl Log {
             }
             _ => Ok(log),
         }
+    }
+
+    /// All files in memory: what is read twice must stay.
+    pub fn mapped(&self) -> Result<Vec<Input>, Failure> {
+        let files = self.files.iter();
+        files
+            .map(|file| Input::open(&file.path)?.into_mapped())
+            .collect()
     }
 
     /// Refuse an output that is one of the log's files, under whatever name, since writing would destroy

@@ -105,11 +105,7 @@ pub fn run(arguments: &ReplayArguments) -> Outcome {
             .hint("--to redis://user:password@host:port")
     })?;
     let log = Log::find_sound(&arguments.path)?;
-    let inputs = log
-        .files
-        .iter()
-        .map(|file| Input::open(&file.path)?.into_mapped());
-    let inputs = inputs.collect::<Result<Vec<_>, Failure>>()?;
+    let inputs = log.mapped()?;
     let fleet = Fleet::connect(&address)?;
     let mut look = Look {
         filter: Filter::new(arguments),
