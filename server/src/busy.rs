@@ -86,14 +86,7 @@ impl InBetween {
         let slot = front.clients.connections.slot_of(Token(event.token));
         match slot {
             Some(slot) if self.is_no_client(front, slot) => return Some(event),
-            Some(slot) => {
-                if event.writable {
-                    front.clients.connections.mark_touched(slot);
-                }
-                if event.readable || event.hangup {
-                    self.serving.read(engine, front, slot, event.hangup);
-                }
-            }
+            Some(slot) => self.serving.serve(engine, front, slot, event),
             None if (FIRST_LISTENER..FIRST_VISITOR).contains(&event.token) => {
                 self.serving.accept_again.push(event.token - FIRST_LISTENER);
             }
@@ -122,12 +115,8 @@ impl Lobby for InBetween {
         front.clients.running_input = input;
         front.clients.inbox = inbox;
         // Nobody tells a second time that somebody is at the door.
-        let Serving {
-            accept_again,
-            accept_later,
-            ..
-        } = &mut self.serving;
-        for place in accept_again.drain(..).chain(accept_later.drain(..)) {
+        self.serving.try_again();
+        for place in self.serving.accept_again.drain(..) {
             front.found.push_back(Readiness {
                 token: FIRST_LISTENER + place,
                 readable: true,

@@ -33,8 +33,6 @@ pub struct Cron {
     pub work_left: bool,
     /// The client that was looked at last.
     next_client: usize,
-    /// It is time for listeners that had no descriptor left.
-    pub retry_accept: bool,
 }
 
 impl Cron {
@@ -46,7 +44,6 @@ impl Cron {
             expire_left_us: 0,
             work_left: false,
             next_client: 0,
-            retry_accept: false,
         }
     }
 
@@ -82,7 +79,6 @@ impl Cron {
         debug_assert_eq!(front.settings.check(), Ok(()));
         self.runs += 1;
         front.wind_watch();
-        self.retry_accept = true;
         crate::sync::tick(engine, front);
         crate::shutdown::waiting::go_on(engine, front);
         if front.ending.is_some() {

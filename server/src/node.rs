@@ -212,13 +212,8 @@ impl Node {
     fn serve_event(&mut self, event: Readiness) {
         match self.front.clients.connections.slot_of(Token(event.token)) {
             Some(slot) => {
-                if event.writable {
-                    self.front.clients.connections.mark_touched(slot);
-                }
-                if event.readable || event.hangup {
-                    self.serving
-                        .read(&mut self.engine, &mut self.front, slot, event.hangup);
-                }
+                self.serving
+                    .serve(&mut self.engine, &mut self.front, slot, event);
             }
             None if event.token < FIRST_LISTENER => self.hear_child(event.token),
             None if self.front.visitors.take(event) => {}
@@ -250,6 +245,7 @@ impl Node {
         self.engine.time_out(&mut self.front);
         if self.cron.run(&mut self.engine, &mut self.front) {
             self.serving.batch.trim();
+            self.serving.try_again();
             let now_ms = self.engine.mono_us() / 1000;
             let Front {
                 visitors, clients, ..
@@ -278,11 +274,6 @@ impl Node {
         }
         if self.front.visitors.work_left {
             scrape::serve(&mut self.engine, &mut self.front);
-        }
-        if std::mem::take(&mut self.cron.retry_accept) {
-            self.serving
-                .accept_again
-                .append(&mut self.serving.accept_later);
         }
     }
 

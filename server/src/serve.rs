@@ -11,7 +11,7 @@ use cairn_engine::session::Session;
 use crate::clients::Clients;
 use crate::config::table;
 use crate::front::Front;
-use crate::host::Stream;
+use crate::host::{Readiness, Stream};
 use crate::net::{Accepting, Cause, Closing, Flush, Received};
 use crate::request::{self, Batch};
 use crate::sync;
@@ -32,6 +32,16 @@ pub struct Serving {
 
 impl Serving {
     // ---- reading ----
+
+    /// Serves a connection that the poller found ready.
+    pub fn serve(&mut self, engine: &mut Engine, front: &mut Front, slot: usize, event: Readiness) {
+        if event.writable {
+            front.clients.connections.mark_touched(slot);
+        }
+        if event.readable || event.hangup {
+            self.read(engine, front, slot, event.hangup);
+        }
+    }
 
     /// Reads those who had more to say when their turn was over.
     pub fn visit_ready(&mut self, engine: &mut Engine, front: &mut Front) {
@@ -132,6 +142,11 @@ impl Serving {
     }
 
     // ---- accepting ----
+
+    /// It is time to ask listeners again that had no descriptor left.
+    pub fn try_again(&mut self) {
+        self.accept_again.append(&mut self.accept_later);
+    }
 
     /// Lets in who is at the door.
     pub fn accept(&mut self, engine: &mut Engine, front: &mut Front) {

@@ -41,9 +41,13 @@ impl Engine {
         let mut lists: Vec<&[&'static Command]> = families::ALL.to_vec();
         lists.extend_from_slice(instance_commands);
         let table = CommandTable::new(&lists);
+        Engine::of(Keyspace::new(databases, seed), Shared::new(table))
+    }
+
+    fn of(ks: Keyspace, shared: Shared) -> Engine {
         Engine {
-            ks: Keyspace::new(databases, seed),
-            shared: Shared::new(table),
+            ks,
+            shared,
             expire_db: 0,
             rehash_db: 0,
             turn: Now::default(),
@@ -55,14 +59,10 @@ impl Engine {
     /// again afterwards. Whoever gets it leaves nothing behind that is not applied.
     pub fn lend(ks: &mut Keyspace, shared: &mut Shared, now: Now, with: impl FnOnce(&mut Engine)) {
         let unit = ks.set_unit_aside();
-        let mut engine = Engine {
-            ks: std::mem::replace(ks, Keyspace::new(1, [0; 4])),
-            shared: std::mem::replace(shared, Shared::new(CommandTable::new(&[]))),
-            expire_db: 0,
-            rehash_db: 0,
-            turn: Now::default(),
-            mono_us: 0,
-        };
+        let mut engine = Engine::of(
+            std::mem::replace(ks, Keyspace::new(1, [0; 4])),
+            std::mem::replace(shared, Shared::new(CommandTable::new(&[]))),
+        );
         engine.set_now(now);
         with(&mut engine);
         debug_assert!(!engine.ks.fx.pending(), "a change that nobody saw");

@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use cairn_engine::base::error::Error;
 use cairn_engine::keyspace::Keyspace;
-use cairn_engine::persist::save::Part;
-use cairn_engine::persist::save::{SaveOptions, automatic_dialect, save};
+use cairn_engine::persist::save::{Part, SaveOptions, automatic_dialect, save};
 use cairn_format::rdb::Dialect;
 
 use super::Saving;

@@ -4,6 +4,7 @@ use std::any::Any;
 
 use super::peer::{PeerAnswer, PeerCall, PeerFailure};
 use super::reply::{Piece, Reply};
+use super::spec::Flags;
 use super::table::{CommandTable, Entry};
 use super::watch::Watch;
 use super::watch::histogram::Histogram;
@@ -18,6 +19,7 @@ use crate::pubsub::PubSub;
 use crate::scripts::api::Loudness;
 use crate::scripts::cache::Cache;
 use crate::scripts::running::Running;
+use crate::session::transaction::Queued;
 use crate::session::{Session, Sessions};
 
 /// How far the log is on the disk.
@@ -154,6 +156,12 @@ impl Shared {
             held_waiters: Default::default(),
             own_keys: Default::default(),
         }
+    }
+
+    /// The flags of a command that waits in a transaction.
+    pub fn flags_of_queued(&self, ks: &Keyspace, queued: &Queued) -> Flags {
+        let spec = self.table.entry(queued.command).spec;
+        spec.flags_of_call(self, ks, &queued.args())
     }
 
     /// Whether what `session` runs is a command of a script.

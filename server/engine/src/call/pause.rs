@@ -9,7 +9,6 @@
 use super::ctx::{Ctx, Extent, Instance, Paused, Shared};
 use super::spec::Flags;
 use crate::keyspace::{Expired, Keyspace};
-use crate::session::transaction::Queued;
 use crate::session::{Role, Session};
 
 /// Begins a pause, or adds to the one that is on: neither its end comes sooner nor does it hold less back.
@@ -78,13 +77,12 @@ pub(super) fn postpone(cx: &mut Ctx, pause: Paused, flags: Flags) {
 fn holds_back(extent: Extent, cx: &Ctx, flags: Flags) -> bool {
     let changes = |flags: Flags| flags.has(Flags::WRITE) || flags.has(Flags::MAY_REPLICATE);
     let queued = cx.session.multi.iter().flat_map(|multi| &multi.queue);
-    let flags_of = |queued: &Queued| {
-        let spec = cx.shared.table.entry(queued.command).spec;
-        spec.flags_of_call(cx.shared, cx.ks, &queued.args())
-    };
     extent == Extent::All
         || changes(flags)
-        || (cx.command.spec.name == "exec" && queued.map(flags_of).any(changes))
+        || (cx.command.spec.name == "exec"
+            && queued
+                .map(|queued| cx.shared.flags_of_queued(cx.ks, queued))
+                .any(changes))
 }
 
 fn go_on(session: &mut Session) {

@@ -2,7 +2,7 @@
 
 use super::ctx::{Ctx, Instance, Shared};
 use super::run;
-use super::spec::{Command, Flags};
+use super::spec::Flags;
 use crate::base::args::Args;
 use crate::base::error::{Error, OUT_OF_MEMORY};
 use crate::keyspace::Keyspace;
@@ -122,19 +122,17 @@ pub fn before_command(cx: &mut Ctx, args: &Args) -> Result<(), Error> {
 
 /// Whether a command is refused: queueing takes memory by itself, and EXEC needs what its queue needs.
 fn may_need_memory(cx: &Ctx, args: &Args) -> bool {
-    let denied = |command: &Command, args: &Args| {
-        let flags = command.flags_of_call(cx.shared, cx.ks, args);
-        flags.has(Flags::DENY_OOM)
-    };
+    let denied = |flags: Flags| flags.has(Flags::DENY_OOM);
     let command = cx.command.spec;
-    let queued = |id| cx.shared.table.entry(id).spec;
     match &cx.session.multi {
-        Some(multi) if command.name == "exec" => multi
-            .queue
-            .iter()
-            .any(|q| denied(queued(q.command), &q.args())),
+        Some(multi) if command.name == "exec" => {
+            let queued = multi.queue.iter();
+            queued
+                .map(|queued| cx.shared.flags_of_queued(cx.ks, queued))
+                .any(denied)
+        }
         Some(_) => !matches!(command.name, "discard" | "quit" | "reset"),
-        None => denied(command, args),
+        None => denied(command.flags_of_call(cx.shared, cx.ks, args)),
     }
 }
 

@@ -7,6 +7,7 @@ use super::publish::publish;
 use super::reply::Reply;
 use super::spec::{Command, Flags};
 use super::table::Entry;
+use super::watch::ended::{self, Ended};
 use super::watch::monitor;
 use crate::base::args::Args;
 use crate::base::effect::{EventClass, Propagate, empty};
@@ -64,6 +65,18 @@ pub fn run(cx: &mut Ctx, args: &Args) {
             true => propagate_renamed(cx.ks, started, spec, args),
         }
     }
+}
+
+/// Runs one command of a transaction or a script, which is noted for itself.
+pub fn run_part(cx: &mut Ctx, args: &Args) {
+    let (started_us, before) = (cx.inst.mono_us(), cx.reply.weight());
+    run(cx, args);
+    let ended = Ended {
+        took_us: cx.inst.mono_us().saturating_sub(started_us),
+        reply_bytes: cx.reply.weight().wrapping_sub(before),
+        waited: false,
+    };
+    ended::note(cx.shared, cx.session, cx.command, args, ended, cx.inst);
 }
 
 /// A log has the names that commands were made with.

@@ -6,7 +6,6 @@ use crate::call::ctx::Ctx;
 use crate::call::interests::unwatch_all;
 use crate::call::run;
 use crate::call::spec::{Command, Flags, Group, KeySpec};
-use crate::call::watch::ended::{self, Ended};
 use crate::session::transaction::Queued;
 
 /// This family.
@@ -101,7 +100,7 @@ fn exec(cx: &mut Ctx, _: &Args) -> Outcome {
         cx.ks.select(cx.session.db);
         cx.reply.protocol = cx.session.protocol;
         cx.command = cx.shared.table.entry(queued.command);
-        run_queued(cx, &queued.args());
+        run::run_part(cx, &queued.args());
         debug_assert!(
             cx.session.multi.is_none(),
             "no transaction within a transaction"
@@ -115,28 +114,13 @@ fn exec(cx: &mut Ctx, _: &Args) -> Outcome {
     Ok(())
 }
 
-/// Runs one command of the transaction, which is noted for itself.
-fn run_queued(cx: &mut Ctx, args: &Args) {
-    let (started_us, before) = (cx.inst.mono_us(), cx.reply.weight());
-    run::run(cx, args);
-    let ended = Ended {
-        took_us: cx.inst.mono_us().saturating_sub(started_us),
-        reply_bytes: cx.reply.weight().wrapping_sub(before),
-        waited: false,
-    };
-    ended::note(cx.shared, cx.session, cx.command, args, ended, cx.inst);
-}
-
 /// The gates may have closed since the commands were queued: why some of them may not run any more.
 fn refusal_of_all(cx: &Ctx, queue: &[Queued]) -> Option<Error> {
     let gate = &cx.shared.gate;
     if gate.is_open() || cx.session.applies() {
         return None;
     }
-    let flags = |queued: &Queued| {
-        let spec = cx.shared.table.entry(queued.command).spec;
-        spec.flags_of_call(cx.shared, cx.ks, &queued.args())
-    };
+    let flags = |queued: &Queued| cx.shared.flags_of_queued(cx.ks, queued);
     if let Some(reason) = gate.write_refusal()
         && queue.iter().any(|queued| flags(queued).has(Flags::WRITE))
     {

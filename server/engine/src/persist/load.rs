@@ -25,8 +25,6 @@ pub struct LoadReport {
     pub empty: u64,
     /// Names of some of the empty ones.
     pub empty_names: Vec<Vec<u8>>,
-    /// What libraries of functions said while they were loaded.
-    pub lines: Lines,
     /// Streams whose length in the file was not the number of their entries.
     pub miscounted: u64,
     /// Some of them: name, length in the file, entries.
@@ -221,9 +219,8 @@ impl<R: Read> Loader<R> {
                 }
                 Event::Function(code) => {
                     let (code, offset) = (code.to_vec(), found.offset);
-                    let lines = &mut self.report.lines;
                     ks.libraries
-                        .load(&code, self.replace, lines, &mut || false)
+                        .load(&code, self.replace, &mut Lines::new(), &mut || false)
                         .map_err(|error| LoadError::Library { offset, error })?;
                 }
                 Event::ModuleAux(_) => return Err(unheld("a module's own data")),

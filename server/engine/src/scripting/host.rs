@@ -10,7 +10,7 @@ use crate::base::args::{Args, ArgsBuf};
 use crate::base::error::Error;
 use crate::call::ctx::Ctx;
 use crate::call::reply::Reply;
-use crate::scripts::api::{function, log_line, push_error, raise_error};
+use crate::scripts::api::{function, log_line, push_error, push_field, raise_error};
 use crate::scripts::cache::sha1_hex;
 use crate::scripts::flags::ScriptFlags;
 use crate::scripts::running::{Slow, Sort};
@@ -235,9 +235,7 @@ fn one_field(stack: &mut Stack, field: &'static str) -> Result<usize, Raise> {
         "err" => error_of(&text),
         _ => text,
     };
-    stack.push_table(0, 1)?;
-    stack.push_bytes(&text)?;
-    stack.set_field(-2, field)?;
+    push_field(stack, field, &text)?;
     Ok(1)
 }
 

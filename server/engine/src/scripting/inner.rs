@@ -10,7 +10,6 @@ use crate::call::dispatch::settle_view;
 use crate::call::run::{self, count_error};
 use crate::call::spec::{Command, Flags};
 use crate::call::table::Entry;
-use crate::call::watch::ended::{self, Ended};
 use crate::scripts::flags::ScriptFlags;
 
 /// Finds the command that words name.
@@ -47,17 +46,11 @@ pub(super) fn run(cx: &mut Ctx, script: &mut Script, args: &Args) -> Result<(), 
     }
     settle_view(cx, args);
     cx.ks.select(cx.session.db);
-    let (started_us, fed) = (cx.inst.mono_us(), cx.ks.fx.feed.len());
-    run::run(cx, args);
+    let fed = cx.ks.fx.feed.len();
+    run::run_part(cx, args);
     if !script.propagates {
         cx.ks.fx.feed.truncate(fed);
     }
-    let ended = Ended {
-        took_us: cx.inst.mono_us().saturating_sub(started_us),
-        reply_bytes: 0,
-        waited: false,
-    };
-    ended::note(cx.shared, cx.session, found, args, ended, cx.inst);
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use cairn_format::resp::reply::Protocol;
 use cairn_lua::{Fault, Kind, Machine, Raise, Stack};
 
 use super::host::{Room, Script};
-use super::values::{Answer, COUNTED};
+use super::values::{Answer, COUNTED, until_nul};
 use crate::base::args::{Args, ArgsBuf};
 use crate::base::error::{Error, lossless};
 use crate::call::ctx::Ctx;
@@ -186,11 +186,8 @@ fn answer_fault(cx: &mut Ctx, stack: &mut Stack, program: &Program, fault: Fault
         Fault::Error(place) => {
             let is_counted = is_counted(stack);
             let text = error_text(stack);
-            let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
-            let source = match program.sort {
-                Sort::Script => "@user_script",
-                Sort::Function => "@user_function",
-            };
+            let text = until_nul(&text);
+            let source = program.sort.chunk().to_string_lossy();
             let place = match place {
                 Some(place) => format!(" script: {name}, on {source}:{}.", place.line),
                 None => format!(" script: {name}."),

@@ -10,6 +10,7 @@ use crate::call::ctx::Stats;
 use crate::call::reply::Reply;
 use crate::call::run::count_error;
 use crate::call::sink::Shape;
+use crate::scripts::api::push_field;
 
 /// The field that says that an error was counted when it arose.
 pub(super) const COUNTED: &str = "ignore_error_stats_update";
@@ -144,12 +145,6 @@ impl Reader<'_> {
         }
         stack.set_field(-2, "set")
     }
-}
-
-fn push_field(stack: &mut Stack, name: &str, text: &[u8]) -> Result<(), Raise> {
-    stack.push_table(0, 1)?;
-    stack.push_bytes(text)?;
-    stack.set_field(-2, name)
 }
 
 fn push_verbatim(stack: &mut Stack, kind: &[u8; 3], text: &[u8]) -> Result<(), Raise> {
@@ -402,7 +397,7 @@ fn fields(stack: &mut Stack, table: i32) -> usize {
     walked.map_or(0, |()| count)
 }
 
-fn until_nul(text: &[u8]) -> &[u8] {
+pub(super) fn until_nul(text: &[u8]) -> &[u8] {
     text.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 

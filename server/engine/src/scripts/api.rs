@@ -1,7 +1,7 @@
 //! The table `redis`: functions by number, and constants. Names and values are those of Redis 7.2.4.
 
 use cairn_lua::sandbox::{Api, Constant, library_room, room};
-use cairn_lua::{Machine, Raise, Stack};
+use cairn_lua::{Kind, Machine, Raise, Stack};
 
 /// Version of the interface that scripts see.
 const VERSION: &str = "7.2.4";
@@ -116,9 +116,17 @@ pub fn raise_error(stack: &mut Stack, text: &[u8]) -> Raise {
 /// # Errors
 /// There is no room.
 pub fn push_error(stack: &mut Stack, text: &[u8]) -> Result<(), Raise> {
+    push_field(stack, "err", text)
+}
+
+/// Pushes a table with one field, a string.
+///
+/// # Errors
+/// There is no room.
+pub fn push_field(stack: &mut Stack, name: &str, text: &[u8]) -> Result<(), Raise> {
     stack.push_table(0, 2)?;
     stack.push_bytes(text)?;
-    stack.set_field(-2, "err")
+    stack.set_field(-2, name)
 }
 
 /// How loud a line of `redis.log` is.
@@ -169,7 +177,6 @@ pub fn log_line(stack: &mut Stack) -> Result<(Loudness, Vec<u8>), Raise> {
 
 /// The text of the error on top of the stack: that of its field `err`, or `ERR` and what it says.
 pub fn error_text(stack: &mut Stack) -> Vec<u8> {
-    use cairn_lua::Kind;
     let top = stack.top();
     match stack.kind(-1) {
         Kind::Table => {

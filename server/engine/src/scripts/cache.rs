@@ -12,6 +12,7 @@ use cairn_lua::{Kept, Machine};
 
 use super::api::eval_machine;
 use super::flags::ScriptFlags;
+use super::running::Sort;
 use super::shebang;
 use crate::base::error::{Error, lossless};
 
@@ -23,11 +24,11 @@ const COLLECT_EACH: u32 = 50;
 
 /// A compiled program.
 #[derive(Debug)]
-pub struct Script {
+struct Script {
     /// What it asks for.
-    pub flags: ScriptFlags,
+    flags: ScriptFlags,
     /// Its function.
-    pub function: Kept,
+    function: Kept,
     code: Box<[u8]>,
     /// SCRIPT LOAD brought it.
     loaded: bool,
@@ -157,10 +158,12 @@ impl Cache {
     fn compile(&mut self, sha: Sha, code: &[u8]) -> Result<(), Error> {
         let (flags, program) = shebang::of_script(code)?;
         let machine = self.machine.get_or_insert_with(eval_machine);
-        machine.compile(c"@user_script", program).map_err(|text| {
-            let text = lossless(&text);
-            Error::text(format!("ERR Error compiling script (new function): {text}"))
-        })?;
+        machine
+            .compile(Sort::Script.chunk(), program)
+            .map_err(|text| {
+                let text = lossless(&text);
+                Error::text(format!("ERR Error compiling script (new function): {text}"))
+            })?;
         let kept = machine.stack().keep();
         let function = kept.map_err(|_| {
             Error::new("ERR Error compiling script (new function): not enough memory")
@@ -199,20 +202,15 @@ impl Cache {
         }
     }
 
-    /// A script by its digits, which counts as a use.
-    pub fn find(&mut self, sha: &Sha) -> Option<&Script> {
+    /// Flags of a script by its digits, which counts as a use.
+    pub fn find(&mut self, sha: &Sha) -> Option<ScriptFlags> {
         self.note_use(sha);
-        self.scripts.get(sha)
+        self.flags_of(sha)
     }
 
     /// Flags of a script, without using it.
     pub fn flags_of(&self, sha: &Sha) -> Option<ScriptFlags> {
         self.scripts.get(sha).map(|script| script.flags)
-    }
-
-    /// Flags of the script of a text, if it was compiled before, or can be read from its first line.
-    pub fn flags_of_text(&self, code: &[u8]) -> Option<ScriptFlags> {
-        shebang::of_script(code).ok().map(|(flags, _)| flags)
     }
 
     /// Forgets all scripts and what they have left in the machine.
@@ -226,14 +224,14 @@ impl Cache {
     }
 
     /// The machine with a script's function on its stack, for a run; [`Cache::give_back`] follows.
-    pub fn take(&mut self, sha: &Sha) -> Option<(Machine, ScriptFlags)> {
+    pub fn take(&mut self, sha: &Sha) -> Option<Machine> {
         let script = self.scripts.get(sha)?;
         let mut machine = self.machine.take()?;
         if machine.push_kept(&script.function).is_err() {
             self.machine = Some(machine);
             return None;
         }
-        Some((machine, script.flags))
+        Some(machine)
     }
 
     /// Takes the machine back after a run.

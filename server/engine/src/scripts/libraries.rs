@@ -15,6 +15,7 @@ use cairn_lua::{Fault, Kept, Machine, Stack, sandbox};
 use super::api::{Loudness, library_machine};
 use super::flags::ScriptFlags;
 use super::register::{Loading, Registered};
+use super::running::Sort;
 use super::shebang;
 use crate::base::error::{Error, lossless};
 
@@ -217,14 +218,14 @@ impl Libraries {
     }
 
     /// The machine with a function on its stack, for a run; [`Libraries::give_back`] follows.
-    pub fn take(&mut self, name: &[u8]) -> Option<(Machine, ScriptFlags)> {
+    pub fn take(&mut self, name: &[u8]) -> Option<Machine> {
         let function = self.functions.get(&name.to_ascii_lowercase())?;
         let mut machine = self.machine.take()?;
         if machine.push_kept(&function.function).is_err() {
             self.machine = Some(machine);
             return None;
         }
-        Some((machine, function.flags))
+        Some(machine)
     }
 
     /// Takes the machine back after a run.
@@ -300,7 +301,7 @@ fn run(
 ) -> Result<Vec<Registered>, Error> {
     let full = |_| Error::new("ERR Error compiling function: not enough memory");
     machine
-        .compile(c"@user_function", program)
+        .compile(Sort::Function.chunk(), program)
         .map_err(|text| {
             Error::text(format!("ERR Error compiling function: {}", lossless(&text)))
         })?;

@@ -1,5 +1,7 @@
 //! The script that runs right now, as others may learn of it.
 
+use std::ffi::CStr;
+
 use crate::base::time::Now;
 
 /// Which kind of program runs: it decides which command may end it.
@@ -9,6 +11,16 @@ pub enum Sort {
     Script,
     /// FCALL.
     Function,
+}
+
+impl Sort {
+    /// What the programs of this sort are called in errors of Lua; a `@` stands before it.
+    pub const fn chunk(self) -> &'static CStr {
+        match self {
+            Sort::Script => c"@user_script",
+            Sort::Function => c"@user_function",
+        }
+    }
 }
 
 /// What is known of it.

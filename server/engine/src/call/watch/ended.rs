@@ -71,23 +71,24 @@ fn remark(
     if spec.flags.has(Flags::SKIP_SLOWLOG) {
         return;
     }
-    // A command of a script has no client of its own.
-    let client = match shared.in_script(session) {
-        false => (inst.address_of(session.slot), session.name.clone()),
-        true => Default::default(),
-    };
+    let in_script = shared.in_script(session);
     for ((remark, _), value) in Remark::ALL.into_iter().zip(values) {
         let from = shared.watch.limits[remark as usize].from;
         if from.is_none_or(|from| value < from) {
             continue;
         }
+        // A command of a script has no client of its own.
+        let (address, name) = match in_script {
+            false => (inst.address_of(session.slot), session.name.clone()),
+            true => Default::default(),
+        };
         shared.watch.log_mut(remark).push(LogEntry {
             id: 0,
             at_s,
             value,
             args: arguments(spec, args),
-            address: client.0.clone(),
-            name: client.1.clone(),
+            address,
+            name,
         });
     }
 }

@@ -7,7 +7,9 @@ use crate::call::ctx::{Ctx, Shared};
 use crate::call::spec::{Command, Flags, Group, KeySpec};
 use crate::scripting::{self, Program};
 use crate::scripts::cache::{Sha, parse_sha};
+use crate::scripts::flags::ScriptFlags;
 use crate::scripts::running::Sort;
+use crate::scripts::shebang;
 
 const WORST: &str =
     "We cannot tell how the keys will be used so we assume the worst, RW and UPDATE";
@@ -26,7 +28,7 @@ pub(super) const EVAL: Command = Command {
     keys: KEYS,
     complexity: "Depends on the script that is executed.",
     summary: "Run a Lua script",
-    flags_of: Some(|shared, _, args| flags_of_text(CALLS, shared, args)),
+    flags_of: Some(|_, _, args| flags_of_text(CALLS, args)),
     run: |cx, args| by_text(cx, args, false),
     ..Command::BASE
 };
@@ -37,7 +39,7 @@ pub(super) const EVAL_RO: Command = Command {
     flags: CALLS_RO,
     keys: KEYS_RO,
     summary: "Run a Lua script that only reads",
-    flags_of: Some(|shared, _, args| flags_of_text(CALLS_RO, shared, args)),
+    flags_of: Some(|_, _, args| flags_of_text(CALLS_RO, args)),
     run: |cx, args| by_text(cx, args, true),
     ..EVAL
 };
@@ -62,8 +64,9 @@ pub(super) const EVALSHA_RO: Command = Command {
     ..EVAL
 };
 
-fn flags_of_text(own: Flags, shared: &Shared, args: &Args) -> Flags {
-    flags_of_program(own, shared.scripts.flags_of_text(args.at(1)))
+fn flags_of_text(own: Flags, args: &Args) -> Flags {
+    let asked = shebang::of_script(args.at(1)).ok();
+    flags_of_program(own, asked.map(|(flags, _)| flags))
 }
 
 fn flags_of_sha(own: Flags, shared: &Shared, args: &Args) -> Flags {
@@ -75,24 +78,28 @@ fn by_text(cx: &mut Ctx, args: &Args, reads_only: bool) -> Outcome {
     let keys = count_keys(args, NOT_INTEGER)?;
     let limit = cx.ks.limits.eval_scripts;
     let sha = cx.shared.scripts.of_text(args.at(1), limit)?;
-    call(cx, args, &sha, keys, reads_only)
+    let flags = cx.shared.scripts.flags_of(&sha).ok_or(NO_SCRIPT)?;
+    call(cx, args, (&sha, flags), keys, reads_only)
 }
 
 fn by_sha(cx: &mut Ctx, args: &Args, reads_only: bool) -> Outcome {
     let sha = parse_sha(args.at(1)).ok_or(NO_SCRIPT)?;
     let keys = count_keys(args, NOT_INTEGER)?;
-    if cx.shared.scripts.find(&sha).is_none() {
-        return Err(NO_SCRIPT);
-    }
-    call(cx, args, &sha, keys, reads_only)
+    let flags = cx.shared.scripts.find(&sha).ok_or(NO_SCRIPT)?;
+    call(cx, args, (&sha, flags), keys, reads_only)
 }
 
 const NO_SCRIPT: Error = Error::new("NOSCRIPT No matching script. Please use EVAL.");
 
-fn call(cx: &mut Ctx, args: &Args, sha: &Sha, keys: usize, reads_only: bool) -> Outcome {
-    let flags = cx.shared.scripts.flags_of(sha).ok_or(NO_SCRIPT)?;
+fn call(
+    cx: &mut Ctx,
+    args: &Args,
+    (sha, flags): (&Sha, ScriptFlags),
+    keys: usize,
+    reads_only: bool,
+) -> Outcome {
     check_read_only(reads_only, flags)?;
-    let (mut machine, flags) = cx.shared.scripts.take(sha).ok_or(NO_SCRIPT)?;
+    let mut machine = cx.shared.scripts.take(sha).ok_or(NO_SCRIPT)?;
     let program = Program {
         sort: Sort::Script,
         name: sha,

@@ -41,7 +41,7 @@ fn call(cx: &mut Ctx, args: &Args, reads_only: bool) -> Outcome {
     let (name, flags) = (function.name.clone(), function.flags);
     let keys = count_keys(args, Error::new("ERR Bad number of keys provided"))?;
     check_read_only(reads_only, flags)?;
-    let (mut machine, flags) = cx.ks.libraries.take(&name).ok_or(NOT_FOUND)?;
+    let mut machine = cx.ks.libraries.take(&name).ok_or(NOT_FOUND)?;
     let program = Program {
         sort: Sort::Function,
         name: &name,
