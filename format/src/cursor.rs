@@ -103,8 +103,9 @@ impl<'a> Cursor<'a> {
         self.bytes(count, what).map(|_| ())
     }
 
+    /// The next `N` bytes as an array.
     #[inline]
-    fn array<const N: usize>(&mut self, what: &str) -> Result<[u8; N]> {
+    pub fn array<const N: usize>(&mut self, what: &str) -> Result<[u8; N]> {
         match self.bytes[self.at..].first_chunk::<N>() {
             Some(chunk) => {
                 self.at += N;
@@ -124,6 +125,18 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub fn u16le(&mut self, what: &str) -> Result<u16> {
         self.array(what).map(u16::from_le_bytes)
+    }
+
+    /// Two bytes, big-endian.
+    #[inline]
+    pub fn u16be(&mut self, what: &str) -> Result<u16> {
+        self.array(what).map(u16::from_be_bytes)
+    }
+
+    /// Four bytes, big-endian.
+    #[inline]
+    pub fn u32be(&mut self, what: &str) -> Result<u32> {
+        self.array(what).map(u32::from_be_bytes)
     }
 
     /// Eight bytes, little-endian.

@@ -7,6 +7,7 @@
 //! - [`text`]: numbers as Redis accepts and prints them, patterns, quoted words.
 //! - [`encoding`]: blobs that are the same in memory and on disk (listpack, intset and their ancestors, stream nodes).
 //! - [`resp`]: the protocol, for servers (requests in place, replies) and clients (values).
+//! - [`cluster`]: messages between the nodes of a cluster, and the file in which a node remembers it.
 //! - [`rdb`]: snapshots and DUMP payloads of every version, read and written through one vocabulary of events.
 //! - [`aof`]: command logs, single files and multi-part folders.
 //!
@@ -26,6 +27,7 @@
 #![forbid(unsafe_code)]
 
 pub mod aof;
+pub mod cluster;
 pub mod crc16;
 pub mod crc64;
 pub mod cursor;

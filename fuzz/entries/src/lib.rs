@@ -7,6 +7,7 @@
 //! ```text
 //! steps                             decisions taken from bytes
 //! resp text packed stream_node lzf hll aof rdb    what `format` decodes
+//! cluster                           messages of the bus, nodes.conf
 //! config http                       redis.conf; requests to the metrics port
 //! replication                       a primary's and a replica's machine, and a snapshot between them
 //! structures                        what `structure` holds in memory, and lists
@@ -18,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 pub mod aof;
+pub mod cluster;
 pub mod commands;
 pub mod config;
 pub mod describe;
@@ -94,6 +96,14 @@ pub const TARGETS: &[Target] = &[
     Target {
         len_max: 2 * KB,
         ..target("btree", structures::btree::run, seeds::random)
+    },
+    Target {
+        len_max: 8 * KB,
+        ..target("cluster_bus", cluster::message, seeds::bus_messages)
+    },
+    Target {
+        len_max: 4 * KB,
+        ..target("cluster_nodes", cluster::nodes, seeds::nodes_files)
     },
     Target {
         words: seeds::command_words,

@@ -56,6 +56,16 @@ fn contents(folder: &str, ending: &str) -> Vec<Vec<u8>> {
         .collect()
 }
 
+/// Messages of real nodes.
+pub fn bus_messages() -> Vec<Vec<u8>> {
+    contents("cluster", ".bin")
+}
+
+/// Files of real nodes.
+pub fn nodes_files() -> Vec<Vec<u8>> {
+    contents("cluster", ".conf")
+}
+
 /// The lines of all recordings.
 fn recorded() -> Vec<Json> {
     let texts = files(&testdata().join("transcripts"), ".jsonl")
