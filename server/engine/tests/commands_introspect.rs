@@ -62,6 +62,19 @@ fn getkeys_names_keys_and_says_why_not() {
             "GETKEYSANDFLAGS SORT a STORE d",
             "*2\r\n*2\r\n$1\r\na\r\n*2\r\n+RO\r\n+access\r\n*2\r\n$1\r\nd\r\n*2\r\n+OW\r\n+update\r\n",
         ),
+        // What is done counts, not which words are there.
+        (
+            "GETKEYS GEORADIUS k 0 0 1 m STORE a STOREDIST b",
+            "*2\r\n$1\r\nk\r\n$1\r\nb\r\n",
+        ),
+        (
+            "GETKEYS GEORADIUSBYMEMBER k m 1 m COUNT STORE STORE b",
+            "*2\r\n$1\r\nk\r\n$1\r\nb\r\n",
+        ),
+        (
+            "GETKEYS XREADGROUP COUNT 1 GROUP streams x STREAMS s >",
+            "*1\r\n$1\r\ns\r\n",
+        ),
         ("GETKEYS PING", "-ERR The command has no key arguments\r\n"),
         (
             "GETKEYS SPUBLISH c m",

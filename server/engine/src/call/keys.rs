@@ -30,6 +30,9 @@ pub fn keys_of(command: &Command, args: &Args) -> Option<Vec<KeyUse>> {
         // What BY and GET read is named by the elements.
         "sort_ro" => return Some(vec![use_of(command, 0, 1)]),
         "migrate" => return migrate_keys(command, args),
+        "georadius" => return Some(radius_keys(command, args, 6)),
+        "georadiusbymember" => return Some(radius_keys(command, args, 5)),
+        "xread" | "xreadgroup" => return stream_keys(command, args),
         _ => {}
     }
     let mut found = Vec::new();
@@ -73,6 +76,42 @@ fn sort_keys(command: &Command, args: &Args) -> Vec<KeyUse> {
     source
         .chain(target.map(|at| use_of(command, 2, at)))
         .collect()
+}
+
+/// GEORADIUS and GEORADIUSBYMEMBER: the first argument, and what the last STORE or STOREDIST names. Words that are arguments of an
+/// option are no options.
+fn radius_keys(command: &Command, args: &Args, options: usize) -> Vec<KeyUse> {
+    let (mut i, mut target) = (options, None);
+    while i + 1 < args.len() {
+        let stores = args.is(i, "store") || args.is(i, "storedist");
+        if stores {
+            target = Some(i + 1);
+        }
+        i += if stores || args.is(i, "count") { 2 } else { 1 };
+    }
+    let source = std::iter::once(use_of(command, 0, 1));
+    source
+        .chain(target.map(|at| use_of(command, 1, at)))
+        .collect()
+}
+
+/// XREAD and XREADGROUP: the first half of what follows STREAMS. The names of group and consumer, and numbers, are no options.
+fn stream_keys(command: &Command, args: &Args) -> Option<Vec<KeyUse>> {
+    let mut i = 1;
+    while i < args.len() && !args.is(i, "streams") {
+        i += match () {
+            () if args.is(i, "block") || args.is(i, "count") => 2,
+            () if args.is(i, "group") => 3,
+            () => 1,
+        };
+    }
+    if i >= args.len() {
+        return Some(Vec::new());
+    }
+    let words = args.len() - i - 1;
+    let keys = i + 1..i + 1 + words / 2;
+    // An odd word at the end is refused by the command itself.
+    (words > 1).then(|| keys.map(|at| use_of(command, 0, at)).collect())
 }
 
 /// MIGRATE: its third argument, or if that is empty all arguments behind KEYS. Words that are arguments of an option are
