@@ -12,7 +12,7 @@ use cairn_engine::Engine;
 use cairn_engine::base::limits::Collation;
 use cairn_engine::call::alone::Alone;
 use cairn_engine::call::table::RenameError;
-use cairn_engine::commands::connection::{REDIS_VERSION, password_digest};
+use cairn_engine::commands::connection::REDIS_VERSION;
 
 use crate::config::choice::Supervised;
 use crate::config::value::Text;
@@ -236,7 +236,7 @@ pub fn assemble(
         .try_clone()
         .map_err(|error| fatal(error.to_string()))?;
     let password = config.get(table::REQUIREPASS);
-    engine.shared.gate.password = (!password.is_empty()).then(|| password_digest(password));
+    engine.shared.users.require_password(password);
     let mut front = Front::new(
         host,
         config,

@@ -138,6 +138,7 @@ impl Node {
         let session = self.engine.open_session(self.front.now());
         if let Some(state) = self.engine.shared.sessions.get_mut(session) {
             state.authenticated = true;
+            state.unrestricted = true;
         }
         let words: Vec<Box<[u8]>> = words.iter().map(|word| word.as_bytes().into()).collect();
         let mut reply = Reply::default();

@@ -185,7 +185,7 @@ impl Serving {
             return turn_away(stream, b"-ERR max number of clients reached\r\n");
         }
         if front.settings.config.get(table::PROTECTED_MODE)
-            && engine.shared.gate.password.is_none()
+            && engine.shared.users.default_user().needs_no_password
             && !stream.peer().is_local()
         {
             front.figures.counters.rejected += 1;

@@ -81,8 +81,13 @@ impl Engine {
 
     /// A new client; it is authenticated already if no password is set.
     pub fn open_session(&mut self, now: Now) -> SessionId {
-        let free = self.shared.gate.password.is_none();
-        self.shared.sessions.open(now.wall_ms(), free)
+        let free = !self.shared.users.asks_to_log_in();
+        let unrestricted = self.shared.users.default_user().may_do_all();
+        let slot = self.shared.sessions.open(now.wall_ms(), free);
+        if let Some(session) = self.shared.sessions.get_mut(slot) {
+            session.unrestricted = unrestricted;
+        }
+        slot
     }
 
     /// The client is gone: forgets its subscriptions, watched keys and transaction.

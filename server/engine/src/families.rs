@@ -3,7 +3,7 @@
 use crate::call::spec::Command;
 use crate::commands::{
     bitmap, connection, generic, geo, hash, hyperloglog, introspect, list, pubsub, scripting, set,
-    stream, string, transaction, watching, zset,
+    stream, string, transaction, users, watching, zset,
 };
 
 /// All lists, in the order in which COMMAND answers.
@@ -22,6 +22,7 @@ pub const ALL: &[&[&Command]] = &[
     stream::COMMANDS,
     string::COMMANDS,
     transaction::COMMANDS,
+    users::COMMANDS,
     watching::COMMANDS,
     zset::COMMANDS,
 ];

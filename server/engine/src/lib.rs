@@ -12,7 +12,7 @@
 //! call                   spec, table, dispatch, replies, blocking: the mechanism of a call
 //! session   persist      clients; save, load, rewrite, digest
 //! pubsub   keyspace      channels; databases, expiry, watched and awaited keys, what changed
-//! scripts                scripts and functions as data
+//! scripts   users        scripts and functions as data; who may do what
 //! value                  what a key can hold, and its encodings
 //! structure              record, table, keyed, ranked, btree: memory layouts (the only unsafe code)
 //! base                   time, random, ids, arguments, errors, effects, limits
@@ -33,6 +33,7 @@ pub mod scripting;
 pub mod scripts;
 pub mod session;
 pub mod structure;
+pub mod users;
 pub mod value;
 
 pub use engine::Engine;

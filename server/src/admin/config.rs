@@ -80,6 +80,7 @@ fn set(cx: &mut Ctx, args: &Args) -> Outcome {
             front,
             ks: cx.ks,
             gate: &mut cx.shared.gate,
+            users: &mut cx.shared.users,
             watch: &mut cx.shared.watch,
             in_transaction: cx.session.deny_blocking,
         };

@@ -4,8 +4,8 @@
 use cairn_engine::base::limits::Limits;
 use cairn_engine::call::ctx::Gate;
 use cairn_engine::call::watch::Watch;
-use cairn_engine::commands::connection::password_digest;
 use cairn_engine::keyspace::Keyspace;
+use cairn_engine::users::Users;
 
 use super::{limits_of, watch_limits_of};
 use crate::config::{Change, Directive, Rejected, table};
@@ -20,6 +20,7 @@ pub(super) struct Parts<'a> {
     pub(super) front: &'a mut Front,
     pub(super) ks: &'a mut Keyspace,
     pub(super) gate: &'a mut Gate,
+    pub(super) users: &'a mut Users,
     pub(super) watch: &'a mut Watch,
     /// A transaction runs: no child may begin before its end.
     pub(super) in_transaction: bool,
@@ -31,6 +32,7 @@ pub(super) fn apply(parts: Parts, changes: &[Change]) -> Result<(), Rejected> {
         front,
         ks,
         gate,
+        users,
         watch,
         in_transaction,
     } = parts;
@@ -48,7 +50,7 @@ pub(super) fn apply(parts: Parts, changes: &[Change]) -> Result<(), Rejected> {
                 .log
                 .set_level(front.settings.config.get(table::LOGLEVEL));
         } else if change.is(table::REQUIREPASS) {
-            set_password(front, gate);
+            users.require_password(front.settings.config.get(table::REQUIREPASS));
         } else if change.is(table::APPENDFSYNC) {
             front.saving().refresh_sync_policy();
         } else if change.is(table::AOF_DISABLE_AUTO_GC) {
@@ -104,21 +106,11 @@ pub(super) fn apply(parts: Parts, changes: &[Change]) -> Result<(), Rejected> {
     sync::refresh_gate(front, gate);
     gate.refuse_writes = front.saving().write_refusal();
     let config = &front.settings.config;
-    debug_assert_eq!(
-        gate.password.is_none(),
-        config.get(table::REQUIREPASS).is_empty(),
-        "the gate asks for another password"
-    );
     debug_assert!(
         front.keeper.loading || front.keeper.log_is_on() == config.get(table::APPENDONLY),
         "the log is not as it is configured"
     );
     Ok(())
-}
-
-fn set_password(front: &Front, gate: &mut Gate) {
-    let password = front.settings.config.get(table::REQUIREPASS);
-    gate.password = (!password.is_empty()).then(|| password_digest(password));
 }
 
 fn set_oom_score(front: &Front, changed: &'static Directive) -> Result<(), Rejected> {

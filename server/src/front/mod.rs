@@ -339,6 +339,11 @@ impl Instance for Front {
         self.log.warning(format_args!("{line}"));
     }
 
+    fn fill_secret(&mut self, bytes: &mut [u8]) -> bool {
+        self.host.random(bytes);
+        true
+    }
+
     fn deliver(&mut self, to: SessionId, bytes: &[u8]) {
         self.clients.deliver(to, bytes);
     }

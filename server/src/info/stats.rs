@@ -167,11 +167,20 @@ pub(super) const STATS: &[Field] = &[
     ),
     (
         "acl_access_denied_auth",
-        show!(|v| v.shared.stats.auth_denied),
+        show!(|v| v.shared.users.log.denials.auth),
     ),
-    ("acl_access_denied_cmd", word!("0")),
-    ("acl_access_denied_key", word!("0")),
-    ("acl_access_denied_channel", word!("0")),
+    (
+        "acl_access_denied_cmd",
+        show!(|v| v.shared.users.log.denials.command),
+    ),
+    (
+        "acl_access_denied_key",
+        show!(|v| v.shared.users.log.denials.key),
+    ),
+    (
+        "acl_access_denied_channel",
+        show!(|v| v.shared.users.log.denials.channel),
+    ),
 ];
 
 fn cpu(view: &View) -> CpuTimes {

@@ -15,7 +15,7 @@ const ARGS_SHOWN: usize = 16;
 /// See [`ARGS_SHOWN`].
 const BYTES_SHOWN: usize = 96;
 /// Commands with secrets among their arguments: only their names are shown.
-pub(crate) const SECRET: [&[u8]; 4] = [b"auth", b"hello", b"config", b"migrate"];
+pub(crate) const SECRET: [&[u8]; 5] = [b"auth", b"hello", b"config", b"migrate", b"acl"];
 
 static CLIENT: AtomicU64 = AtomicU64::new(0);
 static SOCKET: AtomicI32 = AtomicI32::new(-1);

@@ -16,3 +16,12 @@ impl CommandId {
         usize::from(self.0)
     }
 }
+
+/// Number of a user. The numbers of users who are gone are not given again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UserId(pub u32);
+
+impl UserId {
+    /// The user that everybody is at first.
+    pub const DEFAULT: UserId = UserId(0);
+}

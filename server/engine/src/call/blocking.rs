@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::ctx::{Ctx, Durable, Instance, Shared};
 use super::reply::Reply;
+use super::rights;
 use super::run;
 use super::watch::ended::{self, Ended};
 use crate::base::args::Args;
@@ -292,7 +293,7 @@ fn run_again(ks: &mut Keyspace, shared: &mut Shared, slot: SessionId, inst: &mut
         inst,
         command,
     };
-    run::run(&mut cx, &waiting.command.args());
+    run_if_allowed(&mut cx, &waiting.command.args());
     session.running_again = false;
     debug_assert!(session.waiting.is_none(), "it goes on with the same wait");
     // Whom this wakes in turn is served by the caller's loop.
@@ -306,6 +307,17 @@ fn run_again(ks: &mut Keyspace, shared: &mut Shared, slot: SessionId, inst: &mut
         answer(&mut session, reply, inst);
     }
     shared.sessions.put_back(session);
+}
+
+/// Rights may have changed since the wait began.
+fn run_if_allowed(cx: &mut Ctx, args: &Args) {
+    if let Err((_, text)) = rights::check(cx, args) {
+        let failure = rights::refused(&text);
+        cx.shared.stats.commands[cx.command.id.index()].rejected += 1;
+        run::count_error(&mut cx.shared.stats, &failure);
+        return cx.reply.error(&failure);
+    }
+    run::run(cx, args);
 }
 
 /// Notes the command of a wait that is over.

@@ -21,6 +21,7 @@ use crate::scripts::cache::Cache;
 use crate::scripts::running::Running;
 use crate::session::transaction::Queued;
 use crate::session::{Session, Sessions};
+use crate::users::Users;
 
 /// How far the log is on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +96,14 @@ pub trait Instance {
     fn used_memory(&mut self) -> u64 {
         0
     }
+    /// A session's client as CLIENT INFO shows it. Whoever has no sockets knows none.
+    fn describe(&mut self, _session: &Session, _table: &CommandTable, _now_ms: i64) -> Vec<u8> {
+        Vec::new()
+    }
+    /// Fills bytes that nobody can guess. Whoever has no source of them answers false.
+    fn fill_secret(&mut self, _bytes: &mut [u8]) -> bool {
+        false
+    }
     /// Writes a line that needs attention into the log of the server. Whoever has none loses it.
     fn warn(&mut self, _line: &str) {}
     /// Writes a line of a script into the log of the server.
@@ -134,8 +143,6 @@ pub struct Stats {
     pub processed: u64,
     /// Error replies.
     pub error_replies: u64,
-    /// Refused for want of a password.
-    pub auth_denied: u64,
 }
 
 impl Shared {
@@ -143,6 +150,7 @@ impl Shared {
     pub fn new(table: CommandTable) -> Shared {
         let stats = Stats::of(table.entries().len());
         Shared {
+            users: Users::new(&table),
             sessions: Sessions::default(),
             pubsub: PubSub::default(),
             table,
@@ -198,6 +206,8 @@ pub struct Shared {
     pub sessions: Sessions,
     /// Who listens to which channel.
     pub pubsub: PubSub,
+    /// Who may log in, and what each may do.
+    pub users: Users,
     /// Names to commands.
     pub table: CommandTable,
     /// Counters.
@@ -278,8 +288,6 @@ pub struct Gate {
     pub pause: Option<Paused>,
     /// Writes are held back until the server says otherwise: it waits for its replicas.
     pub holds_writes: bool,
-    /// SHA-256 of the default user's password; none: no password is needed.
-    pub password: Option<[u8; 32]>,
 }
 
 impl Gate {

@@ -3,6 +3,7 @@
 use super::ctx::{Ctx, Following, Gate, Shared};
 use super::keys::keys_of;
 use super::pause;
+use super::rights;
 use super::room;
 use super::run::{apply, count_error, hush, run};
 use super::spec::{Command, Flags};
@@ -95,14 +96,15 @@ fn admit(cx: &mut Ctx, args: &Args) -> Result<(), Error> {
     if let Some(guard) = spec.guard {
         guard(cx).inspect_err(|_| reject(cx))?;
     }
-    if cx.session.authenticated && cx.session.multi.is_none() {
+    if cx.session.authenticated && cx.session.unrestricted && cx.session.multi.is_none() {
         return Ok(());
     }
-    let refusal = refusal_of_client(cx.session, spec);
-    if refusal == Some(error::NO_AUTH) {
-        cx.shared.stats.auth_denied += 1;
-    }
-    refused(cx, refusal)
+    let refusal = refusal_of_client(cx.shared, cx.session, spec);
+    refused(cx, refusal)?;
+    rights::check(cx, args).map_err(|(_, text)| {
+        reject(cx);
+        rights::refused(&text)
+    })
 }
 
 fn refused(cx: &mut Ctx, refusal: Option<Error>) -> Result<(), Error> {
@@ -231,9 +233,9 @@ fn unknown_command(args: &Args) -> Error {
     ))
 }
 
-fn refusal_of_client(session: &Session, spec: &Command) -> Option<Error> {
+fn refusal_of_client(shared: &Shared, session: &Session, spec: &Command) -> Option<Error> {
     let flags = spec.flags;
-    if !session.authenticated && !flags.has(Flags::NO_AUTH) {
+    if rights::must_log_in(shared, session) && !flags.has(Flags::NO_AUTH) {
         return Some(error::NO_AUTH);
     }
     if session.multi.is_some() && flags.has(Flags::NO_MULTI) {

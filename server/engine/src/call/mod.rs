@@ -9,7 +9,7 @@
 //! publish    messages to those who listen                         interests  what reaches beyond a session
 //! pause      commands that wait because clients are paused
 //! sink       another place for answers than RESP        alone      a world without clients
-//! check      whether sessions and what they reach agree
+//! check      whether sessions and what they reach agree      rights   whether a user may run a command
 //! watch      what is noted of commands that ran
 //! ```
 
@@ -26,6 +26,7 @@ pub mod pause;
 pub mod peer;
 pub mod publish;
 pub mod reply;
+pub mod rights;
 pub mod room;
 pub mod run;
 pub mod sink;

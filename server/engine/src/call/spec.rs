@@ -5,6 +5,7 @@ use super::ctx::{Ctx, Shared};
 use crate::base::args::Args;
 use crate::base::error::Outcome;
 use crate::keyspace::Keyspace;
+use crate::users::check::UsedChannels;
 
 /// What runs a command.
 pub type Handler = fn(&mut Ctx, &Args) -> Outcome;
@@ -30,6 +31,8 @@ pub struct Command {
     pub flags: Flags,
     /// Where its keys are.
     pub keys: &'static [KeySpec],
+    /// Which of its arguments are channels that messages go through.
+    pub channels: UsedChannels,
     /// ACL categories in place of that of the group, for commands that belong elsewhere or to several.
     pub categories: Option<&'static [&'static str]>,
     /// Tips for clients and proxies, as COMMAND INFO lists them.
@@ -61,6 +64,7 @@ impl Command {
         arity: -1,
         flags: Flags::NONE,
         keys: &[],
+        channels: UsedChannels::None,
         categories: None,
         tips: &[],
         complexity: "O(1)",

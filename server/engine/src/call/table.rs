@@ -136,6 +136,12 @@ impl CommandTable {
         own.or_else(|| self.find(name))
     }
 
+    /// A command by the name that it was made with: rules of users know no other.
+    pub fn find_original(&self, name: &[u8]) -> Option<Entry> {
+        let table = self.originals.as_deref().unwrap_or(self);
+        table.find(name)
+    }
+
     /// A command by the name that clients use, in any case, with its number.
     #[inline]
     pub fn find(&self, name: &[u8]) -> Option<Entry> {

@@ -1,14 +1,16 @@
 //! The connection itself: PING, ECHO, HELLO, AUTH, SELECT, QUIT, RESET.
 
-use sha2::{Digest, Sha256};
-
 use crate::base::args::Args;
 use crate::base::error::{self, Error, Outcome};
-use crate::call::ctx::{Ctx, Gate};
+use crate::base::id::UserId;
+use crate::call::ctx::Ctx;
 use crate::call::interests::forget_interests;
 use crate::call::reply::Protocol;
+use crate::call::rights;
 use crate::call::spec::{Command, Flags, Group, Secrets};
 use crate::session::{ReplyMode, Role};
+use crate::users::log::Reason;
+use crate::users::registry::DEFAULT_NAME;
 
 /// This family.
 pub const COMMANDS: &[&Command] = &[&PING, &ECHO, &HELLO, &AUTH, &SELECT, &QUIT, &RESET];
@@ -87,46 +89,27 @@ fn auth(cx: &mut Ctx, args: &Args) -> Outcome {
     }
     let (user, password) = match args.get(2) {
         Some(password) => (args.at(1), password),
-        None if cx.shared.gate.password.is_none() => {
+        None if cx.shared.users.default_user().needs_no_password => {
             return Err(Error::new(
                 "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?",
             ));
         }
-        None => (b"default".as_slice(), args.at(1)),
+        None => (DEFAULT_NAME, args.at(1)),
     };
-    authenticate(cx, user, password)?;
+    authenticate(cx, args, user, password)?;
     cx.reply.ok();
     Ok(())
 }
 
-fn authenticate(cx: &mut Ctx, user: &[u8], password: &[u8]) -> Outcome {
-    if user == b"default" && password_fits(&cx.shared.gate, password) {
-        cx.session.authenticated = true;
+fn authenticate(cx: &mut Ctx, args: &Args, user: &[u8], password: &[u8]) -> Outcome {
+    if let Some(id) = cx.shared.users.log_in(user, password) {
+        rights::become_user(cx.shared, cx.session, id, true);
         return Ok(());
     }
-    cx.shared.stats.auth_denied += 1;
+    rights::note_refusal(cx, Reason::Auth, args.at(0), user.into());
     Err(Error::new(
         "WRONGPASS invalid username-password pair or user is disabled.",
     ))
-}
-
-/// Without a configured password every password is right, as for Redis's `nopass` user.
-fn password_fits(gate: &Gate, password: &[u8]) -> bool {
-    let Some(expected) = &gate.password else {
-        return true;
-    };
-    // Digests are compared whole, so that the time taken tells nothing of where they differ.
-    let given: [u8; 32] = Sha256::digest(password).into();
-    given
-        .iter()
-        .zip(expected)
-        .fold(0, |diff, (a, b)| diff | (a ^ b))
-        == 0
-}
-
-/// The digest that [`Gate::password`] holds.
-pub fn password_digest(password: &[u8]) -> [u8; 32] {
-    Sha256::digest(password).into()
 }
 
 const HELLO: Command = Command {
@@ -172,9 +155,9 @@ fn hello(cx: &mut Ctx, args: &Args) -> Outcome {
         }
     }
     if let Some((user, password)) = credentials {
-        authenticate(cx, user, password)?;
+        authenticate(cx, args, user, password)?;
     }
-    if !cx.session.authenticated {
+    if rights::must_log_in(cx.shared, cx.session) {
         return Err(Error::new(
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
         ));
@@ -290,7 +273,8 @@ fn reset(cx: &mut Ctx, _: &Args) -> Outcome {
     session.reply_mode = ReplyMode::On;
     session.no_evict = false;
     session.no_touch = false;
-    session.authenticated = cx.shared.gate.password.is_none();
+    let free = !cx.shared.users.asks_to_log_in();
+    rights::become_user(cx.shared, cx.session, UserId::DEFAULT, free);
     cx.reply.protocol = Protocol::Resp2;
     cx.reply.simple("RESET");
     Ok(())

@@ -20,5 +20,6 @@ pub mod set;
 pub mod stream;
 pub mod string;
 pub mod transaction;
+pub mod users;
 pub mod watching;
 pub mod zset;

@@ -9,6 +9,7 @@ use crate::call::reply::{Protocol, Reply};
 use crate::call::spec::{Command, Flags, Group, KeySpec};
 use crate::pubsub::{Channels, PubSub};
 use crate::session::{ReplyMode, Session, Subscriptions};
+use crate::users::check::UsedChannels;
 use std::collections::HashSet;
 
 /// This family.
@@ -73,6 +74,7 @@ const SUBSCRIBE: Command = Command {
     arity: -2,
     flags: LISTEN,
     complexity: "O(N) where N is the number of channels to subscribe to.",
+    channels: UsedChannels::All,
     summary: "Listen to channels",
     run: |cx, args| subscribe(cx, args, &CHANNELS),
     ..Command::BASE
@@ -81,6 +83,7 @@ const SUBSCRIBE: Command = Command {
 const PSUBSCRIBE: Command = Command {
     name: "psubscribe",
     complexity: "O(N) where N is the number of patterns to subscribe to.",
+    channels: UsedChannels::Patterns,
     summary: "Listen to all channels that match patterns",
     run: |cx, args| subscribe(cx, args, &PATTERNS),
     ..SUBSCRIBE
@@ -146,6 +149,7 @@ fn write_confirmation(
 
 const UNSUBSCRIBE: Command = Command {
     name: "unsubscribe",
+    channels: UsedChannels::None,
     arity: -1,
     complexity: "O(N) where N is the number of channels to unsubscribe.",
     summary: "Stop listening to channels, or to all",
@@ -163,6 +167,7 @@ const PUNSUBSCRIBE: Command = Command {
 
 const SUNSUBSCRIBE: Command = Command {
     name: "sunsubscribe",
+    channels: UsedChannels::None,
     arity: -1,
     complexity: "O(N) where N is the number of shard channels to unsubscribe.",
     summary: "Stop listening to shard channels, or to all",
@@ -217,6 +222,7 @@ const PUBLISH: Command = Command {
     since: "2.0.0",
     arity: 3,
     flags: SEND,
+    channels: UsedChannels::First,
     complexity: "O(N+M) where N is the number of clients subscribed to the receiving channel and M is the total number of subscribed patterns (by any client).",
     summary: "Send a message to a channel",
     run: publish_command,
@@ -237,6 +243,7 @@ const SPUBLISH: Command = Command {
     arity: 3,
     flags: SEND,
     keys: &[KeySpec::at(1, &["not_key"])],
+    channels: UsedChannels::First,
     complexity: "O(N) where N is the number of clients subscribed to the receiving shard channel.",
     summary: "Send a message to a shard channel",
     run: spublish,

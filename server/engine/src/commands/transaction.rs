@@ -4,6 +4,7 @@ use crate::base::args::Args;
 use crate::base::error::{self, Error, Outcome};
 use crate::call::ctx::Ctx;
 use crate::call::interests::unwatch_all;
+use crate::call::rights;
 use crate::call::run;
 use crate::call::spec::{Command, Flags, Group, KeySpec};
 use crate::session::transaction::Queued;
@@ -100,7 +101,7 @@ fn exec(cx: &mut Ctx, _: &Args) -> Outcome {
         cx.ks.select(cx.session.db);
         cx.reply.protocol = cx.session.protocol;
         cx.command = cx.shared.table.entry(queued.command);
-        run::run_part(cx, &queued.args());
+        run_queued(cx, &queued.args());
         debug_assert!(
             cx.session.multi.is_none(),
             "no transaction within a transaction"
@@ -112,6 +113,16 @@ fn exec(cx: &mut Ctx, _: &Args) -> Outcome {
     // What the queued commands propagate is in the feed; EXEC itself is not.
     cx.propagate_nothing();
     Ok(())
+}
+
+/// Runs one command of the transaction, unless its user has lost the right to it meanwhile.
+fn run_queued(cx: &mut Ctx, args: &Args) {
+    if let Err((denied, _)) = rights::check(cx, args) {
+        let failure = rights::refused_in_exec(denied);
+        run::count_error(&mut cx.shared.stats, &failure);
+        return cx.reply.error(&failure);
+    }
+    run::run_part(cx, args);
 }
 
 /// The gates may have closed since the commands were queued: why some of them may not run any more.

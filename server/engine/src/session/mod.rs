@@ -11,7 +11,7 @@ use std::collections::HashSet;
 
 use cairn_format::resp::reply::Protocol;
 
-use crate::base::id::{CommandId, SessionId};
+use crate::base::id::{CommandId, SessionId, UserId};
 pub use transaction::Multi;
 
 /// Which replies a client wants (CLIENT REPLY).
@@ -78,8 +78,12 @@ pub struct Session {
     pub db: usize,
     /// RESP2 or RESP3.
     pub protocol: Protocol,
-    /// Whether the client may run commands.
+    /// Whether the client may run commands: it has logged in, or did not have to.
     pub authenticated: bool,
+    /// Who it is.
+    pub user: UserId,
+    /// Its user may do everything, so that no call has to be looked at. False where nobody has asked yet.
+    pub unrestricted: bool,
     /// CLIENT SETNAME.
     pub name: Box<[u8]>,
     /// CLIENT SETINFO lib-name.
@@ -135,6 +139,8 @@ impl Session {
             db: 0,
             protocol: Protocol::Resp2,
             authenticated,
+            user: UserId::DEFAULT,
+            unrestricted: false,
             name: Box::default(),
             lib_name: Box::default(),
             lib_ver: Box::default(),

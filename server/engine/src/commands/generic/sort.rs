@@ -10,6 +10,7 @@ use crate::base::effect::EventClass;
 use crate::base::error::{self, Error, Outcome, WRONG_TYPE};
 use crate::base::limits::Collation;
 use crate::call::ctx::Ctx;
+use crate::call::rights;
 use crate::call::spec::{Begin, Command, Find, Flags, Group, KeySpec};
 use crate::commands::list::replace_list;
 use crate::commands::string::bytes_of;
@@ -58,6 +59,11 @@ pub(super) const SORT_RO: Command = Command {
     ..SORT
 };
 
+const BY_DENIED: Error =
+    Error::new("ERR BY option of SORT denied due to insufficient ACL permissions.");
+const GET_DENIED: Error =
+    Error::new("ERR GET option of SORT denied due to insufficient ACL permissions.");
+
 #[derive(Default)]
 struct Options<'a> {
     descending: bool,
@@ -72,7 +78,8 @@ struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    fn parse(args: &Args<'a>, may_store: bool) -> Result<Options<'a>, Error> {
+    /// `reads_all`: the client may read whatever key a pattern names.
+    fn parse(args: &Args<'a>, may_store: bool, reads_all: bool) -> Result<Options<'a>, Error> {
         let mut o = Options::default();
         let mut i = 2;
         while i < args.len() {
@@ -92,9 +99,15 @@ impl<'a> Options<'a> {
                 () if args.is(i, "by") && left >= 1 => {
                     o.unsorted = !args.at(i + 1).contains(&b'*');
                     o.by = Some(args.at(i + 1)).filter(|_| !o.unsorted);
+                    if o.by.is_some() && !reads_all {
+                        return Err(BY_DENIED);
+                    }
                     i += 1;
                 }
                 () if args.is(i, "get") && left >= 1 => {
+                    if !reads_all {
+                        return Err(GET_DENIED);
+                    }
                     o.get.push(args.at(i + 1));
                     i += 1;
                 }
@@ -123,7 +136,7 @@ struct Item {
 }
 
 fn sort(cx: &mut Ctx, args: &Args, may_store: bool) -> Outcome {
-    let mut options = Options::parse(args, may_store)?;
+    let mut options = Options::parse(args, may_store, rights::may_read_all(cx, args))?;
     let slot = cx.ks.read(args.at(1));
     let kind = slot.map(|slot| cx.ks.kind(slot));
     if !matches!(kind, None | Some(Kind::List | Kind::Set | Kind::Zset)) {

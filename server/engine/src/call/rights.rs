@@ -1,0 +1,218 @@
+//! Whether the user of a session may run a command: what the rules of users must know of commands, and the words of a refusal.
+
+use std::ops::Range;
+
+use super::categories;
+use super::ctx::{Ctx, Shared};
+use super::keys::keys_of;
+use super::spec::Flags;
+use super::table::{CommandTable, Entry};
+use crate::base::args::Args;
+use crate::base::error::{self, Error};
+use crate::base::id::{CommandId, UserId};
+use crate::session::Session;
+use crate::users::Catalog;
+use crate::users::check::{Denied, Request, Touched, TouchedKeys};
+use crate::users::log::{Context, Reason, Refusal};
+use crate::users::patterns::Access;
+
+impl Catalog for CommandTable {
+    fn count(&self) -> usize {
+        self.entries().len()
+    }
+
+    fn find(&self, name: &[u8], sub: Option<&[u8]>) -> Option<CommandId> {
+        let found = match name.iter().position(|byte| *byte == 0) {
+            None => self.find_original(name)?,
+            Some(_) => return None,
+        };
+        match sub {
+            None => Some(found.id),
+            Some(sub) => self.find_sub(found, sub).map(|found| found.id),
+        }
+    }
+
+    fn name(&self, command: CommandId) -> &'static str {
+        self.entry(command).spec.name
+    }
+
+    fn subcommands(&self, container: CommandId) -> Range<u16> {
+        let count = self.entry(container).spec.subcommands.len() as u16;
+        let first = container.0 + 1;
+        first..first + count
+    }
+
+    fn category(&self, name: &[u8]) -> Option<&'static str> {
+        let is = |word: &&&str| name.eq_ignore_ascii_case(&word.as_bytes()[1..]);
+        categories::ALL.iter().find(is).copied()
+    }
+
+    fn belongs(&self, command: CommandId, category: &'static str) -> bool {
+        categories::belongs(self.entry(command).spec, category)
+    }
+}
+
+impl Shared {
+    /// Users have changed: what sessions know of their own is found again.
+    pub fn refresh_rights(&mut self, running: &mut Session) {
+        for session in self.sessions.iter_mut().chain([running]) {
+            session.unrestricted = may_do_all(&self.users, session.user);
+        }
+    }
+}
+
+fn may_do_all(users: &crate::users::Users, id: UserId) -> bool {
+    users.get(id).is_some_and(|user| user.may_do_all())
+}
+
+/// Makes a session one of a user.
+pub fn become_user(shared: &Shared, session: &mut Session, user: UserId, authenticated: bool) {
+    session.user = user;
+    session.authenticated = authenticated;
+    session.unrestricted = may_do_all(&shared.users, user);
+}
+
+/// Whether a client has to log in before anything else.
+pub fn must_log_in(shared: &Shared, session: &Session) -> bool {
+    !session.authenticated && shared.users.asks_to_log_in()
+}
+
+/// What a call of a command asks permission for.
+pub fn request_of<'a>(command: Entry, args: &Args<'a>) -> Request<'a> {
+    let spec = command.spec;
+    let keys = match keys_of(spec, args) {
+        Some(keys) => TouchedKeys::These(
+            keys.iter()
+                .map(|key| Touched {
+                    at: key.at,
+                    access: access_of(key.flags),
+                })
+                .collect(),
+        ),
+        // It is only asked whether it might run, with fewer arguments than that takes.
+        None if !spec.accepts(args.len()) => TouchedKeys::These(Vec::new()),
+        None => TouchedKeys::Unclear,
+    };
+    Request {
+        command: command.id,
+        is_open: spec.flags.has(Flags::NO_AUTH),
+        args: *args,
+        keys,
+        channels: spec.channels,
+    }
+}
+
+/// What the words of a key specification ask for. Who only asks for the type or the length asks for neither.
+fn access_of(flags: &[&str]) -> Access {
+    Access {
+        read: flags.contains(&"access"),
+        write: flags
+            .iter()
+            .any(|word| matches!(*word, "insert" | "update" | "delete")),
+    }
+}
+
+/// Whether the session's user may run a command. Nothing is noted.
+///
+/// # Errors
+/// What is not allowed.
+pub fn verdict(cx: &Ctx, command: Entry, args: &Args) -> Result<(), Denied> {
+    if cx.session.unrestricted || cx.session.applies() {
+        return Ok(());
+    }
+    let user = cx.shared.users.get(cx.session.user);
+    let user = user.ok_or(Denied::Command)?;
+    user.check(&request_of(command, args))
+}
+
+/// Whether the session's user may run the command at hand, and read any key besides: what it reads is named by what it finds.
+pub fn may_read_all(cx: &Ctx, args: &Args) -> bool {
+    if cx.session.unrestricted || cx.session.applies() {
+        return true;
+    }
+    let user = cx.shared.users.get(cx.session.user);
+    user.is_some_and(|user| user.may_read_all(&request_of(cx.command, args)))
+}
+
+/// Whether the session's user may run the command at hand.
+///
+/// # Errors
+/// Why not, without the code of the error. It is noted.
+#[inline]
+pub fn check(cx: &mut Ctx, args: &Args) -> Result<(), (Denied, String)> {
+    if cx.session.unrestricted {
+        return Ok(());
+    }
+    check_rules(cx, args)
+}
+
+#[cold]
+fn check_rules(cx: &mut Ctx, args: &Args) -> Result<(), (Denied, String)> {
+    verdict(cx, cx.command, args).map_err(|denied| {
+        note(cx, denied, args);
+        (denied, text_of(cx, denied))
+    })
+}
+
+/// The error of a command that a client sent.
+pub fn refused(text: &str) -> Error {
+    Error::text(format!("NOPERM {text}"))
+}
+
+fn text_of(cx: &Ctx, denied: Denied) -> String {
+    match denied {
+        Denied::Command => {
+            let user = cx.shared.users.name_of(cx.session.user);
+            format!(
+                "User {} has no permissions to run the '{}' command",
+                error::lossless(user.unwrap_or_default()),
+                cx.command.spec.name
+            )
+        }
+        Denied::Key(_) => "No permissions to access a key".to_owned(),
+        Denied::Channel(_) => "No permissions to access a channel".to_owned(),
+    }
+}
+
+/// The error of a command that was queued while it was allowed.
+pub fn refused_in_exec(denied: Denied) -> Error {
+    let reason = match denied {
+        Denied::Command => "no permission to execute the command or subcommand",
+        Denied::Key(_) => "no permission to touch the specified keys",
+        Denied::Channel(_) => "no permission to access one of the channels used as arguments",
+    };
+    Error::text(format!(
+        "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. This command is no longer allowed for the following reason: {reason}"
+    ))
+}
+
+fn note(cx: &mut Ctx, denied: Denied, args: &Args) {
+    let (reason, object) = match denied {
+        Denied::Command => (Reason::Command, cx.command.spec.name.as_bytes()),
+        Denied::Key(at) => (Reason::Key, args.get(at).unwrap_or_default()),
+        Denied::Channel(at) => (Reason::Channel, args.get(at).unwrap_or_default()),
+    };
+    let user = cx.shared.users.name_of(cx.session.user);
+    let user = user.unwrap_or_default().into();
+    note_refusal(cx, reason, object, user);
+}
+
+/// Notes in the log of refusals what was refused to somebody.
+pub fn note_refusal(cx: &mut Ctx, reason: Reason, object: &[u8], user: Box<[u8]>) {
+    let session = &*cx.session;
+    let context = match () {
+        () if cx.shared.in_script(session) => Context::Lua,
+        () if session.multi.is_some() || session.deny_blocking => Context::Multi,
+        () => Context::TopLevel,
+    };
+    let now_ms = cx.ks.now_ms;
+    let client = cx.inst.describe(session, &cx.shared.table, now_ms);
+    let refusal = Refusal {
+        reason,
+        context,
+        object: object.into(),
+        user,
+        client: client.into(),
+    };
+    cx.shared.users.log.note(refusal, now_ms);
+}

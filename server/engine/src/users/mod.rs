@@ -1,0 +1,29 @@
+//! Users: who may log in, and what each may run, touch and hear. Rules, their printed form and the words of their errors are those of
+//! Redis 7.2.4.
+//!
+//! ```text
+//! registry   all users by name                      log        refusals, as ACL LOG tells them
+//! rules      words of a user, applied in order      print      a user as words again
+//! user       one user: passwords and selectors      check      whether a user may run a command
+//! selector   commands, keys and channels together
+//! commands   which commands                         patterns   which keys and channels
+//! catalog    what must be known of commands         password   digests
+//! ```
+//! A selector is one set of permissions: the first of a user (the root) takes the words that stand alone, the others those in parentheses.
+//! One selector has to allow a call as a whole. Printed words that are read again make an equal user.
+
+pub mod catalog;
+pub mod check;
+pub mod commands;
+pub mod log;
+pub mod password;
+pub mod patterns;
+pub mod print;
+pub mod registry;
+pub mod rules;
+pub mod selector;
+pub mod user;
+
+pub use catalog::Catalog;
+pub use registry::Users;
+pub use user::User;
