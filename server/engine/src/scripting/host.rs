@@ -10,6 +10,7 @@ use crate::base::args::{Args, ArgsBuf};
 use crate::base::error::Error;
 use crate::call::ctx::Ctx;
 use crate::call::reply::Reply;
+use crate::call::rights;
 use crate::scripts::api::{function, log_line, push_error, push_field, raise_error};
 use crate::scripts::cache::sha1_hex;
 use crate::scripts::flags::ScriptFlags;
@@ -197,14 +198,14 @@ impl Room<'_, '_> {
         if let Err(text) = inner::words(stack, &mut self.words) {
             return Err(raise_error(stack, text));
         }
-        if inner::look_up(self.cx, &self.words.args()).is_none() {
+        let args = self.words.args();
+        let Some(found) = inner::look_up(self.cx, &args) else {
             return Err(raise_error(
                 stack,
                 b"ERR Invalid command passed to redis.acl_check_cmd()",
             ));
-        }
-        // Who may run scripts at all may run everything, as long as there is one user.
-        stack.push_bool(true)?;
+        };
+        stack.push_bool(rights::verdict(self.cx, found, &args).is_ok())?;
         Ok(1)
     }
 }

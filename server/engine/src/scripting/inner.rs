@@ -7,6 +7,7 @@ use crate::base::args::Args;
 use crate::base::error::{Error, NO_REPLICAS, OUT_OF_MEMORY, READ_ONLY};
 use crate::call::ctx::Ctx;
 use crate::call::dispatch::settle_view;
+use crate::call::rights;
 use crate::call::run::{self, count_error};
 use crate::call::spec::{Command, Flags};
 use crate::call::table::Entry;
@@ -54,7 +55,7 @@ pub(super) fn run(cx: &mut Ctx, script: &mut Script, args: &Args) -> Result<(), 
     Ok(())
 }
 
-fn refusal(cx: &Ctx, script: &Script, spec: &Command, args: &Args) -> Option<Error> {
+fn refusal(cx: &mut Ctx, script: &Script, spec: &Command, args: &Args) -> Option<Error> {
     if !spec.accepts(args.len()) {
         return Some(Error::new(
             "ERR Wrong number of args calling Redis command from script",
@@ -73,6 +74,9 @@ fn refusal(cx: &Ctx, script: &Script, spec: &Command, args: &Args) -> Option<Err
         return Some(Error::new(
             "ERR Can not execute the command on a stale replica",
         ));
+    }
+    if let Err((_, text)) = rights::check(cx, args) {
+        return Some(Error::text(format!("ERR ACL failure in script: {text}")));
     }
     let changes = flags.has(Flags::WRITE) || flags.has(Flags::MAY_REPLICATE);
     if changes && script.reads_only {
