@@ -227,6 +227,7 @@ pub fn assemble(
     engine.ks.limits = crate::admin::limits_of(&config);
     let watched = crate::admin::watch_limits_of(&config);
     engine.shared.watch.configure(watched);
+    crate::admin::configure_users(&mut engine.shared.users, &config);
     rename_commands(&mut engine, &config).map_err(fatal)?;
     let listeners = listen(&config, &log, &*host, &*poller).map_err(fatal)?;
     let metrics =

@@ -59,6 +59,16 @@ fn each_use_of_a_key_needs_its_right() {
         "SINTERCARD 1 r1",
         "LMPOP 1 b1 LEFT",
     ];
+    let wrong_count = [
+        (
+            "EVAL 1 3 x b1",
+            "-ERR Number of keys can't be greater than number of args\r\n",
+        ),
+        ("EVAL 1 -1 x", "-ERR Number of keys can't be negative\r\n"),
+    ];
+    for (line, error) in wrong_count {
+        assert_eq!(ask(&mut bench, u, line), error);
+    }
     for line in allowed {
         let reply = ask(&mut bench, u, line);
         assert!(!reply.starts_with("-NOPERM"), "{line}: {reply}");
@@ -87,9 +97,8 @@ fn each_use_of_a_key_needs_its_right() {
         "EVAL 1 1 r1",
         "MSET w1 1 x 2",
         "PFCOUNT w1",
-        // What follows a count that is not one is not looked at, so it may be anything.
+        // A count that is too large.
         "ZUNIONSTORE w1 9 r1",
-        "EVAL 1 3 b1",
         // Neither the group nor the first word behind it begins the streams.
         "XREADGROUP COUNT 1 GROUP streams r1 STREAMS x >",
     ];
@@ -352,6 +361,31 @@ fn listeners_who_lose_their_channel_are_cut_off() {
 }
 
 #[test]
+fn new_users_have_the_channels_that_are_configured() {
+    let mut bench = Bench::new();
+    bench.line("ACL SETUSER old");
+    bench.engine.shared.users.configure(true, 0);
+    let cases = [
+        ("old", "resetchannels -@all"),
+        ("old (+get)", "resetchannels -@all (&* -@all +get)"),
+        ("old reset", "&* -@all"),
+        ("new", "&* -@all"),
+    ];
+    for (words, printed) in cases {
+        assert_eq!(bench.line(&format!("ACL SETUSER {words}")), "+OK\r\n");
+        let list = bench.line("ACL LIST");
+        let name = words.split(' ').next().expect("a name");
+        let want = format!("user {name} off sanitize-payload {printed}\r\n");
+        assert!(list.contains(&want), "{words}: {list}");
+    }
+    let denied = bench.line("ACL SETUSER new &x");
+    assert!(
+        denied.contains("Adding a pattern after the * pattern (or the 'allchannels' flag)"),
+        "{denied}"
+    );
+}
+
+#[test]
 fn refusals_are_logged_and_the_same_are_grouped() {
     let (mut bench, u) = bench_with(&["u on nopass +@all -set ~k &c"]);
     ask(&mut bench, u, "GET x");
@@ -400,7 +434,7 @@ fn refusals_are_logged_and_the_same_are_grouped() {
     assert_eq!(counts, [2, 2, 3, 1]);
     assert_eq!(bench.line("ACL LOG RESET"), "+OK\r\n");
     assert_eq!(bench.line("ACL LOG"), "*0\r\n");
-    bench.engine.shared.users.log.limit = 2;
+    bench.engine.shared.users.configure(true, 2);
     for key in ["a", "b", "c"] {
         ask(&mut bench, u, &format!("GET {key}"));
     }

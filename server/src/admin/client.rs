@@ -11,7 +11,7 @@ use cairn_format::text::number::parse_i64;
 
 use super::client_common::{ADMIN, SUB};
 use super::client_kill::KILL;
-use super::client_line::{Line, kind_of_word};
+use crate::front::client_line::{Line, kind_of_word};
 
 /// This family.
 pub const COMMANDS: &[&Command] = &[&CLIENT];

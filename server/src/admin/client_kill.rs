@@ -3,10 +3,11 @@
 use cairn_engine::base::args::Args;
 use cairn_engine::base::error::{self, Error, Outcome};
 use cairn_engine::call::{Command, Ctx};
+use cairn_engine::users::Users;
 use cairn_format::text::number::parse_i64;
 
 use super::client_common::{ADMIN, SUB, close};
-use super::client_line::{Line, kind_of_word};
+use crate::front::client_line::{Line, kind_of_word};
 use crate::net::ClientClass;
 
 pub(super) const KILL: Command = Command {
@@ -25,17 +26,18 @@ struct Filter {
     kind: Option<ClientClass>,
     addr: Option<Vec<u8>>,
     laddr: Option<Vec<u8>>,
+    user: Option<Vec<u8>>,
     skip_self: bool,
 }
 
 impl Filter {
     fn fits(&self, line: &Line) -> bool {
-        let same =
-            |asked: &Option<Vec<u8>>, is: &str| asked.as_ref().is_none_or(|a| a == is.as_bytes());
+        let same = |asked: &Option<Vec<u8>>, is: &[u8]| asked.as_ref().is_none_or(|a| a == is);
         self.id.is_none_or(|id| id == line.id())
             && self.kind.is_none_or(|kind| kind == line.kind())
-            && same(&self.addr, line.addr())
-            && same(&self.laddr, line.laddr())
+            && same(&self.addr, line.addr().as_bytes())
+            && same(&self.laddr, line.laddr().as_bytes())
+            && same(&self.user, line.user())
             && !(self.skip_self && line.is_self())
     }
 }
@@ -46,9 +48,9 @@ fn kill(cx: &mut Ctx, args: &Args) -> Outcome {
         true => Filter {
             addr: Some(args.at(2).to_vec()),
             skip_self: false,
-            ..parse(args, 3)?
+            ..parse(args, 3, &cx.shared.users)?
         },
-        false => parse(args, 2)?,
+        false => parse(args, 2, &cx.shared.users)?,
     };
     let victims: Vec<u64> = Line::all(cx, args)
         .iter()
@@ -66,12 +68,13 @@ fn kill(cx: &mut Ctx, args: &Args) -> Outcome {
     Ok(())
 }
 
-fn parse(args: &Args, from: usize) -> Result<Filter, Error> {
+fn parse(args: &Args, from: usize, users: &Users) -> Result<Filter, Error> {
     let mut filter = Filter {
         id: None,
         kind: None,
         addr: None,
         laddr: None,
+        user: None,
         skip_self: true,
     };
     let mut i = from;
@@ -82,8 +85,7 @@ fn parse(args: &Args, from: usize) -> Result<Filter, Error> {
             b"type" => filter.kind = Some(kind_of_word(value)?),
             b"addr" => filter.addr = Some(value.to_vec()),
             b"laddr" => filter.laddr = Some(value.to_vec()),
-            // Everybody is the default user.
-            b"user" if value == b"default" => {}
+            b"user" if users.find(value).is_some() => filter.user = Some(value.to_vec()),
             b"user" => {
                 let user = String::from_utf8_lossy(value);
                 return Err(Error::text(format!("ERR No such user '{user}'")));

@@ -7,7 +7,7 @@ use cairn_engine::call::watch::Watch;
 use cairn_engine::keyspace::Keyspace;
 use cairn_engine::users::Users;
 
-use super::{limits_of, watch_limits_of};
+use super::{configure_users, limits_of, watch_limits_of};
 use crate::config::{Change, Directive, Rejected, table};
 use crate::front::Front;
 use crate::listening;
@@ -43,6 +43,7 @@ pub(super) fn apply(parts: Parts, changes: &[Change]) -> Result<(), Rejected> {
         ..limits_of(&front.settings.config)
     });
     watch.configure(watch_limits_of(&front.settings.config));
+    configure_users(users, &front.settings.config);
     front.settings.refresh_hot();
     for change in changes {
         if change.is(table::LOGLEVEL) {

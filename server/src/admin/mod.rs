@@ -3,7 +3,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `client`, `client_kill`, `client_line`, `client_common` | CLIENT |
+//! | `client`, `client_kill`, `client_common` | CLIENT |
 //! | `config`, `effects`, `limits` | CONFIG, and what a changed value does |
 //! | `debug` | DEBUG, RELOAD and LOADAOF among it |
 //! | `lifecycle` | SAVE, BGSAVE, LASTSAVE, BGREWRITEAOF, SHUTDOWN |
@@ -15,7 +15,6 @@
 mod client;
 mod client_common;
 mod client_kill;
-mod client_line;
 mod config;
 mod debug;
 mod effects;
@@ -28,7 +27,7 @@ mod replication;
 
 use cairn_engine::call::Command;
 
-pub use limits::{limits_of, watch_limits_of};
+pub use limits::{configure_users, limits_of, watch_limits_of};
 
 /// Their lists; INFO has its own.
 pub const COMMANDS: &[&[&Command]] = &[

@@ -9,8 +9,8 @@ use cairn_format::text::number::parse_i64;
 use cairn_format::text::words::split_words;
 use cairn_replication::primary::{Answer, Asked, Filter, Greeting, PeerId};
 
-use super::client_line::Line;
 use crate::config::table;
+use crate::front::client_line::Line;
 use crate::front::{Front, access};
 use crate::host::Address;
 use crate::replication::{Failover, HandOver, fresh_id};

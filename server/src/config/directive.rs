@@ -114,8 +114,6 @@ pub enum Awaited {
     Tls,
     /// EVAL and functions.
     Scripts,
-    /// Users and what they may do.
-    Users,
     /// Clients that keep copies.
     Tracking,
     /// More threads for sockets.
@@ -131,7 +129,6 @@ impl Awaited {
             Awaited::Cluster => "cluster",
             Awaited::Tls => "TLS",
             Awaited::Scripts => "scripts",
-            Awaited::Users => "users",
             Awaited::Tracking => "tracking",
             Awaited::IoThreads => "io-threads",
             Awaited::Defragmentation => "defragmentation",

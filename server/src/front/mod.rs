@@ -4,6 +4,7 @@
 //! ([`access`]).
 
 pub mod access;
+pub mod client_line;
 mod crowd;
 mod farewell;
 
@@ -23,8 +24,11 @@ use cairn_engine::call::peer::{PeerAnswer, PeerCall};
 use cairn_engine::call::{Instance, Shared};
 use cairn_engine::keyspace::Keyspace;
 use cairn_engine::scripts::api::Loudness;
+use cairn_engine::session::Session;
 use cairn_format::resp::value::write_command;
 use mio::Registry;
+
+use client_line::Line;
 
 use crate::clients::Clients;
 use crate::config::guise::OomClass;
@@ -337,6 +341,15 @@ impl Instance for Front {
 
     fn warn(&mut self, line: &str) {
         self.log.warning(format_args!("{line}"));
+    }
+
+    fn describe(&mut self, session: &Session, shared: &Shared, now_ms: i64) -> Vec<u8> {
+        let slot = self.clients.connection_slot(session.slot);
+        let line = match slot.and_then(|slot| self.clients.connections.get(slot)) {
+            Some(connection) => Line::of(session, shared, connection, now_ms),
+            None => Line::of_session(session, shared, now_ms),
+        };
+        line.text().into_bytes()
     }
 
     fn fill_secret(&mut self, bytes: &mut [u8]) -> bool {

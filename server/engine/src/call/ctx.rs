@@ -97,7 +97,7 @@ pub trait Instance {
         0
     }
     /// A session's client as CLIENT INFO shows it. Whoever has no sockets knows none.
-    fn describe(&mut self, _session: &Session, _table: &CommandTable, _now_ms: i64) -> Vec<u8> {
+    fn describe(&mut self, _session: &Session, _shared: &Shared, _now_ms: i64) -> Vec<u8> {
         Vec::new()
     }
     /// Fills bytes that nobody can guess. Whoever has no source of them answers false.

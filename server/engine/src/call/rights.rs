@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::categories;
 use super::ctx::{Ctx, Shared};
 use super::keys::keys_of;
-use super::spec::Flags;
+use super::spec::{Flags, Group};
 use super::table::{CommandTable, Entry};
 use crate::base::args::Args;
 use crate::base::error::{self, Error};
@@ -89,6 +89,8 @@ pub fn request_of<'a>(command: Entry, args: &Args<'a>) -> Request<'a> {
                 })
                 .collect(),
         ),
+        // A script with a wrong count of keys does not run, and says so itself.
+        None if spec.group == Group::Scripting => TouchedKeys::These(Vec::new()),
         // It is only asked whether it might run, with fewer arguments than that takes.
         None if !spec.accepts(args.len()) => TouchedKeys::These(Vec::new()),
         None => TouchedKeys::Unclear,
@@ -206,7 +208,7 @@ pub fn note_refusal(cx: &mut Ctx, reason: Reason, object: &[u8], user: Box<[u8]>
         () => Context::TopLevel,
     };
     let now_ms = cx.ks.now_ms;
-    let client = cx.inst.describe(session, &cx.shared.table, now_ms);
+    let client = cx.inst.describe(session, cx.shared, now_ms);
     let refusal = Refusal {
         reason,
         context,

@@ -104,8 +104,8 @@ pub struct Denials {
 pub struct Log {
     entries: VecDeque<Entry>,
     next_id: u64,
-    /// Entries that are kept (`acllog-max-len`).
-    pub limit: usize,
+    /// Entries that are kept.
+    limit: usize,
     /// All that was refused, whether it is kept or not.
     pub denials: Denials,
 }
@@ -122,6 +122,11 @@ impl Default for Log {
 }
 
 impl Log {
+    /// Keeps at most so many from the next one on.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
     /// Notes a refusal.
     pub fn note(&mut self, refusal: Refusal, now_ms: i64) {
         let denials = &mut self.denials;

@@ -162,8 +162,7 @@ impl Channels {
 
     /// Whether messages of a channel may be sent and heard.
     pub fn allows(&self, channel: &[u8]) -> bool {
-        let matches = |p: &Box<[u8]>| matches_pattern(p, channel);
-        self.all || self.patterns.iter().any(matches)
+        self.all || self.patterns().any(|p| matches_pattern(p, channel))
     }
 
     /// Whether a pattern may be listened to: it has to be one of the rules, byte for byte.

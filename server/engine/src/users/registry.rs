@@ -19,8 +19,7 @@ pub struct Users {
     numbers: BTreeMap<Box<[u8]>, UserId>,
     users: BTreeMap<UserId, (Box<[u8]>, User)>,
     next: UserId,
-    /// New users, and new selectors of old ones, have all channels (`acl-pubsub-default`).
-    pub all_channels: bool,
+    all_channels: bool,
     /// What was refused.
     pub log: Log,
 }
@@ -37,6 +36,13 @@ impl Users {
         };
         users.put(DEFAULT_NAME, User::everything(catalog));
         users
+    }
+
+    /// `all_channels`: new users, and new selectors of old ones, have all channels (`acl-pubsub-default`); `log_limit`: refusals that are
+    /// kept (`acllog-max-len`).
+    pub fn configure(&mut self, all_channels: bool, log_limit: usize) {
+        self.all_channels = all_channels;
+        self.log.set_limit(log_limit);
     }
 
     /// The user of a number; none if it is gone.

@@ -99,9 +99,9 @@ directives! {
     /// File that users are read from.
     ACLFILE: Text = text("aclfile", "").immutable().refused("a file of access control lists");
     /// Channels that new users may use.
-    ACL_PUBSUB_DEFAULT: AclPubsubDefault = choice("acl-pubsub-default", "resetchannels", AclPubsubDefault::WORDS).waits(Awaited::Users);
+    ACL_PUBSUB_DEFAULT: AclPubsubDefault = choice("acl-pubsub-default", "resetchannels", AclPubsubDefault::WORDS);
     /// Entries of the ACL log.
-    ACLLOG_MAX_LEN: u64 = count("acllog-max-len", "128", 0, i64::MAX).waits(Awaited::Users);
+    ACLLOG_MAX_LEN: u64 = count("acllog-max-len", "128", 0, i64::MAX);
     /// Processors for the main thread: numbers and ranges, such as `0,2` or `0-7:2`.
     SERVER_CPULIST: Text = text("server_cpulist", "").immutable();
     /// Processors for background threads.

@@ -61,9 +61,9 @@ fn hears_what_it_may_not(heard: &Subscriptions, before: &User, now: &User) -> bo
     if keeps_all {
         return false;
     }
-    let may_hear = |name: &Box<[u8]>| now.iter().any(|channels| channels.allows(name));
+    let may_hear = |name: &[u8]| now.iter().any(|channels| channels.allows(name));
     let mut names = heard.channels.iter().chain(&heard.shard_channels);
-    !heard.patterns.iter().all(|pattern| is_there(pattern)) || !names.all(may_hear)
+    !heard.patterns.iter().all(|pattern| is_there(pattern)) || !names.all(|name| may_hear(name))
 }
 
 /// Ends the connections that this names; the own one when the reply has been sent.

@@ -100,15 +100,13 @@ fn write_user(reply: &mut Reply, user: &User) {
 }
 
 fn write_selector(reply: &mut Reply, selector: &Selector) {
-    let texts: [(&[u8], &dyn Fn(&mut Vec<u8>)); 3] = [
-        (b"commands", &|out| selector.commands.print(out)),
-        (b"keys", &|out| selector.keys.print(out)),
-        (b"channels", &|out| selector.channels.print(out)),
-    ];
-    for (name, print) in texts {
-        let mut text = Vec::new();
-        print(&mut text);
+    let mut text = |name: &[u8], print: &dyn Fn(&mut Vec<u8>)| {
+        let mut words = Vec::new();
+        print(&mut words);
         reply.bulk(name);
-        reply.bulk(text.trim_ascii_end());
-    }
+        reply.bulk(words.trim_ascii_end());
+    };
+    text(b"commands", &|out| selector.commands.print(out));
+    text(b"keys", &|out| selector.keys.print(out));
+    text(b"channels", &|out| selector.channels.print(out));
 }

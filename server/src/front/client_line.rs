@@ -3,16 +3,16 @@
 use cairn_engine::base::args::Args;
 use cairn_engine::base::error::Error;
 use cairn_engine::call::reply::Protocol;
-use cairn_engine::call::{CommandTable, Ctx};
+use cairn_engine::call::{Ctx, Shared};
 use cairn_engine::session::{Role, Session};
 
+use super::access;
 use crate::clients::weight;
-use crate::front::access;
 use crate::host::Address;
 use crate::net::{ClientClass, Closing, Connection};
 
 /// What is known of one client while its line is made.
-pub(super) struct Line {
+pub struct Line {
     id: u64,
     kind: ClientClass,
     is_self: bool,
@@ -41,12 +41,13 @@ pub(super) struct Line {
     output: [usize; 5],
     wants_to_write: bool,
     command: &'static str,
+    user: Box<[u8]>,
     protocol: u8,
 }
 
 impl Line {
     /// The clients with connections, by number.
-    pub(super) fn all(cx: &mut Ctx, args: &Args) -> Vec<Line> {
+    pub fn all(cx: &mut Ctx, args: &Args) -> Vec<Line> {
         let mut lines = vec![Line::of_running(cx, args)];
         let now_ms = cx.ks.now_ms;
         let clients = access::clients(&mut *cx.inst);
@@ -54,7 +55,7 @@ impl Line {
             if let Some(slot) = clients.connection_slot(session.slot)
                 && let Some(connection) = clients.connections.get(slot)
             {
-                let mut line = Line::of(session, &cx.shared.table, connection, now_ms);
+                let mut line = Line::of(session, cx.shared, connection, now_ms);
                 if let Some(client) = clients.client(slot) {
                     let (understood, arguments) = client.parser.understood();
                     line.input = line.input.saturating_sub(understood);
@@ -68,13 +69,13 @@ impl Line {
     }
 
     /// The client that asks. Its input and output are with the loop while its command runs.
-    pub(super) fn of_running(cx: &mut Ctx, args: &Args) -> Line {
+    pub fn of_running(cx: &mut Ctx, args: &Args) -> Line {
         let clients = access::clients(&mut *cx.inst);
         let slot = clients.connection_slot(cx.session.slot);
         let now_ms = cx.ks.now_ms;
         let mut line = match slot.and_then(|slot| clients.connections.get(slot)) {
-            Some(connection) => Line::of(cx.session, &cx.shared.table, connection, now_ms),
-            None => Line::of_session(cx.session, &cx.shared.table, now_ms),
+            Some(connection) => Line::of(cx.session, cx.shared, connection, now_ms),
+            None => Line::of_session(cx.session, cx.shared, now_ms),
         };
         line.is_self = true;
         (line.input, line.input_free) = clients.running_input;
@@ -87,13 +88,14 @@ impl Line {
     }
 
     /// The line as it stands in the log.
-    pub(super) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let mut out = Vec::new();
         self.write(&mut out);
         String::from_utf8_lossy(&out).trim_end().to_owned()
     }
 
-    fn of(session: &Session, table: &CommandTable, connection: &Connection, now_ms: i64) -> Line {
+    /// The client of a session with a connection.
+    pub fn of(session: &Session, shared: &Shared, connection: &Connection, now_ms: i64) -> Line {
         let stream = connection.stream();
         let mut line = Line {
             addr: stream.peer().to_string(),
@@ -104,7 +106,7 @@ impl Line {
             output: output_figures(connection),
             wants_to_write: connection.is_blocked(),
             total: weight(session, connection),
-            ..Line::of_session(session, table, now_ms)
+            ..Line::of_session(session, shared, now_ms)
         };
         line.add_flag(
             'c',
@@ -120,7 +122,8 @@ impl Line {
         line
     }
 
-    fn of_session(session: &Session, table: &CommandTable, now_ms: i64) -> Line {
+    /// A session without its connection.
+    pub fn of_session(session: &Session, shared: &Shared, now_ms: i64) -> Line {
         let multi = session.multi.as_deref();
         let waiting = session.waiting.as_deref();
         let subscriptions = session.subscriptions.as_deref();
@@ -153,7 +156,8 @@ impl Line {
             wants_to_write: false,
             command: session
                 .last
-                .map_or("NULL", |last| table.entry(last).spec.name),
+                .map_or("NULL", |last| shared.table.entry(last).spec.name),
+            user: user_of(session, shared).into(),
             protocol: if session.protocol == Protocol::Resp3 {
                 3
             } else {
@@ -178,32 +182,37 @@ impl Line {
     }
 
     /// The number that CLIENT ID answers.
-    pub(super) fn id(&self) -> u64 {
+    pub fn id(&self) -> u64 {
         self.id
     }
 
     /// The class that CLIENT LIST TYPE and CLIENT KILL TYPE ask for.
-    pub(super) fn kind(&self) -> ClientClass {
+    pub fn kind(&self) -> ClientClass {
         self.kind
     }
 
     /// The client that asked.
-    pub(super) fn is_self(&self) -> bool {
+    pub fn is_self(&self) -> bool {
         self.is_self
     }
 
+    /// Who it is.
+    pub fn user(&self) -> &[u8] {
+        &self.user
+    }
+
     /// The other end's address.
-    pub(super) fn addr(&self) -> &str {
+    pub fn addr(&self) -> &str {
         &self.addr
     }
 
     /// This end's address.
-    pub(super) fn laddr(&self) -> &str {
+    pub fn laddr(&self) -> &str {
         &self.laddr
     }
 
     /// Appends the line and its end.
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
+    pub fn write(&self, out: &mut Vec<u8>) {
         let seconds = |since: i64| (self.now_ms - since).max(0) / 1000;
         let [rbs, rbp, obl, oll, omem] = self.output;
         let [sub, psub, ssub] = self.subscriptions;
@@ -218,7 +227,7 @@ impl Line {
             self.id, self.addr, self.laddr, self.fd
         );
         let middle = format!(
-            " age={} idle={} flags={flags} db={} sub={sub} psub={psub} ssub={ssub} multi={} qbuf={} qbuf-free={} argv-mem={} multi-mem={} rbs={rbs} rbp={rbp} obl={obl} oll={oll} omem={omem} tot-mem={} events={events} cmd={} user=default redir=-1 resp={} lib-name=",
+            " age={} idle={} flags={flags} db={} sub={sub} psub={psub} ssub={ssub} multi={} qbuf={} qbuf-free={} argv-mem={} multi-mem={} rbs={rbs} rbp={rbp} obl={obl} oll={oll} omem={omem} tot-mem={} events={events} cmd={} user=",
             seconds(self.created_ms),
             seconds(self.active_ms),
             self.db,
@@ -229,12 +238,14 @@ impl Line {
             self.queued_bytes,
             self.total + self.args,
             self.command,
-            self.protocol,
         );
+        let tail = format!(" redir=-1 resp={} lib-name=", self.protocol);
         for part in [
             head.as_bytes(),
             &self.name,
             middle.as_bytes(),
+            &self.user,
+            tail.as_bytes(),
             &self.lib_name,
             b" lib-ver=",
             &self.lib_ver,
@@ -243,6 +254,13 @@ impl Line {
         }
         out.push(b'\n');
     }
+}
+
+/// Whose rights a session has; what the primary says is not judged.
+fn user_of<'a>(session: &Session, shared: &'a Shared) -> &'a [u8] {
+    let name = shared.users.name_of(session.user);
+    name.filter(|_| !session.applies())
+        .unwrap_or(b"(superuser)")
 }
 
 fn argument_bytes(args: &Args) -> usize {
@@ -283,7 +301,7 @@ fn kind_of(session: &Session) -> ClientClass {
 }
 
 /// The class that a word of TYPE names.
-pub(super) fn kind_of_word(word: &[u8]) -> Result<ClientClass, Error> {
+pub fn kind_of_word(word: &[u8]) -> Result<ClientClass, Error> {
     Ok(match word.to_ascii_lowercase().as_slice() {
         b"normal" => ClientClass::Normal,
         b"slave" | b"replica" => ClientClass::Replica,
