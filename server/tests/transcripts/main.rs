@@ -150,6 +150,8 @@ fn replay(server: &support::process::Server, steps: &[Step], tally: &mut Tally) 
         &["FLUSHALL"][..],
         &["FUNCTION", "FLUSH"],
         &["SCRIPT", "FLUSH"],
+        &["ACL", "DELUSER", "u", "lim"],
+        &["ACL", "LOG", "RESET"],
     ] {
         keeper.call(words);
     }

@@ -41,6 +41,18 @@ const WHOLE: &[&str] = &[
     "info",
     "save",
 ];
+/// Whether a rule of a user names a command that only a server has.
+fn names_others(words: &[Vec<u8>]) -> bool {
+    let is = |at: usize, word: &[u8]| words.get(at).is_some_and(|w| w.eq_ignore_ascii_case(word));
+    let mut rules = words.iter().skip(3);
+    is(0, b"acl")
+        && is(1, b"setuser")
+        && rules.any(|rule| {
+            rule.get(1..)
+                .is_some_and(|rule| rule.starts_with(b"client|"))
+        })
+}
+
 /// Commands of the server whose absence changes what follows.
 const FATAL: &[&str] = &[
     "acl",
@@ -77,6 +89,9 @@ impl Absent {
                 Verdict::After
             };
         };
+        if names_others(words) {
+            return Verdict::Lacking(name_of(words));
+        }
         if first.is_empty() || !known(words) || has(stage, words) {
             return self.depends(words, step);
         }

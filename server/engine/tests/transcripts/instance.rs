@@ -84,6 +84,7 @@ fn set(cx: &mut Ctx, args: &Args) -> Outcome {
             }
             "list-compress-depth" => limits.list_compress_depth = number(&value)?,
             "slowlog-log-slower-than" => {}
+            "requirepass" => cx.shared.users.require_password(value.as_bytes()),
             name => match limit(limits, name) {
                 Some(place) => *place = number(&value)?,
                 None => return lacking(cx),

@@ -71,6 +71,11 @@ impl Instance for World {
         0
     }
 
+    fn fill_secret(&mut self, bytes: &mut [u8]) -> bool {
+        bytes.fill(0x5a);
+        true
+    }
+
     fn ask_peer(&mut self, _: &PeerCall) -> PeerAnswer {
         // Nobody listens anywhere, as on port 1 where the sessions were recorded.
         PeerAnswer::failed(PeerFailure::Write)
