@@ -443,3 +443,28 @@ fn refusals_are_logged_and_the_same_are_grouped() {
         ["1 key toplevel c u 0 9", "1 key toplevel b u 0 8"]
     );
 }
+
+#[test]
+fn the_only_key_of_a_command_is_the_one_that_is_found_otherwise() {
+    use cairn_engine::base::args::ArgsBuf;
+    use cairn_engine::call::keys::{keys_of, only_key};
+    let bench = Bench::new();
+    let mut compared = 0;
+    for command in bench.engine.shared.table.entries() {
+        let Some(only) = only_key(command) else {
+            continue;
+        };
+        for more in 0..3 {
+            let count = usize::from(command.arity.unsigned_abs()) + more;
+            let args = ArgsBuf::from_slices(&vec!["1"; count]);
+            assert_eq!(
+                keys_of(command, &args.args()),
+                Some(vec![only]),
+                "{}",
+                command.name
+            );
+            compared += 1;
+        }
+    }
+    assert!(compared > 300, "only {compared} calls");
+}

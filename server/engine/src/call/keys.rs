@@ -22,6 +22,27 @@ pub fn has_keys(command: &Command) -> bool {
         .any(|spec| !spec.flags.contains(&"not_key"))
 }
 
+/// The key of a command that has one, always at the same place: what [`keys_of`] answers then, without making a list.
+pub fn only_key(command: &Command) -> Option<KeyUse> {
+    match command.keys {
+        [
+            KeySpec {
+                begin: Begin::Index(at),
+                find: Find::Range { last: 0, .. },
+                flags,
+                ..
+            },
+        ] if !flags
+            .iter()
+            .any(|word| matches!(*word, "not_key" | "variable_flags")) =>
+        {
+            let at = usize::try_from(*at).ok()?;
+            Some(KeyUse { at, flags })
+        }
+        _ => None,
+    }
+}
+
 /// The keys of a whole command (name first), in the order of its specifications. `None`: the arguments contradict a
 /// specification, for instance a count of keys that is larger than what follows it.
 pub fn keys_of(command: &Command, args: &Args) -> Option<Vec<KeyUse>> {

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::categories;
 use super::ctx::{Ctx, Shared};
-use super::keys::keys_of;
-use super::spec::{Flags, Group};
+use super::keys::{KeyUse, keys_of, only_key};
+use super::spec::{Command, Flags, Group};
 use super::table::{CommandTable, Entry};
 use crate::base::args::Args;
 use crate::base::error::{self, Error};
@@ -79,28 +79,40 @@ pub fn must_log_in(shared: &Shared, session: &Session) -> bool {
 
 /// What a call of a command asks permission for.
 pub fn request_of<'a>(command: Entry, args: &Args<'a>) -> Request<'a> {
-    let spec = command.spec;
-    let keys = match keys_of(spec, args) {
-        Some(keys) => TouchedKeys::These(
-            keys.iter()
-                .map(|key| Touched {
-                    at: key.at,
-                    access: access_of(key.flags),
-                })
-                .collect(),
-        ),
-        // A script with a wrong count of keys does not run, and says so itself.
-        None if spec.group == Group::Scripting => TouchedKeys::These(Vec::new()),
-        // It is only asked whether it might run, with fewer arguments than that takes.
-        None if !spec.accepts(args.len()) => TouchedKeys::These(Vec::new()),
-        None => TouchedKeys::Unclear,
-    };
+    Request {
+        keys: touched_keys(command.spec, args),
+        ..request_without_keys(command, args)
+    }
+}
+
+/// The same of somebody who may touch all keys.
+fn request_without_keys<'a>(command: Entry, args: &Args<'a>) -> Request<'a> {
     Request {
         command: command.id,
-        is_open: spec.flags.has(Flags::NO_AUTH),
+        is_open: command.spec.flags.has(Flags::NO_AUTH),
         args: *args,
-        keys,
-        channels: spec.channels,
+        keys: TouchedKeys::None,
+        channels: command.spec.channels,
+    }
+}
+
+fn touched_keys(spec: &Command, args: &Args) -> TouchedKeys {
+    let touched = |key: &KeyUse| Touched {
+        at: key.at,
+        access: access_of(key.flags),
+    };
+    if let Some(key) = only_key(spec)
+        && key.at < args.len()
+    {
+        return TouchedKeys::One(touched(&key));
+    }
+    match keys_of(spec, args) {
+        Some(keys) => TouchedKeys::These(keys.iter().map(touched).collect()),
+        // A script with a wrong count of keys does not run, and says so itself.
+        None if spec.group == Group::Scripting => TouchedKeys::None,
+        // It is only asked whether it might run, with fewer arguments than that takes.
+        None if !spec.accepts(args.len()) => TouchedKeys::None,
+        None => TouchedKeys::Unclear,
     }
 }
 
@@ -124,7 +136,10 @@ pub fn verdict(cx: &Ctx, command: Entry, args: &Args) -> Result<(), Denied> {
     }
     let user = cx.shared.users.get(cx.session.user);
     let user = user.ok_or(Denied::Command)?;
-    user.check(&request_of(command, args))
+    user.check(&match user.looks_at_keys() {
+        true => request_of(command, args),
+        false => request_without_keys(command, args),
+    })
 }
 
 /// Whether the session's user may run the command at hand, and read any key besides: what it reads is named by what it finds.

@@ -18,6 +18,10 @@ pub struct Touched {
 /// The keys of a call.
 #[derive(Clone, Debug)]
 pub enum TouchedKeys {
+    /// None.
+    None,
+    /// One, as most commands have.
+    One(Touched),
     /// These.
     These(Vec<Touched>),
     /// The arguments contradict themselves: only who may touch all keys may go on.
@@ -65,6 +69,14 @@ pub enum Denied {
 }
 
 impl User {
+    /// Whether it matters which keys a call touches.
+    pub fn looks_at_keys(&self) -> bool {
+        !self
+            .selectors
+            .iter()
+            .all(|selector| selector.keys.has_all())
+    }
+
     /// Whether a call is allowed.
     ///
     /// # Errors
@@ -118,8 +130,11 @@ impl Selector {
     }
 
     fn check_keys(&self, request: &Request) -> Result<(), Denied> {
-        let TouchedKeys::These(keys) = &request.keys else {
-            return Err(Denied::Key(1));
+        let keys = match &request.keys {
+            TouchedKeys::None => return Ok(()),
+            TouchedKeys::One(key) => std::slice::from_ref(key),
+            TouchedKeys::These(keys) => keys,
+            TouchedKeys::Unclear => return Err(Denied::Key(1)),
         };
         for key in keys {
             let name = request.args.get(key.at);
