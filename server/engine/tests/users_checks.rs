@@ -250,6 +250,36 @@ fn who_waits_for_a_key_needs_the_right_when_it_comes() {
 }
 
 #[test]
+fn what_was_allowed_is_looked_at_again_after_each_change() {
+    let (mut bench, u) = bench_with(&["u on nopass ~* +get +publish +auth", "v on nopass ~* +set"]);
+    let get =
+        |name: &str| format!("-NOPERM User {name} has no permissions to run the 'get' command\r\n");
+    for _ in 0..2 {
+        assert_eq!(ask(&mut bench, u, "GET k"), "$-1\r\n");
+        assert_eq!(ask(&mut bench, u, "PUBLISH c m"), NO_CHANNEL);
+        assert_eq!(ask(&mut bench, u, "GET k"), "$-1\r\n");
+    }
+    bench.line("ACL SETUSER u -get");
+    assert_eq!(ask(&mut bench, u, "GET k"), get("u"));
+    bench.line("ACL SETUSER u +get|k");
+    assert_eq!(ask(&mut bench, u, "GET k"), "$-1\r\n");
+    assert_eq!(ask(&mut bench, u, "GET x"), get("u"));
+    bench.line("ACL SETUSER u +get");
+    assert_eq!(ask(&mut bench, u, "GET x"), "$-1\r\n");
+    bench.line("ACL SETUSER u resetkeys ~k");
+    assert_eq!(ask(&mut bench, u, "GET k"), "$-1\r\n");
+    assert_eq!(ask(&mut bench, u, "GET x"), NO_KEY);
+    bench.line("ACL SETUSER u allkeys");
+    assert_eq!(ask(&mut bench, u, "GET x"), "$-1\r\n");
+    log_in(&mut bench, u, "v");
+    assert_eq!(ask(&mut bench, u, "GET k"), get("v"));
+    log_in(&mut bench, u, "u");
+    assert_eq!(ask(&mut bench, u, "GET k"), "$-1\r\n");
+    bench.line("ACL DELUSER u");
+    assert_eq!(ask(&mut bench, u, "GET k"), get(""));
+}
+
+#[test]
 fn sort_reads_by_patterns_only_for_who_may_read_all() {
     let by = "-ERR BY option of SORT denied due to insufficient ACL permissions.\r\n";
     let get = "-ERR GET option of SORT denied due to insufficient ACL permissions.\r\n";

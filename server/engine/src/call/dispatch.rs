@@ -96,7 +96,8 @@ fn admit(cx: &mut Ctx, args: &Args) -> Result<(), Error> {
     if let Some(guard) = spec.guard {
         guard(cx).inspect_err(|_| reject(cx))?;
     }
-    if cx.session.authenticated && cx.session.unrestricted && cx.session.multi.is_none() {
+    let is_cleared = rights::is_cleared(cx.session, cx.command);
+    if cx.session.authenticated && is_cleared && cx.session.multi.is_none() {
         return Ok(());
     }
     let refusal = refusal_of_client(cx.shared, cx.session, spec);

@@ -57,6 +57,7 @@ impl Shared {
     pub fn refresh_rights(&mut self, running: &mut Session) {
         for session in self.sessions.iter_mut().chain([running]) {
             session.unrestricted = may_do_all(&self.users, session.user);
+            session.cleared = None;
         }
     }
 }
@@ -70,6 +71,7 @@ pub fn become_user(shared: &Shared, session: &mut Session, user: UserId, authent
     session.user = user;
     session.authenticated = authenticated;
     session.unrestricted = may_do_all(&shared.users, user);
+    session.cleared = None;
 }
 
 /// Whether a client has to log in before anything else.
@@ -131,15 +133,7 @@ fn access_of(flags: &[&str]) -> Access {
 /// # Errors
 /// What is not allowed.
 pub fn verdict(cx: &Ctx, command: Entry, args: &Args) -> Result<(), Denied> {
-    if cx.session.unrestricted || cx.session.applies() {
-        return Ok(());
-    }
-    let user = cx.shared.users.get(cx.session.user);
-    let user = user.ok_or(Denied::Command)?;
-    user.check(&match user.looks_at_keys() {
-        true => request_of(command, args),
-        false => request_without_keys(command, args),
-    })
+    judge(cx, command, args).0
 }
 
 /// Whether the session's user may run the command at hand, and read any key besides: what it reads is named by what it finds.
@@ -157,18 +151,43 @@ pub fn may_read_all(cx: &Ctx, args: &Args) -> bool {
 /// Why not, without the code of the error. It is noted.
 #[inline]
 pub fn check(cx: &mut Ctx, args: &Args) -> Result<(), (Denied, String)> {
-    if cx.session.unrestricted {
+    if is_cleared(cx.session, cx.command) {
         return Ok(());
     }
     check_rules(cx, args)
 }
 
+/// Whether it is known already that a session's user may run a command with whatever arguments.
+#[inline]
+pub fn is_cleared(session: &Session, command: Entry) -> bool {
+    session.unrestricted || session.cleared == Some(command.id)
+}
+
 #[cold]
 fn check_rules(cx: &mut Ctx, args: &Args) -> Result<(), (Denied, String)> {
-    verdict(cx, cx.command, args).map_err(|denied| {
+    let (verdict, clears) = judge(cx, cx.command, args);
+    if clears {
+        cx.session.cleared = Some(cx.command.id);
+    }
+    verdict.map_err(|denied| {
         note(cx, denied, args);
         (denied, text_of(cx, denied))
     })
+}
+
+/// Whether the session's user may run a command, and whether that would be so with whatever arguments.
+fn judge(cx: &Ctx, command: Entry, args: &Args) -> (Result<(), Denied>, bool) {
+    if cx.session.unrestricted || cx.session.applies() {
+        return (Ok(()), false);
+    }
+    let Some(user) = cx.shared.users.get(cx.session.user) else {
+        return (Err(Denied::Command), false);
+    };
+    if user.looks_at_keys() {
+        return (user.check(&request_of(command, args)), false);
+    }
+    let request = request_without_keys(command, args);
+    (user.check(&request), user.always_allows(&request))
 }
 
 /// The error of a command that a client sent.

@@ -84,6 +84,8 @@ pub struct Session {
     pub user: UserId,
     /// Its user may do everything, so that no call has to be looked at. False where nobody has asked yet.
     pub unrestricted: bool,
+    /// The command last looked at that its user may run with whatever arguments.
+    pub cleared: Option<CommandId>,
     /// CLIENT SETNAME.
     pub name: Box<[u8]>,
     /// CLIENT SETINFO lib-name.
@@ -141,6 +143,7 @@ impl Session {
             authenticated,
             user: UserId::DEFAULT,
             unrestricted: false,
+            cleared: None,
             name: Box::default(),
             lib_name: Box::default(),
             lib_ver: Box::default(),
