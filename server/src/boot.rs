@@ -227,8 +227,11 @@ pub fn assemble(
     engine.ks.limits = crate::admin::limits_of(&config);
     let watched = crate::admin::watch_limits_of(&config);
     engine.shared.watch.configure(watched);
-    crate::admin::configure_users(&mut engine.shared.users, &config);
     rename_commands(&mut engine, &config).map_err(fatal)?;
+    crate::admin::define_users(&mut engine.shared, &config, &log).map_err(|error| {
+        complain(&error);
+        fatal(error)
+    })?;
     let listeners = listen(&config, &log, &*host, &*poller).map_err(fatal)?;
     let metrics =
         listening::for_metrics(&config, &*host, poller.registry(), &log).map_err(fatal)?;
@@ -236,8 +239,6 @@ pub fn assemble(
         .registry()
         .try_clone()
         .map_err(|error| fatal(error.to_string()))?;
-    let password = config.get(table::REQUIREPASS);
-    engine.shared.users.require_password(password);
     let mut front = Front::new(
         host,
         config,

@@ -52,7 +52,7 @@ proptest! {
         let text: Vec<u8> = lines.iter().map(|words| words.join(&b' ')).collect::<Vec<_>>().join(&b'\n');
         match start(&[b"-".to_vec()], Path::new("/tmp"), &mut text.as_slice()) {
             Ok(Invocation::Run(first)) => {
-                let again = first.config.rewritten(&text, false);
+                let again = first.config.rewritten(&text, false, &[]);
                 // An included file would be read twice; it may set anything.
                 if !text.to_ascii_lowercase().windows(7).any(|w| w == b"include") {
                     let Ok(Invocation::Run(second)) = start(&[b"-".to_vec()], Path::new("/tmp"), &mut again.as_slice()) else {

@@ -5,6 +5,7 @@ use crate::base::id::SessionId;
 use crate::base::time::Now;
 use crate::call::ctx::{Instance, Shared};
 use crate::call::interests::forget_interests;
+use crate::call::rights;
 use crate::call::room::{self, Room};
 use crate::call::table::{CommandTable, Entry};
 use crate::call::watch::ended::{self, Ended};
@@ -82,10 +83,9 @@ impl Engine {
     /// A new client; it is authenticated already if no password is set.
     pub fn open_session(&mut self, now: Now) -> SessionId {
         let free = !self.shared.users.asks_to_log_in();
-        let unrestricted = self.shared.users.default_user().may_do_all();
         let slot = self.shared.sessions.open(now.wall_ms(), free);
         if let Some(session) = self.shared.sessions.get_mut(slot) {
-            session.unrestricted = unrestricted;
+            rights::take_rights(&self.shared.users, session);
         }
         slot
     }

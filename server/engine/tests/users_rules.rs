@@ -2,10 +2,13 @@
 
 mod support;
 
+use cairn_engine::base::args::ArgsBuf;
 use cairn_engine::base::random::Random;
 use cairn_engine::call::CommandTable;
+use cairn_engine::call::rights;
 use cairn_engine::families;
-use cairn_engine::users::User;
+use cairn_engine::users::passes::Passes;
+use cairn_engine::users::{User, Users};
 use support::Bench;
 
 /// The line of the user `u` in ACL LIST.
@@ -250,28 +253,97 @@ fn random_word(random: &mut Random) -> String {
     }
 }
 
+/// A user of random rules, and how many words were applied.
+fn random_user(random: &mut Random, table: &CommandTable) -> (User, usize) {
+    let mut user = User::new(table, false);
+    let mut applied = 0;
+    for _ in 0..random.index(12) {
+        let mut word = random_word(random);
+        if random.index(6) == 0 {
+            let inside: Vec<String> = (0..random.index(4)).map(|_| random_word(random)).collect();
+            word = format!("({})", inside.join(" "));
+        }
+        let mut changed = user.clone();
+        let words = [word.as_bytes()];
+        if changed.apply_all(words.into_iter(), false, table).is_ok() {
+            user = changed;
+            applied += 1;
+        }
+    }
+    (user, applied)
+}
+
+/// What is easily told is what the rules say, for every command.
+#[test]
+fn what_passes_is_allowed_by_the_rules() {
+    let table = CommandTable::new(families::ALL);
+    let mut random = Random::new(7);
+    let (mut passed, mut allowed) = (0, 0);
+    for round in 0..600 {
+        let (user, _) = random_user(&mut random, &table);
+        let passes = Passes::of(&user, &table);
+        for command in table.entries() {
+            let entry = table.find_original(command.name.split('|').next().unwrap().as_bytes());
+            let Some(entry) = entry else { continue };
+            let words: Vec<&[u8]> =
+                std::iter::once(command.name.as_bytes())
+                    .chain((0..random.index(4)).map(|_| {
+                        [&b"a"[..], b"ab", b"b", b"k:1", b"", b"0", b"*"][random.index(7)]
+                    }))
+                    .collect();
+            let call = ArgsBuf::from_slices(&words);
+            let rules = user.check(&rights::request_of(entry, &call.args())).is_ok();
+            allowed += usize::from(rules);
+            if passes.allows(entry.id, &call.args()) {
+                passed += 1;
+                assert!(
+                    rules,
+                    "round {round}: {} {words:?}",
+                    String::from_utf8_lossy(&user.print())
+                );
+            }
+        }
+    }
+    assert!(
+        passed * 2 > allowed && allowed > 10_000,
+        "{passed} of {allowed}"
+    );
+}
+
+#[test]
+fn users_are_written_into_a_file_and_read_back() {
+    let table = CommandTable::new(families::ALL);
+    let mut random = Random::new(9);
+    for round in 0..300 {
+        let mut users = Users::new(&table);
+        for name in ["default", "a", "b'c", "d\"e"] {
+            let (user, _) = random_user(&mut random, &table);
+            users.put(name.as_bytes(), user, &table);
+        }
+        let text = users.print_file();
+        let shown = String::from_utf8_lossy(&text);
+        let roll = users.read_file(&text, "f", &table);
+        let roll = roll.unwrap_or_else(|faults| panic!("round {round}: {shown}: {faults}"));
+        let mut again = Users::new(&table);
+        again.replace_all(roll, &table);
+        assert_eq!(String::from_utf8_lossy(&again.print_file()), shown);
+        // Damaged text is refused or means something; nothing is in force before it is known which.
+        let mut damaged = text.clone();
+        let at = random.index(damaged.len());
+        damaged[at] = b" \t\n\r\0()~%+-@\xff"[random.index(13)];
+        let _ = users.read_file(&damaged, "f", &table);
+        assert_eq!(users.print_file(), text);
+    }
+}
+
 #[test]
 fn what_is_printed_makes_the_same_user() {
     let table = CommandTable::new(families::ALL);
     let mut random = Random::new(5);
     let mut applied = 0;
     for round in 0..3000 {
-        let mut user = User::new(&table, false);
-        for _ in 0..random.index(12) {
-            let mut word = random_word(&mut random);
-            if random.index(6) == 0 {
-                let inside: Vec<String> = (0..random.index(4))
-                    .map(|_| random_word(&mut random))
-                    .collect();
-                word = format!("({})", inside.join(" "));
-            }
-            let mut changed = user.clone();
-            let words = [word.as_bytes()];
-            if changed.apply_all(words.into_iter(), false, &table).is_ok() {
-                user = changed;
-                applied += 1;
-            }
-        }
+        let (user, words) = random_user(&mut random, &table);
+        applied += words;
         let printed = user.print();
         let mut again = User::new(&table, false);
         let words = printed.split(|byte| *byte == b' ');

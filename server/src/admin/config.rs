@@ -5,7 +5,7 @@ use cairn_engine::base::error::{Error, Outcome};
 use cairn_engine::call::{Command, Ctx, Flags, Group, Secrets, help};
 
 use super::effects::{self, Parts};
-use crate::config::{self, Caller};
+use crate::config::{self, Caller, table};
 use crate::front::access;
 
 /// This family.
@@ -136,7 +136,12 @@ const REWRITE: Command = Command {
 
 /// Writes the configuration file, with `force_all` defaults included.
 pub(super) fn rewrite(cx: &mut Ctx, force_all: bool) -> Outcome {
-    let written = access::settings(&mut *cx.inst).config.rewrite(force_all);
+    let config = &access::settings(&mut *cx.inst).config;
+    let users: Vec<_> = match config.get(table::ACLFILE).is_empty() {
+        true => cx.shared.users.lines().collect(),
+        false => Vec::new(),
+    };
+    let written = config.rewrite(force_all, &users);
     let log = access::log(&mut *cx.inst);
     match written {
         Ok(()) => {

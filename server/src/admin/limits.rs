@@ -4,9 +4,8 @@ use cairn_engine::base::effect::EventClass;
 use cairn_engine::base::limits::{EvictionRule, Limits, TestLimits};
 use cairn_engine::call::watch::WatchLimits;
 use cairn_engine::call::watch::command_log::LogLimits;
-use cairn_engine::users::Users;
 
-use crate::config::choice::{AclPubsubDefault, MaxmemoryPolicy};
+use crate::config::choice::MaxmemoryPolicy;
 use crate::config::{Config, table};
 
 /// Copies everything that shapes values and commands out of the configuration: at start and after each CONFIG SET.
@@ -49,13 +48,6 @@ pub fn limits_of(config: &Config) -> Limits {
         collation: None,
         tests: TestLimits::default(),
     }
-}
-
-/// Tells users what is configured for all of them.
-pub fn configure_users(users: &mut Users, config: &Config) {
-    let all_channels = config.get(table::ACL_PUBSUB_DEFAULT) == AclPubsubDefault::Allchannels;
-    let kept = usize::try_from(config.get(table::ACLLOG_MAX_LEN)).unwrap_or(usize::MAX);
-    users.configure(all_channels, kept);
 }
 
 /// Copies everything that is noted of commands out of the configuration, as [`limits_of`] does.

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `client`, `client_kill`, `client_common` | CLIENT |
 //! | `config`, `effects`, `limits` | CONFIG, and what a changed value does |
+//! | `users` | users as they are configured |
 //! | `debug` | DEBUG, RELOAD and LOADAOF among it |
 //! | `lifecycle` | SAVE, BGSAVE, LASTSAVE, BGREWRITEAOF, SHUTDOWN |
 //! | `replication` | REPLICAOF, ROLE, PSYNC, REPLCONF |
@@ -24,10 +25,12 @@ mod lolwut;
 mod module;
 mod protected;
 mod replication;
+mod users;
 
 use cairn_engine::call::Command;
 
-pub use limits::{configure_users, limits_of, watch_limits_of};
+pub use limits::{limits_of, watch_limits_of};
+pub use users::{configure_users, define_users};
 
 /// Their lists; INFO has its own.
 pub const COMMANDS: &[&[&Command]] = &[

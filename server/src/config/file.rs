@@ -82,6 +82,24 @@ impl Rename {
     }
 }
 
+/// A `user` line.
+#[derive(Clone, Debug)]
+pub struct UserLine {
+    /// Whom it is about.
+    pub name: Vec<u8>,
+    /// The rules.
+    pub words: Vec<Vec<u8>>,
+    origin: Origin,
+}
+
+impl UserLine {
+    /// The error of a start with this line: `word` cannot be.
+    pub fn error(&self, word: &str, reason: &str) -> StartError {
+        let reason = format!("Error in user declaration '{word}': {reason}");
+        StartError::of(Some(self.origin.clone()), "user", reason)
+    }
+}
+
 /// Why the server does not start. Its text is the whole message, several lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StartError {
@@ -281,33 +299,19 @@ impl Loader {
         Ok(())
     }
 
-    /// A user. Only the default user can be told, and only as one who may do everything: its password is `requirepass`.
+    /// Whether its words mean something shows when there are commands.
     fn user(&mut self, args: &[&[u8]], origin: &Origin) -> Result<(), String> {
-        let refused = |what: &str| Err(format!("'user' is refused: {what} not supported yet"));
-        if args[0] != b"default" {
-            return refused("users other than default are");
+        if self.config.users.iter().any(|user| user.name == args[0]) {
+            return Err(
+                "Duplicate user found. A user can only be defined once in config files".into(),
+            );
         }
-        let mut rights = Rights::of_default(self.config.get(table::REQUIREPASS));
-        for rule in &args[1..] {
-            if !rights.apply(rule) {
-                return refused(&format!("the rule '{}' is", String::from_utf8_lossy(rule)));
-            }
-        }
-        match rights {
-            Rights {
-                on: true,
-                keys: true,
-                channels: true,
-                commands: true,
-                password: Some(password),
-            } => {
-                let place = table::REQUIREPASS.place();
-                self.config.replace(place, Value::Text(password));
-                self.config.origins.insert(place, origin.clone());
-                Ok(())
-            }
-            _ => refused("a default user with limits is"),
-        }
+        self.config.users.push(UserLine {
+            name: args[0].to_vec(),
+            words: args[1..].iter().map(|word| word.to_vec()).collect(),
+            origin: origin.clone(),
+        });
+        Ok(())
     }
 
     fn include(
@@ -337,6 +341,12 @@ impl Loader {
     /// Refuses what guards or changes data and does not work yet, and lists what is accepted without effect.
     pub(super) fn finish(self) -> Result<(Config, Vec<String>), StartError> {
         debug_assert_eq!(self.depth, 0, "a file is still included");
+        if !self.config.users.is_empty() && !self.config.get(table::ACLFILE).is_empty() {
+            return Err(self.config.start_error(
+                table::ACLFILE.directive(),
+                "Configuring Redis with users defined in redis.conf and at the same setting an ACL file path is invalid. This setup is very likely to lead to configuration errors and security holes, please define either an ACL file or declare users directly in your redis.conf, but not both.",
+            ));
+        }
         let mut warnings = Vec::new();
         for (place, directive) in table::all()
             .enumerate()
@@ -352,65 +362,6 @@ impl Loader {
             warnings.extend(self.config.warning_at(place));
         }
         Ok((self.config, warnings))
-    }
-}
-
-/// What the rules of the default user add up to.
-struct Rights {
-    on: bool,
-    keys: bool,
-    channels: bool,
-    commands: bool,
-    /// `None`: no password is right. Empty: none is asked for.
-    password: Option<Vec<u8>>,
-}
-
-impl Rights {
-    fn of_default(password: &[u8]) -> Rights {
-        Rights {
-            on: true,
-            keys: true,
-            channels: true,
-            commands: true,
-            password: Some(password.to_vec()),
-        }
-    }
-
-    /// Whether the rule is one that can be told so.
-    fn apply(&mut self, rule: &[u8]) -> bool {
-        match rule.to_ascii_lowercase().as_slice() {
-            b"on" => self.on = true,
-            b"off" => self.on = false,
-            b"~*" | b"allkeys" => self.keys = true,
-            b"resetkeys" => self.keys = false,
-            b"&*" | b"allchannels" => self.channels = true,
-            b"resetchannels" => self.channels = false,
-            b"+@all" | b"allcommands" => self.commands = true,
-            b"-@all" | b"nocommands" => self.commands = false,
-            b"nopass" => self.password = Some(Vec::new()),
-            b"resetpass" => self.password = None,
-            b"sanitize-payload" => {}
-            b"reset" => {
-                *self = Rights {
-                    on: false,
-                    keys: false,
-                    channels: false,
-                    commands: false,
-                    password: None,
-                }
-            }
-            // A second password next to a first one cannot be held by `requirepass`.
-            [b'>', _, ..]
-                if self
-                    .password
-                    .as_ref()
-                    .is_none_or(|old| old.is_empty() || *old == rule[1..]) =>
-            {
-                self.password = Some(rule[1..].to_vec());
-            }
-            _ => return false,
-        }
-        true
     }
 }
 

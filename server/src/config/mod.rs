@@ -42,9 +42,9 @@ use cairn_format::rdb::dialect::Dialect;
 pub use args::{Invocation, Start, start, start_as};
 pub use command::{Apply, Caller, Change, Rejected, SetError};
 pub use directive::{Awaited, Directive, Effect, Key, Kind};
-pub use file::{Rename, StartError};
+pub use file::{Rename, StartError, UserLine};
 pub use output_limits::{OutputLimit, OutputLimits};
-pub use rewrite::RewriteError;
+pub use rewrite::{RewriteError, replace_file};
 pub(crate) use rules::memory as memory_size;
 pub(crate) use rules::percentile_text;
 pub use value::{SavePoint, Setting, ShutdownFlags, Value};
@@ -62,6 +62,7 @@ pub struct Config {
     origins: HashMap<usize, Origin>,
     file: Option<PathBuf>,
     renames: Vec<Rename>,
+    users: Vec<UserLine>,
     generation: u64,
 }
 
@@ -83,6 +84,7 @@ impl Config {
             origins: HashMap::new(),
             file: None,
             renames: Vec::new(),
+            users: Vec::new(),
             generation: 1,
         }
     }
@@ -140,6 +142,11 @@ impl Config {
     /// The `rename-command` lines, in their order.
     pub fn renames(&self) -> &[Rename] {
         &self.renames
+    }
+
+    /// The `user` lines, in their order: what was said at start.
+    pub fn users(&self) -> &[UserLine] {
+        &self.users
     }
 
     /// A number that grows with every change.

@@ -2,7 +2,7 @@
 //!
 //! Comments, order and lines that are not of the table (`include`) stay. A line of a directive is replaced by its
 //! value of now, surplus lines of it go; a directive without a line is appended if it differs from its default, below
-//! the signature. Values whose meaning is in other lines (`user default ...` is `requirepass`) lose those lines.
+//! the signature. All users get a `user` line each, unless they have a file of their own: then they have none here.
 //!
 //! The file is replaced in one step: a temporary file beside it, fsync, rename, fsync of the folder.
 
@@ -49,31 +49,36 @@ impl std::error::Error for RewriteError {}
 
 impl Config {
     /// Rewrites the file that the server was started with; a missing file is made. With `force_all` every directive
-    /// gets a line.
+    /// gets a line. `users`: the words of the lines of users.
     ///
     /// # Errors
     /// See `RewriteError`; the file is whole in any case, old or new.
-    pub fn rewrite(&self, force_all: bool) -> Result<(), RewriteError> {
+    pub fn rewrite(&self, force_all: bool, users: &[Vec<Vec<u8>>]) -> Result<(), RewriteError> {
         let path = self.file().ok_or(RewriteError::NoFile)?;
         let old = match std::fs::read(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             read => read.map_err(RewriteError::Io)?,
         };
-        replace_file(path, &self.rewritten(&old, force_all)).map_err(RewriteError::Io)
+        replace_file(path, &self.rewritten(&old, force_all, users)).map_err(RewriteError::Io)
     }
 
     /// The text that a file with the text `old` becomes.
-    pub fn rewritten(&self, old: &[u8], force_all: bool) -> Vec<u8> {
+    pub fn rewritten(&self, old: &[u8], force_all: bool, users: &[Vec<Vec<u8>>]) -> Vec<u8> {
         let mut draft = Draft::read(old);
         for (place, directive) in table::all().enumerate() {
             let value = self.value_at(place);
             let is_forced =
                 force_all || always_written(&directive.kind) || !is_default_value(directive, value);
             for line in lines_of(directive.name, &directive.kind, value) {
-                draft.put(place, line, is_forced);
+                draft.put(Owner::Directive(place), line, is_forced);
             }
-            draft.drop_rest(place);
+            draft.drop_rest(Owner::Directive(place));
         }
+        for words in users {
+            let words: Vec<String> = words.iter().map(|word| quote_if_split(word)).collect();
+            draft.put(Owner::Users, words.join(" ").into_bytes(), true);
+        }
+        draft.drop_rest(Owner::Users);
         draft.text()
     }
 }
@@ -148,10 +153,30 @@ fn quote_if_needed(word: &[u8]) -> String {
     }
 }
 
-/// A file while it is rewritten: its lines, and which of them belong to which directive. A line that went is `None`.
+/// A rule of a user has quotes only where it would be read as another one without: `#` and `\` are common in them.
+fn quote_if_split(word: &[u8]) -> String {
+    let is_plain = word
+        .iter()
+        .all(|byte| byte.is_ascii_graphic() && !b"\"'".contains(byte));
+    match is_plain && !word.is_empty() {
+        true => String::from_utf8_lossy(word).into_owned(),
+        false => quote(word),
+    }
+}
+
+/// What a line is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Owner {
+    /// The directive at this place of the table.
+    Directive(usize),
+    /// A user.
+    Users,
+}
+
+/// A file while it is rewritten: its lines, and which of them belong to what. A line that went is `None`.
 struct Draft {
     lines: Vec<Option<Vec<u8>>>,
-    places: HashMap<usize, VecDeque<usize>>,
+    places: HashMap<Owner, VecDeque<usize>>,
     is_signed: bool,
 }
 
@@ -169,10 +194,10 @@ impl Draft {
         for line in text.split(|byte| *byte == b'\n') {
             let line = trim(line);
             draft.is_signed |= line == SIGNATURE.as_bytes();
-            if let Some(place) = place_of(line) {
+            if let Some(owner) = owner_of(line) {
                 draft
                     .places
-                    .entry(place)
+                    .entry(owner)
                     .or_default()
                     .push_back(draft.lines.len());
             }
@@ -181,10 +206,10 @@ impl Draft {
         draft
     }
 
-    /// Puts a line where the directive's next old line is, or at the end if it must be there.
-    fn put(&mut self, place: usize, line: Vec<u8>, is_forced: bool) {
+    /// Puts a line where its owner's next old line is, or at the end if it must be there.
+    fn put(&mut self, owner: Owner, line: Vec<u8>, is_forced: bool) {
         debug_assert!(!line.contains(&b'\n'), "two lines for one");
-        if let Some(at) = self.places.get_mut(&place).and_then(VecDeque::pop_front) {
+        if let Some(at) = self.places.get_mut(&owner).and_then(VecDeque::pop_front) {
             self.lines[at] = Some(line);
         } else if is_forced {
             if !self.is_signed {
@@ -195,9 +220,9 @@ impl Draft {
         }
     }
 
-    /// Takes the directive's old lines that no value is left for out.
-    fn drop_rest(&mut self, place: usize) {
-        for at in self.places.remove(&place).unwrap_or_default() {
+    /// Takes its owner's old lines that no value is left for out.
+    fn drop_rest(&mut self, owner: Owner) {
+        for at in self.places.remove(&owner).unwrap_or_default() {
             self.lines[at] = None;
         }
     }
@@ -213,21 +238,24 @@ impl Draft {
     }
 }
 
-/// The place of the directive that a line sets.
-fn place_of(line: &[u8]) -> Option<usize> {
+/// What a line is about, if it is known.
+fn owner_of(line: &[u8]) -> Option<Owner> {
     if line.first() == Some(&b'#') {
         return None;
     }
     let words = split_words(line).ok()?;
     let name = words.first()?;
-    if name.eq_ignore_ascii_case(b"user") && words.get(1).is_some_and(|user| user == b"default") {
-        return Some(table::REQUIREPASS.place());
+    if name.eq_ignore_ascii_case(b"user") {
+        return Some(Owner::Users);
     }
-    lookup(name).map(|found| found.place)
+    lookup(name).map(|found| Owner::Directive(found.place))
 }
 
 /// Replaces a file by another text in one step. The new file has the old one's permissions, as it may hold passwords.
-fn replace_file(path: &Path, text: &[u8]) -> io::Result<()> {
+///
+/// # Errors
+/// The system's; the old file is as it was.
+pub fn replace_file(path: &Path, text: &[u8]) -> io::Result<()> {
     let mut name = path.as_os_str().to_os_string();
     name.push(format!(".{}.tmp", std::process::id()));
     let temporary = PathBuf::from(name);
@@ -239,6 +267,8 @@ fn replace_file(path: &Path, text: &[u8]) -> io::Result<()> {
         return written;
     }
     match path.parent() {
+        // A name alone is one in the folder to work in.
+        Some(folder) if folder.as_os_str().is_empty() => File::open(".")?.sync_all(),
         Some(folder) => File::open(folder)?.sync_all(),
         None => Ok(()),
     }

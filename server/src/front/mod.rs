@@ -7,6 +7,7 @@ pub mod access;
 pub mod client_line;
 mod crowd;
 mod farewell;
+pub mod user_file;
 
 pub use farewell::Farewell;
 
@@ -39,6 +40,7 @@ use crate::journal::Journal;
 use crate::keeper::{Keeper, Saving};
 use crate::log::Log;
 use crate::net::{Cause, ClientClass, Connections, FIRST_VISITOR, Visitors};
+use crate::os::error_text;
 use crate::peer::Peers;
 use crate::replication::{Replication, fresh_id};
 use crate::settings::Settings;
@@ -350,6 +352,21 @@ impl Instance for Front {
             None => Line::of_session(session, shared, now_ms),
         };
         line.text().into_bytes()
+    }
+
+    fn read_users(&mut self) -> Option<(String, Result<Vec<u8>, String>)> {
+        user_file::read(&self.settings.config)
+    }
+
+    fn write_users(&mut self, text: &[u8]) -> bool {
+        let written = user_file::write(&self.settings.config, text);
+        written
+            .inspect_err(|error| {
+                let why = error_text(error);
+                self.log
+                    .warning(format_args!("Saving the ACL file failed: {why}"));
+            })
+            .is_ok()
     }
 
     fn fill_secret(&mut self, bytes: &mut [u8]) -> bool {

@@ -100,6 +100,14 @@ pub trait Instance {
     fn describe(&mut self, _session: &Session, _shared: &Shared, _now_ms: i64) -> Vec<u8> {
         Vec::new()
     }
+    /// What users are kept in, if they have a file of their own: its name as configured, and the text or why it cannot be read.
+    fn read_users(&mut self) -> Option<(String, Result<Vec<u8>, String>)> {
+        None
+    }
+    /// Replaces the file that users are kept in; false: it is as it was, and why is in the log.
+    fn write_users(&mut self, _text: &[u8]) -> bool {
+        false
+    }
     /// Fills bytes that nobody can guess. Whoever has no source of them answers false.
     fn fill_secret(&mut self, _bytes: &mut [u8]) -> bool {
         false

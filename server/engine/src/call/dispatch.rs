@@ -96,8 +96,8 @@ fn admit(cx: &mut Ctx, args: &Args) -> Result<(), Error> {
     if let Some(guard) = spec.guard {
         guard(cx).inspect_err(|_| reject(cx))?;
     }
-    let is_cleared = rights::is_cleared(cx.session, cx.command);
-    if cx.session.authenticated && is_cleared && cx.session.multi.is_none() {
+    let may_pass = rights::may_pass(cx.session, cx.command, args);
+    if cx.session.authenticated && may_pass && cx.session.multi.is_none() {
         return Ok(());
     }
     let refusal = refusal_of_client(cx.shared, cx.session, spec);

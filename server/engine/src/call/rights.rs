@@ -4,17 +4,18 @@ use std::ops::Range;
 
 use super::categories;
 use super::ctx::{Ctx, Shared};
-use super::keys::{KeyUse, keys_of, only_key};
+use super::keys::{KeyUse, has_keys, keys_of, only_key};
 use super::spec::{Command, Flags, Group};
 use super::table::{CommandTable, Entry};
 use crate::base::args::Args;
 use crate::base::error::{self, Error};
 use crate::base::id::{CommandId, UserId};
 use crate::session::Session;
-use crate::users::Catalog;
-use crate::users::check::{Denied, Request, Touched, TouchedKeys};
+use crate::users::catalog::KnownKeys;
+use crate::users::check::{Denied, Request, Touched, TouchedKeys, UsedChannels};
 use crate::users::log::{Context, Reason, Refusal};
 use crate::users::patterns::Access;
+use crate::users::{Catalog, User, Users};
 
 impl Catalog for CommandTable {
     fn count(&self) -> usize {
@@ -47,6 +48,19 @@ impl Catalog for CommandTable {
         categories::ALL.iter().find(is).copied()
     }
 
+    fn known_keys(&self, command: CommandId) -> KnownKeys {
+        let spec = self.entry(command).spec;
+        match only_key(spec) {
+            Some(key) => KnownKeys::One(touched(&key)),
+            None if !has_keys(spec) => KnownKeys::None,
+            None => KnownKeys::Unclear,
+        }
+    }
+
+    fn uses_channels(&self, command: CommandId) -> bool {
+        self.entry(command).spec.channels != UsedChannels::None
+    }
+
     fn belongs(&self, command: CommandId, category: &'static str) -> bool {
         categories::belongs(self.entry(command).spec, category)
     }
@@ -56,22 +70,22 @@ impl Shared {
     /// Users have changed: what sessions know of their own is found again.
     pub fn refresh_rights(&mut self, running: &mut Session) {
         for session in self.sessions.iter_mut().chain([running]) {
-            session.unrestricted = may_do_all(&self.users, session.user);
-            session.cleared = None;
+            take_rights(&self.users, session);
         }
     }
 }
 
-fn may_do_all(users: &crate::users::Users, id: UserId) -> bool {
-    users.get(id).is_some_and(|user| user.may_do_all())
+/// What a session knows of its user.
+pub fn take_rights(users: &Users, session: &mut Session) {
+    session.unrestricted = users.get(session.user).is_some_and(User::may_do_all);
+    session.passes = users.passes(session.user).cloned();
 }
 
 /// Makes a session one of a user.
 pub fn become_user(shared: &Shared, session: &mut Session, user: UserId, authenticated: bool) {
     session.user = user;
     session.authenticated = authenticated;
-    session.unrestricted = may_do_all(&shared.users, user);
-    session.cleared = None;
+    take_rights(&shared.users, session);
 }
 
 /// Whether a client has to log in before anything else.
@@ -99,10 +113,6 @@ fn request_without_keys<'a>(command: Entry, args: &Args<'a>) -> Request<'a> {
 }
 
 fn touched_keys(spec: &Command, args: &Args) -> TouchedKeys {
-    let touched = |key: &KeyUse| Touched {
-        at: key.at,
-        access: access_of(key.flags),
-    };
     if let Some(key) = only_key(spec)
         && key.at < args.len()
     {
@@ -115,6 +125,13 @@ fn touched_keys(spec: &Command, args: &Args) -> TouchedKeys {
         // It is only asked whether it might run, with fewer arguments than that takes.
         None if !spec.accepts(args.len()) => TouchedKeys::None,
         None => TouchedKeys::Unclear,
+    }
+}
+
+fn touched(key: &KeyUse) -> Touched {
+    Touched {
+        at: key.at,
+        access: access_of(key.flags),
     }
 }
 
@@ -133,7 +150,15 @@ fn access_of(flags: &[&str]) -> Access {
 /// # Errors
 /// What is not allowed.
 pub fn verdict(cx: &Ctx, command: Entry, args: &Args) -> Result<(), Denied> {
-    judge(cx, command, args).0
+    if cx.session.unrestricted || cx.session.applies() {
+        return Ok(());
+    }
+    let user = cx.shared.users.get(cx.session.user);
+    let user = user.ok_or(Denied::Command)?;
+    user.check(&match user.looks_at_keys() {
+        true => request_of(command, args),
+        false => request_without_keys(command, args),
+    })
 }
 
 /// Whether the session's user may run the command at hand, and read any key besides: what it reads is named by what it finds.
@@ -151,43 +176,28 @@ pub fn may_read_all(cx: &Ctx, args: &Args) -> bool {
 /// Why not, without the code of the error. It is noted.
 #[inline]
 pub fn check(cx: &mut Ctx, args: &Args) -> Result<(), (Denied, String)> {
-    if is_cleared(cx.session, cx.command) {
+    if may_pass(cx.session, cx.command, args) {
         return Ok(());
     }
     check_rules(cx, args)
 }
 
-/// Whether it is known already that a session's user may run a command with whatever arguments.
+/// Whether a call is permitted, as far as that is easily told: false says nothing.
 #[inline]
-pub fn is_cleared(session: &Session, command: Entry) -> bool {
-    session.unrestricted || session.cleared == Some(command.id)
+pub fn may_pass(session: &Session, command: Entry, args: &Args) -> bool {
+    session.unrestricted
+        || session
+            .passes
+            .as_ref()
+            .is_some_and(|passes| passes.allows(command.id, args))
 }
 
 #[cold]
 fn check_rules(cx: &mut Ctx, args: &Args) -> Result<(), (Denied, String)> {
-    let (verdict, clears) = judge(cx, cx.command, args);
-    if clears {
-        cx.session.cleared = Some(cx.command.id);
-    }
-    verdict.map_err(|denied| {
+    verdict(cx, cx.command, args).map_err(|denied| {
         note(cx, denied, args);
         (denied, text_of(cx, denied))
     })
-}
-
-/// Whether the session's user may run a command, and whether that would be so with whatever arguments.
-fn judge(cx: &Ctx, command: Entry, args: &Args) -> (Result<(), Denied>, bool) {
-    if cx.session.unrestricted || cx.session.applies() {
-        return (Ok(()), false);
-    }
-    let Some(user) = cx.shared.users.get(cx.session.user) else {
-        return (Err(Denied::Command), false);
-    };
-    if user.looks_at_keys() {
-        return (user.check(&request_of(command, args)), false);
-    }
-    let request = request_without_keys(command, args);
-    (user.check(&request), user.always_allows(&request))
 }
 
 /// The error of a command that a client sent.

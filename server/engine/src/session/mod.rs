@@ -8,10 +8,12 @@ pub mod blocked;
 pub mod transaction;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use cairn_format::resp::reply::Protocol;
 
 use crate::base::id::{CommandId, SessionId, UserId};
+use crate::users::passes::Passes;
 pub use transaction::Multi;
 
 /// Which replies a client wants (CLIENT REPLY).
@@ -84,8 +86,8 @@ pub struct Session {
     pub user: UserId,
     /// Its user may do everything, so that no call has to be looked at. False where nobody has asked yet.
     pub unrestricted: bool,
-    /// The command last looked at that its user may run with whatever arguments.
-    pub cleared: Option<CommandId>,
+    /// What its user may do as far as that is easily told. None where nobody has asked yet.
+    pub passes: Option<Arc<Passes>>,
     /// CLIENT SETNAME.
     pub name: Box<[u8]>,
     /// CLIENT SETINFO lib-name.
@@ -143,7 +145,7 @@ impl Session {
             authenticated,
             user: UserId::DEFAULT,
             unrestricted: false,
-            cleared: None,
+            passes: None,
             name: Box::default(),
             lib_name: Box::default(),
             lib_ver: Box::default(),

@@ -2,7 +2,19 @@
 
 use std::ops::Range;
 
+use super::check::Touched;
 use crate::base::id::CommandId;
+
+/// The keys of a command whose arguments are not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KnownKeys {
+    /// It has none.
+    None,
+    /// It has one, always at the same place.
+    One(Touched),
+    /// Its arguments decide.
+    Unclear,
+}
 
 /// All commands of a server, by number and by the names that they were made with.
 pub trait Catalog {
@@ -16,6 +28,10 @@ pub trait Catalog {
     fn subcommands(&self, container: CommandId) -> Range<u16>;
     /// The category of this name, in any case, without its `@`.
     fn category(&self, name: &[u8]) -> Option<&'static str>;
+    /// The keys of a command, as far as they are known without its arguments.
+    fn known_keys(&self, command: CommandId) -> KnownKeys;
+    /// Whether there are channels among its arguments.
+    fn uses_channels(&self, command: CommandId) -> bool;
     /// Whether a command belongs to a category that [`Catalog::category`] gave.
     fn belongs(&self, command: CommandId, category: &'static str) -> bool;
 }

@@ -77,16 +77,6 @@ impl User {
             .all(|selector| selector.keys.has_all())
     }
 
-    /// Whether a call of this command is allowed with whatever arguments.
-    pub fn always_allows(&self, request: &Request) -> bool {
-        let has_channels = request.channels != UsedChannels::None;
-        self.selectors.iter().any(|selector| {
-            selector.keys.has_all()
-                && (selector.channels.has_all() || !has_channels)
-                && selector.commands.allows(request.command, None)
-        })
-    }
-
     /// Whether a call is allowed.
     ///
     /// # Errors

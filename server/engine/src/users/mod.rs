@@ -8,6 +8,7 @@
 //! selector   commands, keys and channels together
 //! commands   which commands                         patterns   which keys and channels
 //! catalog    what must be known of commands         password   digests
+//! file       all users as lines                     passes     what is known before a call
 //! ```
 //! A selector is one set of permissions: the first of a user (the root) takes the words that stand alone, the others those in parentheses.
 //! One selector has to allow a call as a whole. Printed words that are read again make an equal user.
@@ -15,7 +16,9 @@
 pub mod catalog;
 pub mod check;
 pub mod commands;
+pub mod file;
 pub mod log;
+pub mod passes;
 pub mod password;
 pub mod patterns;
 pub mod print;

@@ -37,6 +37,28 @@ impl Access {
 struct KeyPattern {
     text: Box<[u8]>,
     access: Access,
+    /// Nothing but the last byte is special, and that is `*`.
+    is_prefix: bool,
+}
+
+impl KeyPattern {
+    fn new(text: &[u8], access: Access) -> KeyPattern {
+        let is_special = |byte: &u8| b"*?[\\".contains(byte);
+        let head = text.strip_suffix(b"*");
+        KeyPattern {
+            text: text.into(),
+            access,
+            is_prefix: head.is_some_and(|head| !head.iter().any(is_special)),
+        }
+    }
+
+    #[inline]
+    fn matches(&self, key: &[u8]) -> bool {
+        match self.is_prefix {
+            true => key.starts_with(&self.text[..self.text.len() - 1]),
+            false => matches_pattern(&self.text, key),
+        }
+    }
 }
 
 /// The keys that a selector allows.
@@ -85,10 +107,7 @@ impl Keys {
                 known.access.write |= access.write;
                 merged = known.access;
             }
-            None => self.patterns.push(KeyPattern {
-                text: text.into(),
-                access,
-            }),
+            None => self.patterns.push(KeyPattern::new(text, access)),
         }
         if text == b"*" && merged == Access::BOTH {
             // It is printed like the word for all keys, and must mean the same.
@@ -100,7 +119,7 @@ impl Keys {
     /// Whether this may be done to a key. One pattern has to allow all of it.
     #[inline]
     pub fn allows(&self, key: &[u8], needed: Access) -> bool {
-        let matches = |p: &KeyPattern| p.access.covers(needed) && matches_pattern(&p.text, key);
+        let matches = |p: &KeyPattern| p.access.covers(needed) && p.matches(key);
         self.all || self.patterns.iter().any(matches)
     }
 

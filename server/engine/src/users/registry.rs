@@ -1,9 +1,11 @@
 //! All users by name.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::catalog::Catalog;
 use super::log::Log;
+use super::passes::Passes;
 use super::patterns::has_blank;
 use super::rules::Refused;
 use super::user::User;
@@ -13,13 +15,21 @@ use crate::base::id::UserId;
 /// The name of the user that everybody is at first.
 pub const DEFAULT_NAME: &[u8] = b"default";
 
+/// A user who is there.
+#[derive(Debug)]
+struct Registered {
+    name: Box<[u8]>,
+    user: User,
+    passes: Arc<Passes>,
+}
+
 /// All users. A number is never given twice, so that the session of a user who is gone has none, and may do nothing.
 #[derive(Debug)]
 pub struct Users {
     numbers: BTreeMap<Box<[u8]>, UserId>,
-    users: BTreeMap<UserId, (Box<[u8]>, User)>,
+    users: BTreeMap<UserId, Registered>,
     next: UserId,
-    all_channels: bool,
+    pub(super) all_channels: bool,
     /// What was refused.
     pub log: Log,
 }
@@ -34,7 +44,7 @@ impl Users {
             all_channels: false,
             log: Log::default(),
         };
-        users.put(DEFAULT_NAME, User::everything(catalog));
+        users.put(DEFAULT_NAME, User::everything(catalog), catalog);
         users
     }
 
@@ -48,12 +58,17 @@ impl Users {
     /// The user of a number; none if it is gone.
     #[inline]
     pub fn get(&self, id: UserId) -> Option<&User> {
-        self.users.get(&id).map(|(_, user)| user)
+        self.users.get(&id).map(|known| &known.user)
+    }
+
+    /// What the user of a number may do as far as that is easily told.
+    pub fn passes(&self, id: UserId) -> Option<&Arc<Passes>> {
+        self.users.get(&id).map(|known| &known.passes)
     }
 
     /// The name of a user who is there.
     pub fn name_of(&self, id: UserId) -> Option<&[u8]> {
-        self.users.get(&id).map(|(name, _)| &**name)
+        self.users.get(&id).map(|known| &*known.name)
     }
 
     /// The number of a name.
@@ -65,7 +80,7 @@ impl Users {
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], &User)> {
         self.numbers
             .iter()
-            .map(|(name, id)| (&**name, &self.users[id].1))
+            .map(|(name, id)| (&**name, &self.users[id].user))
     }
 
     /// The user that everybody is at first.
@@ -81,8 +96,10 @@ impl Users {
 
     /// `requirepass`: the one password of the user that everybody is at first; empty: any is right.
     pub fn require_password(&mut self, password: &[u8]) {
-        let (_, user) = self.users.get_mut(&UserId::DEFAULT).expect("it stays");
-        user.set_password((!password.is_empty()).then_some(password));
+        let default = self.users.get_mut(&UserId::DEFAULT).expect("it stays");
+        default
+            .user
+            .set_password((!password.is_empty()).then_some(password));
     }
 
     /// Whose name and password these are.
@@ -123,16 +140,33 @@ impl Users {
     }
 
     /// Puts a user in the place of the one of this name, or adds it.
-    pub fn put(&mut self, name: &[u8], user: User) -> UserId {
+    pub fn put(&mut self, name: &[u8], user: User, catalog: &dyn Catalog) -> UserId {
         let id = self.find(name).unwrap_or_else(|| {
             let id = self.next;
             self.next = UserId(id.0 + 1);
             self.numbers.insert(name.into(), id);
             id
         });
-        self.users.insert(id, (name.into(), user));
+        let known = Registered {
+            name: name.into(),
+            passes: Arc::new(Passes::of(&user, catalog)),
+            user,
+        };
+        self.users.insert(id, known);
         debug_assert_eq!(self.users.len(), self.numbers.len());
         id
+    }
+
+    /// All are gone, and whoever puts the next ones in does so at once. The one that everybody is at first keeps its number; the others'
+    /// are not given again.
+    pub(super) fn forget_all(&mut self) {
+        let default = self.users.remove(&UserId::DEFAULT);
+        self.numbers.clear();
+        self.users.clear();
+        if let Some(default) = default {
+            self.numbers.insert(DEFAULT_NAME.into(), UserId::DEFAULT);
+            self.users.insert(UserId::DEFAULT, default);
+        }
     }
 
     /// Removes a user; answers its number if there was one. The one that everybody is at first stays.

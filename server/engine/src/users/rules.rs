@@ -60,6 +60,14 @@ pub enum Refused {
     Word(Vec<u8>, Fault),
 }
 
+impl Refused {
+    /// The word.
+    pub fn word(&self) -> &[u8] {
+        let (Refused::Unmatched(word) | Refused::Word(word, _)) = self;
+        word
+    }
+}
+
 impl User {
     /// Applies words in order. `all_channels`: new selectors have all channels.
     ///
@@ -78,7 +86,11 @@ impl User {
         Ok(())
     }
 
-    fn apply(
+    /// Applies a word, with all that is in its parentheses.
+    ///
+    /// # Errors
+    /// It is none, or means nothing here.
+    pub fn apply(
         &mut self,
         word: &[u8],
         all_channels: bool,
@@ -150,7 +162,7 @@ fn parse_selector(
 }
 
 /// What stands in parentheses may come in several words: they become one.
-fn join_parentheses<'w>(
+pub(super) fn join_parentheses<'w>(
     words: impl Iterator<Item = &'w [u8]>,
 ) -> Result<Vec<Cow<'w, [u8]>>, Refused> {
     let mut joined = Vec::new();

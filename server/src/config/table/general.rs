@@ -97,7 +97,7 @@ directives! {
     /// Keys remembered for client-side caching.
     TRACKING_TABLE_MAX_KEYS: u64 = count("tracking-table-max-keys", "1000000", 0, i64::MAX).waits(Awaited::Tracking);
     /// File that users are read from.
-    ACLFILE: Text = text("aclfile", "").immutable().refused("a file of access control lists");
+    ACLFILE: Text = text("aclfile", "").immutable();
     /// Channels that new users may use.
     ACL_PUBSUB_DEFAULT: AclPubsubDefault = choice("acl-pubsub-default", "resetchannels", AclPubsubDefault::WORDS);
     /// Entries of the ACL log.

@@ -27,7 +27,7 @@ fn setuser(cx: &mut Ctx, args: &Args) -> Outcome {
     let users = &mut cx.shared.users;
     let user = users.with_words(name, args.iter_from(3), &cx.shared.table)?;
     let before = users.find(name).and_then(|id| users.get(id)).cloned();
-    let id = users.put(name, user.clone());
+    let id = users.put(name, user.clone(), &cx.shared.table);
     if let Some(before) = before {
         let lost = |session: &Session| {
             session.user == id
@@ -67,7 +67,7 @@ fn hears_what_it_may_not(heard: &Subscriptions, before: &User, now: &User) -> bo
 }
 
 /// Ends the connections that this names; the own one when the reply has been sent.
-fn end_sessions(cx: &mut Ctx, ends: &dyn Fn(&Session) -> bool) {
+pub(super) fn end_sessions(cx: &mut Ctx, ends: &dyn Fn(&Session) -> bool) {
     let others = cx.shared.sessions.iter().filter(|session| ends(session));
     let slots: Vec<SessionId> = others.map(|session| session.slot).collect();
     for slot in slots {

@@ -3,16 +3,15 @@
 //! ```text
 //! change   SETUSER, DELUSER          ask   CAT, DRYRUN, GENPASS
 //! show     WHOAMI, USERS, LIST, GETUSER      log   what was refused
+//! file     LOAD, SAVE
 //! ```
 
 mod ask;
 mod change;
+mod file;
 mod log;
 mod show;
 
-use crate::base::args::Args;
-use crate::base::error::{Error, Outcome};
-use crate::call::ctx::Ctx;
 use crate::call::help;
 use crate::call::spec::{Command, Flags, Group};
 
@@ -26,14 +25,14 @@ const ACL: Command = Command::container(
     "Look after users",
     &[
         &HELP,
-        &LOAD,
+        &file::LOAD,
         &show::LIST,
         &show::USERS,
         &ask::DRYRUN,
         &show::WHOAMI,
         &log::LOG,
         &change::SETUSER,
-        &SAVE,
+        &file::SAVE,
         &change::DELUSER,
         &ask::CAT,
         &ask::GENPASS,
@@ -54,28 +53,6 @@ const RULES: Command = Command {
     flags: ASKS.flags.and(Flags::ADMIN),
     ..ASKS
 };
-
-const LOAD: Command = Command {
-    name: "acl|load",
-    arity: 2,
-    complexity: "O(N). Where N is the number of configured users.",
-    summary: "Read all users from their file",
-    run: without_file,
-    ..RULES
-};
-
-const SAVE: Command = Command {
-    name: "acl|save",
-    tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
-    summary: "Write all users into their file",
-    ..LOAD
-};
-
-fn without_file(_: &mut Ctx, _: &Args) -> Outcome {
-    Err(Error::new(
-        "ERR This Redis instance is not configured to use an ACL file. You may want to specify users via the ACL SETUSER command and then issue a CONFIG REWRITE (assuming you have a Redis configuration file set) in order to store users in the Redis configuration.",
-    ))
-}
 
 const HELP: Command = help::subcommand("acl|help", ASKS, HELP_LINES);
 
