@@ -32,7 +32,7 @@ pub fn run(text: &[u8]) {
         Err(error) => return assert!(error.contains("FATAL CONFIG FILE ERROR"), "{error}"),
     };
     for force_all in [false, true] {
-        let again = first.rewritten(text, force_all);
+        let again = first.rewritten(text, force_all, &lines_of_users(&first));
         match read(&again) {
             Ok(second) => assert_eq!(first.matching(&[b"*"]), second.matching(&[b"*"])),
             Err(error) => panic!(
@@ -41,4 +41,15 @@ pub fn run(text: &[u8]) {
             ),
         }
     }
+}
+
+/// The lines of users as they were read.
+fn lines_of_users(config: &Config) -> Vec<Vec<Vec<u8>>> {
+    let users = config.users().iter();
+    users
+        .map(|user| {
+            let head = [b"user".to_vec(), user.name.clone()];
+            head.into_iter().chain(user.words.iter().cloned()).collect()
+        })
+        .collect()
 }

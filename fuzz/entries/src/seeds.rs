@@ -450,7 +450,7 @@ pub fn blocks() -> Vec<Vec<u8>> {
 
 /// The whole default configuration, in parts.
 pub fn configurations() -> Vec<Vec<u8>> {
-    let all = Config::new(Path::new("/")).rewritten(b"", true);
+    let all = Config::new(Path::new("/")).rewritten(b"", true, &[]);
     let lines: Vec<&[u8]> = all.split_inclusive(|b| *b == b'\n').collect();
     lines.chunks(12).map(|some| some.concat()).collect()
 }
