@@ -104,6 +104,22 @@ const fn on_template(byte: u8, by_reference: bool, packed: bool) -> TypeInfo {
     info(byte, "hash on a template", layout, 15)
 }
 
+/// What a node of a list holds, before its string: one element.
+pub(crate) const NODE_PLAIN: u64 = 1;
+/// A listpack.
+pub(crate) const NODE_PACKED: u64 = 2;
+
+/// The set as intset.
+pub(crate) const SET_INTSET: u8 = 11;
+/// The hash as listpack.
+pub(crate) const HASH_LISTPACK: u8 = 16;
+/// The sorted set as listpack.
+pub(crate) const ZSET_LISTPACK: u8 = 17;
+/// The list of nodes that are listpacks or single elements.
+pub(crate) const LIST_NODES: u8 = 18;
+/// The set as listpack.
+pub(crate) const SET_LISTPACK: u8 = 20;
+
 /// Types that both families have, or Redis alone.
 const TYPES: [TypeInfo; 31] = [
     info(0, "string", Layout::String, 1),
@@ -115,16 +131,16 @@ const TYPES: [TypeInfo; 31] = [
     info(7, "module value", Layout::Module, 8),
     info(9, "hash as zipmap", Layout::String, 1),
     info(10, "list as ziplist", Layout::String, 1),
-    info(11, "set as intset", Layout::String, 1),
+    info(SET_INTSET, "set as intset", Layout::String, 1),
     info(12, "zset as ziplist", Layout::String, 1),
     info(13, "hash as ziplist", Layout::String, 3),
     info(14, "list as quicklist", Layout::Strings(1), 7),
     info(15, "stream", Layout::Stream(1), 9),
-    info(16, "hash as listpack", Layout::String, 10),
-    info(17, "zset as listpack", Layout::String, 10),
-    info(18, "list as quicklist 2", Layout::Nodes, 10),
+    info(HASH_LISTPACK, "hash as listpack", Layout::String, 10),
+    info(ZSET_LISTPACK, "zset as listpack", Layout::String, 10),
+    info(LIST_NODES, "list as quicklist 2", Layout::Nodes, 10),
     info(19, "stream 2", Layout::Stream(2), 10),
-    info(20, "set as listpack", Layout::String, 11),
+    info(SET_LISTPACK, "set as listpack", Layout::String, 11),
     info(21, "stream 3", Layout::Stream(3), 11),
     info(
         22,
@@ -160,9 +176,11 @@ const VALKEY_TYPES: [TypeInfo; 1] = [info(22, "hash with expiry", Layout::Valkey
 /// Looks up a type byte. `None`: no such type in this family.
 pub(crate) fn type_info(family: Family, byte: u8) -> Option<&'static TypeInfo> {
     match family {
-        Family::Redis => TYPES.iter().find(|info| info.byte == byte),
         Family::Valkey if byte >= 22 => VALKEY_TYPES.iter().find(|info| info.byte == byte),
-        Family::Valkey => TYPES.iter().find(|info| info.byte == byte),
+        _ => {
+            let place = TYPES.binary_search_by_key(&byte, |info| info.byte);
+            place.ok().map(|place| &TYPES[place])
+        }
     }
 }
 

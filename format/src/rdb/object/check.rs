@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 
+use super::super::opcode;
 use super::super::reader::Check;
 use super::blob::Blob;
 use super::node::NodeKind;
@@ -96,6 +97,18 @@ impl Checker {
             return Ok(());
         }
         self.check_fully(object, at)
+    }
+
+    /// Whether a packed value of this type is surely sound, by the strict check, too: the full one says what is wrong.
+    pub fn is_surely_sound(&mut self, type_byte: u8, bytes: &[u8]) -> bool {
+        let holds = match type_byte {
+            opcode::SET_INTSET => return Intset::check(bytes).is_ok_and(|view| !view.is_empty()),
+            opcode::SET_LISTPACK => Holds::Members,
+            opcode::HASH_LISTPACK => Holds::Fields,
+            opcode::ZSET_LISTPACK => Holds::Scores,
+            _ => return false,
+        };
+        quick::is_sound(bytes, holds, &mut self.hashes)
     }
 
     /// The strict check alone, for those who compare.

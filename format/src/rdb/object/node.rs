@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::super::length::read_len;
+use super::super::opcode;
 use super::blob::Blob;
 use super::texts::Texts;
 use crate::error::{Damage, Result};
@@ -94,8 +95,8 @@ impl<'a> Nodes<'a> {
 fn read_container(texts: &mut Texts<'_>) -> Result<NodeKind> {
     let at = texts.cursor().clone();
     match read_len(texts.cursor(), "container of a list node")? {
-        1 => Ok(NodeKind::Plain),
-        2 => Ok(NodeKind::Listpack),
+        opcode::NODE_PLAIN => Ok(NodeKind::Plain),
+        opcode::NODE_PACKED => Ok(NodeKind::Listpack),
         other => Err(at.error(
             Damage::Encoding,
             format!("list node: container {other} instead of 1 or 2"),

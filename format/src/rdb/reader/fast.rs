@@ -16,27 +16,36 @@ use super::super::string::{Form, Text, form};
 use crate::lzf;
 use crate::text::number::I64Text;
 
-/// A plain string by its places, counted from the window's begin.
+/// What a record begins with, by its places, counted from the window's begin.
 #[derive(Debug, PartialEq)]
-pub(super) struct PlainString {
+pub(super) struct Start {
+    /// When it expires, Unix milliseconds.
+    pub expire_ms: Option<i64>,
+    /// The type of its value.
+    pub type_byte: u8,
     /// Where the key's length stands.
     pub key_at: usize,
     key: Form,
-    /// Where the key's bytes stand, as they are stored.
+    /// Where the key's bytes stand, as they are stored; the value follows.
     key_bytes: Range<usize>,
+}
+
+/// A plain string by its places, counted from the window's begin.
+#[derive(Debug, PartialEq)]
+pub(super) struct PlainString {
+    /// Expiry and key.
+    pub start: Start,
     /// Where the value's length stands.
     pub value_at: usize,
     value: Form,
     value_bytes: Range<usize>,
-    /// When it expires, Unix milliseconds.
-    pub expire_ms: Option<i64>,
     /// The record's length.
     pub end: usize,
 }
 
-/// Finds the extent of the record at the window's begin, and that it is sound but for what is compressed in it.
+/// Finds expiry, type and key of the record at the window's begin.
 #[inline(always)]
-pub(super) fn plain_string(window: &[u8]) -> Option<PlainString> {
+pub(super) fn start(window: &[u8]) -> Option<Start> {
     let (type_at, expire_ms) = match *window.first()? {
         opcode::EXPIRETIME_MS => {
             let time = window.get(1..)?.first_chunk::<8>()?;
@@ -44,28 +53,25 @@ pub(super) fn plain_string(window: &[u8]) -> Option<PlainString> {
         }
         _ => (0, None),
     };
-    if *window.get(type_at)? != 0 {
-        return None;
-    }
+    let type_byte = *window.get(type_at)?;
     let key_at = type_at + 1;
     let (key, key_bytes) = string(window, key_at)?;
-    let value_at = key_bytes.end;
-    let (value, value_bytes) = string(window, value_at)?;
-    let end = value_bytes.end;
-    debug_assert!(key_at < value_at && value_at < end, "type, key, value");
-    Some(PlainString {
+    Some(Start {
+        expire_ms,
+        type_byte,
         key_at,
         key,
         key_bytes,
-        value_at,
-        value,
-        value_bytes,
-        expire_ms,
-        end,
     })
 }
 
-impl PlainString {
+impl Start {
+    /// Where the value stands.
+    #[inline]
+    pub fn value_at(&self) -> usize {
+        self.key_bytes.end
+    }
+
     /// The key's bytes, in `scratch` if they do not stand plainly in the window; `None` if they cannot be decompressed.
     #[inline]
     pub fn key<'s>(&self, window: &'s [u8], scratch: &'s mut Vec<u8>) -> Option<&'s [u8]> {
@@ -74,7 +80,38 @@ impl PlainString {
             false => window.get(self.key_bytes.clone()),
         }
     }
+}
 
+/// Finds the extent of the record at the window's begin, and that it is sound but for what is compressed in it.
+#[inline(always)]
+pub(super) fn plain_string(window: &[u8]) -> Option<PlainString> {
+    // A type other than zero is seen before the key is looked for.
+    let type_at = if *window.first()? == opcode::EXPIRETIME_MS {
+        9
+    } else {
+        0
+    };
+    if *window.get(type_at)? != 0 {
+        return None;
+    }
+    let start = start(window)?;
+    let value_at = start.value_at();
+    let (value, value_bytes) = string(window, value_at)?;
+    let end = value_bytes.end;
+    debug_assert!(
+        start.key_at < value_at && value_at < end,
+        "type, key, value"
+    );
+    Some(PlainString {
+        start,
+        value_at,
+        value,
+        value_bytes,
+        end,
+    })
+}
+
+impl PlainString {
     /// Whether the value is what it claims to be. A compressed one is walked token by token, and not decompressed.
     #[inline]
     pub fn holds(&self, window: &[u8]) -> bool {
@@ -89,7 +126,7 @@ impl PlainString {
     /// Brings key and value into the buffers, where they do not stand plainly in the window; false if one cannot be decompressed.
     #[inline]
     pub fn unpacked(&self, window: &[u8], key: &mut Vec<u8>, value: &mut Vec<u8>) -> bool {
-        let is_key = unpack(self.key, &self.key_bytes, window, key);
+        let is_key = unpack(self.start.key, &self.start.key_bytes, window, key);
         let is_number = matches!(self.value, Form::Int(_));
         is_key.is_some()
             && (is_number || unpack(self.value, &self.value_bytes, window, value).is_some())
@@ -103,8 +140,8 @@ impl PlainString {
         key: &'s [u8],
         value: &'s [u8],
     ) -> (&'s [u8], Text<'s>) {
-        let key = match self.key {
-            Form::Plain(_) => &window[self.key_bytes.clone()],
+        let key = match self.start.key {
+            Form::Plain(_) => &window[self.start.key_bytes.clone()],
             Form::Int(_) | Form::Lzf { .. } => key,
         };
         let value = match self.value {
@@ -119,7 +156,12 @@ impl PlainString {
 /// Brings the bytes of a string into `scratch` if they do not stand plainly in the window: whether they are there. `None` if they
 /// cannot be decompressed.
 #[inline]
-fn unpack(form: Form, place: &Range<usize>, window: &[u8], scratch: &mut Vec<u8>) -> Option<bool> {
+pub(super) fn unpack(
+    form: Form,
+    place: &Range<usize>,
+    window: &[u8],
+    scratch: &mut Vec<u8>,
+) -> Option<bool> {
     match form {
         Form::Plain(_) => return Some(false),
         Form::Int(value) => {
@@ -137,7 +179,7 @@ fn unpack(form: Form, place: &Range<usize>, window: &[u8], scratch: &mut Vec<u8>
 
 /// The string at `at` and the place of its bytes, if it is as a server writes it and lies in the window.
 #[inline(always)]
-fn string(window: &[u8], at: usize) -> Option<(Form, Range<usize>)> {
+pub(super) fn string(window: &[u8], at: usize) -> Option<(Form, Range<usize>)> {
     let (form, start) = form(window, at, true).ok()?;
     let end = start.checked_add(usize::try_from(form.stored_len()).ok()?)?;
     (end <= window.len()).then_some((form, start..end))
@@ -150,7 +192,7 @@ mod tests {
     /// Key and length of the record at the begin.
     fn found(window: &[u8]) -> Option<(Vec<u8>, usize)> {
         let found = plain_string(window).filter(|found| found.holds(window))?;
-        let key = found.key(window, &mut Vec::new())?.to_vec();
+        let key = found.start.key(window, &mut Vec::new())?.to_vec();
         Some((key, found.end))
     }
 
@@ -160,7 +202,10 @@ mod tests {
         assert_eq!(found(b"\x00\x01k\x02vvrest"), short(b"k", 6));
         let expiring = b"\xfc12345678\x00\x01k\xc1\x01\x02";
         assert_eq!(found(expiring), short(b"k", 15));
-        assert_eq!(plain_string(expiring).map(|found| found.key_at), Some(10));
+        assert_eq!(
+            plain_string(expiring).map(|found| found.start.key_at),
+            Some(10)
+        );
         assert_eq!(found(b"\x00\xc1\x01\xff\x01v"), short(b"-255", 6));
         assert_eq!(found(b"\x00\xc4\x01\xff\x01v"), None);
         assert_eq!(found(b"\x00\x40\x01k\x01v"), None);

@@ -32,6 +32,7 @@ mod examine;
 mod fast;
 mod header;
 mod keys;
+mod packed;
 mod resync;
 mod sections;
 mod strings;

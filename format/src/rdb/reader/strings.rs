@@ -25,7 +25,7 @@ impl<S: Source> Reader<S> {
             let (key, _) = found.texts(window, &self.key_buffer, &self.value_buffer);
             self.keys.note(self.db, key, self.source.can_reread());
         }
-        self.last_value = Some((self.source.offset() + found.key_at as u64, info));
+        self.last_value = Some((self.source.offset() + found.start.key_at as u64, info));
         self.records += 1;
         self.taken = found.end;
         Some(found)
@@ -42,7 +42,7 @@ impl<S: Source> Reader<S> {
             end: offset + found.end as u64,
             event: Event::Record(Record {
                 db: self.db,
-                head: Head::expiring(key, found.expire_ms),
+                head: Head::expiring(key, found.start.expire_ms),
                 type_byte: 0,
                 value: Object::String(value),
                 value_offset: offset + found.value_at as u64,

@@ -5,7 +5,7 @@ use super::super::event::{Checksum, Event, Located};
 use super::super::opcode;
 use super::super::raw::Source;
 use super::sections::{Halt, Plan, Work, read_in_sections};
-use super::{Options, Reader, State, fast};
+use super::{Options, Reader, State, fast, packed};
 use crate::error::Result;
 
 impl<S: Source> Reader<S> {
@@ -22,9 +22,9 @@ impl<S: Source> Reader<S> {
         matches!(self.state, State::Body) && self.resume == 0 && !self.carried.has_attributes()
     }
 
-    /// Passes over plain strings that begin before `limit`: seeing their extent checks all there is to check. Their keys are
+    /// Passes over plain strings and packed values that begin before `limit`, as long as they are seen to be sound. Their keys are
     /// noted. The last event was left behind.
-    pub(super) fn pass_strings(&mut self, limit: u64) {
+    pub(super) fn pass_sound(&mut self, limit: u64) {
         let string = opcode::type_info(self.dialect.family(), 0);
         if !self.is_at_record() {
             return;
@@ -32,33 +32,45 @@ impl<S: Source> Reader<S> {
         let again = self.source.can_reread();
         while self.source.offset() < limit {
             let window = self.source.window();
-            let Some(found) = fast::plain_string(window).filter(|found| found.holds(window)) else {
-                return;
+            let (start, end, info) = match fast::plain_string(window) {
+                Some(found) if found.holds(window) => (found.start, found.end, string),
+                Some(_) => return,
+                None => {
+                    let mut room = packed::Room {
+                        checker: &mut self.checker,
+                        buffer: &mut self.value_buffer,
+                    };
+                    let check = self.options.check;
+                    match packed::sound_value(window, self.dialect, check, &mut room) {
+                        Some((start, end, info)) => (start, end, Some(info)),
+                        None => return,
+                    }
+                }
             };
-            let Some(key) = found.key(window, &mut self.key_buffer) else {
+            let Some(key) = start.key(window, &mut self.key_buffer) else {
                 return;
             };
             if self.options.duplicate_keys {
                 self.keys.note(self.db, key, again);
             }
             let offset = self.source.offset();
-            self.last_value = string.map(|info| (offset + found.key_at as u64, info));
+            self.last_value = info.map(|info| (offset + start.key_at as u64, info));
             self.records += 1;
-            debug_assert!(found.key_at < found.end, "a record has a key");
-            self.source.consume(found.end);
+            debug_assert!(start.key_at < end, "a record has a key");
+            self.source.consume(end);
         }
     }
 }
 
 /// Reads to the end and gives what became of the checksum, for callers who only want to know whether a file is sound.
-/// Plain strings, the most frequent records, are checked without building an event.
+/// Plain strings and packed values, the most frequent records, are checked without building an event.
 ///
 /// # Errors
 /// The first damage.
 pub fn verify<S: Source>(reader: &mut Reader<S>) -> Result<Checksum> {
     loop {
         reader.settle();
-        reader.pass_strings(u64::MAX);
+        reader.pass_sound(u64::MAX);
         let Some(shape) = reader.advance()? else {
             return Ok(Checksum::None);
         };

@@ -434,7 +434,10 @@ impl<W: Write> Writer<W> {
     pub fn node(&mut self, kind: NodeKind, bytes: &[u8]) -> WriteResult<()> {
         if self.collection != (Collection::Nodes { expanded: true }) {
             self.owe(Collection::Nodes { expanded: false }, 1);
-            let container = if kind == NodeKind::Plain { 1 } else { 2 };
+            let container = match kind {
+                NodeKind::Plain => opcode::NODE_PLAIN,
+                NodeKind::Listpack | NodeKind::Ziplist => opcode::NODE_PACKED,
+            };
             write_len(&mut self.buffer, container);
             return self.put_string(bytes);
         }

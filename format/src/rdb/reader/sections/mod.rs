@@ -33,8 +33,6 @@ use crate::error::{FormatError, Result};
 const SEARCH: u64 = 1 << 20;
 /// Records that have to follow each other where a section begins.
 const RECORDS: usize = 64;
-/// Bytes of a small record, by which room for keys is made.
-const RECORD_MIN: usize = 32;
 /// Places that are tried for that.
 const GUESSES: usize = 64;
 /// Sections that may wait or be read, beyond one for each thread.
@@ -191,7 +189,7 @@ impl<'a, W: Work> Reading<'a, '_, W> {
         loop {
             if !W::LOOKS {
                 self.reader.settle();
-                self.reader.pass_strings(until);
+                self.reader.pass_sound(until);
                 self.records = self.reader.records();
                 self.end = self.reader.offset();
                 if self.end >= until && self.reader.is_at_record() {
@@ -295,15 +293,19 @@ pub(super) struct Left {
 }
 
 impl<'a> SliceReader<'a> {
-    /// A reader of what begins at `from`, in database `db`.
-    fn of_section(bytes: &'a [u8], from: u64, db: u64, dialect: Dialect, options: Options) -> Self {
+    /// A reader of what begins at `from`, in database `db`. Hashes of its keys are gathered in `room`.
+    fn of_section(
+        bytes: &'a [u8],
+        from: u64,
+        db: u64,
+        dialect: Dialect,
+        options: Options,
+        room: Vec<u64>,
+    ) -> Self {
         let mut reader = SliceReader::headless(bytes, from, dialect, options);
         reader.source.jump(reader.source.place(from), 0);
         reader.db = db;
-        if options.duplicate_keys {
-            let bytes = bytes.len().saturating_sub(reader.source.place(from));
-            reader.keys = KeyIndex::of_part(bytes / RECORD_MIN);
-        }
+        reader.keys = KeyIndex::of_part(room);
         reader
     }
 
@@ -312,17 +314,19 @@ impl<'a> SliceReader<'a> {
         self.is_at_record() && self.source.window().first() == Some(&opcode::EOF)
     }
 
-    /// What it knows; it has left the last event behind.
-    fn leave(mut self, from: u64) -> Left {
+    /// What it knows, and the room for the hashes of keys; it has left the last event behind.
+    fn leave(mut self, from: u64) -> (Left, Vec<u64>) {
         let at = self.offset();
-        Left {
+        let (keys, room) = std::mem::take(&mut self.keys).whole();
+        let left = Left {
             at,
             db: self.db,
             records: self.records(),
             last_value: self.last_value,
             sum: (self.source.sum_since(), at - from),
-            keys: std::mem::take(&mut self.keys).whole(),
-        }
+            keys,
+        };
+        (left, room)
     }
 
     /// Goes on where another ended that began here.
@@ -368,8 +372,9 @@ impl<W: Work> Crew<'_, '_, W> {
     fn work(&self, sender: &Sender<(usize, Section<W>)>) {
         // A panic on one thread must not leave the others waiting.
         let _closing = Closing(self.counter);
+        let mut room = Vec::new();
         while let Some((number, from, db, until)) = self.counter.next(|from| self.cut(from)) {
-            let section = self.section(from, db, until);
+            let section = self.section(from, db, until, &mut room);
             if sender.send((number, section)).is_err() {
                 return;
             }
@@ -408,11 +413,13 @@ impl<W: Work> Crew<'_, '_, W> {
         None
     }
 
-    /// Reads a section.
-    fn section(&self, from: u64, db: u64, until: u64) -> Section<W> {
+    /// Reads a section. The room for hashes of keys is used for one after the other.
+    fn section(&self, from: u64, db: u64, until: u64, room: &mut Vec<u64>) -> Section<W> {
         let end = usize::try_from(until).unwrap_or(usize::MAX);
         let bytes = &self.bytes[..end.min(self.bytes.len())];
-        let mut reader = SliceReader::of_section(bytes, from, db, self.dialect, self.options);
+        let (dialect, options) = (self.dialect, self.options);
+        let taken = std::mem::take(room);
+        let mut reader = SliceReader::of_section(bytes, from, db, dialect, options, taken);
         let mut section = Section {
             from,
             db,
@@ -434,7 +441,7 @@ impl<W: Work> Crew<'_, '_, W> {
         loop {
             reader.settle();
             if !W::LOOKS {
-                reader.pass_strings(until);
+                reader.pass_sound(until);
                 section.records = reader.records();
                 section.end = reader.offset();
             }
@@ -459,7 +466,7 @@ impl<W: Work> Crew<'_, '_, W> {
                 }
             }
         }
-        section.left = reader.leave(from);
+        (section.left, *room) = reader.leave(from);
         section
     }
 }

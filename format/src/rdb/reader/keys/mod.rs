@@ -9,6 +9,12 @@
 //!   open    [ hashes .. | room ]  x 256      the block of each bucket that is being filled
 //!   full    [ block | block | .. ]  x 256    blocks that are full; hashes are never moved
 //! ```
+//!
+//! Where several threads read, each brings the hashes of its section together by bucket itself ([`part`]), and at the end each thread
+//! looks through some of the buckets of all sections. Memory that is touched for the first time costs more than all of that, so none is
+//! taken twice.
+
+mod part;
 
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
@@ -21,9 +27,11 @@ use super::super::object::hash_bytes;
 use super::super::raw::Source;
 use super::{Options, SliceReader};
 use crate::error::{Damage, FormatError};
+use part::Part;
 
 /// Top bits of the hash that choose the bucket. The places that are written to must fit the nearest cache.
 const BUCKET_BITS: u32 = 8;
+const BUCKETS: usize = 1 << BUCKET_BITS;
 /// Hashes of a bucket's first block; each block has room for twice as many as the one before.
 const BLOCK_MIN: usize = 16;
 /// Hashes of the largest blocks: 4 KiB.
@@ -39,9 +47,9 @@ pub(in super::super) struct KeyIndex {
     /// Hashes with another seed, if the keys cannot be looked up again.
     second: Buckets,
     /// Of a part of a file: the hashes as they come.
-    part: Option<Vec<u64>>,
+    unsorted: Option<Vec<u64>>,
     /// The hashes of parts.
-    parts: Vec<Vec<u64>>,
+    parts: Vec<Part>,
     /// Threads that look for repeated ones at the end; one, if nobody said.
     pub threads: Option<NonZeroUsize>,
 }
@@ -65,8 +73,8 @@ impl Buckets {
     #[cold]
     fn push_to_new_block(&mut self, bucket: usize, hash: u64) {
         if self.open.is_empty() {
-            self.open.resize_with(1 << BUCKET_BITS, Vec::new);
-            self.full.resize_with(1 << BUCKET_BITS, Vec::new);
+            self.open.resize_with(BUCKETS, Vec::new);
+            self.full.resize_with(BUCKETS, Vec::new);
         }
         let room = (self.open[bucket].len() * 2).clamp(BLOCK_MIN, BLOCK_MAX);
         let block = std::mem::replace(&mut self.open[bucket], Vec::with_capacity(room));
@@ -84,21 +92,6 @@ impl Buckets {
         let full = self.full.get(bucket).into_iter().flatten();
         full.chain(self.open.get(bucket)).map(Vec::as_slice)
     }
-
-    /// Hashes that occur twice.
-    fn repeated(&self) -> HashSet<u64> {
-        debug_assert_eq!(
-            self.open.len(),
-            self.full.len(),
-            "as many buckets of both kinds"
-        );
-        let (mut table, mut repeated) = (Vec::new(), HashSet::new());
-        for bucket in 0..self.open.len() {
-            let blocks: Vec<&[u64]> = self.blocks(bucket).collect();
-            collect_repeated(&blocks, &mut table, &mut repeated);
-        }
-        repeated
-    }
 }
 
 /// The bucket of a hash.
@@ -107,31 +100,25 @@ fn bucket_of(hash: u64) -> usize {
     (hash >> (64 - BUCKET_BITS)) as usize
 }
 
-/// Hashes that occur twice in these blocks, looked for by so many threads. They are brought together by bucket first, in one block:
-/// threads that fill many small ones are held up by the allocator.
-fn repeated_in(blocks: &[&[u64]], threads: usize) -> HashSet<u64> {
-    let mut ends = [0; 1 << BUCKET_BITS];
-    for hash in blocks.iter().copied().flatten() {
-        ends[bucket_of(*hash)] += 1;
-    }
-    let mut all = 0;
-    for end in &mut ends {
-        all += std::mem::replace(end, all);
-    }
-    let mut sorted = vec![0; all];
-    for hash in blocks.iter().copied().flatten() {
-        let end = &mut ends[bucket_of(*hash)];
-        sorted[*end] = *hash;
-        *end += 1;
-    }
+/// Hashes that occur twice in these buckets and those of parts, looked for by so many threads.
+fn repeated_in(own: &Buckets, parts: &[Part], threads: usize) -> HashSet<u64> {
+    debug_assert_eq!(
+        own.open.len(),
+        own.full.len(),
+        "as many buckets of both kinds"
+    );
     let search = |thread: usize| {
         let (mut table, mut repeated) = (Vec::new(), HashSet::new());
-        for bucket in (thread..ends.len()).step_by(threads) {
-            let begin = bucket.checked_sub(1).map_or(0, |before| ends[before]);
-            collect_repeated(&[&sorted[begin..ends[bucket]]], &mut table, &mut repeated);
+        for bucket in (thread..BUCKETS).step_by(threads) {
+            let parts = parts.iter().map(|part| part.bucket(bucket));
+            let blocks: Vec<&[u64]> = own.blocks(bucket).chain(parts).collect();
+            collect_repeated(&blocks, &mut table, &mut repeated);
         }
         repeated
     };
+    if threads == 1 {
+        return search(0);
+    }
     thread::scope(|scope| {
         let search = &search;
         let threads = (0..threads).map(|thread| scope.spawn(move || search(thread)));
@@ -191,33 +178,36 @@ fn repeated_by_sorting(blocks: &[&[u64]], repeated: &mut HashSet<u64>) {
 }
 
 impl KeyIndex {
-    /// An index of a part of a file with room for so many keys, which finds nothing by itself.
-    pub fn of_part(room: usize) -> Self {
+    /// An index of a part of a file, which finds nothing by itself. It needs a place for the hashes until the part is read.
+    pub fn of_part(room: Vec<u64>) -> Self {
+        debug_assert!(room.is_empty(), "hashes of another part");
         KeyIndex {
-            part: Some(Vec::with_capacity(room)),
+            unsorted: Some(room),
             ..KeyIndex::default()
         }
     }
 
-    /// The index of a part that is whole: room for keys that did not come is given back.
-    pub fn whole(mut self) -> Self {
-        if let Some(part) = &mut self.part {
-            part.shrink_to_fit();
+    /// The index of a part that is whole, and the place, for the next one.
+    pub fn whole(mut self) -> (Self, Vec<u64>) {
+        let mut room = self.unsorted.take().unwrap_or_default();
+        if !room.is_empty() {
+            self.parts.push(Part::of(&room));
         }
-        self
+        room.clear();
+        (self, room)
     }
 
     /// Takes over the keys of a part.
     pub fn absorb(&mut self, part: KeyIndex) {
-        self.parts.extend(part.part);
+        self.parts.extend(part.parts);
     }
 
     /// Notes a key; `again` says whether it can be looked up again at the end.
     #[inline]
     pub fn note(&mut self, db: u64, key: &[u8], again: bool) {
         let hash = hash_bytes(key, db);
-        match &mut self.part {
-            Some(part) => part.push(hash),
+        match &mut self.unsorted {
+            Some(hashes) => hashes.push(hash),
             None => self.first.push(hash),
         }
         if !again {
@@ -231,15 +221,8 @@ impl KeyIndex {
         source: &S,
         dialect: Dialect,
     ) -> Option<Box<FormatError>> {
-        let suspects = match self.parts.is_empty() {
-            true => self.first.repeated(),
-            false => {
-                let own = (0..1 << BUCKET_BITS).flat_map(|bucket| self.first.blocks(bucket));
-                let parts = self.parts.iter().map(Vec::as_slice);
-                let blocks: Vec<&[u64]> = own.chain(parts).collect();
-                repeated_in(&blocks, self.threads.map_or(1, NonZeroUsize::get))
-            }
-        };
+        let threads = self.threads.map_or(1, NonZeroUsize::get);
+        let suspects = repeated_in(&self.first, &self.parts, threads);
         if suspects.is_empty() {
             return None;
         }
@@ -247,7 +230,7 @@ impl KeyIndex {
             return confirm(source.reread(0), dialect, &suspects);
         }
         let what = "a key occurs twice in its database";
-        (!self.second.repeated().is_empty())
+        (!repeated_in(&self.second, &[], threads).is_empty())
             .then(|| FormatError::new(Damage::Encoding, source.offset(), what))
     }
 }
@@ -293,12 +276,30 @@ mod tests {
         let twice = hash_bytes(&77_u64.to_le_bytes(), 0);
         buckets.push(twice);
         buckets.push(0);
-        assert_eq!(buckets.repeated(), HashSet::from([twice]));
-        let all = (0..1 << BUCKET_BITS).flat_map(|bucket| buckets.blocks(bucket));
-        let all: Vec<&[u64]> = all.collect();
+        assert_eq!(repeated_in(&buckets, &[], 1), HashSet::from([twice]));
+    }
+
+    /// Once in a part and once elsewhere, or in two parts, or twice in one.
+    #[test]
+    fn finds_the_repeated_across_parts() {
+        let hashes: Vec<u64> = (0..10_000_u64)
+            .map(|number| hash_bytes(&number.to_le_bytes(), 0))
+            .collect();
+        let part =
+            |from: usize, more: &[u64]| Part::of(&[&hashes[from..from + 1000], more].concat());
+        let parts = [
+            part(1000, &[]),
+            part(2000, &[hashes[7], hashes[2500]]),
+            part(3000, &[hashes[1500], 0]),
+        ];
+        let mut own = Buckets::default();
+        hashes[..1000].iter().for_each(|hash| own.push(*hash));
+        own.push(0);
+        let twice = HashSet::from([hashes[7], hashes[2500], hashes[1500], 1]);
         for threads in 1..4 {
-            assert_eq!(repeated_in(&all, threads), HashSet::from([twice]));
+            assert_eq!(repeated_in(&own, &parts, threads), twice);
         }
+        assert_eq!(repeated_in(&own, &parts[..1], 2), HashSet::new());
     }
 
     /// Searches that go a few steps are no reason to sort, and those that always go many are.
@@ -321,6 +322,6 @@ mod tests {
             buckets.push(number << 30);
         }
         buckets.push(77 << 30);
-        assert_eq!(buckets.repeated(), HashSet::from([77 << 30]));
+        assert_eq!(repeated_in(&buckets, &[], 1), HashSet::from([77 << 30]));
     }
 }
