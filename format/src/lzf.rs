@@ -359,8 +359,10 @@ const PIECE: usize = 16;
 fn copy_back(out: &mut [u8], at: usize, back: usize, len: usize) {
     let from = at - back;
     if back >= PIECE && at + len + PIECE <= out.len() {
-        for step in (0..len).step_by(PIECE) {
-            out.copy_within(from + step..from + step + PIECE, at + step);
+        let mut done = 0;
+        while done < len {
+            out.copy_within(from + done..from + done + PIECE, at + done);
+            done += PIECE;
         }
     } else if back >= len {
         out.copy_within(from..from + len, at);

@@ -109,6 +109,14 @@ pub(crate) const NODE_PLAIN: u64 = 1;
 /// A listpack.
 pub(crate) const NODE_PACKED: u64 = 2;
 
+/// The string.
+pub(crate) const STRING: u8 = 0;
+/// The list as single elements.
+pub(crate) const LIST: u8 = 1;
+/// The set as single members.
+pub(crate) const SET: u8 = 2;
+/// The hash as single fields and values.
+pub(crate) const HASH: u8 = 4;
 /// The set as intset.
 pub(crate) const SET_INTSET: u8 = 11;
 /// The hash as listpack.
@@ -122,11 +130,11 @@ pub(crate) const SET_LISTPACK: u8 = 20;
 
 /// Types that both families have, or Redis alone.
 const TYPES: [TypeInfo; 31] = [
-    info(0, "string", Layout::String, 1),
-    info(1, "list", Layout::Strings(1), 1),
-    info(2, "set", Layout::Strings(1), 1),
+    info(STRING, "string", Layout::String, 1),
+    info(LIST, "list", Layout::Strings(1), 1),
+    info(SET, "set", Layout::Strings(1), 1),
     info(3, "zset with text scores", Layout::TextScores, 1),
-    info(4, "hash", Layout::Strings(2), 1),
+    info(HASH, "hash", Layout::Strings(2), 1),
     info(5, "zset", Layout::BinaryScores, 8),
     info(7, "module value", Layout::Module, 8),
     info(9, "hash as zipmap", Layout::String, 1),

@@ -31,6 +31,22 @@ pub(crate) struct Checker {
     pub odd: Option<Findings>,
 }
 
+/// Names of one value, by their hashes.
+pub(crate) struct Names<'c>(&'c mut Vec<u64>);
+
+impl Names<'_> {
+    /// Takes one.
+    #[inline]
+    pub fn add(&mut self, name: &[u8]) {
+        self.0.push(hash_bytes(name, 0));
+    }
+
+    /// Whether none came twice; false also where that is only likely.
+    pub fn differ(self) -> bool {
+        !has_repeats(self.0)
+    }
+}
+
 /// A fast hash for finding candidates; equality is always confirmed on the bytes where it matters.
 #[inline]
 pub(crate) fn hash_bytes(bytes: &[u8], seed: u64) -> u64 {
@@ -109,6 +125,12 @@ impl Checker {
             _ => return false,
         };
         quick::is_sound(bytes, holds, &mut self.hashes)
+    }
+
+    /// To see whether names differ.
+    pub fn names(&mut self) -> Names<'_> {
+        self.hashes.clear();
+        Names(&mut self.hashes)
     }
 
     /// The strict check alone, for those who compare.

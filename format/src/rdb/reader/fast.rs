@@ -85,16 +85,15 @@ impl Start {
 /// Finds the extent of the record at the window's begin, and that it is sound but for what is compressed in it.
 #[inline(always)]
 pub(super) fn plain_string(window: &[u8]) -> Option<PlainString> {
-    // A type other than zero is seen before the key is looked for.
-    let type_at = if *window.first()? == opcode::EXPIRETIME_MS {
-        9
-    } else {
-        0
-    };
-    if *window.get(type_at)? != 0 {
+    plain_string_of(window, start(window)?)
+}
+
+/// The same, of a record whose begin is known.
+#[inline(always)]
+pub(super) fn plain_string_of(window: &[u8], start: Start) -> Option<PlainString> {
+    if start.type_byte != opcode::STRING {
         return None;
     }
-    let start = start(window)?;
     let value_at = start.value_at();
     let (value, value_bytes) = string(window, value_at)?;
     let end = value_bytes.end;

@@ -1,8 +1,9 @@
-//! Packed values that are surely sound, found in the window at one glance.
+//! Packed values, and runs of strings, that are surely sound, found in the window at one glance.
 //!
 //! ```text
 //!   [FC | 8 bytes expiry] | 0B, 10, 11 or 14 | key | blob                        intset or listpack
 //!   [FC | 8 bytes expiry] | 12 | key | number of nodes | 02 | blob | 02 | ..     a list of listpacks
+//!   [FC | 8 bytes expiry] | 01, 02 or 04 | key | count | string | string | ..    list, set or hash in single strings
 //! ```
 //!
 //! No event is built of them. Whatever looks different, is odd or is wrong is left to the general walk, which then says what it is.
@@ -12,7 +13,7 @@ use super::super::object::Checker;
 use super::super::opcode::{self, TypeInfo};
 use super::super::string::{Form, form};
 use super::Check;
-use super::fast::{Start, start, string, unpack};
+use super::fast::{Start, string, unpack};
 use crate::encoding::listpack::Listpack;
 
 /// Room for work.
@@ -23,14 +24,14 @@ pub(super) struct Room<'r> {
     pub buffer: &'r mut Vec<u8>,
 }
 
-/// The record at the window's begin, its length and its type, if its value is packed and all of it sound.
+/// Where the record ends that begins so at the window's begin, and its type, if its value is packed and all of it sound.
 pub(super) fn sound_value(
     window: &[u8],
+    start: &Start,
     dialect: Dialect,
     check: Check,
     room: &mut Room<'_>,
-) -> Option<(Start, usize, &'static TypeInfo)> {
-    let start = start(window)?;
+) -> Option<(usize, &'static TypeInfo)> {
     let info = opcode::type_info(dialect.family(), start.type_byte)?;
     // Without a check entries are nobody's concern; a type that came later is odd.
     if check == Check::Structure || info.since > dialect.version() {
@@ -47,9 +48,12 @@ pub(super) fn sound_value(
             is_sound.then_some(end)?
         }
         opcode::LIST_NODES => sound_nodes(window, at, room.buffer)?,
+        opcode::LIST | opcode::SET | opcode::HASH => {
+            sound_strings(window, at, start.type_byte, room)?
+        }
         _ => return None,
     };
-    Some((start, end, info))
+    Some((end, info))
 }
 
 /// Where a list ends whose nodes are listpacks with elements.
@@ -67,6 +71,29 @@ fn sound_nodes(window: &[u8], at: usize, buffer: &mut Vec<u8>) -> Option<usize> 
         at = end;
     }
     (nodes > 0).then_some(at)
+}
+
+/// Where a list, set or hash ends that is a run of strings, none of its names twice.
+fn sound_strings(window: &[u8], at: usize, type_byte: u8, room: &mut Room<'_>) -> Option<usize> {
+    let (count, mut at) = number(window, at)?;
+    let mut names = room.checker.names();
+    for _ in 0..count {
+        let (form, place) = string(window, at)?;
+        at = place.end;
+        let name = match unpack(form, &place, window, room.buffer)? {
+            true => &room.buffer[..],
+            false => window.get(place)?,
+        };
+        if type_byte != opcode::LIST {
+            names.add(name);
+        }
+        if type_byte == opcode::HASH {
+            let (form, place) = string(window, at)?;
+            at = place.end;
+            unpack(form, &place, window, room.buffer)?;
+        }
+    }
+    (count > 0 && names.differ()).then_some(at)
 }
 
 /// A length that stands by itself, and where it ends.
@@ -118,7 +145,8 @@ mod tests {
             checker: &mut Checker::default(),
             buffer: &mut Vec::new(),
         };
-        sound_value(window, dialect, check, &mut room).map(|(_, end, _)| end)
+        let start = super::super::fast::start(window)?;
+        sound_value(window, &start, dialect, check, &mut room).map(|(end, _)| end)
     }
 
     fn is_sound(window: &[u8]) -> bool {
@@ -145,6 +173,30 @@ mod tests {
     }
 
     #[test]
+    fn runs_of_strings_are_passed_if_their_names_differ() {
+        let long = b"\xc3\x05\x0c\x00\x61\xe0\x02\x00";
+        assert!(is_sound(&record(1, &[b"\x02\x01a\x01a"])));
+        assert!(is_sound(&record(2, &[b"\x03\x01a\xc0\x07", long])));
+        assert!(!is_sound(&record(2, &[b"\x02\x01a\x01a"])));
+        assert!(!is_sound(&record(2, &[b"\x02\x017\xc0\x07"])), "one text");
+        assert!(is_sound(&record(4, &[b"\x02\x01a\x01v\x01b", long])));
+        assert!(!is_sound(&record(4, &[b"\x02\x01a\x01v\x01a\x01w"])));
+        assert!(!is_sound(&record(
+            4,
+            &[b"\x01\x01a\xc3\x05\x0d", &long[3..]]
+        )));
+        for type_byte in [1, 2, 4] {
+            assert!(!is_sound(&record(type_byte, &[b"\x00"])), "empty");
+            assert!(!is_sound(&record(type_byte, &[b"\x02\x01a"])), "cut");
+        }
+        // Each claims more than there is, and nothing is taken for it.
+        assert!(!is_sound(&record(
+            2,
+            &[b"\x81\xff\xff\xff\xff\xff\xff\xff\xff"]
+        )));
+    }
+
+    #[test]
     fn what_is_wrong_or_odd_is_left_to_who_says_it() {
         let twice = stored(&packed(&[b"a", b"1", b"a", b"2"]));
         let empty = stored(&packed(&[]));
@@ -158,7 +210,7 @@ mod tests {
             assert!(!is_sound(&record(18, &[nodes, &pairs])), "{nodes:?}");
         }
         assert!(!is_sound(&record(18, &[&[1, 2], &empty])));
-        assert!(!is_sound(&record(1, &[&[1], &pairs])), "no packed type");
+        assert!(!is_sound(&record(3, &[&[1], &pairs])), "no such type here");
         let set = record(20, &[&pairs]);
         let old = Dialect::redis(10);
         assert_eq!(end_in(&set, old, Check::Strict), None, "came later");

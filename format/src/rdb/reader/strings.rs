@@ -15,7 +15,7 @@ impl<S: Source> Reader<S> {
         if !self.is_at_record() {
             return None;
         }
-        let info = opcode::type_info(self.dialect.family(), 0)?;
+        let info = opcode::type_info(self.dialect.family(), opcode::STRING)?;
         let window = self.source.window();
         let found = fast::plain_string(window)?;
         if !found.unpacked(window, &mut self.key_buffer, &mut self.value_buffer) {

@@ -22,29 +22,33 @@ impl<S: Source> Reader<S> {
         matches!(self.state, State::Body) && self.resume == 0 && !self.carried.has_attributes()
     }
 
-    /// Passes over plain strings and packed values that begin before `limit`, as long as they are seen to be sound. Their keys are
+    /// Passes over plain strings, packed values and others that are runs of strings that begin before `limit`, as long as they are seen to be sound. Their keys are
     /// noted. The last event was left behind.
     pub(super) fn pass_sound(&mut self, limit: u64) {
-        let string = opcode::type_info(self.dialect.family(), 0);
+        let string = opcode::type_info(self.dialect.family(), opcode::STRING);
         if !self.is_at_record() {
             return;
         }
         let again = self.source.can_reread();
         while self.source.offset() < limit {
             let window = self.source.window();
-            let (start, end, info) = match fast::plain_string(window) {
-                Some(found) if found.holds(window) => (found.start, found.end, string),
-                Some(_) => return,
-                None => {
-                    let mut room = packed::Room {
-                        checker: &mut self.checker,
-                        buffer: &mut self.value_buffer,
-                    };
-                    let check = self.options.check;
-                    match packed::sound_value(window, self.dialect, check, &mut room) {
-                        Some((start, end, info)) => (start, end, Some(info)),
-                        None => return,
-                    }
+            let Some(start) = fast::start(window) else {
+                return;
+            };
+            let (start, end, info) = if start.type_byte == opcode::STRING {
+                match fast::plain_string_of(window, start) {
+                    Some(found) if found.holds(window) => (found.start, found.end, string),
+                    _ => return,
+                }
+            } else {
+                let mut room = packed::Room {
+                    checker: &mut self.checker,
+                    buffer: &mut self.value_buffer,
+                };
+                let check = self.options.check;
+                match packed::sound_value(window, &start, self.dialect, check, &mut room) {
+                    Some((end, info)) => (start, end, Some(info)),
+                    None => return,
                 }
             };
             let Some(key) = start.key(window, &mut self.key_buffer) else {
