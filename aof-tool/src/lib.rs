@@ -7,7 +7,7 @@
 //! | `check` | where the valid part ends, and what is wrong there |
 //! | `report` | what was found in one file |
 //! | `fix` | the cut at that place, with a backup |
-//! | `mend` | a damaged log without its damage |
+//! | `mend`, `rescue` | a damaged log without its damage; what is left of its snapshot |
 //! | `walk` | the records of a whole log, each with its database and time |
 //! | `keys` | which keys a command is about |
 //! | `dump`, `tail` | one line per command, of all or of the last and those that come |
@@ -45,6 +45,7 @@ mod proposal;
 mod raw;
 mod replay;
 mod report;
+mod rescue;
 mod restore;
 mod rewrite;
 mod schedule;

@@ -8,6 +8,7 @@ use crate::fix::{copy, set_aside};
 use crate::log::{File, Log, Role};
 use crate::part::{self, Look, Problem};
 use crate::report::{fault_json, fault_line};
+use crate::rescue::{self, Rescued};
 use cairn_format::aof::extent::Rules;
 use cairn_format::aof::survey::{Survey, survey};
 use cairn_toolkit::human::{count, plural};
@@ -27,7 +28,8 @@ Examples:
   aof-tool fix --json appendonlydir | jq '.kept, .lost'
 
 Drops what is damaged, with the transaction it belongs to, in any file of the log, and keeps the rest; `aof-tool check --fix` cuts instead. The file as it
-was is kept as NAME.bak. A damaged snapshot in front or as base is not mended: `rdb-tool salvage` does that.
+was is kept as NAME.bak. Of a damaged snapshot, as base or in front of the commands, every key is kept that can be read, on both sides of the damage, as
+`rdb-tool salvage` does it; meanwhile it takes as much room again in the temporary folder (TMPDIR).
 
 Exit status: 0 nothing was wrong, 1 something was and is mended (or would be), 2 it could not be read or not be mended.")]
 pub struct FixArguments {
@@ -52,7 +54,16 @@ struct Plan<'a> {
     file: &'a File,
     name: String,
     size: u64,
+    /// Of a file whose snapshot is damaged: what is left, and what was wrong.
+    rescued: Option<Rescued>,
+    /// What is wrong with the commands, by their places in what is left.
     found: Survey,
+}
+
+impl Plan<'_> {
+    fn is_wrong(&self) -> bool {
+        self.found.total > 0 || self.rescued.is_some()
+    }
 }
 
 /// Mend the log that was named.
@@ -73,10 +84,9 @@ pub fn run(arguments: &FixArguments) -> Outcome {
     let mut out = Output::stdout();
     let mut found = false;
     for plan in &plans {
-        let is_wrong = plan.found.total > 0;
-        found |= is_wrong;
+        found |= plan.is_wrong();
         tell(&mut out, plan, arguments)?;
-        if is_wrong && !arguments.dry_run {
+        if plan.is_wrong() && !arguments.dry_run {
             mend(plan)?;
         }
     }
@@ -97,35 +107,42 @@ fn plan(file: &File, rules: Rules) -> Result<Plan<'_>, Failure> {
             ));
         }
     };
-    let begin = match part::open(
-        &input,
-        &mut Look::Everything(rules.databases),
-        &mut progress,
-    ) {
-        Ok((preamble, _)) => preamble.map_or(0, |preamble| preamble.end),
-        Err(Problem::Failed(failure)) => return Err(failure),
-        Err(Problem::Damaged(error)) => {
-            return Err(Failure::damage(&name, &error.inside("snapshot")).hint(
-                "nothing was changed; `rdb-tool salvage` makes a sound snapshot of what is left",
-            ));
-        }
-    };
+    let size = bytes.len() as u64;
+    let rescued = rescue::of(&input, file, rules.databases, &mut progress)?;
+    let left = rescued.as_ref().map_or(&input, |rescued| &rescued.left);
+    let begin = commands_of(left, rules.databases, &mut progress)?;
+    let bytes = left.bytes().unwrap_or_default();
     let commands = usize::try_from(begin).ok().and_then(|at| bytes.get(at..));
     let found = survey(commands.unwrap_or_default(), begin, rules, |at| {
         progress.at(at);
-        input.passed(at);
+        left.passed(at);
     });
     // An increment may well be empty, and so may what follows a snapshot.
     if found.total > 0 && found.kept == 0 && begin == 0 && file.role != Role::Incr {
         return Err(refused(&name, "no command would be left"));
     }
-    let size = bytes.len() as u64;
     Ok(Plan {
         file,
         name,
         size,
+        rescued,
         found,
     })
+}
+
+/// Where the commands begin in a file whose snapshot is sound.
+fn commands_of(input: &Input, databases: u64, progress: &mut Progress) -> Result<u64, Failure> {
+    match part::open(input, &mut Look::Sound(databases), progress) {
+        Ok((preamble, _)) => Ok(preamble.map_or(0, |preamble| preamble.end)),
+        Err(Problem::Failed(failure)) => Err(failure),
+        // Readable and yet nothing that a server takes, such as a database that it does not have.
+        Err(Problem::Damaged(error)) => {
+            let failure = Failure::damage(input.name(), &error.inside("snapshot"));
+            Err(failure.hint(
+                "nothing was changed; `rdb-tool convert` can leave out what a server does not take",
+            ))
+        }
+    }
 }
 
 fn refused(name: &str, reason: &str) -> Failure {
@@ -147,11 +164,28 @@ fn tell(out: &mut Output, plan: &Plan<'_>, arguments: &FixArguments) -> Result<(
             "dropped": ranges.map(|range| [range.start, range.end]).collect::<Vec<_>>(),
             "problems": found.faults.iter().map(fault_json).collect::<Vec<_>>(),
             "problems_total": found.total,
+            "snapshot": plan.rescued.as_ref().map(|rescued| rescued.report.json(&plan.name)),
         });
         json::write_line(out, &line)?;
-    } else if found.total == 0 {
+        return Ok(out.flush()?);
+    }
+    if let Some(rescued) = &plan.rescued {
+        writeln!(out, "{}: snapshot: {}", plan.name, rescued.damage)?;
+        for line in rescued.report.lines() {
+            writeln!(out, "{}: snapshot: {line}", plan.name)?;
+        }
+    }
+    if found.total == 0 {
         let commands = plural(found.kept, "command", "commands");
-        writeln!(out, "{}: nothing is wrong, {commands}", plan.name)?;
+        match plan.rescued {
+            None => writeln!(out, "{}: nothing is wrong, {commands}", plan.name)?,
+            Some(_) => writeln!(
+                out,
+                "{}: {commands} kept{}",
+                plan.name,
+                unchanged(arguments)
+            )?,
+        }
     } else {
         writeln!(
             out,
@@ -161,11 +195,7 @@ fn tell(out: &mut Output, plan: &Plan<'_>, arguments: &FixArguments) -> Result<(
             plural(found.lost, "command", "commands"),
             plural(found.lost_bytes, "byte", "bytes"),
             plural(found.dropped.len() as u64, "place", "places"),
-            if arguments.dry_run {
-                " (nothing was changed)"
-            } else {
-                ""
-            },
+            unchanged(arguments),
         )?;
     }
     out.flush()?;
@@ -175,21 +205,36 @@ fn tell(out: &mut Output, plan: &Plan<'_>, arguments: &FixArguments) -> Result<(
     Ok(())
 }
 
+fn unchanged(arguments: &FixArguments) -> &'static str {
+    match arguments.dry_run {
+        true => " (nothing was changed)",
+        false => "",
+    }
+}
+
 fn mend(plan: &Plan<'_>) -> Result<(), Failure> {
     let backup = set_aside(&plan.file.path, &plan.name, plan.size)?;
     let mut output = Output::create(&plan.file.path, &[])?;
-    let source = Input::open(&backup)?;
+    let opened = match plan.rescued {
+        Some(_) => None,
+        None => Some(Input::open(&backup)?),
+    };
+    let rescued = plan.rescued.as_ref().map(|rescued| &rescued.left);
+    let Some(source) = rescued.or(opened.as_ref()) else {
+        return Ok(());
+    };
+    let end = source.len().unwrap_or_default();
     let mut at = 0;
     for range in &plan.found.dropped {
-        copy(&source, offset(at)..offset(range.start), &mut output)?;
+        copy(source, offset(at)..offset(range.start), &mut output)?;
         at = range.end;
     }
-    copy(&source, offset(at)..offset(plan.size), &mut output)?;
+    copy(source, offset(at)..offset(end), &mut output)?;
     output.finish()?;
     note(&format!(
         "{}: {} of {} bytes are left; the file as it was is {}",
         plan.name,
-        count(plan.size - plan.found.lost_bytes),
+        count(end - plan.found.lost_bytes),
         count(plan.size),
         backup.display()
     ));

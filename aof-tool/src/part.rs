@@ -96,6 +96,8 @@ pub enum Look {
     Structure,
     /// Everything, for this many databases.
     Everything(u64),
+    /// What servers refuse, for this many databases.
+    Sound(u64),
 }
 
 impl Look {
@@ -107,6 +109,11 @@ impl Look {
                 databases: Some(databases),
                 trailing: false,
                 ..rdb::Options::deep()
+            },
+            Look::Sound(databases) => rdb::Options {
+                databases: Some(databases),
+                duplicate_keys: true,
+                ..rdb::Options::sound()
             },
         }
     }

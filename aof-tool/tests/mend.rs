@@ -117,7 +117,6 @@ fn any_file_of_the_log_is_mended() {
 #[test]
 fn what_cannot_be_mended_is_refused_and_nothing_changed() {
     for (name, reason) in [
-        ("aof-preamble-cut.aof", "rdb-tool salvage"),
         ("aof-lf-only.aof", "no command would be left"),
         ("manifest-odd-tokens", "put the manifest right first"),
         ("manifest-missing-incr", "no such file"),

@@ -4,18 +4,16 @@
 //! |---|---|
 //! | `snapshot`, `parts` | one walk over a file or a pipe, for all commands; the same on all processors |
 //! | `back` | lines of JSON back into a snapshot |
-//! | `behind` | what stands behind the end of a snapshot |
 //! | `inspect`, `survey` | what is in it, and what takes the room |
 //! | `report` | the same as a page with pictures |
 //! | `get`, `index` | some keys, and where each stands |
 //! | `dump`, `line` | every key as a line of JSON |
-//! | `examine` | all that is wrong with it, and all that can be read of it |
 //! | `verify`, `fit` | is it sound, and if not, where and why; which servers load it |
 //! | `salvage` | a sound file of what is left |
 //! | `cross` | do two other implementations see the same bytes in it |
 //! | `convert` | the same data for another version, as lines or as commands |
 //! | `amend` | other expiries, databases and names on the way |
-//! | `carry`, `repair`, `again` | events into a snapshot, what is odd put right, and read once more |
+//! | `carry`, `repair` | events into a snapshot, what is odd put right |
 //! | `load` | the data into a living server or cluster |
 //! | `loss`, `policy` | what a target cannot hold, and what becomes of that |
 //! | `filter`, `split`, `merge`, `making` | a part of a snapshot, several of one, one of several |
@@ -24,17 +22,14 @@
 //! | `diff`, `canon` | which keys differ, whatever their order and encoding |
 #![forbid(unsafe_code)]
 
-mod again;
 mod amend;
 mod back;
-mod behind;
 mod canon;
 mod carry;
 mod convert;
 mod cross;
 mod diff;
 mod dump;
-mod examine;
 mod filter;
 mod fit;
 mod get;

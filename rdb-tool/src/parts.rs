@@ -9,20 +9,12 @@
 //! What comes out is what one walk from front to back gives ([`cairn_format::rdb::reader::read_in_sections`] sees to that). A pipe is
 //! read on the calling thread, its sections one after the other.
 
-use crate::behind::Behind;
 use crate::snapshot::{Need, Reading, Stop, Visit, Walk, read_as, tell_unknown, unopened, walk};
-use cairn_format::rdb::reader::{Halt, Options, Plan, SliceReader, Work, read_in_sections};
+use cairn_format::rdb::reader::{Halt, Options, SliceReader, Work, read_in_sections};
 use cairn_format::rdb::{Event, Located};
+use cairn_toolkit::snapshot::again::plan;
+use cairn_toolkit::snapshot::behind::Behind;
 use cairn_toolkit::{Failure, Input, Progress};
-
-/// Threads that read a file together at most: more would wait for the one that takes what they make.
-const THREADS_MAX: usize = 8;
-
-/// As many threads as there are processors, and no more than help.
-pub fn plan() -> Plan {
-    let count = std::thread::available_parallelism();
-    Plan::with_threads(count.map_or(1, |count| count.get().min(THREADS_MAX)))
-}
 
 /// What a command makes of sections.
 pub trait Parts: Sync {

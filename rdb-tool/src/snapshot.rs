@@ -1,7 +1,6 @@
 //! One walk over a snapshot, mapped or piped, for all commands.
 
 use crate::back::snapshot_of_lines;
-use crate::behind::Behind;
 use cairn_format::error::{Damage, FormatError};
 use cairn_format::rdb::reader::{Options, Reader, SliceReader, Source, StreamReader};
 use cairn_format::rdb::{Checksum, Dialect, Event, Located};
@@ -10,6 +9,7 @@ use cairn_toolkit::kind::{FileKind, KIND_BYTES};
 use cairn_toolkit::outcome::{damage_line, tool_name};
 use cairn_toolkit::remote::Way;
 use cairn_toolkit::select::Item;
+use cairn_toolkit::snapshot::behind::Behind;
 use cairn_toolkit::{Failure, Input, Progress, Selection, Verdict, hint, human, note};
 use clap::{Args, ValueEnum};
 use std::fs::File;
@@ -354,13 +354,12 @@ pub fn unopened(input: &Input, first: &[u8], error: Box<FormatError>) -> Stop {
         Damage::Io => None,
         _ => kind.advice(tool_name(), name),
     };
-    if error.kind == Damage::Magic && (kind.is_another() || input.is_packed()) {
-        let line = format!("{name}: {}", error.what);
-        let failure = Failure::new(line);
-        return Stop::Failed(match advice {
-            Some(advice) => failure.hint(advice),
-            None => failure.hint("what is compressed in it is no snapshot"),
-        });
+    if error.kind == Damage::Magic && kind.is_another() {
+        return Stop::Failed(kind.refusal(name, &error.what));
+    }
+    if error.kind == Damage::Magic && input.is_packed() {
+        let failure = Failure::new(format!("{name}: {}", error.what));
+        return Stop::Failed(failure.hint("what is compressed in it is no snapshot"));
     }
     Stop::Damage {
         error,

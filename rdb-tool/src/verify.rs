@@ -3,18 +3,18 @@
 //! Most files are sound, and that is seen in one fast pass. Only if that finds something are all findings gathered, in a second
 //! and slower one ([`crate::examine`]).
 
-use crate::again::sound;
-use crate::behind::Behind;
 use crate::cross::{self, Agreement};
-use crate::examine::{Examination, Piece, What, Witness, examine};
 use crate::fit::{self, Fit, Server};
-use crate::salvage::fault_text;
 use crate::snapshot::{
     Opening, Stop, Walk, checksum_text, checksum_word, tell_unknown, unopened, unread,
 };
 use cairn_format::error::{self, Damage, FormatError, Severity};
 use cairn_format::rdb::{Checksum, Options};
 use cairn_toolkit::outcome::damage_line;
+use cairn_toolkit::snapshot::again::sound;
+use cairn_toolkit::snapshot::behind::Behind;
+use cairn_toolkit::snapshot::examine::{Examination, Piece, What, Witness, examine};
+use cairn_toolkit::snapshot::salvage::fault_text;
 use cairn_toolkit::{
     Failure, Input, Outcome, Output, Progress, Verdict, escape, hint, human, json, note, select,
 };

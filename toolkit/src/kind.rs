@@ -1,5 +1,7 @@
 //! What a file is that a tool cannot read, by its first bytes, and what reads it instead.
 
+use crate::outcome::{Failure, tool_name};
+
 /// Bytes that [`FileKind::of`] wants to see.
 pub const KIND_BYTES: usize = 64;
 
@@ -66,6 +68,15 @@ impl FileKind {
             self,
             FileKind::Empty | FileKind::Snapshot | FileKind::Unknown
         )
+    }
+
+    /// Says that the file called `name` is no snapshot for this reason, and what reads it.
+    pub fn refusal(self, name: &str, reason: &str) -> Failure {
+        let failure = Failure::new(format!("{name}: {reason}"));
+        match self.advice(tool_name(), name) {
+            Some(advice) => failure.hint(advice),
+            None => failure,
+        }
     }
 
     /// What someone can do who gave the file called `name` to `tool`, which could not read it; nothing if the kind is one

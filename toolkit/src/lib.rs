@@ -9,6 +9,7 @@
 //! | [`kind`] | which tool reads a file that this one does not |
 //! | [`output`], [`folder`] | a file that appears whole or not at all; the folder of a log in parts |
 //! | [`progress`], [`table`], [`human`], [`escape`] | what numbers, keys and waiting look like |
+//! | [`snapshot`] | a snapshot that may be damaged: what is wrong, and what can be saved |
 //! | [`select`] | which keys a command is about |
 //! | [`prefix`] | keys counted by what they begin with |
 //! | [`json`], [`json_line`] | the same for programs that read us, and what they write back |
@@ -32,6 +33,7 @@ pub mod prefix;
 pub mod progress;
 pub mod remote;
 pub mod select;
+pub mod snapshot;
 pub mod table;
 
 pub use arguments::arguments;

@@ -95,11 +95,20 @@ impl Output {
     pub fn create_whole(path: &Path, inputs: &[&Input]) -> Result<Output, Failure> {
         let mut output = Output::create(path, inputs)?;
         if output.is_stdout() {
-            let file =
-                tempfile::tempfile().map_err(|error| Failure::io("temporary file", &error))?;
-            output.place = Place::Spool(BufWriter::with_capacity(BUFFER, file));
+            output.place = Output::temporary()?.place;
         }
         Ok(output)
+    }
+
+    /// An unnamed temporary file, which is gone with this output: for what is read back ([`Output::read_back`]) before it goes elsewhere.
+    pub fn temporary() -> Result<Output, Failure> {
+        let name = "temporary file".to_owned();
+        let file = tempfile::tempfile().map_err(|error| Failure::io(&name, &error))?;
+        Ok(Output {
+            name,
+            place: Place::Spool(BufWriter::with_capacity(BUFFER, file)),
+            sum: Crc64::new(),
+        })
     }
 
     /// Refuses a file that is there, unless it may be replaced.

@@ -9,7 +9,6 @@ mod csv;
 mod side;
 mod target;
 
-use crate::again::read_again;
 use crate::amend::Amendments;
 use crate::carry::{Carrier, Terms, foreign_module, place};
 use crate::dump::{LineParts, LineWriter};
@@ -26,6 +25,7 @@ use cairn_format::rdb::{Event, ExpiringFields, Located};
 use cairn_toolkit::folder::{Folder, PREFIX};
 use cairn_toolkit::json::{Bytes, write_pretty};
 use cairn_toolkit::select::now_ms;
+use cairn_toolkit::snapshot::again::read_again;
 use cairn_toolkit::{Failure, Input, Outcome, Output, Verdict, escape};
 use clap::{Args, ValueEnum};
 use csv::{COLUMNS, Column, Rows};

@@ -6,11 +6,11 @@
 //!
 //! Long areas take several lines, one behind the other.
 
-use crate::examine::Piece;
+use crate::snapshot::examine::Piece;
+use crate::{Failure, Input, Output, escape, json};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cairn_format::error::FormatError;
-use cairn_toolkit::{Failure, Input, Output, escape, json};
 use serde_json::json;
 use std::path::Path;
 
@@ -18,6 +18,7 @@ use std::path::Path;
 const LINE_BYTES: usize = 1 << 20;
 
 /// The file, if one was asked for.
+#[derive(Debug)]
 pub struct Quarantine {
     output: Option<Output>,
 }

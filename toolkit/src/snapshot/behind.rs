@@ -9,9 +9,9 @@
 //!
 //! Servers stop at the end and ignore the rest. Whoever takes such a file for the whole of its data may lose most of it.
 
+use crate::human;
+use crate::kind::{FileKind, KIND_BYTES};
 use cairn_format::error::{Damage, FormatError};
-use cairn_toolkit::human;
-use cairn_toolkit::kind::{FileKind, KIND_BYTES};
 use std::io::{self, Read};
 
 /// Hex digits of the mark that ends a snapshot sent without a length.

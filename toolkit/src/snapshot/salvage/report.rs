@@ -1,8 +1,8 @@
 //! What a salvage kept, and what may be missing.
 
+use crate::{Failure, Output, human, json, note};
 use cairn_format::crc64::Fault;
 use cairn_format::rdb::Dialect;
-use cairn_toolkit::{Failure, Output, human, json, note};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::path::Path;
@@ -38,6 +38,7 @@ pub struct Report {
     gaps: Vec<(u64, u64)>,
     gaps_total: u64,
     gap_bytes: u64,
+    gap_at: Option<u64>,
     fault: Option<(Fault, String)>,
 }
 
@@ -56,9 +57,15 @@ impl Report {
     pub fn gap(&mut self, from: u64, to: u64) {
         self.gaps_total += 1;
         self.gap_bytes += to - from;
+        self.gap_at = Some(from);
         if self.gaps.len() < KEPT_MAX {
             self.gaps.push((from, to));
         }
+    }
+
+    /// Where the last area begins that cannot be read, if there is one.
+    pub fn last_gap(&self) -> Option<u64> {
+        self.gap_at
     }
 
     /// Whether nothing was wrong.
@@ -92,7 +99,8 @@ impl Report {
         out.finish()
     }
 
-    fn lines(&self) -> Vec<String> {
+    /// For a person.
+    pub fn lines(&self) -> Vec<String> {
         let kept = human::plural(self.keys, "key", "keys");
         if let Some((_, text)) = &self.fault {
             return vec![
@@ -148,7 +156,8 @@ impl Report {
         lines
     }
 
-    fn json(&self, name: &str) -> Value {
+    /// For programs.
+    pub fn json(&self, name: &str) -> Value {
         let gap = |(from, to): &(u64, u64)| json!({ "from": from, "to": to });
         json!({
             "file": name,

@@ -8,11 +8,11 @@
 //! A length that became too large swallows records behind it, and the damage shows only later. So the last few pieces are
 //! held back: records that can be read inside them and lead beyond the damage make them part of the gap.
 
+use crate::{Input, Progress};
 use cairn_format::crc64::{Crc64, Fault, single_fault};
 use cairn_format::error::{Damage, Findings, FormatError};
 use cairn_format::rdb::reader::{Options, Resync, SliceReader, beginning, is_text};
 use cairn_format::rdb::{Checksum, Dialect, Event, opcode};
-use cairn_toolkit::{Input, Progress};
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! `rdb-tool salvage`: a sound file of what is left of a damaged one.
+//! A sound file of what is left of a damaged one.
 //!
 //! ```text
 //!   the checksum tells which byte changed    all of it, with that byte as it was; the checksum proves it
@@ -9,118 +9,87 @@
 //! because what follows it cannot be read and may have belonged to it, goes there, too, and so does a key's second value.
 
 mod quarantine;
-mod report;
+pub mod report;
 
-use crate::again::read_again;
-use crate::behind::Looks;
-use crate::examine::{Examination, Piece, What, Witness, examine, examine_headless, fault_of};
-use crate::snapshot::{Opening, unopened};
+use super::again::read_again;
+use super::behind::{Behind, Looks};
+use super::examine::{Examination, Piece, What, Witness, examine, examine_headless, fault_of};
+use crate::kind::{FileKind, KIND_BYTES};
+use crate::{Failure, Input, Output};
+use cairn_format::aof::extent::Rules;
+use cairn_format::aof::survey::survey;
 use cairn_format::crc64::{Crc64, Fault};
 use cairn_format::error::{FormatError, Severity};
 use cairn_format::rdb::reader::{Options, SliceReader};
 use cairn_format::rdb::{Dialect, Event, opcode, write_len};
-use cairn_toolkit::kind::{FileKind, KIND_BYTES};
-use cairn_toolkit::{Failure, Input, Outcome, Output, Verdict};
-use clap::Args;
 use quarantine::Quarantine;
 use report::Report;
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::io::Write;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+/// What the commands of a server begin with, and what may stand before.
+const SELECT: &[u8] = b"*2\r\n$6\r\nSELECT\r\n";
+const MULTI: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
+/// So many good commands are no accident.
+const COMMANDS_MIN: u64 = 3;
+/// Databases that a SELECT may name.
+const DATABASES: u64 = 1 << 14;
 /// Bytes of neighbouring pieces that are written at once.
 const PENDING_MAX: usize = 1 << 20;
 
-/// Shown below the help of `salvage`.
-const EXAMPLES: &str = "\
-Examples:
-  rdb-tool salvage -o saved.rdb dump.rdb
-  rdb-tool salvage --quarantine lost.jsonl -o saved.rdb dump.rdb
-  rdb-tool salvage --as redis-6.2 -o saved.rdb headless.rdb
-
-One or two changed bytes are put right if the checksum tells which; else every record that can be read is kept as it stands, on
-both sides of the damage. --quarantine has what was not kept: offsets, reason and the bytes (base64). Of a log that begins with a
-snapshot the commands follow as they are. Exit status: 0 nothing was wrong, 1 something was, 2 nothing was written.
-Memory: 16 bytes for each key, 40 while keys are looked for that occur twice.";
-
-/// The options of `rdb-tool salvage`.
-#[derive(Args, Debug)]
-#[command(after_help = EXAMPLES)]
-pub struct SalvageArguments {
-    /// Where the sound file goes; - is stdout
-    #[arg(short, long)]
-    output: PathBuf,
-    /// What was not kept, one JSON object a line
-    #[arg(long, value_name = "FILE")]
-    quarantine: Option<PathBuf>,
-    /// Replace what is there
-    #[arg(long)]
-    force: bool,
-    /// What the file is taken for if its head cannot be read
-    #[arg(long = "as", value_name = "VERSION", default_value = "redis-7.2", value_parser = dialect)]
-    dialect: Dialect,
-    /// The report as one JSON document
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    opening: Opening,
-    /// Damaged snapshot: a file, also compressed; - is stdin
-    file: PathBuf,
+/// How a file is saved.
+pub struct Order<'a> {
+    /// Opens the output; anew, if the first way does not lead to a sound file.
+    pub create: &'a dyn Fn() -> Result<Output, Failure>,
+    /// What was not kept goes there, one JSON object a line.
+    pub quarantine: Option<&'a Path>,
+    /// What the file is taken for if its head cannot be read.
+    pub dialect: Dialect,
 }
 
-fn dialect(name: &str) -> Result<Dialect, String> {
-    Dialect::parse(name).ok_or_else(|| "expected a server as in redis-7.2, or a number".to_owned())
+/// What was saved, not yet lasting.
+#[derive(Debug)]
+pub struct Saved {
+    /// Counts and gaps.
+    pub report: Report,
+    /// The sound file.
+    pub output: Output,
+    quarantine: Quarantine,
 }
 
-/// Saves what can be saved.
-pub fn salvage(arguments: &SalvageArguments) -> Outcome {
-    for path in std::iter::once(&arguments.output).chain(&arguments.quarantine) {
-        Output::refuse_existing(path, arguments.force)?;
-    }
-    let input = arguments.opening.open(&arguments.file)?.into_mapped()?;
-    let report = rescued(&input, arguments)?;
-    report.tell(input.name(), arguments.json, &arguments.output)?;
-    Ok(Verdict::found_if(!report.is_fine()))
-}
-
-fn rescued(input: &Input, arguments: &SalvageArguments) -> Result<Report, Failure> {
-    let bytes = input.bytes().unwrap_or_default();
-    match put_right(input, bytes, arguments)? {
-        Some(report) => Ok(report),
-        None => keep_what_is_left(input, bytes, arguments),
+impl Saved {
+    /// Makes it lasting.
+    ///
+    /// # Errors
+    /// Those of the files.
+    pub fn finish(self) -> Result<Report, Failure> {
+        self.output.finish()?;
+        self.quarantine.finish()?;
+        Ok(self.report)
     }
 }
 
-/// Saves what can be saved of a file, and says nothing: how many keys the output has.
+/// Saves what can be saved of a mapped file.
 ///
 /// # Errors
-/// Nothing can be read as a record, or files fail.
-pub fn salvage_file(file: &Path, output: &Path) -> Result<u64, Failure> {
-    let arguments = SalvageArguments {
-        output: output.to_owned(),
-        quarantine: None,
-        force: true,
-        dialect: Dialect::REDIS_7_2,
-        json: false,
-        opening: Opening::default(),
-        file: file.to_owned(),
-    };
-    let input = arguments.opening.open(file)?.into_mapped()?;
-    rescued(&input, &arguments).map(|report| report.keys)
+/// Nothing can be read as a record, the file is something else than a snapshot, or files fail.
+pub fn salvage(input: &Input, order: &Order<'_>) -> Result<Saved, Failure> {
+    let bytes = input.bytes().unwrap_or_default();
+    match put_right(input, bytes, order)? {
+        Some(saved) => Ok(saved),
+        None => keep_what_is_left(input, bytes, order),
+    }
 }
 
 /// The file with one or two bytes as they were, if the checksum tells which and the file can then be read.
-fn put_right(
-    input: &Input,
-    bytes: &[u8],
-    arguments: &SalvageArguments,
-) -> Result<Option<Report>, Failure> {
+fn put_right(input: &Input, bytes: &[u8], order: &Order<'_>) -> Result<Option<Saved>, Failure> {
     let Some(fault) = fault_of(input, bytes.len() as u64) else {
         return Ok(None);
     };
-    let mut output = Output::create_whole(&arguments.output, &[input])?;
+    let mut output = (order.create)()?;
     let at = usize::try_from(fault.at)
         .unwrap_or(usize::MAX)
         .min(bytes.len());
@@ -134,16 +103,14 @@ fn put_right(
     let Some(keys) = read_back(&mut output)? else {
         return Ok(None);
     };
-    let mut quarantine = Quarantine::create(arguments.quarantine.as_deref(), input)?;
+    let mut quarantine = Quarantine::create(order.quarantine, input)?;
     let end = fault.at + changed.len() as u64;
     quarantine.fault(fault.at, end, changed)?;
-    output.finish()?;
-    quarantine.finish()?;
-    Ok(Some(Report::repaired(
-        keys,
-        fault_text(bytes, fault),
-        fault,
-    )))
+    Ok(Some(Saved {
+        report: Report::repaired(keys, fault_text(bytes, fault), fault),
+        output,
+        quarantine,
+    }))
 }
 
 /// Writes a part of an input that begins at this place, and lets go of it.
@@ -186,17 +153,11 @@ fn read_back(output: &mut Output) -> Result<Option<u64>, Failure> {
 }
 
 /// Every record that can be read.
-fn keep_what_is_left(
-    input: &Input,
-    bytes: &[u8],
-    arguments: &SalvageArguments,
-) -> Result<Report, Failure> {
-    let output = Output::create_whole(&arguments.output, &[input])?;
-    let quarantine = Quarantine::create(arguments.quarantine.as_deref(), input)?;
+fn keep_what_is_left(input: &Input, bytes: &[u8], order: &Order<'_>) -> Result<Saved, Failure> {
+    let output = (order.create)()?;
+    let quarantine = Quarantine::create(order.quarantine, input)?;
     let head = SliceReader::from_slice(bytes, Options::shallow());
-    let dialect = head
-        .as_ref()
-        .map_or(arguments.dialect, SliceReader::dialect);
+    let dialect = head.as_ref().map_or(order.dialect, SliceReader::dialect);
     let mut rescue = Rescue::new(bytes, output, quarantine, dialect)?;
     let found = match head {
         Ok(_) => examine(input, Options::deep(), "salvaging", &mut rescue)
@@ -205,7 +166,7 @@ fn keep_what_is_left(
             // What is no damaged snapshot but something else is told what it is.
             let kind = FileKind::of(&bytes[..bytes.len().min(KIND_BYTES)]);
             if kind.is_another() {
-                return Err(unopened(input, bytes, error).into_failure(input.name()));
+                return Err(kind.refusal(input.name(), &error.what));
             }
             rescue.report.head_lost = Some(dialect);
             examine_headless(input, error, dialect, "salvaging", &mut rescue)
@@ -393,7 +354,7 @@ impl<'a> Rescue<'a> {
         }
     }
 
-    fn finish(mut self, found: &Examination) -> Result<Report, Failure> {
+    fn finish(mut self, found: &Examination) -> Result<Saved, Failure> {
         if let Some(failure) = self.failure.take() {
             return Err(failure);
         }
@@ -402,13 +363,9 @@ impl<'a> Rescue<'a> {
             let sum = self.crc.value().to_le_bytes();
             self.output.write_all(&sum)?;
         }
-        let rest = usize::try_from(found.end).unwrap_or(usize::MAX);
-        let rest = self.bytes.get(rest..).unwrap_or_default();
-        let behind = crate::behind::Behind::look(rest, found.end)?;
-        if behind.is_some_and(|behind| behind.looks == Looks::Commands) {
-            self.output.write_all(rest)?;
-            self.report.commands = rest.len() as u64;
-        }
+        let commands = self.commands(found)?;
+        self.output.write_all(commands)?;
+        self.report.commands = commands.len() as u64;
         let keys = read_back(&mut self.output)?;
         if keys.is_none_or(|keys| keys > 0 && keys != self.report.keys) {
             return Err(Failure::new(format!(
@@ -418,10 +375,48 @@ impl<'a> Rescue<'a> {
             .hint("nothing was kept of it; this is a fault of the tool, please report it"));
         }
         self.report.promised = found.promised;
-        self.output.finish()?;
-        self.quarantine.finish()?;
-        Ok(self.report)
+        Ok(Saved {
+            report: self.report,
+            output: self.output,
+            quarantine: self.quarantine,
+        })
     }
+
+    /// The commands of a log behind the snapshot, as they stand. If its end is lost, they begin somewhere in what cannot be read.
+    fn commands(&self, found: &Examination) -> Result<&'a [u8], Failure> {
+        let from = match found.checksum {
+            Some(_) => found.end,
+            None => self.report.last_gap().unwrap_or(found.end),
+        };
+        let rest = usize::try_from(from).ok();
+        let rest = rest.and_then(|from| self.bytes.get(from..));
+        let rest = rest.unwrap_or_default();
+        if found.checksum.is_none() {
+            return Ok(commands_in(rest).map_or(&[], |at| &rest[at..]));
+        }
+        let behind = Behind::look(rest, from)?;
+        let are_commands = behind.is_some_and(|behind| behind.looks == Looks::Commands);
+        Ok(if are_commands { rest } else { &[] })
+    }
+}
+
+/// Where the commands of a log begin in bytes that are no snapshot: at a SELECT, with the MULTI before it, which good commands follow. Without
+/// one it would not be known to which database they belong.
+fn commands_in(bytes: &[u8]) -> Option<usize> {
+    let starts = bytes.windows(SELECT.len()).enumerate();
+    let mut starts = starts.filter(|(_, window)| *window == SELECT);
+    let (at, _) = starts.next()?;
+    let begin = match bytes[..at].ends_with(MULTI) {
+        true => at - MULTI.len(),
+        false => at,
+    };
+    let rules = Rules {
+        databases: DATABASES,
+        vocabulary: true,
+    };
+    let survey = survey(&bytes[begin..], 0, rules, |_| {});
+    let is_good = survey.dropped.first().is_none_or(|range| range.start > 0);
+    (is_good && survey.kept >= COMMANDS_MIN).then_some(begin)
 }
 
 impl Witness for Rescue<'_> {

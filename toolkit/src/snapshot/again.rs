@@ -1,13 +1,20 @@
 //! What was written is read once more before it is said to be done.
 
-use crate::parts::plan;
+use crate::{Failure, Input, Output};
 use cairn_format::error::FormatError;
 use cairn_format::rdb::reader::Options;
 use cairn_format::rdb::{Plan, Sound, verify_in_sections};
-use cairn_toolkit::{Failure, Input, Output};
 
+/// Threads that read a file together at most: more would wait for the one that takes what they make.
+const THREADS_MAX: usize = 8;
 /// Bytes of a section that is only looked at.
 const SECTION: usize = 2 << 20;
+
+/// As many threads as there are processors, and no more than help.
+pub fn plan() -> Plan {
+    let count = std::thread::available_parallelism();
+    Plan::with_threads(count.map_or(1, |count| count.get().min(THREADS_MAX)))
+}
 
 /// How many keys a written snapshot has, or why it is not sound. An output that cannot be read again (a pipe, a device) is believed.
 pub fn read_again(output: &mut Output) -> Result<Option<Result<u64, Box<FormatError>>>, Failure> {

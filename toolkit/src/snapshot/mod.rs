@@ -1,0 +1,13 @@
+//! Snapshots that may be damaged, for both tools: what is wrong, what is left, and what stands behind.
+//!
+//! | module | question it answers |
+//! |---|---|
+//! | [`examine`] | all that is wrong with it, and all that can be read of it |
+//! | [`salvage`] | a sound file of what is left |
+//! | [`behind`] | what stands behind its end |
+//! | [`again`] | is it sound, on all processors; is what was written |
+
+pub mod again;
+pub mod behind;
+pub mod examine;
+pub mod salvage;
