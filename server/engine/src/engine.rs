@@ -16,6 +16,9 @@ use crate::keyspace::expire::Cycle;
 use crate::keyspace::{Expired, Keyspace};
 use crate::session::Role;
 
+/// Tables that one slice of [`Engine::rehash`] looks at: with slots there are thousands, which are small.
+const TABLES_AT_ONCE: usize = 64;
+
 /// A data set with its clients. See the crate's map.
 #[derive(Debug)]
 pub struct Engine {
@@ -24,8 +27,8 @@ pub struct Engine {
     /// Sessions, channels, command table, counters.
     pub shared: Shared,
     /// Next database and budget share of the expiry cycle.
-    expire_db: usize,
-    rehash_db: usize,
+    expire_table: usize,
+    rehash_table: usize,
     /// The clocks at the start of the turn.
     turn: Now,
     /// Monotonic microseconds at the end of the last command.
@@ -49,8 +52,8 @@ impl Engine {
         Engine {
             ks,
             shared,
-            expire_db: 0,
-            rehash_db: 0,
+            expire_table: 0,
+            rehash_table: 0,
             turn: Now::default(),
             mono_us: 0,
         }
@@ -192,21 +195,21 @@ impl Engine {
     /// Whether looking ahead at the keys of a batch pays.
     #[inline]
     pub fn wants_lookahead(&self, db: usize) -> bool {
-        self.ks.db(db).is_beyond_cache()
+        self.ks.table(db).is_beyond_cache()
     }
 
     /// First look ahead: computes the hash of a key and fetches its bucket.
     #[inline]
     pub fn look_ahead_bucket(&self, db: usize, key: &[u8]) -> u64 {
         let hash = self.ks.hasher.hash(key);
-        self.ks.db(db).keys.prefetch(hash);
+        self.ks.table(db).keys.prefetch(hash);
         hash
     }
 
     /// Second look ahead: fetches the record behind the bucket.
     #[inline]
     pub fn look_ahead_record(&self, db: usize, hash: u64) {
-        self.ks.db(db).keys.prefetch_entry(hash);
+        self.ks.table(db).keys.prefetch_entry(hash);
     }
 
     /// Hands the hash of the coming command's key in.
@@ -241,14 +244,14 @@ impl Engine {
 
     /// A slice of background work: moves buckets of growing tables. Answers whether more is waiting.
     pub fn rehash(&mut self, go_on: &mut dyn FnMut() -> bool) -> bool {
-        let databases = self.ks.databases();
-        for _ in 0..databases {
-            while self.ks.dbs[self.rehash_db].keys.rehash_step(100) {
+        let tables = self.ks.tables();
+        for _ in 0..tables.min(TABLES_AT_ONCE) {
+            while self.ks.dbs[self.rehash_table].keys.rehash_step(100) {
                 if !go_on() {
                     return true;
                 }
             }
-            self.rehash_db = (self.rehash_db + 1) % databases;
+            self.rehash_table = (self.rehash_table + 1) % tables;
         }
         false
     }
@@ -267,10 +270,13 @@ impl Engine {
         let end = start + budget_us;
         let effort = self.ks.limits.expire_effort.clamp(1, 10) as usize - 1;
         let (per_loop, stale_percent) = (20 + 5 * effort, 10 - effort);
-        let (selected, databases) = (self.ks.selected(), self.ks.databases());
-        for _ in 0..databases {
-            self.ks.select(self.expire_db);
-            self.expire_db = (self.expire_db + 1) % databases;
+        let (selected, tables) = (self.ks.selected(), self.ks.tables());
+        for _ in 0..self.ks.timed_tables() {
+            let Some(table) = self.ks.next_timed(self.expire_table) else {
+                break;
+            };
+            self.ks.select(table);
+            self.expire_table = (table + 1) % tables;
             // Fields leave half of the time to the keys.
             let now = inst.mono_us();
             let middle = now + end.saturating_sub(now) / 2;

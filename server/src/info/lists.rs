@@ -1,7 +1,7 @@
 //! Sections whose lines depend on what happened: commandstats, errorstats, keyspace.
 
 use cairn_engine::call::ctx::CommandStats;
-use cairn_engine::keyspace::Db;
+use cairn_engine::keyspace::Database;
 use cairn_engine::value::Kind;
 
 use super::View;
@@ -19,10 +19,10 @@ pub(super) fn used_commands<'a>(
 }
 
 /// Numbers and contents of the databases that have keys.
-pub(super) fn used_databases<'a>(view: &View<'a>) -> impl Iterator<Item = (usize, &'a Db)> {
+pub(super) fn used_databases<'a>(view: &View<'a>) -> impl Iterator<Item = (usize, Database<'a>)> {
     let ks = view.ks;
     (0..ks.databases())
-        .map(|index| (index, ks.db(index)))
+        .map(|index| (index, ks.database(index)))
         .filter(|(_, db)| !db.is_empty())
         .inspect(|(_, db)| debug_assert!(db.expiring() <= db.len(), "more expire than there are"))
 }

@@ -27,7 +27,7 @@ impl Shared {
                 .map_err(|what| format!("session {}: {what}", session.id))?;
         }
         let sum = |count: &dyn Fn(&Session) -> usize| self.sessions.iter().map(count).sum();
-        let dbs = || (0..ks.databases()).map(|db| ks.db(db));
+        let dbs = || (0..ks.tables()).map(|table| ks.table(table));
         let waits = |count: fn(&Blocked) -> usize| {
             sum(&|session| session.waiting.as_deref().map_or(0, count))
         };
@@ -60,7 +60,7 @@ impl Shared {
 
     fn check_session(&self, ks: &Keyspace, session: &Session) -> Result<(), String> {
         let watches = |db: usize, key: &[u8]| {
-            let watchers = ks.db(db).watchers.get(key);
+            let watchers = ks.table(db).watchers.get(key);
             watchers.is_some_and(|sessions| sessions.contains(&session.slot))
         };
         if let Some((db, key)) = session.watched.iter().find(|(db, key)| !watches(*db, key)) {
@@ -85,7 +85,7 @@ impl Shared {
     fn check_wait(&self, ks: &Keyspace, session: &Session, wait: &Blocked) -> Result<(), String> {
         let slot = session.slot;
         let queued = |key: &[u8]| {
-            let queue = ks.db(wait.db).waiters.get(key);
+            let queue = ks.table(wait.db).waiters.get(key);
             queue.is_some_and(|queue| queue.holds(slot))
         };
         let known = session.blocked

@@ -185,7 +185,7 @@ fn publish_events(
     let events = std::mem::take(&mut ks.fx.events);
     if !shared.pubsub.is_idle() {
         for event in &events {
-            debug_assert!(event.db < ks.databases());
+            debug_assert!(event.db < ks.databases(), "of a database that exists");
             let key = &ks.fx.event_keys[event.key.clone()];
             let channel = |kind: &str, tail: &[u8]| {
                 [format!("__{kind}@{}__:", event.db).as_bytes(), tail].concat()

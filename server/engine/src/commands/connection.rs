@@ -220,6 +220,9 @@ fn select(cx: &mut Ctx, args: &Args) -> Outcome {
     if i32::try_from(index).is_err() {
         return Err(error::NOT_INTEGER);
     }
+    if cx.ks.has_slots() && index != 0 {
+        return Err(Error::new("ERR SELECT is not allowed in cluster mode"));
+    }
     let index = usize::try_from(index)
         .ok()
         .filter(|i| *i < cx.ks.databases())

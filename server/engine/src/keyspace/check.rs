@@ -57,19 +57,23 @@ impl Keyspace {
     /// Names the first that does not hold.
     pub fn check(&self) -> Result<(), String> {
         for (number, db) in self.dbs.iter().enumerate() {
-            db.check().map_err(|what| format!("db {number}: {what}"))?;
+            db.check()
+                .map_err(|what| format!("table {number}: {what}"))?;
             let awaited = db.waiters.iter().filter(|(_, queue)| queue.is_noted());
             for (key, _) in awaited {
                 if !self.fx.ready.iter().any(|(n, k)| (*n, k) == (number, key)) {
                     let key = key.escape_ascii();
-                    return Err(format!("db {number}: {key} has changed, and is not served"));
+                    return Err(format!(
+                        "table {number}: {key} has changed, and is not served"
+                    ));
                 }
             }
         }
+        self.check_slots()?;
         let expiring: usize = self.dbs.iter().map(|db| db.fields.len()).sum();
         if self.current >= self.dbs.len() || expiring != self.ttl_hashes {
             return Err(format!(
-                "db {} is selected; fields of {expiring} hashes expire, {} are counted",
+                "table {} is selected; fields of {expiring} hashes expire, {} are counted",
                 self.current, self.ttl_hashes
             ));
         }

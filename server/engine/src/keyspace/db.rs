@@ -27,6 +27,72 @@ pub struct Db {
     pub(super) fields: FieldIndex,
 }
 
+/// A database as it is told: its keys, in whatever tables.
+#[derive(Clone, Copy, Debug)]
+pub struct Database<'k> {
+    tables: &'k [Db],
+}
+
+impl<'k> Database<'k> {
+    pub(super) fn new(tables: &'k [Db]) -> Database<'k> {
+        Database { tables }
+    }
+
+    /// Number of keys.
+    pub fn len(&self) -> usize {
+        self.tables.iter().map(Db::len).sum()
+    }
+
+    /// No keys.
+    pub fn is_empty(&self) -> bool {
+        self.tables.iter().all(Db::is_empty)
+    }
+
+    /// Number of keys with an expiry.
+    pub fn expiring(&self) -> usize {
+        self.tables.iter().map(Db::expiring).sum()
+    }
+
+    /// Bytes of the hash tables themselves, without the records.
+    pub fn table_bytes(&self) -> usize {
+        self.tables.iter().map(|db| db.keys.mem_bytes()).sum()
+    }
+
+    /// Hash buckets of all tables.
+    pub fn buckets(&self) -> usize {
+        self.tables.iter().map(|db| db.keys.buckets()).sum()
+    }
+
+    /// How many keys are of which type and size.
+    pub fn sizes(&self) -> Sizes {
+        let Some((first, others)) = self.tables.split_first() else {
+            return Sizes::NONE;
+        };
+        let mut sizes = first.keys.sizes();
+        for db in others {
+            db.keys.count_opened(&mut sizes);
+        }
+        sizes
+    }
+
+    /// Mean time to live, milliseconds, as INFO keyspace shows it.
+    pub fn avg_ttl_ms(&self) -> i64 {
+        let weighed = |db: &Db| i128::from(db.avg_ttl_ms) * db.expiring() as i128;
+        match self.tables {
+            [one] => one.avg_ttl_ms,
+            all => {
+                let count = self.expiring().max(1) as i128;
+                (all.iter().map(weighed).sum::<i128>() / count) as i64
+            }
+        }
+    }
+
+    /// All records, in no order. Nothing may change meanwhile.
+    pub fn iter(&self) -> impl Iterator<Item = &'k Record<Object>> + use<'k> {
+        self.tables.iter().flat_map(|db| db.keys.iter())
+    }
+}
+
 impl Db {
     /// How often a door to its values was passed (see [`Keyed::passed`]).
     pub fn doors_passed(&self) -> Option<u64> {
@@ -40,6 +106,14 @@ impl Db {
             waiters: HashMap::new(),
             avg_ttl_ms: 0,
             fields: FieldIndex::default(),
+        }
+    }
+
+    /// Its keys are counted by size with those of other tables.
+    pub(super) fn counted_with(hasher: Hasher, sizes: Sizes) -> Db {
+        Db {
+            keys: Keyed::counted_with(hasher, sizes),
+            ..Db::new(hasher)
         }
     }
 
@@ -62,21 +136,6 @@ impl Db {
     /// Number of keys with an expiry.
     pub fn expiring(&self) -> usize {
         self.keys.expiring_len()
-    }
-
-    /// Bytes of the hash table itself, without the records.
-    pub fn table_bytes(&self) -> usize {
-        self.keys.mem_bytes()
-    }
-
-    /// How many keys are of which type and size.
-    pub fn sizes(&self) -> Sizes {
-        self.keys.sizes()
-    }
-
-    /// Mean time to live, milliseconds, as INFO keyspace shows it.
-    pub fn avg_ttl_ms(&self) -> i64 {
-        self.avg_ttl_ms
     }
 
     /// All records, in no order. Nothing may change meanwhile.

@@ -15,13 +15,15 @@ use crate::value::Object;
 
 /// Candidates remembered from one round to the next.
 const POOL: usize = 16;
+/// Tables of slots that are drawn for one with a key that expires, before all are looked through.
+const TRIES: usize = 8;
 
 /// A key that may go.
 #[derive(Debug)]
 struct Candidate {
     /// The higher, the better to do without.
     score: u64,
-    db: usize,
+    table: usize,
     key: Box<[u8]>,
 }
 
@@ -30,22 +32,22 @@ struct Candidate {
 pub(crate) struct Evictor {
     /// Rising scores.
     pool: Vec<Candidate>,
-    /// Database that a random choice looks at next.
-    next_db: usize,
+    /// Table that a random choice looks at next.
+    next: usize,
 }
 
 impl Evictor {
-    fn offer(&mut self, score: u64, db: usize, key: &[u8]) {
+    fn offer(&mut self, score: u64, table: usize, key: &[u8]) {
         if self.pool.len() == POOL && score <= self.pool[0].score {
             return;
         }
-        let known = |c: &Candidate| c.db == db && *c.key == *key;
+        let known = |c: &Candidate| c.table == table && *c.key == *key;
         if let Some(at) = self.pool.iter().position(known) {
             self.pool.remove(at);
         }
         let at = self.pool.partition_point(|c| c.score < score);
         let key = key.into();
-        self.pool.insert(at, Candidate { score, db, key });
+        self.pool.insert(at, Candidate { score, table, key });
         if self.pool.len() > POOL {
             self.pool.remove(0);
         }
@@ -89,12 +91,14 @@ impl Keyspace {
         self.notify(EventClass::EVICTED, "evicted", key);
     }
 
-    /// A random key, database after database.
+    /// A random key, database after database; with slots each is as likely as any other, and of those that expire about so.
     fn random_victim(&mut self) -> Option<(Slot, Box<[u8]>)> {
-        for _ in 0..self.dbs.len() {
-            self.current = self.evictor.next_db % self.dbs.len();
-            self.evictor.next_db = self.current + 1;
-            let keys = &self.dbs[self.current].keys;
+        for _ in 0..self.databases() {
+            let Some(table) = self.victims_table() else {
+                continue;
+            };
+            self.current = table;
+            let keys = &self.dbs[table].keys;
             let slot = if self.limits.evict_volatile {
                 keys.random_expiring(&mut self.random)
             } else {
@@ -107,6 +111,40 @@ impl Keyspace {
         None
     }
 
+    /// A table to look for a victim in; none if there is surely none.
+    fn victims_table(&mut self) -> Option<usize> {
+        if !self.has_slots() {
+            let table = self.evictor.next % self.dbs.len();
+            self.evictor.next = table + 1;
+            return Some(table);
+        }
+        if !self.limits.evict_volatile {
+            return self.random_table();
+        }
+        // Most tables have some, or else there are few of them.
+        for _ in 0..TRIES {
+            let table = self.random_table()?;
+            if self.dbs[table].expiring() > 0 {
+                return Some(table);
+            }
+        }
+        self.next_volatile()
+    }
+
+    /// A table with keys that expire, from a random one on.
+    fn next_volatile(&mut self) -> Option<usize> {
+        let mut from = self.random.index(self.dbs.len());
+        // Bits stand for hashes with fields that expire, too.
+        for _ in 0..self.timed_tables() {
+            let table = self.next_timed(from)?;
+            if self.dbs[table].expiring() > 0 {
+                return Some(table);
+            }
+            from = (table + 1) % self.dbs.len();
+        }
+        None
+    }
+
     /// The best of the pool after a fresh look around.
     fn best_victim(&mut self) -> Option<(Slot, Box<[u8]>)> {
         loop {
@@ -115,12 +153,12 @@ impl Keyspace {
                 return None;
             }
             while let Some(best) = self.evictor.pool.pop() {
-                let keys = &self.dbs[best.db].keys;
+                let keys = &self.dbs[best.table].keys;
                 let slot = keys.find(self.hasher.hash(&best.key), &best.key);
                 // It may be gone since it was seen, or have lost its expiry.
                 let volatile = |slot: &Slot| keys.get(*slot).expire().is_some();
                 if let Some(slot) = slot.filter(|s| !self.limits.evict_volatile || volatile(s)) {
-                    self.current = best.db;
+                    self.current = best.table;
                     return Some((slot, best.key));
                 }
             }
@@ -129,21 +167,37 @@ impl Keyspace {
 
     /// Samples every database. False: there is nothing that may go.
     fn fill_pool(&mut self) -> bool {
-        let mut any = false;
         let samples = self.limits.eviction_samples.max(1);
-        for index in 0..self.dbs.len() {
-            let keys = &self.dbs[index].keys;
-            let (evictor, limits, now) = (&mut self.evictor, &self.limits, self.now_ms);
-            let mut look = |record: &Record<Object>| {
-                any = true;
-                debug_assert!(!limits.evict_volatile || record.expire().is_some());
-                evictor.offer(score(record, limits, now), index, record.key());
-            };
-            if limits.evict_volatile {
-                keys.sample_expiring(samples, &mut self.random, &mut look);
-            } else {
-                keys.sample(samples, &mut self.random, &mut look);
+        let mut any = false;
+        if self.has_slots() {
+            // Neighbours would all be of one slot.
+            for _ in 0..samples {
+                let Some(table) = self.victims_table() else {
+                    break;
+                };
+                any |= self.sample_into_pool(table, 1);
             }
+            return any;
+        }
+        for table in 0..self.dbs.len() {
+            any |= self.sample_into_pool(table, samples);
+        }
+        any
+    }
+
+    fn sample_into_pool(&mut self, table: usize, samples: usize) -> bool {
+        let mut any = false;
+        let keys = &self.dbs[table].keys;
+        let (evictor, limits, now) = (&mut self.evictor, &self.limits, self.now_ms);
+        let mut look = |record: &Record<Object>| {
+            any = true;
+            debug_assert!(!limits.evict_volatile || record.expire().is_some());
+            evictor.offer(score(record, limits, now), table, record.key());
+        };
+        if limits.evict_volatile {
+            keys.sample_expiring(samples, &mut self.random, &mut look);
+        } else {
+            keys.sample(samples, &mut self.random, &mut look);
         }
         any
     }

@@ -40,6 +40,11 @@ impl FieldIndex {
         self.next_ms
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
     /// Number of hashes.
     pub fn len(&self) -> usize {
         self.order.len()
@@ -140,7 +145,9 @@ impl Keyspace {
         if let Some(at) = new {
             db.fields.add(at, key);
             self.ttl_hashes += 1;
+            self.note_timed();
         }
+        let db = &self.dbs[self.current];
         debug_assert!(db.fields.len() <= db.keys.len() && db.fields.len() <= self.ttl_hashes);
     }
 

@@ -18,6 +18,7 @@ pub mod expire;
 mod field_expire;
 pub mod garbage;
 pub mod relocate;
+mod slots;
 mod stats;
 mod takeover;
 pub mod waiters;
@@ -28,7 +29,7 @@ use std::sync::Arc;
 
 pub use access::lru_clock;
 pub use change::Change;
-pub use db::Db;
+pub use db::{Database, Db};
 pub use expire::Expired;
 pub use garbage::{Garbage, Ledger};
 pub use stats::KeyStats;
@@ -59,9 +60,11 @@ fn must_be(found: Option<(Slot, Tag)>, kind: Kind) -> Result<Option<Slot>, Error
 /// All databases and the state that their changes share.
 #[derive(Debug)]
 pub struct Keyspace {
+    /// One table per database, or per slot (see [`slots`]).
     pub(crate) dbs: Vec<Db>,
-    /// Database of the running command.
+    /// Table of the running command.
     pub(crate) current: usize,
+    slots: Option<Box<slots::Slots>>,
     /// Wall clock of the running unit, milliseconds: it stands still within a command, script or EXEC.
     pub now_ms: i64,
     /// Configured numbers.
@@ -106,6 +109,7 @@ impl Keyspace {
         Keyspace {
             dbs: (0..databases.max(1)).map(|_| Db::new(hasher)).collect(),
             current: 0,
+            slots: None,
             now_ms: 0,
             limits: Limits::default(),
             fx: Effects::default(),
@@ -129,27 +133,22 @@ impl Keyspace {
 
     /// Number of databases.
     pub fn databases(&self) -> usize {
-        self.dbs.len()
+        self.database_of(self.dbs.len() - 1) + 1
     }
 
-    /// Selects the database that the following calls mean. It must exist.
+    /// Selects the table that the following calls mean: that of a database, or of a slot. It must exist.
     #[inline]
     pub fn select(&mut self, db: usize) {
         debug_assert!(db < self.dbs.len());
         self.current = db;
     }
 
-    /// Number of the selected database.
+    /// Number of the selected table.
     pub fn selected(&self) -> usize {
         self.current
     }
 
-    /// A database, to read.
-    pub fn db(&self, index: usize) -> &Db {
-        &self.dbs[index]
-    }
-
-    /// The selected database, to read.
+    /// The selected table, to read.
     #[inline]
     pub fn here(&self) -> &Db {
         &self.dbs[self.current]
@@ -353,6 +352,7 @@ impl Keyspace {
         let keys = self.keys();
         let slot = keys.insert(hash, key, value.tag, value.payload, expire);
         keys.get(slot).set_access(access);
+        self.note_came(expire.is_some());
         self.adopt_fields(slot);
         if self.limits.notify & EventClass::NEW != 0 {
             self.notify(EventClass::NEW, "new", key);
@@ -373,6 +373,9 @@ impl Keyspace {
         self.forget_fields(slot);
         let kind = value.tag.kind();
         let (slot, old) = self.keys().store(slot, value.tag, value.payload, expire);
+        if expire.is_some() {
+            self.note_timed();
+        }
         if kind == Kind::Hash as u8 {
             self.adopt_fields(slot);
         }
@@ -389,6 +392,9 @@ impl Keyspace {
         let had = usize::from(self.expire_at(slot).is_some());
         let before = self.here().expiring();
         let slot = self.keys().set_expire(slot, expire);
+        if expire.is_some() {
+            self.note_timed();
+        }
         debug_assert_eq!(
             before + usize::from(expire.is_some()),
             self.here().expiring() + had,
@@ -412,6 +418,7 @@ impl Keyspace {
     fn remove_within(&mut self, slot: Slot, elements: usize) {
         self.forget_fields(slot);
         let removed = self.keys().remove(slot);
+        self.note_went();
         if let Some(object) = removed.into_heap() {
             self.put_aside(object, elements);
         }
@@ -464,12 +471,12 @@ impl Keyspace {
         }
     }
 
-    /// As [`Self::notify`] for a key of another database.
+    /// As [`Self::notify`] for a key of another table.
     pub fn notify_in(&mut self, db: usize, class: u32, event: &'static str, key: &[u8]) {
         if self.limits.notify & class == 0 {
             return;
         }
-        debug_assert!(db < self.dbs.len(), "of a database that exists");
+        let db = self.database_of(db);
         let start = self.fx.event_keys.len();
         self.fx.event_keys.extend_from_slice(key);
         self.fx.events.push(Event {
@@ -480,11 +487,11 @@ impl Keyspace {
         });
     }
 
-    /// Appends a command for log and replicas, in the selected database.
+    /// Appends a command for log and replicas, in the database of the selected table.
     pub fn propagate(&mut self, args: &[&[u8]]) {
         debug_assert!(!args.is_empty(), "a command has a name");
         if self.fx.feed_on {
-            self.fx.feed.push(self.current, args);
+            self.fx.feed.push(self.database_of(self.current), args);
         }
     }
 

@@ -35,14 +35,18 @@ impl Keyspace {
     fn detach(&mut self, key: &[u8]) -> Option<Record<Object>> {
         let slot = self.find(key)?;
         self.forget_fields(slot);
-        Some(self.keys().remove(slot))
+        let record = self.keys().remove(slot);
+        self.note_went();
+        Some(record)
     }
 
     fn attach(&mut self, record: Record<Object>) {
         let hash = self.hasher.hash(record.key());
         // As with a new key; Redis does the same when it adds the value under its new name.
         record.set_access(self.fresh_access());
+        let expires = record.expire().is_some();
         let slot = self.keys().insert_record(hash, record);
+        self.note_came(expires);
         self.adopt_fields(slot);
     }
 
@@ -50,6 +54,7 @@ impl Keyspace {
     pub fn random_key(&mut self) -> Option<Box<[u8]>> {
         // What expired goes as it is drawn; where it stays, all that is left may have expired.
         for _ in 0..DRAWS {
+            self.current = self.random_table()?;
             let db = &self.dbs[self.current];
             let slot = db.keys.random(&mut self.random)?;
             let key: Box<[u8]> = db.keys.get(slot).key().into();
@@ -58,7 +63,7 @@ impl Keyspace {
             }
         }
         let now = self.now_ms;
-        let mut records = self.here().iter();
+        let mut records = self.whole().iter();
         let alive = records.find(|record| record.expire().is_none_or(|at| at >= now));
         alive.map(|record| record.key().into())
     }

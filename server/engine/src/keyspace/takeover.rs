@@ -1,6 +1,7 @@
 //! A data set that is made beside the one in use, and takes its place when it is whole.
 
 use super::field_expire::FieldIndex;
+use super::slots::slot_tables;
 use super::{Db, Expired, Garbage, Keyspace, weigh};
 use crate::base::effect::Effects;
 use crate::structure::keyed;
@@ -48,15 +49,36 @@ impl Keyspace {
     /// An empty keyspace to make data in for this one: as many databases, and the same limits, seeds and clock.
     pub fn beside(&self) -> Keyspace {
         let mut other = Keyspace::new(1, [0; 4]);
+        if self.has_slots() {
+            other = Keyspace::with_slots([0; 4]);
+            other.dbs = slot_tables(self.hasher);
+        } else {
+            other.dbs = self.dbs.iter().map(|_| Db::new(self.hasher)).collect();
+        }
         other.hasher = self.hasher;
-        other.dbs = self.dbs.iter().map(|_| Db::new(self.hasher)).collect();
         other.limits = self.limits.clone();
         other.now_ms = self.now_ms;
         other
     }
 
     /// Empties one database; answers how many keys it had.
-    pub fn flush(&mut self, db: usize) -> usize {
+    pub fn flush(&mut self, database: usize) -> usize {
+        match self.has_slots() {
+            true => self.flush_all(),
+            false => self.flush_table(database),
+        }
+    }
+
+    /// Empties one table; answers how many keys it had.
+    pub fn flush_table(&mut self, table: usize) -> usize {
+        self.flush_keys(table, |keys| keys.clear())
+    }
+
+    fn flush_keys(
+        &mut self,
+        db: usize,
+        clear: fn(&mut keyed::Keyed<Object>) -> keyed::Garbage<Object>,
+    ) -> usize {
         let watched = self.keys_of_interest(db);
         for key in watched {
             let hash = self.hasher.hash(&key);
@@ -69,7 +91,8 @@ impl Keyspace {
         debug_assert!(fields.len() <= removed, "hashes are keys");
         self.ttl_hashes -= fields.len();
         if removed > 0 {
-            let keys = self.dbs[db].keys.clear();
+            let keys = clear(&mut self.dbs[db].keys);
+            self.note_emptied(db, removed);
             self.put_keys_aside(keys, fields);
         }
         debug_assert!(self.dbs[db].is_empty() && self.dbs[db].expiring() == 0);
@@ -135,7 +158,17 @@ impl Keyspace {
 
     /// Empties all databases; answers how many keys they had.
     pub fn flush_all(&mut self) -> usize {
-        let removed = (0..self.dbs.len()).map(|db| self.flush(db)).sum();
+        let tables = 0..self.dbs.len();
+        let removed = match self.has_slots() {
+            false => tables.map(|table| self.flush_table(table)).sum(),
+            true => {
+                let removed =
+                    tables.map(|table| self.flush_keys(table, |keys| keys.clear_uncounted()));
+                let removed = removed.sum();
+                self.dbs[0].keys.forget_sizes();
+                removed
+            }
+        };
         debug_assert_eq!(self.total_keys(), 0, "all of them");
         removed
     }
@@ -154,6 +187,7 @@ impl Keyspace {
         self.flush_all();
         debug_assert_eq!(self.ttl_hashes, 0, "hashes are gone");
         self.ttl_hashes = other.ttl_hashes;
+        self.slots = other.slots.take();
         self.libraries = std::mem::take(&mut other.libraries);
         for (db, fresh) in other.dbs.drain(..).enumerate() {
             let place = &mut self.dbs[db];
@@ -174,7 +208,9 @@ impl Keyspace {
     pub fn forget(&mut self, mut other: Keyspace) {
         for db in &mut other.dbs {
             let fields = std::mem::take(&mut db.fields);
-            self.put_keys_aside(db.keys.clear(), fields);
+            if !db.is_empty() {
+                self.put_keys_aside(db.keys.clear_uncounted(), fields);
+            }
         }
     }
 }

@@ -8,7 +8,10 @@ use crate::value::Object;
 impl Keyspace {
     /// Keys of all databases.
     pub fn total_keys(&self) -> usize {
-        self.dbs.iter().map(super::Db::len).sum()
+        match self.has_slots() {
+            true => self.keys_here(),
+            false => self.dbs.iter().map(super::Db::len).sum(),
+        }
     }
 
     /// Bytes of the hash tables themselves, without the records.

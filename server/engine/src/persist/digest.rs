@@ -41,7 +41,7 @@ impl Digest {
 pub fn of_all(ks: &Keyspace) -> Digest {
     let mut sum = Digest::default();
     for index in 0..ks.databases() {
-        let db = ks.db(index);
+        let db = ks.database(index);
         if db.is_empty() {
             continue;
         }

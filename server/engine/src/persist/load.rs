@@ -312,6 +312,7 @@ fn store(
         "the reader refuses others"
     );
     ks.select(record.db as usize);
+    ks.select_key(head.key);
     if drop_expired && head.expire_ms.is_some_and(|at| at < ks.now_ms) {
         report.expired += 1;
         if report.stream.id.is_some() {

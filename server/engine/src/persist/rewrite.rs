@@ -86,7 +86,7 @@ pub fn rewrite(
         }
     }
     for index in 0..ks.databases() {
-        for record in ks.db(index).iter() {
+        for record in ks.database(index).iter() {
             to.select(index as u64);
             if let Err((what, needs)) = write_record(&mut to, record) {
                 let key = (index, record.key().to_vec());

@@ -7,7 +7,7 @@ use cairn_format::rdb::writer::{WriteOptions, WriteResult, Writer};
 use cairn_format::rdb::{Dialect, Head, Object as Saved};
 
 use crate::keyspace::access::{lfu_counter, lru_idle};
-use crate::keyspace::{Db, Keyspace};
+use crate::keyspace::{Database, Keyspace};
 use crate::structure::record::Record;
 use crate::value::list::NodeRef;
 use crate::value::{Encoding, Kind, Object, ValueRef, hash_ttl};
@@ -101,7 +101,7 @@ pub fn save<W: Write>(
         Part::Libraries | Part::Nothing => 0,
     };
     for index in 0..databases {
-        saver.database(index, ks.db(index), each_key, progress)?;
+        saver.database(index, ks.database(index), each_key, progress)?;
     }
     progress(saver.keys);
     writer.finish()
@@ -119,7 +119,7 @@ impl<W: Write> Saver<'_, W> {
     fn database(
         &mut self,
         index: usize,
-        db: &Db,
+        db: Database<'_>,
         each_key: bool,
         progress: &mut dyn FnMut(u64),
     ) -> WriteResult<()> {

@@ -114,6 +114,14 @@ impl<O: Measure> Keyed<O> {
         }
     }
 
+    /// As [`Self::new`], counted with the keys of other tables.
+    pub fn counted_with(hasher: Hasher, sizes: Sizes) -> Keyed<O> {
+        Keyed {
+            sizes,
+            ..Keyed::new(hasher)
+        }
+    }
+
     /// Number of keys.
     #[inline]
     pub fn len(&self) -> usize {
@@ -246,13 +254,23 @@ impl<O: Measure> Keyed<O> {
         }
     }
 
-    /// How many keys are of which type and size.
+    /// How many keys are of which type and size, those of other tables that count in the same place among them.
     pub fn sizes(&self) -> Sizes {
         let mut sizes = self.sizes.clone();
+        self.count_opened(&mut sizes);
+        sizes
+    }
+
+    /// Counts what was handed out to be changed, which the counts of its table leave out.
+    pub fn count_opened(&self, sizes: &mut Sizes) {
         if let Some(slot) = self.opened {
             sizes.add(place(self.get(slot)));
         }
-        sizes
+    }
+
+    /// Counts all records.
+    pub fn count_all(&self, sizes: &mut Sizes) {
+        self.iter().for_each(|record| sizes.add(place(record)));
     }
 
     /// The door for records that are new.
@@ -413,11 +431,29 @@ impl<O: Measure> Keyed<O> {
         self.table.set_resize_allowed(allowed);
     }
 
-    /// Empties the database; the keys are handed out to be dropped elsewhere.
+    /// Empties the database; the keys are handed out to be dropped elsewhere. Where other tables count in the same place, each
+    /// record is looked at.
     pub fn clear(&mut self) -> Garbage<O> {
+        self.settle();
+        if self.sizes.is_shared() {
+            for record in self.table.iter() {
+                self.sizes.take(place(record));
+            }
+        } else {
+            self.sizes.forget();
+        }
+        self.clear_uncounted()
+    }
+
+    /// Nothing is counted any more, in no table that counts in the same place.
+    pub fn forget_sizes(&mut self) {
+        self.sizes.forget();
+    }
+
+    /// As [`Self::clear`] where all tables that count in the same place are emptied: whoever does so forgets the counts.
+    pub fn clear_uncounted(&mut self) -> Garbage<O> {
         self.passed.one();
         self.opened = None;
-        self.sizes = Sizes::NONE;
         let hasher = self.table.hasher();
         Garbage {
             table: std::mem::replace(&mut self.table, Table::new(hasher)),
@@ -430,18 +466,16 @@ impl<O: Measure> Keyed<O> {
     /// Names the first that does not hold.
     pub fn check(&self) -> Result<(), String> {
         self.table.check()?;
-        let (mut expiring, mut counted) = (0, Sizes::NONE);
-        for record in self.iter() {
-            expiring += usize::from(record.expire().is_some());
-            counted.add(place(record));
-        }
+        let expiring = self.iter().filter(|r| r.expire().is_some()).count();
         if expiring != self.expiring_len() {
             return Err(format!(
                 "{expiring} keys expire, {} are marked",
                 self.expiring_len()
             ));
         }
-        match counted.is_same(&self.sizes()) {
+        let mut counted = Sizes::NONE;
+        self.count_all(&mut counted);
+        match self.sizes.is_shared() || counted.is_same(&self.sizes()) {
             true => Ok(()),
             false => Err("sizes are not counted as they are".to_owned()),
         }

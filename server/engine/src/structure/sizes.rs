@@ -5,7 +5,11 @@
 //!   sizes    0   1   2-3   4-7   8-15   ...     one row of bins for each type that a tag can name
 //! ```
 //! The counts follow every change (see `keyed`): what a record was is taken out, what it is now is put in. They are made with the
-//! first key.
+//! first key. Tables that hold the keys of one database together share their counts; nobody else writes them, so that the atomics
+//! cost what plain numbers do.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::record::{PayloadRef, Tag};
 
@@ -85,34 +89,90 @@ impl Measure for Vec<u8> {
     }
 }
 
+type Counts = [AtomicU64; BINS * TYPES];
+
 /// See the head of this file.
-#[derive(Clone, Debug, Default)]
-pub struct Sizes(Option<Box<[u64; BINS * TYPES]>>);
+#[derive(Debug, Default)]
+pub struct Sizes {
+    counts: Option<Arc<Counts>>,
+    /// Other tables count in the same place.
+    shared: bool,
+}
+
+impl Clone for Sizes {
+    /// The counts of now, which nobody shares.
+    fn clone(&self) -> Sizes {
+        let copy = |counts: &Arc<Counts>| {
+            Arc::new(std::array::from_fn(|at| {
+                AtomicU64::new(counts[at].load(Relaxed))
+            }))
+        };
+        Sizes {
+            counts: self.counts.as_ref().map(copy),
+            shared: false,
+        }
+    }
+}
 
 impl Sizes {
     /// Nothing is counted; allocates nothing.
-    pub const NONE: Sizes = Sizes(None);
+    pub const NONE: Sizes = Sizes {
+        counts: None,
+        shared: false,
+    };
 
     #[cold]
-    fn fresh() -> Box<[u64; BINS * TYPES]> {
-        Box::new([0; BINS * TYPES])
+    fn fresh() -> Arc<Counts> {
+        Arc::new([const { AtomicU64::new(0) }; BINS * TYPES])
+    }
+
+    /// Counts for tables that count together; nothing is counted yet.
+    pub fn to_share() -> Sizes {
+        Sizes {
+            counts: Some(Sizes::fresh()),
+            shared: true,
+        }
+    }
+
+    /// The same counts for one more of these tables.
+    pub fn share(&self) -> Sizes {
+        debug_assert!(self.shared, "made to be shared");
+        Sizes {
+            counts: self.counts.clone(),
+            shared: self.shared,
+        }
+    }
+
+    /// Whether other tables count in the same place.
+    pub fn is_shared(&self) -> bool {
+        self.shared
+    }
+
+    /// Nothing is there any more.
+    pub fn forget(&mut self) {
+        match &self.counts {
+            Some(counts) if self.shared => counts.iter().for_each(|count| count.store(0, Relaxed)),
+            _ => self.counts = None,
+        }
     }
 
     /// One more there.
     #[inline]
     pub fn add(&mut self, place: Place) {
-        let counts = self.0.get_or_insert_with(Sizes::fresh);
-        counts[place.0 as usize % (BINS * TYPES)] += 1;
+        let counts = self.counts.get_or_insert_with(Sizes::fresh);
+        let count = &counts[place.0 as usize % (BINS * TYPES)];
+        count.store(count.load(Relaxed) + 1, Relaxed);
     }
 
     /// One less there.
     #[inline]
     pub fn take(&mut self, place: Place) {
-        debug_assert!(self.0.is_some(), "nothing was counted yet");
-        if let Some(counts) = &mut self.0 {
-            let count = &mut counts[place.0 as usize % (BINS * TYPES)];
-            debug_assert!(*count > 0, "fewer than none at {place:?}");
-            *count = count.wrapping_sub(1);
+        debug_assert!(self.counts.is_some(), "nothing was counted yet");
+        if let Some(counts) = &self.counts {
+            let count = &counts[place.0 as usize % (BINS * TYPES)];
+            let before = count.load(Relaxed);
+            debug_assert!(before > 0, "fewer than none at {place:?}");
+            count.store(before.wrapping_sub(1), Relaxed);
         }
     }
 
@@ -134,21 +194,21 @@ impl Sizes {
     pub fn of_type(&self, kind: u8) -> impl Iterator<Item = (u64, u64)> {
         let from = kind as usize % TYPES * BINS;
         let counts = self
-            .0
+            .counts
             .iter()
             .flat_map(move |counts| counts[from..from + BINS].iter());
-        let bins = counts.copied().enumerate();
+        let bins = counts.map(|count| count.load(Relaxed)).enumerate();
         bins.filter(|(_, count)| *count > 0)
             .map(|(bin, count)| (bin.checked_sub(1).map_or(0, |bit| 1 << bit), count))
     }
 
     /// Whether all counts are the same; none made yet are zeros.
     pub fn is_same(&self, other: &Sizes) -> bool {
-        match (&self.0, &other.0) {
-            (None, None) => true,
-            (Some(counts), None) | (None, Some(counts)) => counts.iter().all(|count| *count == 0),
-            (Some(a), Some(b)) => a == b,
-        }
+        let at = |sizes: &Sizes, place: usize| {
+            let counts = sizes.counts.as_ref();
+            counts.map_or(0, |counts| counts[place].load(Relaxed))
+        };
+        (0..BINS * TYPES).all(|place| at(self, place) == at(other, place))
     }
 }
 

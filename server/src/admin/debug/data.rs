@@ -38,6 +38,7 @@ pub(super) fn populate(cx: &mut Ctx, args: &Args) -> Outcome {
         for part in [prefix, b":", digits] {
             key.extend_from_slice(part);
         }
+        cx.ks.select_key(&key);
         if cx.ks.find(&key).is_some() {
             continue;
         }
@@ -61,6 +62,7 @@ pub(super) fn all_digest(cx: &mut Ctx, _: &Args) -> Outcome {
 pub(super) fn value_digests(cx: &mut Ctx, args: &Args) -> Outcome {
     cx.reply.array(args.len() - 2);
     for key in args.iter_from(2) {
+        cx.ks.select_key(key);
         let digest = match cx.ks.find(key) {
             Some(slot) => digest::of_value(cx.ks.record(slot)),
             None => digest::Digest::default(),
@@ -80,6 +82,7 @@ pub(super) fn describe(cx: &mut Ctx, args: &Args) -> Outcome {
     }
     // What has expired is shown as long as it is there.
     let view = std::mem::replace(&mut cx.ks.expired, Expired::Stays);
+    cx.ks.select_key(args.at(2));
     let found = cx.ks.find(args.at(2));
     cx.ks.expired = view;
     let slot = found.ok_or(error::NO_SUCH_KEY)?;

@@ -15,6 +15,7 @@ use cairn_format::encoding::listpack::Listpack;
 use crate::os::print;
 
 pub(super) fn show_listpack(cx: &mut Ctx, args: &Args) -> Outcome {
+    cx.ks.select_key(args.at(2));
     let slot = cx.ks.find(args.at(2)).ok_or(error::NO_SUCH_KEY)?;
     match cx.ks.view(slot) {
         ValueRef::Packed(_, Encoding::Listpack | Encoding::ListpackEx, blob) => {
@@ -47,6 +48,7 @@ fn print_listpack(blob: &[u8], text: &mut String) -> Outcome {
 
 pub(super) fn show_list(cx: &mut Ctx, args: &Args) -> Outcome {
     let full = args.int(3).is_ok_and(|level| level != 0);
+    cx.ks.select_key(args.at(2));
     let slot = cx.ks.find(args.at(2)).ok_or(error::NO_SUCH_KEY)?;
     let ValueRef::List(list) = cx.ks.view(slot) else {
         return Err(Error::new("ERR Not a quicklist encoded object."));
@@ -128,8 +130,11 @@ impl Filling {
 /// HTSTATS: the table of keys, and how the keys that expire lie in it (they have no table of their own).
 pub(super) fn table_stats(cx: &mut Ctx, args: &Args) -> Outcome {
     let number = usize::try_from(args.int(2)?).ok();
-    let db = number.filter(|db| *db < cx.ks.databases());
-    let db = cx.ks.db(db.ok_or(Error::new("ERR Out of range database"))?);
+    // With slots each has a table of its own.
+    let table = number.filter(|table| *table < cx.ks.tables());
+    let db = cx
+        .ks
+        .table(table.ok_or(Error::new("ERR Out of range database"))?);
     let full = args.is(3, "full");
     let all = Filling::of(|cursor, seen| db.scan(cursor, &mut |_| *seen += 1));
     let expiring = Filling::of(|cursor, seen| {
@@ -149,6 +154,7 @@ pub(super) fn table_stats(cx: &mut Ctx, args: &Args) -> Outcome {
 /// HTSTATS-KEY: the table of one hash, set or sorted set.
 pub(super) fn key_table_stats(cx: &mut Ctx, args: &Args) -> Outcome {
     let full = args.is(3, "full");
+    cx.ks.select_key(args.at(2));
     let slot = cx.ks.find(args.at(2)).ok_or(error::NO_SUCH_KEY)?;
     let filling = match cx.ks.view(slot) {
         ValueRef::Hash(table) => {

@@ -61,10 +61,19 @@ fn parse(cx: &Ctx, args: &Args) -> Result<(usize, bool), Error> {
             replace = true;
         } else if args.is(i, "db") && i + 1 < args.len() {
             let index = args.int_within(i + 1, i64::from(i32::MIN), i64::from(i32::MAX))?;
-            target = usize::try_from(index)
+            let db = usize::try_from(index)
                 .ok()
-                .filter(|db| *db < cx.ks.databases())
+                .filter(|db| *db < cx.ks.databases() || cx.ks.has_slots())
                 .ok_or(error::DB_INDEX)?;
+            match cx.ks.has_slots() {
+                false => target = db,
+                true if db != 0 => {
+                    return Err(Error::new(
+                        "ERR Copying to another database is not allowed in cluster mode",
+                    ));
+                }
+                true => {}
+            }
             i += 1;
         } else {
             return Err(error::SYNTAX);

@@ -18,7 +18,7 @@ pub(super) const DBSIZE: Command = Command {
 };
 
 fn dbsize(cx: &mut Ctx, _: &Args) -> Outcome {
-    cx.reply.int(cx.ks.here().len() as i64);
+    cx.reply.int(cx.ks.keys_here() as i64);
     Ok(())
 }
 
@@ -53,7 +53,7 @@ fn flush(cx: &mut Ctx, args: &Args, all: bool) -> Outcome {
     }
     let removed = match all {
         true => cx.ks.flush_all(),
-        false => cx.ks.flush(cx.ks.selected()),
+        false => cx.ks.flush(cx.session.db),
     };
     // Redis counts and logs a flush even of nothing; one more change keeps the log complete.
     cx.ks.dirty += removed as u64 + u64::from(all || removed == 0);
@@ -82,6 +82,9 @@ pub(super) const SWAPDB: Command = Command {
 };
 
 fn swapdb(cx: &mut Ctx, args: &Args) -> Outcome {
+    if cx.ks.has_slots() {
+        return Err(Error::new("ERR SWAPDB is not allowed in cluster mode"));
+    }
     let index = |i: usize, invalid: &'static str| -> Result<i64, Error> {
         args.int(i)
             .ok()

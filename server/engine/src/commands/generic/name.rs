@@ -99,6 +99,9 @@ pub(super) const MOVE: Command = Command {
 };
 
 fn move_key(cx: &mut Ctx, args: &Args) -> Outcome {
+    if cx.ks.has_slots() {
+        return Err(Error::new("ERR MOVE is not allowed in cluster mode"));
+    }
     let key = args.at(1);
     let from = cx.ks.selected();
     let index = args

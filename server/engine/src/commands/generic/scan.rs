@@ -28,7 +28,7 @@ fn keys(cx: &mut Ctx, args: &Args) -> Outcome {
     let now = cx.ks.now_ms;
     let mark = cx.reply.mark();
     let mut count = 0;
-    for record in cx.ks.here().iter() {
+    for record in cx.ks.whole().iter() {
         // Expired keys are left out here and removed by whoever looks for them next.
         if record.expire().is_none_or(|at| at >= now)
             && (pattern == b"*" || glob_match(pattern, record.key(), false))
@@ -222,7 +222,7 @@ fn scan(cx: &mut Ctx, args: &Args) -> Outcome {
     let mut steps = options.steps();
     let now = cx.ks.now_ms;
     loop {
-        cursor = cx.ks.here().scan(cursor, &mut |record| {
+        cursor = cx.ks.scan(cursor, &mut |record| {
             visited += 1;
             // What has expired goes, whatever its type was.
             let expired = record.expire().is_some_and(|at| at < now);
@@ -238,6 +238,7 @@ fn scan(cx: &mut Ctx, args: &Args) -> Outcome {
         }
     }
     found.retain(|key| {
+        cx.ks.select_key(key);
         let slot = match options.kind {
             None => cx.ks.find(key),
             Some(_) => cx.ks.peek(key),
