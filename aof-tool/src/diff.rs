@@ -98,7 +98,7 @@ fn each_entry(
     player.play(&Log::find_sound(path)?)?;
     let ks = &player.engine.ks;
     for db in 0..ks.databases() {
-        for record in ks.db(db).iter() {
+        for record in ks.database(db).iter() {
             let commands = of_record(record);
             let entry = entry_of(&commands, record.expire(), hashes);
             let taken = arguments.selection.takes(&select::Item {

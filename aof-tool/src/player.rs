@@ -123,7 +123,10 @@ impl Player {
         self.raw.retain(|_, key, _, _| parts.has(key));
         let ks = &mut self.engine.ks;
         for db in 0..ks.databases() {
-            let others = ks.db(db).iter().filter(|record| !parts.has(record.key()));
+            let others = ks
+                .database(db)
+                .iter()
+                .filter(|record| !parts.has(record.key()));
             let others: Vec<Vec<u8>> = others.map(|record| record.key().to_vec()).collect();
             ks.select(db);
             for key in others {

@@ -198,7 +198,7 @@ fn select_keys(player: &mut Player, selection: &Selection) -> u64 {
     let mut left = 0;
     for db in 0..ks.databases() {
         let mut unwanted = Vec::new();
-        for record in ks.db(db).iter() {
+        for record in ks.database(db).iter() {
             let commands = of_record(record);
             let kind = cairn_engine::value::kind_of(record.tag()).name();
             let taken = selection.takes(&select::Item {
@@ -246,7 +246,7 @@ fn change_expiries(player: &mut Player, new: &dyn Fn(i64) -> Option<i64>) {
     let mut fields = Vec::new();
     for db in 0..ks.databases() {
         let (mut keys, mut any_fields) = (Vec::new(), false);
-        for record in ks.db(db).iter() {
+        for record in ks.database(db).iter() {
             if let Some(at) = record.expire() {
                 keys.push((record.key().to_vec(), at));
             }

@@ -38,6 +38,19 @@ pub fn key_slot(key: &[u8]) -> u16 {
     crc16(hash_tag(key).unwrap_or(key)) % SLOTS
 }
 
+/// The slot of all keys that match a glob pattern, if the pattern alone tells it: it has a hash tag before anything special, or nothing
+/// special at all.
+pub fn pattern_slot(pattern: &[u8]) -> Option<u16> {
+    let special = pattern.iter().position(|byte| b"*?[\\".contains(byte));
+    let plain = &pattern[..special.unwrap_or(pattern.len())];
+    match hash_tag(plain) {
+        Some(tag) => Some(crc16(tag) % SLOTS),
+        // What is special may close the first tag, or make one.
+        None if special.is_none() => Some(key_slot(pattern)),
+        None => None,
+    }
+}
+
 fn hash_tag(key: &[u8]) -> Option<&[u8]> {
     let open = key.iter().position(|&byte| byte == b'{')?;
     let inner = &key[open + 1..];
@@ -53,6 +66,16 @@ mod tests {
     fn gives_the_known_values() {
         assert_eq!(crc16(b"123456789"), 0x31c3);
         assert_eq!((key_slot(b"foo"), key_slot(b"")), (12_182, 0));
+    }
+
+    #[test]
+    fn patterns_tell_the_slot_of_all_their_keys() {
+        assert_eq!(pattern_slot(b"foo"), Some(key_slot(b"foo")));
+        assert_eq!(pattern_slot(b"{tag}*"), Some(key_slot(b"tag")));
+        assert_eq!(pattern_slot(b"a{tag}[b]"), Some(key_slot(b"tag")));
+        for unclear in [&b"*"[..], b"a*{tag}", b"{t?g}", b"{}*", b"\\{tag}"] {
+            assert_eq!(pattern_slot(unclear), None, "{}", unclear.escape_ascii());
+        }
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub fn portrait(engine: &mut Engine, now: Now) -> Portrait {
         let mut keys: Vec<Vec<u8>> = sitter
             .engine
             .ks
-            .db(db)
+            .database(db)
             .iter()
             .map(|r| r.key().into())
             .collect();

@@ -189,7 +189,7 @@ impl Stage {
         self.engine
             .check()
             .expect("the invariants of databases and sessions");
-        for record in (0..ks.databases()).flat_map(|db| ks.db(db).iter()) {
+        for record in (0..ks.databases()).flat_map(|db| ks.database(db).iter()) {
             let checked = match ValueRef::of(record.tag(), record.payload()) {
                 ValueRef::Int(_) | ValueRef::Str(_) | ValueRef::Big(_) => Ok(()),
                 ValueRef::Packed(_, Encoding::Intset, blob) => Intset::check(blob)
@@ -214,7 +214,7 @@ impl Stage {
     /// digest.
     pub fn has_negative_zero(&self) -> bool {
         let ks = &self.engine.ks;
-        let mut records = (0..ks.databases()).flat_map(|db| ks.db(db).iter());
+        let mut records = (0..ks.databases()).flat_map(|db| ks.database(db).iter());
         records.any(
             |record| match ValueRef::of(record.tag(), record.payload()) {
                 ValueRef::Zset(set) => set
@@ -305,7 +305,7 @@ impl Stage {
     fn remove_expired(&mut self) {
         let session = self.engine.open_session(self.world.now);
         for db in 0..self.engine.ks.databases() {
-            let records = self.engine.ks.db(db).iter();
+            let records = self.engine.ks.database(db).iter();
             let keys: Vec<Vec<u8>> = records.map(|record| record.key().to_vec()).collect();
             let select = [b"SELECT".to_vec(), db.to_string().into_bytes()];
             let looks = keys.into_iter().map(|key| [b"TYPE".to_vec(), key]);

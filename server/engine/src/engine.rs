@@ -48,6 +48,15 @@ impl Engine {
         Engine::of(Keyspace::new(databases, seed), Shared::new(table))
     }
 
+    /// As [`Engine::new`] for a node of a cluster: one database, whose keys are kept by slot. No slot is served yet (see
+    /// [`Routes`](crate::call::route::Routes)): each call with keys is asked of the instance.
+    pub fn with_slots(seed: [u64; 4], instance_commands: &[&[&'static Command]]) -> Engine {
+        let mut engine = Engine::new(1, seed, instance_commands);
+        engine.ks = Keyspace::with_slots(seed);
+        engine.shared.routes = Some(Box::default());
+        engine
+    }
+
     fn of(ks: Keyspace, shared: Shared) -> Engine {
         Engine {
             ks,

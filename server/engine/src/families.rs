@@ -2,13 +2,14 @@
 
 use crate::call::spec::Command;
 use crate::commands::{
-    bitmap, connection, generic, geo, hash, hyperloglog, introspect, list, pubsub, scripting, set,
-    stream, string, transaction, users, watching, zset,
+    bitmap, cluster, connection, generic, geo, hash, hyperloglog, introspect, list, pubsub,
+    scripting, set, stream, string, transaction, users, watching, zset,
 };
 
 /// All lists, in the order in which COMMAND answers.
 pub const ALL: &[&[&Command]] = &[
     bitmap::COMMANDS,
+    cluster::COMMANDS,
     connection::COMMANDS,
     generic::COMMANDS,
     geo::COMMANDS,

@@ -91,7 +91,7 @@ fn every_change_passes_a_door() {
                 bench
                     .engine
                     .ks
-                    .db(db)
+                    .table(db)
                     .doors_passed()
                     .expect("assertions are on")
             })

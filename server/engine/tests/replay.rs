@@ -56,7 +56,7 @@ fn play(lines: &[&str]) -> Played {
 
 impl Played {
     fn keys(&self) -> usize {
-        self.engine.ks.db(0).len()
+        self.engine.ks.database(0).len()
     }
 }
 
@@ -83,7 +83,7 @@ fn claimed_sizes_are_refused_with_their_place() {
         assert_eq!((refused.offset, refused.number), (27, 2), "{claim}");
         assert!(claim.starts_with(&refused.command), "{claim}");
         assert!(refused.to_string().contains(error), "{refused}");
-        assert_eq!(played.engine.ks.db(0).len(), 1, "{claim}");
+        assert_eq!(played.engine.ks.database(0).len(), 1, "{claim}");
     }
 }
 
@@ -223,5 +223,5 @@ fn an_error_inside_a_transaction_ends_with_it() {
     assert!(!replay.is_inside_transaction());
     assert_eq!(replay.valid_end(), log.len() as u64);
     replay.end(&mut engine);
-    assert_eq!(engine.ks.db(0).len(), 4);
+    assert_eq!(engine.ks.database(0).len(), 4);
 }

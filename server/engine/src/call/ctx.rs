@@ -4,6 +4,7 @@ use std::any::Any;
 
 use super::peer::{PeerAnswer, PeerCall, PeerFailure};
 use super::reply::{Piece, Reply};
+use super::route::{Ask, Routes};
 use super::spec::Flags;
 use super::table::{CommandTable, Entry};
 use super::watch::Watch;
@@ -112,6 +113,13 @@ pub trait Instance {
     fn fill_secret(&mut self, _bytes: &mut [u8]) -> bool {
         false
     }
+    /// Whether a call for a slot that is not plainly served here may run here; `missing` tells how many of its keys are not there.
+    ///
+    /// # Errors
+    /// Where it may run, or why nowhere.
+    fn route(&mut self, _ask: &Ask, _missing: &mut dyn FnMut() -> usize) -> Result<(), Error> {
+        Ok(())
+    }
     /// Writes a line that needs attention into the log of the server. Whoever has none loses it.
     fn warn(&mut self, _line: &str) {}
     /// Writes a line of a script into the log of the server.
@@ -165,6 +173,7 @@ impl Shared {
             stats,
             watch: Watch::default(),
             gate: Gate::default(),
+            routes: None,
             deadlines: Default::default(),
             postponed: Vec::new(),
             scripts: Cache::default(),
@@ -224,6 +233,8 @@ pub struct Shared {
     pub watch: Watch,
     /// Reasons to refuse commands right now.
     pub gate: Gate,
+    /// Which slots are served here, if keys are kept by slot.
+    pub routes: Option<Box<Routes>>,
     /// When waiting sessions give up: (wall milliseconds, session).
     pub deadlines: std::collections::BTreeSet<(i64, SessionId)>,
     /// Keys that clients of a writable replica wrote, by database: nobody else says when those that expire go.

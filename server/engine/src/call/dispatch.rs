@@ -5,6 +5,7 @@ use super::keys::keys_of;
 use super::pause;
 use super::rights;
 use super::room;
+use super::route;
 use super::run::{apply, count_error, hush, run};
 use super::spec::{Command, Flags};
 use super::table::Entry;
@@ -23,21 +24,22 @@ pub fn dispatch(cx: &mut Ctx, args: &Args) -> bool {
     );
     let mut ran = false;
     let before = cx.reply.position();
-    let admitted = admit(cx, args)
-        .and_then(|()| with_room(cx, args))
-        .and_then(|()| pass(cx, args));
+    let admitted = admit(cx, args).and_then(|table| {
+        with_room(cx, args)?;
+        pass(cx, args).map(|()| table)
+    });
     match admitted {
         // The command has not begun.
-        Ok(()) if cx.session.blocked => return false,
-        Ok(()) if cx.session.multi.is_some() && !runs_in_multi(cx.command.spec) => {
+        Ok(_) if cx.session.blocked => return false,
+        Ok(_) if cx.session.multi.is_some() && !runs_in_multi(cx.command.spec) => {
             let queued = Queued::new(cx.command.id, args);
             debug_assert!(!cx.session.deny_blocking, "EXEC runs what is queued");
             let multi = cx.session.multi.as_mut().expect("checked above");
             multi.queue.push(queued);
             cx.reply.simple("QUEUED");
         }
-        Ok(()) => {
-            cx.ks.select(cx.session.db);
+        Ok(table) => {
+            cx.ks.select(table);
             run(cx, args);
             ran = true;
             if cx.ks.fx.pending() {
@@ -77,16 +79,19 @@ fn exec_refused(ks: &mut Keyspace, session: &mut Session, reason: Error) -> Erro
     session.multi = None;
     crate::call::interests::unwatch_all(ks, session);
     debug_assert!(session.watched.is_empty() && !session.watch_touched);
+    if route::is_redirect(&reason) {
+        return reason;
+    }
     let reason = reason.0.strip_prefix("ERR ").unwrap_or(&reason.0);
     Error::text(format!(
         "EXECABORT Transaction discarded because of: {reason}"
     ))
 }
 
-/// Finds the command and says why the client may not run it now. The order of the reasons is that of Redis: the client,
+/// Finds the command and the table that it works in, or says why the client may not run it now. The order of the reasons is that of Redis: the client,
 /// memory, the server.
 #[inline]
-fn admit(cx: &mut Ctx, args: &Args) -> Result<(), Error> {
+fn admit(cx: &mut Ctx, args: &Args) -> Result<usize, Error> {
     cx.command = look_up(cx.shared, cx.session, args)?;
     let spec = cx.command.spec;
     if !spec.accepts(args.len()) {
@@ -97,10 +102,14 @@ fn admit(cx: &mut Ctx, args: &Args) -> Result<(), Error> {
         guard(cx).inspect_err(|_| reject(cx))?;
     }
     let may_pass = rights::may_pass(cx.session, cx.command, args);
-    if cx.session.authenticated && may_pass && cx.session.multi.is_none() {
-        return Ok(());
+    if !(cx.session.authenticated && may_pass && cx.session.multi.is_none()) {
+        admit_narrowly(cx, args)?;
     }
-    let refusal = refusal_of_client(cx.shared, cx.session, spec);
+    route::table_of(cx, args).inspect_err(|_| reject(cx))
+}
+
+fn admit_narrowly(cx: &mut Ctx, args: &Args) -> Result<(), Error> {
+    let refusal = refusal_of_client(cx.shared, cx.session, cx.command.spec);
     refused(cx, refusal)?;
     rights::check(cx, args).map_err(|(_, text)| {
         reject(cx);
@@ -150,7 +159,7 @@ pub fn settle_view(cx: &mut Ctx, args: &Args) {
 
 fn note_own_keys(cx: &mut Ctx, args: &Args) {
     let keys = keys_of(cx.command.spec, args).unwrap_or_default();
-    let db = cx.session.db;
+    let db = route::table_of_part(cx, args);
     let own = keys.iter().filter_map(|used| args.get(used.at));
     cx.shared.own_keys.extend(own.map(|key| (db, key.into())));
 }

@@ -4,6 +4,7 @@
 
 use super::spec::{Begin, Command, Find, KeySpec};
 use crate::base::args::Args;
+use crate::users::check::UsedChannels;
 
 /// One key among the arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,12 @@ pub fn has_keys(command: &Command) -> bool {
 
 /// The key of a command that has one, always at the same place: what [`keys_of`] answers then, without making a list.
 pub fn only_key(command: &Command) -> Option<KeyUse> {
+    let key = place_of_only_key(command)?;
+    (!key.flags.contains(&"variable_flags")).then_some(key)
+}
+
+/// As [`only_key`], also where arguments decide what is done to it: its flags are the most that may be.
+pub fn place_of_only_key(command: &Command) -> Option<KeyUse> {
     match command.keys {
         [
             KeySpec {
@@ -32,15 +39,24 @@ pub fn only_key(command: &Command) -> Option<KeyUse> {
                 flags,
                 ..
             },
-        ] if !flags
-            .iter()
-            .any(|word| matches!(*word, "not_key" | "variable_flags")) =>
-        {
+        ] if !flags.contains(&"not_key") => {
             let at = usize::try_from(*at).ok()?;
             Some(KeyUse { at, flags })
         }
         _ => None,
     }
+}
+
+/// The arguments of a command of channels that belong to slots as keys do; none for other commands.
+pub fn shard_channels(command: &Command, args: &Args) -> Option<std::ops::Range<usize>> {
+    let is_sharded = |spec: &KeySpec| spec.flags.contains(&"not_key");
+    let last = match command.channels {
+        _ if !command.keys.iter().any(is_sharded) => return None,
+        UsedChannels::First => 1,
+        UsedChannels::All => args.len().saturating_sub(1),
+        UsedChannels::None | UsedChannels::Patterns => return None,
+    };
+    Some(1..last + 1)
 }
 
 /// The keys of a whole command (name first), in the order of its specifications. `None`: the arguments contradict a

@@ -10,7 +10,7 @@
 //! pause      commands that wait because clients are paused
 //! sink       another place for answers than RESP        alone      a world without clients
 //! check      whether sessions and what they reach agree      rights   whether a user may run a command
-//! watch      what is noted of commands that ran
+//! watch      what is noted of commands that ran                route    which table a call works in, and whether here
 //! ```
 
 pub mod alone;
@@ -28,6 +28,7 @@ pub mod publish;
 pub mod reply;
 pub mod rights;
 pub mod room;
+pub mod route;
 pub mod run;
 pub mod sink;
 pub mod spec;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::categories;
 use super::ctx::{Ctx, Shared};
-use super::keys::{KeyUse, has_keys, keys_of, only_key};
+use super::keys::{KeyUse, has_keys, keys_of, only_key, place_of_only_key};
 use super::spec::{Command, Flags, Group};
 use super::table::{CommandTable, Entry};
 use crate::base::args::Args;
@@ -49,12 +49,7 @@ impl Catalog for CommandTable {
     }
 
     fn known_keys(&self, command: CommandId) -> KnownKeys {
-        let spec = self.entry(command).spec;
-        match only_key(spec) {
-            Some(key) => KnownKeys::One(touched(&key)),
-            None if !has_keys(spec) => KnownKeys::None,
-            None => KnownKeys::Unclear,
-        }
+        CommandTable::known_keys(self, command)
     }
 
     fn uses_channels(&self, command: CommandId) -> bool {
@@ -125,6 +120,16 @@ fn touched_keys(spec: &Command, args: &Args) -> TouchedKeys {
         // It is only asked whether it might run, with fewer arguments than that takes.
         None if !spec.accepts(args.len()) => TouchedKeys::None,
         None => TouchedKeys::Unclear,
+    }
+}
+
+/// The keys of a command, as far as they are known without its arguments.
+pub fn known_keys(spec: &Command) -> KnownKeys {
+    match place_of_only_key(spec) {
+        // Where arguments decide what is done to it, it is no more than this.
+        Some(key) => KnownKeys::One(touched(&key)),
+        None if !has_keys(spec) => KnownKeys::None,
+        None => KnownKeys::Unclear,
     }
 }
 

@@ -6,8 +6,10 @@
 //! `rename-command` changes the names that clients use. A command itself keeps its name: in COMMAND, in statistics, and in the
 //! log, where a server with other renames must find it ([`CommandTable::find_logged`]).
 
+use super::rights::known_keys;
 use super::spec::Command;
 use crate::base::id::CommandId;
+use crate::users::catalog::KnownKeys;
 
 const PLACES: usize = 1024;
 const EMPTY: u16 = u16::MAX;
@@ -34,6 +36,8 @@ impl Entry {
 pub struct CommandTable {
     /// Containers and commands first, each container directly followed by its subcommands.
     entries: Vec<&'static Command>,
+    /// The keys of each, as far as they are known without arguments.
+    keys: Vec<KnownKeys>,
     /// What clients call each; subcommands have no name of their own here.
     names: Vec<Box<str>>,
     places: Box<[u16; PLACES]>,
@@ -55,6 +59,7 @@ impl CommandTable {
     pub fn new(families: &[&[&'static Command]]) -> CommandTable {
         let mut table = CommandTable {
             entries: Vec::new(),
+            keys: Vec::new(),
             names: Vec::new(),
             places: Box::new([EMPTY; PLACES]),
             originals: None,
@@ -72,9 +77,16 @@ impl CommandTable {
             table.names.resize(table.entries.len(), "".into());
             table.place(number);
         }
+        table.keys = table.entries.iter().map(|spec| known_keys(spec)).collect();
         // A search ends at an empty place.
         assert!(table.places.contains(&EMPTY), "the table is full");
         table
+    }
+
+    /// The keys of a command, as far as they are known without its arguments.
+    #[inline]
+    pub fn known_keys(&self, command: CommandId) -> KnownKeys {
+        self.keys[command.index()]
     }
 
     fn place(&mut self, number: usize) {
@@ -97,6 +109,7 @@ impl CommandTable {
         if self.originals.is_none() {
             self.originals = Some(Box::new(CommandTable {
                 entries: self.entries.clone(),
+                keys: self.keys.clone(),
                 names: self.names.clone(),
                 places: self.places.clone(),
                 originals: None,

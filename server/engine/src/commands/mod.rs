@@ -4,6 +4,7 @@
 //! in that family's list. COMMAND, ACL categories, key extraction and documentation are read from the constant.
 
 pub mod bitmap;
+pub mod cluster;
 pub mod connection;
 pub mod first;
 pub mod generic;

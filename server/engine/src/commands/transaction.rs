@@ -5,6 +5,7 @@ use crate::base::error::{self, Error, Outcome};
 use crate::call::ctx::Ctx;
 use crate::call::interests::unwatch_all;
 use crate::call::rights;
+use crate::call::route;
 use crate::call::run;
 use crate::call::spec::{Command, Flags, Group, KeySpec};
 use crate::session::transaction::Queued;
@@ -98,10 +99,11 @@ fn exec(cx: &mut Ctx, _: &Args) -> Outcome {
     cx.session.deny_blocking = true;
     let (own, errors) = (cx.command, cx.reply.errors);
     for queued in &multi.queue {
-        cx.ks.select(cx.session.db);
         cx.reply.protocol = cx.session.protocol;
         cx.command = cx.shared.table.entry(queued.command);
-        run_queued(cx, &queued.args());
+        let args = queued.args();
+        cx.ks.select(route::table_of_part(cx, &args));
+        run_queued(cx, &args);
         debug_assert!(
             cx.session.multi.is_none(),
             "no transaction within a transaction"
@@ -178,7 +180,7 @@ fn watch(cx: &mut Ctx, args: &Args) -> Outcome {
             // A key that is expired already must not make EXEC fail later for being removed.
             cx.ks.find(key);
             if cx.ks.watch(cx.session.slot, key) {
-                cx.session.watched.push((cx.session.db, key.into()));
+                cx.session.watched.push((cx.ks.selected(), key.into()));
             }
         }
     }

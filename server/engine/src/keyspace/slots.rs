@@ -245,12 +245,6 @@ impl Keyspace {
             .map_or(0, |table| table as u64)
     }
 
-    /// Up to `limit` keys of a slot.
-    pub fn keys_in_slot(&self, slot: u16, limit: usize) -> impl Iterator<Item = &[u8]> {
-        let records = self.dbs[usize::from(slot)].iter();
-        records.map(|record| record.key()).take(limit)
-    }
-
     /// Tests that the tree and the bits agree with the tables, and that each key is in the table of its slot.
     pub(super) fn check_slots(&self) -> Result<(), String> {
         let Some(slots) = &self.slots else {

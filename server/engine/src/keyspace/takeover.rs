@@ -70,7 +70,7 @@ impl Keyspace {
     }
 
     /// Empties one table; answers how many keys it had.
-    pub fn flush_table(&mut self, table: usize) -> usize {
+    fn flush_table(&mut self, table: usize) -> usize {
         self.flush_keys(table, |keys| keys.clear())
     }
 

@@ -33,6 +33,8 @@ pub(super) struct Script {
     pub(super) is_cut_short: bool,
     /// `redis.setresp`.
     pub(super) protocol: Protocol,
+    /// The slot of its keys, where keys are kept by slot.
+    pub(super) slot: Option<u16>,
 }
 
 /// The client's call around it, and buffers that its commands share.

@@ -8,6 +8,7 @@ use crate::base::error::{Error, NO_REPLICAS, OUT_OF_MEMORY, READ_ONLY};
 use crate::call::ctx::Ctx;
 use crate::call::dispatch::settle_view;
 use crate::call::rights;
+use crate::call::route;
 use crate::call::run::{self, count_error};
 use crate::call::spec::{Command, Flags};
 use crate::call::table::Entry;
@@ -45,8 +46,14 @@ pub(super) fn run(cx: &mut Ctx, script: &mut Script, args: &Args) -> Result<(), 
             running.wrote = true;
         }
     }
+    let may_cross = script.flags.has(ScriptFlags::CROSS_SLOT);
+    let table =
+        route::table_of_inner(cx, args, &mut script.slot, may_cross).inspect_err(|error| {
+            cx.shared.stats.commands[found.id.index()].rejected += 1;
+            count_error(&mut cx.shared.stats, error);
+        })?;
     settle_view(cx, args);
-    cx.ks.select(cx.session.db);
+    cx.ks.select(table);
     let fed = cx.ks.fx.feed.len();
     run::run_part(cx, args);
     if !script.propagates {

@@ -9,6 +9,7 @@ use crate::base::args::{Args, ArgsBuf};
 use crate::base::error::{Error, lossless};
 use crate::call::ctx::Ctx;
 use crate::call::room;
+use crate::call::route;
 use crate::call::run::count_error;
 use crate::call::watch::monitor;
 use crate::scripts::api::error_text;
@@ -108,6 +109,7 @@ fn perform(cx: &mut Ctx, machine: &mut Machine, program: &Program, args: &Args, 
             propagates: true,
             is_cut_short: false,
             protocol: Protocol::Resp2,
+            slot: route::slot_of(cx.command, args),
         },
         command: args,
         name: program.name,
@@ -144,6 +146,7 @@ fn perform(cx: &mut Ctx, machine: &mut Machine, program: &Program, args: &Args, 
 
 /// What a script changes of its client's session while it runs.
 struct Caller {
+    table: usize,
     db: usize,
     protocol: Protocol,
     deny_blocking: bool,
@@ -153,6 +156,7 @@ struct Caller {
 impl Caller {
     fn of(cx: &Ctx) -> Caller {
         Caller {
+            table: cx.ks.selected(),
             db: cx.session.db,
             protocol: cx.session.protocol,
             deny_blocking: cx.session.deny_blocking,
@@ -165,7 +169,7 @@ impl Caller {
         cx.session.protocol = self.protocol;
         cx.session.deny_blocking = self.deny_blocking;
         cx.command = self.command;
-        cx.ks.select(self.db);
+        cx.ks.select(self.table);
     }
 }
 

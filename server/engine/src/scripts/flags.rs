@@ -11,7 +11,7 @@ impl ScriptFlags {
     pub const ALLOW_OOM: ScriptFlags = ScriptFlags(2);
     pub const ALLOW_STALE: ScriptFlags = ScriptFlags(4);
     const NO_CLUSTER: ScriptFlags = ScriptFlags(8);
-    const CROSS_SLOT: ScriptFlags = ScriptFlags(16);
+    pub const CROSS_SLOT: ScriptFlags = ScriptFlags(16);
     /// A script without a shebang: nothing is known of it, each of its commands is looked at.
     pub const COMPATIBLE: ScriptFlags = ScriptFlags(32);
 }

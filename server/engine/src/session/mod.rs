@@ -78,6 +78,12 @@ pub struct Session {
     pub id: u64,
     /// Selected database.
     pub db: usize,
+    /// READONLY: reads of what this node's primary owns are answered.
+    pub readonly: bool,
+    /// ASKING: the next command may use a slot that is on its way here.
+    pub asking: bool,
+    /// That command is at hand.
+    pub asked: bool,
     /// RESP2 or RESP3.
     pub protocol: Protocol,
     /// Whether the client may run commands: it has logged in, or did not have to.
@@ -141,6 +147,9 @@ impl Session {
             slot,
             id,
             db: 0,
+            readonly: false,
+            asking: false,
+            asked: false,
             protocol: Protocol::Resp2,
             authenticated,
             user: UserId::DEFAULT,

@@ -10,7 +10,7 @@ use crate::base::id::CommandId;
 pub enum KnownKeys {
     /// It has none.
     None,
-    /// It has one, always at the same place.
+    /// It has one, always at the same place, and what is done to it at most.
     One(Touched),
     /// Its arguments decide.
     Unclear,

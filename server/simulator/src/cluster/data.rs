@@ -36,7 +36,7 @@ pub fn differences(one: &Keyspace, other: &Keyspace) -> Vec<String> {
 /// Databases and names of all keys, and the numbers of all there is of them.
 fn keys(ks: &Keyspace) -> impl Iterator<Item = (usize, &[u8], u64)> {
     let records =
-        (0..ks.databases()).flat_map(|db| ks.db(db).iter().map(move |record| (db, record)));
+        (0..ks.databases()).flat_map(|db| ks.database(db).iter().map(move |record| (db, record)));
     records.map(|(db, record)| {
         let mut hasher = KEYS.build_hasher();
         (db, record.key(), record.expire()).hash(&mut hasher);
@@ -89,7 +89,7 @@ fn stream(stream: &Stream, hasher: &mut AHasher) {
 pub fn tokens(ks: &Keyspace) -> BTreeSet<Token> {
     let mut tokens = BTreeSet::new();
     for db in 0..ks.databases() {
-        let logs = ks.db(db).iter();
+        let logs = ks.database(db).iter();
         for record in logs.filter(|record| record.key().starts_with(LOG)) {
             let mut text = I64Text::new();
             ValueRef::of(record.tag(), record.payload()).each(&mut |entry| {

@@ -5,6 +5,8 @@ use std::cmp::Ordering;
 use cairn_format::text::double::parse_f64;
 use cairn_format::text::number::I64Text;
 
+use cairn_format::crc16::{key_slot, pattern_slot};
+
 use crate::base::args::Args;
 use crate::base::effect::EventClass;
 use crate::base::error::{self, Error, Outcome, WRONG_TYPE};
@@ -61,6 +63,12 @@ pub(super) const SORT_RO: Command = Command {
 
 const BY_DENIED: Error =
     Error::new("ERR BY option of SORT denied due to insufficient ACL permissions.");
+const BY_ELSEWHERE: Error = Error::new(
+    "ERR BY option of SORT denied in cluster mode when keys formed by the pattern may be in different slots.",
+);
+const GET_ELSEWHERE: Error = Error::new(
+    "ERR GET option of SORT denied in cluster mode when keys formed by the pattern may be in different slots.",
+);
 const GET_DENIED: Error =
     Error::new("ERR GET option of SORT denied due to insufficient ACL permissions.");
 
@@ -78,8 +86,13 @@ struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    /// `reads_all`: the client may read whatever key a pattern names.
-    fn parse(args: &Args<'a>, may_store: bool, reads_all: bool) -> Result<Options<'a>, Error> {
+    /// `reads_all`: the client may read whatever key a pattern names. `slot`: where keys are kept by slot, patterns name keys of this one.
+    fn parse(
+        args: &Args<'a>,
+        may_store: bool,
+        reads_all: bool,
+        slot: Option<u16>,
+    ) -> Result<Options<'a>, Error> {
         let mut o = Options::default();
         let mut i = 2;
         while i < args.len() {
@@ -99,12 +112,20 @@ impl<'a> Options<'a> {
                 () if args.is(i, "by") && left >= 1 => {
                     o.unsorted = !args.at(i + 1).contains(&b'*');
                     o.by = Some(args.at(i + 1)).filter(|_| !o.unsorted);
+                    if let Some(pattern) = o.by
+                        && !stays_in_slot(pattern, slot)
+                    {
+                        return Err(BY_ELSEWHERE);
+                    }
                     if o.by.is_some() && !reads_all {
                         return Err(BY_DENIED);
                     }
                     i += 1;
                 }
                 () if args.is(i, "get") && left >= 1 => {
+                    if args.at(i + 1) != b"#" && !stays_in_slot(args.at(i + 1), slot) {
+                        return Err(GET_ELSEWHERE);
+                    }
                     if !reads_all {
                         return Err(GET_DENIED);
                     }
@@ -135,8 +156,15 @@ struct Item {
     text: Option<Vec<u8>>,
 }
 
+/// Whether all keys that a pattern forms have this slot, if that matters.
+fn stays_in_slot(pattern: &[u8], slot: Option<u16>) -> bool {
+    slot.is_none_or(|slot| pattern_slot(pattern) == Some(slot))
+}
+
 fn sort(cx: &mut Ctx, args: &Args, may_store: bool) -> Outcome {
-    let mut options = Options::parse(args, may_store, rights::may_read_all(cx, args))?;
+    let own_slot = cx.ks.has_slots().then(|| key_slot(args.at(1)));
+    let reads_all = rights::may_read_all(cx, args);
+    let mut options = Options::parse(args, may_store, reads_all, own_slot)?;
     let slot = cx.ks.read(args.at(1));
     let kind = slot.map(|slot| cx.ks.kind(slot));
     if !matches!(kind, None | Some(Kind::List | Kind::Set | Kind::Zset)) {
