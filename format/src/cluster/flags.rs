@@ -88,6 +88,14 @@ impl Flags {
     }
 }
 
+impl std::ops::BitOr for Flags {
+    type Output = Flags;
+
+    fn bitor(self, other: Flags) -> Flags {
+        Flags(self.0 | other.0)
+    }
+}
+
 /// The first byte of a message's own flags.
 pub mod mflags {
     /// The sender, a primary, is paused for a manual failover: its offset stands still.

@@ -7,7 +7,7 @@
 //! ```text
 //! steps                             decisions taken from bytes
 //! resp text packed stream_node lzf hll aof rdb    what `format` decodes
-//! cluster                           messages of the bus, nodes.conf
+//! cluster                           messages of the bus, nodes.conf, the machine of a node
 //! config http                       redis.conf; requests to the metrics port
 //! replication                       a primary's and a replica's machine, and a snapshot between them
 //! structures                        what `structure` holds in memory, and lists
@@ -100,6 +100,10 @@ pub const TARGETS: &[Target] = &[
     Target {
         len_max: 8 * KB,
         ..target("cluster_bus", cluster::message, seeds::bus_messages)
+    },
+    Target {
+        len_max: KB,
+        ..target("cluster_machine", cluster::machine, seeds::random)
     },
     Target {
         len_max: 4 * KB,

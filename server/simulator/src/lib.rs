@@ -21,6 +21,7 @@ pub mod cluster;
 pub mod host;
 pub mod instance;
 pub mod ledger;
+pub mod mesh;
 pub mod net;
 pub mod run;
 pub mod seed;

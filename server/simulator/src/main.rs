@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use cairn_simulator::{cluster, run};
+use cairn_simulator::{cluster, mesh, run};
 use clap::{Parser, ValueEnum};
 
 /// What is simulated.
@@ -16,6 +16,8 @@ enum WorldKind {
     Single,
     /// A primary, replicas, chains.
     Replication,
+    /// Nodes of a cluster: the bus, slots, elections.
+    Cluster,
 }
 
 /// Runs whole servers on virtual sockets, disk and time, with random clients.
@@ -31,6 +33,9 @@ struct Args {
     /// How many seeds are run.
     #[arg(long, default_value_t = 10_000)]
     seeds: u64,
+    /// In place of seeds: figures of a cluster of so many nodes.
+    #[arg(long)]
+    nodes: Option<usize>,
     /// How many run at the same time.
     #[arg(long, default_value_t = 2)]
     threads: usize,
@@ -46,12 +51,25 @@ fn one(world: WorldKind, seed: u64, with_logs: bool) -> Result<Sums, String> {
             let replies = ("replies judged", summary.replies);
             [("turns", summary.turns), replies].into()
         }),
+        WorldKind::Cluster => mesh::run(seed, with_logs),
         WorldKind::Replication => cluster::run(seed, with_logs).map(|figures| figures.named()),
     }
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    if let Some(nodes) = args.nodes {
+        return match mesh::scale::measure(nodes, args.from) {
+            Ok(figures) => {
+                println!("{figures:?}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                println!("{error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let is_one = args.seeds == 1;
     if !is_one {
         // A panic is told with its seed; run that seed alone to see where it is.
