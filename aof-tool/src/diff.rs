@@ -137,11 +137,11 @@ fn each_entry(
         }
     }
     if arguments.selection.takes_functions() {
-        for (name, code) in player.libraries.each() {
+        for (name, library) in player.engine.ks.libraries.iter() {
             let entry = Entry {
                 type_name: select::FUNCTION,
                 expire_ms: None,
-                value: hashes.each_ref().map(|hash| hash.hash_one(code)),
+                value: hashes.each_ref().map(|hash| hash.hash_one(&library.code)),
             };
             each(0, name, entry);
         }

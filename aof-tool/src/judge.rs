@@ -1,7 +1,7 @@
 //! What is told of a log that is run and not only read: commands that are answered with an error, scripts and functions that it never brought.
 
-use crate::libraries::Libraries;
 use cairn_engine::replay::{Refused, Why};
+use cairn_engine::scripts::libraries::Libraries;
 use cairn_format::aof::fault::{Fault, Problem};
 use cairn_format::aof::reader::Item;
 use cairn_format::aof::record::timestamp;
@@ -63,7 +63,7 @@ impl Judge {
                 (!known).then_some("script")
             }
             () if is(0, "fcall") || is(0, "fcall_ro") => {
-                (!has_function(libraries, code)).then_some("function")
+                libraries.function(code).is_none().then_some("function")
             }
             () => None,
         };
@@ -112,15 +112,4 @@ impl Judge {
             });
         }
     }
-}
-
-/// Whether some library names this function in quotes: what it registers stands in its code.
-fn has_function(libraries: &Libraries, name: &[u8]) -> bool {
-    let quoted = [b"'", b"\""].map(|quote| [&quote[..], name, &quote[..]].concat());
-    let mut all = libraries.each();
-    all.any(|(_, code)| {
-        quoted
-            .iter()
-            .any(|name| code.windows(name.len()).any(|part| part == name))
-    })
 }

@@ -16,7 +16,7 @@
 //! | `diff` | in what the data of two logs differs |
 //! | `convert`, `copy` | one file or a folder; the log of a living server |
 //! | `player`, `judge` | a log played into an engine; what is told of it then |
-//! | `libraries`, `raw` | the function libraries of a log, and its keys of modules |
+//! | `raw` | the keys of modules of a log, which the engine does not hold |
 //! | `rewrite`, `partition` | the data that a log makes, as a new log, also in parts |
 //! | `restore`, `live` | the data of a moment, as a new log or into a living server |
 //! | `replay`, `schedule` | the commands of a log to a living server, and when |
@@ -34,7 +34,6 @@ mod fix;
 mod history;
 mod judge;
 mod keys;
-mod libraries;
 mod live;
 mod log;
 mod mend;

@@ -4,12 +4,16 @@
 
 use crate::keys::Keys;
 use crate::log::Log;
+use crate::part::Problem;
+use crate::raw::{mapped, unwritten};
 use crate::walk::{Step, Visitor, walk};
 use cairn_format::aof::reader::Item;
 use cairn_format::error::FormatError;
+use cairn_format::rdb::{Event, Options, SliceReader, WriteOptions, Writer};
 use cairn_toolkit::{Failure, Input};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::BufWriter;
 
 /// Memory that a byte of commands may take, and one of a snapshot, which is packed.
 const OF_COMMANDS: u64 = 3;
@@ -91,6 +95,35 @@ fn hash(key: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     key.hash(&mut hasher);
     hasher.finish()
+}
+
+/// A snapshot with the keys of one part alone, and where the whole one ends.
+pub fn own_keys(snapshot: &[u8], parts: &Parts) -> Result<(Input, u64), Problem> {
+    let options = Options {
+        trailing: false,
+        ..Options::sound()
+    };
+    let spool = |error: std::io::Error| Problem::Failed(Failure::io("temporary file", &error));
+    let failed = |error| Problem::Failed(unwritten(error));
+    let mut reader = SliceReader::from_slice(snapshot, options).map_err(Problem::Damaged)?;
+    let file = BufWriter::new(tempfile::tempfile().map_err(spool)?);
+    let target = WriteOptions::new(reader.dialect());
+    let mut writer = Writer::new(file, target).map_err(failed)?;
+    let mut end = 0;
+    while let Some(located) = reader.next().map_err(Problem::Damaged)? {
+        end = located.end;
+        let goes = match &located.event {
+            // Hints at numbers of keys are those of the whole.
+            Event::Resize { .. } | Event::SlotInfo { .. } => false,
+            Event::Record(record) => parts.has(record.head.key),
+            _ => true,
+        };
+        if goes {
+            writer.event(&located.event).map_err(failed)?;
+        }
+    }
+    let out = writer.finish().map_err(failed)?;
+    Ok((mapped(out).map_err(Problem::Failed)?, end))
 }
 
 impl Visitor for Parts {

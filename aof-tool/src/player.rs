@@ -1,10 +1,9 @@
-//! A log played into an engine: no server runs and no clock ticks, nothing expires, and function libraries go round it.
+//! A log played into an engine: no server runs and no clock ticks, nothing expires.
 
 use crate::judge::Judge;
-use crate::libraries::Libraries;
 use crate::log::{File, Log};
 use crate::part::{self, Head, Preamble, Problem};
-use crate::partition::Parts;
+use crate::partition::{Parts, own_keys};
 use crate::raw::{RawKeys, Taken};
 use crate::until::{Watch, is_like};
 use crate::walk::Place;
@@ -38,8 +37,6 @@ pub struct Player {
     pub commands: u64,
     /// Commands that no server logs, and that change no data.
     pub passed: u64,
-    /// The function libraries.
-    pub libraries: Libraries,
     /// The keys of modules.
     pub raw: RawKeys,
     /// Where the log ends for us.
@@ -72,7 +69,6 @@ impl Player {
             name: String::new(),
             commands: 0,
             passed: 0,
-            libraries: Libraries::default(),
             raw: RawKeys::default(),
             watch: None,
             without: Vec::new(),
@@ -149,7 +145,7 @@ impl Player {
 
     /// Play one file of the log: its snapshot, then its commands.
     fn file(&mut self, file: &File) -> Result<(), Failure> {
-        // A snapshot with libraries is read twice.
+        // A snapshot with keys of modules is read twice.
         self.input(&Input::open(&file.path)?.into_mapped()?)
     }
 
@@ -185,19 +181,7 @@ impl Player {
             last = item.end();
             input.passed(item.offset);
             if let Some(judge) = &mut self.judge {
-                judge.look_at(&item, &self.libraries);
-            }
-            if self.libraries.take(&item) {
-                // Who judges wants to know whether they work, too; where data is written they go round the engine.
-                match &mut self.judge {
-                    None => taken += 1,
-                    Some(judge) => {
-                        if let Err(refused) = replay.run(&mut self.engine, &mut world, &item) {
-                            judge.refused(refused, item.end());
-                        }
-                    }
-                }
-                continue;
+                judge.look_at(&item, &self.engine.ks.libraries);
             }
             if self.judge.is_none()
                 && let Some(what) = unfollowed(&item, self.parts.is_some())
@@ -294,10 +278,9 @@ impl Head for Player {
         progress: &mut Progress,
     ) -> Result<Preamble, Problem> {
         let parts = self.parts.as_ref();
-        let is_ours = |key: &[u8]| parts.is_none_or(|parts| parts.has(key));
-        let rest = self.libraries.take_from(log, parts.is_some(), &is_ours)?;
-        let (bytes, end) = match &rest {
-            Some((rest, preamble)) => (rest.bytes().unwrap_or_default(), Some(preamble.end)),
+        let own = parts.map(|parts| own_keys(log, parts)).transpose()?;
+        let (bytes, end) = match &own {
+            Some((own, end)) => (own.bytes().unwrap_or_default(), Some(*end)),
             None => (log, None),
         };
         let (found, end) = match self.load(bytes, progress) {
@@ -348,22 +331,12 @@ impl Player {
     }
 }
 
-/// What of a log would be lost unsaid if it were run: libraries that only the engine would have, and keys of a script that are of another part.
+/// What of a log would be lost unsaid if it were run in parts: keys of a script that are of another part.
 fn unfollowed(item: &Item<'_>, is_divided: bool) -> Option<&'static str> {
-    let is = |at: usize, word: &str| {
-        let arg = item.arg(at).unwrap_or_default();
-        arg.eq_ignore_ascii_case(word.as_bytes())
-    };
-    let is_script = || ["eval", "evalsha", "fcall"].iter().any(|word| is(0, word));
-    match () {
-        () if is(0, "function") && is(1, "restore") => {
-            Some("FUNCTION RESTORE, is not followed: libraries come by FUNCTION LOAD")
-        }
-        () if is_divided && is_script() => {
-            Some("a script, may use any key, so the log cannot be played in parts")
-        }
-        () => None,
-    }
+    let name = item.arg(0).unwrap_or_default();
+    let is = |word: &&str| name.eq_ignore_ascii_case(word.as_bytes());
+    (is_divided && ["eval", "evalsha", "fcall"].iter().any(is))
+        .then_some("a script, may use any key, so the log cannot be played in parts")
 }
 
 /// Whether it is a command of the server, and not of its data: old servers logged SAVE.

@@ -4,7 +4,6 @@
 //! command about such a key, and the commands of modules themselves, only the module can run.
 
 use crate::keys::Keys;
-use crate::libraries::mapped;
 use cairn_format::aof::reader::Item;
 use cairn_format::aof::release::Release;
 use cairn_format::aof::rewrite::Rewriter;
@@ -19,7 +18,8 @@ use cairn_format::rdb::{
 use cairn_format::text::number::parse_i64;
 use cairn_toolkit::{Failure, Input, quoted};
 use std::collections::BTreeMap;
-use std::io::{BufWriter, Write};
+use std::fs::File;
+use std::io::{BufWriter, Seek, Write};
 
 /// The type byte of modules' values from 4.0 on.
 const TYPE: u8 = 7;
@@ -238,8 +238,25 @@ impl RawKeys {
         Ok(out.write_all(to.bytes())?)
     }
 
-    /// Writes them into a snapshot, behind its other keys.
-    pub fn write_into<W: Write>(&self, writer: &mut Writer<W>) -> WriteResult<()> {
+    /// Writes a snapshot with them behind its keys.
+    pub fn write_behind(&self, snapshot: &Input, out: &mut impl Write) -> Result<(), Failure> {
+        let damaged = |error| Failure::damage(snapshot.name(), &error);
+        let bytes = snapshot.bytes().unwrap_or_default();
+        let mut reader =
+            SliceReader::from_slice(bytes, Options::sound()).map_err(|e| damaged(*e))?;
+        let target = WriteOptions::new(reader.dialect());
+        let mut writer = Writer::new(out, target).map_err(unwritten)?;
+        while let Some(located) = reader.next().map_err(|e| damaged(*e))? {
+            if matches!(located.event, Event::End(_)) {
+                self.write_into(&mut writer).map_err(unwritten)?;
+            } else {
+                writer.event(&located.event).map_err(unwritten)?;
+            }
+        }
+        writer.finish().map(drop).map_err(unwritten)
+    }
+
+    fn write_into<W: Write>(&self, writer: &mut Writer<W>) -> WriteResult<()> {
         let mut selected = None;
         self.each_record(|record| {
             if selected != Some(record.db) {
@@ -276,6 +293,18 @@ fn is_module(payload: &[u8]) -> bool {
     found.and_then(|payload| payload.type_byte()) == Some(TYPE)
 }
 
-fn unwritten(error: WriteError) -> Failure {
-    Failure::new(error.to_string()).hint("nothing was written")
+/// Why nothing was written.
+pub fn unwritten(error: WriteError) -> Failure {
+    match error {
+        WriteError::Io(error) => error.into(),
+        other => Failure::new(other.to_string()).hint("nothing was written"),
+    }
+}
+
+/// A temporary file that was written, to be read.
+pub fn mapped(out: BufWriter<File>) -> Result<Input, Failure> {
+    let failed = |error: &std::io::Error| Failure::io("temporary file", error);
+    let mut file = out.into_inner().map_err(|error| failed(error.error()))?;
+    file.rewind().map_err(|error| failed(&error))?;
+    Input::of_file(file, "temporary file")
 }

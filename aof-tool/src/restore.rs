@@ -172,7 +172,7 @@ impl RestoreArguments {
         }
         if !self.selection.is_all() {
             let found = select_keys(&mut player, &self.selection);
-            if found == 0 && player.libraries.is_empty() {
+            if found == 0 && player.engine.ks.libraries.is_empty() {
                 return Err(missing("at this moment there is no key that was asked for"));
             }
         }
@@ -232,7 +232,7 @@ fn select_keys(player: &mut Player, selection: &Selection) -> u64 {
     });
     left += player.raw.len();
     if !selection.takes_functions() {
-        player.libraries.clear();
+        player.engine.ks.libraries.flush();
     }
     left
 }

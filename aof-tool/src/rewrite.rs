@@ -4,17 +4,16 @@
 //! expires meanwhile, and a key whose time has come is written with its expiry, as servers do it.
 
 use crate::convert::file_name;
-use crate::libraries::mapped;
 use crate::log::Log;
 use crate::partition::Parts;
 use crate::player::{PASSED_TOLD, Player};
+use crate::raw::{mapped, unwritten};
 use cairn_engine::commands::connection::REDIS_VERSION;
 use cairn_engine::persist::rewrite::{RewriteError, rewrite};
 use cairn_engine::persist::save::{self, SaveOptions, automatic_dialect, save};
 use cairn_format::aof::manifest::{Part, PartType, base_name};
 use cairn_format::aof::release::Release;
 use cairn_format::error::FormatError;
-use cairn_format::rdb::writer::WriteError;
 use cairn_format::rdb::{Dialect, Event, Options, SliceReader, WriteOptions, Writer};
 use cairn_toolkit::folder::{Folder, PREFIX};
 use cairn_toolkit::human::{count, plural};
@@ -181,14 +180,13 @@ fn in_parts(
     mut making: Making,
 ) -> Outcome {
     let (new, to) = (&arguments.new, arguments.to);
-    let (mut keys, mut snapshots) = (0, Vec::new());
+    let (mut keys, mut snapshots, mut is_first) = (0, Vec::new(), true);
     let parts = player.parts.as_ref().map_or(1, Parts::count);
     loop {
         player.play(log)?;
-        let is_first = snapshots.is_empty() && keys == 0;
-        if !is_first {
+        if !std::mem::take(&mut is_first) {
             // They are for the whole.
-            player.libraries.clear();
+            player.engine.ks.libraries.flush();
         }
         match (new.form, &mut making.out) {
             (NewForm::Commands, Some(out)) => keys += write_data(&player, out, new.form, to)?,
@@ -224,7 +222,7 @@ fn join(snapshots: &[Input], out: &mut Output) -> Result<u64, Failure> {
     let Some(newest) = dialects.max_by_key(|dialect| dialect.version()) else {
         return Ok(0);
     };
-    let mut writer = Writer::new(out, WriteOptions::new(newest)).map_err(write_failure)?;
+    let mut writer = Writer::new(out, WriteOptions::new(newest)).map_err(unwritten)?;
     let mut keys = 0;
     for (number, mut reader) in readers.into_iter().enumerate() {
         while let Some(located) = reader.next().map_err(damaged)? {
@@ -235,11 +233,11 @@ fn join(snapshots: &[Input], out: &mut Output) -> Result<u64, Failure> {
             };
             keys += u64::from(matches!(located.event, Event::Record(_)));
             if goes {
-                writer.event(&located.event).map_err(write_failure)?;
+                writer.event(&located.event).map_err(unwritten)?;
             }
         }
     }
-    writer.finish().map_err(write_failure)?;
+    writer.finish().map_err(unwritten)?;
     Ok(keys)
 }
 
@@ -336,7 +334,6 @@ fn write_data(
     match form {
         NewForm::Commands => {
             let target = to.map_or(Release::NEWEST, |reader| reader.commands);
-            player.libraries.write_commands(out, target)?;
             rewrite(&player.engine.ks, out, target, &mut told).map_err(rewrite_failure)?;
             player.raw.write_commands(out, target)?;
         }
@@ -356,28 +353,19 @@ fn write_data(
                 idle: false,
                 freq: false,
             };
-            if player.libraries.is_empty() && player.raw.is_empty() {
-                save(&player.engine.ks, out, &options, false, &mut told).map_err(write_failure)?;
+            if player.raw.is_empty() {
+                save(&player.engine.ks, out, &options, false, &mut told).map_err(unwritten)?;
             } else {
                 let file =
                     tempfile::tempfile().map_err(|error| Failure::io("temporary file", &error))?;
                 let file = BufWriter::new(file);
-                let file = save(&player.engine.ks, file, &options, false, &mut told)
-                    .map_err(write_failure)?;
-                player
-                    .libraries
-                    .write_into(&mapped(file)?, &player.raw, out)?;
+                let file =
+                    save(&player.engine.ks, file, &options, false, &mut told).map_err(unwritten)?;
+                player.raw.write_behind(&mapped(file)?, out)?;
             }
         }
     }
     Ok(keys + player.raw.len())
-}
-
-fn write_failure(error: WriteError) -> Failure {
-    match error {
-        WriteError::Io(error) => error.into(),
-        other => Failure::new(other.to_string()).hint("nothing was written"),
-    }
 }
 
 fn rewrite_failure(error: RewriteError) -> Failure {

@@ -2,8 +2,10 @@
 
 mod tool;
 
+use cairn_engine::scripts::libraries::Libraries;
 use cairn_format::aof::reader::SliceReader as Log;
 use cairn_format::rdb::{Event, Options, SliceReader};
+use cairn_format::resp::value::write_command;
 use cairn_toolkit::json::Bytes;
 use serde_json::Value;
 use std::fs;
@@ -102,7 +104,10 @@ fn load_replace_delete_and_flush_are_understood() {
             .map(|word| format!("${}\r\n{word}\r\n", word.len()));
         format!("*{}\r\n{}", words.len(), args.collect::<String>())
     };
-    let code = |name: &str, text: &str| format!("#!lua name={name}\nreturn {text}");
+    let code = |name: &str, text: &str| {
+        let function = format!("redis.register_function('{name}', function() return {text} end)");
+        format!("#!lua name={name}\n{function}")
+    };
     let log = [
         command(&["FUNCTION", "LOAD", &code("gone", "1")]),
         command(&["function", "flush", "async"]),
@@ -129,7 +134,7 @@ fn load_replace_delete_and_flush_are_understood() {
     );
     assert_eq!((old.code, old.stdout.as_str()), (2, ""), "{old:?}");
     assert!(old.stderr.contains("needs Redis 7.0"), "{old:?}");
-    // What is not there cannot be deleted, and other subcommands are not carried.
+    // What is not there cannot be deleted, and what is no payload not restored.
     for words in [
         &["FUNCTION", "DELETE", "c"][..],
         &["FUNCTION", "RESTORE", "x"],
@@ -139,27 +144,96 @@ fn load_replace_delete_and_flush_are_understood() {
     }
 }
 
+/// FUNCTION RESTORE brings libraries as FUNCTION LOAD does.
+#[test]
+fn restored_libraries_are_carried_through() {
+    let code = |name: &str| {
+        format!("#!lua name={name}\nredis.register_function('{name}', function() return 1 end)")
+    };
+    let mut libraries = Libraries::default();
+    for name in ["a", "b"] {
+        let code = code(name);
+        let loaded = libraries.load(code.as_bytes(), false, &mut Vec::new(), &mut || false);
+        loaded.unwrap();
+    }
+    let payload = libraries.dump().unwrap();
+    let restore = |how: &str| {
+        let words = [&b"FUNCTION"[..], b"RESTORE", &payload, how.as_bytes()];
+        let mut bytes = Vec::new();
+        write_command(&mut bytes, &words);
+        bytes
+    };
+    let load = |name: &str| {
+        let code = code(name);
+        let mut bytes = Vec::new();
+        write_command(&mut bytes, &["FUNCTION", "LOAD", &code]);
+        bytes
+    };
+    for (how, left) in [("FLUSH", &["a", "b"][..]), ("APPEND", &["a", "b", "c"])] {
+        let log = [load("c"), restore(how)].concat();
+        let rewritten = run_with_stdin(&["rewrite", "-", "-o", "-"], &log);
+        assert_eq!(rewritten.code, 0, "{rewritten:?}");
+        let mut expected: Vec<String> = left
+            .iter()
+            .map(|name| base64(code(name).as_bytes()))
+            .collect();
+        expected.sort();
+        assert_eq!(in_commands(rewritten.stdout.as_bytes()), expected, "{how}");
+    }
+    let again = run_with_stdin(
+        &["rewrite", "-", "-o", "-"],
+        &[load("a"), restore("APPEND")].concat(),
+    );
+    assert_eq!((again.code, &again.stdout[..]), (2, ""), "{again:?}");
+    assert!(again.stderr.contains("already exists"), "{again:?}");
+}
+
+/// In parts they are written once.
+#[test]
+fn libraries_of_a_log_in_parts_come_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, out) = (folder.path().join("log"), folder.path().join("out"));
+    let code = "#!lua name=a\nredis.register_function('a', function() return 1 end)";
+    let mut bytes = Vec::new();
+    write_command(&mut bytes, &["FUNCTION", "LOAD", code]);
+    for i in 0..20 {
+        write_command(&mut bytes, &["SET", &format!("key:{i}"), "value"]);
+    }
+    fs::write(&log, bytes).unwrap();
+    let (log, out) = (log.to_str().unwrap(), out.to_str().unwrap());
+    for form in ["commands", "snapshot"] {
+        let run = run(&["rewrite", "--memory", "200", "--form", form, log, "-o", out]);
+        assert_eq!(run.code, 0, "{run:?}");
+        assert!(
+            run.stderr.contains("20 keys") && run.stderr.contains("parts"),
+            "{run:?}"
+        );
+        let bytes = fs::read(out).unwrap();
+        let found = match form {
+            "snapshot" => in_snapshot(&bytes),
+            _ => in_commands(&bytes),
+        };
+        assert_eq!(found, [base64(code.as_bytes())], "{form}");
+    }
+}
+
 /// What would be lost unsaid is refused by name.
 #[test]
-fn restored_libraries_and_scripts_in_parts_are_refused() {
+fn scripts_in_parts_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
-    for (lines, words, told) in [
-        (
-            &["FUNCTION RESTORE payload"][..],
-            &[][..],
-            "FUNCTION RESTORE, is not followed",
-        ),
-        (
-            &["SET a 1", "EVAL return 0"],
-            &["--memory", "1kb"],
-            "command 2, a script",
-        ),
-    ] {
-        std::fs::write(&log, tool::log(lines)).unwrap();
-        let words = [&["rewrite", log.to_str().unwrap(), "-o", "-"], words].concat();
-        let refused = tool::run(&words);
-        assert_eq!((refused.code, &refused.stdout[..]), (2, ""), "{refused:?}");
-        assert!(refused.stderr.contains(told), "{refused:?}");
-    }
+    fs::write(&log, tool::log(&["SET a 1", "EVAL return 0"])).unwrap();
+    let refused = run(&[
+        "rewrite",
+        log.to_str().unwrap(),
+        "-o",
+        "-",
+        "--memory",
+        "1kb",
+    ]);
+    assert_eq!((refused.code, &refused.stdout[..]), (2, ""), "{refused:?}");
+    assert!(
+        refused.stderr.contains("command 2, a script"),
+        "{refused:?}"
+    );
 }
