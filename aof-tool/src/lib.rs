@@ -17,7 +17,8 @@
 //! | `convert`, `copy` | one file or a folder; the log of a living server |
 //! | `player`, `judge` | a log played into an engine; what is told of it then |
 //! | `raw` | the keys of modules of a log, which the engine does not hold |
-//! | `rewrite`, `partition` | the data that a log makes, as a new log, also in parts |
+//! | `rewrite` | the data that a log makes, as a new log |
+//! | `divided`, `partition`, `gauge` | the same in parts, by key, each within a limit of memory |
 //! | `restore`, `live` | the data of a moment, as a new log or into a living server |
 //! | `replay`, `schedule` | the commands of a log to a living server, and when |
 //! | `archive` | the log of a living server, kept elsewhere |
@@ -29,8 +30,10 @@ mod check;
 mod convert;
 mod copy;
 mod diff;
+mod divided;
 mod dump;
 mod fix;
+mod gauge;
 mod history;
 mod judge;
 mod keys;

@@ -15,11 +15,13 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::BufWriter;
 
-/// Memory that a byte of commands may take, and one of a snapshot, which is packed.
-const OF_COMMANDS: u64 = 3;
-const OF_SNAPSHOT: u64 = 6;
+/// Memory that a byte of commands takes, about, and one of a snapshot, which is packed: a part that takes more is divided.
+const OF_COMMANDS: u64 = 1;
+const OF_SNAPSHOT: u64 = 3;
 /// Most parts: each reads the log once.
 const PARTS_MAX: u64 = 1024;
+/// A part of so many is not divided further.
+const DIVIDED_MAX: u64 = 1 << 20;
 
 /// Commands of many keys that do to each what they would do to it alone.
 const EACH_ALONE: [&str; 4] = ["del", "unlink", "mset", "touch"];
@@ -37,9 +39,36 @@ pub struct Parts {
     /// By the hash of a key that is joined with another: the next on the way to what stands for all of them.
     joined: HashMap<u64, u64>,
     keys: Keys,
-    count: u64,
-    current: u64,
+    /// Keys with this remainder by this number are played.
+    current: Share,
+    /// What is to be played then.
+    left: Vec<Share>,
+    /// Of the current part: what stands for its first key, that key, and whether there is another.
+    first: Option<(u64, Vec<u8>)>,
+    is_divisible: bool,
     memory: u64,
+}
+
+/// A part of all keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Share {
+    number: u64,
+    remainder: u64,
+}
+
+impl Default for Share {
+    fn default() -> Share {
+        Share {
+            number: 1,
+            remainder: 0,
+        }
+    }
+}
+
+impl Share {
+    fn has(self, root: u64) -> bool {
+        root % self.number == self.remainder
+    }
 }
 
 impl Parts {
@@ -47,32 +76,62 @@ impl Parts {
     pub fn of(log: &Log, limit: u64) -> Result<Parts, Failure> {
         let mut parts = Parts::default();
         walk(log, "dividing", &mut parts)?;
-        parts.count = parts.memory.div_ceil(limit.max(1)).clamp(1, PARTS_MAX);
+        let number = parts.memory.div_ceil(limit.max(1)).clamp(1, PARTS_MAX);
+        let shares = (0..number).map(|remainder| Share { number, remainder });
+        parts.left = shares.rev().collect();
+        parts.next();
         Ok(parts)
-    }
-
-    /// How many there are.
-    pub fn count(&self) -> u64 {
-        self.count
     }
 
     /// Goes to the next; `false` if this was the last.
     pub fn next(&mut self) -> bool {
-        self.current += 1;
-        self.current < self.count
+        (self.first, self.is_divisible) = (None, false);
+        let next = self.left.pop();
+        self.current = next.unwrap_or_default();
+        next.is_some()
+    }
+
+    /// Makes two of the current part, of which the first is next; `false` if all of its keys belong together.
+    pub fn divide(&mut self) -> bool {
+        let Share { number, remainder } = self.current;
+        if !self.is_divisible || number >= DIVIDED_MAX {
+            return false;
+        }
+        for remainder in [remainder + number, remainder] {
+            let number = number * 2;
+            self.left.push(Share { number, remainder });
+        }
+        self.next()
+    }
+
+    /// The first key of the current part that was seen.
+    pub fn first_key(&self) -> &[u8] {
+        self.first.as_ref().map_or(&[], |(_, key)| key)
     }
 
     /// Whether a key belongs to the part that is played.
     pub fn has(&self, key: &[u8]) -> bool {
-        self.root(hash(key)) % self.count.max(1) == self.current
+        self.current.has(self.root(hash(key)))
+    }
+
+    /// The same, of a key that is going to be played.
+    fn takes_key(&mut self, key: &[u8]) -> bool {
+        let root = self.root(hash(key));
+        if !self.current.has(root) {
+            return false;
+        }
+        match &self.first {
+            None => self.first = Some((root, key.to_vec())),
+            Some((first, _)) => self.is_divisible |= *first != root,
+        }
+        true
     }
 
     /// Whether a command is for this part.
     pub fn takes(&mut self, item: &Item<'_>) -> bool {
         let mut found = Vec::new();
-        self.keys.each(item, |key| found.push(hash(key)));
-        let part = |key: &u64| self.root(*key) % self.count.max(1);
-        found.is_empty() || found.iter().any(|key| part(key) == self.current)
+        self.keys.each(item, |key| found.push(key.to_vec()));
+        found.is_empty() || found.iter().fold(false, |is, key| self.takes_key(key) | is)
     }
 
     fn root(&self, mut at: u64) -> u64 {
@@ -98,7 +157,7 @@ fn hash(key: &[u8]) -> u64 {
 }
 
 /// A snapshot with the keys of one part alone, and where the whole one ends.
-pub fn own_keys(snapshot: &[u8], parts: &Parts) -> Result<(Input, u64), Problem> {
+pub fn own_keys(snapshot: &[u8], parts: &mut Parts) -> Result<(Input, u64), Problem> {
     let options = Options {
         trailing: false,
         ..Options::sound()
@@ -115,7 +174,7 @@ pub fn own_keys(snapshot: &[u8], parts: &Parts) -> Result<(Input, u64), Problem>
         let goes = match &located.event {
             // Hints at numbers of keys are those of the whole.
             Event::Resize { .. } | Event::SlotInfo { .. } => false,
-            Event::Record(record) => parts.has(record.head.key),
+            Event::Record(record) => parts.takes_key(record.head.key),
             _ => true,
         };
         if goes {

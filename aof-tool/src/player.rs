@@ -1,5 +1,6 @@
 //! A log played into an engine: no server runs and no clock ticks, nothing expires.
 
+use crate::gauge::Gauge;
 use crate::judge::Judge;
 use crate::log::{File, Log};
 use crate::part::{self, Head, Preamble, Problem};
@@ -47,6 +48,8 @@ pub struct Player {
     pub left_out: u64,
     /// Only the keys of one part are played.
     pub parts: Option<Parts>,
+    /// What it may take.
+    pub gauge: Option<Gauge>,
     /// Hears of what is refused, where that is to end nothing.
     pub judge: Option<Judge>,
 }
@@ -74,6 +77,7 @@ impl Player {
             without: Vec::new(),
             left_out: 0,
             parts: None,
+            gauge: None,
             judge: None,
         }
     }
@@ -97,18 +101,17 @@ impl Player {
         self.watch.as_ref().is_some_and(Watch::is_reached)
     }
 
-    /// The next part, from the begin of the log; `false` if there is none.
-    pub fn next_part(&mut self) -> bool {
-        let databases = self.engine.ks.databases();
-        let Some(mut parts) = self.parts.take() else {
-            return false;
-        };
-        if !parts.next() {
-            return false;
-        }
-        *self = Player::new(databases);
-        self.parts = Some(parts);
-        true
+    /// Whether a part took more memory than it may, and its play was ended there.
+    pub fn is_over_limit(&self) -> bool {
+        self.gauge.as_ref().is_some_and(Gauge::is_over)
+    }
+
+    fn refuse_over_limit(&mut self, at: u64) -> Result<(), Failure> {
+        let is_over = self
+            .gauge
+            .as_mut()
+            .is_some_and(|gauge| gauge.is_over_at(at));
+        if is_over { Err(over_limit()) } else { Ok(()) }
     }
 
     /// Keys of other parts that came with those of this one go.
@@ -140,6 +143,9 @@ impl Player {
             }
         }
         self.drop_others();
+        if let Some(gauge) = &mut self.gauge {
+            gauge.look();
+        }
         Ok(())
     }
 
@@ -202,6 +208,7 @@ impl Player {
                 continue;
             }
             place.take(&item);
+            self.refuse_over_limit(last)?;
             match self.raw.take(&item, place.db) {
                 Taken::No => {}
                 Taken::Done => {
@@ -277,7 +284,7 @@ impl Head for Player {
         _input: &Input,
         progress: &mut Progress,
     ) -> Result<Preamble, Problem> {
-        let parts = self.parts.as_ref();
+        let parts = self.parts.as_mut();
         let own = parts.map(|parts| own_keys(log, parts)).transpose()?;
         let (bytes, end) = match &own {
             Some((own, end)) => (own.bytes().unwrap_or_default(), Some(*end)),
@@ -286,7 +293,9 @@ impl Head for Player {
         let (found, end) = match self.load(bytes, progress) {
             Ok((found, _, _)) => (found, end.unwrap_or(found.end)),
             // A module's value: all of them go round the engine, which begins once more.
-            Err(LoadError::Unheld { key, .. }) if !key.is_empty() && self.commands == 0 => {
+            Err(Unloaded::Error(LoadError::Unheld { key, .. }))
+                if !key.is_empty() && self.commands == 0 =>
+            {
                 self.engine = Engine::new(self.engine.ks.databases(), SEED, &[]);
                 self.engine.set_now(self.now);
                 let without = self.raw.take_from(bytes).map_err(Problem::Failed)?;
@@ -317,12 +326,17 @@ impl Player {
         &mut self,
         input: R,
         progress: &mut Progress,
-    ) -> Result<(Preamble, Vec<u8>, R), LoadError> {
+    ) -> Result<(Preamble, Vec<u8>, R), Unloaded> {
         let ks = &mut self.engine.ks;
         // The commands behind it may still need keys whose time has come: these are kept.
         let mut loader = Loader::new(input, ks.databases(), false, true)?;
         while loader.step(ks, LOAD_STEP)? != load::Progress::Done {
             progress.at(loader.offset());
+            if let Some(gauge) = &mut self.gauge
+                && gauge.is_over_at(loader.offset())
+            {
+                return Err(Unloaded::OverLimit);
+            }
         }
         let end = loader.offset();
         let (report, ahead, rest) = loader.finish();
@@ -369,11 +383,29 @@ fn damaged(name: &str, error: &FormatError) -> Failure {
     }
 }
 
-fn unloaded(name: &str, error: LoadError) -> Problem {
-    match error {
-        LoadError::Damaged(error) => Problem::Damaged(error),
-        unheld => Problem::Failed(Failure::new(format!("{name}: {unheld}"))),
+/// Why a snapshot was not loaded.
+enum Unloaded {
+    Error(LoadError),
+    OverLimit,
+}
+
+impl From<LoadError> for Unloaded {
+    fn from(error: LoadError) -> Unloaded {
+        Unloaded::Error(error)
     }
+}
+
+fn unloaded(name: &str, error: Unloaded) -> Problem {
+    match error {
+        Unloaded::Error(LoadError::Damaged(error)) => Problem::Damaged(error),
+        Unloaded::Error(unheld) => Problem::Failed(Failure::new(format!("{name}: {unheld}"))),
+        Unloaded::OverLimit => Problem::Failed(over_limit()),
+    }
+}
+
+/// Ends the play of a part that is going to be divided; nobody is told.
+fn over_limit() -> Failure {
+    Failure::new("a part takes more than --memory")
 }
 
 fn refusal(name: &str, refused: &Refused) -> Failure {

@@ -1,10 +1,11 @@
 //! `aof-tool restore`: the data as it was at a moment of a log, all of it or some keys, as a new log, a snapshot, or into a living server.
 
 use crate::archive;
+use crate::divided::{Division, join};
 use crate::live::{self, Existing};
 use crate::log::Log;
 use crate::player::Player;
-use crate::rewrite::{NewLog, Reader, reader, snapshot_of, tell};
+use crate::rewrite::{Making, NewLog, Reader, memory, reader, snapshot_of, tell, tell_of};
 use crate::until::{Until, Watch};
 use crate::walk::{Step, Visitor, walk};
 use cairn_engine::keyspace::Expired;
@@ -60,6 +61,9 @@ pub struct RestoreArguments {
     /// Tell which moments can be restored
     #[arg(long, conflicts_with_all = ["output", "to", "until"])]
     range: bool,
+    /// Play the log in parts, by key, so that its data takes no more memory than this: 1gb
+    #[arg(long, value_name = "SIZE", value_parser = memory)]
+    memory: Option<u64>,
     #[command(flatten)]
     new: NewLog,
     #[command(flatten)]
@@ -106,6 +110,9 @@ pub fn run(arguments: &RestoreArguments) -> Outcome {
         }
         Target::Server(_) => None,
     };
+    if let Some(limit) = arguments.memory {
+        return arguments.in_parts(&log, limit, target, making);
+    }
     let player = arguments.play(&log)?;
     let keys = match (target, making) {
         (Target::File(_, to), Some(making)) => arguments.new.finish(making, &player, to)?,
@@ -115,10 +122,7 @@ pub fn run(arguments: &RestoreArguments) -> Outcome {
         }
         (Target::File(..), None) => 0,
     };
-    if player.left_out > 0 {
-        let commands = plural(player.left_out, "command was", "commands were");
-        note(&format!("{path}: {commands} left out"));
-    }
+    arguments.tell_left_out(player.left_out);
     Ok(tell(&arguments.path, &player, keys))
 }
 
@@ -147,48 +151,113 @@ impl RestoreArguments {
         }
     }
 
+    fn tell_left_out(&self, left_out: u64) {
+        if left_out > 0 {
+            let path = self.path.display();
+            let commands = plural(left_out, "command was", "commands were");
+            note(&format!("{path}: {commands} left out"));
+        }
+    }
+
+    fn missing(&self, what: &str) -> Failure {
+        let path = self.path.display();
+        Failure::new(format!("{path}: {what}")).hint("nothing was written")
+    }
+
     /// The data of the moment, with what is not wanted of it gone.
     fn play(&self, log: &Log) -> Result<Player, Failure> {
-        let path = self.path.display();
-        let missing =
-            |what: &str| Failure::new(format!("{path}: {what}")).hint("nothing was written");
+        let mut player = self.player();
+        player.play(log)?;
+        let found = self.prepare(&mut player)?;
+        self.refuse_nothing(found)?;
+        Ok(player)
+    }
+
+    /// The same in parts.
+    fn in_parts(
+        &self,
+        log: &Log,
+        limit: u64,
+        target: Target<'_>,
+        making: Option<Making>,
+    ) -> Outcome {
+        let division = Division {
+            path: &self.path,
+            log,
+            limit,
+            make: &|| self.player(),
+        };
+        let mut has_any = false;
+        let mut prepare = |player: &mut Player| {
+            has_any |= self.prepare(player)?;
+            Ok(())
+        };
+        let (keys, played) = match (target, making) {
+            (Target::File(_, to), Some(mut making)) => {
+                let Some(out) = &mut making.out else {
+                    return Ok(Verdict::Fine);
+                };
+                let written = self.new.write_parts(&division, out, to, &mut prepare)?;
+                self.refuse_nothing(has_any)?;
+                self.new.keep(making)?;
+                written
+            }
+            (Target::Server(address), _) => {
+                let (snapshots, played) = division.snapshots(None, &mut prepare)?;
+                self.refuse_nothing(has_any)?;
+                let mut whole = Output::temporary()?;
+                join(&snapshots, &mut whole)?;
+                let whole = whole.read_back()?;
+                let whole = whole.ok_or_else(|| self.missing("its parts cannot be read again"))?;
+                (live::send(&whole, &address, self.existing)?, played)
+            }
+            (Target::File(..), None) => return Ok(Verdict::Fine),
+        };
+        self.tell_left_out(played.left_out);
+        Ok(tell_of(&self.path, played.commands, played.passed, keys))
+    }
+
+    fn player(&self) -> Player {
         let mut player = Player::new(self.new.databases as usize);
         let end = Until::Command(u64::MAX);
         player.watch = Some(Watch::new(self.until.clone().unwrap_or(end)));
-        player.without = self
-            .without
-            .iter()
-            .map(|glob| glob.clone().into_bytes())
-            .collect();
-        player.play(log)?;
+        let without = self.without.iter();
+        player.without = without.map(|glob| glob.clone().into_bytes()).collect();
+        player
+    }
+
+    fn refuse_nothing(&self, found: bool) -> Result<(), Failure> {
+        match found {
+            true => Ok(()),
+            false => Err(self.missing("at this moment there is no key that was asked for")),
+        }
+    }
+
+    /// Removes what is not wanted of what was played; whether there is anything of what was asked for.
+    fn prepare(&self, player: &mut Player) -> Result<bool, Failure> {
         let missed = player.watch.as_ref().and_then(Watch::missed);
         if let (Some(missed), true) = (missed, self.until.is_some()) {
-            return Err(missing(&format!("the moment is not in this log: {missed}")));
+            return Err(self.missing(&format!("the moment is not in this log: {missed}")));
         }
         if !self.without.is_empty() && player.left_out == 0 {
-            return Err(missing(
-                "no command before the moment is like what --without says",
-            ));
+            return Err(self.missing("no command before the moment is like what --without says"));
         }
-        if !self.selection.is_all() {
-            let found = select_keys(&mut player, &self.selection);
-            if found == 0 && player.engine.ks.libraries.is_empty() {
-                return Err(missing("at this moment there is no key that was asked for"));
-            }
-        }
+        let found = self.selection.is_all()
+            || select_keys(player, &self.selection) > 0
+            || !player.engine.ks.libraries.is_empty();
         match self.set_ttl {
             SetTtl::Keep => {}
-            SetTtl::Drop => change_expiries(&mut player, &|_| None),
+            SetTtl::Drop => change_expiries(player, &|_| None),
             SetTtl::Shift => {
                 let then = player.watch.as_ref().and_then(Watch::time);
                 let then = then.ok_or_else(|| {
-                    missing("--set-ttl shift: the log has no timestamp before the moment")
+                    self.missing("--set-ttl shift: the log has no timestamp before the moment")
                 })?;
                 let shift = now_ms().saturating_sub(then.saturating_mul(1000));
-                change_expiries(&mut player, &|at| Some(at.saturating_add(shift)));
+                change_expiries(player, &|at| Some(at.saturating_add(shift)));
             }
         }
-        Ok(player)
+        Ok(found)
     }
 }
 

@@ -4,8 +4,8 @@
 //! expires meanwhile, and a key whose time has come is written with its expiry, as servers do it.
 
 use crate::convert::file_name;
+use crate::divided::{Division, Played, join};
 use crate::log::Log;
-use crate::partition::Parts;
 use crate::player::{PASSED_TOLD, Player};
 use crate::raw::{mapped, unwritten};
 use cairn_engine::commands::connection::REDIS_VERSION;
@@ -13,12 +13,11 @@ use cairn_engine::persist::rewrite::{RewriteError, rewrite};
 use cairn_engine::persist::save::{self, SaveOptions, automatic_dialect, save};
 use cairn_format::aof::manifest::{Part, PartType, base_name};
 use cairn_format::aof::release::Release;
-use cairn_format::error::FormatError;
-use cairn_format::rdb::{Dialect, Event, Options, SliceReader, WriteOptions, Writer};
+use cairn_format::rdb::Dialect;
 use cairn_toolkit::folder::{Folder, PREFIX};
 use cairn_toolkit::human::{count, plural};
 use cairn_toolkit::select::bytes;
-use cairn_toolkit::{Failure, Input, Outcome, Output, Progress, Verdict, note};
+use cairn_toolkit::{Failure, Outcome, Output, Progress, Verdict, note};
 use clap::{Args, ValueEnum};
 use std::fs;
 use std::io::{self, BufWriter, Seek, Write};
@@ -48,14 +47,15 @@ pub struct RewriteArguments {
     /// (snapshot) on
     #[arg(long, value_name = "SERVER", value_parser = reader)]
     to: Option<Reader>,
-    /// Play the log in parts, by key, so that about so much memory is taken: 1gb
+    /// Play the log in parts, by key, so that its data takes no more memory than this: 1gb
     #[arg(long, value_name = "SIZE", value_parser = memory)]
     memory: Option<u64>,
     #[command(flatten)]
     new: NewLog,
 }
 
-fn memory(text: &str) -> Result<u64, String> {
+/// Reads a size of memory.
+pub fn memory(text: &str) -> Result<u64, String> {
     let known = bytes(text).filter(|size| *size > 0);
     known.ok_or_else(|| "expected a size as in 1gb".to_owned())
 }
@@ -157,105 +157,60 @@ pub fn run(arguments: &RewriteArguments) -> Outcome {
     // It exists only under a temporary name until all is written, and is opened first so that a
     // folder that cannot be written is known before the work.
     let out = new.create(&arguments.output)?;
-    let mut player = Player::new(new.databases as usize);
     if let Some(limit) = arguments.memory {
-        if path == Path::new("-") {
-            return Err(Failure::new(
-                "--memory reads the log several times, and stdin can be read once",
-            ));
-        }
-        player.parts = Some(Parts::of(&log, limit)?);
-        return in_parts(arguments, &log, player, out);
+        return in_parts(arguments, &log, limit, out);
     }
+    let mut player = Player::new(new.databases as usize);
     player.play(&log)?;
     let keys = new.finish(out, &player, arguments.to)?;
     Ok(tell(path, &player, keys))
 }
 
 /// Plays one part after the other; the parts behind each other are the whole.
-fn in_parts(
-    arguments: &RewriteArguments,
-    log: &Log,
-    mut player: Player,
-    mut making: Making,
-) -> Outcome {
+fn in_parts(arguments: &RewriteArguments, log: &Log, limit: u64, mut making: Making) -> Outcome {
     let (new, to) = (&arguments.new, arguments.to);
-    let (mut keys, mut snapshots, mut is_first) = (0, Vec::new(), true);
-    let parts = player.parts.as_ref().map_or(1, Parts::count);
-    loop {
-        player.play(log)?;
-        if !std::mem::take(&mut is_first) {
-            // They are for the whole.
-            player.engine.ks.libraries.flush();
-        }
-        match (new.form, &mut making.out) {
-            (NewForm::Commands, Some(out)) => keys += write_data(&player, out, new.form, to)?,
-            _ => snapshots.push(Input::of_file(snapshot_of(&player, to)?, "temporary file")?),
-        }
-        let (commands, passed) = (player.commands, player.passed);
-        if !player.next_part() {
-            (player.commands, player.passed) = (commands, passed);
-            break;
-        }
-    }
-    if let (Some(out), false) = (&mut making.out, snapshots.is_empty()) {
-        keys = join(&snapshots, out)?;
-    }
-    new.keep(making)?;
-    let name = arguments.path.display();
-    note(&format!(
-        "{name}: played in {}",
-        plural(parts, "part", "parts")
-    ));
-    Ok(tell(&arguments.path, &player, keys))
-}
-
-/// Writes several snapshots of different keys as one, of the newest of their versions; gives the number of keys.
-fn join(snapshots: &[Input], out: &mut Output) -> Result<u64, Failure> {
-    let damaged = |error: Box<FormatError>| Failure::damage("temporary file", &error);
-    let readers = snapshots.iter().map(|input| {
-        let bytes = input.bytes().unwrap_or_default();
-        SliceReader::from_slice(bytes, Options::shallow()).map_err(damaged)
-    });
-    let readers = readers.collect::<Result<Vec<_>, Failure>>()?;
-    let dialects = readers.iter().map(|reader| reader.dialect());
-    let Some(newest) = dialects.max_by_key(|dialect| dialect.version()) else {
-        return Ok(0);
+    let division = Division {
+        path: &arguments.path,
+        log,
+        limit,
+        make: &|| Player::new(new.databases as usize),
     };
-    let mut writer = Writer::new(out, WriteOptions::new(newest)).map_err(unwritten)?;
-    let mut keys = 0;
-    for (number, mut reader) in readers.into_iter().enumerate() {
-        while let Some(located) = reader.next().map_err(damaged)? {
-            let goes = match &located.event {
-                Event::End(_) | Event::Resize { .. } | Event::SlotInfo { .. } => false,
-                Event::Aux { .. } => number == 0,
-                _ => true,
-            };
-            keys += u64::from(matches!(located.event, Event::Record(_)));
-            if goes {
-                writer.event(&located.event).map_err(unwritten)?;
-            }
-        }
-    }
-    writer.finish().map_err(unwritten)?;
-    Ok(keys)
+    let Some(out) = &mut making.out else {
+        return Ok(Verdict::Fine);
+    };
+    let (keys, played) = new.write_parts(&division, out, to, &mut |_| Ok(()))?;
+    new.keep(making)?;
+    Ok(tell_of(
+        &arguments.path,
+        played.commands,
+        played.passed,
+        keys,
+    ))
 }
 
 /// Says what became of the log.
 pub fn tell(path: &Path, player: &Player, keys: u64) -> Verdict {
-    let commands = plural(player.commands, "command", "commands");
+    tell_of(path, player.commands, player.passed, keys)
+}
+
+/// The same by numbers.
+pub fn tell_of(path: &Path, commands: u64, passed: u64, keys: u64) -> Verdict {
+    let commands = plural(commands, "command", "commands");
     let keys = plural(keys, "key", "keys");
     note(&format!("{}: {commands} became {keys}", path.display()));
-    if player.passed > PASSED_TOLD {
-        let passed = count(player.passed);
-        note(&format!("{passed} commands in all were passed over"));
+    if passed > PASSED_TOLD {
+        note(&format!(
+            "{} commands in all were passed over",
+            count(passed)
+        ));
     }
-    Verdict::found_if(player.passed > 0)
+    Verdict::found_if(passed > 0)
 }
 
 /// A new log under way; one that is given up leaves nothing.
 pub struct Making {
-    out: Option<Output>,
+    /// The new log, or the base of a folder.
+    pub out: Option<Output>,
     folder: Option<Folder>,
 }
 
@@ -306,8 +261,29 @@ impl NewLog {
         Ok(keys)
     }
 
+    /// Writes a log that is played in parts, each of which `prepare` is handed before; gives the number of keys.
+    pub fn write_parts(
+        &self,
+        division: &Division<'_>,
+        out: &mut Output,
+        to: Option<Reader>,
+        prepare: &mut dyn FnMut(&mut Player) -> Result<(), Failure>,
+    ) -> Result<(u64, Played), Failure> {
+        if self.form == NewForm::Snapshot {
+            let (snapshots, played) = division.snapshots(to, prepare)?;
+            return Ok((join(&snapshots, out)?, played));
+        }
+        let mut keys = 0;
+        let played = division.play(&mut |player| {
+            prepare(player)?;
+            keys += write_data(player, out, self.form, to)?;
+            Ok(())
+        })?;
+        Ok((keys, played))
+    }
+
     /// Gives what was written its name.
-    fn keep(&self, mut making: Making) -> Result<(), Failure> {
+    pub fn keep(&self, mut making: Making) -> Result<(), Failure> {
         making.out.take().map_or(Ok(()), Output::finish)?;
         match &making.folder {
             Some(folder) => folder.finish(self.base()),

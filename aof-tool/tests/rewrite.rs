@@ -509,6 +509,93 @@ fn parts_behind_each_other_are_the_whole() {
     assert_eq!(run(&["rewrite", "--memory", "1gb", "-", "-o", "-"]).code, 2);
 }
 
+/// Runs a program, and prints the most kilobytes that it had resident.
+const WATCH: &str = "
+import os, subprocess, sys
+child = subprocess.Popen(sys.argv[1:])
+_, status, usage = os.wait4(child.pid, 0)
+print(usage.ru_maxrss)
+sys.exit(os.waitstatus_to_exitcode(status))
+";
+
+/// The most memory that a rewrite of this log had, and what it said.
+fn taken(log: &str, out: &str, more: &[&str]) -> (u64, String) {
+    let words = [&["rewrite", "--form", "snapshot", log, "-o", out], more].concat();
+    let mut python = Command::new("python3");
+    python
+        .args(["-c", WATCH, env!("CARGO_BIN_EXE_aof-tool")])
+        .args(words);
+    let output = python.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let kilobytes = String::from_utf8(output.stdout).unwrap();
+    let kilobytes: u64 = kilobytes.trim().parse().unwrap();
+    (kilobytes << 10, String::from_utf8(output.stderr).unwrap())
+}
+
+/// Short commands that make much: what is reckoned from their bytes is a hundredth of what they take. The limit is kept all the same, and a
+/// key that is larger alone is told.
+#[test]
+fn a_limit_of_memory_is_kept_whatever_was_reckoned() {
+    const LIMIT: u64 = 16 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let mut lines: Vec<String> = (0..4000).map(|i| format!("SETBIT b{i} 160000 1")).collect();
+    fs::write(
+        path("log"),
+        tool::log(&lines.iter().map(String::as_str).collect::<Vec<_>>()),
+    )
+    .unwrap();
+    let (whole, _) = taken(&path("log"), &path("whole"), &[]);
+    let (parts, told) = taken(&path("log"), &path("parts"), &["--memory", "16mb"]);
+    assert!(whole > 4 * LIMIT, "{whole}");
+    assert!(parts < 3 * LIMIT, "{parts} of {whole}");
+    assert!(
+        told.contains("4,000 keys") && !told.contains("all the same"),
+        "{told}"
+    );
+    assert_eq!(run(&["diff", &path("whole"), &path("parts")]).code, 0);
+    lines.push(format!("SET large {}", "value".repeat(5 << 20)));
+    lines.push("RENAME large other".to_owned());
+    fs::write(
+        path("log"),
+        tool::log(&lines.iter().map(String::as_str).collect::<Vec<_>>()),
+    )
+    .unwrap();
+    let (_, told) = taken(&path("log"), &path("parts"), &["--memory", "16mb"]);
+    let key = "key \"large\", with those that commands join with it, takes more than --memory";
+    assert!(told.contains(key) && told.contains("4,001 keys"), "{told}");
+    for form in ["commands", "snapshot"] {
+        let words = [
+            "restore",
+            "--form",
+            form,
+            "--memory",
+            "16mb",
+            "--until",
+            "command:4001",
+        ];
+        let restored = run(&[&words[..], &[&path("log"), "-o", &path(form)]].concat());
+        assert_eq!(restored.code, 0, "{restored:?}");
+        assert!(restored.stderr.contains("4,001 keys"), "{restored:?}");
+    }
+    assert_eq!(run(&["diff", &path("commands"), &path("snapshot")]).code, 0);
+    let none = run(&[
+        "restore",
+        "--memory",
+        "16mb",
+        "--key",
+        "nobody",
+        &path("log"),
+        "-o",
+        &path("none"),
+    ]);
+    assert!(
+        none.code == 2 && none.stderr.contains("no key that was asked for"),
+        "{none:?}"
+    );
+    assert!(!Path::new(&path("none")).exists());
+}
+
 /// Keys of modules go round the engine as they are.
 #[test]
 fn keys_of_modules_are_kept_raw() {
