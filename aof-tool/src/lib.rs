@@ -14,6 +14,7 @@
 //! | `history` | what happened to a key |
 //! | `stats` | what a log is made of |
 //! | `diff` | in what the data of two logs differs |
+//! | `digest` | what DEBUG DIGEST-VALUE answers to a value |
 //! | `convert`, `copy` | one file or a folder; the log of a living server |
 //! | `player`, `judge` | a log played into an engine; what is told of it then |
 //! | `raw` | the keys of modules of a log, which the engine does not hold |
@@ -30,6 +31,7 @@ mod check;
 mod convert;
 mod copy;
 mod diff;
+mod digest;
 mod divided;
 mod dump;
 mod fix;
@@ -56,6 +58,7 @@ mod tail;
 mod until;
 mod walk;
 
+pub use digest::Digester;
 pub use rewrite::data_set;
 pub use until::{Until, Watch};
 

@@ -61,6 +61,39 @@ fn what_is_loaded_is_the_data_of_the_file() {
     }
 }
 
+/// By digests where the server has them, by values elsewhere; the last line says which, and both see a change.
+#[test]
+fn verify_says_what_it_compared_by() {
+    let from = golden("redis-7.0.15/small-nocompress.rdb");
+    for (program, debug, by) in [
+        (Program::Redis7, "yes", " by DEBUG DIGEST-VALUE, "),
+        (Program::Valkey9, "yes", " by DEBUG DIGEST-VALUE, "),
+        (Program::Redis7, "no", " (by DUMP)"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let options = [&SOON[..], &["--enable-debug-command", debug]].concat();
+        let server = RealServer::start_program(program, folder.path(), &options);
+        let first = load(&url(&server), &["--verify"], &from);
+        assert_eq!(code(&first), 0, "{}", told(&first));
+        assert!(
+            told(&first).contains(by),
+            "{program:?} {debug}: {}",
+            told(&first)
+        );
+        server.ask("SADD iset 987654");
+        let words = ["--existing", "skip", "--verify"];
+        let changed = load(&url(&server), &words, &from);
+        assert_eq!(code(&changed), 1, "{}", told(&changed));
+        assert!(
+            told(&changed).contains("1 key is not as in "),
+            "{}",
+            told(&changed)
+        );
+        let key = "key \"iset\": the value is another";
+        assert!(told(&changed).contains(key), "{}", told(&changed));
+    }
+}
+
 #[test]
 fn the_digest_is_that_of_the_file() {
     let from = golden("redis-7.0.15/small-nocompress.rdb");

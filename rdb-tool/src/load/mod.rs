@@ -3,7 +3,7 @@
 //! ```text
 //!   look     all of the input is read and held against what the server can hold, before anything is sent
 //!   load     RESTORE of each key, in batches; functions by FUNCTION LOAD to every master
-//!   verify   each key is asked for again (DUMP) and compared
+//!   verify   each key is asked for again (DEBUG DIGEST-VALUE, DUMP) and compared
 //! ```
 
 mod journal;
