@@ -43,6 +43,9 @@ pub struct ConvertArguments {
     /// The new log: a folder that is new or empty, or a file; - is standard output
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
+    /// Replace a file that is there
+    #[arg(long)]
+    force: bool,
     /// What the files of a new folder are called (appendfilename)
     #[arg(long, default_value = PREFIX, value_name = "NAME", value_parser = file_name)]
     name: String,
@@ -78,6 +81,9 @@ struct Sound {
 pub fn run(arguments: &ConvertArguments) -> Outcome {
     let log = Log::find_sound(&arguments.path)?;
     log.refuse_as_output(&arguments.output)?;
+    if log.manifest.is_some() {
+        Output::refuse_existing(&arguments.output, arguments.force)?;
+    }
     let rules = Rules {
         databases: arguments.databases,
         ..Rules::default()

@@ -39,6 +39,9 @@ pub struct CopyArguments {
     /// The copy: a folder that is new or empty, or a file for a log in one file
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
+    /// Replace a file that is there
+    #[arg(long)]
+    force: bool,
     /// How often it begins again if a rewrite comes between
     #[arg(long, default_value_t = 20, value_name = "N")]
     tries: u32,
@@ -101,7 +104,7 @@ fn copy_once(arguments: &CopyArguments) -> Result<Try, Failure> {
     for file in &log.files {
         match is_gone(&file.path) {
             true => return still_the_same(&manifest.path, &text, &file.path),
-            false => inputs.push(Input::open(&file.path)?),
+            false => inputs.push(Input::open(&file.path)?.into_mapped()?),
         }
     }
     let listed_now = listed.to_load().map(|part| part.name.as_slice());
@@ -206,7 +209,7 @@ fn copy_file(arguments: &CopyArguments, files: &[File]) -> Result<Try, Failure> 
     let [file] = files else {
         return Ok(Try::Changed);
     };
-    let input = Input::open(&file.path)?;
+    let input = Input::open(&file.path)?.into_mapped()?;
     let end = whole_end(file, &input, arguments)?;
     if arguments.output.is_dir() {
         return Err(Failure::new(format!(
@@ -214,6 +217,7 @@ fn copy_file(arguments: &CopyArguments, files: &[File]) -> Result<Try, Failure> 
             arguments.output.display()
         )));
     }
+    Output::refuse_existing(&arguments.output, arguments.force)?;
     let mut output = Output::create(&arguments.output, &[&input])?;
     copy(&input, 0..end, &mut output)?;
     output.finish()?;

@@ -17,7 +17,7 @@ use cairn_toolkit::{Failure, Input, Outcome, Output, Progress, Verdict, json, no
 use clap::Args;
 use serde_json::json;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The options of `aof-tool fix`.
 #[derive(Args, Debug)]
@@ -99,6 +99,8 @@ fn plan(file: &File, rules: Rules) -> Result<Plan<'_>, Failure> {
     let name = input.name().to_owned();
     let mut progress = Progress::bytes("looking", input.len());
     let bytes = match input.bytes() {
+        // Nothing cannot be mapped, and nothing is wrong with it.
+        None if is_empty_file(&file.path) => &[],
         Some(bytes) if !input.is_packed() => bytes,
         _ => {
             return Err(refused(
@@ -143,6 +145,11 @@ fn commands_of(input: &Input, databases: u64, progress: &mut Progress) -> Result
             ))
         }
     }
+}
+
+fn is_empty_file(path: &Path) -> bool {
+    path.metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0)
 }
 
 fn refused(name: &str, reason: &str) -> Failure {

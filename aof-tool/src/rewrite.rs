@@ -66,6 +66,9 @@ pub struct NewLog {
     /// Form of the new log
     #[arg(long, value_enum, default_value_t = NewForm::Commands)]
     form: NewForm,
+    /// Replace a file that is there
+    #[arg(long)]
+    force: bool,
     /// Write a folder in parts, with the new log as its base
     #[arg(long)]
     folder: bool,
@@ -231,7 +234,10 @@ impl NewLog {
             folder: None,
         };
         making.out = Some(match self.folder {
-            false => Output::create(output, &[])?,
+            false => {
+                Output::refuse_existing(output, self.force)?;
+                Output::create(output, &[])?
+            }
             true => {
                 let folder = making.folder.insert(Folder::create(output, &self.name)?);
                 Output::create(&folder.part(&self.base()), &[])?

@@ -23,15 +23,23 @@ fn every_log_goes_into_a_folder_and_a_file_and_stays_what_it_is() {
         let (file, parts) = (path(&format!("f{number}")), path(&format!("d{number}")));
         let is_folder = Path::new(&name).is_dir();
         if is_folder {
-            assert_eq!(run(&["convert", &name, "-o", &file]).code, 0, "{name}");
+            assert_eq!(
+                run(&["convert", "--force", &name, "-o", &file]).code,
+                0,
+                "{name}"
+            );
         } else {
             fs::copy(&name, &file).unwrap();
         }
-        let made = run(&["convert", &file, "-o", &parts]);
+        let made = run(&["convert", "--force", &file, "-o", &parts]);
         assert_eq!(made.code, 0, "{name}: {made:?}");
         assert_eq!(run(&["check", &parts]).code, 0, "{name}");
         let back = path("back");
-        assert_eq!(run(&["convert", &parts, "-o", &back]).code, 0, "{name}");
+        assert_eq!(
+            run(&["convert", "--force", &parts, "-o", &back]).code,
+            0,
+            "{name}"
+        );
         assert_eq!(fs::read(&file).unwrap(), fs::read(&back).unwrap(), "{name}");
         // What is not run because the engine lacks it is compared by its commands.
         match run(&["diff", &name, &parts]).code {
@@ -57,10 +65,18 @@ fn databases_and_annotations_are_kept_in_mind() {
     fs::write(path("d/x.1.incr.aof"), log(&["#TS:5", "SET b 2"])).unwrap();
     let manifest = "file x.1.base.aof seq 1 type b\nfile x.1.incr.aof seq 1 type i\n";
     fs::write(path("d/x.manifest"), manifest).unwrap();
-    let new = run(&["convert", &path("d"), "-o", "-"]);
+    let new = run(&["convert", "--force", &path("d"), "-o", "-"]);
     let expected = log(&["SELECT 3", "SET a 1", "SELECT 0", "#TS:5", "SET b 2"]);
     assert_eq!((new.code, new.stdout), (0, expected));
-    let old = run(&["convert", "--to", "redis-6.2", &path("d"), "-o", "-"]);
+    let old = run(&[
+        "convert",
+        "--force",
+        "--to",
+        "redis-6.2",
+        &path("d"),
+        "-o",
+        "-",
+    ]);
     assert!(!old.stdout.contains("#TS"), "{old:?}");
 
     for (name, out) in [
@@ -68,20 +84,32 @@ fn databases_and_annotations_are_kept_in_mind() {
         (bad("aof-unknown-command.aof"), "n2"),
         (bad("aof-preamble-crc.aof"), "n3"),
     ] {
-        let refused = run(&["convert", &name, "-o", &path(out)]);
+        let refused = run(&["convert", "--force", &name, "-o", &path(out)]);
         assert_eq!(refused.code, 2, "{refused:?}");
         assert!(!Path::new(&path(out)).exists());
     }
     // A folder that is not empty, one that is the log itself, a name with a folder.
     let file = bad("ok-base.aof");
-    assert_eq!(run(&["convert", &file, "-o", &path("d")]).code, 2);
     assert_eq!(
-        run(&["convert", "--name", "a/b", &file, "-o", &path("n4")]).code,
+        run(&["convert", "--force", &file, "-o", &path("d")]).code,
         2
     );
-    assert_eq!(run(&["convert", &file, "-o", "-"]).code, 2);
+    assert_eq!(
+        run(&[
+            "convert",
+            "--force",
+            "--name",
+            "a/b",
+            &file,
+            "-o",
+            &path("n4")
+        ])
+        .code,
+        2
+    );
+    assert_eq!(run(&["convert", "--force", &file, "-o", "-"]).code, 2);
     let piped = run_with_stdin(
-        &["convert", "-", "-o", &path("n5")],
+        &["convert", "--force", "-", "-o", &path("n5")],
         command("SET a 1").as_bytes(),
     );
     assert_eq!(piped.code, 0, "{piped:?}");
@@ -103,7 +131,7 @@ fn servers_load_what_was_converted() {
     fs::copy(&name, one.path().join("appendonly.aof")).unwrap();
     let parts = other.path().join("appendonlydir");
     assert_eq!(
-        run(&["convert", &name, "-o", parts.to_str().unwrap()]).code,
+        run(&["convert", "--force", &name, "-o", parts.to_str().unwrap()]).code,
         0
     );
     assert_eq!(data(one.path()), data(other.path()));
@@ -169,7 +197,7 @@ fn a_log_that_is_written_and_rewritten_is_copied_whole() {
         assert_eq!(copied.code, 0, "{copied:?}");
         let checked = run(&["check", copy]);
         assert_eq!(checked.code, 0, "{checked:?}");
-        let made = run(&["rewrite", copy, "-o", "-"]).stdout;
+        let made = run(&["rewrite", "--force", copy, "-o", "-"]).stdout;
         let lines = run_with_stdin(&["dump", "--json", "-"], made.as_bytes()).stdout;
         let (mut counted, mut pushed) = (0, 0);
         for line in lines.lines() {
@@ -225,4 +253,63 @@ fn what_is_torn_at_the_end_is_not_copied_and_what_is_damaged_is_refused() {
         "{refused:?}"
     );
     assert!(!Path::new(&path("new")).exists());
+}
+
+/// What is there is replaced only if that is asked for.
+#[test]
+fn a_file_that_is_there_is_not_replaced_unasked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    fs::write(path("log"), tool::log(&["SET a 1", "SET b 2"])).unwrap();
+    assert_eq!(
+        run(&["convert", &path("log"), "-o", &path("parts")]).code,
+        0
+    );
+    for words in [
+        &["rewrite", &path("log")][..],
+        &["restore", &path("log")],
+        &["copy", &path("log")],
+        &["convert", &path("parts")],
+    ] {
+        fs::write(path("out"), "mine").unwrap();
+        let out = path("out");
+        let refused = run(&[words, &["-o", &out]].concat());
+        assert_eq!(refused.code, 2, "{words:?}: {refused:?}");
+        assert!(refused.stderr.contains("is there already"), "{refused:?}");
+        assert!(
+            refused.stderr.contains("--force replaces it"),
+            "{refused:?}"
+        );
+        assert_eq!(fs::read(&out).unwrap(), b"mine", "{words:?}");
+        let replaced = run(&[words, &["--force", "-o", &out]].concat());
+        assert_eq!(replaced.code, 0, "{words:?}: {replaced:?}");
+        assert_ne!(fs::read(&out).unwrap(), b"mine", "{words:?}");
+    }
+    let refused = run(&["copy", &path("log"), "-o", &path("no/where")]);
+    assert!(
+        refused.stderr.contains("its folder is not there"),
+        "{refused:?}"
+    );
+}
+
+/// A compressed log is copied as what is in it, never as nothing.
+#[test]
+fn a_compressed_log_is_copied_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let log = tool::log(&["SET a 1", "SET b 2"]);
+    fs::write(path("log"), &log).unwrap();
+    let packed = std::process::Command::new("gzip").arg(path("log")).status();
+    assert!(packed.unwrap().success());
+    let copied = run(&["copy", &path("log.gz"), "-o", &path("copy")]);
+    assert_eq!(copied.code, 0, "{copied:?}");
+    assert_eq!(fs::read(path("copy")).unwrap(), log.as_bytes());
+    // Nothing is wrong with a log in which nothing was written yet.
+    fs::write(path("empty"), "").unwrap();
+    let fixed = run(&["fix", &path("empty")]);
+    assert_eq!(fixed.code, 0, "{fixed:?}");
+    assert!(
+        fixed.stdout.contains("nothing is wrong, 0 commands"),
+        "{fixed:?}"
+    );
 }

@@ -78,7 +78,7 @@ fn libraries_of_real_logs_are_carried_through() {
             let expected = truth(&expected);
             assert!(!expected.is_empty(), "{log}");
             for form in ["snapshot", "commands"] {
-                let run = run(&["rewrite", "--form", form, &log, "-o", out]);
+                let run = run(&["rewrite", "--force", "--form", form, &log, "-o", out]);
                 if run.code == 2 {
                     assert!(!run.stderr.contains("function"), "{run:?}");
                     continue;
@@ -118,7 +118,7 @@ fn load_replace_delete_and_flush_are_understood() {
         command(&["SET", "k", "v"]),
     ]
     .concat();
-    let rewritten = run_with_stdin(&["rewrite", "-", "-o", "-"], log.as_bytes());
+    let rewritten = run_with_stdin(&["rewrite", "--force", "-", "-o", "-"], log.as_bytes());
     assert_eq!(rewritten.code, 0, "{rewritten:?}");
     assert!(
         rewritten.stderr.contains("7 commands became 1 key"),
@@ -129,7 +129,7 @@ fn load_replace_delete_and_flush_are_understood() {
         [base64(code("b", "2").as_bytes())]
     );
     let old = run_with_stdin(
-        &["rewrite", "--to", "redis-6.2", "-", "-o", "-"],
+        &["rewrite", "--force", "--to", "redis-6.2", "-", "-o", "-"],
         log.as_bytes(),
     );
     assert_eq!((old.code, old.stdout.as_str()), (2, ""), "{old:?}");
@@ -139,7 +139,10 @@ fn load_replace_delete_and_flush_are_understood() {
         &["FUNCTION", "DELETE", "c"][..],
         &["FUNCTION", "RESTORE", "x"],
     ] {
-        let refused = run_with_stdin(&["rewrite", "-", "-o", "-"], command(words).as_bytes());
+        let refused = run_with_stdin(
+            &["rewrite", "--force", "-", "-o", "-"],
+            command(words).as_bytes(),
+        );
         assert_eq!(refused.code, 2, "{refused:?}");
     }
 }
@@ -171,7 +174,7 @@ fn restored_libraries_are_carried_through() {
     };
     for (how, left) in [("FLUSH", &["a", "b"][..]), ("APPEND", &["a", "b", "c"])] {
         let log = [load("c"), restore(how)].concat();
-        let rewritten = run_with_stdin(&["rewrite", "-", "-o", "-"], &log);
+        let rewritten = run_with_stdin(&["rewrite", "--force", "-", "-o", "-"], &log);
         assert_eq!(rewritten.code, 0, "{rewritten:?}");
         let mut expected: Vec<String> = left
             .iter()
@@ -181,7 +184,7 @@ fn restored_libraries_are_carried_through() {
         assert_eq!(in_commands(rewritten.stdout.as_bytes()), expected, "{how}");
     }
     let again = run_with_stdin(
-        &["rewrite", "-", "-o", "-"],
+        &["rewrite", "--force", "-", "-o", "-"],
         &[load("a"), restore("APPEND")].concat(),
     );
     assert_eq!((again.code, &again.stdout[..]), (2, ""), "{again:?}");
@@ -202,7 +205,9 @@ fn libraries_of_a_log_in_parts_come_once() {
     fs::write(&log, bytes).unwrap();
     let (log, out) = (log.to_str().unwrap(), out.to_str().unwrap());
     for form in ["commands", "snapshot"] {
-        let run = run(&["rewrite", "--memory", "200", "--form", form, log, "-o", out]);
+        let run = run(&[
+            "rewrite", "--force", "--memory", "200", "--form", form, log, "-o", out,
+        ]);
         assert_eq!(run.code, 0, "{run:?}");
         assert!(
             run.stderr.contains("20 keys") && run.stderr.contains("parts"),
@@ -225,6 +230,7 @@ fn scripts_in_parts_are_refused() {
     fs::write(&log, tool::log(&["SET a 1", "EVAL return 0"])).unwrap();
     let refused = run(&[
         "rewrite",
+        "--force",
         log.to_str().unwrap(),
         "-o",
         "-",

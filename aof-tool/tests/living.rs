@@ -68,6 +68,7 @@ fn judges(program: Program, to: &str) {
         let until = format!("command:{commands}");
         let restored = run(&[
             "restore",
+            "--force",
             "--until",
             &until,
             "--to",
@@ -87,6 +88,7 @@ fn judges(program: Program, to: &str) {
     for form in ["commands", "snapshot"] {
         let written = run(&[
             "rewrite",
+            "--force",
             "--form",
             form,
             "--to",
@@ -112,7 +114,7 @@ fn judges(program: Program, to: &str) {
     assert_eq!(converted.code, 0, "{converted:?}");
     assert_eq!(&parts("parts"), end, "{program:?} convert");
     for form in ["commands", "snapshot"] {
-        let words = ["restore", "--folder", "--form", form, "--to", to];
+        let words = ["restore", "--force", "--folder", "--form", form, "--to", to];
         let restored = run(&[&words[..], &[&path("log"), "-o", &path(form)]].concat());
         assert_eq!(restored.code, 0, "{restored:?}");
         assert_eq!(&parts(form), end, "{program:?} restore {form}");
@@ -163,7 +165,15 @@ fn a_moment_is_restored_into_a_server_and_a_cluster() {
         RealServer::start(theirs.path(), &[]),
     );
     let to = format!("redis://127.0.0.1:{}", server.port);
-    let sent = run(&["restore", "--until", "before:DEL", "--to", &to, log]);
+    let sent = run(&[
+        "restore",
+        "--force",
+        "--until",
+        "before:DEL",
+        "--to",
+        &to,
+        log,
+    ]);
     assert_eq!(sent.code, 0, "{sent:?}");
     let before: Vec<&[&str]> = STATES[..10].to_vec();
     expected.send(
@@ -175,7 +185,7 @@ fn a_moment_is_restored_into_a_server_and_a_cluster() {
     );
     assert_eq!(digest(&server), digest(&expected));
     server.ask("SET a mine");
-    let refused = run(&["restore", "--key", "a", "--to", &to, log]);
+    let refused = run(&["restore", "--force", "--key", "a", "--to", &to, log]);
     assert!(
         refused.code == 2 && refused.stderr.contains("is there already"),
         "{refused:?}"
@@ -183,6 +193,7 @@ fn a_moment_is_restored_into_a_server_and_a_cluster() {
     assert!(server.ask("GET a").contains("mine"));
     let replaced = run(&[
         "restore",
+        "--force",
         "--key",
         "a",
         "--existing",
@@ -201,14 +212,20 @@ fn a_moment_is_restored_into_a_server_and_a_cluster() {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     let to = format!("redis://127.0.0.1:{}", cluster.port);
-    assert_eq!(run(&["restore", "--to", &to, log]).code, 2);
+    assert_eq!(run(&["restore", "--force", "--to", &to, log]).code, 2);
     assert!(cluster.ask("DBSIZE").contains(":0"));
-    assert_eq!(run(&["restore", "--db", "0", "--to", &to, log]).code, 0);
+    assert_eq!(
+        run(&["restore", "--force", "--db", "0", "--to", &to, log]).code,
+        0
+    );
     assert!(cluster.ask("GET last").contains('1'));
     // Nobody there, and an address and a file.
     assert_eq!(
-        run(&["restore", "--to", "redis://127.0.0.1:1", log]).code,
+        run(&["restore", "--force", "--to", "redis://127.0.0.1:1", log]).code,
         2
     );
-    assert_eq!(run(&["restore", "--to", &to, log, "-o", "-"]).code, 2);
+    assert_eq!(
+        run(&["restore", "--force", "--to", &to, log, "-o", "-"]).code,
+        2
+    );
 }

@@ -134,6 +134,7 @@ fn stats_tell_what_a_rewrite_saves() {
     let found = json(&run(&["stats", "--json", "--rewrite", &path("log")]));
     let written = run(&[
         "rewrite",
+        "--force",
         "--form",
         "snapshot",
         &path("log"),
@@ -151,7 +152,7 @@ fn stats_tell_what_a_rewrite_saves() {
 fn told_by_rewrite(log: &str, until: u64, key: &str) -> Value {
     let until = format!("command:{until}");
     let made = run_with_stdin(
-        &["restore", "--until", &until, "-", "-o", "-"],
+        &["restore", "--force", "--until", &until, "-", "-o", "-"],
         log.as_bytes(),
     );
     assert_eq!(made.code, 0, "{made:?}");
@@ -251,7 +252,18 @@ fn a_log_equals_its_rewrite_and_no_other() {
     let mut compared = 0;
     for name in goldens() {
         for form in ["commands", "snapshot"] {
-            if run(&["rewrite", "--form", form, &name, "-o", &path("new")]).code > 1 {
+            if run(&[
+                "rewrite",
+                "--force",
+                "--form",
+                form,
+                &name,
+                "-o",
+                &path("new"),
+            ])
+            .code
+                > 1
+            {
                 continue;
             }
             compared += 1;

@@ -33,7 +33,7 @@ fn log() -> String {
 
 fn restore(until: &str) -> tool::Run {
     run_with_stdin(
-        &["restore", "--until", until, "-", "-o", "-"],
+        &["restore", "--force", "--until", until, "-", "-o", "-"],
         log().as_bytes(),
     )
 }
@@ -52,7 +52,10 @@ fn every_command_number_and_offset_is_a_moment() {
         if !inside {
             whole = item.end() as usize;
         }
-        let expected = run_with_stdin(&["rewrite", "-", "-o", "-"], &log.as_bytes()[..whole]);
+        let expected = run_with_stdin(
+            &["rewrite", "--force", "-", "-o", "-"],
+            &log.as_bytes()[..whole],
+        );
         assert_eq!(expected.code, 0, "{expected:?}");
         for until in [
             format!("command:{commands}"),
@@ -112,6 +115,7 @@ fn a_moment_outside_the_log_is_refused() {
     }
     let none = run(&[
         "restore",
+        "--force",
         "--until",
         "time:5",
         &bad("ok-base.aof"),
@@ -136,26 +140,26 @@ fn commands_are_counted_over_all_files() {
     );
     let path = folder.path().to_str().unwrap();
     for (until, value) in [("command:1", "1"), ("command:2", "2"), ("command:3", "3")] {
-        let found = run(&["restore", "--until", until, path, "-o", "-"]);
+        let found = run(&["restore", "--force", "--until", until, path, "-o", "-"]);
         assert!(
             found.stdout.ends_with(&command(&format!("SET a {value}"))),
             "{found:?}"
         );
     }
-    let offset = run(&["restore", "--until", "offset:1", path, "-o", "-"]);
+    let offset = run(&["restore", "--force", "--until", "offset:1", path, "-o", "-"]);
     assert_eq!(offset.code, 2, "{offset:?}");
 }
 
 fn restored(words: &[&str], log: &str) -> tool::Run {
     run_with_stdin(
-        &[&["restore", "-o", "-"], words, &["-"]].concat(),
+        &[&["restore", "--force", "-o", "-"], words, &["-"]].concat(),
         log.as_bytes(),
     )
 }
 
 #[test]
 fn the_range_of_moments_is_told() {
-    let told = run_with_stdin(&["restore", "--range", "-"], log().as_bytes());
+    let told = run_with_stdin(&["restore", "--force", "--range", "-"], log().as_bytes());
     let end = log().len();
     assert_eq!(
         (told.code, &told.stdout[..]),
@@ -167,7 +171,7 @@ fn the_range_of_moments_is_told() {
         )
     );
     let folder = tool::golden("redis-7.2.4/appendonlydir-multi");
-    let told = run(&["restore", "--range", &folder]);
+    let told = run(&["restore", "--force", "--range", &folder]);
     assert!(
         told.stdout
             .contains("command:0 (a snapshot of 15 keys) to command:158"),
@@ -180,6 +184,7 @@ fn the_range_of_moments_is_told() {
     for until in ["command:0", "command:158"] {
         let words = [
             "restore",
+            "--force",
             "--until",
             until,
             &folder,
@@ -188,7 +193,7 @@ fn the_range_of_moments_is_told() {
         ];
         assert_eq!(run(&words).code, 0, "{until}");
     }
-    assert_eq!(run(&["restore", &folder]).code, 2);
+    assert_eq!(run(&["restore", "--force", &folder]).code, 2);
 }
 
 #[test]
@@ -234,7 +239,7 @@ fn commands_are_undone_one_by_one() {
         "SADD s m",
         "SET z 9",
     ]);
-    let rewritten = run_with_stdin(&["rewrite", "-", "-o", "-"], expected.as_bytes());
+    let rewritten = run_with_stdin(&["rewrite", "--force", "-", "-o", "-"], expected.as_bytes());
     assert_eq!(undone.stdout, rewritten.stdout);
     // What needs what is gone is passed over, and that is told.
     let lines = ["SELECT 0", "SET a 1", "RENAME a b", "SADD s 1"];
@@ -316,6 +321,7 @@ fn a_folder_is_restored_and_none_is_left_behind_a_failure() {
         let out = path(form);
         let words = [
             "restore",
+            "--force",
             "--until",
             "command:10",
             "--form",
@@ -329,6 +335,7 @@ fn a_folder_is_restored_and_none_is_left_behind_a_failure() {
         assert_eq!(run(&["check", &out]).code, 0);
         let words = [
             "restore",
+            "--force",
             "--until",
             "command:10",
             &path("log"),
@@ -340,6 +347,7 @@ fn a_folder_is_restored_and_none_is_left_behind_a_failure() {
     }
     let failed = run(&[
         "restore",
+        "--force",
         "--until",
         "command:99",
         "--folder",

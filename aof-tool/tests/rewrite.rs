@@ -13,7 +13,7 @@ use tool::{bad, golden, run, run_with_stdin};
 
 #[test]
 fn a_log_becomes_the_commands_that_make_its_data() {
-    let run = run(&["rewrite", &bad("ok-base.aof"), "-o", "-"]);
+    let run = run(&["rewrite", "--force", &bad("ok-base.aof"), "-o", "-"]);
     assert_eq!(run.code, 0, "{run:?}");
     assert!(
         run.stderr
@@ -43,9 +43,12 @@ fn the_same_log_gives_the_same_bytes_from_a_file_and_a_pipe() {
     let folder = tempfile::tempdir().unwrap();
     let out = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
     let log = fs::read(&path).unwrap();
-    assert_eq!(run(&["rewrite", &path, "-o", &out("file")]).code, 0);
     assert_eq!(
-        run_with_stdin(&["rewrite", "-", "-o", &out("pipe")], &log).code,
+        run(&["rewrite", "--force", &path, "-o", &out("file")]).code,
+        0
+    );
+    assert_eq!(
+        run_with_stdin(&["rewrite", "--force", "-", "-o", &out("pipe")], &log).code,
         0
     );
     assert_eq!(
@@ -70,7 +73,13 @@ fn the_parts_of_a_folder_are_played_in_order() {
         "a.aof.2.incr.aof",
         "*3\r\n$6\r\nAPPEND\r\n$1\r\nk\r\n$1\r\n2\r\n",
     );
-    let run = run(&["rewrite", folder.path().to_str().unwrap(), "-o", "-"]);
+    let run = run(&[
+        "rewrite",
+        "--force",
+        folder.path().to_str().unwrap(),
+        "-o",
+        "-",
+    ]);
     assert_eq!(
         run.stdout,
         "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$2\r\n12\r\n"
@@ -106,7 +115,13 @@ fn nothing_is_written_when_the_log_cannot_be_played() {
         ("manifest-two-bases", "offset 44 (0x2c): line 2"),
         ("manifest-missing-base", "no such file or directory"),
     ] {
-        let run = run(&["rewrite", &bad(name), "-o", out.to_str().unwrap()]);
+        let run = run(&[
+            "rewrite",
+            "--force",
+            &bad(name),
+            "-o",
+            out.to_str().unwrap(),
+        ]);
         assert_eq!(run.code, 2, "{name}: {run:?}");
         assert!(run.stderr.contains(reason), "{name}: {run:?}");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{name}");
@@ -115,7 +130,7 @@ fn nothing_is_written_when_the_log_cannot_be_played() {
 
 #[test]
 fn a_refused_command_ends_the_work() {
-    let run = run(&["rewrite", &bad("aof-wrongtype.aof"), "-o", "-"]);
+    let run = run(&["rewrite", "--force", &bad("aof-wrongtype.aof"), "-o", "-"]);
     assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{run:?}");
     let told = "offset 93 (0x5d): command 4, INCR, is refused: WRONGTYPE ";
     assert!(run.stderr.contains(told), "{run:?}");
@@ -123,7 +138,7 @@ fn a_refused_command_ends_the_work() {
 
 #[test]
 fn what_changes_no_data_is_passed_over_and_told() {
-    let run = run(&["rewrite", &bad("aof-exec-alone.aof"), "-o", "-"]);
+    let run = run(&["rewrite", "--force", &bad("aof-exec-alone.aof"), "-o", "-"]);
     assert_eq!(run.code, 1, "{run:?}");
     let told = "offset 93 (0x5d): EXEC is passed over, outside of any transaction";
     assert!(run.stderr.contains(told), "{run:?}");
@@ -136,7 +151,7 @@ fn the_input_is_never_overwritten() {
     let path = folder.path().join("log");
     fs::copy(bad("ok-base.aof"), &path).unwrap();
     let path = path.to_str().unwrap();
-    let run = run(&["rewrite", path, "-o", path]);
+    let run = run(&["rewrite", "--force", path, "-o", path]);
     assert_eq!(run.code, 2);
     assert!(run.stderr.contains("same file as the input"), "{run:?}");
     assert_eq!(fs::read(path).unwrap().len(), 93);
@@ -160,12 +175,14 @@ fn a_log_with_field_expiry_becomes_a_snapshot() {
     fs::write(path("log"), &log).unwrap();
     let snapshot = |extra: &[&str]| {
         let (from, out) = (path("log"), path("out"));
-        let words = ["rewrite", "--form", "snapshot", &from, "-o", &out];
+        let words = [
+            "rewrite", "--force", "--form", "snapshot", &from, "-o", &out,
+        ];
         run(&[&words[..], extra].concat())
     };
     assert_eq!(snapshot(&[]).code, 0, "{:?}", snapshot(&[]));
     assert!(fs::read(path("out")).unwrap().starts_with(b"REDIS0012"));
-    let back = run(&["rewrite", &path("out"), "-o", "-"]);
+    let back = run(&["rewrite", "--force", &path("out"), "-o", "-"]);
     assert!(back.stdout.contains("HPEXPIREAT"), "{back:?}");
     fs::remove_file(path("out")).unwrap();
     // One that cannot hold it is refused, in either form, with the key.
@@ -174,6 +191,7 @@ fn a_log_with_field_expiry_becomes_a_snapshot() {
     assert!(refused.stderr.contains("key \"h\""), "{refused:?}");
     let refused = run(&[
         "rewrite",
+        "--force",
         "--to",
         "redis-7.2",
         &path("log"),
@@ -213,7 +231,15 @@ fn pending_entries_of_deleted_messages_are_kept() {
     }
     fs::write(path("log"), &log).unwrap();
     for to in ["redis-8.0", "redis-7.0", "redis-6.2", "redis-5.0"] {
-        let written = run(&["rewrite", "--to", to, &path("log"), "-o", &path("out")]);
+        let written = run(&[
+            "rewrite",
+            "--force",
+            "--to",
+            to,
+            &path("log"),
+            "-o",
+            &path("out"),
+        ]);
         assert_eq!(written.code, 0, "{written:?}");
         let server = Reference::start(Path::new(&path("out")));
         let summary = server.ask(&["XPENDING", "jobs", "grp"]);
@@ -266,11 +292,12 @@ fn the_reference_server_has_the_same_data_from_both_logs() {
     )
     .unwrap();
     for name in ["busy.aof", "golden.aof"] {
-        let commands = run(&["rewrite", &path(name), "-o", &path("commands")]);
+        let commands = run(&["rewrite", "--force", &path(name), "-o", &path("commands")]);
         assert_eq!(commands.code, 0, "{commands:?}");
         assert_eq!(run(&["check", &path("commands")]).code, 0);
         let snapshot = run(&[
             "rewrite",
+            "--force",
             "--form",
             "snapshot",
             &path(name),
@@ -279,7 +306,7 @@ fn the_reference_server_has_the_same_data_from_both_logs() {
         ]);
         assert_eq!(snapshot.code, 0, "{snapshot:?}");
         // The snapshot is of 7.2, which the reference does not read: go back to commands.
-        let back = run(&["rewrite", &path("snapshot"), "-o", &path("back")]);
+        let back = run(&["rewrite", "--force", &path("snapshot"), "-o", &path("back")]);
         assert_eq!(back.code, 0, "{back:?}");
         let expected = digest(Path::new(&path(name)));
         assert_eq!(expected.len(), 40, "{expected}");
@@ -373,7 +400,7 @@ fn a_log_of_a_newer_server_is_not_rewritten_to_another_state() {
         ("newer-valkey-9.1", "appendonly.aof.1.incr.aof", 50, "set"),
     ] {
         for form in ["commands", "snapshot"] {
-            let run = run(&["rewrite", &odd(log), "--form", form, "-o", out]);
+            let run = run(&["rewrite", "--force", &odd(log), "--form", form, "-o", out]);
             assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{run:?}");
             let place = format!(
                 "{file}: offset {offset} ({offset:#x}): command 3, {command}, is refused: "
@@ -425,7 +452,7 @@ fn what_newer_servers_log_and_we_do_not_know_is_refused_word_by_word() {
         }
         let offset = log.len();
         write_command(&mut log, &words(newer));
-        let run = run_with_stdin(&["rewrite", "-", "-o", "-"], &log);
+        let run = run_with_stdin(&["rewrite", "--force", "-", "-o", "-"], &log);
         assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{newer}: {run:?}");
         assert!(
             run.stderr.contains(&format!("offset {offset} (")),
@@ -441,6 +468,7 @@ fn a_log_behind_a_snapshot_becomes_a_snapshot_of_the_whole() {
     let whole = whole.to_str().unwrap();
     let first = run(&[
         "rewrite",
+        "--force",
         "--form",
         "snapshot",
         "-o",
@@ -486,7 +514,7 @@ fn parts_behind_each_other_are_the_whole() {
     let mut compared = 0;
     for log in logs {
         for form in ["commands", "snapshot"] {
-            let words = ["rewrite", "--form", form, &log, "-o"];
+            let words = ["rewrite", "--force", "--form", form, &log, "-o"];
             let whole = run(&[&words[..], &[&path("whole")]].concat());
             let parts = run(&[&words[..], &[&path("parts"), "--memory", "3kb"]].concat());
             if parts.stderr.contains("a script, may use any key") {
@@ -506,7 +534,10 @@ fn parts_behind_each_other_are_the_whole() {
         }
     }
     assert!(compared > 40, "{compared}");
-    assert_eq!(run(&["rewrite", "--memory", "1gb", "-", "-o", "-"]).code, 2);
+    assert_eq!(
+        run(&["rewrite", "--force", "--memory", "1gb", "-", "-o", "-"]).code,
+        2
+    );
 }
 
 /// Runs a program, and prints the most kilobytes that it had resident.
@@ -520,7 +551,11 @@ sys.exit(os.waitstatus_to_exitcode(status))
 
 /// The most memory that a rewrite of this log had, and what it said.
 fn taken(log: &str, out: &str, more: &[&str]) -> (u64, String) {
-    let words = [&["rewrite", "--form", "snapshot", log, "-o", out], more].concat();
+    let words = [
+        &["rewrite", "--force", "--form", "snapshot", log, "-o", out],
+        more,
+    ]
+    .concat();
     let mut python = Command::new("python3");
     python
         .args(["-c", WATCH, env!("CARGO_BIN_EXE_aof-tool")])
@@ -567,6 +602,7 @@ fn a_limit_of_memory_is_kept_whatever_was_reckoned() {
     for form in ["commands", "snapshot"] {
         let words = [
             "restore",
+            "--force",
             "--form",
             form,
             "--memory",
@@ -581,6 +617,7 @@ fn a_limit_of_memory_is_kept_whatever_was_reckoned() {
     assert_eq!(run(&["diff", &path("commands"), &path("snapshot")]).code, 0);
     let none = run(&[
         "restore",
+        "--force",
         "--memory",
         "16mb",
         "--key",
@@ -605,7 +642,11 @@ fn keys_of_modules_are_kept_raw() {
     let play = |lines: &[&str], words: &[&str]| {
         let log = [&base[..], tool::log(lines).as_bytes()].concat();
         fs::write(path("log"), log).unwrap();
-        run(&[&["rewrite", &path("log"), "-o", &path("new")], words].concat())
+        run(&[
+            &["rewrite", "--force", &path("log"), "-o", &path("new")],
+            words,
+        ]
+        .concat())
     };
     // What is in the new log: the key of the module, as RESTORE has it, and the expiry.
     let held = || {
@@ -657,7 +698,7 @@ fn keys_of_modules_are_kept_raw() {
     assert_eq!(run(&["diff", &path("log"), &path("again")]).code, 0);
     for (words, expected) in [(&["--type", "module"][..], 0), (&["--type", "list"], 2)] {
         let (again, new) = (path("again"), path("new"));
-        let words = [&["restore", &again, "-o", &new], words].concat();
+        let words = [&["restore", "--force", &again, "-o", &new], words].concat();
         assert_eq!(run(&words).code, expected, "{words:?}");
     }
     for (lines, told) in [

@@ -39,7 +39,7 @@ impl Folder {
                     );
                 }
             }
-            Err(error) => return Err(Failure::io(&name, &error)),
+            Err(error) => return Err(Failure::of_output(&name, &error)),
         }
         Ok(Folder {
             path: path.to_owned(),

@@ -106,6 +106,19 @@ impl Failure {
         }
     }
 
+    /// The same of something that could not be made.
+    pub fn of_output(name: &str, error: &io::Error) -> Failure {
+        match error.kind() {
+            ErrorKind::NotFound => Failure::new(format!("{name}: its folder is not there"))
+                .hint("make the folder first; nothing was written"),
+            ErrorKind::AlreadyExists => {
+                Failure::new(format!("{name}: is there already, and no folder"))
+                    .hint("name a new folder; nothing was changed")
+            }
+            _ => Failure::io(name, error),
+        }
+    }
+
     /// With what someone can do about an error of this kind, where that is known.
     fn advised(self, kind: ErrorKind) -> Failure {
         match kind {

@@ -87,7 +87,7 @@ impl Output {
                 place,
                 sum: Crc64::new(),
             })
-            .map_err(|error| Failure::io(&name, &error))
+            .map_err(|error| Failure::of_output(&name, &error))
     }
 
     /// As [`Output::create`], but standard output too gets all or nothing: its bytes are kept in an unnamed temporary

@@ -85,7 +85,7 @@ pub fn split(arguments: &SplitArguments) -> Outcome {
     let folder = &arguments.output;
     let is_new = !folder.exists();
     fs::create_dir_all(folder)
-        .map_err(|error| Failure::io(&folder.display().to_string(), &error))?;
+        .map_err(|error| Failure::of_output(&folder.display().to_string(), &error))?;
     let done = split_into(arguments, &plan, &input);
     if done.is_err() && is_new {
         // It is empty, or somebody else has put something there.

@@ -174,11 +174,14 @@ fn keep_what_is_left(input: &Input, bytes: &[u8], order: &Order<'_>) -> Result<S
     };
     let is_nothing = bytes.is_empty() || found.lost > 0;
     if rescue.report.keys == 0 && rescue.report.others == 0 && is_nothing {
-        return Err(Failure::new(format!(
-            "{}: nothing in it can be read as a record",
-            input.name()
-        ))
-        .hint("nothing was written; --as VERSION says what the file is, if its head is lost"));
+        let name = input.name();
+        let failure = Failure::new(format!("{name}: nothing in it can be read as a record"));
+        return Err(match bytes.is_empty() {
+            true => failure.hint("the file is empty; nothing was written"),
+            false => failure.hint(
+                "nothing was written; --as VERSION says what the file is, if its head is lost",
+            ),
+        });
     }
     rescue.finish(&found)
 }
