@@ -190,6 +190,8 @@ fn a_slot_moves_and_calls_follow_it() {
 fn redirects_of_each_kind() {
     let net = Net::cluster();
     let (first, replica) = (&net.hosts[0].machine, &net.hosts[3].machine);
+    let (_, served, readable) = replica.plainly_served();
+    assert_eq!((served.len(), readable.len()), (0, 5461));
     let crossed = Asked {
         is_crossed: true,
         ..asked(7)

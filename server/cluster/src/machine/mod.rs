@@ -89,6 +89,10 @@ pub struct Machine {
     moving: BTreeMap<u16, Moving>,
     /// Slots that calls are served in without another look.
     served: SlotSet,
+    /// Slots of its primary, on a replica: READONLY serves reads of them.
+    readable: SlotSet,
+    /// Raised whenever these change.
+    routes: u64,
     myself: Ix,
     current_epoch: u64,
     last_vote_epoch: u64,
@@ -135,6 +139,8 @@ impl Machine {
             owners: Owners::new(),
             moving: BTreeMap::new(),
             served: SlotSet::new(),
+            readable: SlotSet::new(),
+            routes: 0,
             myself: myself.expect("the first node has its place"),
             current_epoch: 0,
             last_vote_epoch: 0,
@@ -244,14 +250,28 @@ impl Machine {
 
     /// Sets what calls are served in without another look.
     fn refresh_served(&mut self) {
-        if !self.state.is_ok || !self.is_primary() {
-            self.served.clear();
-            return;
+        let (mut served, mut readable) = (SlotSet::new(), SlotSet::new());
+        match (self.state.is_ok, self.me().primary) {
+            (false, _) => {}
+            (true, Some(primary)) => readable = self.owners.set_of(primary),
+            (true, None) if self.is_primary() => {
+                served.clone_from(self.owners.mine());
+                for slot in self.moving.keys() {
+                    served.remove(*slot);
+                }
+            }
+            (true, None) => {}
         }
-        self.served.clone_from(self.owners.mine());
-        for slot in self.moving.keys() {
-            self.served.remove(*slot);
+        if served != self.served || readable != self.readable {
+            (self.served, self.readable) = (served, readable);
+            self.routes += 1;
         }
+    }
+
+    /// What is plainly served: calls of any kind in the first, reads after READONLY in the second. The number is another one after each change, so that who
+    /// keeps a copy knows when it is old.
+    pub fn plainly_served(&self) -> (u64, &SlotSet, &SlotSet) {
+        (self.routes, &self.served, &self.readable)
     }
 
     /// Whether all holds that must.
@@ -297,6 +317,13 @@ impl Machine {
             .filter(|slot| serves && !self.moving.contains_key(slot));
         if !mine.eq(self.served.iter()) {
             return Err("what is served at once is not what is ours".to_owned());
+        }
+        let primary = me.primary.filter(|_| self.state.is_ok);
+        let readable = primary
+            .map(|primary| self.owners.set_of(primary))
+            .unwrap_or_default();
+        if readable != self.readable {
+            return Err("what is read at once is not what the primary has".to_owned());
         }
         match self.last_vote_epoch <= self.current_epoch {
             true => Ok(()),
