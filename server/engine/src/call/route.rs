@@ -4,12 +4,13 @@
 //! ```text
 //!   no slots      the session's database                         one test
 //!   slots         the slot of the keys: one for all of them      CROSSSLOT otherwise
-//!                 `Routes` has a bit for what is plainly served here; anything else is asked of the instance ([`Instance::route`](super::ctx::Instance::route))
+//!                 `Routes` has a bit for each slot that is plainly served here; anything else is asked of the instance ([`Instance::route`](super::ctx::Instance::route))
 //! ```
 //! What another server or this one has decided earlier (the primary's stream, the log) is done, not judged; but it has to have one slot,
 //! too, as a command works in one table. The order and the words of refusals are those of Redis 7.2.4.
 
-use cairn_format::crc16::{SLOTS, key_slot};
+use cairn_format::cluster::SlotSet;
+use cairn_format::crc16::key_slot;
 
 use super::ctx::Ctx;
 use super::keys::{keys_of, shard_channels};
@@ -22,107 +23,82 @@ use crate::users::catalog::KnownKeys;
 
 /// The keys of one call have different slots.
 pub const CROSS_SLOT: Error = Error::new("CROSSSLOT Keys in request don't hash to the same slot");
+/// The cluster does not serve.
+pub const DOWN: Error = Error::new("CLUSTERDOWN The cluster is down");
+/// The cluster does not serve, and this is no read.
+pub const DOWN_FOR_WRITES: Error =
+    Error::new("CLUSTERDOWN The cluster is down and only accepts read commands");
 
-/// One bit for each slot.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SlotBits(Box<[u64; SLOTS as usize / 64]>);
-
-impl Default for SlotBits {
-    fn default() -> SlotBits {
-        SlotBits(Box::new([0; SLOTS as usize / 64]))
-    }
-}
-
-impl SlotBits {
-    /// Whether the bit of a slot is set.
-    #[inline]
-    pub fn has(&self, slot: u16) -> bool {
-        let slot = usize::from(slot % SLOTS);
-        self.0[slot / 64] >> (slot % 64) & 1 == 1
-    }
-
-    /// Sets or clears the bit of a slot.
-    pub fn set(&mut self, slot: u16, value: bool) {
-        let slot = usize::from(slot % SLOTS);
-        let (word, bit) = (&mut self.0[slot / 64], 1 << (slot % 64));
-        match value {
-            true => *word |= bit,
-            false => *word &= !bit,
-        }
-    }
-}
-
-/// What is plainly served here, so that nobody has to be asked.
+/// What is plainly served here, so that nobody has to be asked: slots that this node owns, that do not move, in a cluster that serves.
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
-    /// Slots that this node owns, that do not move, in a cluster that serves.
-    pub owned: SlotBits,
-    /// Slots of this node's primary: clients that said READONLY may read them.
-    pub readable: SlotBits,
+    /// Which.
+    pub served: SlotSet,
 }
 
 /// What a call asks for a slot that is not plainly served.
 #[derive(Clone, Copy, Debug)]
 pub struct Ask {
-    /// The slot of its keys.
+    /// The slot of its first key or channel.
     pub slot: u16,
-    /// How many keys or channels.
-    pub keys: usize,
+    /// Others have other slots.
+    pub is_crossed: bool,
+    /// There are several.
+    pub has_many_keys: bool,
     /// It may change something.
-    pub writes: bool,
+    pub is_write: bool,
     /// It is MIGRATE, which works on slots that move.
     pub is_migrate: bool,
     /// What it names are channels, not keys.
     pub is_channel: bool,
     /// The client said ASKING just before, or the command says so.
-    pub asking: bool,
+    pub is_asking: bool,
     /// The client said READONLY.
-    pub readonly: bool,
+    pub is_readonly: bool,
 }
 
 /// What the keys of a call say of where it works.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    /// It has none.
-    Anywhere,
-    /// So many keys or channels of one slot.
-    Slot {
-        slot: u16,
-        keys: usize,
-        is_channel: bool,
-    },
-    /// Keys of different slots.
-    Across,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Place {
+    /// The slot of the first key or channel, if there is one.
+    slot: Option<u16>,
+    /// Others have other slots.
+    is_crossed: bool,
+    /// There are several.
+    has_many_keys: bool,
+    /// They are channels.
+    is_channel: bool,
+}
+
+impl Place {
+    fn add(&mut self, name: &[u8], is_channel: bool) {
+        let slot = key_slot(name);
+        self.has_many_keys |= self.slot.is_some();
+        self.is_channel = is_channel && (self.is_channel || self.slot.is_none());
+        self.is_crossed |= *self.slot.get_or_insert(slot) != slot;
+    }
+}
+
+/// Calls back for each key or sharded channel of a call.
+fn for_each_name<'a>(command: Entry, args: &Args<'a>, with: &mut dyn FnMut(&'a [u8], bool)) {
+    match shard_channels(command.spec, args) {
+        Some(channels) => channels
+            .filter_map(|at| args.get(at))
+            .for_each(|name| with(name, true)),
+        None => keys_of(command.spec, args)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|key| args.get(key.at))
+            .for_each(|name| with(name, false)),
+    }
 }
 
 fn place_of(command: Entry, args: &Args) -> Place {
-    let (ats, is_channel) = match shard_channels(command.spec, args) {
-        Some(channels) => (channels.collect(), true),
-        None => {
-            let keys = keys_of(command.spec, args).unwrap_or_default();
-            (keys.iter().map(|key| key.at).collect::<Vec<_>>(), false)
-        }
-    };
-    place_of_words(ats.iter().filter_map(|at| args.get(*at)), is_channel)
-}
-
-fn place_of_words<'a>(words: impl Iterator<Item = &'a [u8]>, is_channel: bool) -> Place {
-    let (mut found, mut keys) = (None, 0);
-    for word in words {
-        let slot = key_slot(word);
-        if found.is_some_and(|known| known != slot) {
-            return Place::Across;
-        }
-        (found, keys) = (Some(slot), keys + 1);
-    }
-    match found {
-        None => Place::Anywhere,
-        Some(slot) => Place::Slot {
-            slot,
-            keys,
-            is_channel,
-        },
-    }
+    let mut place = Place::default();
+    for_each_name(command, args, &mut |name, is_channel| {
+        place.add(name, is_channel)
+    });
+    place
 }
 
 /// The table that a call works in.
@@ -140,24 +116,32 @@ pub fn table_of(cx: &mut Ctx, args: &Args) -> Result<usize, Error> {
 #[inline(never)]
 fn routed(cx: &mut Ctx, args: &Args) -> Result<usize, Error> {
     cx.session.asked = std::mem::take(&mut cx.session.asking);
+    let spec = cx.command.spec;
     match cx.shared.table.known_keys(cx.command.id) {
         KnownKeys::One(touched) if touched.at < args.len() => {
             let slot = key_slot(args.at(touched.at));
-            let routes = cx.shared.routes.as_deref();
-            if routes.is_some_and(|routes| routes.owned.has(slot)) || cx.session.applies() {
+            if plainly_served(cx, slot) {
                 return Ok(usize::from(slot));
             }
         }
-        KnownKeys::None if cx.command.spec.name == "exec" => return whole_transaction(cx),
-        KnownKeys::None if cx.command.spec.keys.is_empty() => return Ok(0),
+        KnownKeys::None if spec.name == "exec" => return whole_transaction(cx),
+        KnownKeys::None if spec.keys.is_empty() => return Ok(0),
         _ => {}
     }
-    ask(
-        cx,
-        place_of(cx.command, args),
-        args,
-        cx.command.spec.flags_of_call(cx.shared, cx.ks, args),
-    )
+    let mut names = Vec::new();
+    let mut place = Place::default();
+    for_each_name(cx.command, args, &mut |name, is_channel| {
+        place.add(name, is_channel);
+        names.push(name);
+    });
+    let flags = spec.flags_of_call(cx.shared, cx.ks, args);
+    decide(cx, place, &names, flags)
+}
+
+/// Whether nobody has to be asked. What was decided elsewhere is done.
+fn plainly_served(cx: &Ctx, slot: u16) -> bool {
+    let routes = cx.shared.routes.as_deref();
+    cx.session.applies() || routes.is_some_and(|routes| routes.served.contains(slot))
 }
 
 /// As [`table_of`] for a part of a unit that was let in as a whole.
@@ -165,10 +149,7 @@ pub fn table_of_part(cx: &Ctx, args: &Args) -> usize {
     if cx.shared.routes.is_none() {
         return cx.session.db;
     }
-    match place_of(cx.command, args) {
-        Place::Slot { slot, .. } => usize::from(slot),
-        Place::Anywhere | Place::Across => 0,
-    }
+    slot_of(cx.command, args).map_or(0, usize::from)
 }
 
 /// The commands of a transaction have one slot between them.
@@ -176,89 +157,58 @@ fn whole_transaction(cx: &mut Ctx) -> Result<usize, Error> {
     let Some(multi) = cx.session.multi.take() else {
         return Ok(0);
     };
-    let mut whole = Place::Anywhere;
-    let mut flags = Flags::NONE;
-    let mut all_keys: Vec<Vec<u8>> = Vec::new();
+    let (mut place, mut flags) = (Place::default(), Flags::NONE);
+    let mut names: Vec<Vec<u8>> = Vec::new();
     for queued in &multi.queue {
         let (command, args) = (cx.shared.table.entry(queued.command), queued.args());
         flags = flags.and(command.spec.flags_of_call(cx.shared, cx.ks, &args));
-        whole = match (whole, place_of(command, &args)) {
-            (before, Place::Anywhere) => before,
-            (Place::Anywhere, now) => now,
-            (
-                Place::Slot {
-                    slot,
-                    keys,
-                    is_channel,
-                },
-                Place::Slot {
-                    slot: other,
-                    keys: more,
-                    is_channel: too,
-                },
-            ) if slot == other => Place::Slot {
-                slot,
-                keys: keys + more,
-                is_channel: is_channel && too,
-            },
-            _ => Place::Across,
-        };
-        let keys = keys_of(command.spec, &args).unwrap_or_default();
-        all_keys.extend(
-            keys.iter()
-                .filter_map(|key| args.get(key.at))
-                .map(<[u8]>::to_vec),
-        );
+        for_each_name(command, &args, &mut |name, is_channel| {
+            place.add(name, is_channel);
+            names.push(name.to_vec());
+        });
     }
     cx.session.multi = Some(multi);
-    let keys: Vec<&[u8]> = all_keys.iter().map(Vec::as_slice).collect();
-    decide(cx, whole, &keys, flags)
-}
-
-fn ask(cx: &mut Ctx, place: Place, args: &Args, flags: Flags) -> Result<usize, Error> {
-    let keys = keys_of(cx.command.spec, args).unwrap_or_default();
-    let keys: Vec<&[u8]> = keys.iter().filter_map(|key| args.get(key.at)).collect();
-    decide(cx, place, &keys, flags)
+    let names: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
+    decide(cx, place, &names, flags)
 }
 
 fn decide(cx: &mut Ctx, place: Place, names: &[&[u8]], flags: Flags) -> Result<usize, Error> {
-    let (slot, keys, is_channel) = match place {
-        Place::Anywhere => return Ok(0),
-        Place::Across => return Err(CROSS_SLOT),
-        Place::Slot {
-            slot,
-            keys,
-            is_channel,
-        } => (slot, keys, is_channel),
+    let Some(slot) = place.slot else {
+        return Ok(0);
     };
     let table = usize::from(slot);
-    let routes = cx.shared.routes.as_deref();
-    let writes = flags.has(Flags::WRITE);
-    let is_plain = routes.is_some_and(|routes| {
-        routes.owned.has(slot) || (cx.session.readonly && !writes && routes.readable.has(slot))
-    });
-    if is_plain || cx.session.applies() {
+    if !place.is_crossed && plainly_served(cx, slot) {
         return Ok(table);
     }
-    let asked = Ask {
+    if cx.session.applies() {
+        return Err(CROSS_SLOT);
+    }
+    let ask = Ask {
         slot,
-        keys,
-        writes,
+        is_crossed: place.is_crossed,
+        has_many_keys: place.has_many_keys,
+        is_write: flags.has(Flags::WRITE),
         is_migrate: cx.command.spec.name == "migrate",
-        is_channel,
-        asking: cx.session.asked || cx.command.spec.name == "restore-asking",
-        readonly: cx.session.readonly,
+        is_channel: place.is_channel,
+        is_asking: cx.session.asked || cx.command.spec.name == "restore-asking",
+        is_readonly: cx.session.readonly,
     };
     let ks = &*cx.ks;
-    cx.inst.route(&asked, &mut || missing(ks, table, names))?;
-    Ok(table)
+    cx.inst.route(&ask, &mut || missing(ks, table, names))?;
+    match place.is_crossed {
+        true => Err(CROSS_SLOT),
+        false => Ok(table),
+    }
 }
 
-/// How many of these keys are not there. What has expired is.
+/// How many of these keys are not there; one whose time has come is not.
 fn missing(ks: &Keyspace, table: usize, keys: &[&[u8]]) -> usize {
     let table = &ks.table(table).keys;
-    let absent = |key: &&&[u8]| table.find(ks.hasher.hash(key), key).is_none();
-    keys.iter().filter(absent).count()
+    let is_there = |key: &[u8]| {
+        let found = table.lookup(ks.hasher.hash(key), key);
+        found.is_some_and(|(_, record)| record.expire().is_none_or(|at| at >= ks.now_ms))
+    };
+    keys.iter().filter(|key| !is_there(key)).count()
 }
 
 /// The table of a command that a script calls; `slot` is that of its keys so far, unless it may use several.
@@ -274,20 +224,14 @@ pub fn table_of_inner(
     if cx.shared.routes.is_none() {
         return Ok(cx.session.db);
     }
-    let place = place_of(cx.command, args);
+    let (mut place, mut names) = (Place::default(), Vec::new());
+    for_each_name(cx.command, args, &mut |name, is_channel| {
+        place.add(name, is_channel);
+        names.push(name);
+    });
     let flags = cx.command.spec.flags;
-    let table = ask(cx, place, args, flags).map_err(|refusal| {
-        Error::new(match (refusal.prefix(), flags.has(Flags::WRITE)) {
-            ("CLUSTERDOWN", true) if refusal.0.contains("read only") => {
-                "ERR Script attempted to execute a write command while the cluster is down and readonly"
-            }
-            ("CLUSTERDOWN", _) if !refusal.0.contains("not served") => {
-                "ERR Script attempted to execute a command while the cluster is down"
-            }
-            _ => "ERR Script attempted to access a non local key in a cluster node",
-        })
-    })?;
-    if let Place::Slot { slot: used, .. } = place
+    let table = decide(cx, place, &names, flags).map_err(|refusal| inner_refusal(&refusal))?;
+    if let Some(used) = place.slot
         && !may_cross
         && *slot.get_or_insert(used) != used
     {
@@ -298,15 +242,25 @@ pub fn table_of_inner(
     Ok(table)
 }
 
-/// The slot of the keys that a call names, if there is one.
-pub fn slot_of(command: Entry, args: &Args) -> Option<u16> {
-    match place_of(command, args) {
-        Place::Slot { slot, .. } => Some(slot),
-        Place::Anywhere | Place::Across => None,
-    }
+fn inner_refusal(refusal: &Error) -> Error {
+    Error::new(match () {
+        () if refusal.0 == DOWN_FOR_WRITES.0 => {
+            "ERR Script attempted to execute a write command while the cluster is down and readonly"
+        }
+        () if refusal.0 == DOWN.0 => {
+            "ERR Script attempted to execute a command while the cluster is down"
+        }
+        () => "ERR Script attempted to access a non local key in a cluster node",
+    })
 }
 
-/// Why a refusal of a call ends a transaction with its own words.
+/// The slot of the keys that a call names, if there is one.
+pub fn slot_of(command: Entry, args: &Args) -> Option<u16> {
+    let place = place_of(command, args);
+    place.slot.filter(|_| !place.is_crossed)
+}
+
+/// Whether a refusal says where a call may run, or that it may nowhere: a transaction that ends so says it in its own words.
 pub fn is_redirect(refusal: &Error) -> bool {
     matches!(
         refusal.prefix(),
