@@ -22,6 +22,7 @@ use crate::host::{Clock, Host, Milestone, Poller};
 use crate::keeper::load::Loading;
 use crate::listening;
 use crate::log::Log;
+use crate::member;
 use crate::net::{Connections, FIRST_CONNECTION, Listeners};
 use crate::node::Node;
 use crate::os::affinity::{self, Processors};
@@ -235,6 +236,10 @@ pub fn assemble(
     let listeners = listen(&config, &log, &*host, &*poller).map_err(fatal)?;
     let metrics =
         listening::for_metrics(&config, &*host, poller.registry(), &log).map_err(fatal)?;
+    let bus = match config.get(table::CLUSTER_ENABLED) {
+        true => Some(listening::for_bus(&config, &*host, poller.registry(), &log).map_err(fatal)?),
+        false => None,
+    };
     let registry = poller
         .registry()
         .try_clone()
@@ -248,6 +253,12 @@ pub fn assemble(
     );
     front.clients.listeners = Some(listeners);
     front.visitors.listen(metrics, &front.clients.registry);
+    if let Some(bus) = bus {
+        member::join(&mut front, bus).map_err(|line| {
+            front.log.warning(format_args!("{line}"));
+            1
+        })?;
+    }
     write_pidfile(&front);
     tell_places(&front);
     front.refresh_title();
@@ -259,6 +270,7 @@ pub fn assemble(
     let mut node = Node::new(engine, front, poller);
     sync::follow_configured(&mut node.front, &mut node.engine.shared.gate);
     load(&mut node)?;
+    member::begin(&mut node.engine, &mut node.front);
     ready(&node.front);
     node.front.reached(Milestone::Ready);
     Ok(node)
@@ -350,7 +362,7 @@ fn introduce(log: &Log, config: &Config, host: &SystemHost) {
         && !config.get(table::SYSLOG_ENABLED)
         && io::stdout().is_terminal();
     if !to_terminal && !config.get(table::ALWAYS_SHOW_LOGO) {
-        return log.notice(format_args!("Running mode=standalone, port={port}."));
+        return log.notice(format_args!("Running mode={}, port={port}.", config.mode()));
     }
     log.raw(&format!(
         "\n   Cairn {}  (Redis {REDIS_VERSION} compatible)\n   Port: {port}\n   PID: {pid}\n\n",
@@ -433,11 +445,11 @@ fn make_engine(config: &Config, host: &dyn Host) -> Engine {
         *word = chunk.iter().fold(0, |n, b| n << 8 | u64::from(*b));
     }
     assert_ne!(seed, [0; 4], "the host draws no random numbers");
-    Engine::new(
-        config.get(table::DATABASES) as usize,
-        seed,
-        &crate::commands::all(),
-    )
+    let commands = crate::commands::all();
+    match config.get(table::CLUSTER_ENABLED) {
+        true => Engine::with_slots(seed, &commands),
+        false => Engine::new(config.get(table::DATABASES) as usize, seed, &commands),
+    }
 }
 
 fn tell_places(front: &Front) {

@@ -4,8 +4,11 @@ use mio::Registry;
 
 use crate::config::{Config, table};
 use crate::host::{Host, ListenPlan, Logger};
-use crate::net::{FIRST_LISTENER, FIRST_METRICS_LISTENER, Listeners};
+use crate::net::{FIRST_BUS_LISTENER, FIRST_LISTENER, FIRST_METRICS_LISTENER, Listeners};
 use crate::os::error_text;
+
+/// How far the port of the bus is behind that of clients.
+const BUS_OFFSET: u16 = 10_000;
 
 /// What clients connect to.
 fn listen_plan(config: &Config) -> ListenPlan {
@@ -70,6 +73,40 @@ pub fn for_metrics(
     let opened = host.listen(&plan, logger).map_err(failed)?;
     let listeners = Listeners::new(opened, FIRST_METRICS_LISTENER);
     register(listeners, registry).map(Some).map_err(failed)
+}
+
+/// Opens the port of the cluster's bus.
+///
+/// # Errors
+/// The line to end with.
+pub fn for_bus(
+    config: &Config,
+    host: &dyn Host,
+    registry: &Registry,
+    logger: &dyn Logger,
+) -> Result<Listeners, String> {
+    let plan = tcp(config, config.get(table::BIND), bus_port(config)?);
+    let failed = |line: String| format!("Cluster bus: {line}");
+    let opened = host.listen(&plan, logger).map_err(failed)?;
+    register(Listeners::new(opened, FIRST_BUS_LISTENER), registry).map_err(failed)
+}
+
+/// The port of the cluster's bus.
+///
+/// # Errors
+/// There is none that far behind the port of clients.
+pub fn bus_port(config: &Config) -> Result<i64, String> {
+    let port = match config.get(table::CLUSTER_PORT) {
+        0 => config.get(table::PORT) + i64::from(BUS_OFFSET),
+        port => port,
+    };
+    match port <= i64::from(u16::MAX) {
+        true => Ok(port),
+        false => Err(
+            "Redis port number too high for cluster mode. Its cluster port is the port number plus 10000. Cluster port number must be less than or equal to 65535."
+                .to_owned(),
+        ),
+    }
 }
 
 fn register(mut listeners: Listeners, registry: &Registry) -> Result<Listeners, String> {

@@ -24,6 +24,7 @@ use crate::cron::Cron;
 use crate::front::{Ending, Front};
 use crate::host::{Poller, Readiness, Worker};
 use crate::keeper::LogState;
+use crate::member;
 use crate::net::{CHILD_NEWS, CHILD_PIPE, FIRST_LISTENER};
 use crate::os::crash;
 use crate::request;
@@ -173,6 +174,7 @@ impl Node {
             || self.cron.work_left
             || !self.front.found.is_empty()
             || self.front.visitors.work_left
+            || member::has_work(&self.front)
             || sync::is_under_way(&self.front)
         {
             return Some(Duration::ZERO);
@@ -218,6 +220,11 @@ impl Node {
             }
             None if event.token < FIRST_LISTENER => self.hear_child(event.token),
             None if self.front.visitors.take(event) => {}
+            None if self
+                .front
+                .cluster
+                .as_mut()
+                .is_some_and(|c| c.bus.take(event)) => {}
             None => {
                 debug_assert!(event.token >= FIRST_LISTENER, "the poller's own token");
                 self.serving.accept_again.push(event.token - FIRST_LISTENER);
@@ -253,6 +260,7 @@ impl Node {
             } = &mut self.front;
             visitors.tick(&clients.registry, now_ms);
         }
+        member::turn(&mut self.engine, &mut self.front);
         if sync::is_under_way(&self.front) {
             sync::go_on(&mut self.engine, &mut self.front);
         }

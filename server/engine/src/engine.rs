@@ -1,6 +1,10 @@
 //! The engine: it owns the keyspace and the sessions, runs commands, and gets a slice of time in each turn.
 
+use cairn_format::cluster::SlotSet;
+
 use crate::base::args::Args;
+use crate::base::effect::EventClass;
+use crate::base::error::Error;
 use crate::base::id::SessionId;
 use crate::base::time::Now;
 use crate::call::ctx::{Instance, Shared};
@@ -11,10 +15,11 @@ use crate::call::table::{CommandTable, Entry};
 use crate::call::watch::ended::{self, Ended};
 use crate::call::watch::latency::event;
 use crate::call::{Command, Ctx, Reply, blocking, dispatch, pause, run};
+use crate::commands::pubsub;
 use crate::families;
 use crate::keyspace::expire::Cycle;
 use crate::keyspace::{Expired, Keyspace};
-use crate::session::Role;
+use crate::session::{Role, Session};
 
 /// Tables that one slice of [`Engine::rehash`] looks at: with slots there are thousands, which are small.
 const TABLES_AT_ONCE: usize = 64;
@@ -242,6 +247,36 @@ impl Engine {
     /// The role of this server has changed: who waits gets an error and is sent away.
     pub fn unblock_all(&mut self, inst: &mut dyn Instance) {
         blocking::unblock_all(&mut self.ks, &mut self.shared, inst);
+    }
+
+    /// Slots are served here no longer: who waits for their keys hears what `judge` answers.
+    pub fn unblock_slots(
+        &mut self,
+        inst: &mut dyn Instance,
+        judge: &mut dyn FnMut(&mut dyn Instance, &Session, u16) -> Option<Error>,
+    ) {
+        blocking::unblock_slots(&mut self.ks, &mut self.shared, inst, judge);
+    }
+
+    /// All keys of a slot go, and log, replicas and watchers hear of each. Answers how many there were.
+    pub fn drop_slot(&mut self, slot: u16, inst: &mut dyn Instance) -> usize {
+        let selected = self.ks.selected();
+        self.ks.select(usize::from(slot));
+        let keys: Vec<Box<[u8]>> = self.ks.here().iter().map(|r| r.key().into()).collect();
+        for key in &keys {
+            if self.ks.delete(key) {
+                self.ks.propagate(&[b"DEL", key]);
+                self.ks.modified(EventClass::GENERIC, "del", key, 1);
+            }
+        }
+        self.ks.select(selected);
+        self.flush_effects_one_by_one(inst);
+        keys.len()
+    }
+
+    /// Who listens to channels of slots that are served here no longer is told that it does not any more.
+    pub fn drop_shard_channels(&mut self, slots: &SlotSet, inst: &mut dyn Instance) {
+        pubsub::drop_shard_channels(&mut self.shared, slots, inst);
     }
 
     /// Ends the waits whose time has run out, and a pause.

@@ -4,6 +4,7 @@
 //! | file | what |
 //! |---|---|
 //! | `client`, `client_kill`, `client_common` | CLIENT |
+//! | `cluster` | CLUSTER |
 //! | `config`, `effects`, `limits` | CONFIG, and what a changed value does |
 //! | `users` | users as they are configured |
 //! | `debug` | DEBUG, RELOAD and LOADAOF among it |
@@ -16,6 +17,7 @@
 mod client;
 mod client_common;
 mod client_kill;
+mod cluster;
 mod config;
 mod debug;
 mod effects;
@@ -35,6 +37,7 @@ pub use users::{configure_users, define_users};
 /// Their lists; INFO has its own.
 pub const COMMANDS: &[&[&Command]] = &[
     client::COMMANDS,
+    cluster::COMMANDS,
     config::COMMANDS,
     debug::COMMANDS,
     lifecycle::COMMANDS,

@@ -289,6 +289,9 @@ fn replicaof(cx: &mut Ctx, args: &Args) -> Outcome {
     }
     let by = Line::of_running(cx, args).text();
     let front = access::whole(&mut *cx.inst);
+    if front.cluster.is_some() {
+        return Err(Error::new("ERR REPLICAOF not allowed in cluster mode."));
+    }
     if front.replication.failover.is_some() {
         return Err(Error::new("ERR REPLICAOF not allowed while failing over."));
     }
@@ -335,6 +338,11 @@ const FAILOVER: Command = Command {
 
 fn failover(cx: &mut Ctx, args: &Args) -> Outcome {
     let front = access::whole(&mut *cx.inst);
+    if front.cluster.is_some() {
+        return Err(Error::new(
+            "ERR FAILOVER not allowed in cluster mode. Use CLUSTER FAILOVER command instead.",
+        ));
+    }
     if args.len() == 2 && args.is(1, "abort") {
         let Some(failover) = &mut front.replication.failover else {
             return Err(Error::new("ERR No failover in progress."));

@@ -134,6 +134,14 @@ impl Config {
         rules::rdb_version(self.get(table::RDB_SAVE_VERSION)).flatten()
     }
 
+    /// `cluster`, or `standalone`: as INFO, HELLO and the log call it.
+    pub fn mode(&self) -> &'static str {
+        match self.get(table::CLUSTER_ENABLED) {
+            true => "cluster",
+            false => "standalone",
+        }
+    }
+
     /// The file that the server was started with, absolute.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()

@@ -17,11 +17,13 @@ use std::sync::Arc;
 
 use cairn_engine::base::args::Args;
 use cairn_engine::base::effect::Feed;
+use cairn_engine::base::error::Error;
 use cairn_engine::base::id::SessionId;
 use cairn_engine::base::time::Now;
 use cairn_engine::call::alone::Alone;
 use cairn_engine::call::ctx::Durable;
 use cairn_engine::call::peer::{PeerAnswer, PeerCall};
+use cairn_engine::call::route::Ask;
 use cairn_engine::call::{Instance, Shared};
 use cairn_engine::keyspace::Keyspace;
 use cairn_engine::scripts::api::Loudness;
@@ -32,6 +34,7 @@ use mio::Registry;
 use client_line::Line;
 
 use crate::clients::Clients;
+use crate::cluster::Cluster;
 use crate::config::guise::OomClass;
 use crate::config::{Config, table};
 use crate::figures::{Counters, Figures, MemoryMarks, Rates, Scrapes};
@@ -91,6 +94,8 @@ pub struct Front {
     pub keeper: Keeper,
     /// What is counted.
     pub figures: Figures,
+    /// This server as a node of a cluster, if it is one.
+    pub cluster: Option<Box<Cluster>>,
     /// Connections to other servers, which MIGRATE speaks over.
     pub peers: Peers,
     /// Set when the loop is to end: from then on no command runs.
@@ -141,6 +146,7 @@ impl Front {
             journal: Journal::default(),
             keeper: Keeper::new(started),
             figures,
+            cluster: None,
             peers: Peers::default(),
             ending: None,
             farewell: None,
@@ -354,6 +360,21 @@ impl Instance for Front {
         line.text().into_bytes()
     }
 
+    fn route(
+        &mut self,
+        ask: &Ask,
+        missing: &mut dyn FnMut() -> (usize, usize),
+    ) -> Result<(), Error> {
+        let preferred = self
+            .settings
+            .config
+            .get(table::CLUSTER_PREFERRED_ENDPOINT_TYPE);
+        match &self.cluster {
+            Some(cluster) => cluster.judge(ask, preferred, missing),
+            None => Ok(()),
+        }
+    }
+
     fn read_users(&mut self) -> Option<(String, Result<Vec<u8>, String>)> {
         user_file::read(&self.settings.config)
     }
@@ -414,6 +435,11 @@ impl Instance for Front {
     }
 
     fn relay(&mut self, db: usize, args: &Args) {
+        if let Some(cluster) = &mut self.cluster {
+            // Other nodes hear it on the bus, replicas among them.
+            let is_sharded = args.is(0, "spublish");
+            return cluster.machine.publish(is_sharded, args.at(1), args.at(2));
+        }
         match args.encoded() {
             Some(encoded) => self.enter_stream(Some(db), encoded),
             None => {

@@ -134,6 +134,24 @@ impl Stream {
         }
     }
 
+    /// Whether a connection that was begun ([`Host::connect`](super::Host::connect)) is made by now.
+    ///
+    /// # Errors
+    /// Why it will not be.
+    pub fn is_connected(&self) -> io::Result<bool> {
+        let Some(stream) = self.tcp() else {
+            return Ok(true);
+        };
+        if let Some(error) = stream.take_error()? {
+            return Err(error);
+        }
+        match stream.peer_addr() {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether a read that brings less than there was room for has emptied it, so that nobody need ask again before the
     /// poll does.
     #[inline]

@@ -15,7 +15,7 @@ pub(super) const SERVER: &[Field] = &[
     ("redis_build_id", |_| {
         format!("cairn-{}", env!("CARGO_PKG_VERSION"))
     }),
-    ("redis_mode", word!("standalone")),
+    ("redis_mode", show!(|v| v.front.settings.config.mode())),
     ("os", |_| process::system_name()),
     ("arch_bits", show!(|_v| usize::BITS)),
     ("monotonic_clock", word!("POSIX clock_gettime")),

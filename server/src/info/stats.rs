@@ -222,4 +222,7 @@ pub(super) const DEBUG: &[Field] = &[
 ];
 
 /// `# Cluster`.
-pub(super) const CLUSTER: &[Field] = &[("cluster_enabled", word!("0"))];
+pub(super) const CLUSTER: &[Field] = &[(
+    "cluster_enabled",
+    show!(|v| u8::from(v.front.cluster.is_some())),
+)];

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use mio::{Interest, Registry, Token};
 
-use super::{FIRST_METRICS_LISTENER, FIRST_VISITOR};
+use super::{FIRST_BUS, FIRST_METRICS_LISTENER, FIRST_VISITOR};
 use crate::host::{Acceptor, Stream};
 
 /// Connections accepted from one listener in one turn; the others wait for the next.
@@ -32,7 +32,7 @@ pub struct Listeners {
 impl Listeners {
     /// Those that the host opened.
     pub fn new(listeners: Vec<Box<dyn Acceptor>>, first_token: usize) -> Listeners {
-        let next = [FIRST_METRICS_LISTENER, FIRST_VISITOR]
+        let next = [FIRST_METRICS_LISTENER, FIRST_VISITOR, FIRST_BUS]
             .into_iter()
             .find(|first| *first > first_token);
         assert!(

@@ -4,12 +4,14 @@
 //!   Listeners --accept--> Stream --add--> Connections (slab; the slot is the poll token)
 //!                                            Connection { Input, Output, Closing, ... }
 //!   Listeners --accept--> Stream ----------> Visitors (of the metrics port; http)
+//!   Listeners --accept--> Stream ----------> Bus (of the cluster; frames)
 //! ```
 //!
 //! The poll is edge-triggered: who stops reading or accepting before the system says "would block" must come back
 //! by itself. `Connections` keeps a list of such connections, the node polls without waiting while it is not empty.
 
 pub mod budget;
+pub mod bus;
 pub mod closing;
 pub mod connection;
 pub mod connections;
@@ -21,6 +23,7 @@ pub mod output;
 pub mod visitors;
 
 pub use budget::Budget;
+pub use bus::Bus;
 pub use closing::{Cause, Closing};
 pub use connection::{Connection, Flush, Received, TURN_MAX};
 pub use connections::Connections;
@@ -40,11 +43,17 @@ pub const FIRST_LISTENER: usize = 16;
 pub const FIRST_METRICS_LISTENER: usize = 512;
 /// Poll tokens of those who ask there begin here.
 pub const FIRST_VISITOR: usize = 768;
+/// Poll tokens of what the cluster's bus is listened on with begin here.
+pub const FIRST_BUS_LISTENER: usize = 900;
+/// Poll tokens of the bus's connections begin here.
+pub const FIRST_BUS: usize = 1024;
 /// See [`FIRST_LISTENER`].
-pub const FIRST_CONNECTION: usize = 1024;
+pub const FIRST_CONNECTION: usize = FIRST_BUS + 8192;
 const _: () = assert!(
     CHILD_PIPE < FIRST_LISTENER
         && FIRST_LISTENER < FIRST_METRICS_LISTENER
         && FIRST_METRICS_LISTENER < FIRST_VISITOR
-        && FIRST_VISITOR < FIRST_CONNECTION
+        && FIRST_VISITOR < FIRST_BUS_LISTENER
+        && FIRST_BUS_LISTENER < FIRST_BUS
+        && FIRST_BUS < FIRST_CONNECTION
 );

@@ -12,12 +12,12 @@ use std::io::{self, Read, Write};
 use mio::{Interest, Registry, Token};
 
 use super::http::{self, Answer, HEAD_MAX, Status, Step};
-use super::{Accepting, FIRST_CONNECTION, FIRST_VISITOR, Listeners};
+use super::{Accepting, FIRST_BUS_LISTENER, FIRST_VISITOR, Listeners};
 use crate::host::{Readiness, Stream};
 
 /// Connections at the same time; who comes beyond waits in the system's queue.
 const VISITORS_MAX: usize = 32;
-const _: () = assert!(VISITORS_MAX <= FIRST_CONNECTION - FIRST_VISITOR);
+const _: () = assert!(VISITORS_MAX <= FIRST_BUS_LISTENER - FIRST_VISITOR);
 /// A head must be whole after so long, milliseconds.
 const ASK_MS: u64 = 5_000;
 /// An answer must be taken after so long, milliseconds.

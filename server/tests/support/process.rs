@@ -215,6 +215,11 @@ impl Setup {
         self
     }
 
+    /// The path of a file of its data.
+    pub fn data_path(&self, name: &str) -> PathBuf {
+        self.data.join(name)
+    }
+
     fn spawn(&self, port: u16) -> Child {
         let log = File::options()
             .append(true)

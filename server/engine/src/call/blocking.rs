@@ -186,6 +186,27 @@ pub fn unblock_all(ks: &mut Keyspace, shared: &mut Shared, inst: &mut dyn Instan
     }
 }
 
+/// Who waits for keys of a slot that is not served here any more is told what `judge` answers for it, and goes on.
+pub fn unblock_slots(
+    ks: &mut Keyspace,
+    shared: &mut Shared,
+    inst: &mut dyn Instance,
+    judge: &mut dyn FnMut(&mut dyn Instance, &Session, u16) -> Option<Error>,
+) {
+    let waiting = shared.sessions.iter().filter(|s| s.waiting.is_some());
+    let slots: Vec<SessionId> = waiting.map(|session| session.slot).collect();
+    for slot in slots {
+        let Some(session) = shared.sessions.get(slot) else {
+            continue;
+        };
+        let table = session.waiting.as_deref().filter(|w| !w.keys.is_empty());
+        let table = table.and_then(|wait| u16::try_from(wait.db).ok());
+        if let Some(error) = table.and_then(|table| judge(inst, session, table)) {
+            release(ks, shared, slot, inst, |_, _, _| Err(error));
+        }
+    }
+}
+
 /// The deadline that a timeout in seconds names, rounded up to milliseconds; 0 waits for ever, and so does, as in Redis,
 /// what is less than a millisecond below it.
 pub fn deadline_seconds(text: &[u8], now_ms: i64) -> Result<Option<i64>, Error> {

@@ -113,11 +113,16 @@ pub trait Instance {
     fn fill_secret(&mut self, _bytes: &mut [u8]) -> bool {
         false
     }
-    /// Whether a call for a slot that is not plainly served here may run here; `missing` tells how many of its keys are not there.
+    /// Whether a call for a slot that is not plainly served here may run here; `missing` tells how many of its keys are not there, and
+    /// how many it has.
     ///
     /// # Errors
     /// Where it may run, or why nowhere.
-    fn route(&mut self, _ask: &Ask, _missing: &mut dyn FnMut() -> usize) -> Result<(), Error> {
+    fn route(
+        &mut self,
+        _ask: &Ask,
+        _missing: &mut dyn FnMut() -> (usize, usize),
+    ) -> Result<(), Error> {
         Ok(())
     }
     /// Writes a line that needs attention into the log of the server. Whoever has none loses it.

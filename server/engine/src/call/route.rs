@@ -194,7 +194,8 @@ fn decide(cx: &mut Ctx, place: Place, names: &[&[u8]], flags: Flags) -> Result<u
         is_readonly: cx.session.readonly,
     };
     let ks = &*cx.ks;
-    cx.inst.route(&ask, &mut || missing(ks, table, names))?;
+    cx.inst
+        .route(&ask, &mut || (missing(ks, table, names), names.len()))?;
     match place.is_crossed {
         true => Err(CROSS_SLOT),
         false => Ok(table),

@@ -186,7 +186,15 @@ fn describe_server(cx: &mut Ctx) {
         cx.reply.bulk(name.as_bytes());
         cx.reply.int(value);
     }
-    for (name, value) in [("mode", "standalone"), ("role", "master")] {
+    let mode = match cx.ks.has_slots() {
+        true => "cluster",
+        false => "standalone",
+    };
+    let role = match cx.shared.gate.replica {
+        Some(_) => "replica",
+        None => "master",
+    };
+    for (name, value) in [("mode", mode), ("role", role)] {
         cx.reply.bulk(name.as_bytes());
         cx.reply.bulk(value.as_bytes());
     }
@@ -276,6 +284,7 @@ fn reset(cx: &mut Ctx, _: &Args) -> Outcome {
     session.reply_mode = ReplyMode::On;
     session.no_evict = false;
     session.no_touch = false;
+    (session.readonly, session.asking) = (false, false);
     let free = !cx.shared.users.asks_to_log_in();
     rights::become_user(cx.shared, cx.session, UserId::DEFAULT, free);
     cx.reply.protocol = Protocol::Resp2;

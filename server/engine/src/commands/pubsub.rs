@@ -1,8 +1,11 @@
 //! Publish and subscribe.
 
+use cairn_format::cluster::SlotSet;
+use cairn_format::crc16::key_slot;
+
 use crate::base::args::Args;
 use crate::base::error::{self, Error, Outcome};
-use crate::call::ctx::Ctx;
+use crate::call::ctx::{Ctx, Instance, Shared};
 use crate::call::help;
 use crate::call::publish::{publish, send};
 use crate::call::reply::{Protocol, Reply};
@@ -122,6 +125,42 @@ fn confirm(cx: &mut Ctx, word: &[u8], channel: Option<&[u8]>, sharded: bool) {
     let mut push = Reply::to(cx.reply.protocol);
     write_confirmation(&mut push, cx.session, word, channel, sharded);
     cx.deliver(cx.session.slot, &push.buf);
+}
+
+/// Ends all subscriptions to channels of these slots, and tells the listeners.
+pub fn drop_shard_channels(shared: &mut Shared, slots: &SlotSet, inst: &mut dyn Instance) {
+    let names = shared.pubsub.shard_channels.names();
+    let lost = names.filter(|name| slots.contains(key_slot(name)));
+    let lost: Vec<Box<[u8]>> = lost.map(Box::from).collect();
+    for channel in lost {
+        for slot in shared.pubsub.shard_channels.of(&channel).to_vec() {
+            shared.pubsub.shard_channels.remove(&channel, slot);
+            let Some(session) = shared.sessions.get_mut(slot) else {
+                continue;
+            };
+            if let Some(subscriptions) = &mut session.subscriptions {
+                subscriptions.shard_channels.remove(&channel);
+            }
+            let mut push = Reply::to(session.protocol);
+            write_confirmation(&mut push, session, b"sunsubscribe", Some(&channel), true);
+            if session.subscriptions.as_ref().is_some_and(|s| s.is_empty()) {
+                session.subscriptions = None;
+            }
+            inst.deliver(slot, &push.buf);
+        }
+    }
+}
+
+/// Sends a message of another node to the listeners of a shard channel here.
+pub fn publish_sharded(shared: &Shared, inst: &mut dyn Instance, channel: &[u8], message: &[u8]) {
+    let listeners = shared.pubsub.shard_channels.of(channel);
+    send(
+        shared,
+        inst,
+        None,
+        listeners,
+        &[b"smessage", channel, message],
+    );
 }
 
 fn write_confirmation(

@@ -46,7 +46,9 @@ pub(super) fn run(cx: &mut Ctx, script: &mut Script, args: &Args) -> Result<(), 
             running.wrote = true;
         }
     }
-    let may_cross = script.flags.has(ScriptFlags::CROSS_SLOT);
+    // A script that says nothing of itself may touch whatever is here.
+    let may_cross =
+        script.flags.has(ScriptFlags::CROSS_SLOT) || script.flags.has(ScriptFlags::COMPATIBLE);
     let table =
         route::table_of_inner(cx, args, &mut script.slot, may_cross).inspect_err(|error| {
             cx.shared.stats.commands[found.id.index()].rejected += 1;

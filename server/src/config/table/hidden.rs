@@ -16,8 +16,8 @@ directives! {
     KEY_LOAD_DELAY: i64 = int("key-load-delay", "0", INT_MIN, INT_MAX).hidden();
     /// Bytes loaded between two looks at the clients.
     LOADING_PROCESS_EVENTS_INTERVAL_BYTES: i64 = int("loading-process-events-interval-bytes", "2097152", 1024, INT_MAX).hidden().moot("a load looks at its clients every 20 milliseconds");
-    /// Milliseconds between two pings of the cluster bus.
-    CLUSTER_PING_INTERVAL: i64 = int("cluster-ping-interval", "1000", 0, i64::MAX).hidden().waits(Awaited::Cluster);
+    /// Milliseconds of silence after which a node of the cluster is pinged; 0 is half of `cluster-node-timeout`.
+    CLUSTER_PING_INTERVAL: i64 = int("cluster-ping-interval", "0", 0, i64::MAX).hidden();
     /// Milliseconds after which the watchdog reports a stuck server; 0 is off.
     WATCHDOG_PERIOD: i64 = int("watchdog-period", "0", 0, INT_MAX).hidden();
     /// End by exit instead of abort after a panic.

@@ -23,7 +23,7 @@ pub(super) fn instance(view: &View, samples: &mut Samples) {
         },
         REDIS_VERSION,
         env!("CARGO_PKG_VERSION"),
-        "standalone",
+        config.mode(),
         config.get(table::MAXMEMORY_POLICY).word(),
         &config.get(table::PORT).to_string(),
         &view.front.figures.run_id,

@@ -63,16 +63,10 @@ fn parse(cx: &Ctx, args: &Args) -> Result<(usize, bool), Error> {
             let index = args.int_within(i + 1, i64::from(i32::MIN), i64::from(i32::MAX))?;
             let db = usize::try_from(index)
                 .ok()
-                .filter(|db| *db < cx.ks.databases() || cx.ks.has_slots())
+                .filter(|db| *db < cx.ks.databases())
                 .ok_or(error::DB_INDEX)?;
-            match cx.ks.has_slots() {
-                false => target = db,
-                true if db != 0 => {
-                    return Err(Error::new(
-                        "ERR Copying to another database is not allowed in cluster mode",
-                    ));
-                }
-                true => {}
+            if !cx.ks.has_slots() {
+                target = db;
             }
             i += 1;
         } else {

@@ -205,7 +205,12 @@ fn send(
             .expire_at(slot)
             .map_or(0, |at| (at - cx.ks.now_ms).max(1));
         let ttl = ttl.to_string();
-        let mut restore: Vec<&[u8]> = vec![b"RESTORE", key, ttl.as_bytes(), &payload];
+        // The slot may be on its way to the other node.
+        let name: &[u8] = match cx.ks.has_slots() {
+            true => b"RESTORE-ASKING",
+            false => b"RESTORE",
+        };
+        let mut restore: Vec<&[u8]> = vec![name, key, ttl.as_bytes(), &payload];
         if request.replace {
             restore.push(b"REPLACE");
         }

@@ -63,12 +63,8 @@ pub(super) const SORT_RO: Command = Command {
 
 const BY_DENIED: Error =
     Error::new("ERR BY option of SORT denied due to insufficient ACL permissions.");
-const BY_ELSEWHERE: Error = Error::new(
-    "ERR BY option of SORT denied in cluster mode when keys formed by the pattern may be in different slots.",
-);
-const GET_ELSEWHERE: Error = Error::new(
-    "ERR GET option of SORT denied in cluster mode when keys formed by the pattern may be in different slots.",
-);
+const BY_ELSEWHERE: Error = Error::new("ERR BY option of SORT denied in Cluster mode.");
+const GET_ELSEWHERE: Error = Error::new("ERR GET option of SORT denied in Cluster mode.");
 const GET_DENIED: Error =
     Error::new("ERR GET option of SORT denied due to insufficient ACL permissions.");
 

@@ -1,0 +1,135 @@
+//! One thing that the machine asks for.
+
+use std::time::Duration;
+
+use cairn_cluster::seam::{Action, Level};
+use cairn_engine::Engine;
+use cairn_engine::base::error::Error;
+use cairn_engine::call::ctx::{Extent, Paused};
+use cairn_engine::call::publish::publish;
+use cairn_engine::call::route::{self, Ask};
+use cairn_engine::call::{Instance, pause};
+use cairn_engine::commands::pubsub::publish_sharded;
+use cairn_engine::session::Session;
+use cairn_format::cluster::SlotSet;
+
+use crate::config::table;
+use crate::front::Front;
+use crate::host::Dialing;
+use crate::net::bus::End;
+use crate::sync;
+
+pub(super) fn act(engine: &mut Engine, front: &mut Front, action: Action) {
+    match action {
+        Action::Connect { peer, ip, port } => connect(front, End::Peer(peer), &ip, port),
+        Action::Disconnect(peer) => end(front, End::Peer(peer)),
+        Action::HangUp(link) => end(front, End::Link(link)),
+        Action::SendPeer(peer, frame) => {
+            if let Some(cluster) = &mut front.cluster {
+                cluster.bus.send(End::Peer(peer), frame);
+            }
+        }
+        Action::SendLink(link, frame) => {
+            if let Some(cluster) = &mut front.cluster {
+                cluster.bus.send(End::Link(link), frame);
+            }
+        }
+        Action::Replicate { ip, port, .. } => {
+            sync::follow(front, &mut engine.shared.gate, &ip, port);
+        }
+        Action::Promote => {
+            sync::promote(front, &mut engine.ks, &mut engine.shared.gate);
+            front.role_changed = true;
+        }
+        Action::SlotsLost { slots, with_keys } => lose(engine, front, &slots, with_keys),
+        Action::State(is_ok) => {
+            if !is_ok {
+                look_at_waiters(engine, front);
+            }
+        }
+        Action::PauseWrites(until_ms) => stand_still(engine, front, until_ms),
+        Action::ResumeWrites => {
+            pause::end(&mut engine.ks, &mut engine.shared, front);
+        }
+        Action::Publish {
+            is_sharded: true,
+            channel,
+            message,
+        } => publish_sharded(&engine.shared, front, &channel, &message),
+        Action::Publish {
+            channel, message, ..
+        } => {
+            publish(&engine.shared, front, None, &channel, &message);
+        }
+        Action::EmptyData => {
+            engine.ks.flush_all();
+        }
+        Action::Log(level, text) => match level {
+            Level::Verbose => front.log.verbose(format_args!("{text}")),
+            Level::Notice => front.log.notice(format_args!("{text}")),
+            Level::Warning => front.log.warning(format_args!("{text}")),
+        },
+    }
+}
+
+fn connect(front: &mut Front, end: End, ip: &str, port: u16) {
+    let to = Dialing {
+        host: ip,
+        port,
+        from: &front.settings.config.text(table::BIND_SOURCE_ADDR),
+        timeout: Duration::ZERO,
+    };
+    let stream = front.host.connect(&to);
+    let now_ms = front.now().mono_us / 1000;
+    if let Some(cluster) = &mut front.cluster {
+        let registry = &front.clients.registry;
+        cluster.bus.add(registry, end, stream, now_ms);
+    }
+}
+
+fn end(front: &mut Front, end: End) {
+    if let Some(cluster) = &mut front.cluster {
+        cluster.bus.end(&front.clients.registry, end);
+    }
+}
+
+/// Slots are another's, or nobody's.
+fn lose(engine: &mut Engine, front: &mut Front, slots: &[u16], with_keys: bool) {
+    let set: SlotSet = slots.iter().copied().collect();
+    engine.drop_shard_channels(&set, front);
+    look_at_waiters(engine, front);
+    if with_keys {
+        for slot in slots {
+            engine.drop_slot(*slot, front);
+        }
+    }
+}
+
+/// Who waits for keys that are not served here is sent where they are, or told that they are nowhere.
+fn look_at_waiters(engine: &mut Engine, front: &mut Front) {
+    engine.unblock_slots(front, &mut |inst: &mut dyn Instance,
+                                      session: &Session,
+                                      slot| {
+        let ask = Ask {
+            slot,
+            is_crossed: false,
+            has_many_keys: false,
+            is_write: true,
+            is_migrate: false,
+            is_channel: false,
+            is_asking: true,
+            is_readonly: session.readonly,
+        };
+        let refused: Option<Error> = inst.route(&ask, &mut || (0, 1)).err();
+        refused.filter(route::is_redirect)
+    });
+}
+
+/// Writes stand still until then, monotonic milliseconds.
+fn stand_still(engine: &mut Engine, front: &mut Front, until_ms: u64) {
+    let now = front.now();
+    let left_ms = until_ms.saturating_sub(now.mono_us / 1000);
+    let end_ms = now.wall_ms().saturating_add(left_ms as i64);
+    let extent = Extent::Writes;
+    pause::begin(&mut engine.shared, Paused { extent, end_ms });
+}
