@@ -147,6 +147,8 @@ fn a_replica_takes_over_when_it_is_asked_to() {
             wait_until("the replica is in step", || {
                 heir.ask("ROLE").contains("connected")
             });
+            // Who votes must know whose replica it is.
+            wait_until("all tell the same", || agree(&nodes));
             wait_until("it is taken", || {
                 heir.ask(&format!("CLUSTER FAILOVER{form}")) == "OK"
             });

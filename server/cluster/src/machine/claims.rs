@@ -72,7 +72,7 @@ impl Machine {
             if !yields {
                 continue;
             }
-            if owner == Some(self.myself) {
+            if owner == Some(mine_before) {
                 lost.push(slot);
             }
             from_ours += usize::from(owner == Some(mine_before));
@@ -117,9 +117,10 @@ impl Machine {
             self.log(Level::Notice, text);
             self.follow(ix);
         } else if !self.leave_sub_replica() && !lost.is_empty() {
+            // A replica hears of the keys from its primary; its listeners are its own.
             self.act(Action::SlotsLost {
                 slots: lost,
-                with_keys: true,
+                with_keys: mine_before == self.myself,
             });
         }
         if from_ours > 0 {
