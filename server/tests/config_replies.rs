@@ -149,7 +149,7 @@ fn hidden_directives_answer_to_their_exact_name_only() {
         ),
         [
             b"cluster-ping-interval".to_vec(),
-            b"1000".into(),
+            b"0".into(),
             b"loading-process-events-interval-bytes".into(),
             b"2097152".into()
         ]
@@ -377,7 +377,7 @@ fn all_are_set_or_none() {
         &[
             b"maxmemory",
             b"1gb",
-            b"cluster-slave-validity-factor",
+            b"tracking-table-max-keys",
             b"1",
             b"timeout",
             b"5",
@@ -385,8 +385,8 @@ fn all_are_set_or_none() {
     )
     .unwrap();
     assert_eq!(config.get(table::MAXMEMORY), 1 << 30);
-    assert_eq!(config.get(table::CLUSTER_REPLICA_VALIDITY_FACTOR), 1);
+    assert_eq!(config.get(table::TRACKING_TABLE_MAX_KEYS), 1);
     assert!(config.generation() > generation);
     assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].contains("'cluster-replica-validity-factor'"));
+    assert!(warnings[0].contains("'tracking-table-max-keys'"));
 }

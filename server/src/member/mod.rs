@@ -185,7 +185,12 @@ fn carry_out(engine: &mut Engine, front: &mut Front) -> bool {
         }
     }
     if let (Some(cluster), Some(routes)) = (&front.cluster, &mut engine.shared.routes) {
-        routes.served.clone_from(cluster.machine.served());
+        let (number, served, readable) = cluster.machine.plainly_served();
+        if routes.number != number {
+            routes.number = number;
+            routes.served.clone_from(served);
+            routes.readable.clone_from(readable);
+        }
     }
     did
 }

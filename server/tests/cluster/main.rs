@@ -11,6 +11,7 @@ mod support;
 mod words;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use cairn_format::crc16::{SLOTS, key_slot};
 use cairn_format::resp::value::Value;
@@ -206,11 +207,10 @@ impl<'n> Client<'n> {
 
     fn call_at(&mut self, port: u16, words: &[&str], asking: bool) -> Option<Value> {
         let node = self.nodes.iter().find(|node| node.port == port)?;
-        if !self.connections.contains_key(&port) {
-            let connection = node.server.as_ref()?.try_connect().ok()?;
-            self.connections.insert(port, connection);
-        }
-        let connection = self.connections.get_mut(&port)?;
+        let connection = match self.connections.entry(port) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(node.server.as_ref()?.try_connect().ok()?),
+        };
         if asking {
             connection.try_call(&["ASKING"]).ok()?;
         }

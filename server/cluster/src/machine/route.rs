@@ -1,6 +1,5 @@
 //! Whether a call is served here, and where else. One bit for nearly all calls.
 
-use cairn_format::cluster::SlotSet;
 use cairn_format::cluster::nodes_conf::Way;
 
 use super::Machine;
@@ -72,11 +71,6 @@ pub enum Route<'a> {
 }
 
 impl Machine {
-    /// Slots that calls are served in without another look.
-    pub fn served(&self) -> &SlotSet {
-        &self.served
-    }
-
     /// Whether calls on this slot alone are served here, whatever they are: the way of nearly all. Where not, [`Machine::route`] says more.
     #[inline]
     pub fn serves(&self, slot: u16) -> bool {

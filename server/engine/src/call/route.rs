@@ -29,11 +29,15 @@ pub const DOWN: Error = Error::new("CLUSTERDOWN The cluster is down");
 pub const DOWN_FOR_WRITES: Error =
     Error::new("CLUSTERDOWN The cluster is down and only accepts read commands");
 
-/// What is plainly served here, so that nobody has to be asked: slots that this node owns, that do not move, in a cluster that serves.
+/// What is plainly served here, so that nobody has to be asked.
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
-    /// Which.
+    /// Slots that this node owns, that do not move, in a cluster that serves.
     pub served: SlotSet,
+    /// Slots that clients who said READONLY may read here, too.
+    pub readable: SlotSet,
+    /// Of which state of the cluster these are.
+    pub number: u64,
 }
 
 /// What a call asks for a slot that is not plainly served.
@@ -177,7 +181,11 @@ fn decide(cx: &mut Ctx, place: Place, names: &[&[u8]], flags: Flags) -> Result<u
         return Ok(0);
     };
     let table = usize::from(slot);
-    if !place.is_crossed && plainly_served(cx, slot) {
+    let may_read = cx.session.readonly && !flags.has(Flags::WRITE) && {
+        let routes = cx.shared.routes.as_deref();
+        routes.is_some_and(|routes| routes.readable.contains(slot))
+    };
+    if !place.is_crossed && (may_read || plainly_served(cx, slot)) {
         return Ok(table);
     }
     if cx.session.applies() {
