@@ -648,3 +648,23 @@ fn two_nodes_that_follow_each_other_do_not_for_good() {
     net.pass(8000);
     assert!(net.hosts[0].machine.is_primary() != net.hosts[3].machine.is_primary());
 }
+
+#[test]
+fn a_node_that_announces_another_port_is_believed() {
+    let mut net = Net::cluster();
+    net.hosts[1].machine.local.port = 6543;
+    net.pass(3000);
+    let second = net.id(1);
+    for host in [0, 2, 3] {
+        let lines = net.on(host, |machine, moment| machine.nodes(moment));
+        let line = lines.iter().find(|line| line.id == second).unwrap();
+        assert!(line.port == 6543 && line.is_connected, "{line:?}");
+        assert!(net.hosts[host].machine.is_ok());
+    }
+    let before = net.hosts[0].machine.counters.forged;
+    net.pass(2000);
+    assert_eq!(
+        net.hosts[0].machine.counters.forged, before,
+        "what it says is heard again"
+    );
+}

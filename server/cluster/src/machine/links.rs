@@ -10,6 +10,9 @@ use crate::seam::{Action, Level, LinkId, Moment, PeerId};
 /// Frames above this are not waited for: no message but a module's or a publisher's comes near.
 const FRAME_MAX: usize = 1 << 29;
 
+/// So many are met at the same time at most: each costs a connection, and anybody may send a MEET.
+const STRANGERS_MAX: usize = 2000;
+
 /// The two ends of a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Addresses {
@@ -207,7 +210,12 @@ impl Machine {
         let is_known = |node: &crate::nodes::Node| {
             node.is_stranger() && node.ip == ip && (node.port, node.cport) == (port, cport)
         };
-        if self.nodes.iter().any(|(_, node)| is_known(node)) {
+        let strangers = self
+            .nodes
+            .iter()
+            .filter(|(_, node)| node.is_stranger())
+            .count();
+        if strangers >= STRANGERS_MAX || self.nodes.iter().any(|(_, node)| is_known(node)) {
             return;
         }
         let flags = Flags::HANDSHAKE.with(Flags::MEET, sends_meet);

@@ -163,6 +163,8 @@ impl Machine {
             } else if sender.is_none() {
                 self.lose_address(ix);
                 return;
+            } else {
+                self.follow_address(ix, header);
             }
         }
         let Some(ix) = sender else {
@@ -236,6 +238,21 @@ impl Machine {
             return;
         }
         self.set_address(ix, ip, ports);
+    }
+
+    /// A node that answers where it is known to be says that it is elsewhere from now on: what it announces has changed.
+    fn follow_address(&mut self, ix: Ix, header: &Header) {
+        let node = self.nodes.get(ix);
+        let ip = if header.ip.is_empty() {
+            &node.ip
+        } else {
+            &header.ip
+        };
+        let ports = (header.port, header.pport, header.cport);
+        if *ip != node.ip || ports != (node.port, node.pport, node.cport) {
+            let ip = ip.clone();
+            self.set_address(ix, ip, ports);
+        }
     }
 
     /// A node is where a stranger was met.

@@ -1,6 +1,6 @@
 //! What may never be, and what has to be in the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cairn_format::cluster::{Body, Kind, Message, NodeId};
 use cairn_format::crc16::SLOTS;
@@ -19,6 +19,14 @@ pub struct Judge {
     winning: Vec<usize>,
     /// The greatest epochs that each host has shown since its start.
     epochs: BTreeMap<usize, (NodeId, u64, u64)>,
+    /// Whom most primaries ever took for the owner of a slot, by the epoch of its claim.
+    owners: BTreeMap<(u16, u64), NodeId>,
+    /// Epochs that nodes took without votes: for a slot that came, or as another had the same. Another node may win the same by votes at that time.
+    taken: BTreeSet<(NodeId, u64)>,
+    /// How often that was seen.
+    pub races: u64,
+    /// Somebody has taken over without being voted for: two may do so in one epoch.
+    pub has_taken_over: bool,
     /// Somebody has put an old file back: votes are forgotten then, as they would be anywhere.
     pub has_forgotten: bool,
 }
@@ -27,6 +35,11 @@ impl Judge {
     /// A host begins with what its disk tells.
     pub fn started(&mut self, host: usize) {
         self.epochs.remove(&host);
+    }
+
+    /// A node has taken an epoch without votes.
+    pub fn takes(&mut self, id: NodeId, epoch: u64) {
+        self.taken.insert((id, epoch));
     }
 
     pub fn wins(&mut self, host: usize) {
@@ -102,6 +115,50 @@ impl Judge {
             }
             _ => Ok(()),
         }
+    }
+}
+
+impl Judge {
+    /// A slot has one owner in an epoch, of those whom most primaries took for it at any time.
+    pub fn look_at_all(&mut self, hosts: &[Host]) -> Result<(), String> {
+        if self.has_forgotten || self.has_taken_over {
+            return Ok(());
+        }
+        let primaries: Vec<_> = hosts
+            .iter()
+            .filter_map(|host| host.machine.as_ref().filter(|machine| machine.is_primary()))
+            .collect();
+        let voices = primaries
+            .iter()
+            .filter(|machine| !machine.slots().is_empty())
+            .count();
+        for machine in &primaries {
+            let (id, epoch) = (machine.id(), machine.config_epoch());
+            // The bounds of what it has: there the others' claims meet its own.
+            let mut slots = machine.slots().iter();
+            for slot in [slots.next(), slots.last()].into_iter().flatten() {
+                let agree = primaries
+                    .iter()
+                    .filter(|other| !other.slots().is_empty() && other.owner(slot) == Some(id))
+                    .count();
+                if agree * 2 <= voices {
+                    continue;
+                }
+                let before = *self.owners.entry((slot, epoch)).or_insert(id);
+                if before == id {
+                    continue;
+                }
+                // As in Redis: such an epoch is nobody's alone until the collision is seen.
+                if !self.taken.contains(&(before, epoch)) && !self.taken.contains(&(id, epoch)) {
+                    return Err(format!(
+                        "slot {slot} is {before}'s and {id}'s in epoch {epoch}, as most say"
+                    ));
+                }
+                self.owners.insert((slot, epoch), id);
+                self.races += 1;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -54,7 +54,9 @@ fn whole(world: &mut World) -> Result<(), String> {
     let until = world.now_ms + SECOND_MS + world.random.below(TROUBLE_MS);
     while world.now_ms < until {
         world.step()?;
-        trouble::act(world);
+        if trouble::act(world) {
+            world.judge.look_at_all(&world.hosts)?;
+        }
     }
     world.heal();
     let patience_ms = HEALING_TIMEOUTS * world.timeout_ms + HEALING_MS;

@@ -12,10 +12,10 @@ const CUT_TIMEOUTS: u64 = 6;
 /// A clock is set by so much at most, milliseconds.
 const CLOCK_MS: u64 = 3600 * SECOND_MS;
 
-/// Does something, if it is time.
-pub fn act(world: &mut World) {
+/// Does something, if it is time; whether it was.
+pub fn act(world: &mut World) -> bool {
     if world.now_ms < world.next_trouble_ms {
-        return;
+        return false;
     }
     world.next_trouble_ms = world.now_ms + world.random.below(PAUSE_MS);
     let host = world.random.index(world.hosts.len());
@@ -30,6 +30,7 @@ pub fn act(world: &mut World) {
         14 => backup(world, host),
         _ => slow(world),
     }
+    true
 }
 
 fn die(world: &mut World, host: usize) {
@@ -112,12 +113,14 @@ fn backup(world: &mut World, host: usize) {
 }
 
 fn fail_over(world: &mut World, host: usize) {
+    let forms = if world.has_takeovers { 4 } else { 3 };
     let form = [
         Failover::Agreed,
         Failover::Agreed,
         Failover::Force,
         Failover::Takeover,
-    ][world.random.index(4)];
+    ][world.random.index(forms)];
+    world.judge.has_taken_over |= form == Failover::Takeover;
     if let Err(error) = world.act(host, |machine, moment| machine.failover(form, moment)) {
         panic!("{error}");
     }

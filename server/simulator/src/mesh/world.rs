@@ -62,6 +62,8 @@ pub struct World {
     /// One message in so many breaks its connection; 0: none.
     pub loss: u64,
     pub is_calm: bool,
+    /// Replicas are told to take over without votes, now and then.
+    pub has_takeovers: bool,
     pub next_trouble_ms: u64,
     pub with_logs: bool,
     /// `nodes.conf` is written when it is asked for; else nobody starts again.
@@ -115,6 +117,7 @@ impl World {
             slow_ms: 1 + random.below(20),
             loss,
             is_calm: false,
+            has_takeovers: random.below(3) == 0,
             next_trouble_ms: 0,
             with_logs,
             keeps_files: true,
@@ -136,6 +139,7 @@ impl World {
             ("messages", self.messages),
             ("elections won", judge.won.len() as u64),
             ("votes", judge.votes.len() as u64),
+            ("epochs of two", judge.races),
         ]
         .into()
     }
@@ -391,6 +395,12 @@ impl World {
             Action::Log(_, text) => {
                 if text.starts_with("Failover election won") {
                     self.judge.wins(host);
+                }
+                let is_taken =
+                    text.starts_with("New configEpoch") || text.contains("configEpoch collision");
+                let epoch = text.rsplit(' ').next().and_then(|word| word.parse().ok());
+                if let (true, Some(id), Some(epoch)) = (is_taken, self.hosts[host].id(), epoch) {
+                    self.judge.takes(id, epoch);
                 }
                 let of = &mut self.hosts[host];
                 if self.with_logs && of.log.len() < LOG_LINES {
