@@ -9,6 +9,7 @@ use cairn_format::error::{Damage, FormatError, Result as FormatResult};
 use cairn_format::rdb;
 use cairn_toolkit::input::Source;
 use cairn_toolkit::kind::{FileKind, KIND_BYTES};
+use cairn_toolkit::snapshot::spill::BEYOND;
 use cairn_toolkit::{Failure, Input, Progress, quoted};
 use std::io::{Chain, Cursor, Read};
 
@@ -108,11 +109,13 @@ impl Look {
             Look::Everything(databases) => rdb::Options {
                 databases: Some(databases),
                 trailing: false,
+                beyond: Some(BEYOND),
                 ..rdb::Options::deep()
             },
             Look::Sound(databases) => rdb::Options {
                 databases: Some(databases),
                 duplicate_keys: true,
+                beyond: Some(BEYOND),
                 ..rdb::Options::sound()
             },
         }

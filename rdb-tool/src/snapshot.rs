@@ -10,6 +10,7 @@ use cairn_toolkit::outcome::{damage_line, tool_name};
 use cairn_toolkit::remote::Way;
 use cairn_toolkit::select::Item;
 use cairn_toolkit::snapshot::behind::Behind;
+use cairn_toolkit::snapshot::spill::BEYOND;
 use cairn_toolkit::{Failure, Input, Progress, Selection, Verdict, hint, human, note};
 use clap::{Args, ValueEnum};
 use std::fs::File;
@@ -270,6 +271,7 @@ pub fn read_as(
     let name = input.name();
     let options = Options {
         any_version: reading.try_version,
+        beyond: Some(BEYOND),
         checksum: !reading.ignore_checksum,
         trailing: false,
         ..options

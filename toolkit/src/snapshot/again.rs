@@ -1,5 +1,6 @@
 //! What was written is read once more before it is said to be done.
 
+use super::spill::BEYOND;
 use crate::{Failure, Input, Output};
 use cairn_format::error::FormatError;
 use cairn_format::rdb::reader::Options;
@@ -34,6 +35,10 @@ pub fn read_again(output: &mut Output) -> Result<Option<Result<u64, Box<FormatEr
 /// The first damage.
 pub fn sound(input: &Input, options: Options) -> Result<Sound, Box<FormatError>> {
     let bytes = input.bytes().unwrap_or_default();
+    let options = Options {
+        beyond: Some(BEYOND),
+        ..options
+    };
     // Nothing is made of them, so that they may be larger.
     let plan = Plan {
         section: SECTION,

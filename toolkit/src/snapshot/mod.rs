@@ -5,9 +5,11 @@
 //! | [`examine`] | all that is wrong with it, and all that can be read of it |
 //! | [`salvage`] | a sound file of what is left |
 //! | [`behind`] | what stands behind its end |
+//! | [`spill`] | where hashes of keys go that memory is not to hold |
 //! | [`again`] | is it sound, on all processors; is what was written |
 
 pub mod again;
 pub mod behind;
 pub mod examine;
 pub mod salvage;
+pub mod spill;

@@ -43,6 +43,7 @@ pub use decode::library_name;
 pub use examine::Examined;
 use header::read_header;
 use keys::KeyIndex;
+pub use keys::{Beyond, Spill};
 pub use resync::{Resync, beginning, is_text};
 pub use sections::{Halt, Plan, Reached, Work, read_in_sections};
 pub use verify::verify;
@@ -72,6 +73,8 @@ pub struct Options {
     pub trailing: bool,
     /// A key that occurs twice in a database is damage. Takes 8 to 16 bytes of memory per key, twice that over a pipe.
     pub duplicate_keys: bool,
+    /// What memory may hold of that, and where the rest goes; without, all is in memory.
+    pub beyond: Option<Beyond>,
     /// Database numbers from this on are damage.
     pub databases: Option<u64>,
     /// Files that this dialect cannot read are refused.
@@ -90,6 +93,7 @@ impl Options {
             checksum: true,
             trailing: false,
             duplicate_keys: false,
+            beyond: None,
             databases: None,
             newest: None,
             any_version: false,
@@ -268,7 +272,7 @@ impl<S: Source> Reader<S> {
             key_buffer: Vec::new(),
             value_buffer: Vec::new(),
             checker: object::Checker::default(),
-            keys: KeyIndex::default(),
+            keys: KeyIndex::within(options.beyond),
             templates: Templates::default(),
             examining: false,
         }

@@ -1,4 +1,5 @@
-//! Finding keys that occur twice in a database, in 8 to 16 bytes of memory per key (twice that over a pipe).
+//! Finding keys that occur twice in a database, in 8 to 16 bytes per key (twice that over a pipe), of which
+//! memory holds no more than it is told to.
 //!
 //! Only a 64-bit hash of each key is kept, in buckets by its top bits. At the end each bucket goes through a
 //! small hash table that stays in the nearest caches: that is several times as fast as sorting them.
@@ -11,15 +12,15 @@
 //! ```
 //!
 //! Where several threads read, each brings the hashes of its section together by bucket itself ([`part`]), and at the end each thread
-//! looks through some of the buckets of all sections. Memory that is touched for the first time costs more than all of that, so none is
+//! looks through some of the buckets of all sections ([`hashes`]). Memory that is touched for the first time costs more than all of that, so none is
 //! taken twice.
 
+mod hashes;
+mod outside;
 mod part;
 
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
-use std::panic::resume_unwind;
-use std::thread;
 
 use super::super::dialect::Dialect;
 use super::super::event::Event;
@@ -27,6 +28,8 @@ use super::super::object::hash_bytes;
 use super::super::raw::Source;
 use super::{Options, SliceReader};
 use crate::error::{Damage, FormatError};
+use hashes::Hashes;
+pub use outside::{Beyond, Spill};
 use part::Part;
 
 /// Top bits of the hash that choose the bucket. The places that are written to must fit the nearest cache.
@@ -43,13 +46,13 @@ const STEPS_MAX: usize = 16;
 /// Hashes of the keys seen so far.
 #[derive(Debug, Default)]
 pub(in super::super) struct KeyIndex {
-    first: Buckets,
+    first: Hashes,
     /// Hashes with another seed, if the keys cannot be looked up again.
-    second: Buckets,
+    second: Hashes,
     /// Of a part of a file: the hashes as they come.
     unsorted: Option<Vec<u64>>,
-    /// The hashes of parts.
-    parts: Vec<Part>,
+    /// The same, when it is whole.
+    part: Option<Part>,
     /// Threads that look for repeated ones at the end; one, if nobody said.
     pub threads: Option<NonZeroUsize>,
 }
@@ -61,17 +64,21 @@ struct Buckets {
 }
 
 impl Buckets {
+    /// Takes one; gives how many a block has that was put away for it.
     #[inline]
-    fn push(&mut self, hash: u64) {
+    fn push(&mut self, hash: u64) -> Option<usize> {
         let bucket = bucket_of(hash);
         match self.open.get_mut(bucket) {
-            Some(block) if block.len() < block.capacity() => block.push(hash),
-            _ => self.push_to_new_block(bucket, hash),
+            Some(block) if block.len() < block.capacity() => {
+                block.push(hash);
+                None
+            }
+            _ => Some(self.push_to_new_block(bucket, hash)),
         }
     }
 
     #[cold]
-    fn push_to_new_block(&mut self, bucket: usize, hash: u64) {
+    fn push_to_new_block(&mut self, bucket: usize, hash: u64) -> usize {
         if self.open.is_empty() {
             self.open.resize_with(BUCKETS, Vec::new);
             self.full.resize_with(BUCKETS, Vec::new);
@@ -83,8 +90,10 @@ impl Buckets {
             block.capacity(),
             "a block that is put away is full"
         );
+        let put_away = block.len();
         self.full[bucket].push(block);
         self.open[bucket].push(hash);
+        put_away
     }
 
     /// The hashes of a bucket, in blocks.
@@ -98,35 +107,6 @@ impl Buckets {
 #[inline]
 fn bucket_of(hash: u64) -> usize {
     (hash >> (64 - BUCKET_BITS)) as usize
-}
-
-/// Hashes that occur twice in these buckets and those of parts, looked for by so many threads.
-fn repeated_in(own: &Buckets, parts: &[Part], threads: usize) -> HashSet<u64> {
-    debug_assert_eq!(
-        own.open.len(),
-        own.full.len(),
-        "as many buckets of both kinds"
-    );
-    let search = |thread: usize| {
-        let (mut table, mut repeated) = (Vec::new(), HashSet::new());
-        for bucket in (thread..BUCKETS).step_by(threads) {
-            let parts = parts.iter().map(|part| part.bucket(bucket));
-            let blocks: Vec<&[u64]> = own.blocks(bucket).chain(parts).collect();
-            collect_repeated(&blocks, &mut table, &mut repeated);
-        }
-        repeated
-    };
-    if threads == 1 {
-        return search(0);
-    }
-    thread::scope(|scope| {
-        let search = &search;
-        let threads = (0..threads).map(|thread| scope.spawn(move || search(thread)));
-        let threads: Vec<_> = threads.collect();
-        let found = threads.into_iter().map(|one| one.join());
-        let found = found.map(|found| found.unwrap_or_else(|panic| resume_unwind(panic)));
-        found.flatten().collect()
-    })
 }
 
 /// The hashes of one bucket that occur twice.
@@ -178,6 +158,15 @@ fn repeated_by_sorting(blocks: &[&[u64]], repeated: &mut HashSet<u64>) {
 }
 
 impl KeyIndex {
+    /// An index that holds no more in memory than this says.
+    pub fn within(beyond: Option<Beyond>) -> Self {
+        KeyIndex {
+            first: Hashes::within(beyond),
+            second: Hashes::within(beyond),
+            ..KeyIndex::default()
+        }
+    }
+
     /// An index of a part of a file, which finds nothing by itself. It needs a place for the hashes until the part is read.
     pub fn of_part(room: Vec<u64>) -> Self {
         debug_assert!(room.is_empty(), "hashes of another part");
@@ -191,7 +180,7 @@ impl KeyIndex {
     pub fn whole(mut self) -> (Self, Vec<u64>) {
         let mut room = self.unsorted.take().unwrap_or_default();
         if !room.is_empty() {
-            self.parts.push(Part::of(&room));
+            self.part = Some(Part::of(&room));
         }
         room.clear();
         (self, room)
@@ -199,7 +188,9 @@ impl KeyIndex {
 
     /// Takes over the keys of a part.
     pub fn absorb(&mut self, part: KeyIndex) {
-        self.parts.extend(part.parts);
+        if let Some(part) = part.part {
+            self.first.absorb(part);
+        }
     }
 
     /// Notes a key; `again` says whether it can be looked up again at the end.
@@ -222,16 +213,22 @@ impl KeyIndex {
         dialect: Dialect,
     ) -> Option<Box<FormatError>> {
         let threads = self.threads.map_or(1, NonZeroUsize::get);
-        let suspects = repeated_in(&self.first, &self.parts, threads);
-        if suspects.is_empty() {
-            return None;
-        }
+        let offset = source.offset();
+        let failed = |error| FormatError::io(offset, "keys that occur twice", &error);
+        let suspects = match self.first.repeated(threads) {
+            Ok(suspects) if suspects.is_empty() => return None,
+            Ok(suspects) => suspects,
+            Err(error) => return Some(failed(error)),
+        };
         if source.can_reread() {
             return confirm(source.reread(0), dialect, &suspects);
         }
         let what = "a key occurs twice in its database";
-        (!repeated_in(&self.second, &[], threads).is_empty())
-            .then(|| FormatError::new(Damage::Encoding, source.offset(), what))
+        match self.second.repeated(threads) {
+            Ok(repeated) if repeated.is_empty() => None,
+            Ok(_) => Some(FormatError::new(Damage::Encoding, offset, what)),
+            Err(error) => Some(failed(error)),
+        }
     }
 }
 
@@ -267,41 +264,6 @@ fn confirm(bytes: &[u8], dialect: Dialect, suspects: &HashSet<u64>) -> Option<Bo
 mod tests {
     use super::*;
 
-    #[test]
-    fn finds_the_repeated_among_many() {
-        let mut buckets = Buckets::default();
-        for number in 0..100_000_u64 {
-            buckets.push(hash_bytes(&number.to_le_bytes(), 0));
-        }
-        let twice = hash_bytes(&77_u64.to_le_bytes(), 0);
-        buckets.push(twice);
-        buckets.push(0);
-        assert_eq!(repeated_in(&buckets, &[], 1), HashSet::from([twice]));
-    }
-
-    /// Once in a part and once elsewhere, or in two parts, or twice in one.
-    #[test]
-    fn finds_the_repeated_across_parts() {
-        let hashes: Vec<u64> = (0..10_000_u64)
-            .map(|number| hash_bytes(&number.to_le_bytes(), 0))
-            .collect();
-        let part =
-            |from: usize, more: &[u64]| Part::of(&[&hashes[from..from + 1000], more].concat());
-        let parts = [
-            part(1000, &[]),
-            part(2000, &[hashes[7], hashes[2500]]),
-            part(3000, &[hashes[1500], 0]),
-        ];
-        let mut own = Buckets::default();
-        hashes[..1000].iter().for_each(|hash| own.push(*hash));
-        own.push(0);
-        let twice = HashSet::from([hashes[7], hashes[2500], hashes[1500], 1]);
-        for threads in 1..4 {
-            assert_eq!(repeated_in(&own, &parts, threads), twice);
-        }
-        assert_eq!(repeated_in(&own, &parts[..1], 2), HashSet::new());
-    }
-
     /// Searches that go a few steps are no reason to sort, and those that always go many are.
     #[test]
     fn only_a_crowd_is_left_to_sorting() {
@@ -312,16 +274,5 @@ mod tests {
         assert!(tried((1..=10).chain(10..=19).map(|n| n << 20).collect()));
         assert!(!tried((1..=1000).map(|n| n << 20).collect()));
         assert_eq!(repeated, HashSet::from([10 << 20]));
-    }
-
-    #[test]
-    fn crowded_hashes_are_found_by_sorting() {
-        // All begin at one place of any table and in one bucket: step by step this would take minutes.
-        let mut buckets = Buckets::default();
-        for number in 0..1_000_000_u64 {
-            buckets.push(number << 30);
-        }
-        buckets.push(77 << 30);
-        assert_eq!(repeated_in(&buckets, &[], 1), HashSet::from([77 << 30]));
     }
 }

@@ -35,6 +35,11 @@ impl Part {
         Part { hashes, ends }
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.hashes.len()
+    }
+
     /// The hashes of a bucket.
     pub fn bucket(&self, bucket: usize) -> &[u64] {
         let begin = bucket.checked_sub(1).map_or(0, |before| self.ends[before]);
