@@ -20,6 +20,7 @@ use cairn_toolkit::{
 };
 use clap::Args;
 use serde_json::{Value, json};
+use std::hash::RandomState;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -206,7 +207,13 @@ fn check(input: &Input, bytes: &[u8], arguments: &VerifyArguments) -> Result<Rep
     if let Some(walk) = check_fast(input, bytes, options) {
         report.walk = Some(walk);
     } else {
-        match examine(input, options, "verifying", &mut report.findings) {
+        match examine(
+            input,
+            options,
+            "verifying",
+            &RandomState::new(),
+            &mut report.findings,
+        ) {
             Ok(examination) => report.examined(input.name(), bytes, examination)?,
             Err(error) => match unopened(input, bytes, error) {
                 Stop::Failed(failure) => return Err(failure),

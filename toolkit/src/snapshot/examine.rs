@@ -8,12 +8,13 @@
 //! A length that became too large swallows records behind it, and the damage shows only later. So the last few pieces are
 //! held back: records that can be read inside them and lead beyond the damage make them part of the gap.
 
+use super::spill::BEYOND;
 use crate::{Input, Progress};
 use cairn_format::crc64::{Crc64, Fault, single_fault};
 use cairn_format::error::{Damage, Findings, FormatError};
-use cairn_format::rdb::reader::{Options, Resync, SliceReader, beginning, is_text};
+use cairn_format::rdb::reader::{Hashes, Options, Resync, SliceReader, beginning, is_text};
 use cairn_format::rdb::{Checksum, Dialect, Event, opcode};
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 
@@ -51,7 +52,7 @@ pub struct Piece {
 pub enum What {
     /// A key that can be read. Who has the same hash is the same key in the same database.
     Key {
-        /// Of key and database, with a seed of this examination.
+        /// Of key and database, with the seed that was handed in; never zero.
         hash: u64,
     },
     /// Something beside the keys, by its opcode.
@@ -93,9 +94,11 @@ pub struct Examination {
     pub lost: u64,
     /// One change of one or two bytes that explains a wrong checksum.
     pub fault: Option<Fault>,
+    /// Hashes of keys that occur twice, most likely.
+    pub repeated: HashSet<u64>,
 }
 
-/// Examines a file; `label` is for the one who waits.
+/// Examines a file, with a seed for the hashes of keys; `label` is for the one who waits.
 ///
 /// # Errors
 /// A head that is not that of a snapshot.
@@ -103,6 +106,7 @@ pub fn examine(
     input: &Input,
     options: Options,
     label: &str,
+    seed: &RandomState,
     witness: &mut dyn Witness,
 ) -> Result<Examination, Box<FormatError>> {
     let options = Options {
@@ -110,8 +114,15 @@ pub fn examine(
         duplicate_keys: false,
         ..options
     };
-    let reader = SliceReader::from_slice(input.bytes().unwrap_or_default(), options)?;
-    Ok(Examiner::new(input, reader, label, witness).run())
+    let reader = || SliceReader::from_slice(input.bytes().unwrap_or_default(), options);
+    let mut found = Examiner::new(input, reader()?, label, seed, witness).run();
+    if !found.repeated.is_empty() {
+        let mut places = Places::of(&found.repeated);
+        Examiner::new(input, reader()?, label, seed, &mut places).run();
+        let places = places.found;
+        tell_repeated(reader()?, places, &mut found, witness);
+    }
+    Ok(found)
 }
 
 /// The same for a file whose head is lost, read as `dialect`: records begin where some can be found.
@@ -120,6 +131,7 @@ pub fn examine_headless(
     head: Box<FormatError>,
     dialect: Dialect,
     label: &str,
+    seed: &RandomState,
     witness: &mut dyn Witness,
 ) -> Examination {
     let options = Options {
@@ -128,11 +140,89 @@ pub fn examine_headless(
         ..Options::deep()
     };
     let bytes = input.bytes().unwrap_or_default();
-    let reader = SliceReader::headless(bytes, 0, dialect, options);
-    let mut examiner = Examiner::new(input, reader, label, witness);
-    match examiner.go_on_behind(head) {
-        true => examiner.run(),
-        false => examiner.end(),
+    let reader = || SliceReader::headless(bytes, 0, dialect, options);
+    let run = |witness: &mut dyn Witness| {
+        let mut examiner = Examiner::new(input, reader(), label, seed, witness);
+        match examiner.go_on_behind(head.clone()) {
+            true => examiner.run(),
+            false => examiner.end(),
+        }
+    };
+    let mut found = run(witness);
+    if !found.repeated.is_empty() {
+        let mut places = Places::of(&found.repeated);
+        run(&mut places);
+        let places = places.found;
+        tell_repeated(reader(), places, &mut found, witness);
+    }
+    found
+}
+
+/// Where keys stand whose hashes occur twice.
+struct Places<'s> {
+    suspects: &'s HashSet<u64>,
+    /// By hash: place and database of each.
+    found: BTreeMap<u64, Vec<(u64, u64)>>,
+}
+
+impl Places<'_> {
+    fn of(suspects: &HashSet<u64>) -> Places<'_> {
+        Places {
+            suspects,
+            found: BTreeMap::new(),
+        }
+    }
+}
+
+impl Witness for Places<'_> {
+    fn finding(&mut self, _: Box<FormatError>) {}
+
+    fn piece(&mut self, piece: &Piece) {
+        if let What::Key { hash } = piece.what
+            && self.suspects.contains(&hash)
+        {
+            let places = self.found.entry(hash).or_default();
+            places.push((piece.from, piece.db));
+        }
+    }
+
+    fn asks_for_fault(&self) -> bool {
+        false
+    }
+}
+
+/// Tells of keys that occur twice. Equal hashes are a suspicion; the keys themselves decide.
+fn tell_repeated(
+    mut reader: SliceReader<'_>,
+    places: BTreeMap<u64, Vec<(u64, u64)>>,
+    state: &mut Examination,
+    witness: &mut dyn Witness,
+) {
+    let mut suspects: Vec<Vec<(u64, u64)>> = places.into_values().collect();
+    suspects.retain(|places| places.len() > 1);
+    suspects.sort_unstable_by_key(|places| places[1].0);
+    for places in suspects {
+        let mut seen: Vec<(u64, Vec<u8>)> = Vec::new();
+        for (at, db) in places {
+            reader.go_to(at, db);
+            let mut found = Vec::new();
+            let Ok(Some(passed)) = reader.examine(&mut found) else {
+                continue;
+            };
+            let Some(Event::Record(record)) = passed.event else {
+                continue;
+            };
+            let this = (record.db, record.head.key.to_vec());
+            if seen.contains(&this) {
+                let what = "the key occurs twice in its database";
+                let error = FormatError::new(Damage::Encoding, at, what);
+                let error = error.called("duplicate-key").at_key(&this.1).in_db(this.0);
+                state.first.get_or_insert((at, state.keys));
+                witness.finding(error);
+            } else {
+                seen.push(this);
+            }
+        }
     }
 }
 
@@ -161,8 +251,10 @@ struct Examiner<'a, 'w> {
     witness: &'w mut dyn Witness,
     held: VecDeque<Piece>,
     found: Findings,
-    /// Hash, place and database of each key.
-    keys: Vec<(u64, u64, u64)>,
+    /// Of the keys that were handed out.
+    hashes: Hashes,
+    /// Keys so far, those that are held back among them.
+    seen: usize,
     /// How many of them are text.
     text_keys: usize,
     /// How they begin.
@@ -172,7 +264,7 @@ struct Examiner<'a, 'w> {
     named: bool,
     /// The database of the last key.
     key_db: u64,
-    seed: RandomState,
+    seed: &'w RandomState,
     progress: Progress,
     state: Examination,
 }
@@ -182,6 +274,7 @@ impl<'a, 'w> Examiner<'a, 'w> {
         input: &'a Input,
         reader: SliceReader<'a>,
         label: &str,
+        seed: &'w RandomState,
         witness: &'w mut dyn Witness,
     ) -> Self {
         let bytes = input.bytes().unwrap_or_default();
@@ -194,6 +287,7 @@ impl<'a, 'w> Examiner<'a, 'w> {
             end: bytes.len() as u64,
             lost: 0,
             fault: None,
+            repeated: HashSet::new(),
         };
         Examiner {
             input,
@@ -202,13 +296,14 @@ impl<'a, 'w> Examiner<'a, 'w> {
             witness,
             held: VecDeque::new(),
             found: Vec::new(),
-            keys: Vec::new(),
+            hashes: Hashes::within(Some(BEYOND)),
+            seen: 0,
             text_keys: 0,
             beginnings: HashSet::new(),
             db: 0,
             named: false,
             key_db: 0,
-            seed: RandomState::new(),
+            seed,
             progress: Progress::bytes(label, Some(bytes.len() as u64)),
             state,
         }
@@ -233,7 +328,8 @@ impl<'a, 'w> Examiner<'a, 'w> {
         while let Some(piece) = self.held.pop_front() {
             self.hand_out(&piece);
         }
-        self.repeated_keys();
+        // Without a place for them nobody can tell; what was written is read again all the same.
+        self.state.repeated = self.hashes.repeated(1).unwrap_or_default();
         let damaged = self.state.first.is_some();
         if damaged && self.witness.asks_for_fault() && self.state.checksum.is_none_or(is_wrong) {
             self.state.fault = fault_of(self.input, self.state.end);
@@ -262,9 +358,9 @@ impl<'a, 'w> Examiner<'a, 'w> {
         let (from, to, db) = (passed.offset, passed.end, passed.db);
         let what = match &passed.event {
             Some(Event::Record(record)) => {
-                let hash = self.seed.hash_one((record.db, record.head.key));
+                let hash = self.seed.hash_one((record.db, record.head.key)).max(1);
                 self.key_db = record.db;
-                self.keys.push((hash, from, record.db));
+                self.seen += 1;
                 self.text_keys += usize::from(is_text(record.head.key));
                 self.beginnings.insert(beginning(record.head.key));
                 Some(What::Key { hash })
@@ -293,7 +389,7 @@ impl<'a, 'w> Examiner<'a, 'w> {
         let is_damaged = passed.event.is_none();
         self.db = db;
         if !self.found.is_empty() {
-            let before = self.keys.len() - usize::from(matches!(what, Some(What::Key { .. })));
+            let before = self.seen - usize::from(matches!(what, Some(What::Key { .. })));
             self.state.first.get_or_insert((from, before as u64));
         }
         let worst = self.found.last().filter(|_| is_damaged).cloned();
@@ -331,9 +427,7 @@ impl<'a, 'w> Examiner<'a, 'w> {
         self.state.checksum = Some(checksum);
         self.state.end = to;
         if let Some(error) = self.found.pop() {
-            self.state
-                .first
-                .get_or_insert((from, self.keys.len() as u64));
+            self.state.first.get_or_insert((from, self.seen as u64));
             self.witness.finding(error);
         }
         Ok(true)
@@ -342,7 +436,7 @@ impl<'a, 'w> Examiner<'a, 'w> {
     /// Finds the next record behind one that cannot be passed; false if there is none.
     fn go_on_behind(&mut self, error: Box<FormatError>) -> bool {
         let at = self.reader.offset();
-        self.state.first.get_or_insert((at, self.keys.len() as u64));
+        self.state.first.get_or_insert((at, self.seen as u64));
         self.witness.finding(error.clone());
         let end = self.bytes.len() as u64;
         if self.state.dialect.is_known() {
@@ -366,7 +460,7 @@ impl<'a, 'w> Examiner<'a, 'w> {
 
     /// Where records begin again. The first key should look like those before; few keys prove nothing.
     fn resync(&self, places: Range<u64>, beyond: u64) -> Option<u64> {
-        let seen = self.keys.len();
+        let seen = self.seen;
         let asked = Resync {
             beyond,
             text_key: self.text_keys + seen / TEXT_SHARE >= seen,
@@ -393,7 +487,7 @@ impl<'a, 'w> Examiner<'a, 'w> {
         while let Some(piece) = self.held.pop_back_if(|piece| piece.to > next) {
             from = piece.from;
             self.db = piece.db;
-            while self.keys.pop_if(|(_, at, _)| *at >= from).is_some() {}
+            self.seen -= usize::from(matches!(piece.what, What::Key { .. } | What::Doubtful(_)));
         }
         self.gap(from, next, error);
     }
@@ -458,41 +552,11 @@ impl<'a, 'w> Examiner<'a, 'w> {
         if let What::Doubtful(error) = &piece.what {
             self.witness.finding(error.clone());
         }
+        if let What::Key { hash } = piece.what {
+            self.hashes.push(hash);
+        }
         self.state.keys += u64::from(matches!(piece.what, What::Key { .. } | What::Doubtful(_)));
         self.witness.piece(piece);
-    }
-
-    /// Tells of keys that occur twice. Equal hashes are a suspicion; the keys themselves decide.
-    fn repeated_keys(&mut self) {
-        self.keys.sort_unstable();
-        let mut suspects: Vec<&[(u64, u64, u64)]> = self
-            .keys
-            .chunk_by(|a, b| a.0 == b.0)
-            .filter(|chunk| chunk.len() > 1)
-            .collect();
-        suspects.sort_unstable_by_key(|chunk| chunk[1].1);
-        for chunk in suspects {
-            let mut seen: Vec<(u64, Vec<u8>)> = Vec::new();
-            for (_, at, db) in chunk {
-                self.reader.go_to(*at, *db);
-                let Ok(Some(passed)) = self.reader.examine(&mut self.found) else {
-                    continue;
-                };
-                let Some(Event::Record(record)) = passed.event else {
-                    continue;
-                };
-                let this = (record.db, record.head.key.to_vec());
-                if seen.contains(&this) {
-                    let what = "the key occurs twice in its database";
-                    let error = FormatError::new(Damage::Encoding, *at, what);
-                    let error = error.called("duplicate-key").at_key(&this.1).in_db(this.0);
-                    self.state.first.get_or_insert((*at, self.state.keys));
-                    self.witness.finding(error);
-                } else {
-                    seen.push(this);
-                }
-            }
-        }
     }
 }
 

@@ -43,7 +43,7 @@ pub use decode::library_name;
 pub use examine::Examined;
 use header::read_header;
 use keys::KeyIndex;
-pub use keys::{Beyond, Spill};
+pub use keys::{Beyond, Hashes, Spill};
 pub use resync::{Resync, beginning, is_text};
 pub use sections::{Halt, Plan, Reached, Work, read_in_sections};
 pub use verify::verify;

@@ -25,7 +25,7 @@ use cairn_format::rdb::{Dialect, Event, opcode, write_len};
 use quarantine::Quarantine;
 use report::Report;
 use std::collections::HashSet;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::RandomState;
 use std::io::Write;
 use std::ops::Range;
 use std::path::Path;
@@ -80,7 +80,16 @@ pub fn salvage(input: &Input, order: &Order<'_>) -> Result<Saved, Failure> {
     let bytes = input.bytes().unwrap_or_default();
     match put_right(input, bytes, order)? {
         Some(saved) => Ok(saved),
-        None => keep_what_is_left(input, bytes, order),
+        None => {
+            let seed = RandomState::new();
+            let (saved, repeated) = keep_what_is_left(input, bytes, order, &seed, HashSet::new())?;
+            if repeated.is_empty() {
+                return Ok(saved);
+            }
+            // Known beforehand, they are few to be kept in mind.
+            drop(saved);
+            keep_what_is_left(input, bytes, order, &seed, repeated).map(|(saved, _)| saved)
+        }
     }
 }
 
@@ -153,14 +162,21 @@ fn read_back(output: &mut Output) -> Result<Option<u64>, Failure> {
 }
 
 /// Every record that can be read.
-fn keep_what_is_left(input: &Input, bytes: &[u8], order: &Order<'_>) -> Result<Saved, Failure> {
+fn keep_what_is_left(
+    input: &Input,
+    bytes: &[u8],
+    order: &Order<'_>,
+    seed: &RandomState,
+    repeated: HashSet<u64>,
+) -> Result<(Saved, HashSet<u64>), Failure> {
     let output = (order.create)()?;
     let quarantine = Quarantine::create(order.quarantine, input)?;
     let head = SliceReader::from_slice(bytes, Options::shallow());
     let dialect = head.as_ref().map_or(order.dialect, SliceReader::dialect);
     let mut rescue = Rescue::new(bytes, output, quarantine, dialect)?;
+    rescue.repeated = repeated;
     let found = match head {
-        Ok(_) => examine(input, Options::deep(), "salvaging", &mut rescue)
+        Ok(_) => examine(input, Options::deep(), "salvaging", seed, &mut rescue)
             .map_err(|error| Failure::damage(input.name(), &error))?,
         Err(error) => {
             // What is no damaged snapshot but something else is told what it is.
@@ -169,7 +185,7 @@ fn keep_what_is_left(input: &Input, bytes: &[u8], order: &Order<'_>) -> Result<S
                 return Err(kind.refusal(input.name(), &error.what));
             }
             rescue.report.head_lost = Some(dialect);
-            examine_headless(input, error, dialect, "salvaging", &mut rescue)
+            examine_headless(input, error, dialect, "salvaging", seed, &mut rescue)
         }
     };
     let is_nothing = bytes.is_empty() || found.lost > 0;
@@ -183,28 +199,14 @@ fn keep_what_is_left(input: &Input, bytes: &[u8], order: &Order<'_>) -> Result<S
             ),
         });
     }
-    rescue.finish(&found)
-}
-
-/// Keeps a number that is a hash already.
-#[derive(Clone, Copy, Debug, Default)]
-struct Kept(u64);
-
-type Keep = BuildHasherDefault<Kept>;
-
-impl Hasher for Kept {
-    fn finish(&self) -> u64 {
-        self.0
+    let repeated = match rescue.repeated.is_empty() {
+        true => found.repeated.clone(),
+        false => HashSet::new(),
+    };
+    if !repeated.is_empty() {
+        rescue.is_draft = true;
     }
-
-    fn write(&mut self, bytes: &[u8]) {
-        let fold = |sum: u64, byte: &u8| sum.rotate_left(8) ^ u64::from(*byte);
-        self.0 = bytes.iter().fold(self.0, fold);
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
+    Ok((rescue.finish(&found)?, repeated))
 }
 
 /// Where a piece stands.
@@ -222,7 +224,11 @@ struct Rescue<'a> {
     quarantine: Quarantine,
     crc: Crc64,
     db: Option<u64>,
-    keys: HashSet<u64, Keep>,
+    /// Hashes of keys that occur twice, as far as that is known, and those of them that came.
+    repeated: HashSet<u64>,
+    came: HashSet<u64>,
+    /// It is going to be done once more.
+    is_draft: bool,
     /// What is to be written next, as long as it stands together in the file.
     pending: Range<usize>,
     report: Report,
@@ -247,7 +253,9 @@ impl<'a> Rescue<'a> {
             quarantine,
             crc: Crc64::new(),
             db: None,
-            keys: HashSet::default(),
+            repeated: HashSet::new(),
+            came: HashSet::new(),
+            is_draft: false,
             pending: 0..0,
             report: Report::default(),
             failure: None,
@@ -313,7 +321,7 @@ impl<'a> Rescue<'a> {
     }
 
     fn key(&mut self, piece: &Piece, hash: u64) -> Result<(), Failure> {
-        if !self.keys.insert(hash) {
+        if self.repeated.contains(&hash) && !self.came.insert(hash) {
             self.report.repeated += 1;
             let what = "the key came before; the value that stands first is kept";
             let error = FormatError::new(cairn_format::error::Damage::Encoding, piece.from, what);
@@ -369,7 +377,10 @@ impl<'a> Rescue<'a> {
         let commands = self.commands(found)?;
         self.output.write_all(commands)?;
         self.report.commands = commands.len() as u64;
-        let keys = read_back(&mut self.output)?;
+        let keys = match self.is_draft {
+            true => Some(0),
+            false => read_back(&mut self.output)?,
+        };
         if keys.is_none_or(|keys| keys > 0 && keys != self.report.keys) {
             return Err(Failure::new(format!(
                 "{}: what was written cannot be read again as it should",

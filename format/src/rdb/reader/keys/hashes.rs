@@ -8,9 +8,9 @@ use std::io;
 use std::panic::resume_unwind;
 use std::thread;
 
-/// The hashes.
+/// Hashes of which some may occur twice. Zero counts as one.
 #[derive(Debug, Default)]
-pub(super) struct Hashes {
+pub struct Hashes {
     own: Buckets,
     parts: Vec<Part>,
     /// How many of them are in memory, without the blocks that are being filled.
@@ -39,7 +39,7 @@ impl Hashes {
     }
 
     /// Takes those of a part.
-    pub fn absorb(&mut self, part: Part) {
+    pub(super) fn absorb(&mut self, part: Part) {
         let count = part.len();
         self.parts.push(part);
         self.grown(count);
@@ -74,6 +74,9 @@ impl Hashes {
     }
 
     /// Those that occur twice, looked for by so many threads.
+    ///
+    /// # Errors
+    /// Those of the place beyond memory.
     pub fn repeated(&mut self, threads: usize) -> io::Result<HashSet<u64>> {
         if let Some(failure) = self.failure.take() {
             return Err(failure);

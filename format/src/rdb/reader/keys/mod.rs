@@ -28,7 +28,7 @@ use super::super::object::hash_bytes;
 use super::super::raw::Source;
 use super::{Options, SliceReader};
 use crate::error::{Damage, FormatError};
-use hashes::Hashes;
+pub use hashes::Hashes;
 pub use outside::{Beyond, Spill};
 use part::Part;
 
