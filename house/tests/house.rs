@@ -137,3 +137,32 @@ fn what_is_public_is_called_from_elsewhere() {
         "listed, but called by now or gone: {stale:?}"
     );
 }
+
+/// A merge that was not finished is no text.
+#[test]
+fn no_file_has_the_marks_of_a_merge() {
+    let listed = std::process::Command::new("git")
+        .args([
+            "-C",
+            &crates::root().display().to_string(),
+            "ls-files",
+            "-z",
+        ])
+        .output();
+    // An unpacked archive has no list of its files.
+    let Some(listed) = listed.ok().filter(|listed| listed.status.success()) else {
+        return;
+    };
+    let marks = ["<<<<<<< ".as_bytes(), ">>>>>>> ".as_bytes()];
+    let mut found = Vec::new();
+    for name in String::from_utf8_lossy(&listed.stdout).split('\0') {
+        let Ok(text) = std::fs::read(crates::root().join(name)) else {
+            continue;
+        };
+        let begins = |line: &[u8]| marks.iter().any(|mark| line.starts_with(mark));
+        if !name.is_empty() && text.split(|byte| *byte == b'\n').any(begins) {
+            found.push(name.to_owned());
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}

@@ -243,6 +243,12 @@ fn too_short(length: usize) -> Box<FormatError> {
     FormatError::new(Damage::Length, LENGTH_AT as u64, what)
 }
 
+/// The number of the kind of a whole frame, known or not; none if it is shorter.
+pub fn kind_of_frame(bytes: &[u8]) -> Option<u16> {
+    let number = bytes.get(12..14)?;
+    Some(u16::from_be_bytes([number[0], number[1]]))
+}
+
 impl Message {
     /// Reads a message, which is all of `bytes`.
     ///

@@ -25,7 +25,7 @@ pub use extension::{Extensions, Forgotten, Other};
 pub use flags::{Flags, mflags};
 pub use gossip::{GOSSIP_SIZE, Gossip};
 pub use id::NodeId;
-pub use message::{Body, HEADER_SIZE, Header, KINDS, Kind, Message, frame_len};
+pub use message::{Body, HEADER_SIZE, Header, KINDS, Kind, Message, frame_len, kind_of_frame};
 pub use slots::SlotSet;
 
 use crate::error::{Damage, Result};

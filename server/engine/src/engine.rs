@@ -258,6 +258,14 @@ impl Engine {
         blocking::unblock_slots(&mut self.ks, &mut self.shared, inst, judge);
     }
 
+    /// All keys and libraries go, and the log hears of it.
+    pub fn empty(&mut self, inst: &mut dyn Instance) {
+        self.ks.begin_anew();
+        self.ks.propagate(&[b"FLUSHALL"]);
+        self.ks.propagate(&[b"FUNCTION", b"FLUSH"]);
+        self.flush_effects_one_by_one(inst);
+    }
+
     /// All keys of a slot go, and log, replicas and watchers hear of each. Answers how many there were.
     pub fn drop_slot(&mut self, slot: u16, inst: &mut dyn Instance) -> usize {
         let selected = self.ks.selected();

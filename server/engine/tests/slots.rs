@@ -178,6 +178,48 @@ fn keys_of_different_slots_are_refused_and_databases_are_not_there() {
 }
 
 #[test]
+fn who_waits_and_who_watches_does_so_in_the_slot_of_the_key() {
+    let mut bench = by_slot();
+    let other = bench.open();
+    bench.run_as(other, &["BLPOP", "{q}list", "0"]);
+    assert_eq!(bench.line("RPUSH {q}list a"), ":1\r\n");
+    let woken = bench.world.delivered.remove(&other).unwrap_or_default();
+    assert_eq!(
+        String::from_utf8_lossy(&woken),
+        "*2\r\n$7\r\n{q}list\r\n$1\r\na\r\n"
+    );
+    bench.line("WATCH w");
+    bench.run_as(other, &["SET", "w", "1"]);
+    bench.line("MULTI");
+    bench.line("GET w");
+    assert_eq!(bench.line("EXEC"), "*-1\r\n");
+}
+
+#[test]
+fn a_script_keeps_to_what_it_says_of_itself() {
+    let mut bench = by_slot();
+    let run = |bench: &mut Bench, script: &str| -> String {
+        let reply = bench.run(&[b"EVAL".as_slice(), script.as_bytes(), b"0"]);
+        String::from_utf8_lossy(&reply).into_owned()
+    };
+    let two = "redis.call('set', 'a', 1) return redis.call('set', 'b', 1)";
+    assert_eq!(run(&mut bench, two), "+OK\r\n");
+    let told = run(&mut bench, &format!("#!lua\n{two}"));
+    let refused = "-ERR Script attempted to access keys that do not hash to the same slot";
+    assert!(told.starts_with(refused), "{told}");
+    let told = run(
+        &mut bench,
+        &format!("#!lua flags=allow-cross-slot-keys\n{two}"),
+    );
+    assert_eq!(told, "+OK\r\n");
+    let told = run(&mut bench, "#!lua flags=no-cluster\nreturn 1");
+    assert_eq!(
+        told,
+        "-ERR Can not run script on cluster, 'no-cluster' flag is set.\r\n"
+    );
+}
+
+#[test]
 fn a_random_key_is_as_likely_as_any_other() {
     let mut bench = by_slot();
     // Fifty keys in one slot, fifty in as many.

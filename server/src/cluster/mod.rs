@@ -30,6 +30,10 @@ pub struct Cluster {
     pub file: NodesFile,
     /// The data is there, and the machine has begun.
     pub is_begun: bool,
+    /// Frames of this kind are dropped unread (DEBUG DROP-CLUSTER-PACKET-FILTER).
+    pub dropped: Option<u16>,
+    /// A command has spoken to the machine in this turn.
+    pub is_asked: bool,
     /// When the machine's next tick is due, monotonic milliseconds.
     pub tick_ms: u64,
 }

@@ -438,6 +438,7 @@ impl Instance for Front {
         if let Some(cluster) = &mut self.cluster {
             // Other nodes hear it on the bus, replicas among them.
             let is_sharded = args.is(0, "spublish");
+            cluster.is_asked = true;
             return cluster.machine.publish(is_sharded, args.at(1), args.at(2));
         }
         match args.encoded() {

@@ -61,9 +61,7 @@ pub(super) fn act(engine: &mut Engine, front: &mut Front, action: Action) {
         } => {
             publish(&engine.shared, front, None, &channel, &message);
         }
-        Action::EmptyData => {
-            engine.ks.flush_all();
-        }
+        Action::EmptyData => engine.empty(front),
         Action::Log(level, text) => match level {
             Level::Verbose => front.log.verbose(format_args!("{text}")),
             Level::Notice => front.log.notice(format_args!("{text}")),

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use cairn_cluster::Machine;
 use cairn_cluster::machine::Addresses;
 use cairn_engine::Engine;
-use cairn_format::cluster::SlotSet;
+use cairn_format::cluster::{SlotSet, kind_of_frame};
 
 use crate::cluster::{Cluster, NodesFile, TICK_MS, at_moment, local_of, options_of};
 use crate::config::table;
@@ -50,6 +50,8 @@ pub fn join(front: &mut Front, listeners: Listeners) -> Result<(), String> {
         bus: Bus::new(listeners),
         file,
         is_begun: false,
+        is_asked: false,
+        dropped: None,
         tick_ms: 0,
     }));
     refresh(front);
@@ -86,11 +88,12 @@ pub fn has_work(front: &Front) -> bool {
 
 /// What a turn does for the cluster: what came on the bus, time, and what commands asked for.
 pub fn turn(engine: &mut Engine, front: &mut Front) {
-    if front
-        .cluster
-        .as_ref()
-        .is_none_or(|cluster| !cluster.is_begun)
-    {
+    let now_ms = engine.mono_us() / 1000;
+    let Some(cluster) = &mut front.cluster else {
+        return;
+    };
+    let is_due = cluster.bus.work_left || cluster.tick_ms <= now_ms;
+    if !(std::mem::take(&mut cluster.is_asked) || is_due) || !cluster.is_begun {
         return;
     }
     refresh(front);
@@ -120,12 +123,15 @@ fn hear(front: &mut Front) {
         machine,
         bus,
         tick_ms,
+        dropped,
         ..
     } = &mut **cluster;
     let news = bus.turn(&clients.registry, now_ms, limit);
     at_moment(&**host, |moment| {
         for news in news {
             match news {
+                News::Frame(_, frame) if dropped.is_some() && kind_of_frame(&frame) == *dropped => {
+                }
                 News::Connected(peer) => machine.connected(peer, moment),
                 News::Accepted(link, theirs, ours) => {
                     let host =

@@ -221,7 +221,8 @@ pub fn read(engine: &mut Engine, front: &mut Front, slot: usize) {
                 failover::done(engine, front);
             }
             Order::Reject => {
-                fail(engine, front, Failure::soon(REJECTED));
+                // What the failover's end says is in the log once.
+                fail(engine, front, Failure::soon("psync request rejected"));
                 failover::abort(engine, front, REJECTED);
                 return;
             }

@@ -244,7 +244,7 @@ pub fn serve(ks: &mut Keyspace, shared: &mut Shared, inst: &mut dyn Instance) {
     while at < ks.fx.ready.len() {
         let (db, key) = std::mem::take(&mut ks.fx.ready[at]);
         at += 1;
-        debug_assert!(db < ks.databases());
+        debug_assert!(db < ks.tables());
         serve_key(ks, shared, db, &key, inst);
     }
     empty(&mut ks.fx.ready);

@@ -42,6 +42,12 @@ pub fn run(cx: &mut Ctx, machine: &mut Machine, program: &Program, args: &Args) 
     if !cx.shared.watch.monitors.is_empty() {
         monitor::show_caller(cx, args);
     }
+    if program.flags.has(ScriptFlags::NO_CLUSTER) && cx.ks.has_slots() {
+        let error = Error::new("ERR Can not run script on cluster, 'no-cluster' flag is set.");
+        count_error(&mut cx.shared.stats, &error);
+        cx.reply.error(&error);
+        return machine.stack().cut(0);
+    }
     let base = machine.stack().top();
     debug_assert_eq!(base, 1, "the function, and nothing else");
     match push_arguments(&mut machine.stack(), program, args) {

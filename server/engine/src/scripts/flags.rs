@@ -10,7 +10,7 @@ impl ScriptFlags {
     pub const NO_WRITES: ScriptFlags = ScriptFlags(1);
     pub const ALLOW_OOM: ScriptFlags = ScriptFlags(2);
     pub const ALLOW_STALE: ScriptFlags = ScriptFlags(4);
-    const NO_CLUSTER: ScriptFlags = ScriptFlags(8);
+    pub const NO_CLUSTER: ScriptFlags = ScriptFlags(8);
     pub const CROSS_SLOT: ScriptFlags = ScriptFlags(16);
     /// A script without a shebang: nothing is known of it, each of its commands is looked at.
     pub const COMPATIBLE: ScriptFlags = ScriptFlags(32);

@@ -102,9 +102,12 @@ fn with_machine<T>(
     node(cx)?;
     let Front { cluster, host, .. } = access::whole(&mut *cx.inst);
     match cluster {
-        Some(cluster) => Ok(at_moment(&**host, |moment| {
-            call(&mut cluster.machine, moment)
-        })),
+        Some(cluster) => {
+            cluster.is_asked = true;
+            Ok(at_moment(&**host, |moment| {
+                call(&mut cluster.machine, moment)
+            }))
+        }
         None => unreachable!("looked at above"),
     }
 }

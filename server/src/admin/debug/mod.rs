@@ -7,12 +7,14 @@
 //! | `structure` | listpacks, nodes of lists, how full tables are |
 //! | `process` | sleep, crash, log, timed work, buffers, allocator |
 //! | `protocol` | a reply of each type |
+//! | `bus` | CLUSTERLINK, DROP-CLUSTER-PACKET-FILTER |
 //! | `reload` | RELOAD, LOADAOF |
 //!
 //! Left out, because what they look at is not there: CLUSTERLINK, DROP-CLUSTER-PACKET-FILTER (clusters),
 //! CLIENT-EVICTION (`maxmemory-clients`), and SDSLEN, STRUCTSIZE, LEAK, OOM, RESTART,
 //! CRASH-AND-RECOVER, MALLCTL of names that hold pointers (the insides of another program).
 
+mod bus;
 mod data;
 mod help;
 mod process;
@@ -55,9 +57,11 @@ const SUBCOMMANDS: &[(&str, usize, usize, Handler)] = &[
     ("aof-flush-sleep", 3, 3, process::aof_flush_sleep),
     ("assert", 2, 2, process::assert_fails),
     ("change-repl-id", 2, 2, process::change_repl_id),
+    ("clusterlink", 5, 5, bus::end_links),
     ("config-rewrite-force-all", 2, 2, |cx, _| rewrite(cx, true)),
     ("digest", 2, 2, data::all_digest),
     ("digest-value", 2, usize::MAX, data::value_digests),
+    ("drop-cluster-packet-filter", 3, 3, bus::drop_kind),
     ("error", 3, 3, process::error_reply),
     ("htstats", 3, 4, structure::table_stats),
     ("htstats-key", 3, 4, structure::key_table_stats),
