@@ -341,6 +341,12 @@ impl Loader {
     /// Refuses what guards or changes data and does not work yet, and lists what is accepted without effect.
     pub(super) fn finish(self) -> Result<(Config, Vec<String>), StartError> {
         debug_assert_eq!(self.depth, 0, "a file is still included");
+        if self.config.get(table::CLUSTER_ENABLED) && self.config.get(table::REPLICAOF).is_some() {
+            return Err(self.config.start_error(
+                table::REPLICAOF.directive(),
+                "replicaof directive not allowed in cluster mode",
+            ));
+        }
         if !self.config.users.is_empty() && !self.config.get(table::ACLFILE).is_empty() {
             return Err(self.config.start_error(
                 table::ACLFILE.directive(),

@@ -116,6 +116,7 @@ fn hear(front: &mut Front) {
         host,
         clients,
         log,
+        keeper,
         ..
     } = front;
     let Some(cluster) = cluster else { return };
@@ -164,7 +165,10 @@ fn hear(front: &mut Front) {
         }
         if *tick_ms <= moment.now_ms {
             *tick_ms = moment.now_ms + TICK_MS;
-            machine.tick(moment);
+            // Who has no data does not stand for election; whoever asks is answered.
+            if !keeper.loading {
+                machine.tick(moment);
+            }
         }
     });
 }

@@ -31,7 +31,10 @@ pub fn follow(front: &mut Front, gate: &mut Gate, host: &str, port: u16) {
         ));
     }
     let link = Link::new(host, port, now_ms);
-    front.settings.config.note_primary(Some((host, port)));
+    if front.cluster.is_none() {
+        // A node of a cluster remembers it in its own file.
+        front.settings.config.note_primary(Some((host, port)));
+    }
     front.replication.upstream = Some(Upstream::new(link, may_resume, db));
     front.attach_stream();
     front

@@ -44,6 +44,16 @@ fn low_port() -> u16 {
 }
 
 #[test]
+fn the_configuration_names_no_primary() {
+    let folder = Folder::new();
+    let both = Setup::cairn(&folder).with("--cluster-enabled yes --replicaof 127.0.0.1 1");
+    let ended = both.run();
+    assert!(!ended.status.success());
+    let words = "replicaof directive not allowed in cluster mode";
+    assert!(ended.log.contains(words), "{}", ended.log);
+}
+
+#[test]
 fn a_file_belongs_to_one_node_and_a_damaged_one_ends_the_start() {
     let node = Node::start(Program::Cairn);
     // The lock outlives the first replacement of the file.
