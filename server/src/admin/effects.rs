@@ -8,6 +8,7 @@ use cairn_engine::keyspace::Keyspace;
 use cairn_engine::users::Users;
 
 use super::{configure_users, limits_of, watch_limits_of};
+use crate::cluster::options_of;
 use crate::config::{Change, Directive, Rejected, table};
 use crate::front::Front;
 use crate::listening;
@@ -45,6 +46,10 @@ pub(super) fn apply(parts: Parts, changes: &[Change]) -> Result<(), Rejected> {
     watch.configure(watch_limits_of(&front.settings.config));
     configure_users(users, &front.settings.config);
     front.settings.refresh_hot();
+    if let Some(cluster) = &mut front.cluster {
+        cluster.machine.options = options_of(&front.settings.config);
+        cluster.is_asked = true;
+    }
     for change in changes {
         if change.is(table::LOGLEVEL) {
             front
