@@ -5,7 +5,7 @@
 //!   accepted ----bytes----> frames --> News        what is sent waits here, shared with whoever else gets the same
 //!   asked for --connected-> News
 //! ```
-//! A connection is looked at for no more than [`TURN_MAX`] bytes a turn. What ends by itself is told; what was ended by a call is not.
+//! A connection is looked at for no more than `TURN_MAX` bytes a turn. What ends by itself is told; what was ended by a call is not.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Read, Write};
