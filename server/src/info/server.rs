@@ -102,7 +102,10 @@ pub(super) const CLIENTS: &[Field] = &[
             all.saturating_sub(v.front.replication.primary.followers())
         }),
     ),
-    ("cluster_connections", word!("0")),
+    (
+        "cluster_connections",
+        show!(|v| v.front.cluster.as_ref().map_or(0, |c| c.bus.connections())),
+    ),
     (
         "maxclients",
         show!(|v| v.front.settings.config.get(table::MAXCLIENTS)),

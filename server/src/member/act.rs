@@ -5,7 +5,6 @@ use std::time::Duration;
 use cairn_cluster::seam::{Action, Level};
 use cairn_engine::Engine;
 use cairn_engine::base::error::Error;
-use cairn_engine::call::ctx::{Extent, Paused};
 use cairn_engine::call::publish::publish;
 use cairn_engine::call::route::{self, Ask};
 use cairn_engine::call::{Instance, pause};
@@ -47,9 +46,13 @@ pub(super) fn act(engine: &mut Engine, front: &mut Front, action: Action) {
                 look_at_waiters(engine, front);
             }
         }
-        Action::PauseWrites(until_ms) => stand_still(engine, front, until_ms),
+        // The machine says itself when they go on, also when nothing comes of it.
+        Action::PauseWrites(_) => engine.shared.gate.holds_writes = true,
         Action::ResumeWrites => {
-            pause::end(&mut engine.ks, &mut engine.shared, front);
+            // Who waits for the end of the process still has its own reason.
+            if front.farewell.is_none() {
+                pause::let_writes_go(&mut engine.ks, &mut engine.shared, front);
+            }
         }
         Action::Publish {
             is_sharded: true,
@@ -121,13 +124,4 @@ fn look_at_waiters(engine: &mut Engine, front: &mut Front) {
         let refused: Option<Error> = inst.route(&ask, &mut || (0, 1)).err();
         refused.filter(route::is_redirect)
     });
-}
-
-/// Writes stand still until then, monotonic milliseconds.
-fn stand_still(engine: &mut Engine, front: &mut Front, until_ms: u64) {
-    let now = front.now();
-    let left_ms = until_ms.saturating_sub(now.mono_us / 1000);
-    let end_ms = now.wall_ms().saturating_add(left_ms as i64);
-    let extent = Extent::Writes;
-    pause::begin(&mut engine.shared, Paused { extent, end_ms });
 }

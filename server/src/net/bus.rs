@@ -267,6 +267,21 @@ impl Bus {
         self.wires[*place].as_mut()
     }
 
+    /// Number of connections, both ways.
+    pub fn connections(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Bytes that all of them take, with what came and what waits.
+    pub fn mem_bytes(&self) -> usize {
+        let wires = self.wires.iter().flatten();
+        let buffers = wires.map(|wire| {
+            let queue = wire.queue.capacity() * size_of::<Arc<[u8]>>();
+            size_of::<Wire>() + wire.input.capacity() + queue + wire.waiting
+        });
+        buffers.sum()
+    }
+
     /// How it stands with a connection.
     pub fn info(&self, end: End) -> Option<WireInfo> {
         let wire = self.wires[*self.places.get(&end)?].as_ref()?;

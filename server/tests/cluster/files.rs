@@ -33,7 +33,7 @@ fn a_node_is_who_it_was_after_a_restart_and_the_reference_reads_its_file() {
 }
 
 /// A free port with another ten thousand above it.
-fn low_port() -> u16 {
+pub fn low_port() -> u16 {
     (20_000..30_000)
         .find(|port| {
             [*port, port + 10_000]

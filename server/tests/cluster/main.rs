@@ -3,9 +3,11 @@
 //! - `mixed`: both kinds of nodes in one cluster: data, moves of slots, failovers both ways, restarts.
 //! - `words`: what a node answers, beside what the reference answers.
 //! - `files`: nodes.conf.
+//! - `options`: what each directive does.
 
 mod files;
 mod mixed;
+mod options;
 #[path = "../support/mod.rs"]
 mod support;
 mod words;

@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use super::Bench;
 
 /// Of another order here, on purpose.
-const OTHER_ORDER: [(&str, &str); 4] = [
+const OTHER_ORDER: [(&str, &str); 7] = [
+    ("cluster|getkeysinslot", "N counts the keys asked for"),
+    ("cluster|replicas", "all nodes are walked"),
+    ("cluster|slaves", "all nodes are walked"),
     ("geodist", "members are found by hash"),
     (
         "geohash",

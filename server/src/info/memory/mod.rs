@@ -230,7 +230,10 @@ pub(super) const MEMORY: &[Field] = &[
     ("mem_total_replication_buffers", show!(|v| stream(v).0)),
     ("mem_clients_slaves", show!(|v| replicas(v))),
     ("mem_clients_normal", show!(|v| clients(v))),
-    ("mem_cluster_links", word!("0")),
+    (
+        "mem_cluster_links",
+        show!(|v| v.front.cluster.as_ref().map_or(0, |c| c.bus.mem_bytes())),
+    ),
     ("mem_aof_buffer", show!(|v| log_buffer(v))),
     ("mem_allocator", |_| alloc::name()),
     ("active_defrag_running", word!("0")),

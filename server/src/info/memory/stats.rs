@@ -35,7 +35,9 @@ const FIRST: &[Line] = &[
     ("replication.backlog", |v| bytes(super::stream(v).1)),
     ("clients.slaves", |v| bytes(super::replicas(v))),
     ("clients.normal", |v| bytes(clients(v))),
-    ("cluster.links", |_| bytes(0)),
+    ("cluster.links", |v| {
+        bytes(v.front.cluster.as_ref().map_or(0, |c| c.bus.mem_bytes()) as u64)
+    }),
     ("aof.buffer", |v| bytes(log_buffer(v))),
     ("lua.caches", |v| {
         bytes((v.shared.scripts.vm_bytes() + v.shared.scripts.script_bytes()) as u64)
