@@ -71,10 +71,9 @@ fn an_unknown_directive_is_told_with_file_line_and_words() {
 #[test]
 fn what_guards_data_and_does_not_work_is_refused_by_name() {
     let refused = [
-        ("user alice on +@all", "user"),
-        ("aclfile /tmp/users.acl", "aclfile"),
+        ("user alice on +nosuch", "user"),
+        ("loadmodule /tmp/module.so", "loadmodule"),
         ("tls-port 7000", "tls-port"),
-        ("cluster-enabled yes", "cluster-enabled"),
     ];
     for (line, name) in refused {
         let folder = Folder::new();
