@@ -56,13 +56,14 @@ fn users_of_the_configuration_file_are_there_at_start_and_written_back() {
         .filter(|line| line.starts_with("user "))
         .collect();
     fs::write(&reference_path, users.join("\n")).unwrap();
-    let reference = Setup::reference(&folder)
+    let elsewhere = Folder::new();
+    let reference = Setup::reference(&elsewhere)
         .only(reference_path.to_str().unwrap())
         .start();
     let mut client = reference.connect();
     for (user, password, allowed) in [("anna", "pw", "cached:1"), ("carl", "x", "it's")] {
         assert_eq!(told(&client.call(&["AUTH", user, password])), "OK");
-        assert_eq!(told(&client.call(&["GET", allowed])), "Nil");
+        assert_eq!(told(&client.call(&["GET", allowed])), "Null");
         assert!(told(&client.call(&["GET", "other"])).starts_with("-NOPERM"));
     }
 }
