@@ -25,9 +25,39 @@ const TABLE: [u16; 256] = {
     table
 };
 
+/// `AHEAD[k]` is the table for a byte with `k` others behind it, so that eight bytes are taken at once.
+const AHEAD: [[u16; 256]; 8] = {
+    let mut tables = [TABLE; 8];
+    let mut k = 1;
+    while k < 8 {
+        let mut byte = 0;
+        while byte < 256 {
+            let before = tables[k - 1][byte];
+            tables[k][byte] = (before << 8) ^ TABLE[(before >> 8) as usize];
+            byte += 1;
+        }
+        k += 1;
+    }
+    tables
+};
+
 /// The checksum of one slice.
 pub fn crc16(bytes: &[u8]) -> u16 {
-    bytes.iter().fold(0, |crc, byte| {
+    let (eights, rest) = bytes.as_chunks::<8>();
+    let crc = eights.iter().fold(0, |crc: u16, eight| {
+        let [high, low] = crc.to_be_bytes();
+        let [a, b, c, d, e, f, g, h] = *eight;
+        let of = |table: usize, byte: u8| AHEAD[table][usize::from(byte)];
+        of(7, a ^ high)
+            ^ of(6, b ^ low)
+            ^ of(5, c)
+            ^ of(4, d)
+            ^ of(3, e)
+            ^ of(2, f)
+            ^ of(1, g)
+            ^ of(0, h)
+    });
+    rest.iter().fold(crc, |crc, byte| {
         (crc << 8) ^ TABLE[usize::from((crc >> 8) as u8 ^ byte)]
     })
 }
@@ -51,7 +81,18 @@ pub fn pattern_slot(pattern: &[u8]) -> Option<u16> {
     }
 }
 
+/// Whether one of eight bytes is `{`: a byte that is becomes zero, and only below a zero a borrow can make another one look so.
+fn has_brace(eight: &[u8; 8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let differing = u64::from_ne_bytes(*eight) ^ (ONES * b'{' as u64);
+    differing.wrapping_sub(ONES) & !differing & (ONES << 7) != 0
+}
+
 fn hash_tag(key: &[u8]) -> Option<&[u8]> {
+    let (eights, rest) = key.as_chunks::<8>();
+    if !eights.iter().any(has_brace) && !rest.contains(&b'{') {
+        return None;
+    }
     let open = key.iter().position(|&byte| byte == b'{')?;
     let inner = &key[open + 1..];
     let close = inner.iter().position(|&byte| byte == b'}')?;
@@ -66,6 +107,27 @@ mod tests {
     fn gives_the_known_values() {
         assert_eq!(crc16(b"123456789"), 0x31c3);
         assert_eq!((key_slot(b"foo"), key_slot(b"")), (12_182, 0));
+    }
+
+    #[test]
+    fn eight_bytes_at_once_are_as_one_after_the_other() {
+        let bytes: Vec<u8> = (0..400_u32).map(|i| (i * i * 7 + i / 3) as u8).collect();
+        for start in 0..40 {
+            for len in 0..64 {
+                let slice = &bytes[start * 5..][..len];
+                let slow = slice.iter().fold(0, |crc: u16, byte| {
+                    (crc << 8) ^ TABLE[usize::from((crc >> 8) as u8 ^ byte)]
+                });
+                assert_eq!(crc16(slice), slow);
+            }
+        }
+        for at in 0..20 {
+            let mut key = vec![b'z'; 20];
+            key[at] = b'{';
+            key.extend(b"x}");
+            let tag = [&vec![b'z'; 19 - at][..], b"x"].concat();
+            assert_eq!(key_slot(&key), crc16(&tag) % SLOTS, "{at}");
+        }
     }
 
     #[test]

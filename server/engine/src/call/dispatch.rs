@@ -24,22 +24,20 @@ pub fn dispatch(cx: &mut Ctx, args: &Args) -> bool {
     );
     let mut ran = false;
     let before = cx.reply.position();
-    let admitted = admit(cx, args).and_then(|table| {
-        with_room(cx, args)?;
-        pass(cx, args).map(|()| table)
-    });
+    let admitted = admit(cx, args)
+        .and_then(|()| with_room(cx, args))
+        .and_then(|()| pass(cx, args));
     match admitted {
         // The command has not begun.
-        Ok(_) if cx.session.blocked => return false,
-        Ok(_) if cx.session.multi.is_some() && !runs_in_multi(cx.command.spec) => {
+        Ok(()) if cx.session.blocked => return false,
+        Ok(()) if cx.session.multi.is_some() && !runs_in_multi(cx.command.spec) => {
             let queued = Queued::new(cx.command.id, args);
             debug_assert!(!cx.session.deny_blocking, "EXEC runs what is queued");
             let multi = cx.session.multi.as_mut().expect("checked above");
             multi.queue.push(queued);
             cx.reply.simple("QUEUED");
         }
-        Ok(table) => {
-            cx.ks.select(table);
+        Ok(()) => {
             run(cx, args);
             ran = true;
             if cx.ks.fx.pending() {
@@ -88,10 +86,10 @@ fn exec_refused(ks: &mut Keyspace, session: &mut Session, reason: Error) -> Erro
     ))
 }
 
-/// Finds the command and the table that it works in, or says why the client may not run it now. The order of the reasons is that of Redis: the client,
+/// Finds the command and selects the table that it works in, or says why the client may not run it now. The order of the reasons is that of Redis: the client,
 /// memory, the server.
 #[inline]
-fn admit(cx: &mut Ctx, args: &Args) -> Result<usize, Error> {
+fn admit(cx: &mut Ctx, args: &Args) -> Result<(), Error> {
     cx.command = look_up(cx.shared, cx.session, args)?;
     let spec = cx.command.spec;
     if !spec.accepts(args.len()) {
@@ -105,9 +103,14 @@ fn admit(cx: &mut Ctx, args: &Args) -> Result<usize, Error> {
     if !(cx.session.authenticated && may_pass && cx.session.multi.is_none()) {
         admit_narrowly(cx, args)?;
     }
-    route::table_of(cx, args).inspect_err(|_| reject(cx))
+    if cx.shared.routes.is_none() {
+        cx.ks.select(cx.session.db);
+        return Ok(());
+    }
+    route::select_table(cx, args).inspect_err(|_| reject(cx))
 }
 
+#[inline(never)]
 fn admit_narrowly(cx: &mut Ctx, args: &Args) -> Result<(), Error> {
     let refusal = refusal_of_client(cx.shared, cx.session, cx.command.spec);
     refused(cx, refusal)?;

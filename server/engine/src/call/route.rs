@@ -105,19 +105,16 @@ fn place_of(command: Entry, args: &Args) -> Place {
     place
 }
 
-/// The table that a call works in.
+/// Selects the table that a call works in, where keys are kept by slot.
 ///
 /// # Errors
 /// It may not run here, or its keys have different slots.
-#[inline]
-pub fn table_of(cx: &mut Ctx, args: &Args) -> Result<usize, Error> {
-    match cx.shared.routes {
-        None => Ok(cx.session.db),
-        Some(_) => routed(cx, args),
-    }
+pub fn select_table(cx: &mut Ctx, args: &Args) -> Result<(), Error> {
+    let table = routed(cx, args)?;
+    cx.ks.select(table);
+    Ok(())
 }
 
-#[inline(never)]
 fn routed(cx: &mut Ctx, args: &Args) -> Result<usize, Error> {
     cx.session.asked = std::mem::take(&mut cx.session.asking);
     let spec = cx.command.spec;
@@ -148,7 +145,7 @@ fn plainly_served(cx: &Ctx, slot: u16) -> bool {
     cx.session.applies() || routes.is_some_and(|routes| routes.served.contains(slot))
 }
 
-/// As [`table_of`] for a part of a unit that was let in as a whole.
+/// The table of a part of a unit that was let in as a whole.
 pub fn table_of_part(cx: &Ctx, args: &Args) -> usize {
     if cx.shared.routes.is_none() {
         return cx.session.db;
