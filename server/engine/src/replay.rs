@@ -300,11 +300,7 @@ impl Replay {
 /// The command, or the subcommand where there are some.
 fn look_up(engine: &Engine, args: &Args) -> Option<Entry> {
     let table = &engine.shared.table;
-    let found = table.find_logged(args.at(0))?;
-    match args.get(1) {
-        Some(sub) if !found.spec.subcommands.is_empty() => table.find_sub(found, sub),
-        _ => Some(found),
-    }
+    table.part_of(table.find_logged(args.at(0))?, args)
 }
 
 fn refuse(engine: &Engine, offset: u64, number: u64, args: &Args, why: Why) -> Refused {

@@ -91,18 +91,10 @@ pub fn must_log_in(shared: &Shared, session: &Session) -> bool {
 /// What a call of a command asks permission for.
 pub fn request_of<'a>(command: Entry, args: &Args<'a>) -> Request<'a> {
     Request {
-        keys: touched_keys(command.spec, args),
-        ..request_without_keys(command, args)
-    }
-}
-
-/// The same of somebody who may touch all keys.
-fn request_without_keys<'a>(command: Entry, args: &Args<'a>) -> Request<'a> {
-    Request {
         command: command.id,
         is_open: command.spec.flags.has(Flags::NO_AUTH),
         args: *args,
-        keys: TouchedKeys::None,
+        keys: touched_keys(command.spec, args),
         channels: command.spec.channels,
     }
 }
@@ -160,10 +152,7 @@ pub fn verdict(cx: &Ctx, command: Entry, args: &Args) -> Result<(), Denied> {
     }
     let user = cx.shared.users.get(cx.session.user);
     let user = user.ok_or(Denied::Command)?;
-    user.check(&match user.looks_at_keys() {
-        true => request_of(command, args),
-        false => request_without_keys(command, args),
-    })
+    user.check(&request_of(command, args))
 }
 
 /// Whether the session's user may run the command at hand, and read any key besides: what it reads is named by what it finds.

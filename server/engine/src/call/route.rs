@@ -15,7 +15,7 @@ use cairn_format::crc16::key_slot;
 use super::ctx::Ctx;
 use super::keys::{keys_of, shard_channels};
 use super::spec::Flags;
-use super::table::Entry;
+use super::table::{CommandTable, Entry};
 use crate::base::args::Args;
 use crate::base::error::Error;
 use crate::keyspace::Keyspace;
@@ -129,14 +129,8 @@ fn routed(cx: &mut Ctx, args: &Args) -> Result<usize, Error> {
         KnownKeys::None if spec.keys.is_empty() => return Ok(0),
         _ => {}
     }
-    let mut names = Vec::new();
-    let mut place = Place::default();
-    for_each_name(cx.command, args, &mut |name, is_channel| {
-        place.add(name, is_channel);
-        names.push(name);
-    });
     let flags = spec.flags_of_call(cx.shared, cx.ks, args);
-    decide(cx, place, &names, flags)
+    decide_call(cx, place_of(cx.command, args), args, flags)
 }
 
 /// Whether nobody has to be asked. What was decided elsewhere is done.
@@ -159,21 +153,34 @@ fn whole_transaction(cx: &mut Ctx) -> Result<usize, Error> {
         return Ok(0);
     };
     let (mut place, mut flags) = (Place::default(), Flags::NONE);
-    let mut names: Vec<Vec<u8>> = Vec::new();
     for queued in &multi.queue {
         let (command, args) = (cx.shared.table.entry(queued.command), queued.args());
         flags = flags.and(command.spec.flags_of_call(cx.shared, cx.ks, &args));
         for_each_name(command, &args, &mut |name, is_channel| {
-            place.add(name, is_channel);
-            names.push(name.to_vec());
+            place.add(name, is_channel)
         });
     }
+    let decided = decide(cx, place, flags, &|table, with| {
+        for queued in &multi.queue {
+            let command = table.entry(queued.command);
+            for_each_name(command, &queued.args(), &mut |name, _| with(name));
+        }
+    });
     cx.session.multi = Some(multi);
-    let names: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
-    decide(cx, place, &names, flags)
+    decided
 }
 
-fn decide(cx: &mut Ctx, place: Place, names: &[&[u8]], flags: Flags) -> Result<usize, Error> {
+fn decide_call(cx: &mut Ctx, place: Place, args: &Args, flags: Flags) -> Result<usize, Error> {
+    let command = cx.command;
+    decide(cx, place, flags, &|_, with| {
+        for_each_name(command, args, &mut |name, _| with(name))
+    })
+}
+
+/// Calls back for each name of what is decided about; it is told all commands.
+type Names<'n> = &'n dyn Fn(&CommandTable, &mut dyn FnMut(&[u8]));
+
+fn decide(cx: &mut Ctx, place: Place, flags: Flags, names: Names) -> Result<usize, Error> {
     let Some(slot) = place.slot else {
         return Ok(0);
     };
@@ -198,23 +205,26 @@ fn decide(cx: &mut Ctx, place: Place, names: &[&[u8]], flags: Flags) -> Result<u
         is_asking: cx.session.asked || cx.command.spec.name == "restore-asking",
         is_readonly: cx.session.readonly,
     };
-    let ks = &*cx.ks;
-    cx.inst
-        .route(&ask, &mut || (missing(ks, table, names), names.len()))?;
+    let (ks, commands) = (&*cx.ks, &cx.shared.table);
+    let mut count = || {
+        let (mut absent, mut all) = (0, 0);
+        names(commands, &mut |name| {
+            absent += usize::from(!is_there(ks, table, name));
+            all += 1;
+        });
+        (absent, all)
+    };
+    cx.inst.route(&ask, &mut count)?;
     match place.is_crossed {
         true => Err(CROSS_SLOT),
         false => Ok(table),
     }
 }
 
-/// How many of these keys are not there; one whose time has come is not.
-fn missing(ks: &Keyspace, table: usize, keys: &[&[u8]]) -> usize {
-    let table = &ks.table(table).keys;
-    let is_there = |key: &[u8]| {
-        let found = table.lookup(ks.hasher.hash(key), key);
-        found.is_some_and(|(_, record)| record.expire().is_none_or(|at| at >= ks.now_ms))
-    };
-    keys.iter().filter(|key| !is_there(key)).count()
+/// Whether a key is there; one whose time has come is not.
+fn is_there(ks: &Keyspace, table: usize, key: &[u8]) -> bool {
+    let found = ks.table(table).keys.lookup(ks.hasher.hash(key), key);
+    found.is_some_and(|(_, record)| record.expire().is_none_or(|at| at >= ks.now_ms))
 }
 
 /// The table of a command that a script calls; `slot` is that of its keys so far, unless it may use several.
@@ -230,13 +240,8 @@ pub fn table_of_inner(
     if cx.shared.routes.is_none() {
         return Ok(cx.session.db);
     }
-    let (mut place, mut names) = (Place::default(), Vec::new());
-    for_each_name(cx.command, args, &mut |name, is_channel| {
-        place.add(name, is_channel);
-        names.push(name);
-    });
-    let flags = cx.command.spec.flags;
-    let table = decide(cx, place, &names, flags).map_err(|refusal| inner_refusal(&refusal))?;
+    let (place, flags) = (place_of(cx.command, args), cx.command.spec.flags);
+    let table = decide_call(cx, place, args, flags).map_err(|refusal| inner_refusal(&refusal))?;
     if let Some(used) = place.slot
         && !may_cross
         && *slot.get_or_insert(used) != used

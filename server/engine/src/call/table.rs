@@ -8,6 +8,7 @@
 
 use super::rights::known_keys;
 use super::spec::Command;
+use crate::base::args::Args;
 use crate::base::id::CommandId;
 use crate::users::catalog::KnownKeys;
 
@@ -153,6 +154,19 @@ impl CommandTable {
     pub fn find_original(&self, name: &[u8]) -> Option<Entry> {
         let table = self.originals.as_deref().unwrap_or(self);
         table.find(name)
+    }
+
+    /// The command that words name, as clients use names: of a container its subcommand.
+    pub fn find_call(&self, args: &Args) -> Option<Entry> {
+        self.part_of(self.find(args.at(0))?, args)
+    }
+
+    /// Of a container the subcommand that words name, which has to be there if there is a word for it; any other command itself.
+    pub fn part_of(&self, found: Entry, args: &Args) -> Option<Entry> {
+        match args.get(1) {
+            Some(sub) if !found.spec.subcommands.is_empty() => self.find_sub(found, sub),
+            _ => Some(found),
+        }
     }
 
     /// A command by the name that clients use, in any case, with its number.

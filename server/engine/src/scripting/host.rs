@@ -201,7 +201,7 @@ impl Room<'_, '_> {
             return Err(raise_error(stack, text));
         }
         let args = self.words.args();
-        let Some(found) = inner::look_up(self.cx, &args) else {
+        let Some(found) = self.cx.shared.table.find_call(&args) else {
             return Err(raise_error(
                 stack,
                 b"ERR Invalid command passed to redis.acl_check_cmd()",

@@ -11,25 +11,14 @@ use crate::call::rights;
 use crate::call::route;
 use crate::call::run::{self, count_error};
 use crate::call::spec::{Command, Flags};
-use crate::call::table::Entry;
 use crate::scripts::flags::ScriptFlags;
-
-/// Finds the command that words name.
-pub(super) fn look_up(cx: &Ctx, args: &Args) -> Option<Entry> {
-    let table = &cx.shared.table;
-    let found = table.find(args.at(0))?;
-    match args.get(1) {
-        Some(sub) if !found.spec.subcommands.is_empty() => table.find_sub(found, sub),
-        _ => Some(found),
-    }
-}
 
 /// Runs a command of a script; its answer is in `cx.reply`.
 ///
 /// # Errors
 /// It may not run. That is counted as Redis counts it.
 pub(super) fn run(cx: &mut Ctx, script: &mut Script, args: &Args) -> Result<(), Error> {
-    let Some(found) = look_up(cx, args) else {
+    let Some(found) = cx.shared.table.find_call(args) else {
         let error = Error::new("ERR Unknown Redis command called from script");
         count_error(&mut cx.shared.stats, &error);
         return Err(error);

@@ -69,14 +69,6 @@ pub enum Denied {
 }
 
 impl User {
-    /// Whether it matters which keys a call touches.
-    pub fn looks_at_keys(&self) -> bool {
-        !self
-            .selectors
-            .iter()
-            .all(|selector| selector.keys.has_all())
-    }
-
     /// Whether a call is allowed.
     ///
     /// # Errors

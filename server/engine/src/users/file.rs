@@ -11,12 +11,14 @@ use std::collections::BTreeMap;
 use super::catalog::Catalog;
 use super::patterns::has_blank;
 use super::registry::{DEFAULT_NAME, Users};
-use super::rules::{Fault, join_parentheses};
+use super::rules::{Fault, Refused, join_parentheses};
 use super::user::User;
 use crate::base::error::lossless;
 
 /// The word that a line begins with.
 const KEYWORD: &str = "user";
+/// What is said of a parenthesis that does not close.
+const UNMATCHED: &str = "Unmatched parenthesis in selector definition.";
 
 /// Users by name, not in force yet.
 pub type Roll = BTreeMap<Box<[u8]>, User>;
@@ -81,24 +83,17 @@ impl Users {
         words: impl Iterator<Item = &'w [u8]>,
         catalog: &dyn Catalog,
     ) -> Result<(), (String, String)> {
-        let refused = |word: &[u8], why: &str| (lossless(word), why.to_owned());
+        let told = |word: &[u8], why: &str| (lossless(word), why.to_owned());
         if name.is_empty() || has_blank(name) {
-            return Err(refused(
-                name,
-                "Usernames can't contain spaces or null characters",
-            ));
+            let why = "Usernames can't contain spaces or null characters";
+            return Err(told(name, why));
         }
         let mut user = User::new(catalog, self.all_channels);
-        let joined = join_parentheses(words).map_err(|unmatched| {
-            refused(
-                unmatched.word(),
-                "Unmatched parenthesis in selector definition.",
-            )
+        let applied = user.apply_all(words, self.all_channels, catalog);
+        applied.map_err(|refused| match &refused {
+            Refused::Unmatched(word) => told(word, UNMATCHED),
+            Refused::Word(word, fault) => told(word, fault.text()),
         })?;
-        for word in joined {
-            user.apply(&word, self.all_channels, catalog)
-                .map_err(|fault| refused(&word, fault.text()))?;
-        }
         self.put(name, user, catalog);
         Ok(())
     }
@@ -150,9 +145,7 @@ impl Reading<'_> {
     fn rules<'w>(&mut self, place: &str, words: impl Iterator<Item = &'w [u8]>) -> User {
         let mut user = User::new(self.catalog, self.all_channels);
         let Ok(joined) = join_parentheses(words) else {
-            self.faults.push_str(&format!(
-                "{place}: Unmatched parenthesis in selector definition."
-            ));
+            self.faults.push_str(&format!("{place}: {UNMATCHED}"));
             return user;
         };
         let mut has_other = false;

@@ -60,14 +60,6 @@ pub enum Refused {
     Word(Vec<u8>, Fault),
 }
 
-impl Refused {
-    /// The word.
-    pub fn word(&self) -> &[u8] {
-        let (Refused::Unmatched(word) | Refused::Word(word, _)) = self;
-        word
-    }
-}
-
 impl User {
     /// Applies words in order. `all_channels`: new selectors have all channels.
     ///
@@ -90,7 +82,7 @@ impl User {
     ///
     /// # Errors
     /// It is none, or means nothing here.
-    pub fn apply(
+    pub(super) fn apply(
         &mut self,
         word: &[u8],
         all_channels: bool,

@@ -4,7 +4,7 @@ use super::{ASKS, RULES};
 use crate::base::args::{Args, ArgsBuf};
 use crate::base::error::{self, Error, Outcome};
 use crate::call::categories;
-use crate::call::ctx::{Ctx, Shared};
+use crate::call::ctx::Ctx;
 use crate::call::rights;
 use crate::call::spec::Command;
 use crate::call::table::Entry;
@@ -67,7 +67,7 @@ fn dryrun(cx: &mut Ctx, args: &Args) -> Outcome {
     let words: Vec<&[u8]> = args.iter_from(3).collect();
     let call = ArgsBuf::from_slices(&words);
     let call = call.args();
-    let Some(command) = look_up(cx.shared, &call) else {
+    let Some(command) = cx.shared.table.find_call(&call) else {
         let word = error::lossless(call.at(0));
         return Err(Error::text(format!("ERR Command '{word}' not found")));
     };
@@ -82,14 +82,6 @@ fn dryrun(cx: &mut Ctx, args: &Args) -> Outcome {
         }
     }
     Ok(())
-}
-
-fn look_up(shared: &Shared, call: &Args) -> Option<Entry> {
-    let found = shared.table.find(call.at(0))?;
-    match call.get(1) {
-        Some(sub) if !found.spec.subcommands.is_empty() => shared.table.find_sub(found, sub),
-        _ => Some(found),
-    }
 }
 
 fn told(user: &[u8], command: Entry, call: &Args, denied: Denied) -> Vec<u8> {
