@@ -87,11 +87,14 @@ const HELP: Command = Command {
 /// # Errors
 /// This server is none.
 fn node<'a>(cx: &'a mut Ctx) -> Result<&'a mut Cluster, Error> {
-    let front = access::whole(&mut *cx.inst);
-    match &mut front.cluster {
-        Some(cluster) => Ok(cluster),
-        None => Err(Error::new("ERR This instance has cluster support disabled")),
-    }
+    of(&mut access::whole(&mut *cx.inst).cluster)
+}
+
+/// The node, if there is one ([`node`]).
+fn of(cluster: &mut Option<Box<Cluster>>) -> Result<&mut Cluster, Error> {
+    cluster
+        .as_deref_mut()
+        .ok_or_else(|| Error::new("ERR This instance has cluster support disabled"))
 }
 
 /// Calls the machine of the node with the time and random numbers.
@@ -99,17 +102,12 @@ fn with_machine<T>(
     cx: &mut Ctx,
     call: impl FnOnce(&mut Machine, &mut Moment<'_>) -> T,
 ) -> Result<T, Error> {
-    node(cx)?;
     let Front { cluster, host, .. } = access::whole(&mut *cx.inst);
-    match cluster {
-        Some(cluster) => {
-            cluster.is_asked = true;
-            Ok(at_moment(&**host, |moment| {
-                call(&mut cluster.machine, moment)
-            }))
-        }
-        None => unreachable!("looked at above"),
-    }
+    let cluster = of(cluster)?;
+    cluster.is_asked = true;
+    Ok(at_moment(&**host, |moment| {
+        call(&mut cluster.machine, moment)
+    }))
 }
 
 /// A change: OK, or why not.
