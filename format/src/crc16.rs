@@ -25,11 +25,12 @@ const TABLE: [u16; 256] = {
     table
 };
 
-/// `AHEAD[k]` is the table for a byte with `k` others behind it, so that eight bytes are taken at once.
-const AHEAD: [[u16; 256]; 8] = {
-    let mut tables = [TABLE; 8];
+/// `AHEAD[k]` is the table for a byte with `k` others behind it, so that sixteen bytes are taken at once: a key of a usual length in one
+/// step, without a chain from byte to byte.
+static AHEAD: [[u16; 256]; 16] = {
+    let mut tables = [TABLE; 16];
     let mut k = 1;
-    while k < 8 {
+    while k < 16 {
         let mut byte = 0;
         while byte < 256 {
             let before = tables[k - 1][byte];
@@ -41,22 +42,29 @@ const AHEAD: [[u16; 256]; 8] = {
     tables
 };
 
+/// What `N` bytes make of the checksum of those before them.
+#[inline(always)]
+fn with_block<const N: usize>(crc: u16, block: &[u8; N]) -> u16 {
+    let [high, low] = crc.to_be_bytes();
+    let mut sum = AHEAD[N - 1][usize::from(block[0] ^ high)];
+    sum ^= AHEAD[N - 2][usize::from(block[1] ^ low)];
+    for (at, byte) in block.iter().enumerate().skip(2) {
+        sum ^= AHEAD[N - 1 - at][usize::from(*byte)];
+    }
+    sum
+}
+
 /// The checksum of one slice.
+#[inline]
 pub fn crc16(bytes: &[u8]) -> u16 {
-    let (eights, rest) = bytes.as_chunks::<8>();
-    let crc = eights.iter().fold(0, |crc: u16, eight| {
-        let [high, low] = crc.to_be_bytes();
-        let [a, b, c, d, e, f, g, h] = *eight;
-        let of = |table: usize, byte: u8| AHEAD[table][usize::from(byte)];
-        of(7, a ^ high)
-            ^ of(6, b ^ low)
-            ^ of(5, c)
-            ^ of(4, d)
-            ^ of(3, e)
-            ^ of(2, f)
-            ^ of(1, g)
-            ^ of(0, h)
-    });
+    let (blocks, mut rest) = bytes.as_chunks::<16>();
+    let mut crc = blocks.iter().fold(0, with_block::<16>);
+    if let Some((eight, others)) = rest.split_first_chunk::<8>() {
+        (crc, rest) = (with_block(crc, eight), others);
+    }
+    if let Some((four, others)) = rest.split_first_chunk::<4>() {
+        (crc, rest) = (with_block(crc, four), others);
+    }
     rest.iter().fold(crc, |crc, byte| {
         (crc << 8) ^ TABLE[usize::from((crc >> 8) as u8 ^ byte)]
     })
@@ -81,18 +89,39 @@ pub fn pattern_slot(pattern: &[u8]) -> Option<u16> {
     }
 }
 
-/// Whether one of eight bytes is `{`: a byte that is becomes zero, and only below a zero a borrow can make another one look so.
-fn has_brace(eight: &[u8; 8]) -> bool {
+/// Not zero if one of eight bytes is `{`: a byte that is becomes zero, and only below a zero a borrow can make another one look so.
+#[inline(always)]
+fn braces(eight: &[u8; 8]) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     let differing = u64::from_ne_bytes(*eight) ^ (ONES * b'{' as u64);
-    differing.wrapping_sub(ONES) & !differing & (ONES << 7) != 0
+    differing.wrapping_sub(ONES) & !differing & (ONES << 7)
 }
 
+/// Whether there is a `{` in a key. Where it has eight bytes, the last eight are looked at as one, whatever the length; up to sixteen take
+/// no loop.
+#[inline(always)]
+fn has_brace(key: &[u8]) -> bool {
+    let (Some(first), Some(last)) = (key.first_chunk::<8>(), key.last_chunk::<8>()) else {
+        return key.contains(&b'{');
+    };
+    (braces(first) | braces(last)) != 0 || key.len() > 16 && has_brace_within(key)
+}
+
+#[inline(never)]
+fn has_brace_within(key: &[u8]) -> bool {
+    key.contains(&b'{')
+}
+
+#[inline(always)]
 fn hash_tag(key: &[u8]) -> Option<&[u8]> {
-    let (eights, rest) = key.as_chunks::<8>();
-    if !eights.iter().any(has_brace) && !rest.contains(&b'{') {
-        return None;
+    match has_brace(key) {
+        false => None,
+        true => braced(key),
     }
+}
+
+#[cold]
+fn braced(key: &[u8]) -> Option<&[u8]> {
     let open = key.iter().position(|&byte| byte == b'{')?;
     let inner = &key[open + 1..];
     let close = inner.iter().position(|&byte| byte == b'}')?;

@@ -109,22 +109,31 @@ fn place_of(command: Entry, args: &Args) -> Place {
 ///
 /// # Errors
 /// It may not run here, or its keys have different slots.
+#[inline]
 pub fn select_table(cx: &mut Ctx, args: &Args) -> Result<(), Error> {
+    if let Some(table) = plain_table(cx, args) {
+        cx.session.asked = std::mem::take(&mut cx.session.asking);
+        cx.ks.select(table);
+        return Ok(());
+    }
     let table = routed(cx, args)?;
     cx.ks.select(table);
     Ok(())
 }
 
+/// The table of a call that has one key, whose slot is plainly served: most calls are no more.
+#[inline]
+fn plain_table(cx: &Ctx, args: &Args) -> Option<usize> {
+    let at = cx.shared.table.only_key(cx.command.id)?;
+    let slot = key_slot(args.get(at)?);
+    plainly_served(cx, slot).then_some(usize::from(slot))
+}
+
+#[inline(never)]
 fn routed(cx: &mut Ctx, args: &Args) -> Result<usize, Error> {
     cx.session.asked = std::mem::take(&mut cx.session.asking);
     let spec = cx.command.spec;
     match cx.shared.table.known_keys(cx.command.id) {
-        KnownKeys::One(touched) if touched.at < args.len() => {
-            let slot = key_slot(args.at(touched.at));
-            if plainly_served(cx, slot) {
-                return Ok(usize::from(slot));
-            }
-        }
         KnownKeys::None if spec.name == "exec" => return whole_transaction(cx),
         KnownKeys::None if spec.keys.is_empty() => return Ok(0),
         _ => {}
@@ -134,9 +143,10 @@ fn routed(cx: &mut Ctx, args: &Args) -> Result<usize, Error> {
 }
 
 /// Whether nobody has to be asked. What was decided elsewhere is done.
+#[inline]
 fn plainly_served(cx: &Ctx, slot: u16) -> bool {
     let routes = cx.shared.routes.as_deref();
-    cx.session.applies() || routes.is_some_and(|routes| routes.served.contains(slot))
+    routes.is_some_and(|routes| routes.served.contains(slot)) || cx.session.applies()
 }
 
 /// The table of a part of a unit that was let in as a whole.

@@ -39,6 +39,8 @@ pub struct CommandTable {
     entries: Vec<&'static Command>,
     /// The keys of each, as far as they are known without arguments.
     keys: Vec<KnownKeys>,
+    /// Where the key of each stands that has one, always at the same place; 0 for others.
+    only_keys: Vec<u8>,
     /// What clients call each; subcommands have no name of their own here.
     names: Vec<Box<str>>,
     places: Box<[u16; PLACES]>,
@@ -61,6 +63,7 @@ impl CommandTable {
         let mut table = CommandTable {
             entries: Vec::new(),
             keys: Vec::new(),
+            only_keys: Vec::new(),
             names: Vec::new(),
             places: Box::new([EMPTY; PLACES]),
             originals: None,
@@ -79,6 +82,11 @@ impl CommandTable {
             table.place(number);
         }
         table.keys = table.entries.iter().map(|spec| known_keys(spec)).collect();
+        let only = |keys: &KnownKeys| match keys {
+            KnownKeys::One(touched) => u8::try_from(touched.at).unwrap_or(0),
+            KnownKeys::None | KnownKeys::Unclear => 0,
+        };
+        table.only_keys = table.keys.iter().map(only).collect();
         // A search ends at an empty place.
         assert!(table.places.contains(&EMPTY), "the table is full");
         table
@@ -88,6 +96,13 @@ impl CommandTable {
     #[inline]
     pub fn known_keys(&self, command: CommandId) -> KnownKeys {
         self.keys[command.index()]
+    }
+
+    /// Where the only key of a command stands, if it is always one at the same place.
+    #[inline]
+    pub fn only_key(&self, command: CommandId) -> Option<usize> {
+        let at = self.only_keys[command.index()];
+        (at > 0).then_some(usize::from(at))
     }
 
     fn place(&mut self, number: usize) {
@@ -111,6 +126,7 @@ impl CommandTable {
             self.originals = Some(Box::new(CommandTable {
                 entries: self.entries.clone(),
                 keys: self.keys.clone(),
+                only_keys: self.only_keys.clone(),
                 names: self.names.clone(),
                 places: self.places.clone(),
                 originals: None,
