@@ -7,6 +7,8 @@
 //! `c0 05` as a value of type 0 under version 11: `00 c005 0b00` and the checksum. FUNCTION DUMP is the same
 //! with any number of `245 | str` in place of type and value.
 
+use std::cell::RefCell;
+
 use super::dialect::{Dialect, Family};
 use super::event::Head;
 use super::object::{self, Object};
@@ -19,6 +21,7 @@ use super::writer::{WriteOptions, WriteResult, Writer, Written};
 use crate::crc64::crc64;
 use crate::cursor::Cursor;
 use crate::error::{Damage, FormatError, Result};
+use crate::lzf;
 
 /// Version and checksum.
 const FOOTER: usize = 10;
@@ -190,6 +193,11 @@ impl<'a> Payload<'a> {
     }
 }
 
+thread_local! {
+    /// The compressor's table of a thread: to make and clear 64 KB for each payload takes longer than all else.
+    static TABLE: RefCell<lzf::Table> = RefCell::default();
+}
+
 /// Makes a payload: `write` gets a writer and writes one value with any method of it; heads are ignored.
 ///
 /// # Errors
@@ -205,7 +213,10 @@ pub fn build<T>(
             ..options
         },
     )?;
-    write(&mut writer)?;
+    TABLE.with_borrow_mut(|table| writer.swap_table(table));
+    let written = write(&mut writer);
+    TABLE.with_borrow_mut(|table| writer.swap_table(table));
+    written?;
     let mut payload = writer.into_output()?;
     payload.extend_from_slice(&options.dialect.version().to_le_bytes());
     let sum = crc64(&payload);
