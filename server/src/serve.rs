@@ -12,6 +12,7 @@ use crate::clients::Clients;
 use crate::config::table;
 use crate::front::Front;
 use crate::host::{Readiness, Stream};
+use crate::member;
 use crate::net::{Accepting, Cause, Closing, Flush, Received};
 use crate::request::{self, Batch};
 use crate::sync;
@@ -89,8 +90,9 @@ impl Serving {
                 }
             }
             match is_upstream {
-                false => request::run_input(engine, front, &mut self.batch, slot),
                 true => self.hear_primary(engine, front, slot),
+                false if member::is_target(front, slot) => member::hear_target(engine, front, slot),
+                false => request::run_input(engine, front, &mut self.batch, slot),
             }
             let Some(connection) = front.clients.connections.get_mut(slot) else {
                 return;
@@ -316,7 +318,11 @@ impl Serving {
         if front.replication.is_any() {
             sync::closed(engine, front, slot);
         }
-        if let Some(session) = front.clients.unbind(slot) {
+        let session = front.clients.unbind(slot);
+        if front.cluster.is_some() {
+            member::closed(engine, front, slot, session);
+        }
+        if let Some(session) = session {
             engine.close_session(session);
         }
         front.clients.remove(slot);

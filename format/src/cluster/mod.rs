@@ -26,7 +26,7 @@ pub use flags::{Flags, mflags};
 pub use gossip::{GOSSIP_SIZE, Gossip};
 pub use id::NodeId;
 pub use message::{Body, HEADER_SIZE, Header, KINDS, Kind, Message, frame_len, kind_of_frame};
-pub use slots::SlotSet;
+pub use slots::{SlotSet, ranges};
 
 use crate::error::{Damage, Result};
 

@@ -3,7 +3,6 @@
 use cairn_format::cluster::SlotSet;
 
 use crate::base::args::Args;
-use crate::base::effect::EventClass;
 use crate::base::error::Error;
 use crate::base::id::SessionId;
 use crate::base::time::Now;
@@ -266,20 +265,11 @@ impl Engine {
         self.flush_effects_one_by_one(inst);
     }
 
-    /// All keys of a slot go, and log, replicas and watchers hear of each. Answers how many there were.
-    pub fn drop_slot(&mut self, slot: u16, inst: &mut dyn Instance) -> usize {
-        let selected = self.ks.selected();
-        self.ks.select(usize::from(slot));
-        let keys: Vec<Box<[u8]>> = self.ks.here().iter().map(|r| r.key().into()).collect();
-        for key in &keys {
-            if self.ks.delete(key) {
-                self.ks.propagate(&[b"DEL", key]);
-                self.ks.modified(EventClass::GENERIC, "del", key, 1);
-            }
-        }
-        self.ks.select(selected);
+    /// Keys of a slot go, `max` at most, and log, replicas and watchers hear of each. Answers how many there were.
+    pub fn drop_from_slot(&mut self, slot: u16, max: usize, inst: &mut dyn Instance) -> usize {
+        let dropped = self.ks.drop_from_slot(slot, max);
         self.flush_effects_one_by_one(inst);
-        keys.len()
+        dropped
     }
 
     /// Who listens to channels of slots that are served here no longer is told that it does not any more.

@@ -5,7 +5,8 @@
 //! [`call::Instance`] that the server supplies.
 //!
 //! ```text
-//! engine   replay        owns the rooms: call(session, args), timed work; a log run again
+//! engine                 owns the rooms: call(session, args), timed work
+//! replay   outgoing      a log run again; slots that leave, and what changes in them
 //! families               the list of all commands
 //! commands               a file or folder per family
 //! scripting              a script runs on behalf of a client
@@ -26,6 +27,7 @@ pub mod commands;
 pub mod engine;
 pub mod families;
 pub mod keyspace;
+pub mod outgoing;
 pub mod persist;
 pub mod pubsub;
 pub mod replay;

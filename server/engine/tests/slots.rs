@@ -7,7 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use cairn_engine::Engine;
 use cairn_engine::base::limits::EvictionRule;
 use cairn_engine::base::random::Random;
+use cairn_engine::outgoing::{Emptied, Outgoing};
 use cairn_engine::persist::digest;
+use cairn_engine::session::{ReplyMode, Role};
+use cairn_format::cluster::SlotSet;
+use cairn_format::crc16::key_slot;
+use cairn_format::resp::value::{Value, write_command};
 use support::Bench;
 
 /// A bench whose engine keeps keys by slot, all of which are served.
@@ -297,4 +302,157 @@ fn a_data_set_made_beside_takes_the_place_of_the_one_in_use() {
     assert_eq!(bench.line("DBSIZE"), ":300\r\n");
     let unused = bench.engine.ks.beside();
     bench.engine.ks.forget(unused);
+}
+
+/// A bench that slots come to.
+fn importing(slots: &SlotSet) -> Bench {
+    let mut bench = by_slot();
+    let session = bench.session;
+    let state = bench.engine.shared.sessions.get_mut(session);
+    let state = state.expect("it is there");
+    (state.role, state.reply_mode) = (Role::Import, ReplyMode::Errors);
+    for slot in slots.iter() {
+        bench.engine.ks.hide_slot(slot, true);
+    }
+    bench
+}
+
+/// What changed in a bench since this was called last, as the log has it.
+fn changes(bench: &mut Bench) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for line in bench.propagated() {
+        let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+        write_command(&mut bytes, &words);
+    }
+    bytes
+}
+
+fn apply(bench: &mut Bench, mut commands: &[u8]) {
+    while !commands.is_empty() {
+        let (command, end) = Value::decode(commands).expect("whole commands");
+        let words = command.as_array().expect("a command").iter();
+        let words: Vec<&[u8]> = words.filter_map(Value::as_bytes).collect();
+        let reply = bench.run(&words);
+        assert_eq!(reply, b"", "errors only: {command:?}");
+        commands = &commands[end..];
+    }
+}
+
+/// Keys, values and expiries of some slots.
+fn held(bench: &Bench, slots: &SlotSet) -> BTreeMap<Vec<u8>, (String, Option<i64>)> {
+    let tables = slots
+        .iter()
+        .map(|slot| bench.engine.ks.table(usize::from(slot)));
+    let records = tables.flat_map(|table| table.iter());
+    let told = records.map(|record| {
+        let digest = digest::of_value(record).hex();
+        (record.key().to_vec(), (digest, record.expire()))
+    });
+    told.collect()
+}
+
+#[test]
+fn slots_leave_as_they_are_while_they_change() {
+    let slots: SlotSet = (0..9000).chain([key_slot(b"big")]).collect();
+    for seed in 0..60 {
+        let mut random = Random::new(seed);
+        let (mut source, mut target) = (by_slot(), importing(&slots));
+        for _ in 0..1500 {
+            source.line(&command(&mut random));
+        }
+        // One slot that takes several steps, in which much changes.
+        let big = |random: &mut Random| format!("{{big}}:{}", random.index(2000));
+        for _ in 0..1500 {
+            source.line(&format!("SADD {} a b", big(&mut random)));
+        }
+        changes(&mut source);
+        let mut outgoing = Outgoing::new(&slots);
+        let mut after = 0;
+        while after < 30 {
+            for _ in 0..random.index(12) {
+                let line = match random.index(5) {
+                    0 => format!("DEL {}", big(&mut random)),
+                    1 => format!("SADD {} c", big(&mut random)),
+                    2 => format!("RENAME {} {}", big(&mut random), big(&mut random)),
+                    _ => command(&mut random),
+                };
+                source.line(&line);
+            }
+            if random.index(9) == 0 {
+                let ms = random.index(900) as u64;
+                source.sleep_ms(ms);
+                target.sleep_ms(ms);
+            }
+            let mut out = Vec::new();
+            let changed = changes(&mut source);
+            let noted = outgoing.note(&source.engine.shared.table, &changed, &mut out);
+            assert_eq!(noted, Ok(()));
+            outgoing.step(&source.engine.ks, &mut out, 500);
+            apply(&mut target, &out);
+            after += usize::from(outgoing.is_complete());
+        }
+        let (sent, came) = (held(&source, &slots), held(&target, &slots));
+        let differs = |key: &&Vec<u8>| sent.get(*key) != came.get(*key);
+        let keys: BTreeSet<&Vec<u8>> = sent.keys().chain(came.keys()).collect();
+        if let Some(key) = keys.into_iter().find(differs) {
+            panic!(
+                "seed {seed}: {} is {:?} there and {:?} here",
+                key.escape_ascii(),
+                came.get(key),
+                sent.get(key)
+            );
+        }
+        assert!(held(&target, &slots).len() > 1000);
+        assert_eq!(target.line("RANDOMKEY"), "");
+        assert_eq!(
+            target.engine.ks.keys_here(),
+            0,
+            "hidden until they are owned"
+        );
+        assert_eq!(target.engine.check(), Ok(()));
+        for slot in slots.iter() {
+            target.engine.ks.hide_slot(slot, false);
+        }
+        assert_eq!(target.engine.ks.keys_here(), held(&target, &slots).len());
+    }
+}
+
+#[test]
+fn keys_of_hidden_slots_are_not_seen() {
+    let mut bench = by_slot();
+    for i in 0..200 {
+        bench.line(&format!("SET k{i} v"));
+    }
+    let hidden = key_slot(b"k7");
+    bench.engine.ks.hide_slot(hidden, true);
+    let others: usize = (0..200)
+        .filter(|i| key_slot(format!("k{i}").as_bytes()) != hidden)
+        .count();
+    assert!(others < 200);
+    assert_eq!(bench.line("DBSIZE"), format!(":{others}\r\n"));
+    assert_eq!(scanned(&mut bench, 10).len(), others);
+    let listed = bench.value("KEYS *");
+    assert_eq!(listed.as_array().expect("keys").len(), others);
+    bench.line("SET k7 w PX 1");
+    bench.sleep_ms(5);
+    bench.engine.expire(&mut bench.world, 1_000_000);
+    assert_eq!(
+        bench.engine.ks.table(usize::from(hidden)).len(),
+        200 - others
+    );
+    bench.engine.ks.hide_slot(hidden, false);
+    bench.engine.expire(&mut bench.world, 1_000_000);
+    assert_eq!(bench.line("DBSIZE"), ":199\r\n");
+}
+
+#[test]
+fn a_move_ends_when_all_data_goes() {
+    let mut bench = by_slot();
+    bench.line("SET k v");
+    let mut outgoing = Outgoing::new(&(0..16384).collect());
+    changes(&mut bench);
+    bench.line("FLUSHALL");
+    let changes = changes(&mut bench);
+    let noted = outgoing.note(&bench.engine.shared.table, &changes, &mut Vec::new());
+    assert_eq!(noted, Err(Emptied));
 }

@@ -112,6 +112,9 @@ const RESETSTAT: Command = Command {
     run: |cx, _| {
         cx.shared.stats.reset();
         cx.ks.reset_stats();
+        if let Some(slots) = &mut cx.shared.watch.slots {
+            *slots = Default::default();
+        }
         access::figures(&mut *cx.inst).counters = Default::default();
         let replication = access::replication(&mut *cx.inst);
         replication.primary.counters = Default::default();

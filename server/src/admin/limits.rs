@@ -60,6 +60,7 @@ pub fn watch_limits_of(config: &Config) -> WatchLimits {
     let latency_from_ms = config.get(table::LATENCY_MONITOR_THRESHOLD);
     WatchLimits {
         histograms: config.get(table::LATENCY_TRACKING),
+        slots: config.get(table::CLUSTER_ENABLED) && config.get(table::CLUSTER_SLOT_STATS_ENABLED),
         logs: [
             log(
                 config.get(table::SLOWLOG_LOG_SLOWER_THAN),

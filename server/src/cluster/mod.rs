@@ -2,12 +2,14 @@
 //! What the machine asks for is done in [`crate::member`].
 
 mod file;
+mod moves;
 mod redirect;
 
 use cairn_cluster::Machine;
 use cairn_cluster::seam::{Local, Moment, Options, Upstream};
 
 pub use file::NodesFile;
+pub use moves::{Export, Import, Moves};
 pub use redirect::endpoint;
 
 use crate::config::{Config, table};
@@ -36,6 +38,8 @@ pub struct Cluster {
     pub is_asked: bool,
     /// When the machine's next tick is due, monotonic milliseconds.
     pub tick_ms: u64,
+    /// Slots that move as one.
+    pub moves: Moves,
 }
 
 /// Calls the machine with the time and random numbers of a host.

@@ -167,6 +167,8 @@ impl Line {
         line.add_flag('M', session.role == Role::Primary);
         line.add_flag('S', session.role == Role::Replica);
         line.add_flag('O', session.role == Role::Monitor);
+        line.add_flag('e', session.role == Role::Export);
+        line.add_flag('i', session.role == Role::Import);
         line.add_flag('P', line.kind == ClientClass::Pubsub);
         line.add_flag('x', session.multi.is_some());
         line.add_flag('b', session.blocked);

@@ -17,7 +17,10 @@ impl Front {
         let session = self.clients.session_on(slot);
         let session = session.and_then(|session| sessions.get(session));
         if let (Some(session), Some(connection)) = (session, self.clients.connections.get(slot)) {
-            if matches!(session.role, Role::Replica | Role::Primary) {
+            if matches!(
+                session.role,
+                Role::Replica | Role::Primary | Role::Export | Role::Import
+            ) {
                 // Of the limits of clients these have none; what replicas may take is limited by itself.
                 return self.clients.budget.forget(slot);
             }

@@ -34,7 +34,7 @@ use mio::Registry;
 use client_line::Line;
 
 use crate::clients::Clients;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, at_moment};
 use crate::config::guise::OomClass;
 use crate::config::{Config, table};
 use crate::figures::{Counters, Figures, MemoryMarks, Rates, Scrapes};
@@ -420,6 +420,9 @@ impl Instance for Front {
         let unit = self.journal.enter(changes, transaction);
         self.saving().append(&unit);
         self.replication.take(&unit);
+        if let Some(cluster) = &mut self.cluster {
+            cluster.moves.take(&unit);
+        }
         debug_assert!(
             self.keeper
                 .append
@@ -465,6 +468,12 @@ impl Instance for Front {
     }
 
     fn emptied(&mut self, ks: &mut Keyspace) {
+        if let Some(cluster) = &mut self.cluster {
+            at_moment(&*self.host, |moment| {
+                cluster.moves.fail_imports("All data was removed", moment);
+            });
+            cluster.is_asked = true;
+        }
         self.saving().save_emptied(ks);
     }
 

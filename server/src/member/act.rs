@@ -18,6 +18,8 @@ use crate::host::Dialing;
 use crate::net::bus::End;
 use crate::sync;
 
+use super::moves;
+
 pub(super) fn act(engine: &mut Engine, front: &mut Front, action: Action) {
     match action {
         Action::Connect { peer, ip, port } => connect(front, End::Peer(peer), &ip, port),
@@ -34,6 +36,8 @@ pub(super) fn act(engine: &mut Engine, front: &mut Front, action: Action) {
             }
         }
         Action::Replicate { ip, port, .. } => {
+            // A replica deletes nothing by itself.
+            moves::drop_all(engine, front);
             sync::follow(front, &mut engine.shared.gate, &ip, port);
         }
         Action::Promote => {
@@ -98,11 +102,16 @@ fn end(front: &mut Front, end: End) {
 fn lose(engine: &mut Engine, front: &mut Front, slots: &[u16], with_keys: bool) {
     let set: SlotSet = slots.iter().copied().collect();
     engine.drop_shard_channels(&set, front);
+    if let Some(uses) = &mut engine.shared.watch.slots {
+        slots.iter().for_each(|slot| uses.forget(*slot));
+    }
     look_at_waiters(engine, front);
-    if with_keys {
+    if with_keys && let Some(cluster) = &mut front.cluster {
+        // They go in slices, and are out of sight at once.
         for slot in slots {
-            engine.drop_slot(*slot, front);
+            engine.ks.hide_slot(*slot, true);
         }
+        cluster.moves.dropping.extend(slots);
     }
 }
 

@@ -6,6 +6,7 @@
 //! ```
 
 mod act;
+mod moves;
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use cairn_cluster::machine::Addresses;
 use cairn_engine::Engine;
 use cairn_format::cluster::{SlotSet, kind_of_frame};
 
-use crate::cluster::{Cluster, NodesFile, TICK_MS, at_moment, local_of, options_of};
+use crate::cluster::{Cluster, Moves, NodesFile, TICK_MS, at_moment, local_of, options_of};
 use crate::config::table;
 use crate::front::{Ending, Front};
 use crate::host::Disk;
@@ -53,6 +54,7 @@ pub fn join(front: &mut Front, listeners: Listeners) -> Result<(), String> {
         is_asked: false,
         dropped: None,
         tick_ms: 0,
+        moves: Moves::default(),
     }));
     refresh(front);
     Ok(())
@@ -83,12 +85,19 @@ fn refresh(front: &mut Front) {
 
 /// Whether the machine or its bus has something to do now.
 pub fn has_work(front: &Front) -> bool {
-    front.cluster.as_ref().is_some_and(|c| c.bus.work_left)
+    let cluster = front.cluster.as_deref();
+    cluster.is_some_and(|cluster| cluster.bus.work_left || moves::has_work(front, cluster))
 }
 
 /// What a turn does for the cluster: what came on the bus, time, and what commands asked for.
 pub fn turn(engine: &mut Engine, front: &mut Front) {
     let now_ms = engine.mono_us() / 1000;
+    let Some(cluster) = &mut front.cluster else {
+        return;
+    };
+    if !cluster.moves.is_idle() {
+        moves::go_on(engine, front);
+    }
     let Some(cluster) = &mut front.cluster else {
         return;
     };
@@ -103,7 +112,10 @@ pub fn turn(engine: &mut Engine, front: &mut Front) {
             break;
         }
     }
+    moves::settle(engine, front);
 }
+
+pub use moves::{closed, hear as hear_target, is_target};
 
 /// Rounds of hearing and doing in one turn: what is sent at once leaves in the same turn.
 const ROUNDS: usize = 2;
@@ -200,6 +212,7 @@ fn carry_out(engine: &mut Engine, front: &mut Front) -> bool {
             routes.number = number;
             routes.served.clone_from(served);
             routes.readable.clone_from(readable);
+            moves::look_at_dropping(engine, front);
         }
     }
     did

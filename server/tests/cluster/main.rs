@@ -1,12 +1,14 @@
 //! Clusters over sockets, of this server alone and mixed with 7.0.15.
 //!
 //! - `mixed`: both kinds of nodes in one cluster: data, moves of slots, failovers both ways, restarts.
+//! - `moves`: slots that move as one.
 //! - `words`: what a node answers, beside what the reference answers.
 //! - `files`: nodes.conf.
 //! - `options`: what each directive does.
 
 mod files;
 mod mixed;
+mod moves;
 mod options;
 #[path = "../support/mod.rs"]
 mod support;

@@ -210,14 +210,7 @@ impl Machine {
         self.owners.set(slot, Some(node), self.myself);
         if is_mine && !to_me {
             self.let_go(vec![slot]);
-            if self.slots().is_empty() && self.options.replica_migration {
-                let text = format!(
-                    "Lost my last slot during slot migration. Reconfiguring myself as a replica of {} after slot {slot}",
-                    self.nodes.get(node).named()
-                );
-                self.log(Level::Warning, text);
-                self.follow(node);
-            }
+            self.follow_after_last(node, slot);
         }
         if was_coming {
             if let Some(epoch) = self.bump() {
@@ -230,6 +223,18 @@ impl Machine {
         }
         self.slots_changed(moment);
         Ok(())
+    }
+
+    /// A primary that has given its last slot away follows who got it, if it may.
+    pub(super) fn follow_after_last(&mut self, node: Ix, slot: u16) {
+        if self.slots().is_empty() && self.options.replica_migration {
+            let text = format!(
+                "Lost my last slot during slot migration. Reconfiguring myself as a replica of {} after slot {slot}",
+                self.nodes.get(node).named()
+            );
+            self.log(Level::Warning, text);
+            self.follow(node);
+        }
     }
 
     /// The node that a command names.

@@ -15,6 +15,7 @@
 //! | `tick` | what time brings |
 //! | `persist` | `nodes.conf` |
 //! | `change`, `topology` | what commands change: slots; nodes and roles |
+//! | `handover` | slots that change hands as one |
 //! | `report` | what commands tell |
 //! | `route` | whether a call is served here |
 //!
@@ -25,6 +26,7 @@ mod claims;
 mod election;
 mod failure;
 mod gossip;
+mod handover;
 mod links;
 mod manual;
 mod migration;

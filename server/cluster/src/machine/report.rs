@@ -95,6 +95,12 @@ pub enum LinkInfo {
 }
 
 impl Machine {
+    /// The slots of this node, or those of its primary.
+    pub fn served_slots(&self) -> Vec<u16> {
+        let primary = self.me().primary.unwrap_or(self.myself);
+        self.owners.slots_of(primary).collect()
+    }
+
     /// CLUSTER INFO.
     pub fn info(&self) -> Info {
         let mut info = Info {

@@ -38,7 +38,10 @@ pub fn dispatch(cx: &mut Ctx, args: &Args) -> bool {
             cx.reply.simple("QUEUED");
         }
         Ok(()) => {
-            run(cx, args);
+            match cx.session.role {
+                Role::Import => run_as_decided(cx, args),
+                _ => run(cx, args),
+            }
             ran = true;
             if cx.ks.fx.pending() {
                 apply(cx.ks, cx.shared, Some(cx.session), cx.inst);
@@ -66,6 +69,14 @@ pub fn dispatch(cx: &mut Ctx, args: &Args) -> bool {
         hush(cx.session, cx.reply, before);
     }
     ran
+}
+
+/// What comes with slots from their owner: there it is decided what has expired.
+#[cold]
+fn run_as_decided(cx: &mut Ctx, args: &Args) {
+    let view = std::mem::replace(&mut cx.ks.expired, Expired::Stays);
+    run(cx, args);
+    cx.ks.expired = view;
 }
 
 fn is_http(args: &Args) -> bool {

@@ -178,6 +178,11 @@ impl Reply {
         }
     }
 
+    /// Whether what stands behind an earlier position begins as an error does.
+    pub fn is_error_from(&self, at: usize) -> bool {
+        self.other.is_none() && self.buf.get(at) == Some(&b'-')
+    }
+
     /// Cuts back to an earlier position; for a muted session after its command.
     pub fn truncate(&mut self, at: usize) {
         if let Some(sink) = &mut self.other {

@@ -225,6 +225,7 @@ pub(super) fn hush(session: &mut Session, reply: &mut Reply, before: usize) {
     let keep = match session.reply_mode {
         ReplyMode::On => !reply.muted,
         ReplyMode::Off | ReplyMode::Skip => false,
+        ReplyMode::Errors => reply.is_error_from(before),
         ReplyMode::SkipNext => {
             session.reply_mode = ReplyMode::Skip;
             reply.truncate(before);

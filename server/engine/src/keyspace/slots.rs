@@ -4,14 +4,17 @@
 //!   dbs      one table for each of the 16,384 slots; the number of a table is its slot, and all of them are database 0
 //!   tree     how many keys are in which: a Fenwick tree, so that a table is found by the ordinal of a key in 14 steps
 //!   timed    a bit for each table that may have something that expires; a table without is found out by who looks there
+//!   hidden   tables whose keys are on their way here or away: neither counted nor expired, as if they were not there
 //! ```
 //! A command works in the table of its keys, which all have the same slot ([`Keyspace::select_key`]); a node without slots has one
 //! table per database, and nothing of this.
 
+use cairn_format::cluster::SlotSet;
 use cairn_format::crc16::{SLOTS, key_slot};
 
 use super::Keyspace;
 use super::db::{Database, Db};
+use crate::base::effect::EventClass;
 use crate::structure::record::Record;
 use crate::structure::sizes::Sizes;
 use crate::structure::table::Hasher;
@@ -28,6 +31,8 @@ pub(super) struct Slots {
     tree: Box<[u64]>,
     total: usize,
     timed: Box<[u64]>,
+    /// None: no table is.
+    hidden: Option<Box<SlotSet>>,
 }
 
 impl Slots {
@@ -36,10 +41,30 @@ impl Slots {
             tree: vec![0; TABLES + 1].into(),
             total: 0,
             timed: vec![0; TABLES / 64].into(),
+            hidden: None,
+        }
+    }
+
+    #[inline]
+    fn is_hidden(&self, table: usize) -> bool {
+        let hidden = self.hidden.as_deref();
+        hidden.is_some_and(|hidden| hidden.contains(table as u16))
+    }
+
+    /// Something in a table expires.
+    fn set_timed(&mut self, table: usize) {
+        if !self.is_hidden(table) {
+            self.timed[table / 64] |= 1 << (table % 64);
         }
     }
 
     fn count(&mut self, table: usize, change: i64) {
+        if !self.is_hidden(table) {
+            self.add(table, change);
+        }
+    }
+
+    fn add(&mut self, table: usize, change: i64) {
         self.total = self.total.wrapping_add_signed(change as isize);
         let mut node = table + 1;
         while node <= TABLES {
@@ -156,7 +181,7 @@ impl Keyspace {
         if let Some(slots) = &mut self.slots {
             slots.count(self.current, 1);
             if expires {
-                slots.timed[self.current / 64] |= 1 << (self.current % 64);
+                slots.set_timed(self.current);
             }
         }
     }
@@ -173,7 +198,7 @@ impl Keyspace {
     #[inline]
     pub(super) fn note_timed(&mut self) {
         if let Some(slots) = &mut self.slots {
-            slots.timed[self.current / 64] |= 1 << (self.current % 64);
+            slots.set_timed(self.current);
         }
     }
 
@@ -182,6 +207,52 @@ impl Keyspace {
         if let Some(slots) = &mut self.slots {
             slots.count(table, -(keys as i64));
         }
+    }
+
+    /// Hides the keys of a slot, or shows them: hidden ones are no part of the database as it is told, and do not expire by themselves.
+    pub fn hide_slot(&mut self, slot: u16, hides: bool) {
+        let table = usize::from(slot);
+        let Some(slots) = &mut self.slots else { return };
+        if slots.is_hidden(table) == hides {
+            return;
+        }
+        let db = &self.dbs[table];
+        let (keys, is_timed) = (db.len() as i64, db.expiring() > 0 || !db.fields.is_empty());
+        if hides {
+            slots.add(table, -keys);
+            slots.timed[table / 64] &= !(1 << (table % 64));
+            slots.hidden.get_or_insert_default().insert(slot);
+            return;
+        }
+        if let Some(hidden) = &mut slots.hidden {
+            hidden.remove(slot);
+        }
+        slots.hidden.take_if(|hidden| hidden.is_empty());
+        slots.add(table, keys);
+        if is_timed {
+            slots.set_timed(table);
+        }
+    }
+
+    /// Keys of a slot go, `max` at most. Answers how many there were.
+    pub fn drop_from_slot(&mut self, slot: u16, max: usize) -> usize {
+        let selected = self.selected();
+        self.select(usize::from(slot));
+        let records = self.here().iter().take(max);
+        let keys: Vec<Box<[u8]>> = records.map(|record| record.key().into()).collect();
+        for key in &keys {
+            if self.delete(key) {
+                self.propagate(&[b"DEL", key]);
+                self.modified(EventClass::GENERIC, "del", key, 1);
+            }
+        }
+        self.select(selected);
+        keys.len()
+    }
+
+    /// The slots whose keys are hidden, if there are any.
+    pub fn hidden_slots(&self) -> Option<&SlotSet> {
+        self.slots.as_ref()?.hidden.as_deref()
     }
 
     /// The next table to look for expired keys in, from this one on; none if there is none.
@@ -232,7 +303,10 @@ impl Keyspace {
             return self.here().scan(cursor, visit);
         };
         let (table, inner) = (cursor as usize % TABLES, cursor >> SLOT_BITS);
-        let next = self.dbs[table].scan(inner, visit);
+        let next = match slots.is_hidden(table) {
+            true => 0,
+            false => self.dbs[table].scan(inner, visit),
+        };
         if next != 0 {
             debug_assert!(
                 next << SLOT_BITS >> SLOT_BITS == next,
@@ -253,11 +327,12 @@ impl Keyspace {
         let mut sizes = [Sizes::NONE, self.database(0).sizes()];
         for (table, db) in self.dbs.iter().enumerate() {
             let counted = slots.before(table + 1) - slots.before(table);
-            if counted != db.len() as u64 {
+            let is_hidden = slots.is_hidden(table);
+            if counted != if is_hidden { 0 } else { db.len() as u64 } {
                 return Err(format!("slot {table} has {} keys, not {counted}", db.len()));
             }
             let is_timed = slots.timed[table / 64] >> (table % 64) & 1 == 1;
-            if !is_timed && (db.expiring() > 0 || !db.fields.is_empty()) {
+            if !(is_timed || is_hidden) && (db.expiring() > 0 || !db.fields.is_empty()) {
                 return Err(format!(
                     "something in slot {table} expires, and nobody looks"
                 ));

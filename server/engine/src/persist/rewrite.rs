@@ -119,9 +119,13 @@ pub fn of_record(record: &Record<Object>) -> Vec<u8> {
 }
 
 /// What it is that the target has no commands for, and what could hold it.
-type Unsupported = (Lack, &'static str);
+pub type Unsupported = (Lack, &'static str);
 
-fn write_record(to: &mut Rewriter, record: &Record<Object>) -> Result<(), Unsupported> {
+/// The commands that make one key again, without its database.
+///
+/// # Errors
+/// What of it the target has no commands for.
+pub fn write_record(to: &mut Rewriter, record: &Record<Object>) -> Result<(), Unsupported> {
     let (key, value) = (record.key(), ValueRef::of(record.tag(), record.payload()));
     match value {
         ValueRef::Int(i) => to.string(key, I64Text::new().format(i)),

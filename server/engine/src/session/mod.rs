@@ -28,6 +28,8 @@ pub enum ReplyMode {
     SkipNext,
     /// Not the one of the running command.
     Skip,
+    /// Errors only: it sends what is to be done, and is told what was not.
+    Errors,
 }
 
 /// What a session is.
@@ -40,8 +42,12 @@ pub enum Role {
     Monitor,
     /// It follows the stream of changes, and may not use keys.
     Replica,
+    /// This server sends slots to another node through it, which only answers.
+    Export,
     /// The stream of the primary comes from it: expired keys live for it, and nothing it says is refused.
     Primary,
+    /// Slots come through it, with all that was decided about their keys where they were.
+    Import,
     /// It runs a log again.
     Replay,
 }

@@ -1,6 +1,8 @@
 //! Slots of this node, and epochs.
 
-use cairn_cluster::machine::{Bumped, SetSlot as Form};
+use cairn_cluster::Machine;
+use cairn_cluster::machine::{Bumped, Done, SetSlot as Form};
+use cairn_cluster::seam::Moment;
 use cairn_engine::base::args::Args;
 use cairn_engine::base::error::{Error, Outcome, lossless};
 use cairn_engine::call::{Command, Ctx};
@@ -11,7 +13,7 @@ use cairn_format::text::number::parse_i64;
 use super::{CHANGES, changed, with_machine};
 
 /// The slot that an argument names.
-fn slot_at(args: &Args, at: usize) -> Result<u16, Error> {
+pub(super) fn slot_at(args: &Args, at: usize) -> Result<u16, Error> {
     args.get(at)
         .and_then(parse_i64)
         .and_then(|slot| u16::try_from(slot).ok())
@@ -49,17 +51,12 @@ fn ranges_of(args: &Args) -> Result<Vec<u16>, Error> {
 }
 
 type Reader = fn(&Args) -> Result<Vec<u16>, Error>;
+type Change = fn(&mut Machine, &[u16], &mut Moment<'_>) -> Done;
 
-fn add(cx: &mut Ctx, args: &Args, read: Reader) -> Outcome {
+fn change(cx: &mut Ctx, args: &Args, read: Reader, change: Change) -> Outcome {
     super::node(cx)?;
     let slots = read(args)?;
-    changed(cx, |machine, moment| machine.add_slots(&slots, moment))
-}
-
-fn delete(cx: &mut Ctx, args: &Args, read: Reader) -> Outcome {
-    super::node(cx)?;
-    let slots = read(args)?;
-    changed(cx, |machine, moment| machine.delete_slots(&slots, moment))
+    changed(cx, |machine, moment| change(machine, &slots, moment))
 }
 
 pub(super) const ADDSLOTS: Command = Command {
@@ -67,7 +64,7 @@ pub(super) const ADDSLOTS: Command = Command {
     arity: -3,
     complexity: "O(N) where N is the total number of hash slot arguments",
     summary: "Take slots that nobody has",
-    run: |cx, args| add(cx, args, slots_of),
+    run: |cx, args| change(cx, args, slots_of, Machine::add_slots),
     ..CHANGES
 };
 
@@ -76,21 +73,21 @@ pub(super) const ADDSLOTSRANGE: Command = Command {
     since: "7.0.0",
     arity: -4,
     summary: "Take ranges of slots that nobody has",
-    run: |cx, args| add(cx, args, ranges_of),
+    run: |cx, args| change(cx, args, ranges_of, Machine::add_slots),
     ..ADDSLOTS
 };
 
 pub(super) const DELSLOTS: Command = Command {
     name: "cluster|delslots",
     summary: "Forget who has slots",
-    run: |cx, args| delete(cx, args, slots_of),
+    run: |cx, args| change(cx, args, slots_of, Machine::delete_slots),
     ..ADDSLOTS
 };
 
 pub(super) const DELSLOTSRANGE: Command = Command {
     name: "cluster|delslotsrange",
     summary: "Forget who has ranges of slots",
-    run: |cx, args| delete(cx, args, ranges_of),
+    run: |cx, args| change(cx, args, ranges_of, Machine::delete_slots),
     ..ADDSLOTSRANGE
 };
 

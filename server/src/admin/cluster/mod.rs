@@ -2,16 +2,20 @@
 //!
 //! ```text
 //! tell     what the node knows: INFO, NODES, SLOTS, SHARDS, LINKS, ids, keys of slots
+//! slot_stats   what slots hold and cost
 //! change   slots: ADDSLOTS, DELSLOTS, SETSLOT ...     members   nodes and roles: MEET, FORGET, REPLICATE, FAILOVER, RESET ...
+//! moves    slots that move as one: MIGRATESLOTS and what belongs to it
 //! ```
 //! What a change asks for is done at the end of the turn, before its reply leaves ([`crate::member::turn`]).
 
 mod change;
 mod members;
+mod moves;
+mod slot_stats;
 mod tell;
 
 use cairn_cluster::Machine;
-use cairn_cluster::machine::Done;
+use cairn_cluster::machine::{Done, Refusal};
 use cairn_cluster::seam::Moment;
 use cairn_engine::base::args::Args;
 use cairn_engine::base::error::{Error, Outcome, lossless};
@@ -44,6 +48,7 @@ const CLUSTER: Command = Command::container(
         &tell::KEYSLOT,
         &tell::COUNTKEYSINSLOT,
         &tell::GETKEYSINSLOT,
+        &slot_stats::SLOT_STATS,
         &change::ADDSLOTS,
         &change::ADDSLOTSRANGE,
         &change::DELSLOTS,
@@ -58,6 +63,10 @@ const CLUSTER: Command = Command::container(
         &members::REPLICATE,
         &members::FAILOVER,
         &members::RESET,
+        &moves::MIGRATESLOTS,
+        &moves::GETSLOTMIGRATIONS,
+        &moves::CANCELSLOTMIGRATIONS,
+        &moves::SYNCSLOTS,
     ],
 );
 
@@ -113,9 +122,14 @@ fn with_machine<T>(
 /// A change: OK, or why not.
 fn changed(cx: &mut Ctx, change: impl FnOnce(&mut Machine, &mut Moment<'_>) -> Done) -> Outcome {
     let done = with_machine(cx, change)?;
-    done.map_err(|refusal| Error::text(format!("ERR {}", refusal.0)))?;
+    done.map_err(refused)?;
     cx.reply.ok();
     Ok(())
+}
+
+/// What the machine refuses, as a reply.
+fn refused(refusal: Refusal) -> Error {
+    Error::text(format!("ERR {}", refusal.0))
 }
 
 /// The node that an argument names.
@@ -156,6 +170,12 @@ const HELP_LINES: &[&str] = &[
     "    Return the hash slot for <key>.",
     "MEET <ip> <port> [<bus-port>]",
     "    Connect nodes into a working cluster.",
+    "MIGRATESLOTS SLOTSRANGE <start slot> <end slot> [<start slot> <end slot> ...] NODE <node-id> [SLOTSRANGE ... NODE <node-id> ...]",
+    "    Move slots to other nodes, each set of ranges as one.",
+    "GETSLOTMIGRATIONS",
+    "    Return the moves of MIGRATESLOTS that are under way here, and those that are over.",
+    "CANCELSLOTMIGRATIONS",
+    "    End all moves of MIGRATESLOTS that are under way here.",
     "MYID",
     "    Return the node id.",
     "MYSHARDID",
@@ -175,6 +195,8 @@ const HELP_LINES: &[&str] = &[
     "    Return <node-id> replicas.",
     "SAVECONFIG",
     "    Force saving cluster configuration on disk.",
+    "SLOT-STATS",
+    "    Return an array of slot usage statistics for slots assigned to the current node.",
     "SLOTS",
     "    Return information about slots range mappings. Each range is made of:",
     "    start, end, master and replicas IP addresses, ports and ids",

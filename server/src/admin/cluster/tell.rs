@@ -10,7 +10,7 @@ use cairn_format::cluster::nodes_conf::{Line, Style};
 use cairn_format::cluster::{Kind, NodeId};
 use cairn_format::crc16::{SLOTS as COUNT, key_slot};
 
-use super::{ASKS, CHANGES, id_at, node, with_machine};
+use super::{ASKS, CHANGES, id_at, node, refused, with_machine};
 use crate::cluster::endpoint;
 use crate::config::choice::EndpointType;
 use crate::config::table;
@@ -285,7 +285,7 @@ fn replicas(cx: &mut Ctx, args: &Args) -> Outcome {
     node(cx)?;
     let id = id_at(args, 2)?;
     let lines = with_machine(cx, |machine, moment| machine.replicas(&id, moment))?;
-    let lines = lines.map_err(|refusal| Error::text(format!("ERR {}", refusal.0)))?;
+    let lines = lines.map_err(refused)?;
     cx.reply.array(lines.len());
     for line in &lines {
         cx.reply.bulk(text_of(line).as_bytes());
@@ -303,7 +303,7 @@ pub(super) const COUNT_FAILURE_REPORTS: Command = Command {
         let count = with_machine(cx, |machine, moment| {
             machine.count_failure_reports(&id, moment)
         })?;
-        let count = count.map_err(|refusal| Error::text(format!("ERR {}", refusal.0)))?;
+        let count = count.map_err(refused)?;
         cx.reply.int(count as i64);
         Ok(())
     },
@@ -323,15 +323,19 @@ pub(super) const KEYSLOT: Command = Command {
     ..ASKS
 };
 
+/// The table of the slot of this number.
+fn slot_of(number: i64) -> Option<usize> {
+    let slot = usize::try_from(number).ok();
+    slot.filter(|slot| *slot < usize::from(COUNT))
+}
+
 pub(super) const COUNTKEYSINSLOT: Command = Command {
     name: "cluster|countkeysinslot",
     complexity: "O(1)",
     summary: "Count the keys of a slot that are here",
     run: |cx, args| {
         node(cx)?;
-        let slot = usize::try_from(args.int(2)?).ok();
-        let slot = slot.filter(|slot| *slot < usize::from(COUNT));
-        let slot = slot.ok_or(Error::new("ERR Invalid slot"))?;
+        let slot = slot_of(args.int(2)?).ok_or(Error::new("ERR Invalid slot"))?;
         cx.reply.int(cx.ks.table(slot).len() as i64);
         Ok(())
     },
@@ -351,9 +355,7 @@ pub(super) const GETKEYSINSLOT: Command = Command {
 fn keys_in_slot(cx: &mut Ctx, args: &Args) -> Outcome {
     node(cx)?;
     let (slot, count) = (args.int(2)?, args.int(3)?);
-    let slot = usize::try_from(slot).ok();
-    let slot = slot.filter(|slot| *slot < usize::from(COUNT));
-    let (Some(slot), Ok(count)) = (slot, usize::try_from(count)) else {
+    let (Some(slot), Ok(count)) = (slot_of(slot), usize::try_from(count)) else {
         return Err(Error::new("ERR Invalid slot or number of keys"));
     };
     let table = cx.ks.table(slot);

@@ -38,6 +38,8 @@ directives! {
     CLUSTER_LINK_SENDBUF_LIMIT: u64 = size("cluster-link-sendbuf-limit", "0", 0, -1);
     /// What clients are told to connect to.
     CLUSTER_PREFERRED_ENDPOINT_TYPE: EndpointType = choice("cluster-preferred-endpoint-type", "ip", EndpointType::WORDS);
+    /// Count time and bytes of calls by slot.
+    CLUSTER_SLOT_STATS_ENABLED: bool = flag("cluster-slot-stats-enabled", "no");
     /// Address that other nodes are told.
     CLUSTER_ANNOUNCE_IP: Text = text("cluster-announce-ip", "");
     /// Host name that clients are told.

@@ -4,7 +4,8 @@ use super::command_log::{LogEntry, REDACTED, Remark};
 use super::latency::event;
 use crate::base::args::Args;
 use crate::call::ctx::{Instance, Shared};
-use crate::call::spec::{Command, Flags};
+use crate::call::route;
+use crate::call::spec::{Command, Flags, Group};
 use crate::call::table::Entry;
 use crate::session::Session;
 
@@ -57,6 +58,9 @@ fn remark(
     (values, waited): ([u64; 3], bool),
     inst: &mut dyn Instance,
 ) {
+    if shared.watch.counts_slots {
+        count_slot(shared, session, command, args, values);
+    }
     if session.replays() || !shared.watch.is_remarkable(&values) {
         return;
     }
@@ -90,6 +94,30 @@ fn remark(
             address,
             name,
         });
+    }
+}
+
+/// Of what a script calls the time alone counts: its request and reply are the script's.
+fn count_slot(
+    shared: &mut Shared,
+    session: &Session,
+    command: Entry,
+    args: &Args,
+    [cpu_us, mut bytes_in, mut bytes_out]: [u64; 3],
+) {
+    let is_script =
+        command.spec.flags.has(Flags::MOVABLE_KEYS) && command.spec.group == Group::Scripting;
+    if shared.in_script(session) {
+        (bytes_in, bytes_out) = (0, 0);
+    }
+    if let Some(slot) = route::slot_of(command, args)
+        && let Some(slots) = &mut shared.watch.slots
+    {
+        // The time of a script is that of its calls, and some of its own, which nobody can tell apart.
+        slots.note(
+            slot,
+            [if is_script { 0 } else { cpu_us }, bytes_in, bytes_out],
+        );
     }
 }
 

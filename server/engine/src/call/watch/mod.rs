@@ -15,16 +15,20 @@ pub mod ended;
 pub mod histogram;
 pub mod latency;
 pub mod monitor;
+pub mod slot_uses;
 
 use crate::base::id::SessionId;
 use command_log::{CommandLog, LogLimits, Remark};
 use latency::Latency;
+use slot_uses::SlotUses;
 
 /// What is configured about it.
 #[derive(Clone, Copy, Debug)]
 pub struct WatchLimits {
     /// A histogram of each command's time is kept (`latency-tracking`).
     pub histograms: bool,
+    /// What calls cost is counted by slot (`cluster-slot-stats-enabled`).
+    pub slots: bool,
     /// By [`Remark`]: slow, large request, large reply.
     pub logs: [LogLimits; 3],
     /// From so many milliseconds on an event is noted; none: never.
@@ -35,6 +39,7 @@ impl WatchLimits {
     /// Nothing is noted.
     const OFF: WatchLimits = WatchLimits {
         histograms: false,
+        slots: false,
         logs: [LogLimits {
             from: None,
             entries_max: 0,
@@ -50,12 +55,16 @@ pub struct Watch {
     pub histograms: bool,
     /// From these values on a command is remarked: microseconds, bytes of the request, bytes of the reply.
     from: [u64; 3],
-    /// The least of them: below it nothing is, whatever its unit.
+    /// The least of them: below it nothing is, whatever its unit. 0 while slots are counted, as each call is then looked at.
     least: u64,
     limits: [LogLimits; 3],
     logs: [CommandLog; 3],
     /// The latency monitor.
     pub latency: Latency,
+    /// Slots are counted now.
+    pub counts_slots: bool,
+    /// What calls cost by slot, if that was ever counted.
+    pub slots: Option<SlotUses>,
     /// Who looks on (MONITOR).
     pub monitors: Vec<SessionId>,
 }
@@ -69,6 +78,8 @@ impl Default for Watch {
             limits: WatchLimits::OFF.logs,
             logs: WatchLimits::OFF.logs.map(CommandLog::new),
             latency: Latency::default(),
+            counts_slots: false,
+            slots: None,
             monitors: Vec::new(),
         };
         watch.configure(WatchLimits::OFF);
@@ -87,6 +98,14 @@ impl Watch {
             self.from[0] = self.from[0].min(ms.saturating_mul(1000));
         }
         self.least = self.from.into_iter().min().unwrap_or(u64::MAX);
+        // What was counted stays while nothing is.
+        if limits.slots {
+            self.slots.get_or_insert_default();
+        }
+        self.counts_slots = limits.slots;
+        if limits.slots {
+            self.least = 0;
+        }
         for (log, limits) in self.logs.iter_mut().zip(limits.logs) {
             log.keep(limits.entries_max);
         }

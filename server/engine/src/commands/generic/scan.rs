@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use cairn_format::crc16::key_slot;
 use cairn_format::text::glob::glob_match;
 
 use crate::base::args::Args;
@@ -28,9 +29,12 @@ fn keys(cx: &mut Ctx, args: &Args) -> Outcome {
     let now = cx.ks.now_ms;
     let mark = cx.reply.mark();
     let mut count = 0;
+    let hidden = cx.ks.hidden_slots();
+    let is_hidden = |key: &[u8]| hidden.is_some_and(|slots| slots.contains(key_slot(key)));
     for record in cx.ks.whole().iter() {
         // Expired keys are left out here and removed by whoever looks for them next.
         if record.expire().is_none_or(|at| at >= now)
+            && !is_hidden(record.key())
             && (pattern == b"*" || glob_match(pattern, record.key(), false))
         {
             cx.reply.bulk(record.key());

@@ -1,0 +1,116 @@
+//! Slots that change hands as one ([`crate::moves`]): who may, and what both ends do at its end. Errors are the texts of Valkey 9.1, without
+//! `ERR `, where it has them.
+
+use cairn_format::cluster::{NodeId, SlotSet};
+
+use super::Machine;
+use super::change::{Done, refuse};
+use crate::seam::{Action, Level, Moment};
+
+impl Machine {
+    /// Whether these slots may leave for that node.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn may_export(&self, slots: &SlotSet, target: &NodeId) -> Done {
+        if !self.is_primary() {
+            return refuse("Slot migration can only be used on primary nodes.");
+        }
+        let node = self.nodes.find(target);
+        let Some(node) = node.filter(|node| !self.nodes.get(*node).is_stranger()) else {
+            return refuse(format!("Unknown node name: {target}"));
+        };
+        if node == self.myself {
+            return refuse("Target node can not be this node.");
+        }
+        if !self.nodes.get(node).is_primary() {
+            return refuse("Target node is not a primary.");
+        }
+        match self.has_all(slots) {
+            true => Ok(()),
+            false => refuse("Slots are not served by this node."),
+        }
+    }
+
+    /// Whether these slots are this node's, and none of them is open.
+    pub fn has_all(&self, slots: &SlotSet) -> bool {
+        slots
+            .iter()
+            .all(|slot| self.slots().contains(slot) && !self.moving.contains_key(&slot))
+    }
+
+    /// Whether these slots may come from that node.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn may_import(&self, slots: &SlotSet, source: &NodeId) -> Done {
+        if !self.is_primary() {
+            return refuse("Slot migration can only be used on primary nodes.");
+        }
+        let source = self.known(source)?;
+        match slots
+            .iter()
+            .all(|slot| self.owners.of(slot) == Some(source))
+        {
+            true if !self.state.is_ok => refuse("The cluster is down"),
+            true => Ok(()),
+            false => refuse("Slots are not served by the source, as far as the target knows."),
+        }
+    }
+
+    /// The target takes the slots, under an epoch of its own, and tells all nodes. Answers its epoch.
+    ///
+    /// # Errors
+    /// It may not.
+    pub fn take_over(
+        &mut self,
+        slots: &SlotSet,
+        source: &NodeId,
+        moment: &mut Moment<'_>,
+    ) -> Done<u64> {
+        self.may_import(slots, source)?;
+        for slot in slots.iter() {
+            self.moving.remove(&slot);
+            self.owners.set(slot, Some(self.myself), self.myself);
+        }
+        if let Some(epoch) = self.bump() {
+            let text = format!("configEpoch updated after importing slots: {epoch}");
+            self.log(Level::Notice, text);
+        }
+        self.tell_all(moment);
+        self.slots_changed(moment);
+        Ok(self.me().config_epoch)
+    }
+
+    /// The source knows that the target has the slots: their keys here go.
+    pub fn hand_over(&mut self, slots: &SlotSet, target: &NodeId, moment: &mut Moment<'_>) {
+        let Some(target) = self.nodes.find(target) else {
+            // Who was forgotten meanwhile tells of its slots when it is met again.
+            return;
+        };
+        let mine: Vec<u16> = slots
+            .iter()
+            .filter(|slot| self.slots().contains(*slot))
+            .collect();
+        let Some(last) = mine.last().copied() else {
+            return;
+        };
+        for slot in &mine {
+            self.moving.remove(slot);
+            self.owners.set(*slot, Some(target), self.myself);
+        }
+        self.act(Action::SlotsLost {
+            slots: mine,
+            with_keys: true,
+        });
+        self.follow_after_last(target, last);
+        self.tell_all(moment);
+        self.slots_changed(moment);
+    }
+
+    /// Where a node's clients find it: address and port.
+    pub fn clients_address(&self, id: &NodeId) -> Option<(String, u16)> {
+        let node = self.nodes.get(self.nodes.find(id)?);
+        Some((node.ip.clone(), node.port))
+    }
+}
