@@ -67,6 +67,13 @@ SYNCHRONIZATION = 0.50
 PING_MEANWHILE = 1.00
 REPLICA_KB = Own(64)
 
+# Cluster: instructions of a call on a node to those without slots; time of a slot moved by MIGRATE, of many slots moved as one, and until a killed primary is
+# replaced: ratios at most.
+NODE_INSTRUCTIONS = 1.05
+MIGRATED_SLOT = 0.60
+MIGRATED_SLOTS = 0.20
+REPLACED_PRIMARY = 1.00
+
 # rdb-tool: what, and how much at least ("times" as fast as redis-check-rdb, "MB/s") or at most ("s", resident "MB").
 SNAPSHOTS = {
     ("verify", "small"): ("times", 10),

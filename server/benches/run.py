@@ -1,6 +1,6 @@
 """The figures that this server is held to, side by side with redis-server in one run.
 
-    run.py FOLDER [memory] [cpu] [instructions] [turns] [scrape] [watching] [idle] [replication] [scripts] [snapshots] [options]
+    run.py FOLDER [memory] [cpu] [instructions] [turns] [scrape] [watching] [idle] [replication] [scripts] [snapshots] [cluster] [options]
 
 FOLDER holds built programs (cairn-server, bench-tool, rdb-tool), such as target/release. Without a name all are measured, which takes about
 half an hour; nothing else should run on the machine. What each measures stands at the top of its file beside this one, what
@@ -17,6 +17,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cluster
 import cpu
 import idle
 import instructions
@@ -29,7 +30,7 @@ import snapshots
 import turns
 import watching
 
-MEASURES = {"memory": memory, "cpu": cpu, "instructions": instructions, "turns": turns, "scrape": scrape, "watching": watching, "idle": idle, "replication": replication, "scripts": scripts, "snapshots": snapshots}
+MEASURES = {"memory": memory, "cpu": cpu, "instructions": instructions, "turns": turns, "scrape": scrape, "watching": watching, "idle": idle, "replication": replication, "scripts": scripts, "snapshots": snapshots, "cluster": cluster}
 UNITS = {
     "memory": "resident bytes per item",
     "cpu": "processor time of the server per operation, ns; median of the rounds, ratio with its spread",
@@ -39,6 +40,7 @@ UNITS = {
     "scripts": "processor time of the server per script at pipeline 16, ns; medians of the rounds",
     "scrape": f"an answer of the metrics port; mean of {scrape.SCRAPES}",
     "watching": "processor time or instructions, beside the reference under MONITOR or ours without watching",
+    "cluster": "nodes of ours among ours and of the reference among its like; median of the rounds, ratio with its spread",
     "snapshots": "rdb-tool beside redis-check-rdb; medians of the rounds",
     "turns": "longest turn of the event loop, ms; least of the rounds",
 }
