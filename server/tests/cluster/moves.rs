@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use cairn_format::crc16::key_slot;
 
 use crate::support::process::Program;
-use crate::support::wait_until;
+use crate::support::{Connection, wait_until};
 use crate::{Client, Node, join, told};
 
 fn cluster(count: usize) -> Vec<Node> {
@@ -183,23 +183,50 @@ fn a_move_that_ends_early_leaves_everything_where_it_was() {
     });
 }
 
+/// A source by hand: what comes through this connection is of the slot of `foo`.
+fn source_of_foo(nodes: &[Node]) -> Connection {
+    let mut client = nodes[0].connect();
+    let name = "b".repeat(40);
+    let line = format!(
+        "CLUSTER SYNCSLOTS ESTABLISH {name} {} 12182 12182",
+        nodes[1].id
+    );
+    assert_eq!(told(&client.line(&line)), "ESTABLISHED");
+    client.send(b"SET foo bar\r\n");
+    let keys = || nodes[0].connect().int("CLUSTER COUNTKEYSINSLOT 12182");
+    wait_until("the key is there", || keys() == 1);
+    client
+}
+
 #[test]
 fn what_removes_all_data_ends_a_move() {
     let nodes = cluster(2);
-    fill(&nodes, 300);
-    let mut source = nodes[0].connect();
-    // In one batch, so that the move has begun and no more.
-    let line = format!(
-        "CLUSTER MIGRATESLOTS SLOTSRANGE 0 8000 NODE {}\r\n",
-        nodes[1].id
+    let mut source = source_of_foo(&nodes);
+    nodes[0].connect().good("FLUSHALL");
+    assert!(source.try_read().is_err(), "it hangs up");
+    wait_until("it is told", || newest(&nodes[0], "state") == "failed");
+    assert_eq!(newest(&nodes[0], "message"), "All data was removed");
+}
+
+/// A source that stands still for longer than its lease has lost it, whatever it says then.
+#[test]
+fn a_lease_runs_out() {
+    let nodes = cluster(2);
+    let mut source = source_of_foo(&nodes);
+    assert_eq!(told(&source.line("CLUSTER SYNCSLOTS PREPARE")), "PREPARED");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert_eq!(
+        source.error("CLUSTER SYNCSLOTS COMMIT 200"),
+        "ERR The lease is over"
     );
-    source.send(line.as_bytes());
-    source.read();
-    wait_until("it is over", || {
-        matches!(newest(&nodes[0], "state").as_str(), "success" | "failed")
+    assert_eq!(nodes[0].connect().int("DBSIZE"), 0);
+    // Within it the slot is taken: this node has it, and says so to the other.
+    let answer = told(&source.line("CLUSTER SYNCSLOTS COMMIT 60000"));
+    assert!(answer.starts_with("COMMITTED "), "{answer}");
+    assert_eq!(nodes[0].connect().text("GET foo"), "bar");
+    wait_until("the other knows", || {
+        nodes[1].ask("GET foo") == format!("-MOVED 12182 127.0.0.1:{}", nodes[0].port)
     });
-    nodes[1].connect().good("FLUSHALL");
-    assert_eq!(nodes[1].connect().int("DBSIZE"), 0);
 }
 
 /// Beside what Valkey 9.1 answers (recorded by hand).
@@ -277,9 +304,9 @@ fn refusals_have_the_words_of_valkey() {
         "ERR Slots are not served by the source, as far as the target knows."
     );
     assert_eq!(key_slot(b"foo"), 12182);
-    assert_eq!(told(&client.line(&establish("12182 12182"))), "ESTABLISHED");
     // What comes through it is done, and hidden; it goes when the connection does.
-    client.send(b"SET foo bar\r\nSET\r\n");
+    let mut client = source_of_foo(&nodes);
+    client.send(b"SET\r\n");
     assert!(
         told(&client.read()).starts_with("-ERR wrong number"),
         "errors only"
