@@ -1,7 +1,9 @@
 //! The clients: connections, and which session is on which.
 
+use bytes::Bytes;
 use cairn_engine::base::id::SessionId;
 use cairn_engine::session::Session;
+use cairn_engine::tracking::options::Options;
 use cairn_format::resp::request::RequestParser;
 use mio::Registry;
 
@@ -46,7 +48,8 @@ pub fn weight(session: &Session, connection: &Connection) -> usize {
         .waiting
         .as_deref()
         .map_or(0, |w| w.command.mem_bytes());
-    fixed + names + buffers + queued + watched + subscribed + waiting
+    let tracking = session.tracking.as_deref().map_or(0, Options::mem_bytes);
+    fixed + names + buffers + queued + watched + subscribed + waiting + tracking
 }
 
 /// No session has this number: there are fewer connections.
@@ -207,6 +210,20 @@ impl Clients {
         }
         if let Some(slot) = self.connection_slot(to) {
             self.send(slot, bytes);
+        }
+    }
+
+    /// As [`Clients::deliver`], without copying unless the session runs.
+    pub fn deliver_shared(&mut self, to: SessionId, bytes: &Bytes) {
+        if to == self.running {
+            return self.deliver(to, bytes);
+        }
+        if let Some(slot) = self.connection_slot(to)
+            && let Some(connection) = self.connections.get_mut(slot)
+            && connection.closing().runs()
+        {
+            connection.output.push_shared(bytes.clone());
+            self.connections.mark_touched(slot);
         }
     }
 

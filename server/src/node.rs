@@ -172,6 +172,7 @@ impl Node {
         if self.front.clients.connections.has_ready()
             || !self.serving.accept_again.is_empty()
             || self.cron.work_left
+            || self.engine.has_tracking_work()
             || !self.front.found.is_empty()
             || self.front.visitors.work_left
             || member::has_work(&self.front)
@@ -200,6 +201,7 @@ impl Node {
             self.work();
         }
         if self.settle() {
+            self.engine.settle_tracking(&mut self.front);
             self.serving
                 .flush_outputs(&mut self.engine, &mut self.front);
         }

@@ -378,16 +378,16 @@ fn all_are_set_or_none() {
         &[
             b"maxmemory",
             b"1gb",
-            b"tracking-table-max-keys",
-            b"1",
+            b"activedefrag",
+            b"yes",
             b"timeout",
             b"5",
         ],
     )
     .unwrap();
     assert_eq!(config.get(table::MAXMEMORY), 1 << 30);
-    assert_eq!(config.get(table::TRACKING_TABLE_MAX_KEYS), 1);
+    assert!(config.get(table::ACTIVEDEFRAG));
     assert!(config.generation() > generation);
     assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].contains("'tracking-table-max-keys'"));
+    assert!(warnings[0].contains("'activedefrag'"));
 }

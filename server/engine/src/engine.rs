@@ -13,7 +13,7 @@ use crate::call::room::{self, Room};
 use crate::call::table::{CommandTable, Entry};
 use crate::call::watch::ended::{self, Ended};
 use crate::call::watch::latency::event;
-use crate::call::{Command, Ctx, Reply, blocking, dispatch, pause, run};
+use crate::call::{Command, Ctx, Reply, blocking, dispatch, pause, run, tracking};
 use crate::commands::pubsub;
 use crate::families;
 use crate::keyspace::expire::Cycle;
@@ -110,6 +110,7 @@ impl Engine {
     pub fn close_session(&mut self, slot: SessionId) {
         if let Some(mut session) = self.shared.sessions.remove(slot) {
             blocking::abandon(&mut self.ks, &mut self.shared, &mut session);
+            tracking::orphan_target(&mut self.ks, &session);
             forget_interests(&mut self.ks, &mut self.shared.pubsub, &mut session);
             if session.role == Role::Monitor {
                 self.shared.watch.dismiss(slot);
@@ -194,14 +195,18 @@ impl Engine {
                 Some(waiting) => waiting.spent_us = took_us,
             }
         }
+        let mut goes_on = !session.closing && !session.blocked;
+        // Those who are served now may have something to tell it.
+        self.shared.sessions.put_back(session);
         // What was evicted to make room may have woken somebody, too, whatever became of the command.
         if !self.ks.fx.ready.is_empty() {
             blocking::serve(&mut self.ks, &mut self.shared, inst);
             self.take_time(inst);
+            // It may be among them.
+            let session = self.shared.sessions.get(slot);
+            goes_on = session.is_some_and(|session| !session.closing && !session.blocked);
         }
         debug_assert!(!self.ks.fx.pending(), "a change that nobody saw");
-        let goes_on = !session.closing && !session.blocked;
-        self.shared.sessions.put_back(session);
         goes_on
     }
 
@@ -275,6 +280,24 @@ impl Engine {
     /// Who listens to channels of slots that are served here no longer is told that it does not any more.
     pub fn drop_shard_channels(&mut self, slots: &SlotSet, inst: &mut dyn Instance) {
         pubsub::drop_shard_channels(&mut self.shared, slots, inst);
+    }
+
+    /// What the end of a turn has to do for clients that keep copies of keys.
+    #[inline]
+    pub fn settle_tracking(&mut self, inst: &mut dyn Instance) {
+        let keys_max = self.ks.limits.tracked_keys_max;
+        let tracking = self.ks.tracking.as_deref();
+        if tracking.is_some_and(|tracking| tracking.has_work(keys_max)) {
+            tracking::settle(&mut self.ks, &mut self.shared, inst);
+        }
+    }
+
+    /// Whether the next turn has something to do for them even if nothing happens.
+    #[inline]
+    pub fn has_tracking_work(&self) -> bool {
+        let keys_max = self.ks.limits.tracked_keys_max;
+        let tracking = self.ks.tracking.as_deref();
+        tracking.is_some_and(|tracking| tracking.table.is_over(keys_max))
     }
 
     /// Ends the waits whose time has run out, and a pause.

@@ -14,6 +14,7 @@
 //! session   persist      clients; save, load, rewrite, digest
 //! pubsub   keyspace      channels; databases, expiry, watched and awaited keys, what changed
 //! scripts   users        scripts and functions as data; who may do what
+//! tracking               which client has read which key
 //! value                  what a key can hold, and its encodings
 //! structure              record, table, keyed, ranked, btree: memory layouts (the only unsafe code)
 //! base                   time, random, ids, arguments, errors, effects, limits
@@ -35,6 +36,7 @@ pub mod scripting;
 pub mod scripts;
 pub mod session;
 pub mod structure;
+pub mod tracking;
 pub mod users;
 pub mod value;
 

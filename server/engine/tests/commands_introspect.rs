@@ -169,7 +169,14 @@ fn every_command_says_what_it_does_and_costs() {
     let bench = Bench::new();
     let later = ["httl", "hpttl"];
     // Recorded from a Valkey 9.1.2.
-    let of_valkey: [(&str, &[&str]); 3] = [
+    let of_valkey: [(&str, &[&str]); 4] = [
+        (
+            "msetex",
+            &[
+                "request_policy:multi_shard",
+                "response_policy:all_succeeded",
+            ],
+        ),
         (
             "commandlog|get",
             &["request_policy:all_nodes", "nondeterministic_output"],

@@ -4,13 +4,14 @@ use cairn_engine::base::args::Args;
 use cairn_engine::base::error::{self, Error, Outcome};
 use cairn_engine::call::ctx::{Extent, Paused};
 use cairn_engine::call::pause;
-use cairn_engine::call::{Command, Ctx, Group, blocking, help};
+use cairn_engine::call::{Command, Ctx, Flags, Group, blocking, help};
 use cairn_engine::commands::connection::valid_name;
 use cairn_engine::session::ReplyMode;
 use cairn_format::text::number::parse_i64;
 
 use super::client_common::{ADMIN, SUB};
 use super::client_kill::KILL;
+use super::client_tracking::{CACHING, GETREDIR, TRACKING, TRACKINGINFO};
 use crate::front::client_line::{Line, kind_of_word};
 
 /// This family.
@@ -35,6 +36,9 @@ const CLIENT: Command = Command::container(
         &REPLY,
         &NO_EVICT,
         &NO_TOUCH,
+        &CAPA,
+        &TRACKING,
+        &CACHING,
         &GETREDIR,
         &TRACKINGINFO,
         &HELP,
@@ -261,6 +265,21 @@ fn reply(cx: &mut Ctx, args: &Args) -> Outcome {
     Ok(())
 }
 
+/// Of Valkey. What a client says that it can do is taken, and nothing is done about it: a client that can be sent elsewhere is served as any
+/// other.
+const CAPA: Command = Command {
+    name: "client|capa",
+    since: "8.0.0",
+    arity: -3,
+    flags: SUB.flags.and(Flags::ALLOW_BUSY),
+    summary: "Tell what this client can do beyond the usual",
+    run: |cx, _| {
+        cx.reply.ok();
+        Ok(())
+    },
+    ..SUB
+};
+
 const NO_EVICT: Command = Command {
     name: "client|no-evict",
     since: "7.0.0",
@@ -295,36 +314,6 @@ fn on_or_off(args: &Args) -> Result<bool, Error> {
         _ => Err(error::SYNTAX),
     }
 }
-
-/// Client-side caching does not exist yet, so that no connection is ever in that mode.
-const GETREDIR: Command = Command {
-    name: "client|getredir",
-    since: "6.0.0",
-    summary: "Tell which connection is told of changed keys",
-    run: |cx, _| {
-        cx.reply.int(-1);
-        Ok(())
-    },
-    ..SUB
-};
-
-const TRACKINGINFO: Command = Command {
-    name: "client|trackinginfo",
-    since: "6.2.0",
-    summary: "Tell whether keys are tracked for this connection",
-    run: |cx, _| {
-        cx.reply.map(3);
-        cx.reply.bulk(b"flags");
-        cx.reply.set(1);
-        cx.reply.bulk(b"off");
-        cx.reply.bulk(b"redirect");
-        cx.reply.int(-1);
-        cx.reply.bulk(b"prefixes");
-        cx.reply.array(0);
-        Ok(())
-    },
-    ..SUB
-};
 
 const HELP: Command = Command {
     since: "5.0.0",

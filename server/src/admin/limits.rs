@@ -44,6 +44,8 @@ pub fn limits_of(config: &Config) -> Limits {
         script_slow_us: u64::try_from(int(table::BUSY_REPLY_THRESHOLD))
             .unwrap_or(0)
             .saturating_mul(1000),
+        tracked_keys_max: usize::try_from(config.get(table::TRACKING_TABLE_MAX_KEYS))
+            .unwrap_or(usize::MAX),
         eval_scripts: usize::try_from(config.get(table::SCRIPT_CACHE_MAX)).unwrap_or(usize::MAX),
         collation: None,
         tests: TestLimits::default(),

@@ -3,7 +3,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `client`, `client_kill`, `client_common` | CLIENT |
+//! | `client`, `client_kill`, `client_tracking`, `client_common` | CLIENT |
 //! | `cluster` | CLUSTER |
 //! | `config`, `effects`, `limits` | CONFIG, and what a changed value does |
 //! | `users` | users as they are configured |
@@ -17,6 +17,7 @@
 mod client;
 mod client_common;
 mod client_kill;
+mod client_tracking;
 mod cluster;
 mod config;
 mod debug;

@@ -114,8 +114,6 @@ pub enum Awaited {
     Tls,
     /// EVAL and functions.
     Scripts,
-    /// Clients that keep copies.
-    Tracking,
     /// More threads for sockets.
     IoThreads,
     /// Moving values to give memory back.
@@ -129,7 +127,6 @@ impl Awaited {
             Awaited::Cluster => "cluster",
             Awaited::Tls => "TLS",
             Awaited::Scripts => "scripts",
-            Awaited::Tracking => "tracking",
             Awaited::IoThreads => "io-threads",
             Awaited::Defragmentation => "defragmentation",
         }

@@ -5,6 +5,7 @@ use cairn_engine::base::error::Error;
 use cairn_engine::call::reply::Protocol;
 use cairn_engine::call::{Ctx, Shared};
 use cairn_engine::session::{Role, Session};
+use cairn_engine::tracking::options::Options;
 
 use super::access;
 use crate::clients::weight;
@@ -42,6 +43,7 @@ pub struct Line {
     wants_to_write: bool,
     command: &'static str,
     user: Box<[u8]>,
+    redirection: i64,
     protocol: u8,
 }
 
@@ -158,6 +160,7 @@ impl Line {
                 .last
                 .map_or("NULL", |last| shared.table.entry(last).spec.name),
             user: user_of(session, shared).into(),
+            redirection: session.tracking.as_deref().map_or(-1, Options::redirection),
             protocol: if session.protocol == Protocol::Resp3 {
                 3
             } else {
@@ -172,6 +175,10 @@ impl Line {
         line.add_flag('P', line.kind == ClientClass::Pubsub);
         line.add_flag('x', session.multi.is_some());
         line.add_flag('b', session.blocked);
+        let tracking = session.tracking.as_deref();
+        line.add_flag('t', tracking.is_some());
+        line.add_flag('R', tracking.is_some_and(|options| options.broken));
+        line.add_flag('B', tracking.is_some_and(|options| options.bcast));
         line.add_flag('d', session.watch_touched);
         line.add_flag('c', session.closing);
         line
@@ -241,7 +248,10 @@ impl Line {
             self.total + self.args,
             self.command,
         );
-        let tail = format!(" redir=-1 resp={} lib-name=", self.protocol);
+        let tail = format!(
+            " redir={} resp={} lib-name=",
+            self.redirection, self.protocol
+        );
         for part in [
             head.as_bytes(),
             &self.name,

@@ -15,6 +15,7 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use cairn_engine::base::args::Args;
 use cairn_engine::base::effect::Feed;
 use cairn_engine::base::error::Error;
@@ -397,6 +398,21 @@ impl Instance for Front {
 
     fn deliver(&mut self, to: SessionId, bytes: &[u8]) {
         self.clients.deliver(to, bytes);
+    }
+
+    fn deliver_shared(&mut self, to: SessionId, bytes: &Bytes) {
+        self.clients.deliver_shared(to, bytes);
+    }
+
+    fn is_behind(&mut self, session: SessionId) -> bool {
+        // What is pushed unasked is limited as what is published, whatever else the client does.
+        let [_, limit] = self.settings.hot.output_max;
+        let connection = self.clients.connection_of(session);
+        connection.is_some_and(|c| c.output.limited_bytes() >= limit)
+    }
+
+    fn take_letters(&mut self, into: &mut Vec<u8>) {
+        into.append(&mut self.clients.inbox);
     }
 
     fn close(&mut self, session: SessionId) {

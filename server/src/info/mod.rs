@@ -18,6 +18,7 @@ use cairn_engine::base::error::Outcome;
 use cairn_engine::call::ctx::Shared;
 use cairn_engine::call::{Command, Ctx, Flags, Group};
 use cairn_engine::keyspace::Keyspace;
+use cairn_engine::tracking::Tracking;
 
 use crate::front::{Front, access};
 
@@ -51,6 +52,11 @@ pub struct View<'a> {
     pub shared: &'a Shared,
     /// Memory in use, read once so that all figures made of it agree.
     used: u64,
+}
+
+/// A figure of client-side caching; 0 where nobody tracks.
+fn tracked(view: &View, figure: fn(&Tracking) -> usize) -> usize {
+    view.ks.tracking.as_deref().map_or(0, figure)
 }
 
 impl<'a> View<'a> {

@@ -2,8 +2,9 @@
 
 use cairn_engine::commands::connection::REDIS_VERSION;
 use cairn_engine::keyspace::lru_clock;
+use cairn_engine::tracking::Tracking;
 
-use super::{Field, View, show, word};
+use super::{Field, View, show, tracked, word};
 use crate::config::table;
 use crate::os::process;
 
@@ -134,7 +135,7 @@ pub(super) const CLIENTS: &[Field] = &[
         "blocked_clients",
         show!(|v| v.shared.sessions.iter().filter(|s| s.blocked).count()),
     ),
-    ("tracking_clients", word!("0")),
+    ("tracking_clients", show!(|v| tracked(v, Tracking::clients))),
     (
         "clients_in_timeout_table",
         show!(|v| v.shared.deadlines.len()),

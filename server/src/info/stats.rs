@@ -1,6 +1,6 @@
 //! INFO stats, cpu, cluster.
 
-use super::{Field, View, show, word};
+use super::{Field, View, show, tracked, word};
 use crate::host::CpuTimes;
 
 /// Kilobytes a second, as Redis prints them.
@@ -118,9 +118,18 @@ pub(super) const STATS: &[Field] = &[
     ("active_defrag_key_misses", word!("0")),
     ("total_active_defrag_time", word!("0")),
     ("current_active_defrag_time", word!("0")),
-    ("tracking_total_keys", word!("0")),
-    ("tracking_total_items", word!("0")),
-    ("tracking_total_prefixes", word!("0")),
+    (
+        "tracking_total_keys",
+        show!(|v| tracked(v, |tracking| tracking.table.len())),
+    ),
+    (
+        "tracking_total_items",
+        show!(|v| tracked(v, |tracking| tracking.table.items())),
+    ),
+    (
+        "tracking_total_prefixes",
+        show!(|v| tracked(v, |tracking| tracking.prefixes.len())),
+    ),
     (
         "unexpected_error_replies",
         show!(|v| v.front.replication.unexpected_errors),

@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 import unittest
+import warnings
 from pathlib import Path
 
 import redis
@@ -20,6 +21,9 @@ from redis.retry import Retry
 from redis.backoff import NoBackoff
 
 from versions import LATER
+
+# Calls that the library may still change are tested as it has them now.
+warnings.filterwarnings("ignore", message=".*experimental.*")
 
 PATIENCE_S = 20
 LOG_TAIL_LINES = 40

@@ -1,6 +1,6 @@
 """Sets."""
 
-from harness import Case
+from harness import Case, later
 
 
 class Sets(Case):
@@ -83,3 +83,12 @@ class Sets(Case):
         ):
             with self.refused("WRONGTYPE"):
                 call()
+
+    @later("SUNIONCARD", "SDIFFCARD")
+    def test_unions_and_differences_are_counted(self):
+        self.r.sadd("a", "1", "2", "x")
+        self.r.sadd("b", "2", "y")
+        self.assertEqual(self.r.sunioncard(2, ["a", "b"]), 4)
+        self.assertEqual(self.r.sunioncard(2, ["a", "b"], limit=3), 3)
+        self.assertEqual(self.r.sunioncard(2, ["a", "b"], approx=True), 4)
+        self.assertEqual(self.r.sdiffcard(2, ["a", "b"]), 2)

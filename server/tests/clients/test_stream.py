@@ -179,3 +179,15 @@ class Groups(Case):
         consumer = self.r.xinfo_consumers("s", "g")[0]
         self.assertGreaterEqual(consumer["inactive"], 30)
         self.assertLess(consumer["idle"], consumer["inactive"])
+
+    @later("XDELEX", "XACKDEL")
+    def test_entries_go_with_what_groups_hold(self):
+        for number in range(1, 4):
+            self.r.xadd("t", {"f": "v"}, id=f"{number}-0")
+        self.r.xgroup_create("t", "g", 0)
+        self.r.xreadgroup("g", "c", {"t": ">"}, count=2)
+        self.assertEqual(self.r.xdelex("t", "1-0", "3-0", ref_policy="ACKED"), [2, 2])
+        self.assertEqual(self.r.xackdel("t", "g", "1-0", "9-9", ref_policy="ACKED"), [1, -1])
+        self.assertEqual(self.r.xdelex("t", "2-0", ref_policy="DELREF"), [1])
+        self.assertEqual(self.r.xpending("t", "g")["pending"], 0)
+        self.assertEqual(self.r.xlen("t"), 1)

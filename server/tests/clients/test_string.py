@@ -2,7 +2,7 @@
 
 import time
 
-from harness import Case
+from harness import Case, later
 
 
 class Strings(Case):
@@ -172,3 +172,35 @@ class LargeValues(Case):
         self.assertEqual(self.r.smembers("set"), {large, "1"})
         self.assertEqual(self.r.zrange("zset", 0, -1, withscores=True), [[large, 1.5]])
         self.assertEqual(self.r.lindex("list", 1), large)
+
+    @later("DELEX", "DIGEST")
+    def test_values_are_compared(self):
+        self.r.set("k", "v")
+        self.assertIsNone(self.r.set("k", "w", ifeq="x"))
+        self.assertTrue(self.r.set("k", "w", ifeq="v"))
+        digest = self.r.digest("k")
+        self.assertEqual(len(digest), 16)
+        self.assertIsNone(self.r.set("k", "x", ifdne=digest))
+        self.assertTrue(self.r.set("k", "x", ifdeq=digest))
+        self.assertIsNone(self.r.digest("none"))
+        self.assertEqual(self.r.delex("k", ifeq="w"), 0)
+        self.assertEqual(self.r.delex("k", ifdeq=digest), 0)
+        self.assertEqual(self.r.delex("k", ifne="w"), 1)
+        self.assertEqual(self.r.exists("k"), 0)
+
+    @later("MSETEX")
+    def test_msetex(self):
+        self.assertEqual(self.r.msetex({"a": "1", "b": "2"}, ex=100), 1)
+        self.assertTrue(0 < self.r.ttl("a") <= 100)
+        self.assertEqual(self.r.msetex({"a": "3"}, keepttl=True), 1)
+        self.assertTrue(0 < self.r.ttl("a") <= 100)
+        self.assertEqual(self.r.mget("a", "b"), ["3", "2"])
+
+    @later("INCREX")
+    def test_increx(self):
+        numbers = lambda answer: [float(number) for number in answer]
+        self.assertEqual(numbers(self.r.increx("n")), [1, 1])
+        self.assertEqual(numbers(self.r.increx("n", byint=5, ubound=3, saturate=True, ex=100)), [3, 2])
+        self.assertEqual(numbers(self.r.increx("n", byint=5, ubound=3)), [3, 0])
+        self.assertTrue(0 < self.r.ttl("n") <= 100)
+        self.assertEqual(numbers(self.r.increx("f", byfloat=0.5)), [0.5, 0.5])

@@ -4,6 +4,7 @@
 //! - `logs`: SLOWLOG and COMMANDLOG.
 //! - `latency`: histograms, percentiles, events.
 //! - `pause`: CLIENT PAUSE.
+//! - `tracking`: client-side caching.
 //! - `client_list`: the fields of CLIENT LIST.
 //! - `counted`: INFO commandstats and errorstats.
 //! - `crowd`: clients that take too much memory.
@@ -17,6 +18,7 @@ mod monitor;
 mod pause;
 #[path = "../support/mod.rs"]
 mod support;
+mod tracking;
 
 use cairn_format::resp::value::Value;
 use support::process::{Program, Server};

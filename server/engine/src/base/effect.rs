@@ -7,6 +7,7 @@ use std::ops::Range;
 use cairn_format::resp::value::write_command;
 
 use crate::base::id::SessionId;
+use crate::base::stale::StaleKeys;
 
 /// Commands in RESP, in order, each with the database it applies to. Buffers are kept between commands.
 #[derive(Default, Debug)]
@@ -155,6 +156,8 @@ pub struct Effects {
     pub touched: Vec<SessionId>,
     /// Keys that waiting sessions may now be served from: (database, key).
     pub ready: Vec<(usize, Box<[u8]>)>,
+    /// Keys of which clients have copies that are out of date now.
+    pub stale: StaleKeys,
 }
 
 impl Effects {
@@ -163,7 +166,8 @@ impl Effects {
         !(self.feed.is_empty()
             && self.events.is_empty()
             && self.touched.is_empty()
-            && self.ready.is_empty())
+            && self.ready.is_empty()
+            && self.stale.is_empty())
     }
 }
 

@@ -25,3 +25,29 @@ impl UserId {
     /// The user that everybody is at first.
     pub const DEFAULT: UserId = UserId(0);
 }
+
+/// A session that is told of something later: its address, and enough of its number to know it from one that has the address
+/// after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reader {
+    /// Address of the session.
+    pub slot: SessionId,
+    /// Low half of its number.
+    pub id: u32,
+}
+
+impl Reader {
+    /// Both in one word.
+    pub fn to_word(self) -> i64 {
+        (u64::from(self.slot.0) << 32 | u64::from(self.id)).cast_signed()
+    }
+
+    /// What [`Reader::to_word`] made.
+    pub fn of_word(word: i64) -> Reader {
+        let word = word.cast_unsigned();
+        Reader {
+            slot: SessionId((word >> 32) as u32),
+            id: word as u32,
+        }
+    }
+}

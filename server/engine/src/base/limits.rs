@@ -76,6 +76,8 @@ pub struct Limits {
     pub lfu_decay_minutes: u32,
     /// `busy-reply-threshold`, microseconds: a script that runs longer lets others in; 0: none does.
     pub script_slow_us: u64,
+    /// `tracking-table-max-keys`: keys that are remembered for client-side caching; 0 is no limit.
+    pub tracked_keys_max: usize,
     /// `script-cache-max`: scripts that EVAL brought and that are kept.
     pub eval_scripts: usize,
     /// `locale-collate`: how SORT orders texts that it answers; none: byte by byte.
@@ -167,6 +169,7 @@ impl Default for Limits {
             lfu_log_factor: 10,
             lfu_decay_minutes: 1,
             script_slow_us: 5_000_000,
+            tracked_keys_max: 1_000_000,
             eval_scripts: 500,
             collation: None,
             tests: TestLimits::default(),

@@ -317,15 +317,19 @@ fn run_again(ks: &mut Keyspace, shared: &mut Shared, slot: SessionId, inst: &mut
     run_if_allowed(&mut cx, &waiting.command.args());
     session.running_again = false;
     debug_assert!(session.waiting.is_none(), "it goes on with the same wait");
+    let (goes_on_waiting, reply_bytes) = (session.blocked, reply.len());
+    if !goes_on_waiting {
+        // Behind it comes what it is told of its own change, as with a command that did not wait.
+        answer(&mut session, reply, inst);
+    }
     // Whom this wakes in turn is served by the caller's loop.
     run::apply(ks, shared, Some(&mut session), inst);
     waiting.spent_us += inst.mono_us().saturating_sub(started_us);
-    if session.blocked {
+    if goes_on_waiting {
         session.waiting = Some(waiting);
     } else {
-        note_end(shared, &session, &waiting, &reply, inst);
+        note_end(shared, &session, &waiting, reply_bytes, inst);
         leave_queues(ks, shared, slot, &waiting);
-        answer(&mut session, reply, inst);
     }
     shared.sessions.put_back(session);
 }
@@ -346,12 +350,12 @@ fn note_end(
     shared: &mut Shared,
     session: &Session,
     waiting: &Blocked,
-    reply: &Reply,
+    reply_bytes: usize,
     inst: &mut dyn Instance,
 ) {
     let ended = Ended {
         took_us: waiting.spent_us,
-        reply_bytes: reply.len(),
+        reply_bytes,
         waited: true,
     };
     let command = shared.table.entry(waiting.command.command);
@@ -447,7 +451,10 @@ fn release(
             run::count_error(&mut shared.stats, &failure);
             reply.error(&failure);
         }
-        note_end(shared, &session, waiting, &reply, inst);
+        note_end(shared, &session, waiting, reply.len(), inst);
+        if let Some(options) = &mut session.tracking {
+            options.marked = false;
+        }
         answer(&mut session, reply, inst);
     }
     shared.sessions.put_back(session);

@@ -53,6 +53,7 @@ impl Shared {
         )?;
         let postponed = sum(&|session| usize::from(session.postponed));
         same("are postponed", postponed, self.postponed.len())?;
+        self.check_tracking(ks)?;
         self.check_channels(&self.pubsub.channels, |s| &s.channels)?;
         self.check_channels(&self.pubsub.patterns, |s| &s.patterns)?;
         self.check_channels(&self.pubsub.shard_channels, |s| &s.shard_channels)
@@ -99,6 +100,29 @@ impl Shared {
             true => Ok(()),
             false => Err(format!("waits, and nobody will wake it: {wait:?}")),
         }
+    }
+
+    fn check_tracking(&self, ks: &Keyspace) -> Result<(), String> {
+        let (mut clients, mut prefixes) = (0, 0);
+        let listens = |text: &[u8], session: &Session| {
+            let tracking = ks.tracking.as_deref();
+            tracking.is_some_and(|t| t.prefixes.has(text, session.reader()))
+        };
+        for session in self.sessions.iter() {
+            let Some(options) = &session.tracking else {
+                continue;
+            };
+            clients += 1;
+            prefixes += options.prefixes.len();
+            let unknown = options.prefixes.iter().find(|text| !listens(text, session));
+            if unknown.is_some() || options.bcast == options.prefixes.is_empty() {
+                return Err(format!("session {} tracks {options:?}", session.id));
+            }
+        }
+        let tracking = ks.tracking.as_deref();
+        same("track", clients, tracking.map_or(0, |t| t.clients()))?;
+        let readers = tracking.map_or(0, |t| t.prefixes.readers());
+        same("listen to prefixes", prefixes, readers)
     }
 
     fn check_channels(&self, channels: &Channels, own: Own) -> Result<(), String> {

@@ -2,6 +2,8 @@
 
 use std::any::Any;
 
+use bytes::Bytes;
+
 use super::peer::{PeerAnswer, PeerCall, PeerFailure};
 use super::reply::{Piece, Reply};
 use super::route::{Ask, Routes};
@@ -52,6 +54,16 @@ pub trait Instance {
     }
     /// Appends bytes to the output of another session.
     fn deliver(&mut self, to: SessionId, bytes: &[u8]);
+    /// As [`Instance::deliver`] for what several sessions are sent: they share it.
+    fn deliver_shared(&mut self, to: SessionId, bytes: &Bytes) {
+        self.deliver(to, bytes);
+    }
+    /// Whether so much waits for a session already that what it is not waiting for is better left out.
+    fn is_behind(&mut self, _session: SessionId) -> bool {
+        false
+    }
+    /// What was delivered to the running session and waits for the end of its command goes here, in front of its reply.
+    fn take_letters(&mut self, _into: &mut Vec<u8>) {}
     /// Closes the connection of a session as soon as the current command is over.
     fn close(&mut self, session: SessionId);
     /// Closes it when what was replied has been sent.

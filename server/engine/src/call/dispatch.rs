@@ -9,6 +9,7 @@ use super::route;
 use super::run::{apply, count_error, hush, run};
 use super::spec::{Command, Flags};
 use super::table::Entry;
+use super::tracking;
 use crate::base::args::Args;
 use crate::base::error::{self, Error};
 use crate::keyspace::{Expired, Keyspace};
@@ -61,6 +62,9 @@ pub fn dispatch(cx: &mut Ctx, args: &Args) -> bool {
             cx.reply.error(&refusal);
             if let Some(multi) = &mut cx.session.multi {
                 multi.aborted = true;
+            }
+            if cx.session.tracking.is_some() {
+                tracking::spend_mark(cx);
             }
         }
     }

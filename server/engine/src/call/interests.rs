@@ -1,4 +1,4 @@
-//! What a session has outside of itself: watched keys and subscriptions.
+//! What a session has outside of itself: watched keys, subscriptions, and what it wants to hear of keys.
 
 use crate::keyspace::Keyspace;
 use crate::pubsub::PubSub;
@@ -8,6 +8,7 @@ use crate::session::Session;
 pub fn forget_interests(ks: &mut Keyspace, pubsub: &mut PubSub, session: &mut Session) {
     session.multi = None;
     unwatch_all(ks, session);
+    stop_tracking(ks, session);
     if let Some(subscriptions) = session.subscriptions.take() {
         for channel in &subscriptions.channels {
             pubsub.channels.remove(channel, session.slot);
@@ -18,6 +19,13 @@ pub fn forget_interests(ks: &mut Keyspace, pubsub: &mut PubSub, session: &mut Se
         for channel in &subscriptions.shard_channels {
             pubsub.shard_channels.remove(channel, session.slot);
         }
+    }
+}
+
+/// It is not told of changed keys any more.
+pub fn stop_tracking(ks: &mut Keyspace, session: &mut Session) {
+    if let Some(options) = session.tracking.take() {
+        ks.end_tracking(session.reader(), &options);
     }
 }
 

@@ -11,6 +11,7 @@
 //! sink       another place for answers than RESP        alone      a world without clients
 //! check      whether sessions and what they reach agree      rights   whether a user may run a command
 //! watch      what is noted of commands that ran                route    which table a call works in, and whether here
+//! tracking   who is told that a copy of a key is out of date
 //! ```
 
 pub mod alone;
@@ -33,6 +34,7 @@ pub mod run;
 pub mod sink;
 pub mod spec;
 pub mod table;
+pub mod tracking;
 pub mod watch;
 
 pub use ctx::{Ctx, Instance, Shared};

@@ -6,7 +6,7 @@ use super::spec::Flags;
 use crate::base::args::Args;
 use crate::base::error::{Error, OUT_OF_MEMORY};
 use crate::keyspace::Keyspace;
-use crate::session::Session;
+use crate::session::{ReplyMode, Session};
 
 /// Evictions between two looks at the clock.
 const BATCH: u32 = 16;
@@ -114,6 +114,10 @@ pub fn before_command(cx: &mut Ctx, args: &Args) -> Result<(), Error> {
         return Ok(());
     }
     let room = make_room(cx.ks, cx.shared, Some(cx.session), cx.inst);
+    if cx.session.reply_mode == ReplyMode::On && !cx.reply.muted {
+        // What went had gone before the command: its client hears of it first.
+        cx.inst.take_letters(&mut cx.reply.buf);
+    }
     if room == Room::None && may_need_memory(cx, args) {
         return Err(OUT_OF_MEMORY);
     }

@@ -7,6 +7,7 @@ use super::publish::publish;
 use super::reply::Reply;
 use super::spec::{Command, Flags};
 use super::table::Entry;
+use super::tracking;
 use super::watch::ended::{self, Ended};
 use super::watch::monitor;
 use crate::base::args::Args;
@@ -53,6 +54,9 @@ pub fn run(cx: &mut Ctx, args: &Args) {
     }
     if !cx.shared.watch.monitors.is_empty() {
         monitor::show(cx, args);
+    }
+    if cx.session.tracking.is_some() {
+        tracking::after_run(cx, args);
     }
     if cx.ks.fx.feed_on
         && cx.ks.dirty != dirty
@@ -168,6 +172,10 @@ pub fn apply(
         if let Some(session) = session.filter(|session| !session.watched.is_empty()) {
             session.watch_touched = true;
         }
+    }
+    // Before the event: a copy is out of date before anybody acts on it.
+    if !ks.fx.stale.is_empty() {
+        tracking::tell(ks, shared, running.as_deref_mut(), inst);
     }
     if !ks.fx.events.is_empty() {
         publish_events(ks, shared, running.as_deref(), inst);

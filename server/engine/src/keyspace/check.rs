@@ -70,6 +70,9 @@ impl Keyspace {
             }
         }
         self.check_slots()?;
+        if let Some(tracking) = &self.tracking {
+            tracking.check()?;
+        }
         let expiring: usize = self.dbs.iter().map(|db| db.fields.len()).sum();
         if self.current >= self.dbs.len() || expiring != self.ttl_hashes {
             return Err(format!(

@@ -88,6 +88,7 @@ impl Keyspace {
         self.propagate(&[del, key]);
         let db = self.current;
         self.touch_watchers(db, key);
+        self.note_stale(key, false);
         self.notify(EventClass::EVICTED, "evicted", key);
     }
 

@@ -40,6 +40,7 @@ impl Keyspace {
         self.propagate(&[self.expired_del(), key]);
         let db = self.current;
         self.touch_watchers(db, key);
+        self.note_stale(key, false);
         self.notify(EventClass::EXPIRED, "expired", key);
     }
 

@@ -228,6 +228,7 @@ impl Keyspace {
         self.stats.expired_fields += count as u64;
         let db = self.current;
         self.touch_watchers(db, key);
+        self.note_stale(key, false);
         self.notify(EventClass::HASH, "hexpired", key);
     }
 

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::field_expire::FieldIndex;
 use crate::structure::keyed;
+use crate::tracking::table::Table;
 use crate::value::Object;
 
 /// Values of more elements than this are freed off the loop.
@@ -65,6 +66,8 @@ pub struct Garbage {
     object: Option<Box<Object>>,
     /// ... or all keys of a flushed database, and which of them have fields that expire.
     keys: Option<(Box<keyed::Garbage<Object>>, FieldIndex)>,
+    /// ... or what clients had read.
+    read: Option<Box<Table>>,
     objects: u64,
     bytes: u64,
     ledger: Arc<Ledger>,
@@ -90,6 +93,13 @@ impl Garbage {
         garbage
     }
 
+    /// What clients had read, of about so many bytes. It is no value, and does not count as one.
+    pub(super) fn of_read(read: Table, bytes: usize, ledger: &Arc<Ledger>) -> Garbage {
+        let mut garbage = Garbage::noted(0, bytes, ledger);
+        garbage.read = Some(Box::new(read));
+        garbage
+    }
+
     fn noted(objects: usize, bytes: usize, ledger: &Arc<Ledger>) -> Garbage {
         let (objects, bytes) = (objects as u64, bytes as u64);
         ledger.pending.fetch_add(objects, Relaxed);
@@ -97,6 +107,7 @@ impl Garbage {
         Garbage {
             object: None,
             keys: None,
+            read: None,
             objects,
             bytes,
             ledger: Arc::clone(ledger),
@@ -106,7 +117,7 @@ impl Garbage {
 
 impl Drop for Garbage {
     fn drop(&mut self) {
-        drop((self.object.take(), self.keys.take()));
+        drop((self.object.take(), self.keys.take(), self.read.take()));
         let owed = self.ledger.owed.fetch_sub(self.bytes, Relaxed);
         let pending = self.ledger.pending.fetch_sub(self.objects, Relaxed);
         debug_assert!(

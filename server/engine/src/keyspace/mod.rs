@@ -21,6 +21,7 @@ pub mod relocate;
 mod slots;
 mod stats;
 mod takeover;
+pub mod tracked;
 pub mod waiters;
 pub mod weigh;
 
@@ -44,6 +45,7 @@ use crate::scripts::libraries::Libraries;
 use crate::structure::keyed::Keyed;
 use crate::structure::record::{Record, Tag};
 use crate::structure::table::{Hasher, Slot};
+use crate::tracking::Tracking;
 use crate::value::{Kind, NewValue, Object, ValueRef, kind_of};
 
 /// Most keys of one command that are fetched ahead at a time: two cache lines each, which is far below the nearest cache.
@@ -97,6 +99,8 @@ pub struct Keyspace {
     pub libraries: Libraries,
     /// Hashes with field expiry, which decide the version of a snapshot.
     pub ttl_hashes: usize,
+    /// What clients have read, if there are any that want to hear of changes.
+    pub tracking: Option<Box<Tracking>>,
     /// Hash of a key that was computed ahead: (address, length, hash).
     hint: (usize, usize, u64),
     pub(crate) scratch: Vec<u8>,
@@ -126,6 +130,7 @@ impl Keyspace {
             active_expire: true,
             libraries: Libraries::default(),
             ttl_hashes: 0,
+            tracking: None,
             hint: (0, 0, 0),
             scratch: Vec::new(),
         }
@@ -461,6 +466,7 @@ impl Keyspace {
         self.dirty += changes;
         let db = self.current;
         self.touch_watchers(db, key);
+        self.note_stale(key, true);
     }
 
     /// Publishes an event if its class is asked for.

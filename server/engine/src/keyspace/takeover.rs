@@ -65,7 +65,10 @@ impl Keyspace {
     pub fn flush(&mut self, database: usize) -> usize {
         match self.has_slots() {
             true => self.flush_all(),
-            false => self.flush_table(database),
+            false => {
+                self.note_all_stale();
+                self.flush_table(database)
+            }
         }
     }
 
@@ -158,6 +161,7 @@ impl Keyspace {
 
     /// Empties all databases; answers how many keys they had.
     pub fn flush_all(&mut self) -> usize {
+        self.note_all_stale();
         let tables = 0..self.dbs.len();
         let removed = match self.has_slots() {
             false => tables.map(|table| self.flush_table(table)).sum(),

@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use cairn_format::resp::reply::Protocol;
 
-use crate::base::id::{CommandId, SessionId, UserId};
+use crate::base::id::{CommandId, Reader, SessionId, UserId};
+use crate::tracking::options::Options;
 use crate::users::passes::Passes;
 pub use transaction::Multi;
 
@@ -114,6 +115,8 @@ pub struct Session {
     pub watch_touched: bool,
     /// Subscriptions, made at the first one.
     pub subscriptions: Option<Box<Subscriptions>>,
+    /// CLIENT TRACKING, if it is on.
+    pub tracking: Option<Box<Options>>,
     /// CLIENT REPLY.
     pub reply_mode: ReplyMode,
     /// CLIENT NO-EVICT.
@@ -168,6 +171,7 @@ impl Session {
             watched: Vec::new(),
             watch_touched: false,
             subscriptions: None,
+            tracking: None,
             reply_mode: ReplyMode::On,
             no_evict: false,
             no_touch: false,
@@ -183,6 +187,14 @@ impl Session {
             waiting: None,
             running_again: false,
             deny_blocking: false,
+        }
+    }
+
+    /// How it is known to those who tell it something later.
+    pub fn reader(&self) -> Reader {
+        Reader {
+            slot: self.slot,
+            id: self.id as u32,
         }
     }
 
@@ -246,6 +258,12 @@ impl Sessions {
     /// The session at an address, unless it is the one that runs right now.
     pub fn get(&self, slot: SessionId) -> Option<&Session> {
         self.slots.get(slot.0 as usize)?.as_deref()
+    }
+
+    /// The session that a reader is, unless it is gone or runs right now.
+    pub fn of_reader(&self, reader: Reader) -> Option<&Session> {
+        let session = self.get(reader.slot);
+        session.filter(|session| session.reader() == reader)
     }
 
     /// As [`Self::get`].

@@ -225,7 +225,7 @@ pub fn text(place: &Place) -> [u8; 11] {
 }
 
 /// What is searched, around a place.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Shape {
     /// All within a distance, metres.
     Circle {
@@ -239,12 +239,57 @@ pub enum Shape {
         /// From south to north.
         height: f64,
     },
+    /// All within lines from corner to corner, straight in degrees, around [`middle`]. Of Valkey 9.
+    Polygon {
+        /// At least three.
+        corners: Box<[Place]>,
+    },
+}
+
+/// The place from which distances within a polygon are told: the mean of its corners as points of a sphere.
+pub fn middle(corners: &[Place]) -> Place {
+    let mut sum = [0.0; 3];
+    for corner in corners {
+        let (longitude, latitude) = (radians(corner.longitude), radians(corner.latitude));
+        sum[0] += latitude.cos() * longitude.cos();
+        sum[1] += latitude.cos() * longitude.sin();
+        sum[2] += latitude.sin();
+    }
+    let [x, y, z] = sum.map(|part| part / corners.len().max(1) as f64);
+    Place {
+        longitude: degrees(y.atan2(x)),
+        latitude: degrees(z.atan2(x.hypot(y))),
+    }
+}
+
+/// Whether a place is within the lines: a ray from it crosses them an odd number of times.
+fn encloses(corners: &[Place], place: &Place) -> bool {
+    let lines = corners.iter().zip(corners.iter().cycle().skip(1));
+    let crosses = |(a, b): (&Place, &Place)| {
+        (a.latitude > place.latitude) != (b.latitude > place.latitude) && {
+            let part = (place.latitude - a.latitude) / (b.latitude - a.latitude);
+            place.longitude < (b.longitude - a.longitude) * part + a.longitude
+        }
+    };
+    lines.filter(|line| crosses(*line)).count() % 2 == 1
+}
+
+/// The longitudes and latitudes of a polygon.
+fn extent(corners: &[Place]) -> (Span, Span) {
+    let span = |of: fn(&Place) -> f64| Span {
+        min: corners.iter().map(of).fold(f64::INFINITY, f64::min),
+        max: corners.iter().map(of).fold(f64::NEG_INFINITY, f64::max),
+    };
+    (span(|place| place.longitude), span(|place| place.latitude))
 }
 
 impl Shape {
     /// The distance of a place from the centre, if the shape holds it.
     pub fn distance(&self, centre: &Place, place: &Place) -> Option<f64> {
         match *self {
+            Shape::Polygon { ref corners } => {
+                encloses(corners, place).then(|| centre.distance(place))
+            }
             // Opposite ends of the Earth have no number for a distance; as in Redis that is not too far.
             Shape::Circle { radius } => {
                 Some(centre.distance(place)).filter(|d| !exceeds(*d, radius))
@@ -265,6 +310,7 @@ impl Shape {
     /// The longitudes and latitudes that it reaches at most.
     fn bounds(&self, centre: &Place) -> (Span, Span) {
         let (width, height) = match *self {
+            Shape::Polygon { ref corners } => return extent(corners),
             Shape::Circle { radius } => (radius, radius),
             Shape::Box { width, height } => (width / 2.0, height / 2.0),
         };
@@ -287,8 +333,22 @@ impl Shape {
     }
 
     /// The farthest that a place in it can be from its centre, metres.
-    fn reach(&self) -> f64 {
+    fn reach(&self, centre: &Place) -> f64 {
         match *self {
+            Shape::Polygon { ref corners } => {
+                // Circles of latitude are longest at the equator.
+                let (longitudes, latitudes) = extent(corners);
+                let widest = 0.0_f64.clamp(latitudes.min, latitudes.max);
+                let edges = [longitudes.min, longitudes.max]
+                    .into_iter()
+                    .flat_map(|longitude| {
+                        [latitudes.min, widest, latitudes.max].map(|latitude| Place {
+                            longitude,
+                            latitude,
+                        })
+                    });
+                edges.map(|edge| centre.distance(&edge)).fold(0.0, f64::max)
+            }
             Shape::Circle { radius } => radius,
             Shape::Box { width, height } => {
                 ((width / 2.0) * (width / 2.0) + (height / 2.0) * (height / 2.0)).sqrt()
@@ -300,14 +360,22 @@ impl Shape {
     /// corners. Large shapes may name a cell twice.
     pub fn cells(&self, centre: &Place) -> Vec<Cell> {
         let (longitudes, latitudes) = self.bounds(centre);
-        let mut step = steps_for(self.reach(), centre.latitude);
+        let mut step = steps_for(self.reach(centre), centre.latitude);
         let mut cell = Cell::of(centre, step);
-        let falls_short = cell.neighbour(0, 1).area().1.max < latitudes.max
-            || cell.neighbour(0, -1).area().1.min > latitudes.min
-            || cell.neighbour(1, 0).area().0.max < longitudes.max
-            || cell.neighbour(-1, 0).area().0.min > longitudes.min;
-        if step > 1 && falls_short {
+        let falls_short = |cell: &Cell| {
+            cell.neighbour(0, 1).area().1.max < latitudes.max
+                || cell.neighbour(0, -1).area().1.min > latitudes.min
+                || cell.neighbour(1, 0).area().0.max < longitudes.max
+                || cell.neighbour(-1, 0).area().0.min > longitudes.min
+        };
+        // The middle of a polygon may be anywhere in it; around the others Redis looks once, and so do we.
+        let mut looks = match self {
+            Shape::Polygon { .. } => STEPS_MAX,
+            _ => 1,
+        };
+        while step > 1 && looks > 0 && falls_short(&cell) {
             step -= 1;
+            looks -= 1;
             cell = Cell::of(centre, step);
         }
         let (east_west, north_south) = cell.area();

@@ -20,8 +20,8 @@ const OTHER_ORDER: [(&str, &str); 7] = [
 ];
 
 /// Commands that came later; 8.1 is Valkey.
-const LATER: [&str; 7] = [
-    "7.2.0", "7.4.0", "8.0.0", "8.1.0", "8.2.0", "8.4.0", "8.6.0",
+const LATER: [&str; 10] = [
+    "7.2.0", "7.4.0", "8.0.0", "8.1.0", "8.2.0", "8.4.0", "8.6.0", "8.8.0", "8.10.0", "9.0.0",
 ];
 
 /// How many commands were compared, and every field in which one differs.

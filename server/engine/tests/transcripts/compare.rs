@@ -233,7 +233,16 @@ pub fn is_better(step: &Step) -> bool {
 }
 
 /// Categories to which newer commands belong, or some that are not there yet; COMMAND INFO is compared command by command elsewhere.
-const OTHER_CATEGORIES: [&[u8]; 5] = [b"hash", b"connection", b"fast", b"admin", b"dangerous"];
+const OTHER_CATEGORIES: [&[u8]; 8] = [
+    b"hash",
+    b"string",
+    b"set",
+    b"stream",
+    b"connection",
+    b"fast",
+    b"admin",
+    b"dangerous",
+];
 
 /// What 7.2 refuses and 7.4 has: NOVALUES of HSCAN. Also lists of commands with newer ones among them.
 pub fn is_newer(step: &Step) -> bool {

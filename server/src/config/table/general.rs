@@ -4,7 +4,7 @@ use crate::config::choice::{
     AclPubsubDefault, LogLevel, OomScoreAdj, Permission, Supervised, SyslogFacility,
 };
 use crate::config::directive::{
-    Awaited, Directive, Key, Kind, choice, count, flag, int, ruled, shaped, text,
+    Directive, Key, Kind, choice, count, flag, int, ruled, shaped, text,
 };
 use crate::config::rules::TextRule;
 use crate::config::value::{OomValues, Percentiles, SHUTDOWN_WORDS, ShutdownFlags, Text};
@@ -95,7 +95,7 @@ directives! {
     /// Classes of keyspace events that are published.
     NOTIFY_KEYSPACE_EVENTS: Text = ruled("notify-keyspace-events", "", TextRule::Events);
     /// Keys remembered for client-side caching.
-    TRACKING_TABLE_MAX_KEYS: u64 = count("tracking-table-max-keys", "1000000", 0, i64::MAX).waits(Awaited::Tracking);
+    TRACKING_TABLE_MAX_KEYS: u64 = count("tracking-table-max-keys", "1000000", 0, i64::MAX);
     /// File that users are read from.
     ACLFILE: Text = text("aclfile", "").immutable();
     /// Channels that new users may use.

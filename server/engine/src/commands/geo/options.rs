@@ -4,7 +4,7 @@
 use super::{length, place, unit};
 use crate::base::args::Args;
 use crate::base::error::{self, Error, lossless};
-use crate::value::geohash::{Place, Shape};
+use crate::value::geohash::{Place, Shape, middle};
 
 /// Which of the search commands runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +73,14 @@ struct Named {
     place: bool,
     radius: bool,
     rectangle: bool,
+    /// Which is both.
+    polygon: bool,
+}
+
+impl Named {
+    fn any(&self) -> bool {
+        self.member || self.place || self.radius || self.rectangle
+    }
 }
 
 impl Options {
@@ -161,6 +169,23 @@ impl Options {
         Ok(())
     }
 
+    /// A number of corners and then these; answers how many arguments that was, with the word before it.
+    fn polygon(&mut self, args: &Args, i: usize) -> Result<usize, Error> {
+        let count = args.int(i).ok().and_then(|n| i32::try_from(n).ok());
+        let count = count.ok_or(Error::new("ERR invalid number of vertices"))?;
+        let count = usize::try_from(count).unwrap_or(0);
+        if count < 3 || 2 * count > args.len() - i - 1 {
+            return Err(Error::new(
+                "ERR GEOSEARCH BYPOLYGON must have at least 3 vertices",
+            ));
+        }
+        let corners = (0..count).map(|n| place(args, i + 1 + 2 * n));
+        let corners: Box<[Place]> = corners.collect::<Result<_, _>>()?;
+        self.centre = Some(middle(&corners));
+        self.shape = Some(Shape::Polygon { corners });
+        Ok(2 + 2 * count)
+    }
+
     /// Words without an argument that all commands have.
     fn flag(&mut self, args: &Args, i: usize) -> bool {
         match () {
@@ -211,6 +236,13 @@ impl Options {
         let behind = args.len() - i - 1;
         match () {
             () if args.is(i, "count") && behind >= 1 => self.count(args, i),
+            () if args.is(i, "bypolygon") && behind >= 1 && !named.any() => {
+                named.polygon = true;
+                self.polygon(args, i + 1)
+            }
+            () if named.polygon && ["from", "by"].iter().any(|w| begins(args.at(i), w)) => {
+                Err(error::SYNTAX)
+            }
             () if args.is(i, "frommember") && behind >= 1 && !named.place => {
                 named.member = true;
                 self.centre = locate(args.at(i + 1))?;
@@ -251,7 +283,7 @@ impl Options {
                 "ERR {who} is not compatible with WITHDIST, WITHHASH and WITHCOORD options"
             )));
         }
-        if form.is_search() {
+        if form.is_search() && !named.polygon {
             let missing = match () {
                 () if !(named.member || named.place) => Some("FROMMEMBER or FROMLONLAT can"),
                 () if !(named.radius || named.rectangle) => Some("BYRADIUS and BYBOX can"),
@@ -269,4 +301,10 @@ impl Options {
         }
         Ok(())
     }
+}
+
+/// Whether a word begins with these letters, in either case.
+fn begins(word: &[u8], letters: &str) -> bool {
+    let begin = word.get(..letters.len());
+    begin.is_some_and(|begin| begin.eq_ignore_ascii_case(letters.as_bytes()))
 }

@@ -121,10 +121,10 @@ fn search(cx: &mut Ctx, args: &Args, form: Form, may_store: bool) -> Outcome {
         },
     };
     let options = Options::parse(args, form, may_store, &locate)?;
-    let found = match (source, options.centre, options.shape) {
+    let found = match (source, options.centre, &options.shape) {
         (Some(source), Some(centre), Some(shape)) => {
             let enough = options.count.filter(|_| options.any);
-            let mut found = members_within(cx.ks, source, &centre, &shape, enough);
+            let mut found = members_within(cx.ks, source, &centre, shape, enough);
             arrange(&mut found, &options);
             found
         }

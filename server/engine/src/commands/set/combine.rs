@@ -88,8 +88,25 @@ pub(super) const SINTERCARD: Command = Command {
     keys: &[KeySpec::count(1, &["RO", "access"])],
     complexity: "O(N*M) worst case where N is the cardinality of the smallest set and M is the number of sets.",
     summary: "Count the members that all of these sets have",
-    run: sintercard,
+    run: |cx, args| count(cx, args, Operation::Inter),
     ..Command::BASE
+};
+
+/// Of Redis 8.10, which has APPROX, too: here the count is always exact, and the word changes nothing.
+pub(super) const SUNIONCARD: Command = Command {
+    name: "sunioncard",
+    since: "8.10.0",
+    complexity: "O(N) where N is the total number of elements in all given sets.",
+    summary: "Count the members that any of these sets has",
+    run: |cx, args| count(cx, args, Operation::Union),
+    ..SINTERCARD
+};
+
+pub(super) const SDIFFCARD: Command = Command {
+    name: "sdiffcard",
+    summary: "Count the members of the first set that no other has",
+    run: |cx, args| count(cx, args, Operation::Diff),
+    ..SUNIONCARD
 };
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -174,6 +191,39 @@ fn diff(ks: &Keyspace, sets: &[Option<Slot>]) -> Vec<Vec<u8>> {
     left
 }
 
+/// The number of different members, at most `limit`.
+fn union_count(ks: &Keyspace, sets: &[Option<Slot>], limit: usize) -> usize {
+    let sets: Vec<ValueRef> = sets.iter().flatten().map(|s| ks.view(*s)).collect();
+    if let [only] = sets.as_slice() {
+        return only.count().min(limit);
+    }
+    let mut seen = std::collections::HashSet::new();
+    for set in sets {
+        set.each(&mut |member| {
+            if seen.len() < limit {
+                seen.insert(member.to_bytes().into_owned());
+            }
+        });
+    }
+    seen.len()
+}
+
+/// The number of members of the first set that no other has, at most `limit`.
+fn diff_count(ks: &Keyspace, sets: &[Option<Slot>], limit: usize) -> usize {
+    let Some((Some(first), others)) = sets.split_first() else {
+        return 0;
+    };
+    let others: Vec<ValueRef> = others.iter().flatten().map(|s| ks.view(*s)).collect();
+    let mut count = 0;
+    ks.view(*first).each(&mut |member| {
+        if count < limit {
+            let member = member.to_bytes();
+            count += usize::from(!others.iter().any(|set| set::contains(*set, &member)));
+        }
+    });
+    count
+}
+
 /// The order that members have after they were added one by one: integers are sorted until something else comes.
 fn as_added(members: &mut [Vec<u8>]) {
     let number = |member: &Vec<u8>| parse_i64(member);
@@ -240,7 +290,7 @@ fn fill(ks: &mut Keyspace, key: &[u8], members: &[Vec<u8>], operation: Operation
     Ok(())
 }
 
-fn sintercard(cx: &mut Ctx, args: &Args) -> Outcome {
+fn count(cx: &mut Ctx, args: &Args, operation: Operation) -> Outcome {
     let number = |i: usize| args.int(i).ok().and_then(|n| usize::try_from(n).ok());
     let keys = number(1)
         .filter(|n| *n > 0)
@@ -253,6 +303,10 @@ fn sintercard(cx: &mut Ctx, args: &Args) -> Outcome {
     let mut limit = 0;
     let mut i = 2 + keys;
     while i < args.len() {
+        if operation == Operation::Union && args.is(i, "approx") {
+            i += 1;
+            continue;
+        }
         if !args.is(i, "limit") || i + 1 >= args.len() {
             return Err(error::SYNTAX);
         }
@@ -261,7 +315,11 @@ fn sintercard(cx: &mut Ctx, args: &Args) -> Outcome {
     }
     let sets = open(cx.ks, args.iter_from(2).take(keys))?;
     let limit = if limit == 0 { usize::MAX } else { limit };
-    let count = inter(cx.ks, &sets, limit).len();
+    let count = match operation {
+        Operation::Inter => inter(cx.ks, &sets, limit).len(),
+        Operation::Union => union_count(cx.ks, &sets, limit),
+        Operation::Diff => diff_count(cx.ks, &sets, limit),
+    };
     cx.reply.int(count as i64);
     Ok(())
 }

@@ -13,6 +13,7 @@ pub const COMMANDS: &[&Command] = &[
     &write::SADD,
     &read::SCARD,
     &combine::SDIFF,
+    &combine::SDIFFCARD,
     &combine::SDIFFSTORE,
     &combine::SINTER,
     &combine::SINTERCARD,
@@ -26,5 +27,6 @@ pub const COMMANDS: &[&Command] = &[
     &write::SREM,
     &read::SSCAN,
     &combine::SUNION,
+    &combine::SUNIONCARD,
     &combine::SUNIONSTORE,
 ];

@@ -2,6 +2,7 @@
 
 mod add;
 mod claim;
+mod delete_ex;
 mod feed;
 mod group;
 mod id;
@@ -24,10 +25,12 @@ use crate::value::{Object, ValueRef};
 /// This family.
 pub const COMMANDS: &[&Command] = &[
     &pending::XACK,
+    &delete_ex::XACKDEL,
     &add::XADD,
     &claim::XAUTOCLAIM,
     &claim::XCLAIM,
     &trim::XDEL,
+    &delete_ex::XDELEX,
     &group::XGROUP,
     &info::XINFO,
     &range::XLEN,

@@ -1,7 +1,10 @@
 //! Strings: one file for reading, one for SET and its relatives, one for numbers, one for parts of a string.
 
+mod condition;
 mod float;
+mod increx;
 mod lcs;
+mod msetex;
 mod number;
 mod part;
 mod read;
@@ -22,6 +25,9 @@ use cairn_format::text::number::I64Text;
 /// This family.
 pub const COMMANDS: &[&Command] = &[
     &part::APPEND,
+    &condition::DELEX,
+    &condition::DELIFEQ,
+    &condition::DIGEST,
     &number::DECR,
     &number::DECRBY,
     &read::GET,
@@ -32,9 +38,11 @@ pub const COMMANDS: &[&Command] = &[
     &number::INCR,
     &number::INCRBY,
     &float::INCRBYFLOAT,
+    &increx::INCREX,
     &lcs::LCS,
     &read::MGET,
     &set::MSET,
+    &msetex::MSETEX,
     &set::MSETNX,
     &set::PSETEX,
     &set::SET,

@@ -1,5 +1,6 @@
 //! SET and the expiry options that it shares with GETEX.
 
+use super::condition::Condition;
 use super::reply_string;
 use crate::base::args::Args;
 use crate::base::effect::EventClass;
@@ -80,6 +81,7 @@ struct Options {
     get: bool,
     keep_ttl: bool,
     expire: Option<ExpireOption>,
+    condition: Option<Condition>,
 }
 
 fn set(cx: &mut Ctx, args: &Args) -> Outcome {
@@ -115,6 +117,12 @@ fn parse(args: &Args) -> Result<Options, Error> {
             // As in Redis the same word may come again, and the last number counts.
             options.expire = Some(expire);
             i += 1;
+        } else if let Some(condition) = Condition::named(args, i)
+            && options.condition.is_none()
+            && condition.at < args.len()
+        {
+            options.condition = Some(condition);
+            i += 1;
         } else {
             return Err(error::SYNTAX);
         }
@@ -141,7 +149,13 @@ fn set_with_options(cx: &mut Ctx, args: &Args, options: Options) -> Outcome {
             None => cx.reply.null(),
         }
     }
-    if (options.if_absent && slot.is_some()) || (options.if_present && slot.is_none()) {
+    let stands = match (options.condition, slot) {
+        (None, _) => true,
+        (Some(condition), None) => condition.holds_of_nothing(),
+        (Some(condition), Some(slot)) => condition.holds(args, cx.ks.view(slot))?,
+    };
+    let is_fit = !(options.if_absent && slot.is_some() || options.if_present && slot.is_none());
+    if !(stands && is_fit) {
         if !options.get {
             cx.reply.null();
         }
@@ -151,6 +165,12 @@ fn set_with_options(cx: &mut Ctx, args: &Args, options: Options) -> Outcome {
     if let (Some(when), Some(expire)) = (expire, options.expire) {
         cx.ks.notify(EventClass::GENERIC, "expire", key);
         propagate_absolute(cx, args, options, expire, when);
+    } else if options.condition.is_some() {
+        // It held, and older servers do not know it.
+        match options.keep_ttl {
+            true => cx.propagate(&[b"SET", key, value, b"KEEPTTL"]),
+            false => cx.propagate(&[b"SET", key, value]),
+        }
     } else if options.get {
         // An answer is of no use to a log or replica.
         let options = args
@@ -165,7 +185,8 @@ fn set_with_options(cx: &mut Ctx, args: &Args, options: Options) -> Outcome {
     Ok(())
 }
 
-fn store(cx: &mut Ctx, key: &[u8], value: &[u8], expire: Option<i64>, keep_ttl: bool) {
+/// Stores a string with its event.
+pub(super) fn store(cx: &mut Ctx, key: &[u8], value: &[u8], expire: Option<i64>, keep_ttl: bool) {
     let kept = if keep_ttl {
         cx.ks.find(key).and_then(|slot| cx.ks.expire_at(slot))
     } else {
@@ -183,7 +204,7 @@ fn propagate_absolute(
     expire: ExpireOption,
     when: i64,
 ) {
-    if expire.absolute && !expire.seconds && !options.get {
+    if expire.absolute && !expire.seconds && !options.get && options.condition.is_none() {
         return; // as it was sent
     }
     let when = when.to_string();
