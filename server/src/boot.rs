@@ -36,7 +36,9 @@ use crate::os::syslog::Syslog;
 use crate::os::{
     SystemHost, alloc, collate, complain, crash, error_text, memtest, print, signals, system_check,
 };
+use crate::settings::renew_encryption;
 use crate::sync;
+use crate::tls::Encryption;
 
 /// Time that a load takes before clients get an answer.
 const LOAD_SLICE: Duration = Duration::from_millis(20);
@@ -233,11 +235,20 @@ pub fn assemble(
         complain(&error);
         fatal(error)
     })?;
-    let listeners = listen(&config, &log, &*host, &*poller).map_err(fatal)?;
+    let encryption = Encryption::default();
+    renew_encryption(&encryption, &config, &*host).map_err(|line| {
+        fatal(line);
+        fatal("Failed to configure TLS. Check logs for more info.".to_owned())
+    })?;
+    let listeners = listen(&config, &encryption, &log, &*host, &*poller).map_err(fatal)?;
     let metrics =
         listening::for_metrics(&config, &*host, poller.registry(), &log).map_err(fatal)?;
     let bus = match config.get(table::CLUSTER_ENABLED) {
-        true => Some(listening::for_bus(&config, &*host, poller.registry(), &log).map_err(fatal)?),
+        true => {
+            let registry = poller.registry();
+            let bus = listening::for_bus(&config, &encryption, &*host, registry, &log);
+            Some(bus.map_err(fatal)?)
+        }
         false => None,
     };
     let registry = poller
@@ -251,6 +262,7 @@ pub fn assemble(
         Connections::new(FIRST_CONNECTION),
         registry,
     );
+    front.settings.encryption = encryption;
     front.clients.listeners = Some(listeners);
     front.visitors.listen(metrics, &front.clients.registry);
     if let Some(bus) = bus {
@@ -357,7 +369,10 @@ fn introduce(log: &Log, config: &Config, host: &SystemHost) {
             "Warning: no config file specified, using the default config. In order to specify a config file use cairn-server /path/to/redis.conf"
         )),
     }
-    let port = config.get(table::PORT);
+    let port = match config.get(table::PORT) {
+        0 => config.get(table::TLS_PORT),
+        port => port,
+    };
     let to_terminal = config.get(table::LOGFILE).is_empty()
         && !config.get(table::SYSLOG_ENABLED)
         && io::stdout().is_terminal();
@@ -414,11 +429,12 @@ fn raise_limits(config: &mut Config, log: &Log) -> Result<(), i32> {
 
 fn listen(
     config: &Config,
+    encryption: &Encryption,
     log: &Log,
     host: &dyn Host,
     poller: &dyn Poller,
 ) -> Result<Listeners, String> {
-    let listeners = listening::for_clients(config, host, poller.registry(), log)?;
+    let listeners = listening::for_clients(config, encryption, host, poller.registry(), log)?;
     if listeners.is_empty() {
         return Err("Configured to not listen anywhere, exiting.".into());
     }
@@ -504,21 +520,18 @@ fn load(node: &mut Node) -> Result<(), i32> {
 }
 
 fn ready(front: &Front) {
-    let port = front.settings.config.get(table::PORT);
-    if port != 0 {
+    let config = &front.settings.config;
+    let is_set = [
+        ("tcp", config.get(table::PORT) != 0),
+        (
+            "unix",
+            !config.path(table::UNIXSOCKET).as_os_str().is_empty(),
+        ),
+        ("tls", config.get(table::TLS_PORT) != 0),
+    ];
+    for (kind, _) in is_set.into_iter().filter(|(_, is_set)| *is_set) {
         front
             .log
-            .notice(format_args!("Ready to accept connections tcp"));
-    }
-    if !front
-        .settings
-        .config
-        .path(table::UNIXSOCKET)
-        .as_os_str()
-        .is_empty()
-    {
-        front
-            .log
-            .notice(format_args!("Ready to accept connections unix"));
+            .notice(format_args!("Ready to accept connections {kind}"));
     }
 }

@@ -32,6 +32,7 @@ pub struct InBetween {
     poller: SharedPoller,
     serving: Serving,
     ready: Vec<Readiness>,
+    visits: Vec<usize>,
 }
 
 impl InBetween {
@@ -41,6 +42,7 @@ impl InBetween {
             poller,
             serving: Serving::default(),
             ready: Vec::new(),
+            visits: Vec::new(),
         }
     }
 
@@ -68,6 +70,14 @@ impl InBetween {
         if front.ending.is_none() {
             self.serving.accept(engine, front);
         }
+        // Who has just been let in may have said something behind its handshake.
+        front.clients.connections.take_ready(&mut self.visits);
+        for slot in std::mem::take(&mut self.visits) {
+            match self.is_no_client(front, slot) {
+                true => front.clients.connections.mark_ready(slot),
+                false => self.serving.read(engine, front, slot, false),
+            }
+        }
         match front.saving().flush_log() {
             LogState::Fine => self.serving.flush_outputs(engine, front),
             // What was refused is told in the next turn.
@@ -90,6 +100,7 @@ impl InBetween {
             None if (FIRST_LISTENER..FIRST_VISITOR).contains(&event.token) => {
                 self.serving.accept_again.push(event.token - FIRST_LISTENER);
             }
+            None if front.clients.doorway.take(event) => self.serving.note_doorway(),
             None => return Some(event),
         }
         None

@@ -7,7 +7,7 @@ use cairn_engine::tracking::options::Options;
 use cairn_format::resp::request::RequestParser;
 use mio::Registry;
 
-use crate::net::{Budget, Cause, Connection, Connections, Listeners};
+use crate::net::{Budget, Cause, Connection, Connections, Doorway, Listeners};
 
 /// What the front keeps of a client beside its connection.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ const SUBSCRIBED: usize = 80;
 pub fn weight(session: &Session, connection: &Connection) -> usize {
     let fixed = size_of::<Session>() + size_of::<Connection>() + size_of::<Client>();
     let names = session.name.len() + session.lib_name.len() + session.lib_ver.len();
-    let buffers = connection.input.capacity() + connection.output.memory();
+    let buffers = connection.buffers();
     let queued = session.multi.iter().flat_map(|multi| &multi.queue);
     let queued: usize = queued.map(|queued| queued.mem_bytes()).sum();
     let watched: usize = session
@@ -65,6 +65,8 @@ pub struct Clients {
     connection_of: Vec<usize>,
     /// What is listened on.
     pub listeners: Option<Listeners>,
+    /// Who still shakes hands.
+    pub doorway: Doorway,
     /// To watch sockets with.
     pub registry: Registry,
     /// The session whose commands run right now.
@@ -85,6 +87,7 @@ impl Clients {
             by_slot: Vec::new(),
             connection_of: Vec::new(),
             listeners: None,
+            doorway: Doorway::default(),
             registry,
             running: NOBODY,
             running_input: (0, 0),
@@ -165,6 +168,7 @@ impl Clients {
     /// What does not.
     pub fn check(&self) -> Result<(), String> {
         self.connections.check()?;
+        self.doorway.check()?;
         self.budget.check()?;
         if self.running != NOBODY || !self.inbox.is_empty() {
             return Err(format!("{:?} still runs", self.running));
@@ -195,9 +199,9 @@ impl Clients {
     /// Memory of all buffers, bytes: the running one counts with what is left in its connection.
     pub fn memory(&self) -> usize {
         let fixed = size_of::<Session>() + size_of::<Connection>() + size_of::<Client>();
-        let buffers = |c: &Connection| c.input.capacity() + c.output.memory();
         let connections = self.connections.iter();
-        connections.map(|(_, c)| fixed + buffers(c)).sum()
+        let connected: usize = connections.map(|(_, c)| fixed + c.buffers()).sum();
+        connected + self.doorway.memory()
     }
 
     /// Appends bytes to the output of a session.
@@ -241,8 +245,8 @@ impl Clients {
     pub fn close(&mut self, session: SessionId) {
         if let Some(slot) = self.connection_slot(session) {
             self.connections.end(slot, Cause::Cut);
-            if let Some(connection) = self.connections.get(slot) {
-                connection.stream().shutdown();
+            if let Some(connection) = self.connections.get_mut(slot) {
+                connection.hang_up();
             }
         }
     }

@@ -7,6 +7,7 @@
 //! journal           the order of all changes, and the readers of it
 //! net, config, log, files          sockets, redis.conf, the log file, files that survive a power cut
 //! peer, scrape      connections to other servers; what the metrics port answers
+//! tls               encrypted connections over others
 //! os                the operating system, and nothing else calls it
 //! host              the traits through which the rest sees it
 //! ```
@@ -41,3 +42,4 @@ mod serve;
 mod settings;
 pub mod shutdown;
 pub mod sync;
+pub mod tls;

@@ -3,9 +3,10 @@
 use mio::Registry;
 
 use crate::config::{Config, table};
-use crate::host::{Host, ListenPlan, Logger};
+use crate::host::{Acceptor, Host, ListenPlan, Logger};
 use crate::net::{FIRST_BUS_LISTENER, FIRST_LISTENER, FIRST_METRICS_LISTENER, Listeners};
 use crate::os::error_text;
+use crate::tls::{Encryption, TlsAcceptor};
 
 /// How far the port of the bus is behind that of clients.
 const BUS_OFFSET: u16 = 10_000;
@@ -34,6 +35,24 @@ fn tcp(config: &Config, bind: &[Vec<u8>], port: i64) -> ListenPlan {
         backlog: config.get(table::TCP_BACKLOG) as i32,
         unixsocket: None,
         unixsocketperm: None,
+        speech: "tcp",
+    }
+}
+
+/// Opens a port for encrypted connections, if there is to be one.
+fn encrypted(
+    config: &Config,
+    port: i64,
+    host: &dyn Host,
+    logger: &dyn Logger,
+) -> Result<Vec<Box<dyn Acceptor>>, String> {
+    let plan = ListenPlan {
+        speech: "tls",
+        ..tcp(config, config.get(table::BIND), port)
+    };
+    match plan.port {
+        0 => Ok(Vec::new()),
+        _ => host.listen(&plan, logger),
     }
 }
 
@@ -43,11 +62,15 @@ fn tcp(config: &Config, bind: &[Vec<u8>], port: i64) -> ListenPlan {
 /// The line to end with, or to log.
 pub fn for_clients(
     config: &Config,
+    encryption: &Encryption,
     host: &dyn Host,
     registry: &Registry,
     logger: &dyn Logger,
 ) -> Result<Listeners, String> {
-    let opened = host.listen(&listen_plan(config), logger)?;
+    let mut opened = host.listen(&listen_plan(config), logger)?;
+    let encrypted = encrypted(config, config.get(table::TLS_PORT), host, logger)?;
+    let encrypted = encrypted.into_iter();
+    opened.extend(encrypted.map(|inner| TlsAcceptor::of_clients(inner, encryption)));
     register(Listeners::new(opened, FIRST_LISTENER), registry)
 }
 
@@ -81,14 +104,35 @@ pub fn for_metrics(
 /// The line to end with.
 pub fn for_bus(
     config: &Config,
+    encryption: &Encryption,
     host: &dyn Host,
     registry: &Registry,
     logger: &dyn Logger,
 ) -> Result<Listeners, String> {
-    let plan = tcp(config, config.get(table::BIND), bus_port(config)?);
+    let port = bus_port(config)?;
     let failed = |line: String| format!("Cluster bus: {line}");
-    let opened = host.listen(&plan, logger).map_err(failed)?;
+    let opened = match config.get(table::TLS_CLUSTER) {
+        true => {
+            let opened = encrypted(config, port, host, logger).map_err(failed)?;
+            let opened = opened.into_iter();
+            opened
+                .map(|inner| TlsAcceptor::of_nodes(inner, encryption))
+                .collect()
+        }
+        false => {
+            let plan = tcp(config, config.get(table::BIND), port);
+            host.listen(&plan, logger).map_err(failed)?
+        }
+    };
     register(Listeners::new(opened, FIRST_BUS_LISTENER), registry).map_err(failed)
+}
+
+/// The port of clients that other nodes are told first: that for TLS, if the bus is encrypted.
+fn main_port(config: &Config) -> i64 {
+    match config.get(table::TLS_CLUSTER) {
+        true => config.get(table::TLS_PORT),
+        false => config.get(table::PORT),
+    }
 }
 
 /// The port of the cluster's bus.
@@ -97,7 +141,7 @@ pub fn for_bus(
 /// There is none that far behind the port of clients.
 pub fn bus_port(config: &Config) -> Result<i64, String> {
     let port = match config.get(table::CLUSTER_PORT) {
-        0 => config.get(table::PORT) + i64::from(BUS_OFFSET),
+        0 => main_port(config) + i64::from(BUS_OFFSET),
         port => port,
     };
     match port <= i64::from(u16::MAX) {

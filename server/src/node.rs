@@ -222,6 +222,7 @@ impl Node {
             }
             None if event.token < FIRST_LISTENER => self.hear_child(event.token),
             None if self.front.visitors.take(event) => {}
+            None if self.front.clients.doorway.take(event) => self.serving.note_doorway(),
             None if self
                 .front
                 .cluster
@@ -261,6 +262,7 @@ impl Node {
                 visitors, clients, ..
             } = &mut self.front;
             visitors.tick(&clients.registry, now_ms);
+            self.serving.tick_doorway(&mut self.front, now_ms);
         }
         member::turn(&mut self.engine, &mut self.front);
         if sync::is_under_way(&self.front) {

@@ -9,6 +9,7 @@ use cairn_engine::call::peer::{PeerAnswer, PeerCall, PeerFailure};
 use cairn_format::resp::value::write_command;
 
 use crate::host::{Clock, Dialing, Host, Line};
+use crate::tls::Encryption;
 
 /// A connection that was not used for so long is closed, milliseconds (as in Redis).
 const KEPT_MS: u64 = 10_000;
@@ -16,6 +17,15 @@ const KEPT_MS: u64 = 10_000;
 const KEPT_MAX: usize = 64;
 /// Longest line taken for an answer, bytes.
 const LINE_MAX: usize = 64 * 1024;
+
+/// How connections are made.
+#[derive(Clone, Copy, Debug)]
+pub struct Way<'a> {
+    /// The address that they come from, if there is one.
+    pub from: &'a str,
+    /// What encrypts them, if anything does.
+    pub encryption: Option<&'a Encryption>,
+}
 
 /// The connections by host and port.
 #[derive(Debug, Default)]
@@ -25,8 +35,8 @@ pub struct Peers {
 
 impl Peers {
     /// Sends the commands of a call and reads their answers. A kept connection that turns out to be closed is made
-    /// anew once, if nothing was answered on it. New ones come from the address `from`, if there is one.
-    pub fn ask(&mut self, call: &PeerCall, from: &str, host: &dyn Host) -> PeerAnswer {
+    /// anew once, if nothing was answered on it. New ones are made along `way`.
+    pub fn ask(&mut self, call: &PeerCall, way: &Way<'_>, host: &dyn Host) -> PeerAnswer {
         let clock = &**host.clock();
         let now_ms = clock.monotonic_us() / 1000;
         let name = (call.host.to_vec(), call.port.to_vec());
@@ -38,7 +48,7 @@ impl Peers {
                 return answer;
             }
         }
-        match Peer::connect(call, from, host) {
+        match Peer::connect(call, way, host) {
             Ok(mut peer) => {
                 let answer = peer.ask(call, clock);
                 self.keep(name, peer, &answer, now_ms);
@@ -94,7 +104,7 @@ struct Peer {
 }
 
 impl Peer {
-    fn connect(call: &PeerCall, from: &str, world: &dyn Host) -> Result<Peer, PeerFailure> {
+    fn connect(call: &PeerCall, way: &Way<'_>, world: &dyn Host) -> Result<Peer, PeerFailure> {
         let host = std::str::from_utf8(call.host).map_err(|_| PeerFailure::Connect)?;
         // As Redis: what is no number is port 0, which nobody listens on.
         let port = std::str::from_utf8(call.port).map_or(0, |text| text.parse().unwrap_or(0));
@@ -102,10 +112,10 @@ impl Peer {
         let to = Dialing {
             host,
             port,
-            from,
+            from: way.from,
             timeout,
         };
-        let stream = world
+        let mut stream = world
             .dial(&to)
             .map_err(|error| match error.raw_os_error() {
                 // Redis notices a refusal only when it writes.
@@ -113,6 +123,13 @@ impl Peer {
                 // Nobody there, or no such name.
                 _ => PeerFailure::Connect,
             })?;
+        if let Some(encryption) = way.encryption {
+            // The handshake is a part of the first write, and has its time.
+            stream = encryption.over(stream).map_err(|_| PeerFailure::Connect)?;
+            stream
+                .set_read_timeout(timeout)
+                .map_err(|_| PeerFailure::Connect)?;
+        }
         Ok(Peer {
             stream,
             received: Vec::new(),
@@ -237,6 +254,11 @@ impl Peer {
 mod tests {
     use super::*;
     use crate::os::SystemHost;
+
+    const PLAIN: Way<'_> = Way {
+        from: "",
+        encryption: None,
+    };
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
 
@@ -274,7 +296,11 @@ mod tests {
         let port = listener.local_addr().unwrap().port().to_string();
         let (host, mut peers) = (SystemHost::new(), Peers::default());
         let first = server(&listener, b"+OK\r\n+one\r\n+two\r\n");
-        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\nPING\r\n", 2), "", &host);
+        let answer = peers.ask(
+            &call(port.as_bytes(), b"PING\r\nPING\r\n", 2),
+            &PLAIN,
+            &host,
+        );
         assert_eq!(answer.lines, [b"+one".to_vec(), b"+two".to_vec()]);
         assert_eq!(answer.failure, None);
         let (got, stream) = first.join().unwrap();
@@ -283,7 +309,7 @@ mod tests {
         // The server goes away; the next call finds a new one.
         drop(stream);
         let second = server(&listener, b"+OK\r\n-no\r\n");
-        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\n", 1), "", &host);
+        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\n", 1), &PLAIN, &host);
         assert_eq!(answer.lines, [b"-no".to_vec()]);
         second.join().unwrap();
         let used_ms = peers.kept.values().map(|peer| peer.used_ms).sum::<u64>();
@@ -300,7 +326,7 @@ mod tests {
         let (host, mut peers) = (SystemHost::new(), Peers::default());
         for more in [&b"+OK\r\n+one\r\n+two\r\n"[..], b"+OK\r\n+one\r\n+"] {
             let wordy = server(&listener, more);
-            let answer = peers.ask(&call(port.as_bytes(), b"PING\r\n", 1), "", &host);
+            let answer = peers.ask(&call(port.as_bytes(), b"PING\r\n", 1), &PLAIN, &host);
             assert_eq!(
                 (answer.lines, answer.failure),
                 (vec![b"+one".to_vec()], None)
@@ -309,7 +335,7 @@ mod tests {
             assert_eq!(peers.count(), 0);
         }
         let next = server(&listener, b"+OK\r\n+three\r\n");
-        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\n", 1), "", &host);
+        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\n", 1), &PLAIN, &host);
         assert_eq!(answer.lines, [b"+three".to_vec()]);
         next.join().unwrap();
     }
@@ -320,18 +346,18 @@ mod tests {
         let port = listener.local_addr().unwrap().port().to_string();
         let (host, mut peers) = (SystemHost::new(), Peers::default());
         let silent = server(&listener, b"");
-        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\n", 1), "", &host);
+        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\n", 1), &PLAIN, &host);
         assert_eq!(answer, PeerAnswer::failed(PeerFailure::Read));
         silent.join().unwrap();
         let strict = server(&listener, b"-NOAUTH no\r\n");
-        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\n", 1), "", &host);
+        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\n", 1), &PLAIN, &host);
         assert_eq!(
             answer.failure,
             Some(PeerFailure::Refused(b"-NOAUTH no".to_vec()))
         );
         strict.join().unwrap();
         drop(listener);
-        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\n", 1), "", &host);
+        let answer = peers.ask(&call(port.as_bytes(), b"PING\r\n", 1), &PLAIN, &host);
         assert_eq!(answer, PeerAnswer::failed(PeerFailure::Write));
         assert_eq!(peers.kept.len(), 0);
     }

@@ -13,7 +13,11 @@ use crate::config::table;
 use crate::front::Front;
 use crate::host::{Readiness, Stream};
 use crate::member;
-use crate::net::{Accepting, Cause, Closing, Flush, Received};
+use crate::net::{
+    Accepting, Cause, Closing, Connection, Departures, FIRST_CONNECTION, FIRST_LISTENER, Flush,
+    Received,
+};
+use crate::os::error_text;
 use crate::request::{self, Batch};
 use crate::sync;
 
@@ -77,7 +81,7 @@ impl Serving {
                     front.clients.connections.end(slot, Cause::InputEnds);
                     (0, true)
                 }
-                Err(_) => return front.clients.connections.end(slot, Cause::Cut),
+                Err(error) => return cut(front, slot, &error),
                 Ok(Received::More(count)) => (count, false),
                 Ok(Received::Drained(count)) => (count, true),
             };
@@ -119,6 +123,12 @@ impl Serving {
     #[cold]
     #[inline(never)]
     fn hear_primary(&mut self, engine: &mut Engine, front: &mut Front, slot: usize) {
+        let connections = &mut front.clients.connections;
+        let waits = |c: &Connection| c.stream().is_encrypted() && !c.output.is_empty();
+        if connections.get(slot).is_some_and(waits) {
+            // For a handshake, which may be over now.
+            connections.mark_touched(slot);
+        }
         sync::read(engine, front, slot);
         if front.replication.streams_in(slot) {
             request::run_stream(engine, front, &mut self.batch, slot);
@@ -150,6 +160,22 @@ impl Serving {
         self.accept_again.append(&mut self.accept_later);
     }
 
+    /// Somebody at the doorway can go on.
+    pub fn note_doorway(&mut self) {
+        if self.accept_again.last() != Some(&DOORWAY) {
+            self.accept_again.push(DOORWAY);
+        }
+    }
+
+    /// Looks whose handshake takes too long.
+    pub fn tick_doorway(&mut self, front: &mut Front, now_ms: u64) {
+        let limit_ms = front.settings.config.get(table::TIMEOUT).max(0) as u64 * 1000;
+        front.clients.doorway.tick(now_ms, limit_ms);
+        if front.clients.doorway.has_work() {
+            self.note_doorway();
+        }
+    }
+
     /// Lets in who is at the door.
     pub fn accept(&mut self, engine: &mut Engine, front: &mut Front) {
         if self.accept_again.is_empty() {
@@ -160,7 +186,11 @@ impl Serving {
         };
         let places = std::mem::take(&mut self.accept_again);
         let mut streams = Vec::new();
-        for place in places {
+        for place in places.into_iter().filter(|place| *place != DOORWAY) {
+            if listeners.is_encrypted(place) && front.clients.doorway.is_full() {
+                self.accept_later.push(place);
+                continue;
+            }
             match listeners.accept(place, &mut |stream| streams.push(stream)) {
                 Accepting::Drained => {}
                 Accepting::More => self.accept_again.push(place),
@@ -174,7 +204,29 @@ impl Serving {
         }
         front.clients.listeners = Some(listeners);
         for stream in streams {
+            match stream.is_encrypted() {
+                true => show_in(front, stream),
+                false => self.welcome(engine, front, stream),
+            }
+        }
+        if front.clients.doorway.has_work() {
+            self.shake_hands(engine, front);
+        }
+    }
+
+    /// Goes on with handshakes, for a little while.
+    #[inline(never)]
+    fn shake_hands(&mut self, engine: &mut Engine, front: &mut Front) {
+        let clients = &mut front.clients;
+        let departures = clients
+            .doorway
+            .turn(&clients.registry, &**front.host.clock());
+        tell_sent_away(front, &departures);
+        for stream in departures.let_in {
             self.welcome(engine, front, stream);
+        }
+        if front.clients.doorway.has_work() {
+            self.note_doorway();
         }
     }
 
@@ -199,6 +251,7 @@ impl Serving {
             let _ = stream.set_keepalive(keepalive as u64);
         }
         let now = front.now();
+        let is_encrypted = stream.is_encrypted();
         let Clients {
             connections,
             registry,
@@ -208,6 +261,10 @@ impl Serving {
             Ok(slot) => {
                 let session = engine.open_session(now);
                 front.clients.bind(slot, session);
+                if is_encrypted {
+                    // What it sent behind its handshake is with the stream already, and nobody tells of it.
+                    front.clients.connections.mark_ready(slot);
+                }
             }
             Err(error) => front
                 .log
@@ -327,6 +384,47 @@ impl Serving {
         }
         front.clients.remove(slot);
     }
+}
+
+/// The place of the doorway among those of listeners: an event of its tokens leads there.
+const DOORWAY: usize = FIRST_CONNECTION - 1 - FIRST_LISTENER;
+
+/// Somebody has connected and is to shake hands. Where there are too many already, nothing can be said that would be understood.
+fn show_in(front: &mut Front, mut stream: Stream) {
+    let limit = front.settings.config.get(table::MAXCLIENTS).max(1) as usize;
+    let clients = &mut front.clients;
+    if clients.connections.len() + clients.doorway.len() >= limit || clients.doorway.is_full() {
+        front.figures.counters.rejected += 1;
+        return stream.shutdown();
+    }
+    let now_ms = front.host.clock().monotonic_us() / 1000;
+    if let Err(error) = clients.doorway.add(&clients.registry, stream, now_ms) {
+        front
+            .log
+            .warning(format_args!("Error registering a client's socket: {error}"));
+    }
+}
+
+fn tell_sent_away(front: &Front, departures: &Departures) {
+    for (theirs, ours, error) in &departures.sent_away {
+        front.log.warning(format_args!(
+            "Error accepting a client connection: {} (addr={theirs} laddr={ours})",
+            error_text(error)
+        ));
+    }
+}
+
+/// The connection has failed. Of a primary's, the reason is worth a line.
+#[cold]
+#[inline(never)]
+fn cut(front: &mut Front, slot: usize, error: &io::Error) {
+    if front.replication.is_upstream(slot) {
+        front.log.warning(format_args!(
+            "Error condition on socket for SYNC: {}",
+            error_text(error)
+        ));
+    }
+    front.clients.connections.end(slot, Cause::Cut);
 }
 
 /// What a client from elsewhere reads while protected mode is on and no password is set.

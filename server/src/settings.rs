@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
+use crate::config::choice::TlsAuthClients;
 use crate::config::{Config, table};
+use crate::host::Host;
 use crate::net::{BufferLimit, ClientClass, ReplyTrim};
+use crate::tls::{Asks, Encryption, Plan, Sessions};
 
 /// A client idle for so long gives its buffers back, milliseconds.
 pub(crate) const TRIM_AFTER_MS: u64 = 2000;
@@ -39,6 +42,59 @@ pub struct Settings {
     pub cron_paused: bool,
     /// DEBUG REPLYBUFFER.
     pub reply_trim: ReplyTrim,
+    /// What encrypted connections are made by.
+    pub encryption: Encryption,
+}
+
+/// Makes new encrypted connections as they are configured, if there may be any.
+///
+/// # Errors
+/// The line for the log; then they are made as before.
+pub fn renew_encryption(
+    encryption: &Encryption,
+    config: &Config,
+    host: &dyn Host,
+) -> Result<(), String> {
+    let is_between_servers = config.get(table::TLS_REPLICATION) || config.get(table::TLS_CLUSTER);
+    if config.get(table::TLS_PORT) == 0 && !is_between_servers {
+        return Ok(());
+    }
+    encryption.renew(
+        &tls_plan(config, is_between_servers),
+        &*host.disk(),
+        host.clock(),
+    )
+}
+
+fn tls_plan(config: &Config, is_between_servers: bool) -> Plan {
+    Plan {
+        identity: (
+            config.path(table::TLS_CERT_FILE),
+            config.path(table::TLS_KEY_FILE),
+            config.get(table::TLS_KEY_FILE_PASS).to_vec(),
+        ),
+        client_identity: (
+            config.path(table::TLS_CLIENT_CERT_FILE),
+            config.path(table::TLS_CLIENT_KEY_FILE),
+            config.get(table::TLS_CLIENT_KEY_FILE_PASS).to_vec(),
+        ),
+        ca_file: config.path(table::TLS_CA_CERT_FILE),
+        ca_dir: config.path(table::TLS_CA_CERT_DIR),
+        asks: match config.get(table::TLS_AUTH_CLIENTS) {
+            TlsAuthClients::No => Asks::No,
+            TlsAuthClients::Optional => Asks::May,
+            TlsAuthClients::Yes => Asks::Must,
+        },
+        is_between_servers,
+        protocols: config.text(table::TLS_PROTOCOLS).into_owned(),
+        ciphers: config.text(table::TLS_CIPHERS).into_owned(),
+        ciphersuites: config.text(table::TLS_CIPHERSUITES).into_owned(),
+        prefers_ours: config.get(table::TLS_PREFER_SERVER_CIPHERS),
+        sessions: config.get(table::TLS_SESSION_CACHING).then(|| Sessions {
+            size: config.get(table::TLS_SESSION_CACHE_SIZE) as usize,
+            timeout_s: config.get(table::TLS_SESSION_CACHE_TIMEOUT) as u64,
+        }),
+    }
 }
 
 impl Settings {
@@ -49,6 +105,7 @@ impl Settings {
             hot: Hot::default(),
             cron_paused: false,
             reply_trim: ReplyTrim::default(),
+            encryption: Encryption::default(),
         };
         settings.refresh_hot();
         settings.raise_watchdog_period(0);

@@ -19,7 +19,6 @@ fn expected() -> String {
             Effect::Works => "works".to_string(),
             Effect::Waits(with) => format!("with {}", with.name()),
             Effect::Moot(why) => format!("no effect: {why}"),
-            Effect::Refused { why, .. } => format!("refused: {why} is not supported yet"),
         };
         let words = match directive.kind {
             Kind::Choice(words) => {

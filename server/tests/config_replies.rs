@@ -315,7 +315,6 @@ fn errors_are_those_of_redis() {
             "x",
             "argument couldn't be parsed into an integer",
         ),
-        ("tls-port", "7000", "TLS is not supported yet"),
     ] {
         let error = set(&mut config, &[name.as_bytes(), value.as_bytes()])
             .unwrap_err()

@@ -32,6 +32,7 @@ fn plan(bind: &[&str], port: u16) -> ListenPlan {
         backlog: 128,
         unixsocket: None,
         unixsocketperm: None,
+        speech: "tcp",
     }
 }
 

@@ -8,7 +8,7 @@
 //! steps                             decisions taken from bytes
 //! resp text packed stream_node lzf hll aof rdb    what `format` decodes
 //! cluster                           messages of the bus, nodes.conf, the machine of a node
-//! config http                       redis.conf; requests to the metrics port
+//! config http tls                   redis.conf; requests to the metrics port; what comes to a port for TLS
 //! replication                       a primary's and a replica's machine, and a snapshot between them
 //! structures                        what `structure` holds in memory, and lists
 //! stage commands dump replay        an engine, scripts on it, payloads and logs for it
@@ -39,6 +39,7 @@ pub mod steps;
 pub mod stream_node;
 pub mod structures;
 pub mod text;
+pub mod tls;
 pub mod tools;
 
 /// A fuzz target.
@@ -192,6 +193,10 @@ pub const TARGETS: &[Target] = &[
     Target {
         len_max: 2 * KB,
         ..target("table", structures::table::run, seeds::random)
+    },
+    Target {
+        len_max: 100 * KB,
+        ..target("tls", tls::run, tls::hellos)
     },
     target("ziplist", packed::ziplist, seeds::ziplists),
 ];

@@ -57,6 +57,8 @@ pub struct Options {
     pub reads_when_down: bool,
     /// `cluster-allow-pubsubshard-when-down`.
     pub pubsub_when_down: bool,
+    /// Primaries are followed on the other port for clients: one of `tls-replication` and `tls-cluster` is on.
+    pub replicates_by_other: bool,
 }
 
 impl Default for Options {
@@ -73,6 +75,7 @@ impl Default for Options {
             full_coverage: true,
             reads_when_down: false,
             pubsub_when_down: true,
+            replicates_by_other: false,
         }
     }
 }

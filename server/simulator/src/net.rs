@@ -457,7 +457,7 @@ impl Socket for SimSocket {
         Address::Tcp(self.with(|c, _| c.ends.map_or(here, |ends| ends[1])))
     }
 
-    fn shutdown(&self) {
+    fn shutdown(&mut self) {
         self.close();
     }
 

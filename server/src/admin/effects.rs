@@ -14,6 +14,7 @@ use crate::front::Front;
 use crate::listening;
 use crate::os::process::{OpenFiles, adjust_open_files};
 use crate::os::{alloc, collate, crash, error_text, memtest};
+use crate::settings;
 use crate::sync;
 
 /// What values have effects on.
@@ -50,6 +51,7 @@ pub(super) fn apply(parts: Parts, changes: &[Change]) -> Result<(), Rejected> {
         cluster.machine.options = options_of(&front.settings.config);
         cluster.is_asked = true;
     }
+    renew_encryption(front, changes)?;
     for change in changes {
         if change.is(table::LOGLEVEL) {
             front
@@ -75,6 +77,10 @@ pub(super) fn apply(parts: Parts, changes: &[Change]) -> Result<(), Rejected> {
         } else if change.is(table::PORT) {
             let failed = "Unable to listen on this port. Check server logs.";
             listen(front).map_err(|()| Rejected::of(table::PORT, failed))?;
+            front.refresh_title();
+        } else if change.is(table::TLS_PORT) {
+            let failed = "Unable to listen on this port. Check server logs.";
+            listen(front).map_err(|()| Rejected::of(table::TLS_PORT, failed))?;
             front.refresh_title();
         } else if change.is(table::BIND) {
             let failed = "Failed to bind to specified addresses.";
@@ -117,6 +123,27 @@ pub(super) fn apply(parts: Parts, changes: &[Change]) -> Result<(), Rejected> {
         "the log is not as it is configured"
     );
     Ok(())
+}
+
+/// New encrypted connections are made as configured, if anything was changed that they are made by. Where that fails, they are
+/// made as before.
+fn renew_encryption(front: &Front, changes: &[Change]) -> Result<(), Rejected> {
+    let of_tls = |change: &&Change| table::is_of_tls(change.directive);
+    let Some(change) = changes.iter().find(of_tls) else {
+        return Ok(());
+    };
+    settings::renew_encryption(
+        &front.settings.encryption,
+        &front.settings.config,
+        &*front.host,
+    )
+    .map_err(|line| {
+        front.log.warning(format_args!("{line}"));
+        Rejected {
+            name: change.directive.name,
+            reason: Some("Unable to update TLS configuration. Check server logs.".into()),
+        }
+    })
 }
 
 fn set_oom_score(front: &Front, changed: &'static Directive) -> Result<(), Rejected> {
@@ -177,6 +204,7 @@ fn listen(front: &mut Front) -> Result<(), ()> {
     front.clients.close_listeners();
     let listeners = listening::for_clients(
         &front.settings.config,
+        &front.settings.encryption,
         &*front.host,
         &front.clients.registry,
         &front.log,

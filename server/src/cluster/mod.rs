@@ -10,7 +10,7 @@ use cairn_cluster::seam::{Local, Moment, Options, Upstream};
 
 pub use file::NodesFile;
 pub use moves::{Export, Import, Moves};
-pub use redirect::endpoint;
+pub use redirect::{endpoint, port_for_client};
 
 use crate::config::{Config, table};
 use crate::host::Host;
@@ -68,6 +68,7 @@ pub fn options_of(config: &Config) -> Options {
         migration_barrier: number(config.get(table::CLUSTER_MIGRATION_BARRIER)) as usize,
         replica_migration: config.get(table::CLUSTER_ALLOW_REPLICA_MIGRATION),
         no_failover: config.get(table::CLUSTER_REPLICA_NO_FAILOVER),
+        replicates_by_other: config.get(table::TLS_REPLICATION) != config.get(table::TLS_CLUSTER),
         full_coverage: config.get(table::CLUSTER_REQUIRE_FULL_COVERAGE),
         reads_when_down: config.get(table::CLUSTER_ALLOW_READS_WHEN_DOWN),
         pubsub_when_down: config.get(table::CLUSTER_ALLOW_PUBSUBSHARD_WHEN_DOWN),
@@ -80,11 +81,20 @@ pub fn local_of(config: &Config, replication: &Replication, now_ms: u64) -> Loca
         0 => own as u16,
         port => port as u16,
     };
+    let plain = announced(table::CLUSTER_ANNOUNCE_PORT, config.get(table::PORT));
+    let tls = announced(
+        table::CLUSTER_ANNOUNCE_TLS_PORT,
+        config.get(table::TLS_PORT),
+    );
+    let (port, pport) = match config.get(table::TLS_CLUSTER) {
+        true => (tls, plain),
+        false => (plain, tls),
+    };
     let link = replication.upstream.as_ref().map(|upstream| &upstream.link);
     Local {
         ip: config.text(table::CLUSTER_ANNOUNCE_IP).into_owned(),
-        port: announced(table::CLUSTER_ANNOUNCE_PORT, config.get(table::PORT)),
-        pport: 0,
+        port,
+        pport,
         cport: announced(
             table::CLUSTER_ANNOUNCE_BUS_PORT,
             listening::bus_port(config).unwrap_or(0),

@@ -8,7 +8,7 @@ use super::Cluster;
 use crate::config::choice::EndpointType;
 
 impl Cluster {
-    /// Whether a call that is not plainly served here may run.
+    /// Whether a call that is not plainly served here may run. `tells_other_port`: see [`port_for_client`].
     ///
     /// # Errors
     /// Where it may, or why nowhere.
@@ -16,6 +16,7 @@ impl Cluster {
         &self,
         ask: &Ask,
         preferred: EndpointType,
+        tells_other_port: bool,
         missing: &mut dyn FnMut() -> (usize, usize),
     ) -> Result<(), Error> {
         let asked = Asked {
@@ -35,7 +36,8 @@ impl Cluster {
         };
         let to = |word: &str, place: Place| {
             let host = endpoint(preferred, place.ip, place.hostname);
-            let (slot, port) = (ask.slot, place.port);
+            let port = port_for_client(tells_other_port, place.port, place.pport);
+            let slot = ask.slot;
             Err(Error::text(format!("{word} {slot} {host}:{port}")))
         };
         match self.machine.route(&asked, present) {
@@ -60,5 +62,14 @@ pub fn endpoint<'a>(preferred: EndpointType, ip: &'a str, hostname: &'a str) -> 
         EndpointType::Hostname if hostname.is_empty() => "?",
         EndpointType::Hostname => hostname,
         EndpointType::UnknownEndpoint => "",
+    }
+}
+
+/// The port of a node that a client is told: the main one, or where the client speaks the other language the other one, if there is
+/// one.
+pub fn port_for_client(tells_other: bool, port: u16, pport: u16) -> u16 {
+    match tells_other && pport != 0 {
+        true => pport,
+        false => port,
     }
 }

@@ -1,7 +1,6 @@
 //! CONFIG GET and CONFIG SET.
 //!
-//! Replies are those of Redis 7.2 to the letter. One difference, on purpose: what Redis 7.2 can do and this server
-//! cannot (`tls-port`) is refused by CONFIG SET with a reason of our own.
+//! Replies are those of Redis 7.2 to the letter.
 
 use std::fmt;
 
@@ -183,7 +182,9 @@ impl Config {
         let mut changes = Vec::new();
         for (found, text) in pairs {
             match self.parse_for_set(found, text) {
-                Ok(value) if value == *self.value_at(found.place) => {}
+                Ok(value)
+                    if value == *self.value_at(found.place)
+                        && !found.directive().is_read_anew() => {}
                 Ok(value) => {
                     let old = self.replace(found.place, value);
                     changes.push(Change {
@@ -202,9 +203,8 @@ impl Config {
             return Ok(Vec::new());
         }
         debug_assert!(
-            changes
-                .iter()
-                .all(|change| change.old != *self.value_at(change.place)),
+            changes.iter().all(|change| change.directive.is_read_anew()
+                || change.old != *self.value_at(change.place)),
             "what did not change is told as changed"
         );
         if let Err(Rejected { name, reason }) = apply(self, &changes) {
@@ -270,13 +270,7 @@ impl Config {
         } else {
             vec![text]
         };
-        let value = value::parse(directive, &args, self.value_at(found.place))?;
-        match directive.effect {
-            Effect::Refused { why } if !super::is_default_value(directive, &value) => {
-                Err(format!("{why} is not supported yet"))
-            }
-            _ => Ok(value),
-        }
+        value::parse(directive, &args, self.value_at(found.place))
     }
 
     /// Puts the old values back, the latest change first, and gives the same changes seen from the other side.
@@ -298,7 +292,6 @@ impl Config {
         let directive = table::at(place);
         let until = match directive.effect {
             Effect::Works | Effect::Moot(_) => return None,
-            Effect::Refused { .. } => String::new(),
             Effect::Waits(with) => format!(": it comes with {}", with.name()),
         };
         (!self.is_default(place)).then(|| {

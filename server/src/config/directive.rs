@@ -98,11 +98,6 @@ pub enum Effect {
     Waits(Awaited),
     /// Accepted in silence; there is nothing that it could do here, for this reason.
     Moot(&'static str),
-    /// It guards or changes data and does not work yet: a value other than the default ends the start, and CONFIG SET refuses it.
-    Refused {
-        /// What is missing, as the end of "... is not supported: ".
-        why: &'static str,
-    },
 }
 
 /// What directives wait for.
@@ -110,8 +105,6 @@ pub enum Effect {
 pub enum Awaited {
     /// Nodes that share the keys.
     Cluster,
-    /// Encrypted connections.
-    Tls,
     /// EVAL and functions.
     Scripts,
     /// More threads for sockets.
@@ -125,7 +118,6 @@ impl Awaited {
     pub fn name(self) -> &'static str {
         match self {
             Awaited::Cluster => "cluster",
-            Awaited::Tls => "TLS",
             Awaited::Scripts => "scripts",
             Awaited::IoThreads => "io-threads",
             Awaited::Defragmentation => "defragmentation",
@@ -155,6 +147,7 @@ const HIDDEN: u8 = 2;
 const PROTECTED: u8 = 4;
 const SENSITIVE: u8 = 8;
 const DENY_LOADING: u8 = 16;
+const NAMES_FILE: u8 = 32;
 
 // What is asserted of rows is asserted when they are compiled.
 const fn new(name: &'static str, default: &'static str, kind: Kind) -> Directive {
@@ -316,6 +309,12 @@ impl Directive {
         self
     }
 
+    /// The value names a file, and what is in it counts: CONFIG SET of the same value reads it anew.
+    pub(super) const fn names_file(mut self) -> Self {
+        self.flags |= NAMES_FILE;
+        self
+    }
+
     /// CONFIG SET answers LOADING while data is loaded.
     pub(super) const fn not_while_loading(mut self) -> Self {
         self.flags |= DENY_LOADING;
@@ -333,13 +332,6 @@ impl Directive {
     pub(super) const fn moot(mut self, why: &'static str) -> Self {
         assert!(matches!(self.effect, Effect::Works), "two marks on one row");
         self.effect = Effect::Moot(why);
-        self
-    }
-
-    /// A value other than the default ends the start and is refused by CONFIG SET.
-    pub(super) const fn refused(mut self, why: &'static str) -> Self {
-        assert!(matches!(self.effect, Effect::Works), "two marks on one row");
-        self.effect = Effect::Refused { why };
         self
     }
 
@@ -394,6 +386,11 @@ impl Directive {
     /// Whether CONFIG SET needs `enable-protected-configs`.
     pub fn is_protected(&self) -> bool {
         self.flags & PROTECTED != 0
+    }
+
+    /// Whether to set the value that it has means something.
+    pub fn is_read_anew(&self) -> bool {
+        self.flags & NAMES_FILE != 0
     }
 
     /// Whether its value must not be shown in logs.

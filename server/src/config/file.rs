@@ -22,7 +22,7 @@ use cairn_format::text::words::split_words;
 
 use crate::os::error_text;
 
-use super::directive::{Effect, Kind};
+use super::directive::Kind;
 use super::value::{self, Value};
 use super::{Config, Found, REDIS_VERSION, lookup, table};
 
@@ -354,17 +354,7 @@ impl Loader {
             ));
         }
         let mut warnings = Vec::new();
-        for (place, directive) in table::all()
-            .enumerate()
-            .filter(|(place, _)| !self.config.is_default(*place))
-        {
-            if let Effect::Refused { why, .. } = directive.effect {
-                let reason = format!(
-                    "'{}' is refused: {why} is not supported yet",
-                    directive.name
-                );
-                return Err(self.config.start_error(directive, reason));
-            }
+        for place in (0..table::COUNT).filter(|place| !self.config.is_default(*place)) {
             warnings.extend(self.config.warning_at(place));
         }
         Ok((self.config, warnings))

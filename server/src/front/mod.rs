@@ -45,7 +45,7 @@ use crate::keeper::{Keeper, Saving};
 use crate::log::Log;
 use crate::net::{Cause, ClientClass, Connections, FIRST_VISITOR, Visitors};
 use crate::os::error_text;
-use crate::peer::Peers;
+use crate::peer::{Peers, Way};
 use crate::replication::{Replication, fresh_id};
 use crate::settings::Settings;
 
@@ -230,6 +230,14 @@ impl Front {
         self.figures.memory.note(self.host.used_memory());
     }
 
+    /// Whether the client whose command runs is told the other port of nodes, not the main one: the one for TLS belongs to those who
+    /// speak it.
+    pub fn tells_other_port(&self) -> bool {
+        let connection = self.clients.connection_of(self.clients.running);
+        let by_tls = connection.is_some_and(|connection| connection.stream().is_encrypted());
+        connection.is_some() && by_tls != self.settings.config.get(table::TLS_CLUSTER)
+    }
+
     /// The keeper with what it needs of the instance.
     pub fn saving(&mut self) -> Saving<'_> {
         Saving {
@@ -371,7 +379,10 @@ impl Instance for Front {
             .config
             .get(table::CLUSTER_PREFERRED_ENDPOINT_TYPE);
         match &self.cluster {
-            Some(cluster) => cluster.judge(ask, preferred, missing),
+            Some(cluster) => {
+                let tells_other = self.tells_other_port();
+                cluster.judge(ask, preferred, tells_other, missing)
+            }
             None => Ok(()),
         }
     }
@@ -495,7 +506,13 @@ impl Instance for Front {
 
     fn ask_peer(&mut self, call: &PeerCall) -> PeerAnswer {
         let from = self.settings.config.text(table::BIND_SOURCE_ADDR);
-        self.peers.ask(call, &from, &*self.host)
+        // As Redis decides it, cluster or not.
+        let is_encrypted = self.settings.config.get(table::TLS_CLUSTER);
+        let way = Way {
+            from: &from,
+            encryption: is_encrypted.then_some(&self.settings.encryption),
+        };
+        self.peers.ask(call, &way, &*self.host)
     }
 
     fn used_memory(&mut self) -> u64 {

@@ -65,6 +65,8 @@ pub struct ListenPlan {
     pub unixsocket: Option<PathBuf>,
     /// Its permissions (`unixsocketperm`); `None` leaves them to the umask.
     pub unixsocketperm: Option<u32>,
+    /// What is spoken on the port, for the log: `tcp` or `tls`.
+    pub speech: &'static str,
 }
 
 /// Something that is listened on. It does not block.
@@ -75,24 +77,55 @@ pub trait Acceptor: Source + fmt::Debug {
     fn name(&self) -> String;
     /// The internet address, if it is one, with the port that the system chose where 0 was asked for.
     fn address(&self) -> Option<SocketAddr>;
+    /// Whether those who come shake hands before they are served.
+    fn is_encrypted(&self) -> bool {
+        false
+    }
     /// Called when it is listened on no more: takes away what would be left of it.
     fn close(&mut self) {}
 }
 
-/// A connection that is no plain socket of the system: encrypted, or simulated.
+/// How far the handshake of an encrypted connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shake {
+    /// It is over, or there is none: the connection can be used.
+    Done,
+    /// The other side has to say something, or take something: the poll tells.
+    Waits,
+    /// A step was made, and there may be another.
+    Goes,
+}
+
+/// A connection that is no plain socket of the system: encrypted, or simulated. Whatever `write` has taken leaves with it or with
+/// the next `flush`, which fails with `WouldBlock` while something is left.
 pub trait Socket: Read + Write + Source + fmt::Debug {
     /// The other end's name.
     fn peer(&self) -> Address;
     /// This end's name.
     fn local(&self) -> Address;
     /// Ends the connection for both sides.
-    fn shutdown(&self);
+    fn shutdown(&mut self);
     /// A number for CLIENT LIST.
     fn fd(&self) -> RawFd;
     /// The socket of the system beneath, if there is one, to set options of.
     fn tcp(&self) -> Option<&TcpStream>;
-    /// See [`Stream::is_empty_after_short_read`]; false where records are unwrapped.
+    /// See [`Stream::is_empty_after_short_read`].
     fn is_empty_after_short_read(&self) -> bool;
+    /// Whether nobody on the way can read it.
+    fn is_encrypted(&self) -> bool {
+        false
+    }
+    /// See [`Stream::shake`].
+    ///
+    /// # Errors
+    /// There will be no connection.
+    fn shake(&mut self) -> io::Result<Shake> {
+        Ok(Shake::Done)
+    }
+    /// Bytes of memory that it holds beside a plain socket.
+    fn memory(&self) -> usize {
+        0
+    }
 }
 
 /// A connection that does not block. Sockets of the system are named here and not behind the trait, so that the path of
@@ -126,7 +159,8 @@ impl Stream {
         }
     }
 
-    fn tcp(&self) -> Option<&TcpStream> {
+    /// The socket of the system beneath, if it is one of the network.
+    pub fn tcp(&self) -> Option<&TcpStream> {
         match self {
             Stream::Tcp(stream) => Some(stream),
             Stream::Unix(..) => None,
@@ -162,6 +196,30 @@ impl Stream {
         }
     }
 
+    /// Whether nobody on the way can read it.
+    pub fn is_encrypted(&self) -> bool {
+        matches!(self, Stream::Other(other) if other.is_encrypted())
+    }
+
+    /// Goes on with the handshake, by one step at most: the costly part of a step is one signature made or checked.
+    ///
+    /// # Errors
+    /// There will be no connection: the system's, or what is wrong with the other side.
+    pub fn shake(&mut self) -> io::Result<Shake> {
+        match self {
+            Stream::Tcp(_) | Stream::Unix(..) => Ok(Shake::Done),
+            Stream::Other(other) => other.shake(),
+        }
+    }
+
+    /// Bytes of memory that it holds beside a plain socket.
+    pub fn memory(&self) -> usize {
+        match self {
+            Stream::Tcp(_) | Stream::Unix(..) => 0,
+            Stream::Other(other) => other.memory(),
+        }
+    }
+
     /// Sends what is small at once, or waits for more (TCP only).
     pub fn set_nodelay(&self, at_once: bool) -> io::Result<()> {
         self.tcp()
@@ -185,7 +243,7 @@ impl Stream {
     }
 
     /// Ends the connection for both sides, also where a child process still holds a copy of the socket.
-    pub fn shutdown(&self) {
+    pub fn shutdown(&mut self) {
         // The peer may be gone already; then there is nothing to end.
         let _ = match self {
             Stream::Tcp(stream) => stream.shutdown(std::net::Shutdown::Both),
@@ -273,6 +331,9 @@ impl Write for Stream {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        match self {
+            Stream::Tcp(_) | Stream::Unix(..) => Ok(()),
+            Stream::Other(other) => other.flush(),
+        }
     }
 }

@@ -35,7 +35,10 @@ pub(super) const SERVER: &[Field] = &[
     ("run_id", |v| v.front.figures.run_id.clone()),
     (
         "tcp_port",
-        show!(|v| v.front.settings.config.get(table::PORT)),
+        show!(|v| match v.front.settings.config.get(table::PORT) {
+            0 => v.front.settings.config.get(table::TLS_PORT),
+            port => port,
+        }),
     ),
     ("server_time_usec", show!(|v| v.front.now().wall_us)),
     ("uptime_in_seconds", show!(|v| uptime_s(v))),
@@ -75,23 +78,25 @@ pub(super) fn listeners(view: &View, text: &mut String) {
         text.push_str(&format!("shutdown_in_milliseconds:{left}\r\n"));
     }
     let config = &view.front.settings.config;
-    let mut number = 0;
-    let port = config.get(table::PORT);
-    if port != 0 {
-        text.push_str("listener0:name=tcp");
-        for word in config.get(table::BIND) {
-            text.push_str(&format!(",bind={}", String::from_utf8_lossy(word)));
+    let port = |text: &mut String, number: u8, name: &str, port: i64| {
+        if port != 0 {
+            text.push_str(&format!("listener{number}:name={name}"));
+            for word in config.get(table::BIND) {
+                text.push_str(&format!(",bind={}", String::from_utf8_lossy(word)));
+            }
+            text.push_str(&format!(",port={port}\r\n"));
         }
-        text.push_str(&format!(",port={port}\r\n"));
-        number += 1;
-    }
+    };
+    // Each kind has its number, whether or not there is one before it.
+    port(text, 0, "tcp", config.get(table::PORT));
     let socket = config.path(table::UNIXSOCKET);
     if !socket.as_os_str().is_empty() {
         text.push_str(&format!(
-            "listener{number}:name=unix,bind={}\r\n",
+            "listener1:name=unix,bind={}\r\n",
             socket.display()
         ));
     }
+    port(text, 2, "tls", config.get(table::TLS_PORT));
 }
 
 /// `# Clients`.

@@ -85,6 +85,10 @@ fn connect(front: &mut Front, end: End, ip: &str, port: u16) {
         timeout: Duration::ZERO,
     };
     let stream = front.host.connect(&to);
+    let stream = match front.settings.config.get(table::TLS_CLUSTER) {
+        true => stream.and_then(|stream| front.settings.encryption.connect(stream)),
+        false => stream,
+    };
     let now_ms = front.now().mono_us / 1000;
     if let Some(cluster) = &mut front.cluster {
         let registry = &front.clients.registry;

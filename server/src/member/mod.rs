@@ -220,11 +220,12 @@ fn carry_out(engine: &mut Engine, front: &mut Front) -> bool {
 
 /// Writes `nodes.conf`; false: it is as it was, and why is in the log.
 fn save(front: &mut Front) -> bool {
+    let is_tls = front.settings.config.get(table::TLS_CLUSTER);
     let Front {
         cluster, host, log, ..
     } = front;
     let Some(cluster) = cluster else { return true };
-    let text = at_moment(&**host, |moment| cluster.machine.nodes_conf(moment, false));
+    let text = at_moment(&**host, |moment| cluster.machine.nodes_conf(moment, is_tls));
     let written = cluster.file.write(&host.disk(), &text);
     written
         .inspect_err(|error| {

@@ -16,13 +16,17 @@ use cairn_cluster::machine::length_of_frame;
 use cairn_cluster::seam::{LinkId, PeerId};
 use mio::{Interest, Registry, Token};
 
-use super::{Accepting, FIRST_BUS, FIRST_CONNECTION, Listeners};
-use crate::host::{Address, Readiness, Stream};
+use super::{Accepting, FIRST_BUS, FIRST_GUEST, Listeners};
+use crate::host::{Address, Readiness, Shake, Stream};
 
 /// Bytes that one connection may bring in a turn.
 const TURN_MAX: usize = 256 * 1024;
 /// Connections at the same time: two for each node of a large cluster, and some.
-const WIRES_MAX: usize = FIRST_CONNECTION - FIRST_BUS;
+const WIRES_MAX: usize = FIRST_GUEST - FIRST_BUS;
+/// Handshakes of encrypted connections that go on in one turn.
+const SHAKES_MAX: usize = 1;
+/// A handshake must be over after so long, milliseconds.
+const SHAKE_MS: u64 = 10_000;
 
 /// Which connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,6 +60,8 @@ struct Wire {
     stream: Stream,
     end: End,
     is_connected: bool,
+    /// It is encrypted, and cannot be used yet.
+    is_shaking: bool,
     /// The poll said that there may be something to do.
     is_ready: bool,
     input: Vec<u8>,
@@ -68,6 +74,21 @@ struct Wire {
 }
 
 impl Wire {
+    /// Goes on with the handshake; whether it can at once again.
+    fn shake(&mut self, now_ms: u64) -> io::Result<bool> {
+        match self.stream.shake()? {
+            Shake::Done => {
+                self.is_shaking = false;
+                Ok(true)
+            }
+            Shake::Goes => Ok(true),
+            Shake::Waits if now_ms.saturating_sub(self.created_ms) > SHAKE_MS => {
+                Err(io::ErrorKind::TimedOut.into())
+            }
+            Shake::Waits => Ok(false),
+        }
+    }
+
     /// Sends what waits as far as it goes.
     fn send(&mut self) -> io::Result<()> {
         while let Some(first) = self.queue.front() {
@@ -87,7 +108,11 @@ impl Wire {
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        // An encrypted connection may have taken more than it could send.
+        match self.stream.flush() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            flushed => flushed,
+        }
     }
 
     /// Reads what has come; whether there may be more.
@@ -220,6 +245,7 @@ impl Bus {
             None => return Err(io::ErrorKind::QuotaExceeded.into()),
         };
         let _ = stream.set_nodelay(true);
+        let is_encrypted = stream.is_encrypted();
         let interest = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = registry.register(&mut stream, Token(FIRST_BUS + place), interest) {
             self.free.push(place);
@@ -230,6 +256,7 @@ impl Bus {
             stream,
             end,
             is_connected: matches!(end, End::Link(_)),
+            is_shaking: is_encrypted,
             is_ready: true,
             input: Vec::new(),
             queue: VecDeque::new(),
@@ -277,7 +304,8 @@ impl Bus {
         let wires = self.wires.iter().flatten();
         let buffers = wires.map(|wire| {
             let queue = wire.queue.capacity() * size_of::<Arc<[u8]>>();
-            size_of::<Wire>() + wire.input.capacity() + queue + wire.waiting
+            let stream = wire.stream.memory();
+            size_of::<Wire>() + stream + wire.input.capacity() + queue + wire.waiting
         });
         buffers.sum()
     }
@@ -298,15 +326,23 @@ impl Bus {
     pub fn turn(&mut self, registry: &Registry, now_ms: u64, limit: usize) -> Vec<News> {
         self.work_left = false;
         self.let_in(registry, now_ms);
+        let mut shakes = 0;
         for place in 0..self.wires.len() {
             let Some(wire) = &mut self.wires[place] else {
                 continue;
             };
-            if !std::mem::take(&mut wire.is_ready) {
+            let is_late = wire.is_shaking && now_ms.saturating_sub(wire.created_ms) > SHAKE_MS;
+            if !std::mem::take(&mut wire.is_ready) && !is_late {
                 continue;
             }
+            if wire.is_shaking && shakes == SHAKES_MAX {
+                wire.is_ready = true;
+                self.work_left = true;
+                continue;
+            }
+            shakes += usize::from(wire.is_shaking);
             let end = wire.end;
-            let visited = Bus::visit(wire, &mut self.news);
+            let visited = Bus::visit(wire, now_ms, &mut self.news);
             let is_full = limit > 0 && wire.waiting > limit;
             match visited {
                 Ok(more) if !is_full => {
@@ -323,7 +359,10 @@ impl Bus {
     }
 
     /// Whether there may be more to read.
-    fn visit(wire: &mut Wire, news: &mut Vec<News>) -> io::Result<bool> {
+    fn visit(wire: &mut Wire, now_ms: u64, news: &mut Vec<News>) -> io::Result<bool> {
+        if wire.is_shaking {
+            return wire.shake(now_ms);
+        }
         let was_connected = wire.is_connected;
         let more = wire.receive()?;
         if !was_connected && (wire.is_connected || wire.stream.is_connected()?) {

@@ -5,7 +5,7 @@ use std::io::{self, IoSlice, Read, Write};
 use mio::{Interest, Registry, Token};
 
 use super::{Cause, Closing, Input, LimitWatch, Output, ReplyTrim, Resized};
-use crate::host::Stream;
+use crate::host::{Shake, Stream};
 
 /// Bytes that one client may send in one turn before the others get theirs.
 pub const TURN_MAX: usize = 1 << 20;
@@ -33,6 +33,15 @@ pub enum Flush {
     Blocked,
 }
 
+/// What sending takes beside a write. Most connections have nothing of it, which is asked with one look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Sending {
+    /// The poll watches for room in the socket.
+    blocked: bool,
+    /// It is encrypted: there may be a handshake yet to come, and bytes that were taken and have not left.
+    encrypted: bool,
+}
+
 /// A client's connection. `input` and `output` are open to the node, which moves the input out for a batch
 /// (`std::mem::take`) and puts it back.
 #[derive(Debug)]
@@ -54,8 +63,8 @@ pub struct Connection {
     hangup: bool,
     /// Bytes received in this turn.
     turn_bytes: usize,
-    /// The poll watches for room in the socket.
-    blocked: bool,
+    /// See [`Sending`].
+    sending: Sending,
     pub(super) on_ready_list: bool,
     pub(super) on_touched_list: bool,
     /// It is that of a replica, which is sent the stream beside its replies.
@@ -64,6 +73,10 @@ pub struct Connection {
 
 impl Connection {
     pub(super) fn new(id: u64, stream: Stream, token: Token, now_ms: u64) -> Connection {
+        let sending = Sending {
+            blocked: false,
+            encrypted: stream.is_encrypted(),
+        };
         Connection {
             id,
             input: Input::new(),
@@ -75,7 +88,7 @@ impl Connection {
             token,
             hangup: false,
             turn_bytes: 0,
-            blocked: false,
+            sending,
             on_ready_list: false,
             on_touched_list: false,
             feeds: false,
@@ -106,6 +119,16 @@ impl Connection {
 
     pub(super) fn stream_mut(&mut self) -> &mut Stream {
         &mut self.stream
+    }
+
+    /// Ends it for both sides, while it stays in its place.
+    pub fn hang_up(&mut self) {
+        self.stream.shutdown();
+    }
+
+    /// Bytes of memory of all that comes and goes.
+    pub fn buffers(&self) -> usize {
+        self.input.capacity() + self.output.memory() + self.stream.memory()
     }
 
     /// Begins a turn: the budget of bytes is whole again. `hangup`: the event carried read-closed or an error.
@@ -152,11 +175,28 @@ impl Connection {
     /// Writes what waits, once; asks the poll for room only when the socket is full. Returns the bytes written too.
     pub fn flush(&mut self, registry: &Registry) -> io::Result<(usize, Flush)> {
         debug_assert!(self.closing.sends(), "nothing is sent any more");
+        if self.sending != Sending::default() {
+            return self.flush_with_care(registry);
+        }
         let (written, done) = self.output.write_to(&mut self.stream)?;
         debug_assert_eq!(done, self.output.is_empty());
         if done {
-            if self.blocked {
-                self.blocked = false;
+            return Ok((written, Flush::Done));
+        }
+        self.ask_for_room(registry)?;
+        Ok((written, Flush::Blocked))
+    }
+
+    /// As [`Connection::flush`], of one that the poll watches for room, or that is encrypted.
+    #[inline(never)]
+    fn flush_with_care(&mut self, registry: &Registry) -> io::Result<(usize, Flush)> {
+        if self.sending.encrypted && !self.is_open(registry)? {
+            return Ok((0, Flush::Blocked));
+        }
+        let (written, done) = self.output.write_apart(&mut self.stream)?;
+        if done && self.has_left()? {
+            if self.sending.blocked {
+                self.sending.blocked = false;
                 self.stream_watch(registry, Interest::READABLE)?;
             }
             return Ok((written, Flush::Done));
@@ -167,6 +207,25 @@ impl Connection {
         Ok((written, Flush::Blocked))
     }
 
+    /// Whether an encrypted connection can be written to now.
+    fn is_open(&mut self, registry: &Registry) -> io::Result<bool> {
+        let shake = self.stream.shake()?;
+        if shake != Shake::Done && !self.has_left()? {
+            self.ask_for_room(registry)?;
+        }
+        // While it waits for the other side, whatever comes wakes whoever has something to send.
+        Ok(shake == Shake::Done)
+    }
+
+    /// Whether all that the stream has taken has left.
+    fn has_left(&mut self) -> io::Result<bool> {
+        match self.stream.flush() {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Writes what waits and behind it pieces that belong to somebody else, once. Answers the bytes written of either, and whether
     /// all were.
     pub fn flush_with<'a>(
@@ -174,6 +233,9 @@ impl Connection {
         registry: &Registry,
         pieces: impl Iterator<Item = &'a [u8]>,
     ) -> io::Result<(usize, usize, Flush)> {
+        if self.sending.encrypted && !self.is_open(registry)? {
+            return Ok((0, 0, Flush::Blocked));
+        }
         let own = self.output.pending();
         let mut slices = [IoSlice::new(&[]); PIECES_MAX];
         let (mut count, mut offered, mut all) = (0, 0, true);
@@ -200,19 +262,20 @@ impl Connection {
         };
         let of_own = written.min(own);
         self.output.advance_apart(of_own);
-        let flush = match all && written == offered {
-            true => Flush::Done,
-            false => {
-                self.ask_for_room(registry)?;
-                Flush::Blocked
-            }
-        };
+        let flush =
+            match all && written == offered && (!self.sending.encrypted || self.has_left()?) {
+                true => Flush::Done,
+                false => {
+                    self.ask_for_room(registry)?;
+                    Flush::Blocked
+                }
+            };
         Ok((of_own, written - of_own, flush))
     }
 
     /// The poll tells when the socket takes more, at once if it does now.
     pub fn ask_for_room(&mut self, registry: &Registry) -> io::Result<()> {
-        self.blocked = true;
+        self.sending.blocked = true;
         self.stream_watch(registry, Interest::READABLE | Interest::WRITABLE)
     }
 
@@ -222,7 +285,7 @@ impl Connection {
 
     /// Whether the poll watches for room in the socket (`events=rw` of CLIENT LIST instead of `r`).
     pub fn is_blocked(&self) -> bool {
-        self.blocked
+        self.sending.blocked
     }
 
     /// Gives memory back: more when nothing came or went for `idle_ms`. Answers what became of the room for replies.

@@ -94,7 +94,7 @@ impl Connections {
         debug_assert!(self.free.len() <= self.slots.len(), "a slot is free twice");
         // A socket that failed may be unknown to the poll already.
         let _ = registry.deregister(connection.stream_mut());
-        connection.stream().shutdown();
+        connection.stream_mut().shutdown();
         Some(connection)
     }
 

@@ -10,6 +10,8 @@ use crate::host::{Acceptor, Stream};
 
 /// Connections accepted from one listener in one turn; the others wait for the next.
 const ACCEPTS_PER_TURN: usize = 1000;
+/// The same where hands are shaken, which limits how many of them can be let in anyway.
+const ENCRYPTED_PER_TURN: usize = 16;
 
 /// How a round of accepting ended.
 #[derive(Debug)]
@@ -85,9 +87,22 @@ impl Listeners {
         self.listeners.iter().filter_map(|l| l.address()).collect()
     }
 
+    /// Whether those who come to the listener in `place` shake hands first.
+    pub fn is_encrypted(&self, place: usize) -> bool {
+        self.listeners
+            .get(place)
+            .is_some_and(|listener| listener.is_encrypted())
+    }
+
     /// Hands everyone who waits at the listener in `place` to `welcome`.
     pub fn accept(&mut self, place: usize, welcome: &mut dyn FnMut(Stream)) -> Accepting {
-        for _ in 0..ACCEPTS_PER_TURN {
+        let encrypted = self.is_encrypted(place);
+        let most = if encrypted {
+            ENCRYPTED_PER_TURN
+        } else {
+            ACCEPTS_PER_TURN
+        };
+        for _ in 0..most {
             match self.accept_one(place) {
                 Ok(stream) => welcome(stream),
                 Err(end) => return end,

@@ -3,6 +3,7 @@
 //! ```text
 //!   Listeners --accept--> Stream --add--> Connections (slab; the slot is the poll token)
 //!                                            Connection { Input, Output, Closing, ... }
+//!   Listeners --accept--> Stream --add--> Doorway --hands shaken--> Stream --add--> Connections (where it is encrypted)
 //!   Listeners --accept--> Stream ----------> Visitors (of the metrics port; http)
 //!   Listeners --accept--> Stream ----------> Bus (of the cluster; frames)
 //! ```
@@ -15,6 +16,7 @@ pub mod bus;
 pub mod closing;
 pub mod connection;
 pub mod connections;
+pub mod doorway;
 pub mod http;
 pub mod input;
 pub mod limit;
@@ -27,6 +29,7 @@ pub use bus::Bus;
 pub use closing::{Cause, Closing};
 pub use connection::{Connection, Flush, Received, TURN_MAX};
 pub use connections::Connections;
+pub use doorway::{Departures, Doorway};
 pub use input::Input;
 pub use limit::{BufferLimit, ClientClass, LimitWatch};
 pub use listener::{Accepting, Listeners};
@@ -47,13 +50,16 @@ pub const FIRST_VISITOR: usize = 768;
 pub const FIRST_BUS_LISTENER: usize = 900;
 /// Poll tokens of the bus's connections begin here.
 pub const FIRST_BUS: usize = 1024;
+/// Poll tokens of those who still shake hands begin here.
+pub const FIRST_GUEST: usize = FIRST_BUS + 8192;
 /// See [`FIRST_LISTENER`].
-pub const FIRST_CONNECTION: usize = FIRST_BUS + 8192;
+pub const FIRST_CONNECTION: usize = FIRST_GUEST + 4097;
 const _: () = assert!(
     CHILD_PIPE < FIRST_LISTENER
         && FIRST_LISTENER < FIRST_METRICS_LISTENER
         && FIRST_METRICS_LISTENER < FIRST_VISITOR
         && FIRST_VISITOR < FIRST_BUS_LISTENER
         && FIRST_BUS_LISTENER < FIRST_BUS
-        && FIRST_BUS < FIRST_CONNECTION
+        && FIRST_BUS < FIRST_GUEST
+        && FIRST_GUEST < FIRST_CONNECTION
 );

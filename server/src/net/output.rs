@@ -248,6 +248,12 @@ impl Output {
         Ok((written, self.is_empty()))
     }
 
+    /// As [`Output::write_to`], for the same reason as [`Output::advance_apart`].
+    #[inline(never)]
+    pub(super) fn write_apart(&mut self, stream: &mut dyn Write) -> io::Result<(usize, bool)> {
+        self.write_to(stream)
+    }
+
     /// One system call; returns the bytes offered and what became of them.
     fn write_once(&self, stream: &mut dyn Write) -> (usize, io::Result<usize>) {
         debug_assert!(!self.is_empty(), "an empty write means an end");

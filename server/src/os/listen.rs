@@ -124,12 +124,12 @@ fn open_tcp(
                     plan.port
                 );
                 logger.log(Level::Warning, &line);
-                return Err(failed_listening(plan.port));
+                return Err(failed_listening(plan));
             }
         }
     }
     if into.len() == before && !plan.bind.is_empty() {
-        return Err(failed_listening(plan.port));
+        return Err(failed_listening(plan));
     }
     Ok(())
 }
@@ -142,8 +142,9 @@ fn set_mark(listener: &TcpListener, mark: u32) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-fn failed_listening(port: u16) -> String {
-    format!("Failed listening on port {port} (tcp), aborting.")
+fn failed_listening(plan: &ListenPlan) -> String {
+    let (port, speech) = (plan.port, plan.speech);
+    format!("Failed listening on port {port} ({speech}), aborting.")
 }
 
 /// A family of addresses that the system does not know is passed over always, a missing address only when the
@@ -238,6 +239,7 @@ mod tests {
             backlog: 5,
             unixsocket: None,
             unixsocketperm: None,
+            speech: "tcp",
         };
         let (mut opened, lines) = (Vec::new(), Lines::default());
         open_tcp(&plan, &mut opened, &lines).unwrap();

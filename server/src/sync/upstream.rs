@@ -9,7 +9,7 @@ use cairn_format::resp::value::write_command;
 use cairn_replication::link::{About, Failure, Order, Resume};
 
 use super::{arrive, failover, role};
-use crate::config::table;
+use crate::config::{Config, table};
 use crate::front::Front;
 use crate::host::Dialing;
 use crate::net::Cause;
@@ -38,6 +38,10 @@ pub(super) fn try_again(engine: &mut Engine, front: &mut Front, now_ms: u64) {
     };
     let connected = front.host.connect(&to).and_then(|stream| {
         let _ = stream.set_nodelay(true);
+        let stream = match front.settings.config.get(table::TLS_REPLICATION) {
+            true => front.settings.encryption.connect(stream)?,
+            false => stream,
+        };
         let clients = &mut front.clients;
         clients.connections.add(&clients.registry, stream, now_ms)
     });
@@ -69,6 +73,14 @@ pub(super) fn try_again(engine: &mut Engine, front: &mut Front, now_ms: u64) {
     send(front, &first);
 }
 
+/// The port that a replica would be followed on.
+fn own_port(config: &Config) -> i64 {
+    match config.get(table::TLS_PORT) {
+        port @ 1.. if config.get(table::TLS_REPLICATION) => port,
+        _ => config.get(table::PORT),
+    }
+}
+
 /// What this server says of itself.
 fn about(front: &Front) -> About {
     let config = &front.settings.config;
@@ -83,7 +95,7 @@ fn about(front: &Front) -> About {
         user: config.get(table::MASTERUSER).to_vec(),
         password: config.get(table::MASTERAUTH).to_vec(),
         port: match announced {
-            0 => config.get(table::PORT) as u16,
+            0 => own_port(config) as u16,
             port => port,
         },
         address: config.text(table::REPLICA_ANNOUNCE_IP).into_owned(),

@@ -96,7 +96,6 @@ fn about(directive: &Directive) -> String {
         Effect::Works => String::new(),
         Effect::Waits(with) => format!(" (It has no effect yet: it comes with {}.)", with.name()),
         Effect::Moot(why) => format!(" (It has no effect: {why}.)"),
-        Effect::Refused { why, .. } => format!(" (Refused: {why} is not supported yet.)"),
     };
     let old = directive
         .alias

@@ -131,7 +131,11 @@ impl Machine {
         if node.is(Flags::NOADDR) || node.ip.is_empty() {
             return;
         }
-        let wanted = (node.id, node.ip.clone(), node.port);
+        let port = match self.options.replicates_by_other {
+            true => node.pport,
+            false => node.port,
+        };
+        let wanted = (node.id, node.ip.clone(), port);
         if self.following.as_ref() != Some(&wanted) {
             self.following = Some(wanted.clone());
             let (id, ip, port) = wanted;

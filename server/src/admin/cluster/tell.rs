@@ -11,7 +11,7 @@ use cairn_format::cluster::{Kind, NodeId};
 use cairn_format::crc16::{SLOTS as COUNT, key_slot};
 
 use super::{ASKS, CHANGES, id_at, node, refused, with_machine};
-use crate::cluster::endpoint;
+use crate::cluster::{endpoint, port_for_client};
 use crate::config::choice::EndpointType;
 use crate::config::table;
 use crate::front::access;
@@ -64,13 +64,22 @@ pub(super) const NODES: Command = Command {
     complexity: "O(N) where N is the total number of Cluster nodes",
     summary: "List all nodes",
     run: |cx, _| {
-        let lines = with_machine(cx, |machine, moment| machine.nodes(moment))?;
+        let tells_other = access::whole(&mut *cx.inst).tells_other_port();
+        let mut lines = with_machine(cx, |machine, moment| machine.nodes(moment))?;
+        tell_port(&mut lines, tells_other);
         let text: String = lines.iter().map(|line| text_of(line) + "\n").collect();
         cx.reply.verbatim(b"txt", text.as_bytes());
         Ok(())
     },
     ..ASKS
 };
+
+/// Each node by the port that the client is told.
+fn tell_port(lines: &mut [Line], tells_other: bool) {
+    for line in lines {
+        line.port = port_for_client(tells_other, line.port, line.pport);
+    }
+}
 
 fn text_of(line: &Line) -> String {
     let mut text = String::new();
@@ -115,13 +124,15 @@ pub(super) const SLOTS: Command = Command {
 fn slots(cx: &mut Ctx, _: &Args) -> Outcome {
     let ranges = node(cx)?.machine.slots_info();
     let preferred = preferred(cx);
+    let tells_other = access::whole(&mut *cx.inst).tells_other_port();
     cx.reply.array(ranges.len());
     for range in ranges {
         cx.reply.array(2 + range.nodes.len());
         cx.reply.int(i64::from(range.first));
         cx.reply.int(i64::from(range.last));
         for node in &range.nodes {
-            write_node(cx.reply, node, preferred);
+            let port = port_for_client(tells_other, node.port, node.pport);
+            write_node(cx.reply, node, port, preferred);
         }
     }
     Ok(())
@@ -133,13 +144,13 @@ fn preferred(cx: &mut Ctx) -> EndpointType {
 }
 
 /// Endpoint, port, id, and what else is known of its address.
-fn write_node(reply: &mut Reply, node: &NodeInfo, preferred: EndpointType) {
+fn write_node(reply: &mut Reply, node: &NodeInfo, port: u16, preferred: EndpointType) {
     reply.array(4);
     match preferred {
         EndpointType::UnknownEndpoint => reply.null(),
         _ => reply.bulk(endpoint(preferred, &node.ip, &node.hostname).as_bytes()),
     }
-    reply.int(i64::from(node.port));
+    reply.int(i64::from(port));
     reply.bulk(node.id.as_bytes());
     let ip = (preferred != EndpointType::Ip).then_some(("ip", &node.ip));
     let has_name = preferred != EndpointType::Hostname && !node.hostname.is_empty();
@@ -163,6 +174,9 @@ pub(super) const SHARDS: Command = Command {
 fn shards(cx: &mut Ctx, _: &Args) -> Outcome {
     let shards = node(cx)?.machine.shards();
     let preferred = preferred(cx);
+    let by_tls = access::settings(&mut *cx.inst)
+        .config
+        .get(table::TLS_CLUSTER);
     cx.reply.array(shards.len());
     for shard in shards {
         cx.reply.map(2);
@@ -175,13 +189,14 @@ fn shards(cx: &mut Ctx, _: &Args) -> Outcome {
         cx.reply.bulk(b"nodes");
         cx.reply.array(shard.nodes.len());
         for node in &shard.nodes {
-            write_member(cx.reply, node, preferred);
+            write_member(cx.reply, node, by_tls, preferred);
         }
     }
     Ok(())
 }
 
-fn write_member(reply: &mut Reply, node: &NodeInfo, preferred: EndpointType) {
+/// `by_tls`: the main port is the one for TLS.
+fn write_member(reply: &mut Reply, node: &NodeInfo, by_tls: bool, preferred: EndpointType) {
     enum Value<'a> {
         Text(&'a str),
         Number(i64),
@@ -193,9 +208,15 @@ fn write_member(reply: &mut Reply, node: &NodeInfo, preferred: EndpointType) {
         Health::Loading => "loading",
     };
     let hostname = Some(node.hostname.as_str()).filter(|name| !name.is_empty());
+    let (plain, tls) = match by_tls {
+        true => (node.pport, node.port),
+        false => (node.port, node.pport),
+    };
+    let number = |name, port: u16| (port != 0).then_some((name, Value::Number(i64::from(port))));
     let fields = [
         Some(("id", Value::Text(node.id.as_str()))),
-        (node.port != 0).then_some(("port", Value::Number(i64::from(node.port)))),
+        number("port", plain),
+        number("tls-port", tls),
         Some(("ip", Value::Text(&node.ip))),
         Some((
             "endpoint",
@@ -284,8 +305,10 @@ pub(super) const SLAVES: Command = Command {
 fn replicas(cx: &mut Ctx, args: &Args) -> Outcome {
     node(cx)?;
     let id = id_at(args, 2)?;
+    let tells_other = access::whole(&mut *cx.inst).tells_other_port();
     let lines = with_machine(cx, |machine, moment| machine.replicas(&id, moment))?;
-    let lines = lines.map_err(refused)?;
+    let mut lines = lines.map_err(refused)?;
+    tell_port(&mut lines, tells_other);
     cx.reply.array(lines.len());
     for line in &lines {
         cx.reply.bulk(text_of(line).as_bytes());

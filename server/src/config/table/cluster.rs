@@ -1,7 +1,7 @@
 //! Cluster.
 
 use crate::config::choice::EndpointType;
-use crate::config::directive::{Awaited, Directive, Key, choice, flag, int, ruled, size, text};
+use crate::config::directive::{Directive, Key, choice, flag, int, ruled, size, text};
 use crate::config::rules::TextRule;
 use crate::config::value::Text;
 #[cfg(test)]
@@ -49,7 +49,7 @@ directives! {
     /// Port that other nodes are told.
     CLUSTER_ANNOUNCE_PORT: i64 = int("cluster-announce-port", "0", 0, 65535);
     /// TLS port that other nodes are told.
-    CLUSTER_ANNOUNCE_TLS_PORT: i64 = int("cluster-announce-tls-port", "0", 0, 65535).waits(Awaited::Tls);
+    CLUSTER_ANNOUNCE_TLS_PORT: i64 = int("cluster-announce-tls-port", "0", 0, 65535);
     /// Bus port that other nodes are told.
     CLUSTER_ANNOUNCE_BUS_PORT: i64 = int("cluster-announce-bus-port", "0", 0, 65535);
 }

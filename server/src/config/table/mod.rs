@@ -4,7 +4,7 @@
 //! default and bounds. Names, defaults and bounds are those of Redis 7.2. To add a directive, add a row; CONFIG,
 //! the file, the command line and `docs/configuration.md` follow (a test compares the document with the rows).
 //!
-//! A row without `.waits(..)`, `.moot(..)` or `.refused(..)` works; who gives a directive its effect takes that mark away.
+//! A row without `.waits(..)` or `.moot(..)` works; who gives a directive its effect takes that mark away.
 
 /// Rows of one topic: a constant for each, and the list of them. `after` is the place of the first row.
 macro_rules! directives {
@@ -64,6 +64,11 @@ pub const COUNT: usize = hidden::END;
 /// All rows, in the order of their places.
 pub fn all() -> impl Iterator<Item = &'static Directive> {
     TOPICS.iter().copied().flatten()
+}
+
+/// Whether a row is one of those that encrypted connections are made by.
+pub fn is_of_tls(directive: &Directive) -> bool {
+    tls::ROWS.iter().any(|row| row.name == directive.name)
 }
 
 /// The row at a place.
