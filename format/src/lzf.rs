@@ -38,7 +38,7 @@ const EXPANSION_MAX: usize = COPY_MAX / 3;
 
 const TABLE_BITS: u32 = 14;
 
-/// Where three bytes were last seen. 64 KiB; make one and keep it.
+/// Where three bytes were last seen. 64 KiB from its first use on; make one and keep it.
 #[derive(Clone)]
 pub struct Table {
     /// Place plus `base` of the call that stored it, so that a number below the present `base` is none.
@@ -50,7 +50,7 @@ impl Table {
     /// A table that has seen nothing.
     pub fn new() -> Self {
         Table {
-            places: vec![0; 1 << TABLE_BITS].into_boxed_slice(),
+            places: Box::default(),
             base: 1,
         }
     }
@@ -58,6 +58,9 @@ impl Table {
     /// The base for an input of `len` bytes; forgets everything when the count would run over.
     fn begin(&mut self, len: usize) -> u32 {
         let len = u32::try_from(len).expect("an input to compress is below 4 GiB");
+        if self.places.is_empty() {
+            self.places = vec![0; 1 << TABLE_BITS].into_boxed_slice();
+        }
         if self.base.checked_add(len).is_none() {
             self.places.fill(0);
             self.base = 1;

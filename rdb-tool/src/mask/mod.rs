@@ -14,8 +14,8 @@ use cairn_toolkit::{Failure, Outcome, Verdict, human, note, quoted};
 use cipher::Cipher;
 use clap::Args;
 use keys::Keys;
-use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use values::Values;
 
 /// Shown below the help of `mask`.
@@ -67,7 +67,7 @@ pub fn mask(arguments: &MaskArguments) -> Outcome {
         manner,
         label: "masking",
     };
-    let terms = OnceCell::new();
+    let terms = OnceLock::new();
     let begin = |making, dialect| Work {
         making,
         keys: Keys::new(&cipher),

@@ -2,6 +2,7 @@
 
 mod element;
 pub mod histogram;
+mod keys;
 pub mod slots;
 pub mod top;
 
@@ -12,6 +13,7 @@ use cairn_format::text::number::I64Text;
 use cairn_toolkit::prefix::{Count, Tree};
 use element::largest_element;
 use histogram::{Expiry, Sizes};
+pub use keys::Keys;
 use slots::Slots;
 use std::collections::BTreeMap;
 use top::{Large, Top};
@@ -136,7 +138,7 @@ impl Survey {
         self.sizes.absorb(&next.sizes);
         self.lengths.absorb(&next.lengths);
         if let (Some(tree), Some(keys)) = (&mut self.prefixes, &next.keys) {
-            keys.each(|key, count| tree.add(key, count));
+            keys.add_to(tree);
         }
         if let (Some(slots), Some(next)) = (&mut self.slots, &next.slots) {
             slots.absorb(next);
@@ -246,28 +248,5 @@ impl Survey {
     pub fn made_at(&self) -> Option<i64> {
         let made = self.aux.iter().find(|(name, _)| name == b"ctime");
         made.and_then(|(_, value)| str::from_utf8(value).ok()?.parse().ok())
-    }
-}
-
-/// Keys with what is counted of them, in the order of the file.
-#[derive(Debug, Default)]
-struct Keys {
-    bytes: Vec<u8>,
-    /// Where each key ends in the bytes.
-    ends: Vec<(usize, Count)>,
-}
-
-impl Keys {
-    fn push(&mut self, key: &[u8], count: Count) {
-        self.bytes.extend_from_slice(key);
-        self.ends.push((self.bytes.len(), count));
-    }
-
-    fn each(&self, mut one: impl FnMut(&[u8], Count)) {
-        let mut begin = 0;
-        for (end, count) in &self.ends {
-            one(&self.bytes[begin..*end], *count);
-            begin = *end;
-        }
     }
 }

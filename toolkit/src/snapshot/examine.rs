@@ -7,13 +7,18 @@
 //!
 //! A length that became too large swallows records behind it, and the damage shows only later. So the last few pieces are
 //! held back: records that can be read inside them and lead beyond the damage make them part of the gap.
+//!
+//! What is sound is read in sections on all processors ([`go_on_in_sections`]). Where a section is not, its records are passed one by one.
 
+use super::again::plan;
 use super::spill::BEYOND;
 use crate::{Input, Progress};
 use cairn_format::crc64::{Crc64, Fault, single_fault};
 use cairn_format::error::{Damage, Findings, FormatError};
-use cairn_format::rdb::reader::{Hashes, Options, Resync, SliceReader, beginning, is_text};
-use cairn_format::rdb::{Checksum, Dialect, Event, opcode};
+use cairn_format::rdb::reader::{
+    Hashes, Options, Resync, SliceReader, Work, beginning, go_on_in_sections, is_text,
+};
+use cairn_format::rdb::{Checksum, Dialect, Event, Located, opcode};
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
@@ -26,6 +31,11 @@ const SUMMED_AT_ONCE: usize = 1 << 20;
 const SUM_BYTES: usize = 8;
 /// Zeros one behind the other that are no records.
 const ZEROS: usize = 16;
+
+/// After sections were of no use so often, nothing is guessed any more.
+const IN_VAIN_MAX: usize = 256;
+/// The database of a piece at the begin of a section, which is that of the one before.
+const UNKNOWN_DB: u64 = u64::MAX;
 
 /// Of so many keys one may be no text in a file whose keys are text.
 const TEXT_SHARE: usize = 50;
@@ -266,6 +276,8 @@ struct Examiner<'a, 'w> {
     key_db: u64,
     seed: &'w RandomState,
     progress: Progress,
+    /// How often it was of no use to read sections.
+    in_vain: usize,
     state: Examination,
 }
 
@@ -305,13 +317,17 @@ impl<'a, 'w> Examiner<'a, 'w> {
             key_db: 0,
             seed,
             progress: Progress::bytes(label, Some(bytes.len() as u64)),
+            in_vain: 0,
             state,
         }
     }
 
     fn run(mut self) -> Examination {
         loop {
-            match self.step() {
+            if self.in_vain < IN_VAIN_MAX {
+                self.sound_sections();
+            }
+            match self.steps() {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(error) => {
@@ -347,6 +363,63 @@ impl<'a, 'w> Examiner<'a, 'w> {
         let what = "zeros where a record should begin";
         let error = FormatError::new(Damage::Encoding, at, what);
         Err(error.called("zeros").in_db(self.db))
+    }
+
+    /// Passes what is sound on all processors.
+    fn sound_sections(&mut self) {
+        let (input, bytes, plan) = (self.input, self.bytes, plan());
+        // Both are needed while sections are taken in.
+        let dialect = self.state.dialect;
+        let whole = SliceReader::headless(bytes, 0, dialect, Options::shallow());
+        let mut reader = std::mem::replace(&mut self.reader, whole);
+        let looking = Looking {
+            bytes,
+            seed: self.seed,
+        };
+        let taken = go_on_in_sections(&mut reader, bytes, plan, &looking, &mut |section, end| {
+            self.progress.at(end);
+            self.take_section(section);
+            input.passed(end);
+            Ok(())
+        });
+        self.reader = reader;
+        match taken {
+            Ok(taken) => self.in_vain += usize::from(taken < plan.threads),
+            Err(Zeros { at, db }) => self.reader.go_to(at, db),
+        }
+    }
+
+    fn take_section(&mut self, section: Section) {
+        self.seen += section.keys;
+        self.text_keys += section.text_keys;
+        self.beginnings.extend(section.beginnings);
+        self.named |= section.named;
+        self.state.promised = self.state.promised.saturating_add(section.promised);
+        for mut piece in section.pieces {
+            if piece.db == UNKNOWN_DB {
+                piece.db = self.db;
+            }
+            self.db = piece.db;
+            if matches!(piece.what, What::Key { .. }) {
+                self.key_db = piece.db;
+            }
+            self.hold(piece);
+        }
+    }
+
+    /// Passes records one by one, as many as a section has; false at the end.
+    fn steps(&mut self) -> Result<bool, Box<FormatError>> {
+        let until = self.reader.offset() + plan().section as u64;
+        while self.step()? {
+            let is_behind_key = self
+                .held
+                .back()
+                .is_some_and(|piece| matches!(piece.what, What::Key { .. } | What::Damaged(_)));
+            if is_behind_key && self.reader.offset() >= until {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Reads a record; false at the end.
@@ -557,6 +630,72 @@ impl<'a, 'w> Examiner<'a, 'w> {
         }
         self.state.keys += u64::from(matches!(piece.what, What::Key { .. } | What::Doubtful(_)));
         self.witness.piece(piece);
+    }
+}
+
+/// Looks at sound sections.
+struct Looking<'a> {
+    bytes: &'a [u8],
+    seed: &'a RandomState,
+}
+
+/// What a sound section has.
+#[derive(Default)]
+struct Section {
+    pieces: Vec<Piece>,
+    keys: usize,
+    text_keys: usize,
+    beginnings: HashSet<[u8; 2]>,
+    named: bool,
+    promised: u64,
+}
+
+/// Zeros where a record should begin, and the database there.
+struct Zeros {
+    at: u64,
+    db: u64,
+}
+
+impl Work for Looking<'_> {
+    type Part = Section;
+    type Stop = Zeros;
+
+    fn begin(&self, _: Dialect) -> Section {
+        Section::default()
+    }
+
+    fn event(&self, section: &mut Section, located: &Located<'_>) -> Result<(), Zeros> {
+        let (from, to) = (located.offset, located.end);
+        let rest = &self.bytes[usize::try_from(from).unwrap_or(self.bytes.len())..];
+        let last_db = section.pieces.last().map(|piece| piece.db);
+        let (db, what) = match &located.event {
+            Event::Record(record) if is_zeros(rest) => {
+                let (at, db) = (from, record.db);
+                return Err(Zeros { at, db });
+            }
+            Event::Record(record) => {
+                let key = record.head.key;
+                let hash = self.seed.hash_one((record.db, key)).max(1);
+                section.keys += 1;
+                section.text_keys += usize::from(is_text(key));
+                section.beginnings.insert(beginning(key));
+                (record.db, What::Key { hash })
+            }
+            Event::SelectDb(db) => {
+                section.named = true;
+                (*db, What::Other(rest.first().copied().unwrap_or_default()))
+            }
+            event => {
+                if let Event::Resize { keys, .. } = event {
+                    section.promised = section.promised.saturating_add(*keys);
+                }
+                let byte = rest.first().copied().unwrap_or_default();
+                // Where a section begins nobody says so; the examiner knows.
+                (last_db.unwrap_or(UNKNOWN_DB), What::Other(byte))
+            }
+        };
+        section.pieces.push(Piece { from, to, db, what });
+        Ok(())
     }
 }
 

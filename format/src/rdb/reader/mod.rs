@@ -45,7 +45,7 @@ use header::read_header;
 use keys::KeyIndex;
 pub use keys::{Beyond, Hashes, Spill};
 pub use resync::{Resync, beginning, is_text};
-pub use sections::{Halt, Plan, Reached, Work, read_in_sections};
+pub use sections::{Halt, Plan, Reached, Work, go_on_in_sections, read_in_sections};
 pub use verify::verify;
 pub use verify::{Sound, verify_in_sections};
 

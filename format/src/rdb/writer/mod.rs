@@ -98,6 +98,11 @@ impl<W: Write> Writer<W> {
         self.put_raw(&section.out)
     }
 
+    /// Compresses with another table from here on, for who has many writers and one table.
+    pub fn swap_table(&mut self, table: &mut lzf::Table) {
+        std::mem::swap(&mut self.table, table);
+    }
+
     /// A writer of values only.
     pub(super) fn unframed(out: W, options: WriteOptions) -> WriteResult<Self> {
         if !options.dialect.is_writable() {
