@@ -197,6 +197,7 @@ impl LineWriter {
             Event::Function(code) => self.lines.function(code.bytes(&mut I64Text::new())),
             Event::ModuleAux(_) => return self.lost(Lack::ModuleAux),
             Event::SlotImport(_) => return self.lost(Lack::SlotImport),
+            Event::Command(_) => return self.lost(Lack::Command),
             _ => return Ok(()),
         };
         put(output, line)

@@ -2,7 +2,7 @@
 
 use crate::canon::{Canon, Canonizer};
 use crate::parts::{Made, read_parts};
-use crate::snapshot::{Need, Reading, Stop, Visit, inside};
+use crate::snapshot::{Need, Reading, Stop, Visit, inside, unrun};
 use cairn_format::rdb::object::{TYPE_NAMES, module_name};
 use cairn_format::rdb::reader::Options;
 use cairn_format::rdb::{Event, Located, ModuleAux, library_name};
@@ -193,7 +193,7 @@ impl Section {
         self.entries.push((hash, place.db, self.names.len(), entry));
     }
 
-    fn event(&mut self, canonizer: &Canonizer, event: &Event<'_>) -> Visit {
+    fn event(&mut self, canonizer: &Canonizer, name: &str, event: &Event<'_>) -> Visit {
         match event {
             Event::Record(record) => {
                 let (db, key) = (record.db, record.head.key);
@@ -215,6 +215,7 @@ impl Section {
                 let key = name.as_bytes();
                 self.push(canonizer, Place { db: None, key }, entry);
             }
+            Event::Command(_) => return Err(unrun(name)),
             _ => {}
         }
         Ok(())
@@ -242,10 +243,11 @@ pub fn each_entry(
     visit: &mut dyn FnMut(u128, Place<'_>, Entry) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let label = format!("reading {}", input.name());
+    let name = input.name();
     let sections = Made {
         begin: |_| Section::default(),
         event: |section: &mut Section, located: &Located<'_>| {
-            section.event(canonizer, &located.event)
+            section.event(canonizer, name, &located.event)
         },
     };
     read_parts(

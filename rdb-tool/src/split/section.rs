@@ -3,7 +3,7 @@
 use super::plan::{Part, Plan};
 use crate::carry::Terms;
 use crate::making::{Flow, stopped};
-use crate::snapshot::{Stop, Visit};
+use crate::snapshot::{Stop, Visit, unrun};
 use cairn_format::lzf::Table;
 use cairn_format::rdb::object::Module;
 use cairn_format::rdb::{Event, ModuleAux, Record, Text};
@@ -66,7 +66,11 @@ impl<'t> Section<'t> {
             if let Some(common) = Common::of(event) {
                 self.step(Some(common));
             }
-            return Ok(());
+            return match event {
+                // Whose part it belongs to nobody knows who does not run it.
+                Event::Command(_) => Err(unrun(name)),
+                _ => Ok(()),
+            };
         };
         let place = self.place_of(plan, name, record)?;
         self.flows[place].1.event_with(event, &mut self.table)

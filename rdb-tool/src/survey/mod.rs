@@ -63,6 +63,8 @@ pub struct Survey {
     pub modules: BTreeMap<String, ModuleUse>,
     /// Cluster slots that have a hint.
     pub hinted_slots: u64,
+    /// Commands between the keys, which were not run.
+    pub commands: u64,
     /// By database.
     pub databases: BTreeMap<u64, Count>,
     /// By type and encoding.
@@ -96,6 +98,7 @@ impl Survey {
             module_aux: Vec::new(),
             modules: BTreeMap::new(),
             hinted_slots: 0,
+            commands: 0,
             databases: BTreeMap::new(),
             encodings: BTreeMap::new(),
             expiry: Expiry::new(wanted.now_ms),
@@ -128,6 +131,7 @@ impl Survey {
             self.modules.entry(name).or_default().add(uses);
         }
         self.hinted_slots += next.hinted_slots;
+        self.commands += next.commands;
         for (db, count) in next.databases {
             self.databases.entry(db).or_default().add(count);
         }
@@ -158,6 +162,7 @@ impl Survey {
                 self.module(&aux.module).outside += 1;
             }
             Event::SlotInfo { .. } => self.hinted_slots += 1,
+            Event::Command(_) => self.commands += 1,
             Event::Record(record) => {
                 return self.record(record, located.offset, located.end - located.offset);
             }

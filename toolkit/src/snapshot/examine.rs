@@ -11,14 +11,16 @@
 //! What is sound is read in sections on all processors ([`go_on_in_sections`]). Where a section is not, its records are passed one by one.
 
 use super::again::plan;
+pub use super::piece::{Piece, What};
+use super::sound::{Looking, Section, UNKNOWN_DB, Zeros, is_zeros};
 use super::spill::BEYOND;
 use crate::{Input, Progress};
 use cairn_format::crc64::{Crc64, Fault, single_fault};
 use cairn_format::error::{Damage, Findings, FormatError};
 use cairn_format::rdb::reader::{
-    Hashes, Options, Resync, SliceReader, Work, beginning, go_on_in_sections, is_text,
+    Hashes, Options, Resync, SliceReader, beginning, go_on_in_sections, is_text,
 };
-use cairn_format::rdb::{Checksum, Dialect, Event, Located, opcode};
+use cairn_format::rdb::{Checksum, Dialect, Event, opcode};
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
@@ -29,13 +31,9 @@ const HELD: usize = 4;
 const SUMMED_AT_ONCE: usize = 1 << 20;
 /// Bytes of a checksum.
 const SUM_BYTES: usize = 8;
-/// Zeros one behind the other that are no records.
-const ZEROS: usize = 16;
 
 /// After sections were of no use so often, nothing is guessed any more.
 const IN_VAIN_MAX: usize = 256;
-/// The database of a piece at the begin of a section, which is that of the one before.
-const UNKNOWN_DB: u64 = u64::MAX;
 
 /// Of so many keys one may be no text in a file whose keys are text.
 const TEXT_SHARE: usize = 50;
@@ -43,37 +41,6 @@ const TEXT_SHARE: usize = 50;
 const DATABASE_MAX: u64 = 1 << 14;
 /// So many keys say how the others look.
 const FEW_KEYS: usize = 20;
-
-/// A part of the file.
-#[derive(Clone, Debug)]
-pub struct Piece {
-    /// Offset of its first byte.
-    pub from: u64,
-    /// Offset after its last byte.
-    pub to: u64,
-    /// The database.
-    pub db: u64,
-    /// What it is.
-    pub what: What,
-}
-
-/// What a part of the file is.
-#[derive(Clone, Debug)]
-pub enum What {
-    /// A key that can be read. Who has the same hash is the same key in the same database.
-    Key {
-        /// Of key and database, with the seed that was handed in; never zero.
-        hash: u64,
-    },
-    /// Something beside the keys, by its opcode.
-    Other(u8),
-    /// A record whose end is known and whose content is damaged.
-    Damaged(Box<FormatError>),
-    /// A key that can be read, and may have another value than it had.
-    Doubtful(Box<FormatError>),
-    /// Bytes that cannot be read.
-    Gap(Box<FormatError>),
-}
 
 /// What an examination hands out on its way.
 pub trait Witness {
@@ -631,77 +598,6 @@ impl<'a, 'w> Examiner<'a, 'w> {
         self.state.keys += u64::from(matches!(piece.what, What::Key { .. } | What::Doubtful(_)));
         self.witness.piece(piece);
     }
-}
-
-/// Looks at sound sections.
-struct Looking<'a> {
-    bytes: &'a [u8],
-    seed: &'a RandomState,
-}
-
-/// What a sound section has.
-#[derive(Default)]
-struct Section {
-    pieces: Vec<Piece>,
-    keys: usize,
-    text_keys: usize,
-    beginnings: HashSet<[u8; 2]>,
-    named: bool,
-    promised: u64,
-}
-
-/// Zeros where a record should begin, and the database there.
-struct Zeros {
-    at: u64,
-    db: u64,
-}
-
-impl Work for Looking<'_> {
-    type Part = Section;
-    type Stop = Zeros;
-
-    fn begin(&self, _: Dialect) -> Section {
-        Section::default()
-    }
-
-    fn event(&self, section: &mut Section, located: &Located<'_>) -> Result<(), Zeros> {
-        let (from, to) = (located.offset, located.end);
-        let rest = &self.bytes[usize::try_from(from).unwrap_or(self.bytes.len())..];
-        let last_db = section.pieces.last().map(|piece| piece.db);
-        let (db, what) = match &located.event {
-            Event::Record(record) if is_zeros(rest) => {
-                let (at, db) = (from, record.db);
-                return Err(Zeros { at, db });
-            }
-            Event::Record(record) => {
-                let key = record.head.key;
-                let hash = self.seed.hash_one((record.db, key)).max(1);
-                section.keys += 1;
-                section.text_keys += usize::from(is_text(key));
-                section.beginnings.insert(beginning(key));
-                (record.db, What::Key { hash })
-            }
-            Event::SelectDb(db) => {
-                section.named = true;
-                (*db, What::Other(rest.first().copied().unwrap_or_default()))
-            }
-            event => {
-                if let Event::Resize { keys, .. } = event {
-                    section.promised = section.promised.saturating_add(*keys);
-                }
-                let byte = rest.first().copied().unwrap_or_default();
-                // Where a section begins nobody says so; the examiner knows.
-                (last_db.unwrap_or(UNKNOWN_DB), What::Other(byte))
-            }
-        };
-        section.pieces.push(Piece { from, to, db, what });
-        Ok(())
-    }
-}
-
-/// Whether an area of zeros begins here.
-fn is_zeros(bytes: &[u8]) -> bool {
-    bytes.len() >= ZEROS && bytes[..ZEROS].iter().all(|byte| *byte == 0)
 }
 
 /// Whether a checksum was compared and is another.

@@ -603,6 +603,7 @@ pub(super) fn skip_opcode<S: Source>(
         }
         opcode::FUNCTION if dialect.has_listpacks() => scan.string("function library"),
         opcode::TEMPLATE if dialect.has_templates() => scan.template(),
+        opcode::COMMAND if dialect.has_commands() => scan.command(),
         opcode::SLOT_INFO if dialect.has_slot_info() => {
             scan.len("slot")?;
             scan.len("number of keys")?;

@@ -31,6 +31,8 @@ use crate::error::{FormatError, Result};
 
 /// Bytes behind the place of a cut in which a record has to begin.
 const SEARCH: u64 = 1 << 20;
+/// Bytes beyond those places that are looked at for it: what claims more there is no record.
+const LOOK_AHEAD: u64 = 8 << 20;
 /// Records that have to follow each other where a section begins.
 const RECORDS: usize = 64;
 /// Places that are tried for that.
@@ -436,9 +438,11 @@ impl<W: Work> Crew<'_, '_, W> {
             ..self.options
         };
         let records = RECORDS.min(self.plan.section / 16);
+        let seen = usize::try_from(places.end + LOOK_AHEAD).unwrap_or(usize::MAX);
+        let near = &self.bytes[..seen.min(self.bytes.len())];
         for _ in 0..GUESSES {
-            let whole = SliceReader::headless(self.bytes, 0, self.dialect, options);
-            let begin = whole.resync(places.clone(), asked)?;
+            let near = SliceReader::headless(near, 0, self.dialect, options);
+            let begin = near.resync(places.clone(), asked)?;
             let ahead = SliceReader::headless(self.bytes, begin, self.dialect, options);
             if let Some(cut) = end_of_many(ahead, records) {
                 return Some(cut);
