@@ -127,48 +127,60 @@ pub struct Fault {
 
 /// The one place where one or two changed bytes explain why `len` bytes give `computed`, and not what is stored.
 ///
-/// The difference of the two sums is what the change has become on its way to the end. It is followed back byte by byte; where
-/// it has only a few bits left, the change was made. Takes a few nanoseconds for each byte between the change and the end.
+/// The difference of the two sums is what the change has become on its way to the end. It is followed back; where it has only a few
+/// bits left, the change was made. What a sum has become eight bytes before it shows all that changed in these eight, so that one step in
+/// [`STRIDE`] bytes sees every pair of neighbours. Takes half a nanosecond for each byte between the change and the end.
 pub fn single_fault(stored: u64, computed: u64, len: u64) -> Option<Fault> {
-    let mut state = stored ^ computed;
+    let difference = stored ^ computed;
     // A sum that differs in one byte was changed itself.
-    if state == 0 || (0..8).any(|place| state & !(0xff << (8 * place)) == 0) {
+    if difference == 0 || (0..8).any(|place| difference & !(0xff << (8 * place)) == 0) {
         return None;
     }
-    let steps = len / LANES as u64;
+    let steps = len.saturating_sub(WINDOW) / STRIDE / LANES as u64;
     let mut lanes: [Lane; LANES] = std::array::from_fn(|lane| {
-        let at = len - steps * lane as u64;
-        let state = times(state, len - at, &BACK);
+        let at = (len.saturating_sub(WINDOW)) - steps * STRIDE * lane as u64;
+        let state = times(difference, len - at, &BACK);
         Lane { at, state }
     });
     // The last change is meant, and the lane in front has the last bytes.
-    let mut found: [Option<Lane>; LANES] = [None; LANES];
+    let mut found: [Option<Fault>; LANES] = [None; LANES];
+    let tables = &*STRIDES_BACK;
     for _ in 0..steps {
         for (lane, found) in lanes.iter_mut().zip(&mut found) {
-            lane.step_back();
             if lane.is_fault() {
-                found.get_or_insert(*lane);
+                *found = found.or_else(|| lane.fault(len));
             }
+            lane.stride_back(tables);
         }
     }
-    state = lanes[LANES - 1].state;
-    let rest = (0..len - steps * LANES as u64).rev().find_map(|at| {
-        let mut lane = Lane { at: at + 1, state };
-        lane.step_back();
-        state = lane.state;
-        lane.is_fault().then_some(lane)
-    });
-    let Lane { at, state } = found.into_iter().flatten().next().or(rest)?;
-    let mask = [state as u8, (state >> 8) as u8];
-    // The second byte would be one of the checksum itself.
-    (mask[1] == 0 || at + 1 < len).then_some(Fault { at, mask })
+    let mut last = lanes[LANES - 1];
+    let mut rest = || loop {
+        let fault = last.is_fault().then(|| last.fault(len)).flatten();
+        if fault.is_some() || last.at == 0 {
+            return fault;
+        }
+        match last.at < STRIDE {
+            true => {
+                last = Lane {
+                    at: 0,
+                    state: times(last.state, last.at, &BACK),
+                }
+            }
+            false => last.stride_back(tables),
+        }
+    };
+    found.into_iter().flatten().next().or_else(&mut rest)
 }
+
+/// Bytes that a sum shows whole, and by how many of them it is followed back at once: two neighbours are in one of these windows.
+const WINDOW: u64 = 8;
+const STRIDE: u64 = WINDOW - 1;
 
 /// The change is followed back in so many parts of the bytes at once: each step waits for the one before it, so that one part
 /// alone would leave a processor idle most of the time.
 const LANES: usize = 8;
 
-/// What a change has become when `at` bytes are left before it.
+/// What a change has become when `at` bytes are left before it: if it is a change of the eight bytes from there on, its very bits.
 #[derive(Clone, Copy)]
 struct Lane {
     at: u64,
@@ -177,20 +189,35 @@ struct Lane {
 
 impl Lane {
     #[inline]
-    fn step_back(&mut self) {
-        self.at -= 1;
-        self.state = step_back(self.state);
+    fn stride_back(&mut self, tables: &[[u64; 256]; 8]) {
+        self.at -= STRIDE;
+        let bytes = self.state.to_le_bytes();
+        let parts = bytes.iter().zip(tables);
+        self.state = parts.fold(0, |sum, (byte, table)| sum ^ table[usize::from(*byte)]);
     }
 
-    /// Whether it is no more than a change of one or two bytes.
+    /// Whether it is no more than a change of two neighbouring bytes, or nearly so.
     #[inline]
     fn is_fault(&self) -> bool {
-        self.state >> FAULT_BITS == 0
+        u64::BITS - self.state.leading_zeros() - self.state.trailing_zeros() <= FAULT_BITS
+    }
+
+    /// That change, if it is one in front of `len`.
+    fn fault(&self, len: u64) -> Option<Fault> {
+        let place = self.state.trailing_zeros() / u8::BITS;
+        let mask = self.state >> (place * u8::BITS);
+        let at = self.at + u64::from(place);
+        let bytes = if mask > 0xff { 2 } else { 1 };
+        // What lies behind would be the checksum itself.
+        let is_one = mask >> FAULT_BITS == 0 && at + bytes <= len;
+        is_one.then_some(Fault {
+            at,
+            mask: [mask as u8, (mask >> 8) as u8],
+        })
     }
 }
 
 /// What the sum was before its last byte, if that was a zero.
-#[inline]
 fn step_back(sum: u64) -> u64 {
     let (forward, back) = &*TABLES;
     let byte = back[(sum >> 56) as usize];
@@ -199,6 +226,12 @@ fn step_back(sum: u64) -> u64 {
 
 /// What 1, 2, 4, 8 ... steps back multiply a sum with.
 static BACK: LazyLock<[u64; 64]> = LazyLock::new(|| powers(step_back(1 << 63)));
+
+/// By place of a byte in the sum: what it becomes [`STRIDE`] bytes before.
+static STRIDES_BACK: LazyLock<[[u64; 256]; 8]> = LazyLock::new(|| {
+    let back = |place: usize, byte: usize| times((byte as u64) << (8 * place), STRIDE, &BACK);
+    std::array::from_fn(|place| std::array::from_fn(|byte| back(place, byte)))
+});
 
 /// What a byte makes of the sum, and which byte makes its top byte: a step forward and a step back.
 static TABLES: LazyLock<([u64; 256], [u8; 256])> = LazyLock::new(|| {

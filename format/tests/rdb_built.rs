@@ -111,6 +111,57 @@ fn slot_imports_of_valkey() {
     ));
 }
 
+/// After the description alone: no server at hand writes them.
+#[test]
+fn commands_between_the_keys_of_valkey_81() {
+    let command = b"*2\r\n$3\r\nDEL\r\n$1\r\nk\r\n";
+    let inline = [b"\xf2", &command[..]].concat();
+    let bytes = file(
+        Dialect::valkey(81),
+        &[b"\x00\x01k\x01v", &inline, b"\x00\x01l\x01v"],
+    );
+    let mut reader = SliceReader::from_slice(&bytes, Options::deep()).unwrap();
+    let mut stream = StreamReader::from_read(&bytes[..], Options::deep()).unwrap();
+    let mut writer = Writer::new(Vec::new(), WriteOptions::new(Dialect::valkey(81))).unwrap();
+    let mut older = Writer::new(Vec::new(), WriteOptions::new(Dialect::valkey(80))).unwrap();
+    let mut commands = 0;
+    while let Some(found) = reader.next().unwrap() {
+        let piped = stream.next().unwrap().unwrap();
+        assert_eq!(piped.end, found.end);
+        if let Event::Command(raw) = &found.event {
+            assert_eq!(raw, command);
+            commands += 1;
+            assert!(matches!(
+                older.event(&found.event),
+                Err(WriteError::Unsupported(_))
+            ));
+        }
+        writer.event(&found.event).unwrap();
+    }
+    assert_eq!(commands, 1);
+    // The file that was read has no checksum.
+    let body = bytes.len() - 8;
+    assert_eq!(writer.finish().unwrap()[..body], bytes[..body]);
+    for bad in [
+        &b"\xf2*0\r\n"[..],
+        b"\xf2*1\r\n$3\r\nDELxx",
+        b"\xf2*1\r\n$99\r\nDEL\r\n",
+        b"\xf2*99999999999\r\n",
+        b"\xf2*1\r\n+OK\r\n",
+        b"\xf2PING\r\n",
+    ] {
+        let bytes = file(Dialect::valkey(81), &[bad]);
+        let mut reader = SliceReader::from_slice(&bytes, Options::deep()).unwrap();
+        assert!(reader.next().is_err(), "{}", bad.escape_ascii());
+    }
+    let bytes = file(Dialect::valkey(80), &[&inline]);
+    let error = SliceReader::from_slice(&bytes, Options::deep())
+        .unwrap()
+        .next()
+        .unwrap_err();
+    assert!(error.what.contains("an inline command"), "{error}");
+}
+
 /// An empty stream of form 5 with a group, one pending entry and its owner or none.
 fn nacked_stream(owned: bool) -> Vec<u8> {
     let id = [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -187,12 +238,18 @@ fn arrays() {
 
 #[test]
 fn the_undocumented_is_refused_by_name() {
-    let cases: [(Dialect, &[u8], Damage, &str); 3] = [
+    let cases: [(Dialect, &[u8], Damage, &str); 4] = [
         (
             Dialect::redis(15),
             b"\x21\x01k\x00",
             Damage::Type,
             "rate limiter",
+        ),
+        (
+            Dialect::valkey(81),
+            b"\x17\x01k\x00",
+            Damage::Type,
+            "path hash",
         ),
         (
             Dialect::valkey(80),

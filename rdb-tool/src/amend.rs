@@ -9,6 +9,7 @@ use cairn_format::text::number::I64Text;
 use cairn_toolkit::Failure;
 use cairn_toolkit::select::{milliseconds, now_ms};
 use clap::Args;
+use std::sync::OnceLock;
 
 /// Hashes with other expiries are made in the form of this version.
 const FIELD_FORM: Dialect = Dialect::redis(12);
@@ -79,13 +80,29 @@ fn prefix_pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// The changes at work on one file.
+/// What the parts of a file share.
+#[derive(Debug)]
+pub struct FileTimes {
+    now_ms: i64,
+    /// When the file was made, which its first part tells.
+    made_at_ms: OnceLock<i64>,
+}
+
+impl FileTimes {
+    /// Of a file that is read now.
+    pub fn now() -> FileTimes {
+        FileTimes {
+            now_ms: now_ms(),
+            made_at_ms: OnceLock::new(),
+        }
+    }
+}
+
+/// The changes at work on a part of a file.
 #[derive(Debug)]
 pub struct Amender<'o> {
     options: &'o Amendments,
-    now_ms: i64,
-    /// When the file was made.
-    made_at_ms: Option<i64>,
+    file: &'o FileTimes,
     key: Vec<u8>,
     payload: Vec<u8>,
     scratch: Vec<u8>,
@@ -102,12 +119,11 @@ impl Amendments {
         !(self.map_db.is_empty() && self.rename_prefix.is_empty())
     }
 
-    /// For one file.
-    pub fn begin(&self) -> Amender<'_> {
+    /// For a part of a file.
+    pub fn begin<'o>(&'o self, file: &'o FileTimes) -> Amender<'o> {
         Amender {
             options: self,
-            now_ms: now_ms(),
-            made_at_ms: None,
+            file,
             key: Vec::new(),
             payload: Vec::new(),
             scratch: Vec::new(),
@@ -132,7 +148,11 @@ impl Amender<'_> {
             Event::Aux { name, value } => {
                 if name.bytes(&mut I64Text::new()) == MADE_AT {
                     let seconds = value.as_int();
-                    self.made_at_ms = seconds.map(|seconds| seconds.saturating_mul(1000));
+                    // Of several the first counts.
+                    seconds.map(|seconds| {
+                        let at_ms = seconds.saturating_mul(1000);
+                        self.file.made_at_ms.get_or_init(|| at_ms)
+                    });
                 }
                 Some(event.clone())
             }
@@ -187,9 +207,9 @@ impl Amender<'_> {
     }
 
     fn shift(&self) -> Result<i64, Stop> {
-        match (self.options.set_ttl, self.made_at_ms) {
+        match (self.options.set_ttl, self.file.made_at_ms.get()) {
             (Some(TtlChange::Shift(by)), _) => Ok(by),
-            (_, Some(made_at_ms)) => Ok(self.now_ms.saturating_sub(made_at_ms)),
+            (_, Some(made_at_ms)) => Ok(self.file.now_ms.saturating_sub(*made_at_ms)),
             _ => Err(Stop::Failed(
                 Failure::new("--set-ttl shift: the snapshot does not say when it was made")
                     .hint("--set-ttl shift:+1h moves every expiry by that much"),

@@ -12,6 +12,7 @@ use crate::fit::VECTOR_SET;
 use crate::loss::{Loss, Losses};
 use crate::repair;
 use crate::snapshot::{Stop, Visit, inside};
+use cairn_format::lzf::Table;
 use cairn_format::rdb::object::Module;
 use cairn_format::rdb::writer::Lack;
 use cairn_format::rdb::{
@@ -118,6 +119,11 @@ impl<'t, W: Write> Carrier<'t, W> {
         self.mended += section.mended;
         let written = self.writer.append(section.writer);
         written.map_err(|error| Stop::Failed(failed(error)))
+    }
+
+    /// Compresses with another table from here on.
+    pub fn swap_table(&mut self, table: &mut Table) {
+        self.writer.swap_table(table);
     }
 
     /// Takes an event over.

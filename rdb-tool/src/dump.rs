@@ -6,7 +6,7 @@ use crate::parts::{Parts, read_parts};
 use crate::snapshot::{Need, Reading, Stop, Visit, inside};
 use cairn_format::rdb::reader::{Options, SliceReader};
 use cairn_format::rdb::writer::Lack;
-use cairn_format::rdb::{Event, Located, Object, Record, Text};
+use cairn_format::rdb::{Dialect, Event, Located, Object, Record, Text};
 use cairn_format::text::number::I64Text;
 use cairn_toolkit::json::Bytes;
 use cairn_toolkit::{Input, Outcome, Output};
@@ -103,6 +103,11 @@ impl<'i> LineParts<'i> {
         }
     }
 
+    /// Lines of what is no more what stands in the file.
+    pub fn changed(form: Bytes) -> LineParts<'i> {
+        LineParts { form, bytes: None }
+    }
+
     /// Writes the lines of a section, and adds up what had none.
     pub fn write(&self, part: LinePart, output: &mut Output, losses: &mut Losses) -> Visit {
         let mut written = 0;
@@ -139,7 +144,7 @@ impl<'i> LineParts<'i> {
 impl Parts for LineParts<'_> {
     type Part = LinePart;
 
-    fn begin(&self) -> LinePart {
+    fn begin(&self, _: Dialect) -> LinePart {
         LinePart {
             writer: LineWriter::new(self.form),
             text: Vec::new(),
@@ -192,6 +197,7 @@ impl LineWriter {
             Event::Function(code) => self.lines.function(code.bytes(&mut I64Text::new())),
             Event::ModuleAux(_) => return self.lost(Lack::ModuleAux),
             Event::SlotImport(_) => return self.lost(Lack::SlotImport),
+            Event::Command(_) => return self.lost(Lack::Command),
             _ => return Ok(()),
         };
         put(output, line)

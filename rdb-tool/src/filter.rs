@@ -1,11 +1,11 @@
 //! `rdb-tool filter`: some keys of a snapshot as a snapshot of their own.
 
-use crate::making::{Job, Making, Manner, make};
+use crate::making::{Job, Manner, make_in_sections};
 use crate::snapshot::Reading;
 use cairn_toolkit::{Outcome, Verdict, human, note};
 use clap::Args;
-use std::cell::OnceCell;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 /// Shown below the help of `filter`.
 const EXAMPLES: &str = "\
@@ -43,9 +43,8 @@ pub fn filter(arguments: &FilterArguments) -> Outcome {
         manner,
         label: "filtering",
     };
-    let terms = OnceCell::new();
-    let begin = |making, _| making;
-    let Some((making, walked)) = make(&job, &terms, begin, Making::event)? else {
+    let terms = OnceLock::new();
+    let Some((making, walked)) = make_in_sections(&job, &terms)? else {
         return Ok(Verdict::Fine);
     };
     let made = making.finish(input.name())?;

@@ -5,14 +5,21 @@
 
 use crate::carry::{Carrier, Terms};
 use crate::convert::LOOK;
+use crate::parts::{self, read_parts};
 use crate::policy::Policies;
-use crate::snapshot::{Need, Reading, Stop, Visit, Walk, read, walk};
+use crate::snapshot::{Need, Reading, Stop, Visit, Walk, read};
+use cairn_format::lzf::Table;
 use cairn_format::rdb::writer::WriteResult;
 use cairn_format::rdb::{Dialect, Event, Located, Record, Writer, Written};
-use cairn_toolkit::{Failure, Input, Output, hint};
+use cairn_toolkit::snapshot::again::read_again;
+use cairn_toolkit::{Failure, Input, Output};
 use clap::Args;
-use std::cell::OnceCell;
+use std::io::Write;
 use std::path::Path;
+use std::sync::OnceLock;
+
+/// What to say when a written snapshot cannot be read again.
+const OURS: &str = "nothing was written; this is a fault of ours or of the disk";
 
 /// How an output is made.
 #[derive(Args, Clone, Debug)]
@@ -57,10 +64,19 @@ fn nearest_written(dialect: Dialect) -> Dialect {
 
 /// A snapshot under way.
 pub struct Making<'t> {
-    carrier: Carrier<'t, Output>,
+    flow: Flow<'t, Output>,
     terms: &'t Terms,
     name: String,
+}
+
+/// Events on their way into a snapshot: all of it, or a section that [`Making::append`] takes.
+pub struct Flow<'t, W: Write = Vec<u8>> {
+    carrier: Carrier<'t, W>,
     db: Option<u64>,
+    /// Of a section: the database in which it begins, which its bytes do not name.
+    begins_in: Option<u64>,
+    /// Nothing was taken over that comes before the keys of a section.
+    is_section_begin: bool,
     keys: u64,
 }
 
@@ -73,18 +89,29 @@ pub struct Made {
     pub bytes: Option<u64>,
 }
 
-impl<'t> Making<'t> {
-    /// Writes the header.
-    pub fn new(output: Output, terms: &'t Terms) -> Result<Making<'t>, Failure> {
-        Ok(Making {
-            name: output.name().to_owned(),
-            carrier: Carrier::new(output, terms)?,
-            terms,
+impl<'t> Flow<'t> {
+    /// The flow that is there, or a new one.
+    pub fn of<'f>(place: &'f mut Option<Flow<'t>>, terms: &'t Terms) -> Result<&'f mut Self, Stop> {
+        let flow = match place.take() {
+            Some(flow) => flow,
+            None => stopped(Flow::section(terms))?,
+        };
+        Ok(place.insert(flow))
+    }
+
+    /// What belongs into the middle of a snapshot.
+    pub fn section(terms: &'t Terms) -> Result<Flow<'t>, Failure> {
+        Ok(Flow {
+            carrier: Carrier::new(Vec::new(), terms)?.section(),
             db: None,
+            begins_in: None,
+            is_section_begin: true,
             keys: 0,
         })
     }
+}
 
+impl<W: Write> Flow<'_, W> {
     /// Takes an event over.
     pub fn event(&mut self, event: &Event<'_>) -> Visit {
         match event {
@@ -92,9 +119,57 @@ impl<'t> Making<'t> {
                 return Ok(());
             }
             Event::Record(record) => self.begin(record.db)?,
-            _ => {}
+            _ => self.is_section_begin = false,
         }
         self.carrier.event(event)
+    }
+
+    /// The same with a table for compression that several share.
+    pub fn event_with(&mut self, event: &Event<'_>, table: &mut Table) -> Visit {
+        self.carrier.swap_table(table);
+        let taken = self.event(event);
+        self.carrier.swap_table(table);
+        taken
+    }
+
+    fn begin(&mut self, db: u64) -> Visit {
+        if std::mem::take(&mut self.is_section_begin) {
+            self.begins_in = Some(db);
+        } else {
+            self.select(db)?;
+        }
+        self.db = Some(db);
+        self.keys += 1;
+        Ok(())
+    }
+
+    fn select(&mut self, db: u64) -> Visit {
+        match self.db == Some(db) {
+            true => Ok(()),
+            false => self.carrier.event(&Event::SelectDb(db)),
+        }
+    }
+}
+
+impl<'t> Making<'t> {
+    /// Writes the header.
+    pub fn new(output: Output, terms: &'t Terms) -> Result<Making<'t>, Failure> {
+        Ok(Making {
+            name: output.name().to_owned(),
+            flow: Flow {
+                carrier: Carrier::new(output, terms)?,
+                db: None,
+                begins_in: None,
+                is_section_begin: false,
+                keys: 0,
+            },
+            terms,
+        })
+    }
+
+    /// Takes an event over.
+    pub fn event(&mut self, event: &Event<'_>) -> Visit {
+        self.flow.event(event)
     }
 
     /// Takes over what `write` writes in place of a record, which is one key.
@@ -103,23 +178,26 @@ impl<'t> Making<'t> {
         record: &Record<'_>,
         write: impl FnOnce(&mut Writer<Output>) -> WriteResult<Written>,
     ) -> Visit {
-        self.begin(record.db)?;
-        self.carrier
+        self.flow.begin(record.db)?;
+        self.flow
+            .carrier
             .write_with(&Event::Record(record.clone()), write)
     }
 
-    fn begin(&mut self, db: u64) -> Visit {
-        if self.db != Some(db) {
-            self.carrier.event(&Event::SelectDb(db))?;
-            self.db = Some(db);
+    /// Takes a section over.
+    pub fn append(&mut self, section: Flow<'t>) -> Visit {
+        if let Some(db) = section.begins_in {
+            self.flow.select(db)?;
         }
-        self.keys += 1;
-        Ok(())
+        self.flow.db = section.db.or(self.flow.db);
+        self.flow.keys += section.keys;
+        self.flow.carrier.append(section.carrier)
     }
 
     /// Writes the end and reads what was written. `input` is what it was made of.
     pub fn finish(self, input: &str) -> Result<Made, Failure> {
-        let carried = self.carrier.finish_into(input)?;
+        let keys = self.flow.keys;
+        let carried = self.flow.carrier.finish_into(input)?;
         let (mut losses, mut output) = (carried.losses, carried.out);
         let version = self.terms.dialect;
         if !losses.refused(&Policies::default()).is_empty() {
@@ -130,32 +208,26 @@ impl<'t> Making<'t> {
             );
             return Err(Failure::new(line).hint(advice));
         }
-        let Some(again) = output.read_back()? else {
+        let Some(again) = read_again(&mut output)? else {
             return Ok(Made {
                 output,
-                keys: self.keys,
+                keys,
                 bytes: None,
             });
         };
-        let label = format!("reading {} again", self.name);
-        let walked = walk(&again, LOOK, &label, &mut |_, _| Ok(())).map_err(|stop| {
-            hint("nothing was written; this is a fault of ours or of the disk");
-            stop.into_failure(&self.name)
-        })?;
+        let found = again.map_err(|error| Failure::damage(&self.name, &error).hint(OURS))?;
         // Empty collections are left out as servers do it.
-        if walked.keys > self.keys || walked.keys + carried.mended < self.keys {
-            let (found, given) = (walked.keys, self.keys);
+        if found.records > keys || found.records + carried.mended < keys {
             let line = format!(
-                "{}: {found} keys can be read where {given} were written",
-                self.name
+                "{}: {} keys can be read where {keys} were written",
+                self.name, found.records
             );
-            return Err(Failure::new(line)
-                .hint("nothing was written; this is a fault of ours or of the disk"));
+            return Err(Failure::new(line).hint(OURS));
         }
         Ok(Made {
             output,
-            keys: walked.keys,
-            bytes: Some(walked.bytes),
+            keys: found.records,
+            bytes: Some(found.end),
         })
     }
 }
@@ -187,10 +259,10 @@ pub struct Job<'a> {
 }
 
 /// Makes a snapshot of the version of a file, which its first event tells: only then can `begin` make of the output what takes the
-/// events. Nothing if there was no event, not even the end of the file.
+/// events, in the order of the file. Nothing if there was no event, not even the end of the file.
 pub fn make<'t, T>(
     job: &Job<'_>,
-    terms: &'t OnceCell<Terms>,
+    terms: &'t OnceLock<Terms>,
     begin: impl FnOnce(Making<'t>, Dialect) -> T,
     event: impl Fn(&mut T, &Event<'_>) -> Visit,
 ) -> Result<Option<(T, Walk)>, Failure> {
@@ -209,4 +281,33 @@ pub fn make<'t, T>(
     };
     let walk = read(job.input, job.reading, Need::All, LOOK, job.label, visit)?;
     Ok(begun.map(|begun| (begun, walk)))
+}
+
+/// The same of events that go over as they are, section by section.
+pub fn make_in_sections<'t>(
+    job: &Job<'_>,
+    terms: &'t OnceLock<Terms>,
+) -> Result<Option<(Making<'t>, Walk)>, Failure> {
+    let mut output = Some(job.manner.open(job.output, &[job.input])?);
+    let mut making = None;
+    let sections = parts::Made {
+        begin: |dialect| (terms.get_or_init(|| job.manner.terms(dialect)), None),
+        event: |(terms, flow): &mut (&'t Terms, Option<Flow<'t>>), located: &Located<'_>| {
+            Flow::of(flow, terms)?.event(&located.event)
+        },
+    };
+    let take = &mut |(terms, flow): (&'t Terms, Option<Flow<'t>>)| {
+        let Some(flow) = flow else {
+            return Ok(());
+        };
+        if let Some(output) = output.take() {
+            making = Some(stopped(Making::new(output, terms))?);
+        }
+        making
+            .as_mut()
+            .map_or(Ok(()), |making: &mut Making<'t>| making.append(flow))
+    };
+    let (reading, label) = (job.reading, job.label);
+    let walk = read_parts(job.input, reading, Need::All, LOOK, label, &sections, take)?;
+    Ok(making.map(|making| (making, walk)))
 }

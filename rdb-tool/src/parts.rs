@@ -11,7 +11,7 @@
 
 use crate::snapshot::{Need, Reading, Stop, Visit, Walk, read_as, tell_unknown, unopened, walk};
 use cairn_format::rdb::reader::{Halt, Options, SliceReader, Work, read_in_sections};
-use cairn_format::rdb::{Event, Located};
+use cairn_format::rdb::{Dialect, Event, Located};
 use cairn_toolkit::snapshot::again::plan;
 use cairn_toolkit::snapshot::behind::Behind;
 use cairn_toolkit::{Failure, Input, Progress};
@@ -21,11 +21,36 @@ pub trait Parts: Sync {
     /// What is made of one.
     type Part: Send;
 
-    /// Begins one.
-    fn begin(&self) -> Self::Part;
+    /// Begins one of a file of this dialect. The first section is read before any other begins.
+    fn begin(&self, dialect: Dialect) -> Self::Part;
 
     /// Takes in an event of it.
     fn event(&self, part: &mut Self::Part, located: &Located<'_>) -> Visit;
+}
+
+/// Parts as two functions: what begins one, and what takes in an event.
+pub struct Made<B, E> {
+    /// Begins one.
+    pub begin: B,
+    /// Takes in an event.
+    pub event: E,
+}
+
+impl<P, B, E> Parts for Made<B, E>
+where
+    P: Send,
+    B: Fn(Dialect) -> P + Sync,
+    E: Fn(&mut P, &Located<'_>) -> Visit + Sync,
+{
+    type Part = P;
+
+    fn begin(&self, dialect: Dialect) -> P {
+        (self.begin)(dialect)
+    }
+
+    fn event(&self, part: &mut P, located: &Located<'_>) -> Visit {
+        (self.event)(part, located)
+    }
 }
 
 /// As [`crate::snapshot::read`], in sections.
@@ -61,8 +86,8 @@ impl<P: Parts> Work for Chosen<'_, P> {
     type Part = P::Part;
     type Stop = Stop;
 
-    fn begin(&self) -> P::Part {
-        self.parts.begin()
+    fn begin(&self, dialect: Dialect) -> P::Part {
+        self.parts.begin(dialect)
     }
 
     fn event(&self, part: &mut P::Part, located: &Located<'_>) -> Visit {
@@ -130,10 +155,10 @@ fn of_stream<P: Parts>(
     take: &mut dyn FnMut(P::Part) -> Visit,
 ) -> Result<Walk, Stop> {
     let section = plan().section as u64;
-    let mut part = Some(parts.begin());
+    let mut part = None;
     let mut until = section;
-    let walked = walk(input, options, label, &mut |_, located| {
-        let this = part.get_or_insert_with(|| parts.begin());
+    let walked = walk(input, options, label, &mut |dialect, located| {
+        let this = part.get_or_insert_with(|| parts.begin(dialect));
         parts.event(this, located)?;
         let is_record = matches!(located.event, Event::Record(_));
         if is_record && located.end >= until {

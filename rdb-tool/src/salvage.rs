@@ -18,7 +18,7 @@ Examples:
 One or two changed bytes are put right if the checksum tells which; else every record that can be read is kept as it stands, on
 both sides of the damage. --quarantine has what was not kept: offsets, reason and the bytes (base64). Of a log that begins with a
 snapshot the commands follow as they are. Exit status: 0 nothing was wrong, 1 something was, 2 nothing was written.
-Memory: 32 MB for keys that occur twice, whatever the size of the file; beyond that their hashes go to a temporary file.";
+Memory: 20 MB for keys that occur twice, whatever the size of the file; beyond that their hashes go to a temporary file.";
 
 /// The options of `rdb-tool salvage`.
 #[derive(Args, Debug)]

@@ -434,6 +434,12 @@ pub fn unread(walk: &Walk) -> String {
     )
 }
 
+/// For who has to know all of the data: a command between the keys would have to be run.
+pub fn unrun(name: &str) -> Stop {
+    let line = format!("{name}: there are commands between the keys, which only a server runs");
+    Stop::Failed(Failure::new(line).hint("load it into a server of Valkey 9.2, and save it again"))
+}
+
 /// Turns damage inside a value into a stop that names database and key.
 pub fn inside<T>(result: cairn_format::error::Result<T>, db: u64, key: &[u8]) -> Result<T, Stop> {
     result.map_err(|error| Stop::inside(error.at_key(key).in_db(db)))

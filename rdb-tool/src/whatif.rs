@@ -3,7 +3,8 @@
 //! Every change is weighed alone, and all of them together, in one walk.
 
 use crate::memory::{Allocator, Limits, Model, Tally};
-use crate::snapshot::{Need, Reading, Stop, inside, read};
+use crate::parts::{Made, read_parts};
+use crate::snapshot::{Need, Reading, Stop, inside};
 use cairn_format::rdb::reader::Options;
 use cairn_format::rdb::{Event, Located, Record};
 use cairn_toolkit::select::{milliseconds, now_ms};
@@ -83,6 +84,16 @@ struct Case {
 }
 
 impl Case {
+    /// The same for a part of the file: nothing yet.
+    fn of_part(&self) -> Case {
+        Case {
+            what: self.what.clone(),
+            tally: self.tally.of_part(),
+            gone: 0,
+            ..*self
+        }
+    }
+
     fn event(&mut self, event: &Event<'_>) -> Result<(), Stop> {
         let Event::Record(record) = event else {
             return self.tally.event(event).map(|_| ()).map_err(Stop::inside);
@@ -223,13 +234,30 @@ impl WhatifArguments {
 pub fn whatif(arguments: &WhatifArguments) -> Outcome {
     let mut cases = arguments.cases()?;
     let input = arguments.reading.open(&arguments.file)?;
-    let visit = &mut |_, located: &Located<'_>| {
-        cases
-            .iter_mut()
-            .try_for_each(|case| case.event(&located.event))
+    let none: Vec<Case> = cases.iter().map(Case::of_part).collect();
+    let sections = Made {
+        begin: |_| none.iter().map(Case::of_part).collect(),
+        event: |cases: &mut Vec<Case>, located: &Located<'_>| {
+            cases
+                .iter_mut()
+                .try_for_each(|case| case.event(&located.event))
+        },
     };
-    let (reading, options) = (&arguments.reading, Options::shallow());
-    let walk = read(&input, reading, Need::AsFar, options, "weighing", visit)?;
+    let walk = read_parts(
+        &input,
+        &arguments.reading,
+        Need::AsFar,
+        Options::shallow(),
+        "weighing",
+        &sections,
+        &mut |parts: Vec<Case>| {
+            for (case, part) in cases.iter_mut().zip(parts) {
+                case.tally.absorb(part.tally);
+                case.gone += part.gone;
+            }
+            Ok(())
+        },
+    )?;
     let mut out = Output::stdout();
     let before = cases[0].tally.data();
     if arguments.json {

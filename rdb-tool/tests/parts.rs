@@ -163,9 +163,12 @@ fn told_bytes(told: &[Value], path: &Path) -> u64 {
 fn nodes_of_a_cluster_get_their_slots() {
     let folder = tempfile::tempdir().unwrap();
     let conf = folder.path().join("nodes.conf");
-    let a = "a1 10.0.0.1:6379@16379 myself,master - 0 0 1 connected 0-5000 9000 [7-<-b2]";
-    let b = "b2 10.0.0.2:6379@16379 master - 0 0 2 connected 5001-8999 9001-16383";
-    let replica = "c3 10.0.0.3:6379@16379 slave a1 0 0 1 connected";
+    let [one, two, three] = ["a", "b", "c"].map(|digit| digit.repeat(40));
+    let a = format!(
+        "{one} 10.0.0.1:6379@16379 myself,master - 0 0 1 connected 0-5000 9000 [7-<-{two}]"
+    );
+    let b = format!("{two} 10.0.0.2:6379@16379 master - 0 0 2 connected 5001-8999 9001-16383");
+    let replica = format!("{three} 10.0.0.3:6379@16379 slave {one} 0 0 1 connected");
     fs::write(
         &conf,
         format!("{a}\n{b}\n{replica}\nvars currentEpoch 2 lastVoteEpoch 0\n"),
@@ -184,8 +187,9 @@ fn nodes_of_a_cluster_get_their_slots() {
         file.to_str().unwrap(),
     ];
     let table = ok(&words);
-    assert!(table.contains("node-a1.rdb"), "{table}");
-    assert_eq!(names(&parts), ["node-a1.rdb", "node-b2.rdb"]);
+    let files = [&one, &two].map(|id| format!("node-{id}.rdb"));
+    assert!(table.contains(&files[0]), "{table}");
+    assert_eq!(names(&parts), files);
     let slots = [
         "--slot",
         "0-5000",
@@ -195,7 +199,7 @@ fn nodes_of_a_cluster_get_their_slots() {
         "function",
     ];
     assert_eq!(
-        dumped(&["--not-type", "function"], &parts.join("node-a1.rdb")),
+        dumped(&["--not-type", "function"], &parts.join(&files[0])),
         dumped(&slots, &file)
     );
     fs::write(&conf, format!("{a}\n")).unwrap();
@@ -206,10 +210,10 @@ fn nodes_of_a_cluster_get_their_slots() {
         "{}",
         stderr(&output)
     );
-    fs::write(&conf, format!("{a}\n{a}\n")).unwrap();
+    fs::write(&conf, format!("{a}\n{}\n", a.replace(&one, &two))).unwrap();
     let output = run(&words);
     assert!(
-        stderr(&output).contains("nodes.conf: line 2: slot 0 belongs to two nodes"),
+        stderr(&output).contains("nodes.conf: line 2: slot 0 has two owners"),
         "{}",
         stderr(&output)
     );
@@ -398,7 +402,8 @@ fn a_signal_takes_all_unfinished_parts_with_it() {
         .unwrap();
     // A snapshot that goes on: its parts are begun, and none can end.
     let mut pipe = child.stdin.take().unwrap();
-    pipe.write_all(&common::many_strings(50)[..2000]).unwrap();
+    pipe.write_all(&common::many_strings(30_000)[..3 << 20])
+        .unwrap();
     let since = Instant::now();
     while names(folder.path()).len() < 40 {
         assert!(

@@ -47,8 +47,10 @@ fn snapshot() -> Vec<u8> {
 fn of_pipe(words: &[&str], file: &Path, bytes: &[u8]) -> Output {
     let words: Vec<&str> = words.iter().copied().chain(["-"]).collect();
     let mut said = run_piped(&words, bytes);
-    if let Ok(text) = std::str::from_utf8(&said.stdout) {
-        said.stdout = text.replace("stdin", file.to_str().unwrap()).into_bytes();
+    for part in [&mut said.stdout, &mut said.stderr] {
+        if let Ok(text) = std::str::from_utf8(part) {
+            *part = text.replace("stdin", file.to_str().unwrap()).into_bytes();
+        }
     }
     said
 }
@@ -64,15 +66,66 @@ fn on_all(words: &[&str], file: &Path) -> Output {
     tool().args(words).arg(file).output().unwrap()
 }
 
-const COMMANDS: [&[&str]; 7] = [
+/// `FILE` stands for the file itself.
+const COMMANDS: [&[&str]; 19] = [
     &["dump"],
     &["verify"],
     &["dump", "--type", "hash", "--bytes", "text"],
     &["inspect", "--json", "--prefix", ":", "--slots"],
     &["inspect", "--top", "3"],
+    &["memory", "--for", "redis-7.2", "--prefix", ":", "--json"],
+    &["memory", "--for", "valkey-9.1", "--each"],
+    &[
+        "whatif",
+        "--for",
+        "redis-7.2",
+        "--hash-max-listpack-value",
+        "8",
+        "--field-names",
+        "2",
+        "--json",
+    ],
+    &["report", "-o", "-"],
+    &["diff", "FILE"],
     &["convert", "--to", "jsonl", "-o", "-"],
     &["convert", "--to", "redis-6.2", "-o", "-"],
+    &["convert", "--to", "csv", "-o", "-"],
+    &["convert", "--to", "aof", "-o", "-"],
+    &[
+        "convert",
+        "--to",
+        "7",
+        "--set-ttl",
+        "shift:+1h",
+        "--map-db",
+        "1=2",
+        "-o",
+        "-",
+    ],
+    &[
+        "convert",
+        "--to",
+        "jsonl",
+        "--rename-prefix",
+        "user:=u:",
+        "--set-ttl",
+        "shift:+1h",
+        "-o",
+        "-",
+    ],
+    &[
+        "convert", "--to", "aof", "--map-db", "0=1", "--type", "hash", "-o", "-",
+    ],
+    &["filter", "--not-type", "hash", "-o", "-"],
+    &["filter", "--db", "1", "-o", "-"],
 ];
+
+/// The words with the file in the place that stands for it.
+fn with_file<'w>(words: &[&'w str], file: &'w Path) -> Vec<&'w str> {
+    let name = file.to_str().unwrap();
+    let word = |word: &&'w str| if *word == "FILE" { name } else { word };
+    words.iter().map(word).collect()
+}
 
 #[test]
 fn a_sound_file_gives_the_same_in_sections() {
@@ -81,10 +134,10 @@ fn a_sound_file_gives_the_same_in_sections() {
     let bytes = snapshot();
     assert!(bytes.len() > 5 << 20, "{} bytes", bytes.len());
     std::fs::write(&file, &bytes).unwrap();
-    for words in COMMANDS {
-        let found = on_all(words, &file);
-        assert!(found.status.success(), "{words:?}");
-        for wanted in [on_one(words, &file), of_pipe(words, &file, &bytes)] {
+    for words in COMMANDS.map(|words| with_file(words, &file)) {
+        let found = on_all(&words, &file);
+        assert!(found.status.success(), "{words:?}: {}", stderr(&found));
+        for wanted in [on_one(&words, &file), of_pipe(&words, &file, &bytes)] {
             let sizes = (found.stdout.len(), wanted.stdout.len());
             assert!(found == wanted, "{words:?}: {sizes:?} bytes");
         }
@@ -101,12 +154,46 @@ fn a_damaged_file_gives_the_same_up_to_the_same_place() {
         let at = (bytes.len() as f64 * place) as usize;
         bytes[at..at + 100].fill(with);
         std::fs::write(&file, &bytes).unwrap();
-        for words in COMMANDS {
-            let (found, wanted) = (on_all(words, &file), on_one(words, &file));
+        for words in COMMANDS.map(|words| with_file(words, &file)) {
+            let (found, wanted) = (on_all(&words, &file), on_one(&words, &file));
             assert!(!found.status.success(), "{words:?} at {at}");
             assert_eq!(found.status, wanted.status, "{words:?} at {at}");
             assert_eq!(stderr(&found), stderr(&wanted), "{words:?} at {at}");
             assert!(found.stdout == wanted.stdout, "{words:?} at {at}");
         }
+    }
+}
+
+#[test]
+fn parts_of_a_split_are_the_same_in_sections() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("dump.rdb");
+    std::fs::write(&file, snapshot()).unwrap();
+    for how in [
+        &["--by", "slot", "--parts", "3"][..],
+        &["--by", "db"],
+        &["--by", "prefix"],
+    ] {
+        let [one, all] = ["one", "all"].map(|name| folder.path().join(name));
+        let split = |run: fn(&[&str], &Path) -> Output, out: &Path| {
+            let words = [&["split", "-o", out.to_str().unwrap()], how].concat();
+            let told = run(&words, &file);
+            assert!(told.status.success(), "{words:?}: {}", stderr(&told));
+        };
+        split(on_one, &one);
+        split(on_all, &all);
+        let mut names = 0;
+        for part in std::fs::read_dir(&one).unwrap() {
+            let part = part.unwrap();
+            let (this, that) = (part.path(), all.join(part.file_name()));
+            assert!(
+                std::fs::read(&this).unwrap() == std::fs::read(&that).unwrap(),
+                "{how:?}: {this:?}"
+            );
+            names += 1;
+        }
+        assert!(names > 0 && names == std::fs::read_dir(&all).unwrap().count());
+        std::fs::remove_dir_all(&one).unwrap();
+        std::fs::remove_dir_all(&all).unwrap();
     }
 }

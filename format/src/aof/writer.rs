@@ -52,6 +52,11 @@ impl LogState {
         self.db
     }
 
+    /// The bytes before were written by somebody else, and end in this database.
+    pub(super) fn continue_in(&mut self, db: u64) {
+        self.db = Some(db);
+    }
+
     /// Call before a command for `db` is appended. `second` is the present Unix time if timestamps
     /// are wanted. Inside MULTI leave `second` out, as the place of an annotation is between commands.
     #[inline]

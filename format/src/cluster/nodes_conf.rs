@@ -120,6 +120,15 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
+/// Who reads.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    /// The node whose memory it is: it must understand all of it.
+    Node,
+    /// Somebody who asks for slots.
+    Onlooker,
+}
+
 /// How a line is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
@@ -182,7 +191,7 @@ impl Line {
         Ok(())
     }
 
-    fn parse(text: &str) -> Result<Line, String> {
+    fn parse(text: &str, reader: Reader) -> Result<Line, String> {
         let words: Vec<&str> = text.split_ascii_whitespace().collect();
         let [
             id,
@@ -219,12 +228,12 @@ impl Line {
             slots: Vec::new(),
             moves: Vec::new(),
         };
-        line.parse_address(address)?;
+        line.parse_address(address, reader)?;
         rest.iter().try_for_each(|word| line.parse_slots(word))?;
         Ok(line)
     }
 
-    fn parse_address(&mut self, text: &str) -> Result<(), String> {
+    fn parse_address(&mut self, text: &str, reader: Reader) -> Result<(), String> {
         let mut parts = text.split(',');
         let address = parts.next().unwrap_or_default();
         let (address, cport) = match address.split_once('@') {
@@ -248,10 +257,10 @@ impl Line {
             return Err(format!("{hostname} is no host name"));
         }
         self.hostname = hostname.to_owned();
-        parts.try_for_each(|part| self.parse_name(part))
+        parts.try_for_each(|part| self.parse_name(part, reader))
     }
 
-    fn parse_name(&mut self, part: &str) -> Result<(), String> {
+    fn parse_name(&mut self, part: &str, reader: Reader) -> Result<(), String> {
         let (name, value) = part
             .split_once('=')
             .ok_or_else(|| format!("{part} has no value"))?;
@@ -260,6 +269,7 @@ impl Line {
             NODE_NAME if is_node_name(value) => self.node_name = value.to_owned(),
             NODE_NAME => return Err(format!("{value} is no name of a node")),
             SHARD_ID => self.shard = Some(id_of(value)?),
+            _ if reader == Reader::Onlooker => {}
             name => return Err(format!("unknown name {name}")),
         }
         Ok(())
@@ -316,14 +326,28 @@ impl NodesConf {
     /// # Errors
     /// The first line that is damaged, and why.
     pub fn parse(bytes: &[u8]) -> Result<(NodesConf, Vec<String>), Fault> {
+        let (conf, notes) = NodesConf::read(bytes, Reader::Node)?;
+        conf.finish(notes)
+    }
+
+    /// Reads a file, or what CLUSTER NODES answers, for somebody who only asks who has which slot: names that newer servers write are passed
+    /// over, no line has to be the node itself, and the last one may lack its end.
+    ///
+    /// # Errors
+    /// The first line that is damaged, and why.
+    pub fn parse_any(bytes: &[u8]) -> Result<NodesConf, Fault> {
+        NodesConf::read(bytes, Reader::Onlooker).map(|(conf, _)| conf)
+    }
+
+    fn read(bytes: &[u8], reader: Reader) -> Result<(NodesConf, Vec<String>), Fault> {
         let mut conf = NodesConf::default();
         let mut notes = Vec::new();
         let mut seen = Seen::default();
         let is_whole = bytes.last() == Some(&b'\n');
         let mut lines = (1..).zip(bytes.split(|&byte| byte == b'\n')).peekable();
         while let Some((number, line)) = lines.next() {
-            let is_cut = lines.peek().is_none() && !is_whole;
-            let read = conf.parse_line(line, &mut seen, &mut notes);
+            let is_cut = lines.peek().is_none() && !is_whole && reader == Reader::Node;
+            let read = conf.parse_line(line, reader, &mut seen, &mut notes);
             let read = match is_cut && !line.trim_ascii().is_empty() {
                 true => read.and(Err("the line has no end".to_owned())),
                 false => read,
@@ -334,12 +358,13 @@ impl NodesConf {
                 text: String::from_utf8_lossy(line).trim_end().to_owned(),
             })?;
         }
-        conf.finish(notes)
+        Ok((conf, notes))
     }
 
     fn parse_line(
         &mut self,
         line: &[u8],
+        reader: Reader,
         seen: &mut Seen,
         notes: &mut Vec<String>,
     ) -> Result<(), String> {
@@ -352,7 +377,7 @@ impl NodesConf {
         if let Some(vars) = text.strip_prefix(VARS).filter(|rest| rest.starts_with(' ')) {
             return self.parse_vars(vars, notes);
         }
-        let node = Line::parse(text)?;
+        let node = Line::parse(text, reader)?;
         seen.add(&node)?;
         self.nodes.push(node);
         Ok(())

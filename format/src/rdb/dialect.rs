@@ -276,6 +276,11 @@ impl Dialect {
         matches!(self.family, Family::Redis) && self.version >= 15
     }
 
+    /// Commands between the keys (Valkey 81).
+    pub const fn has_commands(self) -> bool {
+        matches!(self.family, Family::Valkey) && self.version >= 81
+    }
+
     /// The newest form of stream: 0 (none) to 5.
     pub const fn stream_form(self) -> u8 {
         match (self.family, self.version) {

@@ -43,6 +43,8 @@ pub enum Event<'a> {
     SlotImport(SlotImport<'a>),
     /// Redis: names of fields that hashes behind it refer to. Such hashes are given out with their names.
     Template,
+    /// Valkey: a command that a server runs when it comes to it, as a client would send it.
+    Command(&'a [u8]),
     /// A key and its value.
     Record(Record<'a>),
     /// The end of the file.

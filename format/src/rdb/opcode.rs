@@ -33,6 +33,8 @@ pub const SLOT_INFO: u8 = 244;
 pub const KEY_META: u8 = 243;
 /// Redis: names of fields that the hashes of a file share.
 pub const TEMPLATE: u8 = 242;
+/// Valkey, from 81 on: a command as a client sends it. After its description only; no real file was at hand.
+pub const COMMAND: u8 = 242;
 /// Valkey's meaning of 243: an import of slots that was under way.
 pub const SLOT_IMPORT: u8 = 243;
 
@@ -228,7 +230,7 @@ pub(crate) fn opcode_refusal(dialect: Dialect, byte: u8) -> String {
     let reason = match (dialect.family(), byte) {
         (_, FUNCTION_EARLY) => "a function as release candidates of 7.0 wrote it",
         (Family::Redis, TEMPLATE) => "a template of hashes, which came with version 15",
-        (Family::Valkey, 242) => "an inline command, whose layout is not documented",
+        (Family::Valkey, COMMAND) => "an inline command, which came with version 81",
         _ => return format!("unknown opcode {byte} in {dialect}"),
     };
     format!("opcode {byte} is {reason}")

@@ -41,9 +41,9 @@ pub enum Column {
 pub const COLUMNS: &str = "db,key,type,encoding,expire_ms,bytes,elements";
 
 /// Writes rows.
+#[derive(Clone, Copy)]
 pub struct Rows<'c> {
     columns: &'c [Column],
-    row: Vec<u8>,
 }
 
 impl<'c> Rows<'c> {
@@ -55,28 +55,23 @@ impl<'c> Rows<'c> {
             .map(|value| value.get_name().to_owned())
             .collect();
         write!(out, "{}\r\n", names.join(","))?;
-        Ok(Rows {
-            columns,
-            row: Vec::new(),
-        })
+        Ok(Rows { columns })
     }
 
-    /// Writes the row of a key, which takes so many bytes in the file. Libraries and the like have none.
-    pub fn event(&mut self, event: &Event<'_>, bytes: u64, out: &mut dyn Write) -> Visit {
+    /// Appends the row of a key, which takes so many bytes in the file. Libraries and the like have none.
+    pub fn event(&self, event: &Event<'_>, bytes: u64, out: &mut Vec<u8>) -> Visit {
         let Event::Record(record) = event else {
             return Ok(());
         };
-        self.row.clear();
         for (index, column) in self.columns.iter().enumerate() {
             if index > 0 {
-                self.row.push(b',');
+                out.push(b',');
             }
             let text = cell(*column, record, bytes)?;
-            append(&mut self.row, &text);
+            append(out, &text);
         }
-        self.row.extend_from_slice(b"\r\n");
-        out.write_all(&self.row)
-            .map_err(|error| Stop::Failed(error.into()))
+        out.extend_from_slice(b"\r\n");
+        Ok(())
     }
 }
 

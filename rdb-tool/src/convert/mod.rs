@@ -9,19 +9,19 @@ mod csv;
 mod side;
 mod target;
 
-use crate::amend::Amendments;
+use crate::amend::{Amender, Amendments, FileTimes};
 use crate::carry::{Carrier, Terms, foreign_module, place};
-use crate::dump::{LineParts, LineWriter};
+use crate::dump::LineParts;
 use crate::fit::VECTOR_SET;
 use crate::loss::{Loss, Losses};
-use crate::parts::{Parts, read_parts};
+use crate::parts::{Made, Parts, read_parts};
 use crate::policy::{Policies, Policy, Rule};
-use crate::snapshot::{Need, Reading, Stop, Visit, read};
+use crate::snapshot::{Need, Reading, Stop, Visit};
 use cairn_format::aof::release::Release;
 use cairn_format::aof::rewrite::Rewriter;
 use cairn_format::rdb::reader::Options;
 use cairn_format::rdb::writer::Lack;
-use cairn_format::rdb::{Event, ExpiringFields, Located};
+use cairn_format::rdb::{Dialect, ExpiringFields, Located};
 use cairn_toolkit::folder::{Folder, PREFIX};
 use cairn_toolkit::json::{Bytes, write_pretty};
 use cairn_toolkit::select::now_ms;
@@ -30,7 +30,7 @@ use cairn_toolkit::{Failure, Input, Outcome, Output, Verdict, escape};
 use clap::{Args, ValueEnum};
 use csv::{COLUMNS, Column, Rows};
 use serde_json::json;
-use side::Side;
+use side::{Side, SideSection};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use target::{Snapshot, Target};
@@ -129,6 +129,9 @@ enum FieldChoice {
     /// Write them without their expiry: they stay for ever
     Keep,
 }
+
+/// For the one who waits.
+const LABEL: &str = "converting";
 
 /// A conversion must not carry damage on, so everything is looked into. What is only odd is put right.
 pub const LOOK: Options = Options {
@@ -245,15 +248,11 @@ impl Job<'_> {
     }
 
     fn lines(&mut self) -> Result<Losses, Failure> {
-        let lines = LineParts::new(self.arguments.bytes, self.input);
+        let lines = match self.arguments.amendments.are_none() {
+            true => LineParts::new(self.arguments.bytes, self.input),
+            false => LineParts::changed(self.arguments.bytes),
+        };
         let (output, mut losses) = (&mut self.output, Losses::default());
-        if !self.arguments.amendments.are_none() {
-            let mut lines = LineWriter::new(self.arguments.bytes);
-            each(self.arguments, self.input, &mut |event, _| {
-                lines.event(event, output)
-            })?;
-            return Ok(lines.finish());
-        }
         each_part(self.arguments, self.input, &lines, &mut |part| {
             lines.write(part, output, &mut losses)
         })?;
@@ -262,9 +261,16 @@ impl Job<'_> {
 
     fn table(&mut self) -> Result<Losses, Failure> {
         let output = &mut self.output;
-        let mut rows = Rows::begin(&self.arguments.columns, output)?;
-        each(self.arguments, self.input, &mut |event, bytes| {
-            rows.event(event, bytes, output)
+        let rows = Rows::begin(&self.arguments.columns, output)?;
+        let sections = Made {
+            begin: |_| Vec::new(),
+            event: |text: &mut Vec<u8>, located: &Located<'_>| {
+                rows.event(&located.event, located.end - located.offset, text)
+            },
+        };
+        each_part(self.arguments, self.input, &sections, &mut |text| {
+            let written = output.write_all(&text);
+            written.map_err(|error| Stop::Failed(error.into()))
         })?;
         Ok(Losses::default())
     }
@@ -272,9 +278,14 @@ impl Job<'_> {
     #[cfg(feature = "parquet")]
     fn columns(&mut self) -> Result<Losses, Failure> {
         let mut columns = columns::Columns::begin(&mut self.output, self.arguments.values)?;
-        each(self.arguments, self.input, &mut |event, bytes| {
-            columns.event(event, bytes)
-        })?;
+        let (amendments, times) = (&self.arguments.amendments, FileTimes::now());
+        let mut amender = amendments.begin(&times);
+        let visit = &mut |_, located: &Located<'_>| match amender.event(&located.event)? {
+            Some(event) => columns.event(&event, located.end - located.offset),
+            None => Ok(()),
+        };
+        let reading = &self.arguments.reading;
+        crate::snapshot::read(self.input, reading, Need::All, LOOK, LABEL, visit)?;
         let rows = columns.finish()?;
         columns::read_again(&mut self.output, rows)?;
         Ok(Losses::default())
@@ -305,19 +316,31 @@ impl Job<'_> {
             .side
             .as_mut()
             .filter(|_| !target.dialect.has_field_expiry());
-        if side.is_none() && self.arguments.amendments.are_none() {
-            let sections = Sections(Carrier::new(Vec::new(), &terms)?);
-            each_part(self.arguments, self.input, &sections, &mut |part| {
-                carrier.append(part)
-            })?;
-        } else {
-            each(self.arguments, self.input, &mut |event, _| {
-                if let Some(side) = &mut side {
-                    side.event(event)?;
+        let begins = (carrier.section(), side.as_deref().map(Side::section));
+        let sections = Made {
+            begin: |_| {
+                (
+                    begins.0.section(),
+                    begins.1.as_ref().map(SideSection::section),
+                )
+            },
+            event: |(carrier, side): &mut (Carrier<'_, Vec<u8>>, Option<SideSection>),
+                    located: &Located<'_>| {
+                if let Some(side) = side {
+                    side.event(&located.event)?;
                 }
-                carrier.event(event)
-            })?;
-        }
+                carrier.event(&located.event)
+            },
+        };
+        each_part(self.arguments, self.input, &sections, &mut |(
+            part,
+            expiries,
+        )| {
+            if let (Some(side), Some(expiries)) = (&mut side, expiries) {
+                side.append(expiries)?;
+            }
+            carrier.append(part)
+        })?;
         let losses = carrier.finish(self.input.name())?;
         self.read_again()?;
         Ok(losses)
@@ -348,23 +371,20 @@ impl Job<'_> {
         commands.expiring_fields = self.expiring_fields();
         let output = &mut self.output;
         let mut side = self.side.as_mut().filter(|_| !reader.has_field_expiry());
-        each(self.arguments, self.input, &mut |event, _| {
-            if let Some(loss) = foreign_module(&modules, event) {
-                losses.add(loss, place(event));
-                return Ok(());
+        let sections = CommandParts {
+            modules,
+            commands: commands.section(),
+            side: side.as_deref().map(Side::section),
+        };
+        each_part(self.arguments, self.input, &sections, &mut |part| {
+            if let (Some(side), Some(expiries)) = (&mut side, part.side) {
+                side.append(expiries)?;
             }
-            if let Some(side) = &mut side {
-                side.event(event)?;
-            }
-            let lost = commands.event(event).map_err(Stop::inside)?;
-            if let Some((lack, needs)) = lost {
-                losses.add(Loss::needing(lack, needs), place(event));
-            }
-            output
-                .write_all(commands.bytes())
-                .map_err(|error| Stop::Failed(error.into()))?;
+            losses.append(part.losses);
+            commands.append(part.commands);
+            let written = output.write_all(commands.bytes());
             commands.clear();
-            Ok(())
+            written.map_err(|error| Stop::Failed(error.into()))
         })?;
         Ok(losses)
     }
@@ -414,43 +434,70 @@ impl Job<'_> {
     }
 }
 
-/// Walks over all that was asked for, with its changes; `visit` is told how many bytes each event takes in the file, too.
-fn each(
-    arguments: &ConvertArguments,
-    input: &Input,
-    visit: &mut dyn FnMut(&Event<'_>, u64) -> Visit,
-) -> Result<(), Failure> {
-    let mut amender = arguments.amendments.begin();
-    let visit = &mut |_, located: &Located<'_>| match amender.event(&located.event)? {
-        Some(event) => visit(&event, located.end - located.offset),
-        None => Ok(()),
-    };
-    let reading = &arguments.reading;
-    read(input, reading, Need::All, LOOK, "converting", visit).map(|_| ())
-}
-
-/// The same section by section, without changes.
+/// Walks over all that was asked for, with its changes, section by section.
 fn each_part<P: Parts>(
     arguments: &ConvertArguments,
     input: &Input,
     parts: &P,
     take: &mut dyn FnMut(P::Part) -> Visit,
 ) -> Result<(), Failure> {
-    let reading = &arguments.reading;
-    read_parts(input, reading, Need::All, LOOK, "converting", parts, take).map(|_| ())
+    let (reading, amendments) = (&arguments.reading, &arguments.amendments);
+    if amendments.are_none() {
+        return read_parts(input, reading, Need::All, LOOK, LABEL, parts, take).map(|_| ());
+    }
+    let times = FileTimes::now();
+    let changed = Made {
+        begin: |dialect| (amendments.begin(&times), parts.begin(dialect)),
+        event: |(amender, part): &mut (Amender<'_>, P::Part), located: &Located<'_>| {
+            let Some(event) = amender.event(&located.event)? else {
+                return Ok(());
+            };
+            parts.event(part, &Located { event, ..*located })
+        },
+    };
+    let take = &mut |(_, part): (Amender<'_>, P::Part)| take(part);
+    read_parts(input, reading, Need::All, LOOK, LABEL, &changed, take).map(|_| ())
 }
 
-/// Takes events over section by section; holds what begins one.
-struct Sections<'t>(Carrier<'t, Vec<u8>>);
+/// Makes commands of sections; holds what begins one.
+struct CommandParts {
+    /// The modules that the reader has.
+    modules: Vec<String>,
+    commands: Rewriter,
+    side: Option<SideSection>,
+}
 
-impl<'t> Parts for Sections<'t> {
-    type Part = Carrier<'t, Vec<u8>>;
+/// The commands of a section.
+struct CommandPart {
+    losses: Losses,
+    commands: Rewriter,
+    side: Option<SideSection>,
+}
 
-    fn begin(&self) -> Carrier<'t, Vec<u8>> {
-        self.0.section()
+impl Parts for CommandParts {
+    type Part = CommandPart;
+
+    fn begin(&self, _: Dialect) -> CommandPart {
+        CommandPart {
+            losses: Losses::default(),
+            commands: self.commands.section(),
+            side: self.side.as_ref().map(SideSection::section),
+        }
     }
 
-    fn event(&self, carrier: &mut Carrier<'t, Vec<u8>>, located: &Located<'_>) -> Visit {
-        carrier.event(&located.event)
+    fn event(&self, part: &mut CommandPart, located: &Located<'_>) -> Visit {
+        let event = &located.event;
+        if let Some(loss) = foreign_module(&self.modules, event) {
+            part.losses.add(loss, place(event));
+            return Ok(());
+        }
+        if let Some(side) = &mut part.side {
+            side.event(event)?;
+        }
+        let lost = part.commands.event(event).map_err(Stop::inside)?;
+        if let Some((lack, needs)) = lost {
+            part.losses.add(Loss::needing(lack, needs), place(event));
+        }
+        Ok(())
     }
 }

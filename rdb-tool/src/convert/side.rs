@@ -26,6 +26,45 @@ impl Side {
         })
     }
 
+    /// What belongs behind what there is, for [`Side::append`].
+    pub fn section(&self) -> SideSection {
+        SideSection {
+            commands: self.commands.section(),
+            fields: self.fields,
+        }
+    }
+
+    /// Takes over what a section has.
+    pub fn append(&mut self, section: SideSection) -> Visit {
+        self.commands.append(section.commands);
+        self.output
+            .write_all(self.commands.bytes())
+            .map_err(|error| Stop::Failed(error.into()))?;
+        self.commands.clear();
+        Ok(())
+    }
+
+    /// Makes it lasting.
+    pub fn finish(self) -> Result<(), Failure> {
+        self.output.finish()
+    }
+}
+
+/// The commands of a section.
+pub struct SideSection {
+    commands: Rewriter,
+    fields: ExpiringFields,
+}
+
+impl SideSection {
+    /// Another that belongs behind the same.
+    pub fn section(&self) -> SideSection {
+        SideSection {
+            commands: self.commands.section(),
+            fields: self.fields,
+        }
+    }
+
     /// Notes the expiries of a hash.
     pub fn event(&mut self, event: &Event<'_>) -> Visit {
         let Event::Record(record) = event else {
@@ -45,15 +84,6 @@ impl Side {
                 self.commands.field_expiry(key, &name, at_ms);
             }
         }
-        self.output
-            .write_all(self.commands.bytes())
-            .map_err(|error| Stop::Failed(error.into()))?;
-        self.commands.clear();
         Ok(())
-    }
-
-    /// Makes it lasting.
-    pub fn finish(self) -> Result<(), Failure> {
-        self.output.finish()
     }
 }

@@ -1,7 +1,8 @@
 //! What is compared of a key: its place, 16 bytes for its value, its expiry.
 
 use crate::canon::{Canon, Canonizer};
-use crate::snapshot::{Need, Reading, Stop, inside, read};
+use crate::parts::{Made, read_parts};
+use crate::snapshot::{Need, Reading, Stop, Visit, inside, unrun};
 use cairn_format::rdb::object::{TYPE_NAMES, module_name};
 use cairn_format::rdb::reader::Options;
 use cairn_format::rdb::{Event, Located, ModuleAux, library_name};
@@ -177,21 +178,28 @@ pub fn module_data_name(aux: &ModuleAux<'_>) -> String {
     format!("{} {place} the keys", module_name(aux.module.id))
 }
 
-/// Goes over all that is compared of a file. Nothing else is looked at, so that what is read is read fast.
-pub fn each_entry(
-    input: &Input,
-    reading: &Reading,
-    canonizer: &Canonizer,
-    visit: &mut dyn FnMut(Place<'_>, Entry) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    let label = format!("reading {}", input.name());
-    let visit = &mut |_, located: &Located<'_>| {
-        let passed = match &located.event {
+/// What is compared of a section.
+#[derive(Default)]
+struct Section {
+    /// Hash of the place, database, where the name ends in the names, and the entry.
+    entries: Vec<(u128, Option<u64>, usize, Entry)>,
+    names: Vec<u8>,
+}
+
+impl Section {
+    fn push(&mut self, canonizer: &Canonizer, place: Place<'_>, entry: Entry) {
+        let hash = canonizer.place(place.db, place.key);
+        self.names.extend_from_slice(place.key);
+        self.entries.push((hash, place.db, self.names.len(), entry));
+    }
+
+    fn event(&mut self, canonizer: &Canonizer, name: &str, event: &Event<'_>) -> Visit {
+        match event {
             Event::Record(record) => {
                 let (db, key) = (record.db, record.head.key);
                 let canon = inside(canonizer.value(&record.value), db, key)?;
                 let entry = Entry::new(canon, record.head.expire_ms, record.value.type_name());
-                visit(Place { db: Some(db), key }, entry)
+                self.push(canonizer, Place { db: Some(db), key }, entry);
             }
             Event::Function(code) => {
                 let mut scratch = I64Text::new();
@@ -199,19 +207,59 @@ pub fn each_entry(
                 let name = library_name(code).unwrap_or_default().1;
                 let entry = Entry::new(canonizer.bytes(code), None, FUNCTION);
                 let key = name.as_bytes();
-                visit(Place { db: None, key }, entry)
+                self.push(canonizer, Place { db: None, key }, entry);
             }
             Event::ModuleAux(aux) => {
                 let name = module_data_name(aux);
                 let entry = Entry::new(canonizer.bytes(aux.module.values), None, MODULE_DATA);
                 let key = name.as_bytes();
-                visit(Place { db: None, key }, entry)
+                self.push(canonizer, Place { db: None, key }, entry);
             }
-            _ => Ok(()),
-        };
-        passed.map_err(Stop::Failed)
+            Event::Command(_) => return Err(unrun(name)),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn each(
+        &self,
+        visit: &mut dyn FnMut(u128, Place<'_>, Entry) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let mut begin = 0;
+        for (hash, db, end, entry) in &self.entries {
+            let key = &self.names[begin..*end];
+            visit(*hash, Place { db: *db, key }, *entry)?;
+            begin = *end;
+        }
+        Ok(())
+    }
+}
+
+/// Goes over all that is compared of a file, each with the hash of its place. Nothing else is looked at, so that what is read is read fast.
+pub fn each_entry(
+    input: &Input,
+    reading: &Reading,
+    canonizer: &Canonizer,
+    visit: &mut dyn FnMut(u128, Place<'_>, Entry) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let label = format!("reading {}", input.name());
+    let name = input.name();
+    let sections = Made {
+        begin: |_| Section::default(),
+        event: |section: &mut Section, located: &Located<'_>| {
+            section.event(canonizer, name, &located.event)
+        },
     };
-    read(input, reading, Need::All, Options::shallow(), &label, visit).map(|_| ())
+    read_parts(
+        input,
+        reading,
+        Need::All,
+        Options::shallow(),
+        &label,
+        &sections,
+        &mut |section: Section| section.each(visit).map_err(Stop::Failed),
+    )
+    .map(|_| ())
 }
 
 #[cfg(test)]

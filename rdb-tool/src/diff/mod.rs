@@ -157,11 +157,10 @@ fn compare(
     findings.prefixes = arguments.by_prefix.as_deref().map(Prefixes::new);
     findings.marks = arguments.patch.is_some().then(HashMap::new);
     let mut comparison = Comparison::new(arguments.memory);
-    each_entry(a, reading, canonizer, &mut |place, entry| {
-        comparison.a(canonizer.place(place.db, place.key), place, entry)
+    each_entry(a, reading, canonizer, &mut |hash, place, entry| {
+        comparison.a(hash, place, entry)
     })?;
-    each_entry(b, reading, canonizer, &mut |place, entry| {
-        let hash = canonizer.place(place.db, place.key);
+    each_entry(b, reading, canonizer, &mut |hash, place, entry| {
         comparison.b(hash, place, entry, &mut findings)
     })?;
     comparison.end(&mut findings)?;

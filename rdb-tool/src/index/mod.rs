@@ -2,7 +2,8 @@
 
 pub mod file;
 
-use crate::snapshot::{Need, Reading, read};
+use crate::parts::{Made, read_parts};
+use crate::snapshot::{Need, Reading, Visit};
 use cairn_format::rdb::reader::Options;
 use cairn_format::rdb::{Event, Located, opcode};
 use cairn_toolkit::{Failure, Input, Outcome, Output, Verdict, human, note};
@@ -108,39 +109,55 @@ fn refuse_other(target: &Path, force: bool) -> Result<(), Failure> {
     }
 }
 
-fn entries(input: &Input, bytes: &[u8], reading: &Reading) -> Result<Vec<Entry>, Failure> {
-    let mut entries = Vec::new();
-    // Where attributes began that an opcode parts from their key.
-    let mut apart: Option<u64> = None;
-    let visit = &mut |_, located: &Located<'_>| {
+/// The keys of a section.
+#[derive(Default)]
+struct Section {
+    entries: Vec<Entry>,
+    /// Where attributes began that an opcode parts from their key.
+    apart: Option<u64>,
+}
+
+impl Section {
+    fn event(&mut self, name: &str, bytes: &[u8], located: &Located<'_>) -> Visit {
         let Event::Record(record) = &located.event else {
             if starts_with_attribute(bytes, located.offset) {
-                apart.get_or_insert(located.offset);
+                self.apart.get_or_insert(located.offset);
             }
             return Ok(());
         };
         let db = u32::try_from(record.db).map_err(|_| {
-            let line = format!(
-                "{}: database {} is beyond what an index holds",
-                input.name(),
-                record.db
-            );
-            Failure::new(line)
+            let db = record.db;
+            Failure::new(format!(
+                "{name}: database {db} is beyond what an index holds"
+            ))
         })?;
-        entries.push(Entry {
+        self.entries.push(Entry {
             hash: file::hash(record.head.key),
-            offset: apart.take().unwrap_or(located.offset),
+            offset: self.apart.take().unwrap_or(located.offset),
             db,
         });
         Ok(())
+    }
+}
+
+fn entries(input: &Input, bytes: &[u8], reading: &Reading) -> Result<Vec<Entry>, Failure> {
+    let mut entries = Vec::new();
+    let name = input.name();
+    let sections = Made {
+        begin: |_| Section::default(),
+        event: |section: &mut Section, located: &Located<'_>| section.event(name, bytes, located),
     };
-    read(
+    read_parts(
         input,
         reading,
         Need::All,
         Options::shallow(),
         "indexing",
-        visit,
+        &sections,
+        &mut |section: Section| {
+            entries.extend(section.entries);
+            Ok(())
+        },
     )?;
     Ok(entries)
 }

@@ -36,6 +36,7 @@ pub fn document(arguments: &InspectArguments, found: &Surveyed, growth: Option<&
         "module_aux": survey.module_aux,
         "modules": modules(survey),
         "slots": survey.hinted_slots,
+        "commands": survey.commands,
         "databases": survey.databases.iter().map(|(db, count)| (db.to_string(), count_json(count))).collect::<Map<_, _>>(),
         "types": survey.types().iter().map(|(name, count)| ((*name).to_owned(), count_json(count))).collect::<Map<_, _>>(),
         "encodings": encodings(survey),

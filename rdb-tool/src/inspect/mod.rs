@@ -8,7 +8,7 @@ use crate::parts::{Parts, read_parts};
 use crate::snapshot::{Need, Reading, Stop, Visit, Walk};
 use crate::survey::{Survey, Wanted};
 use cairn_format::rdb::reader::Options;
-use cairn_format::rdb::{Event, Located};
+use cairn_format::rdb::{Dialect, Event, Located};
 use cairn_toolkit::select::now_ms;
 use cairn_toolkit::{Failure, Input, Outcome, Output, json as toolkit_json};
 use clap::Args;
@@ -129,7 +129,7 @@ struct Counting(Wanted);
 impl Parts for Counting {
     type Part = Survey;
 
-    fn begin(&self) -> Survey {
+    fn begin(&self, _: Dialect) -> Survey {
         Survey::of_section(&self.0)
     }
 

@@ -99,6 +99,10 @@ fn facts(out: &mut dyn Write, survey: &Survey) -> io::Result<()> {
         let slots = human::count(survey.hinted_slots);
         writeln!(out, "\ncluster slots with hints: {slots}")?;
     }
+    if survey.commands > 0 {
+        let commands = human::count(survey.commands);
+        writeln!(out, "\ncommands between the keys, not run: {commands}")?;
+    }
     Ok(())
 }
 

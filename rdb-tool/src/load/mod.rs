@@ -181,6 +181,10 @@ fn look(
                 unsaid.add(Loss::needing(Lack::SlotImport, SNAPSHOT), None);
                 return Ok(());
             }
+            Event::Command(_) => {
+                unsaid.add(Loss::needing(Lack::Command, SNAPSHOT), None);
+                return Ok(());
+            }
             _ => {}
         }
         carrier.event(event)

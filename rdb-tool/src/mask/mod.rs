@@ -14,8 +14,8 @@ use cairn_toolkit::{Failure, Outcome, Verdict, human, note, quoted};
 use cipher::Cipher;
 use clap::Args;
 use keys::Keys;
-use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use values::Values;
 
 /// Shown below the help of `mask`.
@@ -41,7 +41,7 @@ pub struct MaskArguments {
     /// A file whose bytes are the key, 16 or more [default: the variable RDB_MASK_KEY]
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
-    /// Leave out what only a module understands: its values, its data outside the keys, and metadata of keys
+    /// Leave out what only a module understands (its values, its data outside the keys, metadata of keys), and commands between the keys
     #[arg(long)]
     drop_modules: bool,
     /// Where the snapshot goes; - is stdout
@@ -67,7 +67,7 @@ pub fn mask(arguments: &MaskArguments) -> Outcome {
         manner,
         label: "masking",
     };
-    let terms = OnceCell::new();
+    let terms = OnceLock::new();
     let begin = |making, dialect| Work {
         making,
         keys: Keys::new(&cipher),
@@ -133,6 +133,7 @@ impl Work<'_, '_> {
         let record = match event {
             Event::Record(record) => record,
             Event::ModuleAux(_) => return self.drop(Lack::ModuleAux, Lack::ModuleAux.what(), None),
+            Event::Command(_) => return self.drop(Lack::Command, Lack::Command.what(), None),
             event => return self.making.event(event),
         };
         let place = Some((record.db, record.head.key));

@@ -10,7 +10,9 @@ pub use allocator::Allocator;
 pub use server::{Limits, Model};
 pub use tally::Tally;
 
-use crate::snapshot::{Need, Reading, Stop, Walk, inside, read};
+use crate::parts::{Made, read_parts};
+use crate::snapshot::{Need, Reading, Stop, Visit, Walk, inside};
+use crate::survey::Keys;
 use crate::survey::top::{Large, Top};
 use cairn_format::rdb::reader::Options;
 use cairn_format::rdb::{Event, Located};
@@ -87,6 +89,47 @@ pub fn memory(arguments: &MemoryArguments) -> Outcome {
     Ok(found.walk.verdict())
 }
 
+/// What is gathered of a section.
+struct Section {
+    tally: Tally,
+    top: Top,
+    /// Of those that are summed up by prefix.
+    keys: Option<Keys>,
+    /// With --each.
+    lines: Vec<u8>,
+}
+
+impl Section {
+    fn event(&mut self, located: &Located<'_>, is_each: bool) -> Visit {
+        let Event::Record(record) = &located.event else {
+            let told = self.tally.event(&located.event);
+            return told.map(|_| ()).map_err(Stop::inside);
+        };
+        let (db, key) = (record.db, record.head.key);
+        let Some(weight) = inside(self.tally.event(&located.event), db, key)? else {
+            return Ok(());
+        };
+        if is_each {
+            let line = json!({ "db": db, "key": Bytes::Text.value(key), "type": record.value.type_name(), "encoding": weight.encoding, "bytes": weight.bytes });
+            return toolkit_json::write_line(&mut self.lines, &line)
+                .map_err(|error| Stop::Failed(error.into()));
+        }
+        if let Some(keys) = &mut self.keys {
+            let count = Count {
+                keys: 1,
+                expires: u64::from(record.head.expire_ms.is_some()),
+                elements: 0,
+                bytes: weight.bytes,
+            };
+            keys.push(key, count);
+        }
+        self.top.offer(weight.bytes, |measure| {
+            Large::of(record, located.offset, measure, weight.encoding, 0, measure)
+        });
+        Ok(())
+    }
+}
+
 fn gather(arguments: &MemoryArguments, input: &Input, out: &mut Output) -> Result<Found, Failure> {
     let model = Model {
         allocator: arguments.allocator,
@@ -98,36 +141,35 @@ fn gather(arguments: &MemoryArguments, input: &Input, out: &mut Output) -> Resul
         .prefix
         .as_ref()
         .map(|text| Tree::new(text.as_bytes()));
-    let visit = &mut |_, located: &Located<'_>| {
-        let event = &located.event;
-        let Event::Record(record) = event else {
-            return tally.event(event).map(|_| ()).map_err(Stop::inside);
-        };
-        let Some(weight) = inside(tally.event(event), record.db, record.head.key)? else {
-            return Ok(());
-        };
-        let (db, key) = (record.db, record.head.key);
-        if arguments.each {
-            let line = json!({ "db": db, "key": Bytes::Text.value(key), "type": record.value.type_name(), "encoding": weight.encoding, "bytes": weight.bytes });
-            return toolkit_json::write_line(out, &line)
-                .map_err(|error| Stop::Failed(error.into()));
-        }
-        if let Some(tree) = &mut tree {
-            let count = Count {
-                keys: 1,
-                expires: u64::from(record.head.expire_ms.is_some()),
-                elements: 0,
-                bytes: weight.bytes,
-            };
-            tree.add(key, count);
-        }
-        top.offer(weight.bytes, |measure| {
-            Large::of(record, located.offset, measure, weight.encoding, 0, measure)
-        });
-        Ok(())
+    let none = tally.of_part();
+    let sections = Made {
+        begin: |_| Section {
+            tally: none.of_part(),
+            top: Top::new(arguments.top as usize),
+            keys: arguments.prefix.as_ref().map(|_| Keys::default()),
+            lines: Vec::new(),
+        },
+        event: |section: &mut Section, located: &Located<'_>| {
+            section.event(located, arguments.each)
+        },
     };
-    let (reading, options) = (&arguments.reading, Options::shallow());
-    let walk = read(input, reading, Need::AsFar, options, "weighing", visit)?;
+    let walk = read_parts(
+        input,
+        &arguments.reading,
+        Need::AsFar,
+        Options::shallow(),
+        "weighing",
+        &sections,
+        &mut |section: Section| {
+            tally.absorb(section.tally);
+            top.absorb(section.top);
+            if let (Some(tree), Some(keys)) = (&mut tree, &section.keys) {
+                keys.add_to(tree);
+            }
+            let written = out.write_all(&section.lines);
+            written.map_err(|error| Stop::Failed(error.into()))
+        },
+    )?;
     Ok(Found {
         name: input.name().to_owned(),
         walk,

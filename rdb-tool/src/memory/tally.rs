@@ -41,6 +41,24 @@ impl Tally {
         }
     }
 
+    /// Sums of nothing for the same server, for a part of the file.
+    pub fn of_part(&self) -> Tally {
+        Tally::new(self.model.clone(), self.now_ms)
+    }
+
+    /// Adds the sums of a part.
+    pub fn absorb(&mut self, part: Tally) {
+        for (name, count) in part.encodings {
+            self.encodings.entry(name).or_default().add(count);
+        }
+        for (db, (keys, expires)) in part.databases {
+            let sum = self.databases.entry(db).or_default();
+            (sum.0, sum.1) = (sum.0 + keys, sum.1 + expires);
+        }
+        self.expired += part.expired;
+        self.libraries += part.libraries;
+    }
+
     /// Counts an event. What a key takes, if it is one and is loaded.
     ///
     /// # Errors

@@ -5,12 +5,13 @@ mod page;
 mod picture;
 
 use crate::memory::{Allocator, Model, Tally};
-use crate::snapshot::{Need, Reading, Stop, Walk, checksum_text, inside, read};
+use crate::parts::{Parts, read_parts};
+use crate::snapshot::{Need, Reading, Stop, Visit, Walk, checksum_text, inside};
 use crate::survey::histogram::Sizes;
 use crate::survey::top::{Large, Top};
-use crate::survey::{Survey, Wanted};
+use crate::survey::{Keys, Survey, Wanted};
 use cairn_format::rdb::reader::Options;
-use cairn_format::rdb::{Event, Located};
+use cairn_format::rdb::{Dialect, Event, Located};
 use cairn_toolkit::prefix::{Count, Prefix, Tree};
 use cairn_toolkit::select::now_ms;
 use cairn_toolkit::{Failure, Input, Outcome, Output, human, quoted};
@@ -19,6 +20,7 @@ use page::Page;
 use picture::Part;
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 /// Shown below the help of `report`.
 const EXAMPLES: &str = "\
@@ -80,18 +82,43 @@ pub fn report(arguments: &ReportArguments) -> Outcome {
     Ok(found.walk.verdict())
 }
 
-fn gather(arguments: &ReportArguments, input: &Input) -> Result<Found, Failure> {
-    let (now_ms, top) = (now_ms(), arguments.top as usize);
-    let mut survey = Survey::new(&Wanted {
-        top,
-        separator: None,
-        slots: false,
-        now_ms,
-    });
-    let mut tree = Tree::new(arguments.separator.as_bytes());
-    let mut by_memory = Top::new(top);
-    let mut tally: Option<Tally> = None;
-    let visit = &mut |_, located: &Located<'_>| {
+/// What is gathered of a section.
+struct Section {
+    survey: Survey,
+    /// Once something else than facts about the file came.
+    tally: Option<Tally>,
+    keys: Keys,
+    by_memory: Top,
+}
+
+/// Gathers section by section.
+struct Gathering<'a> {
+    arguments: &'a ReportArguments,
+    wanted: Wanted,
+    /// For the server that wrote the file, which is known once its facts were read: in the first section.
+    tally: OnceLock<Tally>,
+}
+
+impl Gathering<'_> {
+    fn tally(&self, survey: &Survey) -> &Tally {
+        self.tally
+            .get_or_init(|| Tally::new(self.arguments.model(survey), self.wanted.now_ms))
+    }
+}
+
+impl Parts for Gathering<'_> {
+    type Part = Section;
+
+    fn begin(&self, _: Dialect) -> Section {
+        Section {
+            survey: Survey::of_section(&self.wanted),
+            tally: None,
+            keys: Keys::default(),
+            by_memory: Top::new(self.wanted.top),
+        }
+    }
+
+    fn event(&self, section: &mut Section, located: &Located<'_>) -> Visit {
         let event = &located.event;
         let place = match event {
             Event::Record(record) => Some(record),
@@ -99,14 +126,16 @@ fn gather(arguments: &ReportArguments, input: &Input) -> Result<Found, Failure> 
         };
         let (db, key) = place.map_or((0, &b""[..]), |record| (record.db, record.head.key));
         match place {
-            Some(_) => inside(survey.event(located), db, key)?,
-            None => survey.event(located).map_err(Stop::inside)?,
+            Some(_) => inside(section.survey.event(located), db, key)?,
+            None => section.survey.event(located).map_err(Stop::inside)?,
         }
         if matches!(event, Event::Aux { .. }) {
             return Ok(());
         }
-        // The server that wrote the file is known once its facts were read.
-        let tally = tally.get_or_insert_with(|| Tally::new(arguments.model(&survey), now_ms));
+        let survey = &section.survey;
+        let tally = section
+            .tally
+            .get_or_insert_with(|| self.tally(survey).of_part());
         let Some(record) = place else {
             return tally.event(event).map(|_| ()).map_err(Stop::inside);
         };
@@ -117,17 +146,52 @@ fn gather(arguments: &ReportArguments, input: &Input) -> Result<Found, Failure> 
                 elements: 0,
                 bytes: weight.bytes,
             };
-            tree.add(key, count);
+            section.keys.push(key, count);
             let bytes = located.end - located.offset;
-            by_memory.offer(weight.bytes, |measure| {
+            section.by_memory.offer(weight.bytes, |measure| {
                 Large::of(record, located.offset, measure, weight.encoding, 0, bytes)
             });
         }
         Ok(())
+    }
+}
+
+fn gather(arguments: &ReportArguments, input: &Input) -> Result<Found, Failure> {
+    let wanted = Wanted {
+        top: arguments.top as usize,
+        separator: None,
+        slots: false,
+        now_ms: now_ms(),
     };
-    let (reading, options) = (&arguments.reading, Options::shallow());
-    let walk = read(input, reading, Need::AsFar, options, "looking", visit)?;
-    let tally = tally.unwrap_or_else(|| Tally::new(arguments.model(&survey), now_ms));
+    let mut survey = Survey::new(&wanted);
+    let mut tree = Tree::new(arguments.separator.as_bytes());
+    let mut by_memory = Top::new(wanted.top);
+    let mut sum: Option<Tally> = None;
+    let gathering = Gathering {
+        arguments,
+        wanted,
+        tally: OnceLock::new(),
+    };
+    let walk = read_parts(
+        input,
+        &arguments.reading,
+        Need::AsFar,
+        Options::shallow(),
+        "looking",
+        &gathering,
+        &mut |section| {
+            survey.absorb(section.survey);
+            section.keys.add_to(&mut tree);
+            by_memory.absorb(section.by_memory);
+            match (&mut sum, section.tally) {
+                (Some(sum), Some(tally)) => sum.absorb(tally),
+                (None, tally) => sum = tally,
+                (Some(_), None) => {}
+            }
+            Ok(())
+        },
+    )?;
+    let tally = sum.unwrap_or_else(|| gathering.tally(&survey).of_part());
     Ok(Found {
         walk,
         survey,

@@ -5,20 +5,25 @@
 
 mod nodes;
 mod plan;
+mod section;
 
+use crate::carry::Terms;
 use crate::convert::LOOK;
-use crate::making::{Made, Making, Manner, stopped};
-use crate::snapshot::{Need, Reading, Stop, Visit, read};
-use cairn_format::rdb::{Dialect, Event, Located};
+use crate::making::{self, Making, Manner, stopped};
+use crate::parts::{Made, read_parts};
+use crate::snapshot::{Need, Reading, Stop, Visit};
+use cairn_format::rdb::Located;
 use cairn_toolkit::table::Side;
 use cairn_toolkit::{Failure, Input, Outcome, Output, Table, Verdict, human, json as toolkit_json};
 use clap::{Args, ValueEnum};
 use nodes::Nodes;
-use plan::{Parts, Plan};
+use plan::{Part, Plan};
+use section::{Common, Section};
 use serde_json::{Value, json};
-use std::cell::OnceCell;
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// Shown below the help of `split`.
 const EXAMPLES: &str = "\
@@ -96,31 +101,36 @@ pub fn split(arguments: &SplitArguments) -> Outcome {
 
 fn split_into(arguments: &SplitArguments, plan: &Plan, input: &Input) -> Outcome {
     let (manner, reading) = (&arguments.manner, &arguments.reading);
-    let terms = OnceCell::new();
+    let (terms, name) = (OnceLock::new(), input.name());
     let mut work = Work {
         arguments,
         input,
         plan,
-        parts: Parts::default(),
         makings: Vec::new(),
+        by_part: HashMap::new(),
         common: Vec::new(),
     };
-    let visit = &mut |dialect: Dialect, located: &Located<'_>| {
-        let is_first = terms.get().is_none();
-        let terms = terms.get_or_init(|| manner.terms(dialect));
-        if is_first {
-            for name in plan.fixed() {
-                work.open(&name, terms)?;
-            }
-        }
-        work.event(&located.event, terms)
+    let sections = Made {
+        begin: |dialect| Section::new(terms.get_or_init(|| manner.terms(dialect))),
+        event: |section: &mut Section<'_>, located: &Located<'_>| {
+            section.event(plan, name, &located.event)
+        },
     };
-    read(input, reading, Need::All, LOOK, "splitting", visit)?;
+    let label = "splitting";
+    read_parts(
+        input,
+        reading,
+        Need::All,
+        LOOK,
+        label,
+        &sections,
+        &mut |section| work.take(section),
+    )?;
     let makings = work.makings;
     let made = makings
         .into_iter()
         .map(|(path, making)| Ok((path, making.finish(input.name())?)))
-        .collect::<Result<Vec<(PathBuf, Made)>, Failure>>()?;
+        .collect::<Result<Vec<(PathBuf, making::Made)>, Failure>>()?;
     report(arguments, input.name(), &made)?;
     for (_, made) in made {
         made.keep()?;
@@ -151,8 +161,7 @@ impl SplitArguments {
 fn read_nodes(path: &Path) -> Result<Nodes, Failure> {
     let name = path.display().to_string();
     let bytes = fs::read(path).map_err(|error| Failure::io(&name, &error))?;
-    let text = String::from_utf8(bytes).map_err(|_| Failure::new(format!("{name}: is no text")))?;
-    Nodes::parse(&text).map_err(|what| {
+    Nodes::parse(&bytes).map_err(|what| {
         Failure::new(format!("{name}: {what}")).hint("CLUSTER NODES answers such lines, too")
     })
 }
@@ -162,21 +171,15 @@ struct Work<'a, 't> {
     arguments: &'a SplitArguments,
     input: &'a Input,
     plan: &'a Plan,
-    parts: Parts,
     makings: Vec<(PathBuf, Making<'t>)>,
+    /// Which of them are parts that are not there anyway.
+    by_part: HashMap<Part<'static>, usize>,
     /// What every part gets, for those that begin later.
     common: Vec<Common>,
 }
 
-/// A copy of an event that belongs to no key.
-enum Common {
-    Aux(Vec<u8>, Vec<u8>),
-    Function(Vec<u8>),
-    Module { when: u64, id: u64, values: Vec<u8> },
-}
-
 impl<'t> Work<'_, 't> {
-    fn open(&mut self, name: &str, terms: &'t crate::carry::Terms) -> Visit {
+    fn open(&mut self, name: &str, terms: &'t Terms) -> Visit {
         if self.makings.len() == PARTS_MAX {
             let line = format!("more than {PARTS_MAX} parts");
             return Err(Stop::Failed(Failure::new(line).hint(
@@ -193,70 +196,54 @@ impl<'t> Work<'_, 't> {
         Ok(())
     }
 
-    fn event(&mut self, event: &Event<'_>, terms: &'t crate::carry::Terms) -> Visit {
-        let Event::Record(record) = event else {
-            self.common.extend(Common::of(event));
-            return self
-                .makings
-                .iter_mut()
-                .try_for_each(|(_, making)| making.event(event));
+    /// Takes over what a section has for each part.
+    fn take(&mut self, section: Section<'t>) -> Visit {
+        if self.makings.is_empty() {
+            for name in self.plan.fixed() {
+                self.open(&name, section.terms)?;
+            }
+        }
+        let terms = section.terms;
+        for step in section.into_steps() {
+            for (part, flow) in step.flows {
+                self.making_of(part, terms)?.append(flow)?;
+            }
+            if let Some(common) = step.then {
+                let event = common.event();
+                let mut makings = self.makings.iter_mut();
+                makings.try_for_each(|(_, making)| making.event(&event))?;
+                self.common.push(common);
+            }
+        }
+        Ok(())
+    }
+
+    fn making_of(
+        &mut self,
+        part: Part<'static>,
+        terms: &'t Terms,
+    ) -> Result<&mut Making<'t>, Stop> {
+        let number = match (&part, self.by_part.get(&part)) {
+            (Part::Fixed(number), _) | (_, Some(number)) => *number,
+            (_, None) => {
+                self.open(&self.plan.name(&part), terms)?;
+                let number = self.makings.len() - 1;
+                self.by_part.insert(part, number);
+                number
+            }
         };
-        let (part, name) = self
-            .plan
-            .part(&mut self.parts, record.db, record.head.key)
-            .map_err(|what| {
-                let key = cairn_toolkit::quoted(record.head.key);
-                Stop::Failed(Failure::new(format!(
-                    "{}: key {key}: {what}",
-                    self.input.name()
-                )))
-            })?;
-        if let Some(name) = name {
-            self.open(&name, terms)?;
-        }
-        self.makings[part].1.event(event)
+        Ok(&mut self.makings[number].1)
     }
 }
 
-impl Common {
-    fn of(event: &Event<'_>) -> Option<Common> {
-        match event {
-            Event::Aux { name, value } => Some(Common::Aux(name.to_vec(), value.to_vec())),
-            Event::Function(code) => Some(Common::Function(code.to_vec())),
-            Event::ModuleAux(aux) => Some(Common::Module {
-                when: aux.when,
-                id: aux.module.id,
-                values: aux.module.values.to_vec(),
-            }),
-            _ => None,
-        }
-    }
-
-    fn event(&self) -> Event<'_> {
-        use cairn_format::rdb::object::Module;
-        use cairn_format::rdb::{ModuleAux, Text};
-        match self {
-            Common::Aux(name, value) => Event::Aux {
-                name: Text::Bytes(name),
-                value: Text::Bytes(value),
-            },
-            Common::Function(code) => Event::Function(Text::Bytes(code)),
-            Common::Module { when, id, values } => Event::ModuleAux(ModuleAux {
-                when: *when,
-                module: Module {
-                    id: *id,
-                    values,
-                    offset: 0,
-                },
-            }),
-        }
-    }
-}
-
-fn report(arguments: &SplitArguments, name: &str, made: &[(PathBuf, Made)]) -> Result<(), Failure> {
+fn report(
+    arguments: &SplitArguments,
+    name: &str,
+    made: &[(PathBuf, making::Made)],
+) -> Result<(), Failure> {
     let mut out = Output::stdout();
     if arguments.json {
-        let part = |(path, made): &(PathBuf, Made)| json!({ "file": path.display().to_string(), "keys": made.keys, "bytes": made.bytes });
+        let part = |(path, made): &(PathBuf, making::Made)| json!({ "file": path.display().to_string(), "keys": made.keys, "bytes": made.bytes });
         let parts: Vec<Value> = made.iter().map(part).collect();
         toolkit_json::write_pretty(&mut out, &json!({ "file": name, "parts": parts }))?;
         return out.finish();

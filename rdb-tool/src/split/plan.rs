@@ -4,7 +4,7 @@ use super::nodes::Nodes;
 use crate::survey::slots::{SLOTS, range};
 use cairn_format::crc16::key_slot;
 use cairn_format::crc64::crc64;
-use std::collections::HashMap;
+use std::borrow::Cow;
 
 /// Longer names of parts are cut, and told apart by a checksum.
 const NAME_MAX: usize = 120;
@@ -24,21 +24,36 @@ pub enum Plan {
     Parts(usize),
 }
 
-/// The parts that have keys, numbered as they come.
-#[derive(Debug, Default)]
-pub struct Parts {
-    by_name: HashMap<Vec<u8>, usize>,
+/// A part of a split.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Part<'k> {
+    /// One of those that are there anyway.
+    Fixed(usize),
+    /// A database.
+    Db(u64),
+    /// What stands up to the first separator, with it.
+    Prefix(Cow<'k, [u8]>),
+    /// Keys without a separator.
+    NoPrefix,
+}
+
+impl Part<'_> {
+    /// For keeping.
+    pub fn into_owned(self) -> Part<'static> {
+        match self {
+            Part::Fixed(number) => Part::Fixed(number),
+            Part::Db(db) => Part::Db(db),
+            Part::Prefix(prefix) => Part::Prefix(Cow::Owned(prefix.into_owned())),
+            Part::NoPrefix => Part::NoPrefix,
+        }
+    }
 }
 
 impl Plan {
     /// Parts that are there whether or not a key goes to them.
     pub fn fixed(&self) -> Vec<String> {
         match self {
-            Plan::Nodes(nodes) => nodes
-                .nodes
-                .iter()
-                .map(|(id, _)| format!("node-{id}"))
-                .collect(),
+            Plan::Nodes(nodes) => nodes.ids.iter().map(|id| format!("node-{id}")).collect(),
             Plan::Ranges(count) => (0..*count)
                 .map(|part| {
                     let (first, last) = range(part, *count);
@@ -50,54 +65,44 @@ impl Plan {
         }
     }
 
-    /// The part of a key, and its name if it is new.
+    /// The part of a key.
     ///
     /// # Errors
     /// The slot belongs to nobody.
-    pub fn part(
-        &self,
-        parts: &mut Parts,
-        db: u64,
-        key: &[u8],
-    ) -> Result<(usize, Option<String>), String> {
+    pub fn part<'k>(&self, db: u64, key: &'k [u8]) -> Result<Part<'k>, String> {
         let slot = || usize::from(key_slot(key));
-        let fixed = match self {
+        Ok(match self {
             Plan::Nodes(nodes) => {
                 let slot = slot();
-                nodes
-                    .owner(slot)
-                    .ok_or_else(|| format!("no node has slot {slot}"))?
+                let owner = nodes.owner(slot);
+                Part::Fixed(owner.ok_or_else(|| format!("no node has slot {slot}"))?)
             }
-            Plan::Ranges(count) => part_of_slot(slot(), *count),
-            Plan::Parts(count) => (crc64(key) % *count as u64) as usize,
-            Plan::Databases => {
-                return Ok(parts.of(db.to_string().as_bytes(), || format!("db-{db}")));
-            }
+            Plan::Ranges(count) => Part::Fixed(part_of_slot(slot(), *count)),
+            Plan::Parts(count) => Part::Fixed((crc64(key) % *count as u64) as usize),
+            Plan::Databases => Part::Db(db),
             Plan::Prefixes(separator) => {
                 let at = key
                     .windows(separator.len())
                     .position(|part| part == separator);
-                return Ok(match at {
-                    None => parts.of(&[], || "no-prefix".to_owned()),
-                    Some(at) => {
-                        let prefix = &key[..at + separator.len()];
-                        parts.of(prefix, || format!("prefix-{}", file_name(&key[..at])))
-                    }
-                });
+                at.map_or(Part::NoPrefix, |at| {
+                    Part::Prefix(Cow::Borrowed(&key[..at + separator.len()]))
+                })
             }
-        };
-        Ok((fixed, None))
+        })
     }
-}
 
-impl Parts {
-    fn of(&mut self, name: &[u8], make: impl FnOnce() -> String) -> (usize, Option<String>) {
-        if let Some(part) = self.by_name.get(name) {
-            return (*part, None);
+    /// What a part is called that is not there anyway.
+    pub fn name(&self, part: &Part<'_>) -> String {
+        match (part, self) {
+            (Part::Fixed(number), _) => format!("part-{number}"),
+            (Part::Db(db), _) => format!("db-{db}"),
+            (Part::NoPrefix, _) => "no-prefix".to_owned(),
+            (Part::Prefix(prefix), Plan::Prefixes(separator)) => {
+                let before = prefix.strip_suffix(&separator[..]).unwrap_or(prefix);
+                format!("prefix-{}", file_name(before))
+            }
+            (Part::Prefix(prefix), _) => format!("prefix-{}", file_name(prefix)),
         }
-        let part = self.by_name.len();
-        self.by_name.insert(name.to_vec(), part);
-        (part, Some(make()))
     }
 }
 
@@ -149,11 +154,12 @@ mod tests {
         assert_eq!(file_name(b"a/b%"), "a%2fb%25");
         let long = [&[b'x'; 300][..], &[&[b'x'; 299][..], b"y"].concat()].map(file_name);
         assert!(long[0] != long[1] && long[0].len() < 200);
-        let (plan, mut parts) = (Plan::Prefixes(b":".to_vec()), Parts::default());
-        let mut part = |key: &[u8]| plan.part(&mut parts, 0, key).unwrap();
-        assert_eq!(part(b"a:1"), (0, Some("prefix-a".to_owned())));
-        assert_eq!(part(b"a"), (1, Some("no-prefix".to_owned())));
-        assert_eq!(part(b":x"), (2, Some("prefix-".to_owned())));
-        assert_eq!(part(b"a:2:3"), (0, None));
+        let plan = Plan::Prefixes(b":".to_vec());
+        let part = |key: &'static [u8]| plan.part(0, key).unwrap();
+        let name = |key| plan.name(&part(key));
+        assert_eq!(name(b"a:1"), "prefix-a");
+        assert_eq!(name(b"a"), "no-prefix");
+        assert_eq!(name(b":x"), "prefix-");
+        assert_eq!(part(b"a:2:3"), part(b"a:1"));
     }
 }

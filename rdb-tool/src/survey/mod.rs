@@ -2,6 +2,7 @@
 
 mod element;
 pub mod histogram;
+mod keys;
 pub mod slots;
 pub mod top;
 
@@ -12,6 +13,7 @@ use cairn_format::text::number::I64Text;
 use cairn_toolkit::prefix::{Count, Tree};
 use element::largest_element;
 use histogram::{Expiry, Sizes};
+pub use keys::Keys;
 use slots::Slots;
 use std::collections::BTreeMap;
 use top::{Large, Top};
@@ -61,6 +63,8 @@ pub struct Survey {
     pub modules: BTreeMap<String, ModuleUse>,
     /// Cluster slots that have a hint.
     pub hinted_slots: u64,
+    /// Commands between the keys, which were not run.
+    pub commands: u64,
     /// By database.
     pub databases: BTreeMap<u64, Count>,
     /// By type and encoding.
@@ -94,6 +98,7 @@ impl Survey {
             module_aux: Vec::new(),
             modules: BTreeMap::new(),
             hinted_slots: 0,
+            commands: 0,
             databases: BTreeMap::new(),
             encodings: BTreeMap::new(),
             expiry: Expiry::new(wanted.now_ms),
@@ -126,6 +131,7 @@ impl Survey {
             self.modules.entry(name).or_default().add(uses);
         }
         self.hinted_slots += next.hinted_slots;
+        self.commands += next.commands;
         for (db, count) in next.databases {
             self.databases.entry(db).or_default().add(count);
         }
@@ -136,7 +142,7 @@ impl Survey {
         self.sizes.absorb(&next.sizes);
         self.lengths.absorb(&next.lengths);
         if let (Some(tree), Some(keys)) = (&mut self.prefixes, &next.keys) {
-            keys.each(|key, count| tree.add(key, count));
+            keys.add_to(tree);
         }
         if let (Some(slots), Some(next)) = (&mut self.slots, &next.slots) {
             slots.absorb(next);
@@ -156,6 +162,7 @@ impl Survey {
                 self.module(&aux.module).outside += 1;
             }
             Event::SlotInfo { .. } => self.hinted_slots += 1,
+            Event::Command(_) => self.commands += 1,
             Event::Record(record) => {
                 return self.record(record, located.offset, located.end - located.offset);
             }
@@ -246,28 +253,5 @@ impl Survey {
     pub fn made_at(&self) -> Option<i64> {
         let made = self.aux.iter().find(|(name, _)| name == b"ctime");
         made.and_then(|(_, value)| str::from_utf8(value).ok()?.parse().ok())
-    }
-}
-
-/// Keys with what is counted of them, in the order of the file.
-#[derive(Debug, Default)]
-struct Keys {
-    bytes: Vec<u8>,
-    /// Where each key ends in the bytes.
-    ends: Vec<(usize, Count)>,
-}
-
-impl Keys {
-    fn push(&mut self, key: &[u8], count: Count) {
-        self.bytes.extend_from_slice(key);
-        self.ends.push((self.bytes.len(), count));
-    }
-
-    fn each(&self, mut one: impl FnMut(&[u8], Count)) {
-        let mut begin = 0;
-        for (end, count) in &self.ends {
-            one(&self.bytes[begin..*end], *count);
-            begin = *end;
-        }
     }
 }

@@ -4,7 +4,7 @@ use super::histogram::{Bin, absorb_all};
 use cairn_format::crc16::key_slot;
 
 /// Slots of a cluster.
-pub const SLOTS: usize = 16_384;
+pub const SLOTS: usize = cairn_format::crc16::SLOTS as usize;
 
 /// Keys and bytes of every slot.
 #[derive(Debug)]

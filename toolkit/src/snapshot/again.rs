@@ -17,8 +17,8 @@ pub fn plan() -> Plan {
     Plan::with_threads(count.map_or(1, |count| count.get().min(THREADS_MAX)))
 }
 
-/// How many keys a written snapshot has, or why it is not sound. An output that cannot be read again (a pipe, a device) is believed.
-pub fn read_again(output: &mut Output) -> Result<Option<Result<u64, Box<FormatError>>>, Failure> {
+/// What a written snapshot is, or why it is not sound. An output that cannot be read again (a pipe, a device) is believed.
+pub fn read_again(output: &mut Output) -> Result<Option<Result<Sound, Box<FormatError>>>, Failure> {
     let Some(input) = output.read_back()? else {
         return Ok(None);
     };
@@ -26,7 +26,7 @@ pub fn read_again(output: &mut Output) -> Result<Option<Result<u64, Box<FormatEr
         duplicate_keys: true,
         ..Options::sound()
     };
-    Ok(Some(sound(&input, options).map(|sound| sound.records)))
+    Ok(Some(sound(&input, options)))
 }
 
 /// Whether a mapped file is sound, found out on all processors.

@@ -7,12 +7,19 @@
 //!
 //! A length that became too large swallows records behind it, and the damage shows only later. So the last few pieces are
 //! held back: records that can be read inside them and lead beyond the damage make them part of the gap.
+//!
+//! What is sound is read in sections on all processors ([`go_on_in_sections`]). Where a section is not, its records are passed one by one.
 
+use super::again::plan;
+pub use super::piece::{Piece, What};
+use super::sound::{Looking, Section, UNKNOWN_DB, Zeros, is_zeros};
 use super::spill::BEYOND;
 use crate::{Input, Progress};
 use cairn_format::crc64::{Crc64, Fault, single_fault};
 use cairn_format::error::{Damage, Findings, FormatError};
-use cairn_format::rdb::reader::{Hashes, Options, Resync, SliceReader, beginning, is_text};
+use cairn_format::rdb::reader::{
+    Hashes, Options, Resync, SliceReader, beginning, go_on_in_sections, is_text,
+};
 use cairn_format::rdb::{Checksum, Dialect, Event, opcode};
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -24,8 +31,9 @@ const HELD: usize = 4;
 const SUMMED_AT_ONCE: usize = 1 << 20;
 /// Bytes of a checksum.
 const SUM_BYTES: usize = 8;
-/// Zeros one behind the other that are no records.
-const ZEROS: usize = 16;
+
+/// After sections were of no use so often, nothing is guessed any more.
+const IN_VAIN_MAX: usize = 256;
 
 /// Of so many keys one may be no text in a file whose keys are text.
 const TEXT_SHARE: usize = 50;
@@ -33,37 +41,6 @@ const TEXT_SHARE: usize = 50;
 const DATABASE_MAX: u64 = 1 << 14;
 /// So many keys say how the others look.
 const FEW_KEYS: usize = 20;
-
-/// A part of the file.
-#[derive(Clone, Debug)]
-pub struct Piece {
-    /// Offset of its first byte.
-    pub from: u64,
-    /// Offset after its last byte.
-    pub to: u64,
-    /// The database.
-    pub db: u64,
-    /// What it is.
-    pub what: What,
-}
-
-/// What a part of the file is.
-#[derive(Clone, Debug)]
-pub enum What {
-    /// A key that can be read. Who has the same hash is the same key in the same database.
-    Key {
-        /// Of key and database, with the seed that was handed in; never zero.
-        hash: u64,
-    },
-    /// Something beside the keys, by its opcode.
-    Other(u8),
-    /// A record whose end is known and whose content is damaged.
-    Damaged(Box<FormatError>),
-    /// A key that can be read, and may have another value than it had.
-    Doubtful(Box<FormatError>),
-    /// Bytes that cannot be read.
-    Gap(Box<FormatError>),
-}
 
 /// What an examination hands out on its way.
 pub trait Witness {
@@ -266,6 +243,8 @@ struct Examiner<'a, 'w> {
     key_db: u64,
     seed: &'w RandomState,
     progress: Progress,
+    /// How often it was of no use to read sections.
+    in_vain: usize,
     state: Examination,
 }
 
@@ -305,13 +284,17 @@ impl<'a, 'w> Examiner<'a, 'w> {
             key_db: 0,
             seed,
             progress: Progress::bytes(label, Some(bytes.len() as u64)),
+            in_vain: 0,
             state,
         }
     }
 
     fn run(mut self) -> Examination {
         loop {
-            match self.step() {
+            if self.in_vain < IN_VAIN_MAX {
+                self.sound_sections();
+            }
+            match self.steps() {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(error) => {
@@ -347,6 +330,63 @@ impl<'a, 'w> Examiner<'a, 'w> {
         let what = "zeros where a record should begin";
         let error = FormatError::new(Damage::Encoding, at, what);
         Err(error.called("zeros").in_db(self.db))
+    }
+
+    /// Passes what is sound on all processors.
+    fn sound_sections(&mut self) {
+        let (input, bytes, plan) = (self.input, self.bytes, plan());
+        // Both are needed while sections are taken in.
+        let dialect = self.state.dialect;
+        let whole = SliceReader::headless(bytes, 0, dialect, Options::shallow());
+        let mut reader = std::mem::replace(&mut self.reader, whole);
+        let looking = Looking {
+            bytes,
+            seed: self.seed,
+        };
+        let taken = go_on_in_sections(&mut reader, bytes, plan, &looking, &mut |section, end| {
+            self.progress.at(end);
+            self.take_section(section);
+            input.passed(end);
+            Ok(())
+        });
+        self.reader = reader;
+        match taken {
+            Ok(taken) => self.in_vain += usize::from(taken < plan.threads),
+            Err(Zeros { at, db }) => self.reader.go_to(at, db),
+        }
+    }
+
+    fn take_section(&mut self, section: Section) {
+        self.seen += section.keys;
+        self.text_keys += section.text_keys;
+        self.beginnings.extend(section.beginnings);
+        self.named |= section.named;
+        self.state.promised = self.state.promised.saturating_add(section.promised);
+        for mut piece in section.pieces {
+            if piece.db == UNKNOWN_DB {
+                piece.db = self.db;
+            }
+            self.db = piece.db;
+            if matches!(piece.what, What::Key { .. }) {
+                self.key_db = piece.db;
+            }
+            self.hold(piece);
+        }
+    }
+
+    /// Passes records one by one, as many as a section has; false at the end.
+    fn steps(&mut self) -> Result<bool, Box<FormatError>> {
+        let until = self.reader.offset() + plan().section as u64;
+        while self.step()? {
+            let is_behind_key = self
+                .held
+                .back()
+                .is_some_and(|piece| matches!(piece.what, What::Key { .. } | What::Damaged(_)));
+            if is_behind_key && self.reader.offset() >= until {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Reads a record; false at the end.
@@ -558,11 +598,6 @@ impl<'a, 'w> Examiner<'a, 'w> {
         self.state.keys += u64::from(matches!(piece.what, What::Key { .. } | What::Doubtful(_)));
         self.witness.piece(piece);
     }
-}
-
-/// Whether an area of zeros begins here.
-fn is_zeros(bytes: &[u8]) -> bool {
-    bytes.len() >= ZEROS && bytes[..ZEROS].iter().all(|byte| *byte == 0)
 }
 
 /// Whether a checksum was compared and is another.

@@ -6,9 +6,9 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::FileExt;
 use std::sync::{Mutex, PoisonError};
 
-/// Hashes that memory may hold: those of four million keys.
+/// Hashes that memory may hold: those of two and a half million keys.
 pub const BEYOND: Beyond = Beyond {
-    memory: 32 << 20,
+    memory: 20 << 20,
     open,
 };
 

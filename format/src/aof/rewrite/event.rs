@@ -45,6 +45,8 @@ impl Rewriter {
             },
             Event::ModuleAux(_) => Ok(Some((Lack::ModuleAux, SNAPSHOT))),
             Event::SlotImport(_) => Ok(Some((Lack::SlotImport, SNAPSHOT))),
+            // Which database it belongs to is not described.
+            Event::Command(_) => Ok(Some((Lack::Command, SNAPSHOT))),
             Event::Aux { .. }
             | Event::Template
             | Event::SelectDb(_)

@@ -58,6 +58,9 @@ pub struct Rewriter {
     pub expiring_fields: Option<ExpiringFields>,
     out: Vec<u8>,
     log: LogState,
+    /// Of a section: the database in which it begins, which its bytes do not name.
+    begins_in: Option<u64>,
+    is_section: bool,
     /// Arguments of the next command as they stand in a log, and how many there are.
     arguments: Vec<u8>,
     count: usize,
@@ -71,8 +74,33 @@ impl Rewriter {
             expiring_fields: None,
             out: Vec::new(),
             log: LogState::new(),
+            begins_in: None,
+            is_section: false,
             arguments: Vec::new(),
             count: 0,
+        }
+    }
+
+    /// Commands that belong behind these, for [`Rewriter::append`].
+    pub fn section(&self) -> Rewriter {
+        Rewriter {
+            expiring_fields: self.expiring_fields,
+            is_section: true,
+            ..Rewriter::new(self.target)
+        }
+    }
+
+    /// Takes over the commands of a section.
+    pub fn append(&mut self, section: Rewriter) {
+        if let Some(db) = section.begins_in {
+            self.select(db);
+        }
+        if let Some(db) = section.log.db() {
+            self.log.continue_in(db);
+        }
+        match self.out.is_empty() {
+            true => self.out = section.out,
+            false => self.out.extend_from_slice(&section.out),
         }
     }
 
@@ -93,6 +121,10 @@ impl Rewriter {
 
     /// The keys that follow belong to this database.
     pub fn select(&mut self, db: u64) {
+        if self.is_section && self.out.is_empty() && self.log.db().is_none() {
+            self.begins_in = Some(db);
+            self.log.continue_in(db);
+        }
         self.log.before_command(&mut self.out, db, None);
     }
 

@@ -5,6 +5,7 @@
 //! them. So a pipe is read only as far as the record goes, one record is in memory at a time, and a
 //! claimed length costs nothing until its bytes have arrived.
 
+mod command;
 mod slice;
 mod template;
 mod watched;
@@ -25,6 +26,8 @@ use crate::error::{Damage, FormatError, Result};
 
 /// Bytes are added to the checksum in steps of this size, while they are still in the cache.
 const CRC_STEP: usize = 64 * 1024;
+/// Longer keys are not named in errors: next to damage, what looks like a key may be most of the file.
+const NAMED_MAX: usize = 1 << 20;
 /// A pipe is read in steps of at least this size.
 const READ_STEP: usize = 128 * 1024;
 
@@ -256,6 +259,9 @@ impl<'s, S: Source> Scan<'s, S> {
     #[cold]
     pub fn name_key(&self, error: Box<FormatError>, key: &Range<usize>) -> Box<FormatError> {
         let bytes = &self.source.window()[key.clone()];
+        if bytes.len() > NAMED_MAX {
+            return error;
+        }
         match read_string(&mut Cursor::new(bytes), "key").and_then(Stored::text) {
             Ok(key) => error.at_key(&key.to_vec()),
             Err(_) => error,

@@ -129,6 +129,7 @@ fn opcode_event<'s>(
     let offset = cursor.offset();
     Ok(match byte {
         opcode::TEMPLATE if context.dialect.has_templates() => Event::Template,
+        opcode::COMMAND if context.dialect.has_commands() => Event::Command(cursor.rest()),
         opcode::SELECTDB => {
             let db = read_len(cursor, "database")?;
             if let Some(limit) = context.options.databases.filter(|limit| db >= *limit) {

@@ -45,7 +45,7 @@ use header::read_header;
 use keys::KeyIndex;
 pub use keys::{Beyond, Hashes, Spill};
 pub use resync::{Resync, beginning, is_text};
-pub use sections::{Halt, Plan, Reached, Work, read_in_sections};
+pub use sections::{Halt, Plan, Reached, Work, go_on_in_sections, read_in_sections};
 pub use verify::verify;
 pub use verify::{Sound, verify_in_sections};
 
@@ -603,6 +603,7 @@ pub(super) fn skip_opcode<S: Source>(
         }
         opcode::FUNCTION if dialect.has_listpacks() => scan.string("function library"),
         opcode::TEMPLATE if dialect.has_templates() => scan.template(),
+        opcode::COMMAND if dialect.has_commands() => scan.command(),
         opcode::SLOT_INFO if dialect.has_slot_info() => {
             scan.len("slot")?;
             scan.len("number of keys")?;

@@ -105,7 +105,7 @@ impl Work for Look {
     type Stop = ();
     const LOOKS: bool = false;
 
-    fn begin(&self) {}
+    fn begin(&self, _: Dialect) {}
 
     fn event(&self, (): &mut (), _located: &Located<'_>) -> std::result::Result<(), ()> {
         Ok(())

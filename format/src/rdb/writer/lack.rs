@@ -17,6 +17,8 @@ pub enum Lack {
     ModuleAux,
     /// An import of slots that was under way.
     SlotImport,
+    /// A command between the keys.
+    Command,
     /// An array.
     Array,
     /// What a stream remembers of idempotent producers.
@@ -41,7 +43,7 @@ pub enum Lack {
 
 impl Lack {
     /// All of them.
-    pub const ALL: [Lack; 17] = [
+    pub const ALL: [Lack; 18] = [
         Lack::Function,
         Lack::Stream,
         Lack::FieldExpiry,
@@ -49,6 +51,7 @@ impl Lack {
         Lack::Module,
         Lack::ModuleAux,
         Lack::SlotImport,
+        Lack::Command,
         Lack::Array,
         Lack::Producers,
         Lack::Unowned,
@@ -96,6 +99,11 @@ impl Lack {
                 "slot-import",
                 "an import of slots under way",
                 "Valkey 9.0 (version 80)",
+            ),
+            Lack::Command => (
+                "command",
+                "a command between the keys",
+                "Valkey 9.2 (version 81)",
             ),
             Lack::Array => ("array", "an array", "Redis 8.8 (version 14)"),
             Lack::Producers => (

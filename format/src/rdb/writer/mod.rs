@@ -159,6 +159,7 @@ impl<W: Write> Writer<W> {
                 expires,
             } => self.slot_info(*slot, *keys, *expires),
             Event::SlotImport(import) => self.slot_import(import),
+            Event::Command(command) => self.command(command),
             // Hashes are written with their names.
             Event::Template => Ok(Written::Nothing),
             Event::Record(record) => self.object(&record.head, &record.value),
@@ -259,6 +260,15 @@ impl<W: Write> Writer<W> {
             write_len(&mut self.buffer, *first);
             write_len(&mut self.buffer, *last);
         }
+        Ok(Written::Whole)
+    }
+
+    fn command(&mut self, command: &[u8]) -> WriteResult<Written> {
+        if !self.dialect().has_commands() {
+            return Err(self.unsupported(Lack::Command, &[], false));
+        }
+        self.opcode(opcode::COMMAND);
+        self.put_raw(command)?;
         Ok(Written::Whole)
     }
 

@@ -158,7 +158,8 @@ pub fn fault_text(bytes: &[u8], fault: Fault) -> String {
 
 /// How many keys a written file has; `None` if it is not sound. An output that cannot be read again is believed.
 fn read_back(output: &mut Output) -> Result<Option<u64>, Failure> {
-    Ok(read_again(output)?.map_or(Some(0), Result::ok))
+    let again = read_again(output)?;
+    Ok(again.map_or(Some(0), |read| read.ok().map(|sound| sound.records)))
 }
 
 /// Every record that can be read.

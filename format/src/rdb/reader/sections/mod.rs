@@ -31,6 +31,8 @@ use crate::error::{FormatError, Result};
 
 /// Bytes behind the place of a cut in which a record has to begin.
 const SEARCH: u64 = 1 << 20;
+/// Bytes beyond those places that are looked at for it: what claims more there is no record.
+const LOOK_AHEAD: u64 = 8 << 20;
 /// Records that have to follow each other where a section begins.
 const RECORDS: usize = 64;
 /// Places that are tried for that.
@@ -68,8 +70,8 @@ pub trait Work: Sync {
     /// Whether events are looked at; without, it is only seen that they are sound.
     const LOOKS: bool = true;
 
-    /// Begins a section.
-    fn begin(&self) -> Self::Part;
+    /// Begins a section of a file of this dialect. The first section of a file is read before any other begins.
+    fn begin(&self, dialect: Dialect) -> Self::Part;
 
     /// Takes in an event of it.
     ///
@@ -119,15 +121,7 @@ pub fn read_in_sections<W: Work>(
 ) -> Result<Reached<W::Stop>> {
     let mut reader = SliceReader::from_slice(bytes, options)?;
     reader.keys.threads = NonZeroUsize::new(plan.threads);
-    let mut reading = Reading {
-        end: reader.offset(),
-        records: 0,
-        reader,
-        bytes,
-        plan,
-        work,
-        take,
-    };
+    let mut reading = Reading::of(&mut reader, bytes, plan, work, take);
     let halt = reading.run();
     Ok(Reached {
         dialect: reading.reader.dialect(),
@@ -141,10 +135,35 @@ pub fn read_in_sections<W: Work>(
     })
 }
 
+/// Reads on in sections from where a reader of these bytes stands, as far as the guesses are right and nothing is damaged; the reader goes
+/// along. Gives how many sections were read: less than there are threads, where it was of no use.
+///
+/// # Errors
+/// The work ended with an event, before which the last section that was handed out ends; the reader stands at the begin of that section.
+pub fn go_on_in_sections<'a, W: Work>(
+    reader: &mut SliceReader<'a>,
+    bytes: &'a [u8],
+    plan: Plan,
+    work: &W,
+    take: &mut dyn FnMut(W::Part, u64) -> std::result::Result<(), W::Stop>,
+) -> std::result::Result<usize, W::Stop> {
+    reader.settle();
+    let may_guess = plan.threads > 1 && !reader.dialect().has_templates();
+    if !may_guess || !reader.is_at_record() {
+        return Ok(0);
+    }
+    match Reading::of(reader, bytes, plan, work, take).guessed_sections() {
+        Ok(taken) => Ok(taken),
+        Err(Halt::Stopped(stop)) => Err(stop),
+        // Damage is left to the reader.
+        Err(Halt::Damage(_)) => Ok(0),
+    }
+}
+
 /// A file on its way.
 struct Reading<'a, 'w, W: Work> {
     /// Knows all up to where it stands.
-    reader: SliceReader<'a>,
+    reader: &'w mut SliceReader<'a>,
     bytes: &'a [u8],
     plan: Plan,
     work: &'w W,
@@ -154,7 +173,25 @@ struct Reading<'a, 'w, W: Work> {
     records: u64,
 }
 
-impl<'a, W: Work> Reading<'a, '_, W> {
+impl<'a, 'w, W: Work> Reading<'a, 'w, W> {
+    fn of(
+        reader: &'w mut SliceReader<'a>,
+        bytes: &'a [u8],
+        plan: Plan,
+        work: &'w W,
+        take: &'w mut dyn FnMut(W::Part, u64) -> std::result::Result<(), W::Stop>,
+    ) -> Self {
+        Reading {
+            end: reader.offset(),
+            records: 0,
+            reader,
+            bytes,
+            plan,
+            work,
+            take,
+        }
+    }
+
     fn run(&mut self) -> std::result::Result<Checksum, Halt<W::Stop>> {
         let may_guess = self.plan.threads > 1 && !self.reader.dialect().has_templates();
         let mut wrong = 0;
@@ -175,7 +212,7 @@ impl<'a, W: Work> Reading<'a, '_, W> {
             .reader
             .offset()
             .saturating_add(self.plan.section as u64);
-        let mut part = self.work.begin();
+        let mut part = self.work.begin(self.reader.dialect());
         let read = self.events(&mut part, until);
         (self.take)(part, self.end).map_err(Halt::Stopped)?;
         read
@@ -401,9 +438,11 @@ impl<W: Work> Crew<'_, '_, W> {
             ..self.options
         };
         let records = RECORDS.min(self.plan.section / 16);
+        let seen = usize::try_from(places.end + LOOK_AHEAD).unwrap_or(usize::MAX);
+        let near = &self.bytes[..seen.min(self.bytes.len())];
         for _ in 0..GUESSES {
-            let whole = SliceReader::headless(self.bytes, 0, self.dialect, options);
-            let begin = whole.resync(places.clone(), asked)?;
+            let near = SliceReader::headless(near, 0, self.dialect, options);
+            let begin = near.resync(places.clone(), asked)?;
             let ahead = SliceReader::headless(self.bytes, begin, self.dialect, options);
             if let Some(cut) = end_of_many(ahead, records) {
                 return Some(cut);
@@ -423,7 +462,7 @@ impl<W: Work> Crew<'_, '_, W> {
         let mut section = Section {
             from,
             db,
-            part: self.work.begin(),
+            part: self.work.begin(dialect),
             end: from,
             records: 0,
             stop: None,

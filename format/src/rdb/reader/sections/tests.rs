@@ -15,7 +15,7 @@ impl Work for Telling {
     type Part = Vec<String>;
     type Stop = String;
 
-    fn begin(&self) -> Vec<String> {
+    fn begin(&self, _: Dialect) -> Vec<String> {
         Vec::new()
     }
 
@@ -221,7 +221,7 @@ fn most_sections_of_a_file_of_many_keys_are_read_as_they_were_guessed() {
     };
     let telling = Telling { stop_at: None };
     let mut reading = Reading {
-        reader: SliceReader::from_slice(&bytes, Options::sound()).unwrap(),
+        reader: &mut SliceReader::from_slice(&bytes, Options::sound()).unwrap(),
         bytes: &bytes,
         plan,
         work: &telling,
