@@ -25,6 +25,7 @@ pub use client::Client;
 pub use fleet::{Fleet, Item};
 pub use sign::Sign;
 pub use stream::{CONNECT_TIMEOUT, Place, Stream};
+pub use tls::Tls;
 
 use crate::outcome::Failure;
 use std::io::Read;
