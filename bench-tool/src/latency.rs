@@ -33,6 +33,8 @@ const STALLS_MAX: usize = 100_000;
 const STALL: Duration = Duration::from_micros(100);
 /// Share of a reply's time that makes it the machine's.
 const MACHINE: f64 = 0.5;
+/// A machine that stood still for so much of the whole time is busy with other work: then its stalls are everywhere, and explain nothing.
+const BUSY: f64 = 0.3;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -109,6 +111,19 @@ struct Asked {
 enum Whose {
     Machine,
     Server,
+    /// Nobody can say: the machine was busy all the time.
+    Unclear,
+}
+
+impl Whose {
+    /// For people, and for programs.
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Whose::Machine => ("the machine's", "machine"),
+            Whose::Server => ("the server's", "server"),
+            Whose::Unclear => ("unclear, the machine is busy", "unclear"),
+        }
+    }
 }
 
 /// Watches.
@@ -218,9 +233,12 @@ fn judge(slow: &Slow, idle: &Idle) -> (Duration, Whose) {
         .map(|stall| stall.within(&slow.took))
         .sum();
     let machine = stood.max(slow.own);
-    let whose = match machine.as_secs_f64() >= slow.took.length.as_secs_f64() * MACHINE {
-        true => Whose::Machine,
-        false => Whose::Server,
+    let explains = machine.as_secs_f64() >= slow.took.length.as_secs_f64() * MACHINE;
+    let is_busy = idle.total.as_secs_f64() > idle.lasted.as_secs_f64() * BUSY;
+    let whose = match (explains, is_busy) {
+        (true, false) => Whose::Machine,
+        (true, true) => Whose::Unclear,
+        (false, _) => Whose::Server,
     };
     (machine, whose)
 }
@@ -252,10 +270,8 @@ fn report(
     out.finish()
 }
 
-fn of_machine(slow: &[(Slow, Duration, Whose)]) -> usize {
-    slow.iter()
-        .filter(|(.., whose)| *whose == Whose::Machine)
-        .count()
+fn count_of(slow: &[(Slow, Duration, Whose)], wanted: Whose) -> usize {
+    slow.iter().filter(|(.., whose)| *whose == wanted).count()
 }
 
 fn as_text(
@@ -294,12 +310,14 @@ fn as_text(
     if slow.is_empty() {
         return writeln!(out, "no reply took {limit} or longer");
     }
-    let machine = of_machine(slow);
+    let of = |whose| count_of(slow, whose);
     writeln!(
         out,
-        "{} replies took {limit} or longer: {machine} by the machine, {} by the server or the way to it\n",
+        "{} replies took {limit} or longer: {} by the machine, {} by the server or the way to it, {} unclear\n",
         slow.len(),
-        slow.len() - machine
+        of(Whose::Machine),
+        of(Whose::Server),
+        of(Whose::Unclear)
     )?;
     let mut table = Table::new(&[
         ("at", Side::Right),
@@ -308,15 +326,11 @@ fn as_text(
         ("whose", Side::Left),
     ]);
     for (slow, machine, whose) in slow.iter().take(arguments.top as usize) {
-        let whose = match whose {
-            Whose::Machine => "the machine's",
-            Whose::Server => "the server's",
-        };
         table.row(vec![
             format!("{:.3} s", slow.took.from.as_secs_f64()),
             duration(slow.took.length),
             duration(*machine),
-            whose.to_owned(),
+            whose.names().0.to_owned(),
         ]);
     }
     table.write_to(out, 0)
@@ -338,7 +352,7 @@ fn as_json(
                 "at_s": slow.took.from.as_secs_f64(),
                 "took_us": us(slow.took.length),
                 "machine_us": us(*machine),
-                "whose": match whose { Whose::Machine => "machine", Whose::Server => "server" },
+                "whose": whose.names().1,
             })
         })
         .collect();
@@ -353,7 +367,8 @@ fn as_json(
         },
         "slow_from_us": us(arguments.slow),
         "slow": slow.len(),
-        "slow_by_machine": of_machine(slow),
+        "slow_by_machine": count_of(slow, Whose::Machine),
+        "slow_by_server": count_of(slow, Whose::Server),
         "slowest": listed,
     })
 }

@@ -15,11 +15,14 @@ const LOOK_MAX: u64 = 1 << 20;
 /// Requests that are looked at.
 const REQUESTS: u64 = 3;
 
+/// A request as bytes of the protocol, and the number of its commands.
+pub type Request = (Vec<u8>, u32);
+
 /// Reads a workload file and gives a few of its requests, as bytes of the protocol, each with the number of its commands.
 ///
 /// # Errors
 /// Line, column and what is wrong there.
-pub fn requests_of_file(text: &str) -> Result<Vec<(Vec<u8>, u32)>, (usize, usize, String)> {
+pub fn requests_of_file(text: &str) -> Result<Vec<Request>, (usize, usize, String)> {
     let described =
         file::read(text, 1000).map_err(|wrong| (wrong.line, wrong.column, wrong.what))?;
     Ok(requests(&described.workload))
@@ -29,7 +32,7 @@ pub fn requests_of_file(text: &str) -> Result<Vec<(Vec<u8>, u32)>, (usize, usize
 ///
 /// # Errors
 /// What is wrong.
-pub fn requests_of_words(text: &str) -> Result<Vec<(Vec<u8>, u32)>, String> {
+pub fn requests_of_words(text: &str) -> Result<Vec<Request>, String> {
     let vocabulary = Vocabulary {
         keys: 1000,
         shapes: Shapes::default(),
@@ -45,7 +48,7 @@ pub fn words_of_line(line: &[u8]) -> Result<Option<Vec<Vec<u8>>>, &'static str> 
     capture::line(line).map(|line| line.map(|line| line.words))
 }
 
-fn requests(workload: &Workload) -> Vec<(Vec<u8>, u32)> {
+fn requests(workload: &Workload) -> Vec<Request> {
     let measured = workload
         .operations
         .iter()

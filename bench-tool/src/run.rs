@@ -84,7 +84,7 @@ pub fn run(arguments: &RunArguments) -> Outcome {
             load::fill(&plan)?;
         }
         let measured = watched(&plan)?;
-        let ends = measured.interrupted || measured.tally.lost_count() > 0;
+        let ends = measured.interrupted || (measured.tally.lost_count() > 0 && !plan.reconnect);
         runs.push(Run { plan, measured });
         if ends {
             break;

@@ -74,26 +74,12 @@ pub fn normal_below(x: f64) -> f64 {
     }
 }
 
-/// How many standard errors a two-sided interval of this confidence reaches with so many degrees of freedom: Student's t, found by
-/// bisection of its distribution.
+/// How many standard errors a two-sided interval of this confidence reaches with so many degrees of freedom: Student's t.
+///
+/// With `t = sqrt(degrees) * tan(angle)` the area below the distribution is that of `cos(angle)^(degrees - 1)`, over a finite range and smooth: Simpson's rule gives it, and
+/// bisection the angle.
 fn student(degrees: f64, confidence: f64) -> f64 {
-    let wanted = 0.5 + confidence / 2.0;
-    let (mut low, mut high) = (0.0, 1e4);
-    for _ in 0..80 {
-        let middle = (low + high) / 2.0;
-        match student_below(middle, degrees) < wanted {
-            true => low = middle,
-            false => high = middle,
-        }
-    }
-    high
-}
-
-/// The share of Student's t below `t`, which is not negative: one half and the area from 0, by Simpson's rule after the substitution
-/// `t = sqrt(degrees) * tan(angle)`, which makes the range finite and the function smooth.
-fn student_below(t: f64, degrees: f64) -> f64 {
-    const STEPS: usize = 400;
-    let end = (t / degrees.sqrt()).atan();
+    const STEPS: usize = 300;
     let height = |angle: f64| angle.cos().powf(degrees - 1.0);
     let area = |end: f64| {
         let step = end / STEPS as f64;
@@ -102,7 +88,16 @@ fn student_below(t: f64, degrees: f64) -> f64 {
             .sum();
         (height(0.0) + inner + height(end)) * step / 3.0
     };
-    0.5 + 0.5 * area(end) / area(std::f64::consts::FRAC_PI_2)
+    let wanted = confidence * area(std::f64::consts::FRAC_PI_2);
+    let (mut low, mut high) = (0.0, std::f64::consts::FRAC_PI_2);
+    for _ in 0..40 {
+        let middle = (low + high) / 2.0;
+        match area(middle) < wanted {
+            true => low = middle,
+            false => high = middle,
+        }
+    }
+    degrees.sqrt() * high.tan()
 }
 
 /// Whether counts fit weights (chi-square; cells of fewer than 5 expected are put together); says what is wrong if that would happen to

@@ -30,14 +30,14 @@ Examples:
   bench-tool compare redis://old:6379 redis://new:6379 --rate 5000 --suite ycsb-b --prefill --max-time 5m
   bench-tool compare 6379 /run/cairn.sock --pipeline 16 --block 2 --tight 1 --json compare.json
 
-A ratio is B to A: 1.05 of p99 is a p99 that is 5 % longer on B. A figure differs if its interval of 99.9 % lies beyond --margin; the interval that is shown is that of 95 %.
+A ratio is B to A: 1.05 of p99 is a p99 that is 5 % longer on B. A figure differs if its interval of 99.99 % lies beyond --margin; the interval that is shown is that of 95 %.
 Where this program was the limit, nothing is said of throughput and times: fewer --clients, or --rate, or another machine tell more. A set (--suite redis) is not
 compared: name one request.
 
 Exit status: 0 no difference was found, 1 a figure differs, 2 the work could not be done, 130 it was interrupted.";
 
 /// Blocks of each server before anything is judged.
-const PAIRS_MIN: usize = 6;
+const PAIRS_MIN: usize = 8;
 /// Share of a block that is sent before it is measured.
 const WARM: f64 = 0.2;
 /// Confidence of the interval that is shown.

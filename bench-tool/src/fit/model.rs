@@ -106,11 +106,7 @@ impl Model {
             self.left_out += 1;
             return;
         }
-        let type_name = if type_name.is_empty() {
-            "any"
-        } else {
-            type_name
-        };
+        let type_name = kind(&name, type_name);
         let popularity = self.popularity.entry(type_name).or_default();
         keys.iter().for_each(|key| popularity.see(seed_of(key)));
         let (name, words) = relative(name, recorded);
@@ -201,6 +197,17 @@ impl Argument {
     /// Whether all were whole numbers.
     pub fn is_number(&self) -> bool {
         !self.numbers.is_empty() && self.numbers.count() == self.lengths.count()
+    }
+}
+
+/// Which keys a command shares with others: those of its type, but for strings that only some commands understand.
+fn kind(name: &str, type_name: &'static str) -> &'static str {
+    match type_name {
+        "" => "any",
+        _ if name.starts_with("INCR") || name.starts_with("DECR") => "counter",
+        _ if name.starts_with("PF") => "hyperloglog",
+        _ if name.starts_with("GEO") => "geo",
+        type_name => type_name,
     }
 }
 

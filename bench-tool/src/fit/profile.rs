@@ -12,8 +12,9 @@ const STEPS_MAX: usize = 120;
 const CLIENTS_MAX: usize = 1000;
 
 /// Commands that make a key of each type, the likeliest to be there first.
-const MAKERS: [&str; 9] = [
-    "SET", "SETEX", "HSET", "RPUSH", "LPUSH", "SADD", "ZADD", "XADD", "MSET",
+const MAKERS: [&str; 13] = [
+    "SET", "SETEX", "HSET", "RPUSH", "LPUSH", "SADD", "ZADD", "XADD", "MSET", "INCR", "INCRBY",
+    "PFADD", "GEOADD",
 ];
 
 /// A file under way: what comes first, and what is described before it is used.

@@ -64,7 +64,7 @@ impl Alarm {
     /// # Errors
     /// Those of the system.
     pub fn set(&mut self, now: u64, due: u64, gap: u64) -> io::Result<bool> {
-        let most = (gap as f64 * SHARE).max(TAIL_FREE).min(TAIL_MAX);
+        let most = (gap as f64 * SHARE).clamp(TAIL_FREE, TAIL_MAX);
         let rings = due.saturating_sub(self.tail.min(most) as u64);
         if rings <= now {
             return Ok(false);

@@ -265,11 +265,9 @@ impl LoadArguments {
             .clients
             .or(described.clients)
             .unwrap_or(CLIENTS_DEFAULT);
-        let described_duration = described
+        let duration = self
             .duration
-            .filter(|_| self.requests.is_none())
-            .map(Duration::from_secs);
-        let duration = self.duration.or(described_duration);
+            .or(described.duration.map(Duration::from_secs));
         let unlimited = if duration.is_some() {
             u64::MAX
         } else {

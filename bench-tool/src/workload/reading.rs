@@ -77,8 +77,15 @@ impl Reading {
     }
 }
 
+/// Longest reply that says so, in bytes.
+const NOTHING_MAX: usize = 7;
+
 /// Whether a reply says that nothing was found.
 pub fn is_miss(reply: &[u8]) -> bool {
+    // Most replies have something, and are longer than any that has nothing.
+    if reply.len() > NOTHING_MAX {
+        return false;
+    }
     let nothing: [&[u8]; 8] = [b"$-1", b"*-1", b"_", b"*0", b"%0", b"~0", b"$0", b"+none"];
     let line = reply.strip_suffix(b"\r\n").unwrap_or(reply);
     nothing.contains(&line) || reply == b"$0\r\n\r\n"

@@ -9,7 +9,7 @@ use std::time::Duration;
 fn a_server_that_stalls_is_the_one_to_blame() {
     let server = Responder::start(|n, _| {
         if n % 200 == 150 {
-            thread::sleep(Duration::from_millis(60));
+            thread::sleep(Duration::from_millis(150));
         }
         Some(b"+PONG\r\n".to_vec())
     });
@@ -20,17 +20,24 @@ fn a_server_that_stalls_is_the_one_to_blame() {
         "--duration",
         "2",
         "--slow",
-        "50ms",
+        "140ms",
         "--json",
         "-",
     ];
     let (code, json, stderr) = json(&words);
     assert_eq!((code, stderr.as_str()), (1, ""));
-    let (slow, by_machine) = (
-        json["slow"].as_u64().unwrap(),
-        json["slow_by_machine"].as_u64().unwrap(),
-    );
-    assert!(slow >= 3 && slow > 2 * by_machine, "{json:#}");
+    let number = |name: &str| json[name].as_u64().unwrap();
+    let machine = &json["machine"];
+    let share =
+        machine["total_us"].as_f64().unwrap() / 1e6 / machine["watched_s"].as_f64().unwrap();
+    // On a machine that other work keeps busy nobody can say, and it is said.
+    match share > 0.3 {
+        true => assert_eq!(number("slow_by_machine"), 0, "{json:#}"),
+        false => assert!(
+            number("slow_by_server") > number("slow_by_machine"),
+            "{json:#}"
+        ),
+    }
     assert!(
         json["machine"]["watched_s"].as_f64().unwrap() > 1.9,
         "{json:#}"
