@@ -26,7 +26,7 @@ const TAIL_MAX: f64 = 60_000.0;
 /// First tail, nanoseconds.
 const TAIL_FIRST: f64 = 20_000.0;
 /// Largest part of the time between two wakes that is spent looking at the clock.
-const SHARE: f64 = 0.02;
+const SHARE: f64 = 0.01;
 /// What a tail may take whatever the share: as much as a poll itself.
 const TAIL_FREE: f64 = 2_000.0;
 /// How far the tail grows after a late wake, nanoseconds.

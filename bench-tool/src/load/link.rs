@@ -8,12 +8,12 @@
 //!
 //! Of a cluster also the bytes of each request are kept, as another node may be the one to ask.
 
-use super::redirect::Redirect;
 use super::sink::Sink;
 use crate::target::Stream;
 use crate::workload::template::About;
 use cairn_format::resp::value::{ReplyScanner, ReplyStep, Value, is_error};
 use cairn_toolkit::outcome::plain;
+use cairn_toolkit::remote::Redirect;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 
@@ -195,7 +195,7 @@ impl Link {
             let waiting = self.waiting.front_mut().ok_or("a reply to no request")?;
             let bytes = &self.input[reply];
             if is_error(first) && self.kept.is_some() {
-                self.redirect = Redirect::of(bytes).or(self.redirect.take());
+                self.redirect = Redirect::of(&bytes[1..]).or(self.redirect.take());
             }
             if self.redirect.is_none() && !waiting.is_silent {
                 sink.reply(waiting, bytes);

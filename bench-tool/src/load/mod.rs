@@ -5,7 +5,7 @@
 //! | [`arrivals`] | when requests of an open loop fall due |
 //! | [`budget`] | how many requests remain and when the measuring starts and ends |
 //! | [`worker`] | one thread: an event loop over its clients |
-//! | [`link`], [`redirect`] | one connection: what it has sent, what it still waits for; who else is to be asked |
+//! | [`link`] | one connection: what it has sent, what it still waits for |
 //! | [`nodes`] | the nodes of a cluster |
 //! | [`alarm`] | sleeping until a request is due |
 //! | [`mender`] | connections made again |
@@ -22,7 +22,6 @@ pub mod ending;
 mod link;
 mod mender;
 mod nodes;
-mod redirect;
 pub mod sequence;
 mod sink;
 mod steady;

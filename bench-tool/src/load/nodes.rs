@@ -2,12 +2,11 @@
 //!
 //! Asked for once at the start (CLUSTER SLOTS); after that every MOVED corrects it. Without a cluster there is one node, which has everything.
 
-use super::redirect::Redirect;
 use crate::target::Target;
 use cairn_format::crc16::SLOTS;
 use cairn_format::resp::value::Value;
 use cairn_toolkit::Failure;
-use cairn_toolkit::remote::Place;
+use cairn_toolkit::remote::{Place, Redirect};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 

@@ -33,13 +33,15 @@ pub fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
         out,
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title><style>{STYLE}</style></head><body>\n<h1>{title}</h1>\n"
     )?;
-    for run in report.runs {
-        out.write_all(section(report, run).as_bytes())?;
+    for (number, run) in report.runs.iter().enumerate() {
+        // Of a set each run has names of its own.
+        let suffix = report.suite.map_or(String::new(), |_| format!("-{number}"));
+        out.write_all(section(report, run, &suffix).as_bytes())?;
     }
     out.write_all(b"</body></html>\n")
 }
 
-fn section(report: &Report<'_>, run: &Run) -> String {
+fn section(report: &Report<'_>, run: &Run, suffix: &str) -> String {
     let Run { plan, measured } = run;
     let tally = &measured.tally;
     let mut html = String::from("<section>\n");
@@ -75,9 +77,13 @@ fn section(report: &Report<'_>, run: &Run) -> String {
     if measured.ending.rates.is_some_and(|rates| !rates.are_held()) {
         put("<p class=\"warn\">The schedule was not held.</p>\n".to_owned());
     }
-    put(seconds(run));
-    put(percentiles(&tally.response(), tally.service().as_ref()));
-    put(table(run));
+    put(seconds(run, suffix));
+    put(percentiles(
+        &tally.response(),
+        tally.service().as_ref(),
+        suffix,
+    ));
+    put(table(run, suffix));
     html.push_str("</section>\n");
     html
 }
@@ -118,7 +124,7 @@ fn points(run: &Run) -> Vec<Point> {
 }
 
 /// Two plots over time: requests a second, and the times of the second.
-fn seconds(run: &Run) -> String {
+fn seconds(run: &Run, suffix: &str) -> String {
     let points = points(run);
     let span = points
         .last()
@@ -144,14 +150,14 @@ fn seconds(run: &Run) -> String {
     };
     let mut html = String::from("<h2>By the second</h2>\n");
     html.push_str(&frame(
-        "rate",
+        &format!("rate{suffix}"),
         &format!("requests a second, up to {}", human::count(most as u64)),
         &format!("{span:.0} s"),
     ));
     html.push_str(&line("rate", &|point| point.rate / most));
     html.push_str("</svg>\n");
     html.push_str(&frame(
-        "times",
+        &format!("times{suffix}"),
         &format!("p50 (green) and p99 (red), up to {}", time(slowest as u64)),
         &format!("{span:.0} s"),
     ));
@@ -177,13 +183,13 @@ fn seconds(run: &Run) -> String {
 }
 
 /// Times over the share of requests that took longer, each step a tenth of the one before.
-fn percentiles(response: &Times, service: Option<&Times>) -> String {
+fn percentiles(response: &Times, service: Option<&Times>, suffix: &str) -> String {
     let count = response.len().max(10) as f64;
     let decades = count.log10().ceil().clamp(1.0, 7.0);
     let most = response.max().max(1) as f64;
     let mut html = String::from("<h2>By percentile</h2>\n");
     html.push_str(&frame(
-        "percentiles",
+        &format!("percentiles{suffix}"),
         &format!(
             "response time (red){}, up to {}",
             if service.is_some() {
@@ -246,12 +252,12 @@ fn frame(id: &str, title: &str, right: &str) -> String {
     )
 }
 
-fn table(run: &Run) -> String {
+fn table(run: &Run, suffix: &str) -> String {
     let heads = QUANTILES
         .map(|(name, _)| format!("<th>{name}</th>"))
         .concat();
     let mut html = format!(
-        "<h2>By request</h2>\n<table id=\"requests\"><tr><th>request</th><th>replies</th><th>errors</th>{heads}<th>max</th></tr>\n"
+        "<h2>By request</h2>\n<table id=\"requests{suffix}\"><tr><th>request</th><th>replies</th><th>errors</th>{heads}<th>max</th></tr>\n"
     );
     for (operation, series) in run
         .plan

@@ -14,9 +14,9 @@ pub struct Redirect {
 }
 
 impl Redirect {
-    /// Reads a reply; `None` if it says something else.
-    pub fn of(reply: &[u8]) -> Option<Redirect> {
-        let text = std::str::from_utf8(reply.strip_prefix(b"-")?).ok()?;
+    /// Reads an error, without its `-`; `None` if it says something else.
+    pub fn of(line: &[u8]) -> Option<Redirect> {
+        let text = std::str::from_utf8(line).ok()?;
         let mut words = text.trim_end().split(' ');
         let once = match words.next()? {
             "MOVED" => false,
@@ -44,18 +44,20 @@ mod tests {
 
     #[test]
     fn both_kinds_are_read_and_nothing_else() {
-        let moved = Redirect::of(b"-MOVED 3999 ::1:6381\r\n").unwrap();
+        let moved = Redirect::of(b"MOVED 3999 ::1:6381").unwrap();
         assert_eq!(
             (moved.once, moved.slot, &*moved.host, moved.port),
             (false, 3999, "::1", 6381)
         );
-        assert!(Redirect::of(b"-ASK 1 h:1\r\n").unwrap().once);
+        assert!(Redirect::of(b"ASK 1 h:1\r\n").unwrap().once);
         for other in [
-            &b"-MOVED 1\r\n"[..],
-            b"-MOVED 99999 h:1\r\n",
-            b"+MOVED 1 h:1\r\n",
-            b"-ERR 1 h:1\r\n",
-            b"-\xff\r\n",
+            &b"MOVED 1"[..],
+            b"MOVED 99999 h:1",
+            b"+MOVED 1 h:1",
+            b"ERR 1 h:1",
+            b"\xff",
+            b"MOVED 1 host:port",
+            b"BUSYKEY Target key name already exists.",
         ] {
             assert_eq!(Redirect::of(other), None);
         }
