@@ -201,10 +201,10 @@ mod tests {
             .collect()
     }
 
-    /// As a run judges: after each pair, until it is tight or there are forty.
+    /// As a run judges: after each pair, until it is settled or there are sixty.
     fn end(ratio: f64, noise: f64, seed: u64) -> Said {
-        let all = pairs(ratio, noise, 40, seed);
-        let judged = (PAIRS_MIN..=40).map(|n| Finding::new(Figure::P50, &all[..n], 0, 0.01));
+        let all = pairs(ratio, noise, 60, seed);
+        let judged = (PAIRS_MIN..=60).map(|n| Finding::new(Figure::P50, &all[..n], 0, 0.01));
         let mut last = None;
         for finding in judged {
             let is_settled = finding.is_settled(0.02);

@@ -19,6 +19,8 @@ use std::io::{self, ErrorKind, Read, Write};
 
 /// First size of the input buffer; it doubles when a reply does not fit.
 const INPUT_BYTES: usize = 16 << 10;
+/// Bytes of `$` and the digits of a length that are read without the scanner.
+const LENGTH_NEAR: usize = 11;
 /// Longest reply line that is looked for without the scanner.
 const LINE_NEAR: usize = 64;
 
@@ -269,21 +271,27 @@ impl Link {
 /// The end of the commonest replies: a short line, or a string that is all there. Everything else is the scanner's.
 #[inline]
 fn near_end(reply: &[u8]) -> Option<usize> {
-    let near = &reply[..reply.len().min(LINE_NEAR)];
-    let cr = near.iter().position(|&byte| byte == b'\r')?;
-    if reply.get(cr + 1) != Some(&b'\n') {
-        return None;
-    }
-    match reply[0] {
-        b'+' | b':' => Some(cr + 2),
-        b'$' if cr < 12 => {
-            let mut length = 0;
-            for byte in &reply[1..cr] {
-                length =
-                    length * 10 + usize::from(byte.checked_sub(b'0').filter(|digit| *digit < 10)?);
+    match *reply.first()? {
+        b'$' => {
+            let (mut length, mut at) = (0, 1);
+            loop {
+                match *reply.get(at)? {
+                    digit @ b'0'..=b'9' if at < LENGTH_NEAR => {
+                        length = length * 10 + usize::from(digit - b'0');
+                    }
+                    b'\r' if at > 1 => break,
+                    _ => return None,
+                }
+                at += 1;
             }
-            let end = cr + 2 + length + 2;
-            (cr > 1 && reply.get(end - 2..end) == Some(b"\r\n")).then_some(end)
+            let end = at + 2 + length + 2;
+            let is_whole = reply.get(end - 2..end) == Some(b"\r\n");
+            (is_whole && reply[at + 1] == b'\n').then_some(end)
+        }
+        b'+' | b':' => {
+            let near = &reply[..reply.len().min(LINE_NEAR)];
+            let cr = near.iter().position(|&byte| byte == b'\r')?;
+            (reply.get(cr + 1) == Some(&b'\n')).then_some(cr + 2)
         }
         _ => None,
     }
