@@ -19,7 +19,7 @@ fn taking(millis: u64) -> Responder {
     })
 }
 
-fn verdicts(a: u16, b: u16) -> (i32, serde_json::Value) {
+fn verdicts(a: u16, b: u16, seconds: &str) -> (i32, serde_json::Value) {
     let (a, b) = (a.to_string(), b.to_string());
     let words = [
         "compare",
@@ -28,9 +28,9 @@ fn verdicts(a: u16, b: u16) -> (i32, serde_json::Value) {
         "--command",
         "PING",
         "--block",
-        "0.5",
+        "0.25",
         "--max-time",
-        "20",
+        seconds,
         "--json",
         "-",
         "-c",
@@ -44,7 +44,7 @@ fn verdicts(a: u16, b: u16) -> (i32, serde_json::Value) {
 #[test]
 fn a_delay_of_five_percent_is_found_and_none_is_not() {
     let (one, same, slower) = (taking(40), taking(40), taking(42));
-    let (code, found) = verdicts(one.port, slower.port);
+    let (code, found) = verdicts(one.port, slower.port, "30");
     assert_eq!(
         (code, &found["figures"]["p50"]["verdict"]),
         (1, &"a".into()),
@@ -52,7 +52,7 @@ fn a_delay_of_five_percent_is_found_and_none_is_not() {
     );
     let ratio = found["figures"]["p50"]["ratio"].as_f64().unwrap();
     assert!((1.03..1.08).contains(&ratio), "{found:#}");
-    let (code, none) = verdicts(one.port, same.port);
+    let (code, none) = verdicts(one.port, same.port, "10");
     assert_eq!(code, 0, "{none:#}");
 }
 
@@ -98,7 +98,7 @@ fn nobody_wins_where_the_generator_was_the_limit() {
         "-c",
         "20",
         "-P",
-        "20",
+        seconds,
         "--json",
         "-",
     ];

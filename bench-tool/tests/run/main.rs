@@ -1,5 +1,6 @@
 //! Runs the binary against a small responder of the tests' own, which can misbehave, and against a real server.
 
+mod hostile;
 mod interrupted;
 mod lost;
 mod open_loop;
