@@ -98,7 +98,7 @@ fn nobody_wins_where_the_generator_was_the_limit() {
         "-c",
         "20",
         "-P",
-        seconds,
+        "20",
         "--json",
         "-",
     ];

@@ -5,7 +5,7 @@ use bench_tool::{requests_of_file, requests_of_words, words_of_line};
 const FILE: &str = "keys = 50\n[load]\nclients = 2\nrate = \"5,8\"\n[distribution.sizes]\nquantiles = [[0.0, 3], [1.0, 90]]\n\
                     [distribution.hot]\nranks = [[1, 0.3], [9, 1.0]]\n[[command]]\nrun = \"SET {key:@hot} {data:@sizes}\"\nweight = 9\n\
                     [[prefill]]\nrun = \"SET {key:seq} {data:4}\"\ncount = 5\n";
-const WORDS: &str = "HSET user:{=id:zipf:1000:0.99} id {=id} \"a {field:10}\" {data:lognormal:20:0.5:100,compress=50} ; GET {{t}}{key:insert:100}";
+const WORDS: &str = "HSET user:{=id:int:zipf:1000:0.99} id {=id} \"a {field:10}\" {data:lognormal:20:0.5:100,compress=50} ; GET {{t}}{key:insert:100}";
 const LINE: &str = "1700000000.123456 [0 [::1]:50412] \"SET\" \"key\" \"a\\x00b\"";
 
 /// All texts that differ from this one by a cut or by one byte.

@@ -75,7 +75,7 @@ pub fn monitor_lines() -> Vec<Vec<u8>> {
 pub fn bench_requests() -> Vec<Vec<u8>> {
     [
         "SET key:{rand:1000} {data:64}",
-        "HSET user:{=id:zipf:1000:0.99} id {=id} {field:10} {data:lognormal:20:0.5:100,compress=50}",
+        "HSET user:{=id:int:zipf:1000:0.99} id {=id} {field:10} {data:lognormal:20:0.5:100,compress=50}",
         "GET {key:latest:100} ; SET {{tag}}{key:insert:100} {data:uniform:1:9}",
         "ZADD z {int:normal:100:50:10} \"a {member:hot:100:10:90}\"",
     ]
