@@ -24,10 +24,12 @@
 //! | `replay`, `schedule` | the commands of a log to a living server, and when |
 //! | `archive` | the log of a living server, kept elsewhere |
 //! | `until` | a moment of a log |
+//! | `commands` | the commands of a log, for other tools |
 #![forbid(unsafe_code)]
 
 mod archive;
 mod check;
+mod commands;
 mod convert;
 mod copy;
 mod diff;
@@ -58,6 +60,7 @@ mod tail;
 mod until;
 mod walk;
 
+pub use commands::{EachCommand, KeyFinder, LogCommand, each_command};
 pub use digest::Digester;
 pub use rewrite::data_set;
 pub use until::{Until, Watch};

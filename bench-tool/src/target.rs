@@ -2,9 +2,10 @@
 
 use cairn_toolkit::Failure;
 use cairn_toolkit::outcome::plain;
-use cairn_toolkit::remote::{CONNECT_TIMEOUT, Client, Place, Sign, Stream as Connected};
+use cairn_toolkit::remote::{CONNECT_TIMEOUT, Client, Place, Sign, Stream as Connected, Tls};
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
+use rustls::{ClientConnection, StreamOwned};
 use std::io::{self, Read, Write};
 
 /// A server and how to sign in to it.
@@ -14,6 +15,8 @@ pub struct Target {
     pub place: Place,
     /// What to say.
     pub sign: Sign,
+    /// How the way there is encrypted, if it is.
+    pub tls: Option<Tls>,
 }
 
 /// A connected socket that never blocks.
@@ -23,16 +26,50 @@ pub enum Stream {
     Tcp(mio::net::TcpStream),
     /// On this machine.
     Unix(mio::net::UnixStream),
+    /// Over the network, encrypted.
+    Tls(Box<StreamOwned<ClientConnection, mio::net::TcpStream>>),
 }
 
 impl Target {
+    /// What error lines call it.
+    pub fn name(&self) -> String {
+        self.place.to_string()
+    }
+
+    /// The same server of a cluster at another place.
+    pub fn at(&self, host: &str, port: u16) -> Target {
+        Target {
+            place: Place::Tcp(host.to_owned(), port),
+            ..self.clone()
+        }
+    }
+
+    /// Connects, signs in and waits for each reply.
+    ///
+    /// # Errors
+    /// It is not there, or refuses us.
+    pub fn client(&self) -> Result<Client, Failure> {
+        Client::open(
+            &self.place,
+            self.tls.as_ref(),
+            &self.sign,
+            &self.name(),
+            CONNECT_TIMEOUT,
+        )
+    }
+
     /// Connects and signs in; blocks until both are done.
+    ///
+    /// # Errors
+    /// It is not there, or refuses us.
     pub fn connect(&self) -> Result<Stream, Failure> {
-        let name = self.place.to_string();
-        let client = Client::open(&self.place, None, &self.sign, &name, CONNECT_TIMEOUT)?;
-        let (_, stream) = client.into_parts();
+        let (_, stream) = self.client()?.into_parts();
         let told = |error: io::Error| {
-            Failure::new(format!("{name}: could not connect: {}", plain(&error)))
+            Failure::new(format!(
+                "{}: could not connect: {}",
+                self.place,
+                plain(&error)
+            ))
         };
         match stream {
             Connected::Tcp(stream) => {
@@ -43,7 +80,28 @@ impl Target {
                 stream.set_nonblocking(true).map_err(told)?;
                 Ok(Stream::Unix(mio::net::UnixStream::from_std(stream)))
             }
-            Connected::Tls(_) => Err(Failure::new(format!("{name}: nobody asked for TLS"))),
+            Connected::Tls(stream) => {
+                let StreamOwned { conn, sock } = *stream;
+                sock.set_nonblocking(true).map_err(told)?;
+                let sock = mio::net::TcpStream::from_std(sock);
+                Ok(Stream::Tls(Box::new(StreamOwned { conn, sock })))
+            }
+        }
+    }
+}
+
+impl Stream {
+    /// Whether the last bytes of a read may be followed by others that the system says nothing more about: those of a record
+    /// that was decrypted already.
+    pub fn may_hold_more(&self) -> bool {
+        matches!(self, Stream::Tls(_))
+    }
+
+    fn source(&mut self) -> &mut dyn Source {
+        match self {
+            Stream::Tcp(stream) => stream,
+            Stream::Unix(stream) => stream,
+            Stream::Tls(stream) => &mut stream.sock,
         }
     }
 }
@@ -53,6 +111,7 @@ impl Read for Stream {
         match self {
             Stream::Tcp(stream) => stream.read(bytes),
             Stream::Unix(stream) => stream.read(bytes),
+            Stream::Tls(stream) => stream.read(bytes),
         }
     }
 }
@@ -62,11 +121,15 @@ impl Write for Stream {
         match self {
             Stream::Tcp(stream) => stream.write(bytes),
             Stream::Unix(stream) => stream.write(bytes),
+            Stream::Tls(stream) => stream.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        match self {
+            Stream::Tls(stream) => stream.flush(),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -77,10 +140,7 @@ impl Source for Stream {
         token: Token,
         interest: Interest,
     ) -> io::Result<()> {
-        match self {
-            Stream::Tcp(stream) => stream.register(registry, token, interest),
-            Stream::Unix(stream) => stream.register(registry, token, interest),
-        }
+        self.source().register(registry, token, interest)
     }
 
     fn reregister(
@@ -89,16 +149,10 @@ impl Source for Stream {
         token: Token,
         interest: Interest,
     ) -> io::Result<()> {
-        match self {
-            Stream::Tcp(stream) => stream.reregister(registry, token, interest),
-            Stream::Unix(stream) => stream.reregister(registry, token, interest),
-        }
+        self.source().reregister(registry, token, interest)
     }
 
     fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        match self {
-            Stream::Tcp(stream) => stream.deregister(registry),
-            Stream::Unix(stream) => stream.deregister(registry),
-        }
+        self.source().deregister(registry)
     }
 }

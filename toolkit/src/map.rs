@@ -24,7 +24,7 @@ use std::ops::Deref;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Mutex, Once, PoisonError};
 
 const SLOTS: usize = 1024;
@@ -251,7 +251,26 @@ extern "C" fn on_bus(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut li
     install(signal, libc::SIG_DFL);
 }
 
+/// From now on the first signal that would end the tool only asks it to: [`is_asked_to_end`] tells, so that it can report what it did.
+/// The next one ends it.
+pub fn ask_before_end() {
+    install_handlers();
+    ASKS.store(true, SeqCst);
+}
+
+/// Whether a signal has asked the tool to end ([`ask_before_end`]).
+pub fn is_asked_to_end() -> bool {
+    ASKED.load(SeqCst)
+}
+
+/// Whether the first signal only asks, and whether it came.
+static ASKS: AtomicBool = AtomicBool::new(false);
+static ASKED: AtomicBool = AtomicBool::new(false);
+
 extern "C" fn on_end(signal: libc::c_int, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    if ASKS.load(SeqCst) && !ASKED.swap(true, SeqCst) {
+        return;
+    }
     remove_litter();
     install(signal, libc::SIG_DFL);
     // SAFETY: `raise` is allowed in a handler; the signal is delivered with its default action when this one returns,

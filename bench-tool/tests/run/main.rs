@@ -1,12 +1,16 @@
 //! Runs the binary against a small responder of the tests' own, which can misbehave, and against a real server.
 
+mod hostile;
+mod interrupted;
 mod lost;
 mod open_loop;
+mod outputs;
 mod real;
 #[path = "../../../toolkit/tests/support/real_server.rs"]
 mod real_server;
 mod report;
 mod responder;
+mod schedule;
 
 use serde_json::Value;
 use std::process::{Command, Output};

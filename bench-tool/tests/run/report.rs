@@ -68,7 +68,15 @@ fn the_table_goes_to_stdout_and_the_file_appears_whole() {
         output.stderr.is_empty(),
         "no progress line without a terminal"
     );
-    for word in ["p50", "p99.9", "max", "requests/s", "closed loop", "PING"] {
+    for word in [
+        "p50",
+        "p99.9",
+        "max",
+        "requests/s",
+        "closed loop",
+        "PING",
+        "0 errors",
+    ] {
         assert!(text.contains(word), "{word} is missing in {text}");
     }
     let json: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
@@ -210,8 +218,17 @@ fn large_replies_and_pushes_are_read() {
 #[test]
 fn wrong_arguments_are_exit_2() {
     for words in [
-        &["run"][..],
-        &["run", "--command", ""],
+        &["run", "--command", ""][..],
+        &["run", "--suite", "ycsb-g"],
+        &["run", "--suite", "redis:GETT"],
+        &["run", "--command", "SET k {dta:64}"],
+        &["run", "--command", "GET {user}:1"],
+        &["run", "--command", "PING", "--rate", "0"],
+        &["run", "--command", "PING", "--rate", "10..20"],
+        &["run", "--command", "PING", "--prefill"],
+        &["run", "--command", "GET {key}", "--verify"],
+        &["run", "--command", "PING", "--user", "ann"],
+        &["run", "--workload", "/nowhere/x.toml"],
         &["run", "--command", "GET {rand}"],
         &["run", "--command", "GET \"x"],
         &["run", "--command", "PING", "--clients", "0"],

@@ -1,4 +1,5 @@
-//! A server of the tests' own, which can misbehave.
+//! A server of the tests' own, which can misbehave. Two test programs name this file by its path.
+#![allow(dead_code, reason = "each of them uses a part")]
 
 use cairn_format::resp::request::{Limits, RequestParser, Step};
 use std::io::{Read, Write};

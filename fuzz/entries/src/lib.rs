@@ -14,11 +14,13 @@
 //! stage commands dump replay        an engine, scripts on it, payloads and logs for it
 //! describe portrait                 values as text and whole data sets as clients see them, for comparisons
 //! tools                             rdb-tool: lines of JSON, salvage, the choice of keys
+//! bench                             bench-tool: workload files, requests, lines of MONITOR
 //! seeds                             where fuzzing begins
 //! ```
 #![forbid(unsafe_code)]
 
 pub mod aof;
+pub mod bench;
 pub mod cluster;
 pub mod commands;
 pub mod config;
@@ -93,6 +95,20 @@ pub const TARGETS: &[Target] = &[
         words: seeds::command_words,
         len_max: 4 * KB,
         ..target("aof_replay", replay::run, seeds::replays)
+    },
+    Target {
+        len_max: 2 * KB,
+        ..target("bench_monitor", bench::monitor, bench::monitor_lines)
+    },
+    Target {
+        words: bench::place_words,
+        len_max: 2 * KB,
+        ..target("bench_request", bench::request, bench::bench_requests)
+    },
+    Target {
+        words: bench::place_words,
+        len_max: 4 * KB,
+        ..target("bench_workload", bench::workload, bench::workloads)
     },
     Target {
         len_max: 2 * KB,

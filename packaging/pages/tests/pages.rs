@@ -34,6 +34,7 @@ fn each_program_and_command_has_a_page() {
         "aof-tool-check.1",
         "bench-tool.1",
         "bench-tool-run.1",
+        "bench-tool-compare.1",
     ] {
         assert!(pages.iter().any(|name| name == page), "{page} in {pages:?}");
     }

@@ -2,7 +2,7 @@
 //!
 //! Nothing is known of a cluster at first: the first key that somebody else has is told by MOVED, and then all slots are asked for.
 
-use super::{Address, Client, Place};
+use super::{Address, Client, Place, Redirect};
 use crate::outcome::Failure;
 use cairn_format::crc16::key_slot;
 use cairn_format::resp::value::{Value, write_command};
@@ -10,6 +10,8 @@ use std::collections::HashMap;
 
 /// Slots of a cluster.
 const SLOTS: usize = 16_384;
+/// How a node begins that has only some of the keys of a command yet.
+const TRY_AGAIN: &[u8] = b"TRYAGAIN";
 /// How often a key is sent elsewhere before that is an error.
 const REDIRECTS_MAX: u32 = 16;
 
@@ -35,31 +37,6 @@ pub struct Fleet {
     /// Who has a slot; the first node until more is known.
     slots: Vec<usize>,
     is_cluster: bool,
-}
-
-/// What an error reply says of the way.
-enum Redirect {
-    Moved(Node),
-    Ask(Node),
-    TryAgain,
-}
-
-impl Redirect {
-    fn of(line: &[u8]) -> Option<Redirect> {
-        let text = std::str::from_utf8(line).ok()?;
-        if text.starts_with("TRYAGAIN") {
-            return Some(Redirect::TryAgain);
-        }
-        let mut words = text.split(' ');
-        let (kind, node) = (words.next()?, words.nth(1)?);
-        let (host, port) = node.rsplit_once(':')?;
-        let node = (host.to_owned(), port.parse().ok()?);
-        match kind {
-            "MOVED" => Some(Redirect::Moved(node)),
-            "ASK" => Some(Redirect::Ask(node)),
-            _ => None,
-        }
-    }
 }
 
 impl Fleet {
@@ -185,44 +162,26 @@ impl Fleet {
             let Value::Error(line) = &*reply else {
                 return Ok(());
             };
-            let Some(redirect) = Redirect::of(line) else {
-                return Ok(());
-            };
-            let node = match redirect {
-                Redirect::Moved(node) => {
-                    let index = self.node(node)?;
+            let node = match Redirect::of(line) {
+                None if line.starts_with(TRY_AGAIN) => self.owner(item),
+                None => return Ok(()),
+                Some(redirect) if !redirect.once => {
+                    let index = self.node((redirect.host, redirect.port))?;
                     self.learn(index)?;
                     self.owner(item)
                 }
-                Redirect::Ask(node) => {
-                    let index = self.node(node)?;
+                Some(redirect) => {
+                    let index = self.node((redirect.host, redirect.port))?;
                     let mut asking = Vec::new();
                     write_command(&mut asking, &["ASKING"]);
                     self.clients[index].send(&asking)?;
                     self.clients[index].reply()?;
                     index
                 }
-                Redirect::TryAgain => self.owner(item),
             };
             self.clients[node].send(&item.command)?;
             *reply = self.clients[node].reply()?;
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn replies_that_send_elsewhere() {
-        let moved = Redirect::of(b"MOVED 3999 127.0.0.1:6381");
-        assert!(matches!(moved, Some(Redirect::Moved((host, 6381))) if host == "127.0.0.1"));
-        let ask = Redirect::of(b"ASK 3999 ::1:6381");
-        assert!(matches!(ask, Some(Redirect::Ask((host, 6381))) if host == "::1"));
-        assert!(Redirect::of(b"MOVED").is_none());
-        assert!(Redirect::of(b"MOVED 1 host:port").is_none());
-        assert!(Redirect::of(b"BUSYKEY Target key name already exists.").is_none());
     }
 }

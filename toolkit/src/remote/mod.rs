@@ -14,6 +14,7 @@
 mod address;
 mod client;
 mod fleet;
+mod redirect;
 mod scan;
 mod sign;
 mod stream;
@@ -23,8 +24,10 @@ mod tls;
 pub use address::Address;
 pub use client::Client;
 pub use fleet::{Fleet, Item};
+pub use redirect::Redirect;
 pub use sign::Sign;
 pub use stream::{CONNECT_TIMEOUT, Place, Stream};
+pub use tls::Tls;
 
 use crate::outcome::Failure;
 use std::io::Read;

@@ -14,7 +14,7 @@ use rustls::{
 };
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 /// Where Debian and its like, Fedora and its like, and Alpine keep the authorities that they believe.
 const SYSTEM: [&str; 3] = [
@@ -22,6 +22,9 @@ const SYSTEM: [&str; 3] = [
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/cert.pem",
 ];
+
+/// That anybody is believed has been said.
+static TOLD: Once = Once::new();
 
 /// What an address says of encryption.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -89,9 +92,12 @@ impl Tls {
             .map_err(|error| failed(&error))?;
         let builder = match self.is_insecure {
             true => {
-                note(&format!(
-                    "{name}: whoever answers there is believed (insecure=yes)"
-                ));
+                // Once, however many connections are made.
+                TOLD.call_once(|| {
+                    note(&format!(
+                        "{name}: whoever answers there is believed (insecure=yes)"
+                    ));
+                });
                 builder
                     .dangerous()
                     .with_custom_certificate_verifier(Arc::new(Anybody(provider)))

@@ -23,7 +23,8 @@ pub enum Program {
 }
 
 impl Program {
-    fn path(self) -> PathBuf {
+    /// Where it lies.
+    pub fn path(self) -> PathBuf {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
         let path = match self {
             Program::Redis7 => PathBuf::from("/usr/bin/redis-server"),

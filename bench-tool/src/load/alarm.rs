@@ -1,0 +1,142 @@
+//! Sleeping until a request is due, and no longer.
+//!
+//! A poll's own timeout is exact to a millisecond only. A timer of the system as one more thing to poll for is exact to what it takes to wake a
+//! sleeping thread, some ten to a hundred microseconds. So the alarm rings a little earlier, and the rest is spent looking at the clock:
+//!
+//! ```text
+//!      sleep                       | wake late | look at the clock | due
+//!   -----------------------------> alarm ------>------------------->
+//!                                  |<------------- tail ---------->|
+//! ```
+//!
+//! The tail follows what is measured at each wake: it grows a step when the wake was later than the tail allowed and shrinks a fraction of it otherwise, which
+//! settles where nine of ten wakes are in time. It never takes more than [`TAIL_MAX`], nor more than a share of the time between requests.
+
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+/// Longest tail, nanoseconds.
+const TAIL_MAX: f64 = 60_000.0;
+/// First tail, nanoseconds.
+const TAIL_FIRST: f64 = 20_000.0;
+/// Largest part of the time between two wakes that is spent looking at the clock.
+const SHARE: f64 = 0.01;
+/// What a tail may take whatever the share: as much as a poll itself.
+const TAIL_FREE: f64 = 2_000.0;
+/// How far the tail grows after a late wake, nanoseconds.
+const STEP: f64 = 500.0;
+/// Share of wakes that should be in time.
+const IN_TIME: f64 = 0.9;
+
+/// An alarm of one event loop.
+#[derive(Debug)]
+pub struct Alarm {
+    timer: OwnedFd,
+    /// When it rings, in nanoseconds from the start of the run; 0 when it is not set.
+    rings: u64,
+    tail: f64,
+}
+
+impl Alarm {
+    /// An alarm that the poll of this registry reports under `token`.
+    ///
+    /// # Errors
+    /// The system has no more timers.
+    pub fn new(registry: &Registry, token: Token) -> io::Result<Alarm> {
+        let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+        let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+        registry.register(&mut SourceFd(&timer.as_raw_fd()), token, Interest::READABLE)?;
+        Ok(Alarm {
+            timer,
+            rings: 0,
+            tail: TAIL_FIRST,
+        })
+    }
+
+    /// Sets the alarm for what is due at `due`; `false` if that is so near that one has to look at the clock. `gap` is the time since the request before.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn set(&mut self, now: u64, due: u64, gap: u64) -> io::Result<bool> {
+        let most = (gap as f64 * SHARE).clamp(TAIL_FREE, TAIL_MAX);
+        let rings = due.saturating_sub(self.tail.min(most) as u64);
+        if rings <= now {
+            return Ok(false);
+        }
+        if rings != self.rings {
+            let spec = Itimerspec {
+                it_interval: Timespec {
+                    tv_sec: 0,
+                    tv_nsec: 0,
+                },
+                it_value: Timespec {
+                    tv_sec: ((rings - now) / 1_000_000_000) as i64,
+                    tv_nsec: ((rings - now) % 1_000_000_000) as i64,
+                },
+            };
+            timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &spec)?;
+            self.rings = rings;
+        }
+        Ok(true)
+    }
+
+    /// The poll reported it.
+    pub fn rang(&mut self, now: u64) {
+        if self.rings == 0 {
+            return;
+        }
+        let late = now.saturating_sub(self.rings) as f64;
+        self.tail += match late > self.tail {
+            true => STEP * IN_TIME,
+            false => -STEP * (1.0 - IN_TIME),
+        };
+        self.tail = self.tail.clamp(1_000.0, TAIL_MAX);
+        self.rings = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn it_rings_shortly_before_what_is_due() {
+        let mut poll = mio::Poll::new().unwrap();
+        let mut events = mio::Events::with_capacity(4);
+        let mut alarm = Alarm::new(poll.registry(), Token(7)).unwrap();
+        let start = Instant::now();
+        let now = || start.elapsed().as_nanos() as u64;
+        for _ in 0..20 {
+            let due = now() + 3_000_000;
+            assert!(alarm.set(now(), due, 3_000_000).unwrap());
+            poll.poll(&mut events, Some(Duration::from_secs(5)))
+                .unwrap();
+            assert!(events.iter().any(|event| event.token() == Token(7)));
+            assert!(now() + 61_000 > due, "{} before it", due - now());
+            alarm.rang(now());
+        }
+        assert!(!alarm.set(now(), now() + 500, 3_000_000).unwrap());
+    }
+
+    #[test]
+    fn the_tail_settles_where_nine_of_ten_wakes_are_in_time() {
+        let mut poll = mio::Poll::new().unwrap();
+        poll.poll(&mut mio::Events::with_capacity(1), Some(Duration::ZERO))
+            .unwrap();
+        let mut alarm = Alarm::new(poll.registry(), Token(0)).unwrap();
+        let mut random = crate::random::Random::new(1);
+        for i in 1..20_000_u64 {
+            alarm.rings = i;
+            // Evenly between 10 and 40 us late.
+            alarm.rang(i + 10_000 + random.below(30_000));
+        }
+        assert!((35_000.0..39_000.0).contains(&alarm.tail), "{}", alarm.tail);
+    }
+}

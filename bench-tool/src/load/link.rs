@@ -1,0 +1,494 @@
+//! One connection: what it has to send, what it waits for.
+//!
+//! ```text
+//!   out      [ sent already | to be sent ]
+//!   waiting  oldest request ... newest request        one for each request whose replies are to come
+//!   input    [ parsed | reply bytes | room ]
+//! ```
+//!
+//! Of a cluster also the bytes of each request are kept, as another node may be the one to ask.
+
+use super::sink::Sink;
+use crate::target::Stream;
+use crate::workload::template::About;
+use cairn_format::resp::value::{ReplyScanner, ReplyStep, Value, is_error};
+use cairn_toolkit::outcome::plain;
+use cairn_toolkit::remote::Redirect;
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read, Write};
+
+/// First size of the input buffer; it doubles when a reply does not fit.
+const INPUT_BYTES: usize = 16 << 10;
+/// Bytes of `$` and the digits of a length that are read without the scanner.
+const LENGTH_NEAR: usize = 11;
+/// Longest reply line that is looked for without the scanner.
+const LINE_NEAR: usize = 64;
+
+/// A request on its way.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiting {
+    /// When it was due (open loop) or sent (closed loop), in nanoseconds from the start of the run.
+    pub due: u64,
+    /// When it was sent.
+    pub sent: u64,
+    /// Which of the workload's operations it is.
+    pub operation: u32,
+    /// Replies that are still to come.
+    pub replies: u32,
+    /// What it is about.
+    pub about: About,
+    /// Whether it belongs to the measured part.
+    pub counts: bool,
+    /// Its reply tells nothing: that of ASKING.
+    pub is_silent: bool,
+}
+
+/// A request that another node is to be asked for.
+#[derive(Debug)]
+pub struct Redirected {
+    /// Where to.
+    pub to: Redirect,
+    /// The request, as it waits.
+    pub waiting: Waiting,
+    /// Its bytes.
+    pub bytes: Box<[u8]>,
+}
+
+/// A connection and its queue.
+#[derive(Debug)]
+pub struct Link {
+    stream: Stream,
+    /// Requests being written; the worker appends here.
+    pub out: Vec<u8>,
+    sent: usize,
+    waiting: VecDeque<Waiting>,
+    /// Bytes of what waits, of a cluster.
+    kept: Option<VecDeque<Box<[u8]>>>,
+    redirect: Option<Redirect>,
+    input: Vec<u8>,
+    parsed: usize,
+    filled: usize,
+    scanner: ReplyScanner,
+    /// A reply that did not end within a read has been begun by the scanner.
+    is_scanning: bool,
+}
+
+impl Link {
+    /// A link over a connected stream; `keeps`: of a cluster.
+    pub fn new(stream: Stream, keeps: bool) -> Link {
+        Link {
+            stream,
+            out: Vec::new(),
+            sent: 0,
+            waiting: VecDeque::new(),
+            kept: keeps.then(VecDeque::new),
+            redirect: None,
+            input: vec![0; INPUT_BYTES],
+            parsed: 0,
+            filled: 0,
+            scanner: ReplyScanner::new(),
+            is_scanning: false,
+        }
+    }
+
+    /// The socket, for its registration.
+    pub fn stream(&mut self) -> &mut Stream {
+        &mut self.stream
+    }
+
+    /// Requests without a reply yet.
+    pub fn waiting(&self) -> usize {
+        self.waiting
+            .iter()
+            .filter(|waiting| !waiting.is_silent)
+            .count()
+    }
+
+    /// Measured requests without a reply yet.
+    pub fn waiting_measured(&self) -> u64 {
+        self.waiting
+            .iter()
+            .filter(|waiting| waiting.counts && !waiting.is_silent)
+            .count() as u64
+    }
+
+    /// Remembers a request whose bytes were just appended to `out`, from `start` on.
+    pub fn push(&mut self, waiting: Waiting, start: usize) {
+        if let Some(kept) = &mut self.kept {
+            kept.push_back(self.out[start..].into());
+        }
+        self.waiting.push_back(waiting);
+    }
+
+    /// Hands as much as possible to the system; the rest waits until the socket is writable.
+    ///
+    /// # Errors
+    /// Why the connection is over.
+    pub fn send(&mut self) -> Result<(), String> {
+        while self.sent < self.out.len() {
+            match self.stream.write(&self.out[self.sent..]) {
+                Ok(0) => return Err("closed by the server".to_owned()),
+                Ok(n) => self.sent += n,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(plain(&error)),
+            }
+        }
+        self.out.clear();
+        self.sent = 0;
+        match self.stream.flush() {
+            Err(error) if error.kind() != ErrorKind::WouldBlock => Err(plain(&error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads what is there and counts the replies at the time that the sink tells after each read. Says how many requests were answered.
+    ///
+    /// `drain` asks to go on until the system says there is no more, which is needed when the other side has closed:
+    /// that event comes once. Requests that another node is to be asked for go to `redirected`.
+    ///
+    /// # Errors
+    /// Why the connection is over, or that the bytes are no replies.
+    pub fn receive(
+        &mut self,
+        sink: &mut Sink<'_>,
+        drain: bool,
+        redirected: &mut Vec<Redirected>,
+    ) -> Result<u64, String> {
+        let drain = drain || self.stream.may_hold_more();
+        let mut answered = 0;
+        loop {
+            self.make_room();
+            let room = self.input.len() - self.filled;
+            let n = match self.stream.read(&mut self.input[self.filled..]) {
+                Ok(0) => return Err("closed by the server".to_owned()),
+                Ok(n) => n,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(answered),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(plain(&error)),
+            };
+            self.filled += n;
+            sink.look_at_the_clock();
+            answered += self.parse(sink, redirected)?;
+            sink.flush();
+            if n < room && !drain {
+                return Ok(answered);
+            }
+        }
+    }
+
+    fn parse(
+        &mut self,
+        sink: &mut Sink<'_>,
+        redirected: &mut Vec<Redirected>,
+    ) -> Result<u64, String> {
+        let mut answered = 0;
+        while self.parsed < self.filled {
+            let Some(end) = self.reply_end()? else {
+                break;
+            };
+            let reply = self.parsed..end;
+            self.parsed = end;
+            let first = self.input[reply.start];
+            // Protocol 3 sends messages that answer nothing.
+            if first == b'>' {
+                continue;
+            }
+            let waiting = self.waiting.front_mut().ok_or("a reply to no request")?;
+            let bytes = &self.input[reply];
+            if is_error(first) && self.kept.is_some() {
+                self.redirect = Redirect::of(&bytes[1..]).or(self.redirect.take());
+            }
+            if self.redirect.is_none() && !waiting.is_silent {
+                sink.reply(waiting, bytes);
+            }
+            waiting.replies -= 1;
+            if waiting.replies == 0 {
+                answered += self.answered(sink, redirected);
+            }
+        }
+        Ok(answered)
+    }
+
+    /// The oldest request has all its replies.
+    fn answered(&mut self, sink: &mut Sink<'_>, redirected: &mut Vec<Redirected>) -> u64 {
+        let Some(waiting) = self.waiting.pop_front() else {
+            return 0;
+        };
+        let bytes = self.kept.as_mut().and_then(VecDeque::pop_front);
+        if let (Some(to), Some(bytes)) = (self.redirect.take(), bytes) {
+            redirected.push(Redirected { to, waiting, bytes });
+            return 0;
+        }
+        if waiting.is_silent {
+            return 0;
+        }
+        sink.answered(&waiting);
+        1
+    }
+
+    /// Where the reply at `parsed` ends, if it is all there.
+    fn reply_end(&mut self) -> Result<Option<usize>, String> {
+        let input = &self.input[..self.filled];
+        if !self.is_scanning
+            && let Some(end) = near_end(&input[self.parsed..])
+        {
+            return Ok(Some(self.parsed + end));
+        }
+        let step = self
+            .scanner
+            .next(input, self.parsed)
+            .map_err(|error| error.to_string())?;
+        match step {
+            ReplyStep::Complete { end } => {
+                self.is_scanning = false;
+                Ok(Some(end))
+            }
+            ReplyStep::Incomplete { .. } => {
+                self.is_scanning = true;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Moves an unfinished reply to the front, and doubles the buffer if it fills it.
+    fn make_room(&mut self) {
+        if self.parsed == self.filled {
+            (self.parsed, self.filled) = (0, 0);
+        }
+        if self.filled < self.input.len() {
+            return;
+        }
+        self.input.copy_within(self.parsed..self.filled, 0);
+        self.filled -= self.parsed;
+        self.parsed = 0;
+        if self.filled == self.input.len() {
+            self.input.resize(self.input.len() * 2, 0);
+        }
+    }
+}
+
+/// The end of the commonest replies: a short line, or a string that is all there. Everything else is the scanner's.
+#[inline]
+fn near_end(reply: &[u8]) -> Option<usize> {
+    match *reply.first()? {
+        b'$' => {
+            let (mut length, mut at) = (0, 1);
+            loop {
+                match *reply.get(at)? {
+                    digit @ b'0'..=b'9' if at < LENGTH_NEAR => {
+                        length = length * 10 + usize::from(digit - b'0');
+                    }
+                    b'\r' if at > 1 => break,
+                    _ => return None,
+                }
+                at += 1;
+            }
+            let end = at + 2 + length + 2;
+            let is_whole = reply.get(end - 2..end) == Some(b"\r\n");
+            (is_whole && reply[at + 1] == b'\n').then_some(end)
+        }
+        b'+' | b':' => {
+            let near = &reply[..reply.len().min(LINE_NEAR)];
+            let cr = near.iter().position(|&byte| byte == b'\r')?;
+            (reply.get(cr + 1) == Some(&b'\n')).then_some(cr + 2)
+        }
+        _ => None,
+    }
+}
+
+/// The text of an error reply, for counting.
+pub fn error_line(reply: &[u8]) -> Option<Vec<u8>> {
+    match Value::decode(reply) {
+        Ok((Value::Error(line), _)) => Some(line),
+        _ => None,
+    }
+}
+
+/// Registers a link for both directions; mio reports each change once.
+///
+/// # Errors
+/// Those of the system.
+pub fn register(link: &mut Link, registry: &mio::Registry, token: usize) -> io::Result<()> {
+    registry.register(
+        link.stream(),
+        mio::Token(token),
+        mio::Interest::READABLE | mio::Interest::WRITABLE,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::budget::Marks;
+    use crate::load::sink::{Gauge, Place};
+    use crate::load::tally::Tally;
+    use crate::load::timeline::Timeline;
+    use crate::workload::data::Pools;
+    use crate::workload::reading::Reading;
+    use std::net::Shutdown;
+    use std::os::unix::net::UnixStream;
+
+    /// A link and the other end of its socket.
+    fn pair() -> (Link, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let stream = Stream::Unix(mio::net::UnixStream::from_std(ours));
+        (Link::new(stream, false), theirs)
+    }
+
+    /// What a worker has around its links.
+    struct Around(Tally, Timeline, Marks, Pools, Gauge);
+
+    impl Around {
+        fn new() -> Around {
+            let marks = Marks::new(Some(std::time::Duration::ZERO), None);
+            Around(
+                Tally::new(1, false),
+                Timeline::default(),
+                marks,
+                Pools::default(),
+                Gauge::default(),
+            )
+        }
+
+        fn receive(&mut self, link: &mut Link, drain: bool) -> Result<u64, String> {
+            let reading = Reading {
+                has_hits: true,
+                ..Reading::default()
+            };
+            let place = Place {
+                timeline: &self.1,
+                marks: &self.2,
+                pools: &self.3,
+                gauge: &self.4,
+                readings: &[reading],
+                verify: false,
+            };
+            let mut sink = Sink::new(&mut self.0, place);
+            link.receive(&mut sink, drain, &mut Vec::new())
+        }
+    }
+
+    fn ask(link: &mut Link, count: usize) {
+        for _ in 0..count {
+            let waiting = Waiting {
+                due: 0,
+                sent: 0,
+                operation: 0,
+                replies: 1,
+                about: About::default(),
+                counts: true,
+                is_silent: false,
+            };
+            link.push(waiting, 0);
+        }
+    }
+
+    #[test]
+    fn a_socket_that_is_empty_or_full_is_no_failure() {
+        let (mut link, mut server) = pair();
+        let mut around = Around::new();
+        for drain in [false, true] {
+            assert_eq!(around.receive(&mut link, drain), Ok(0));
+            ask(&mut link, 2);
+            server.write_all(b"+OK\r\n:1\r\n").unwrap();
+            assert_eq!(around.receive(&mut link, drain), Ok(2));
+        }
+        let request = vec![b'x'; 8 << 20];
+        link.out.extend_from_slice(&request);
+        assert_eq!(link.send(), Ok(()));
+        assert!(!link.out.is_empty() && link.sent < request.len());
+        let reader = std::thread::spawn(move || {
+            let mut got = Vec::new();
+            server.read_to_end(&mut got).map(|_| got)
+        });
+        while !link.out.is_empty() {
+            assert_eq!(link.send(), Ok(()));
+        }
+        drop(link);
+        assert_eq!(reader.join().unwrap().unwrap(), request);
+    }
+
+    #[test]
+    fn an_end_and_a_reply_to_nothing_are_told() {
+        let (mut link, mut server) = pair();
+        let mut around = Around::new();
+        server.write_all(b"+OK\r\n").unwrap();
+        assert_eq!(
+            around.receive(&mut link, false),
+            Err("a reply to no request".to_owned())
+        );
+        let (mut link, server) = pair();
+        ask(&mut link, 1);
+        server.shutdown(Shutdown::Both).unwrap();
+        assert_eq!(
+            around.receive(&mut link, true),
+            Err("closed by the server".to_owned())
+        );
+    }
+
+    /// However replies fall into reads, the buffer is that of one reply and not of all.
+    #[test]
+    fn room_grows_with_a_reply_and_not_with_their_number() {
+        let (mut link, mut server) = pair();
+        let mut around = Around::new();
+        let small = [&b"$100\r\n"[..], &[b'v'; 100], b"\r\n"].concat();
+        let mut replies = 0;
+        for _ in 0..300 {
+            ask(&mut link, 40);
+            server.write_all(&small.repeat(40)).unwrap();
+            replies += around.receive(&mut link, true).unwrap();
+        }
+        assert_eq!((replies, link.input.len()), (12_000, INPUT_BYTES));
+        assert_eq!(around.0.hits(), Some((12_000, 0)));
+        let large = [b"$100000\r\n".as_slice(), &[b'v'; 100_000], b"\r\n"].concat();
+        ask(&mut link, 1);
+        let mut got = 0;
+        for piece in large.chunks(30_000) {
+            server.write_all(piece).unwrap();
+            got += around.receive(&mut link, true).unwrap();
+        }
+        assert_eq!((got, link.input.len()), (1, 128 << 10));
+    }
+
+    /// The short way gives what the scanner gives, or nothing.
+    #[test]
+    fn the_short_way_ends_where_the_scanner_ends() {
+        for reply in [
+            &b"+OK\r\n"[..],
+            b":-12\r\n",
+            b"$-1\r\n",
+            b"$0\r\n\r\n",
+            b"$3\r\nabc\r\n",
+            b"$3\r\nab",
+            b"$3\r\nabcde",
+            b"*1\r\n:1\r\n",
+            b"+\r\n",
+            b"$\r\n",
+            b"$3x\r\nabc\r\n",
+            b"$99999999999999999999\r\n",
+            b"\r\n",
+            b"",
+            b"+no end",
+            b"-ERR x\r\n",
+            b"_\r\n",
+            b"+a\rb\r\n",
+        ] {
+            let by_scanner = match ReplyScanner::new().next(reply, 0) {
+                Ok(ReplyStep::Complete { end }) => Some(end),
+                _ => None,
+            };
+            let near = near_end(reply);
+            assert!(
+                near.is_none() || near == by_scanner,
+                "{}: {near:?} {by_scanner:?}",
+                reply.escape_ascii()
+            );
+        }
+        assert_eq!(
+            [near_end(b"+OK\r\n+"), near_end(b"$3\r\nabc\r\n$")],
+            [Some(5), Some(9)]
+        );
+    }
+}

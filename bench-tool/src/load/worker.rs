@@ -1,0 +1,561 @@
+//! One thread of load: an event loop over its clients.
+//!
+//! Closed loop: a client that waits for nothing gets `pipeline` requests at once, and the next ones when all are answered.
+//! Open loop: the worker's requests fall due on its part of the schedule and go to the next client that has fewer than
+//! `pipeline` on their way. If none has, they wait here, and their time runs: that is the point of the open loop. Requests that
+//! fell due before the end are sent even if they are late, or the worst times would be missing from the result. What is due at once goes to
+//! one client as far as it has room, so that a backlog costs few writes.
+//!
+//! A client has one link, or one to each node of a cluster; the slot of a request's key says which.
+
+use super::Shared;
+use super::alarm::Alarm;
+use super::arrivals::Pace;
+use super::link::{Link, Redirected, Waiting, register};
+use super::mender::Mender;
+use super::sink::Sink;
+use super::strain::{self, Strain};
+use crate::random::Random;
+use crate::target::Stream;
+use crate::workload::numbers::Counted;
+use crate::workload::template::{About, Filler};
+use mio::{Events, Poll, Token};
+use std::io;
+use std::time::Duration;
+
+/// How often a waiting worker looks up to see whether it should stop.
+const LOOK_UP: Duration = Duration::from_millis(100);
+/// Tokens of the poll beside those of links.
+const ALARM: Token = Token(usize::MAX - 1);
+const MENDER: Token = Token(usize::MAX - 2);
+/// How often a request follows redirects before they count as an error.
+const HOPS_MAX: u32 = 16;
+
+/// A client of the crowd.
+#[derive(Debug, Default)]
+struct Client {
+    /// Its link to each node, by place in the worker's list.
+    links: Vec<Option<usize>>,
+    /// Requests on their way.
+    waiting: usize,
+}
+
+/// A link, or what is left of one.
+#[derive(Debug)]
+struct Slot {
+    link: Option<Link>,
+    client: usize,
+    node: usize,
+}
+
+/// A thread's clients and its part of the schedule.
+#[derive(Debug)]
+pub struct Worker<'a> {
+    shared: &'a Shared<'a>,
+    clients: Vec<Client>,
+    slots: Vec<Slot>,
+    filler: Filler,
+    pace: Option<Pace<'a>>,
+    next_client: usize,
+    /// When the last request was due, to tell how far apart they are.
+    last_due: u64,
+    /// Until when no client had room.
+    room_since: u64,
+    had_room: bool,
+    redirected: Vec<Redirected>,
+    hops: u32,
+    mender: Option<Mender>,
+    /// The links that were written to and not sent yet.
+    touched: Vec<usize>,
+    live: usize,
+    /// Requests on their way.
+    in_flight: usize,
+    busy_from: Option<(u64, Option<(u64, u64)>)>,
+}
+
+impl<'a> Worker<'a> {
+    /// A worker; `index` tells it from the others. Each client comes with a connection to each node.
+    pub fn new(
+        shared: &'a Shared<'a>,
+        index: usize,
+        connected: Vec<Vec<Stream>>,
+        filler: Filler,
+        random: Random,
+    ) -> Worker<'a> {
+        let pace = shared
+            .arrivals
+            .map(|arrivals| Pace::new(arrivals, index as u64, shared.threads as u64, random));
+        let mut worker = Worker {
+            shared,
+            clients: Vec::new(),
+            slots: Vec::new(),
+            filler,
+            pace,
+            next_client: 0,
+            last_due: 0,
+            room_since: 0,
+            had_room: true,
+            redirected: Vec::new(),
+            hops: 0,
+            mender: None,
+            touched: Vec::new(),
+            live: 0,
+            in_flight: 0,
+            busy_from: None,
+        };
+        for (client, streams) in connected.into_iter().enumerate() {
+            worker.clients.push(Client::default());
+            for (node, stream) in streams.into_iter().enumerate() {
+                worker.add_link(stream, client, node);
+            }
+        }
+        worker
+    }
+
+    fn add_link(&mut self, stream: Stream, client: usize, node: usize) -> usize {
+        let keeps = self.shared.nodes.is_cluster();
+        let link = Some(Link::new(stream, keeps));
+        self.slots.push(Slot { link, client, node });
+        self.live += 1;
+        let links = &mut self.clients[client].links;
+        if links.len() <= node {
+            links.resize(node + 1, None);
+        }
+        links[node] = Some(self.slots.len() - 1);
+        self.slots.len() - 1
+    }
+
+    /// Runs until the budget is spent and all replies are there, or nobody is left to ask.
+    ///
+    /// # Errors
+    /// The event loop itself fails.
+    pub fn run(mut self, sink: &mut Sink<'_>) -> io::Result<Option<Strain>> {
+        let shared = self.shared;
+        let mut poll = Poll::new()?;
+        let mut events = Events::with_capacity(1024);
+        for (token, slot) in self.slots.iter_mut().enumerate() {
+            if let Some(link) = &mut slot.link {
+                register(link, poll.registry(), token)?;
+            }
+        }
+        let mut alarm = match self.pace {
+            Some(_) => Some(Alarm::new(poll.registry(), ALARM)?),
+            None => None,
+        };
+        if shared.reconnect {
+            self.mender = Some(Mender::new(poll.registry(), MENDER)?);
+        }
+        if self.pace.is_none() {
+            (0..self.clients.len()).for_each(|client| self.refill(client, sink));
+        }
+        let mut heard = shared.marks.now();
+        while self.is_working() && !shared.budget.is_stopped() {
+            let wait = self.wait(alarm.as_mut())?;
+            match poll.poll(&mut events, Some(wait)) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                result => result?,
+            }
+            let mut is_alive = false;
+            for event in &events {
+                match event.token() {
+                    ALARM => alarm
+                        .iter_mut()
+                        .for_each(|alarm| alarm.rang(shared.marks.now())),
+                    MENDER => self.mended(poll.registry(), sink)?,
+                    Token(token) => {
+                        is_alive = true;
+                        let is_over = event.is_read_closed() || event.is_error();
+                        if event.is_readable() || is_over {
+                            self.readable(token, is_over, poll.registry(), sink)?;
+                        }
+                        if event.is_writable() {
+                            self.send(token, sink);
+                        }
+                    }
+                }
+            }
+            self.send_due(sink);
+            self.look_at_strain();
+            // Silence is counted only while somebody waits, and from the last sign of life.
+            if is_alive || (self.in_flight == 0 && self.live > 0) {
+                heard = shared.marks.now();
+            } else {
+                self.give_up_after(heard, sink);
+            }
+        }
+        self.count_what_is_left(sink);
+        let until = shared.marks.now().min(shared.marks.end());
+        Ok(self.busy_from.and_then(|(from, before)| {
+            Strain::between(before, strain::of_this_thread(), until.saturating_sub(from))
+        }))
+    }
+
+    /// Takes the first reading of how busy this thread is when the measuring has begun.
+    fn look_at_strain(&mut self) {
+        if self.busy_from.is_none() {
+            let now = self.shared.marks.now();
+            if now >= self.shared.marks.measure_from() {
+                self.busy_from = Some((now, strain::of_this_thread()));
+            }
+        }
+    }
+
+    fn is_working(&self) -> bool {
+        let may_come_back = self.shared.reconnect && self.mender.is_some();
+        let has_more = match &self.pace {
+            Some(pace) => !pace.is_over,
+            None => {
+                may_come_back && self.shared.marks.now() < self.shared.marks.end() && self.live == 0
+            }
+        };
+        (has_more && (self.live > 0 || may_come_back)) || self.in_flight > 0
+    }
+
+    /// How long the poll may sleep: until something is due.
+    fn wait(&mut self, alarm: Option<&mut Alarm>) -> io::Result<Duration> {
+        let (Some(pace), Some(alarm)) = (self.pace.as_ref().filter(|pace| !pace.is_over), alarm)
+        else {
+            return Ok(LOOK_UP);
+        };
+        if !self.had_room {
+            return Ok(LOOK_UP);
+        }
+        let (now, due) = (self.shared.marks.now(), pace.due);
+        let gap = due.saturating_sub(self.last_due);
+        match due > now && alarm.set(now, due, gap)? {
+            true => Ok(LOOK_UP),
+            false => Ok(Duration::ZERO),
+        }
+    }
+
+    fn readable(
+        &mut self,
+        token: usize,
+        is_over: bool,
+        registry: &mio::Registry,
+        sink: &mut Sink<'_>,
+    ) -> io::Result<()> {
+        let Some(slot) = self.slots.get_mut(token) else {
+            return Ok(());
+        };
+        let (client, node) = (slot.client, slot.node);
+        let Some(link) = &mut slot.link else {
+            return Ok(());
+        };
+        match link.receive(sink, is_over, &mut self.redirected) {
+            Ok(answered) => {
+                self.clients[client].waiting -= answered as usize;
+                self.in_flight -= answered as usize;
+                if !self.redirected.is_empty() {
+                    self.redirect(client, node, registry, sink)?;
+                }
+                if self.pace.is_none() && self.clients[client].waiting == 0 {
+                    self.refill(client, sink);
+                } else if !self.had_room && answered > 0 {
+                    self.had_room = true;
+                    self.room_since = self.shared.marks.now();
+                }
+            }
+            Err(why) => self.lose(token, &why, sink),
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, token: usize, sink: &mut Sink<'_>) {
+        let link = self
+            .slots
+            .get_mut(token)
+            .and_then(|slot| slot.link.as_mut());
+        if let Some(Err(why)) = link.map(Link::send) {
+            self.lose(token, &why, sink);
+        }
+    }
+
+    /// Sends what was appended to links.
+    fn send_touched(&mut self, sink: &mut Sink<'_>) {
+        while let Some(token) = self.touched.pop() {
+            self.send(token, sink);
+        }
+    }
+
+    /// Closed loop: the next requests of a client that waits for nothing.
+    fn refill(&mut self, client: usize, sink: &mut Sink<'_>) {
+        if !self.is_live(client) {
+            return;
+        }
+        let now = self.shared.marks.now();
+        let granted = self
+            .shared
+            .budget
+            .take(self.shared.pipeline as u64, now, self.shared.marks);
+        for _ in 0..granted {
+            self.write_request(client, now, now);
+        }
+        self.send_touched(sink);
+    }
+
+    /// Open loop: everything that is due by now and finds a client with room.
+    fn send_due(&mut self, sink: &mut Sink<'_>) {
+        let shared = self.shared;
+        let mut chosen: Option<usize> = None;
+        while let Some(pace) = self.pace.as_mut().filter(|pace| !pace.is_over) {
+            let (due, now) = (pace.due, shared.marks.now());
+            if due >= shared.marks.end() {
+                pace.is_over = true;
+                break;
+            }
+            if due > now {
+                break;
+            }
+            let room = chosen
+                .filter(|&client| self.has_room(client))
+                .or_else(|| self.free_client());
+            let Some(client) = room else {
+                self.had_room = false;
+                break;
+            };
+            chosen = Some(client);
+            // The grant is asked for at the due time, so that what is late still counts.
+            let granted = shared.budget.take(1, due, shared.marks);
+            if let Some(pace) = &mut self.pace {
+                pace.is_over = granted == 0;
+                pace.advance();
+            }
+            if granted == 1 {
+                self.count_lateness(due, now, sink);
+                self.last_due = due;
+                self.write_request(client, due, now);
+                self.next_client = client + 1;
+            }
+        }
+        self.send_touched(sink);
+    }
+
+    fn count_lateness(&mut self, due: u64, now: u64, sink: &mut Sink<'_>) {
+        if due < self.shared.marks.measure_from() {
+            return;
+        }
+        let tally = sink.tally();
+        tally.last_sent = now;
+        tally.held_back += u64::from(self.room_since > due);
+        tally
+            .lateness
+            .saturating_record((now - due.max(self.room_since).min(now)).max(1));
+    }
+
+    fn has_room(&self, client: usize) -> bool {
+        self.clients[client].waiting < self.shared.pipeline && self.is_live(client)
+    }
+
+    fn is_live(&self, client: usize) -> bool {
+        let mut links = self.clients[client].links.iter().flatten();
+        links.any(|&token| self.slots[token].link.is_some())
+    }
+
+    /// The next client, in turn, with room for a request.
+    fn free_client(&self) -> Option<usize> {
+        let count = self.clients.len();
+        (0..count)
+            .map(|i| (self.next_client + i) % count)
+            .find(|&client| self.has_room(client))
+    }
+
+    fn write_request(&mut self, client: usize, due: u64, sent: u64) {
+        let shared = self.shared;
+        let operation = shared.choose(&mut self.filler.random);
+        let template = &shared.workload.operations[operation].template;
+        let mut counted = Counted::default();
+        if template.counts() {
+            counted.own = shared.budget.next_seq();
+        }
+        counted.given = shared.budget.seq_given();
+        let waiting = |about: About| Waiting {
+            due,
+            sent,
+            operation: operation as u32,
+            replies: template.replies(),
+            about,
+            counts: due >= shared.marks.measure_from(),
+            is_silent: false,
+        };
+        if !shared.nodes.is_cluster() {
+            let token = self.clients[client].links[0].unwrap_or(usize::MAX);
+            if let Some(link) = self
+                .slots
+                .get_mut(token)
+                .and_then(|slot| slot.link.as_mut())
+            {
+                let start = link.out.len();
+                let about = template.write(&mut link.out, &mut self.filler, counted);
+                link.push(waiting(about), start);
+                self.touch(token);
+            }
+        } else {
+            let mut bytes = Vec::new();
+            let about = template.write(&mut bytes, &mut self.filler, counted);
+            let node = shared.nodes.owner(about.slot);
+            self.append(client, node, waiting(about), &bytes);
+        }
+        self.clients[client].waiting += 1;
+        self.in_flight += 1;
+    }
+
+    fn touch(&mut self, token: usize) {
+        if self.touched.last() != Some(&token) && !self.touched.contains(&token) {
+            self.touched.push(token);
+        }
+    }
+
+    /// Of a cluster: appends a request to the link of a client to a node; to another one if that is lost.
+    fn append(&mut self, client: usize, node: usize, waiting: Waiting, bytes: &[u8]) {
+        let links = &self.clients[client].links;
+        let wanted = links.get(node).copied().flatten();
+        let mut all = wanted.into_iter().chain(links.iter().flatten().copied());
+        let Some(token) = all.find(|&token| self.slots[token].link.is_some()) else {
+            return;
+        };
+        if let Some(link) = &mut self.slots[token].link {
+            let start = link.out.len();
+            link.out.extend_from_slice(bytes);
+            link.push(waiting, start);
+            self.touch(token);
+        }
+    }
+
+    /// Sends requests of a client to the nodes that they were redirected to.
+    fn redirect(
+        &mut self,
+        client: usize,
+        asked: usize,
+        registry: &mio::Registry,
+        sink: &mut Sink<'_>,
+    ) -> io::Result<()> {
+        let nodes = self.shared.nodes;
+        for Redirected {
+            to,
+            mut waiting,
+            bytes,
+        } in std::mem::take(&mut self.redirected)
+        {
+            let tally = sink.tally();
+            match to.once {
+                true => tally.asked += 1,
+                false => tally.moved += 1,
+            }
+            self.hops += 1;
+            let operation = &self.shared.workload.operations[waiting.operation as usize];
+            waiting.replies = operation.template.replies();
+            let node = nodes.follow(&to, asked).unwrap_or(asked);
+            if self.clients[client]
+                .links
+                .get(node)
+                .copied()
+                .flatten()
+                .is_none()
+            {
+                self.link_to(client, node, registry, sink)?;
+            }
+            if to.once {
+                let silent = Waiting {
+                    replies: 1,
+                    is_silent: true,
+                    ..waiting
+                };
+                self.append(client, node, silent, b"*1\r\n$6\r\nASKING\r\n");
+            }
+            self.append(client, node, waiting, &bytes);
+        }
+        // Nodes that send a request round in a circle get time to agree.
+        if self.hops > HOPS_MAX * self.shared.pipeline as u32 {
+            self.hops = 0;
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.send_touched(sink);
+        Ok(())
+    }
+
+    /// Connects a client to a node that was not known at the start.
+    fn link_to(
+        &mut self,
+        client: usize,
+        node: usize,
+        registry: &mio::Registry,
+        sink: &mut Sink<'_>,
+    ) -> io::Result<()> {
+        match self.shared.nodes.target(node).connect() {
+            Ok(stream) => {
+                let token = self.add_link(stream, client, node);
+                if let Some(link) = &mut self.slots[token].link {
+                    register(link, registry, token)?;
+                }
+            }
+            Err(failure) => sink
+                .tally()
+                .lost(failure.line().unwrap_or("a node cannot be reached"), 0),
+        }
+        Ok(())
+    }
+
+    fn lose(&mut self, token: usize, why: &str, sink: &mut Sink<'_>) {
+        let slot = &mut self.slots[token];
+        let (client, node) = (slot.client, slot.node);
+        if let Some(link) = slot.link.take() {
+            self.live -= 1;
+            sink.tally().lost(why, link.waiting_measured());
+            let gone = link.waiting();
+            self.clients[client].waiting -= gone;
+            self.in_flight -= gone;
+            if let Some(mender) = &self.mender {
+                mender.ask(token, self.shared.nodes.target(node));
+            }
+        }
+    }
+
+    /// Takes the connections that were made again.
+    fn mended(&mut self, registry: &mio::Registry, sink: &mut Sink<'_>) -> io::Result<()> {
+        while let Some((token, stream)) = self.mender.as_ref().and_then(Mender::made) {
+            let client = self.slots[token].client;
+            let mut link = Link::new(stream, self.shared.nodes.is_cluster());
+            register(&mut link, registry, token)?;
+            self.slots[token].link = Some(link);
+            self.live += 1;
+            sink.tally().reconnected += 1;
+            match &self.pace {
+                None if self.clients[client].waiting == 0 => self.refill(client, sink),
+                _ if !self.had_room => {
+                    self.had_room = true;
+                    self.room_since = self.shared.marks.now();
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn give_up_after(&mut self, heard: u64, sink: &mut Sink<'_>) {
+        let Some(timeout) = self.shared.timeout else {
+            return;
+        };
+        if self.shared.marks.now().saturating_sub(heard) <= timeout.as_nanos() as u64 {
+            return;
+        }
+        self.shared.budget.stop();
+        let why = format!("no reply for {} s", timeout.as_secs_f64());
+        for token in 0..self.slots.len() {
+            if self.slots[token]
+                .link
+                .as_ref()
+                .is_some_and(|link| link.waiting() > 0)
+            {
+                self.lose(token, &why, sink);
+            }
+        }
+    }
+
+    /// Requests that nobody waits for any more, because the run was stopped.
+    fn count_what_is_left(&mut self, sink: &mut Sink<'_>) {
+        let links = self.slots.iter().filter_map(|slot| slot.link.as_ref());
+        sink.tally().unanswered += links.map(Link::waiting_measured).sum::<u64>();
+        sink.finish();
+    }
+}

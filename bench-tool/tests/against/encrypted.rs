@@ -1,0 +1,102 @@
+//! TLS, with certificates that openssl makes, on the servers that have it.
+
+use crate::json;
+use crate::real_server::{Program, RealServer};
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+
+/// An authority, and a server's certificate that it has signed.
+fn certificates(folder: &Path) {
+    fs::write(
+        folder.join("names"),
+        "subjectAltName=DNS:localhost,IP:127.0.0.1\n",
+    )
+    .unwrap();
+    let openssl = |words: &str| {
+        let output = Command::new("openssl")
+            .args(words.split(' '))
+            .current_dir(folder)
+            .output()
+            .expect("this test needs openssl");
+        assert!(
+            output.status.success(),
+            "{words}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    };
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+    openssl(&format!(
+        "req -x509 {key} -keyout ca.key -out ca.crt -days 2 -subj /CN=ca"
+    ));
+    openssl(&format!(
+        "req {key} -keyout server.key -out server.csr -subj /CN=server"
+    ));
+    openssl(
+        "x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out server.crt -days 2 -extfile names",
+    );
+}
+
+#[test]
+fn load_goes_over_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    certificates(folder.path());
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    drop(listener);
+    let (cert, key, ca) = (path("server.crt"), path("server.key"), path("ca.crt"));
+    let options = [
+        ["--tls-port", &port],
+        ["--tls-cert-file", &cert],
+        ["--tls-key-file", &key],
+        ["--tls-ca-cert-file", &ca],
+        ["--tls-auth-clients", "no"],
+    ];
+    let _server = RealServer::start_program(Program::Redis7, folder.path(), &options.concat());
+    let load = [
+        "-c",
+        "10",
+        "-P",
+        "16",
+        "-n",
+        "5000",
+        "--json",
+        "-",
+        "--command",
+        "SET {key:100} {data:3000}",
+        "--command",
+        "GET {key:100}",
+    ];
+    let tls = ["run", "--tls", "--cacert", &ca, "-p", &port];
+    let (code, result, stderr) = json(&[&tls[..], &load].concat());
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    assert_eq!(
+        (&result["replies"], &result["errors"]),
+        (&5000.into(), &0.into())
+    );
+    let open = [
+        "-c",
+        "10",
+        "-P",
+        "4",
+        "--rate",
+        "500",
+        "-d",
+        "1",
+        "--json",
+        "-",
+        "--command",
+        "GET {key:100}",
+    ];
+    let uri = format!("rediss://localhost:{port}?cacert={ca}");
+    let (code, result, stderr) = json(&[&["run", "--uri", &uri], &open[..]].concat());
+    assert_eq!(
+        (code, stderr.as_str(), &result["replies"]),
+        (0, "", &500.into())
+    );
+    let (code, _, stderr) = json(&["run", "--tls", "-p", &port, "--command", "PING"]);
+    assert_eq!(code, 2);
+    assert!(stderr.contains("no encrypted connection"), "{stderr}");
+}
