@@ -257,7 +257,7 @@ fn unchained(cipher: Cipher, key: &[u8], iv: [u8; BLOCK], bytes: &[u8]) -> Optio
     if bytes.is_empty() || !bytes.len().is_multiple_of(BLOCK) {
         return None;
     }
-    let decrypt: Box<dyn Fn(&mut [u8])> = match cipher {
+    let decrypt: Decrypt = match cipher {
         Cipher::Aes128 => block_of(Aes128::new_from_slice(key).ok()?),
         Cipher::Aes192 => block_of(Aes192::new_from_slice(key).ok()?),
         Cipher::Aes256 => block_of(Aes256::new_from_slice(key).ok()?),
@@ -283,7 +283,10 @@ fn unchained(cipher: Cipher, key: &[u8], iv: [u8; BLOCK], bytes: &[u8]) -> Optio
     })
 }
 
-fn block_of<C: BlockDecrypt + 'static>(cipher: C) -> Box<dyn Fn(&mut [u8])> {
+/// Decrypts one block in place.
+type Decrypt = Box<dyn Fn(&mut [u8])>;
+
+fn block_of<C: BlockDecrypt + 'static>(cipher: C) -> Decrypt {
     Box::new(move |block| cipher.decrypt_block(GenericArray::from_mut_slice(block)))
 }
 

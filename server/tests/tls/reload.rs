@@ -151,7 +151,7 @@ fn a_killed_server_comes_back_with_what_was_acknowledged() {
     let encrypted = place.start("--tls-auth-clients no --appendonly yes --appendfsync always");
     let mut talk = encrypted.talk(&place.config(None));
     for at in 0..50 {
-        assert_eq!(talk.ask(&format!("INCR count")), format!("Int({})", at + 1));
+        assert_eq!(talk.ask("INCR count"), format!("Int({})", at + 1));
     }
     let setup = encrypted.setup.clone();
     encrypted.server.kill();
