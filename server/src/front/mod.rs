@@ -13,7 +13,9 @@ pub use farewell::Farewell;
 
 use std::any::Any;
 use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use cairn_engine::base::args::Args;
@@ -39,7 +41,7 @@ use crate::cluster::{Cluster, at_moment};
 use crate::config::guise::OomClass;
 use crate::config::{Config, table};
 use crate::figures::{Counters, Figures, MemoryMarks, Rates, Scrapes};
-use crate::host::{Clock, Host, Milestone, Readiness};
+use crate::host::{Clock, Dialing, Host, Milestone, Readiness, Stream};
 use crate::journal::Journal;
 use crate::keeper::{Keeper, Saving};
 use crate::log::Log;
@@ -236,6 +238,23 @@ impl Front {
         let connection = self.clients.connection_of(self.clients.running);
         let by_tls = connection.is_some_and(|connection| connection.stream().is_encrypted());
         connection.is_some() && by_tls != self.settings.config.get(table::TLS_CLUSTER)
+    }
+
+    /// Begins a connection to another server, from the address that is configured for that. It is not there yet.
+    ///
+    /// # Errors
+    /// It cannot be begun.
+    pub fn connect(&self, host: &str, port: u16, is_encrypted: bool) -> io::Result<Stream> {
+        let stream = self.host.connect(&Dialing {
+            host,
+            port,
+            from: &self.settings.config.text(table::BIND_SOURCE_ADDR),
+            timeout: Duration::ZERO,
+        })?;
+        match is_encrypted {
+            true => self.settings.encryption.connect(stream),
+            false => Ok(stream),
+        }
     }
 
     /// The keeper with what it needs of the instance.

@@ -1,7 +1,5 @@
 //! One thing that the machine asks for.
 
-use std::time::Duration;
-
 use cairn_cluster::seam::{Action, Level};
 use cairn_engine::Engine;
 use cairn_engine::base::error::Error;
@@ -14,7 +12,6 @@ use cairn_format::cluster::SlotSet;
 
 use crate::config::table;
 use crate::front::Front;
-use crate::host::Dialing;
 use crate::net::bus::End;
 use crate::sync;
 
@@ -78,17 +75,7 @@ pub(super) fn act(engine: &mut Engine, front: &mut Front, action: Action) {
 }
 
 fn connect(front: &mut Front, end: End, ip: &str, port: u16) {
-    let to = Dialing {
-        host: ip,
-        port,
-        from: &front.settings.config.text(table::BIND_SOURCE_ADDR),
-        timeout: Duration::ZERO,
-    };
-    let stream = front.host.connect(&to);
-    let stream = match front.settings.config.get(table::TLS_CLUSTER) {
-        true => stream.and_then(|stream| front.settings.encryption.connect(stream)),
-        false => stream,
-    };
+    let stream = front.connect(ip, port, front.settings.config.get(table::TLS_CLUSTER));
     let now_ms = front.now().mono_us / 1000;
     if let Some(cluster) = &mut front.cluster {
         let registry = &front.clients.registry;

@@ -11,7 +11,6 @@ use cairn_format::resp::value::write_command;
 use crate::cluster::{Cluster, Export, at_moment};
 use crate::config::table;
 use crate::front::Front;
-use crate::host::Dialing;
 use crate::net::Cause;
 
 /// Bytes that are made of keys in one turn.
@@ -236,14 +235,9 @@ fn connect(engine: &mut Engine, front: &mut Front, export: &mut Export) {
             "The target is not known any more",
         );
     };
-    let to = Dialing {
-        host: &host,
-        port,
-        from: &front.settings.config.text(table::BIND_SOURCE_ADDR),
-        timeout: std::time::Duration::ZERO,
-    };
+    let is_encrypted = front.settings.config.get(table::TLS_CLUSTER);
     let now_ms = engine.mono_us() / 1000;
-    let connected = front.host.connect(&to).and_then(|stream| {
+    let connected = front.connect(&host, port, is_encrypted).and_then(|stream| {
         let _ = stream.set_nodelay(true);
         let clients = &mut front.clients;
         clients.connections.add(&clients.registry, stream, now_ms)

@@ -11,7 +11,6 @@ use cairn_replication::link::{About, Failure, Order, Resume};
 use super::{arrive, failover, role};
 use crate::config::{Config, table};
 use crate::front::Front;
-use crate::host::Dialing;
 use crate::net::Cause;
 use crate::replication::Upstream;
 
@@ -30,18 +29,9 @@ pub(super) fn try_again(engine: &mut Engine, front: &mut Front, now_ms: u64) {
     front
         .log
         .notice(format_args!("Connecting to MASTER {host}:{port}"));
-    let to = Dialing {
-        host,
-        port,
-        from: &front.settings.config.text(table::BIND_SOURCE_ADDR),
-        timeout: std::time::Duration::ZERO,
-    };
-    let connected = front.host.connect(&to).and_then(|stream| {
+    let is_encrypted = front.settings.config.get(table::TLS_REPLICATION);
+    let connected = front.connect(host, port, is_encrypted).and_then(|stream| {
         let _ = stream.set_nodelay(true);
-        let stream = match front.settings.config.get(table::TLS_REPLICATION) {
-            true => front.settings.encryption.connect(stream)?,
-            false => stream,
-        };
         let clients = &mut front.clients;
         clients.connections.add(&clients.registry, stream, now_ms)
     });
