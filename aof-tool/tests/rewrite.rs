@@ -395,21 +395,24 @@ fn a_log_of_a_newer_server_is_not_rewritten_to_another_state() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out.aof");
     let out = out.to_str().unwrap();
-    for (log, file, offset, command) in [
-        ("newer-redis-8.6", "appendonly.aof.1.incr.aof", 50, "set"),
-        ("newer-valkey-9.1", "appendonly.aof.1.incr.aof", 50, "set"),
-    ] {
-        for form in ["commands", "snapshot"] {
-            let run = run(&["rewrite", "--force", &odd(log), "--form", form, "-o", out]);
-            assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{run:?}");
-            let place = format!(
-                "{file}: offset {offset} ({offset:#x}): command 3, {command}, is refused: "
-            );
-            assert!(run.stderr.contains(&place), "{run:?}");
-            assert!(run.stderr.contains("hint: nothing was written"), "{run:?}");
-            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{log}");
-        }
+    for form in ["commands", "snapshot"] {
+        let log = odd("newer-redis-8.6");
+        let run = run(&["rewrite", "--force", &log, "--form", form, "-o", out]);
+        assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{run:?}");
+        let place = "appendonly.aof.1.incr.aof: offset 94 (0x5e): command 4, xadd, is refused: ";
+        assert!(run.stderr.contains(place), "{run:?}");
+        assert!(run.stderr.contains("hint: nothing was written"), "{run:?}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
+}
+
+/// What newer servers log and the engine knows is run again: the condition holds as it did there.
+#[test]
+fn a_log_of_a_newer_server_is_rewritten_as_far_as_it_is_known() {
+    let run = run(&["rewrite", "--force", &odd("newer-valkey-9.1"), "-o", "-"]);
+    let set = "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n2\r\n";
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(run.stdout.ends_with(set), "{run:?}");
 }
 
 /// Options, subcommands and commands that came after 7.2, as servers log them. None may be taken for something that we know.
@@ -423,24 +426,12 @@ fn what_newer_servers_log_and_we_do_not_know_is_refused_word_by_word() {
         "SET b x",
     ];
     for newer in [
-        "SET k w IFEQ v",
-        "SET k w IFNE v",
-        "SET k w IFDEQ 0",
         "XADD s KEEPREF MAXLEN 10 2-1 f v",
         "XADD s DELREF 2-1 f v",
         "XADD s IDMP p i 2-1 f v",
         "XADD s IDMPAUTO p 2-1 f v",
         "XTRIM s MAXLEN 10 KEEPREF",
-        "XDELEX s KEEPREF IDS 1 1-1",
-        "XACKDEL s g KEEPREF IDS 1 1-1",
         "XCFGSET s IDMP-DURATION 5",
-        "BITOP DIFF d b k",
-        "BITOP DIFF1 d b k",
-        "BITOP ANDOR d b k",
-        "BITOP ONE d b k",
-        "DELIFEQ k v",
-        "DELEX k IFEQ v",
-        "MSETEX 1 k w",
         "VADD vs VALUES 2 1 1 e",
         "HSETEX h NOSUCH FIELDS 1 f v",
         "CLUSTER NEWER",

@@ -45,7 +45,8 @@ fn an_interrupted_run_reports_what_it_did() {
         let since = Instant::now();
         interrupt(&child);
         let status = child.wait().unwrap();
-        assert!(since.elapsed() < Duration::from_secs(5));
+        // Other tests keep the processors busy; the run itself would take a minute.
+        assert!(since.elapsed() < Duration::from_secs(20));
         let output = child.wait_with_output().unwrap();
         assert_eq!(
             status.code(),

@@ -113,7 +113,7 @@ fn strings_may_grow_beyond_the_limit_of_clients() {
 fn refused_commands_end_the_replay() {
     for (line, told) in [
         ("LPUSH a x", "WRONGTYPE"),
-        ("SET k v IFEQ x", "ERR syntax error"),
+        ("SET k v NOSUCH x", "ERR syntax error"),
         ("SELECT 99", "out of range"),
         ("SET k", "wrong number of arguments for 'set'"),
         (

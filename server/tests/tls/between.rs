@@ -144,6 +144,26 @@ fn keys_are_moved_over_tls_where_the_cluster_speaks_it() {
 }
 
 #[test]
+fn another_port_may_be_announced() {
+    let folders = folders(&Authority::new("the authority"), 1);
+    let options = format!(
+        "--cluster-enabled yes --cluster-port {} --tls-cluster yes --cluster-announce-tls-port 7777",
+        free_port()
+    );
+    let node = Encrypted::start(Program::Cairn, &folders[0], &options);
+    let port = node.server.port;
+    wait_until("it says so", || {
+        let shards = node.server.connect().line("CLUSTER SHARDS");
+        format!("{shards:?}").contains("7777")
+    });
+    let listed = node.server.connect().text("CLUSTER NODES");
+    assert!(
+        listed.contains(&format!(":{port}@")),
+        "to who does not encrypt: {listed}"
+    );
+}
+
+#[test]
 fn nodes_of_both_kinds_speak_tls_on_their_bus() {
     let authority = Authority::new("the authority");
     let programs = [

@@ -244,6 +244,27 @@ fn versions_and_ciphers_are_those_configured() {
 }
 
 #[test]
+fn the_order_of_ciphers_is_the_clients_or_the_servers() {
+    use rustls::CipherSuite::{
+        TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    };
+    let place = Place::new();
+    let encrypted = place.start(
+        "--tls-auth-clients no --tls-protocols TLSv1.2 --tls-ciphers ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-GCM-SHA256",
+    );
+    let config = place.config(None);
+    let suite = || {
+        let talk = encrypted.talk(&config);
+        talk.stream.conn.negotiated_cipher_suite().unwrap().suite()
+    };
+    // This client would rather have AES.
+    assert_eq!(suite(), TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256);
+    let mut client = encrypted.server.connect();
+    client.good("CONFIG SET tls-prefer-server-ciphers yes");
+    assert_eq!(suite(), TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256);
+}
+
+#[test]
 fn sessions_are_taken_up_again_while_they_are_kept() {
     use rustls::HandshakeKind::{Full, Resumed};
     let place = Place::new();

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::support::process::run_program;
-use super::support::{Folder, Setup};
+use super::support::{Folder, Setup, wait_until};
 use super::talk::{Encrypted, Place};
 
 fn file(name: &str) -> PathBuf {
@@ -66,6 +66,37 @@ fn a_locked_key_is_opened_by_its_password() {
         opened += 1;
     }
     assert_eq!(opened, 6);
+}
+
+/// The other server believes an authority that has not signed what this one shows to its clients.
+#[test]
+fn another_certificate_is_shown_to_other_servers_than_to_clients() {
+    let (first, second) = (Place::new(), Place::new());
+    let primary = first.start(&format!("--tls-ca-cert-file {}", file("ca.crt").display()));
+    let authority = first.folder.data().join("ca.crt");
+    let believes = format!(
+        "--tls-replication yes --tls-ca-cert-file {}",
+        authority.display()
+    );
+    let refused = second.start(&believes);
+    refused
+        .server
+        .connect()
+        .good(&format!("REPLICAOF 127.0.0.1 {}", primary.port));
+    refused
+        .server
+        .wait_for_log("Error condition on socket for SYNC");
+    drop(refused);
+    let replica = second.start(&format!(
+        "{believes} --tls-client-cert-file {} --tls-client-key-file {} --tls-client-key-file-pass secret",
+        file("ec.crt").display(),
+        file("ec-pkcs8-aes192-sha512.key").display()
+    ));
+    let mut client = replica.server.connect();
+    client.good(&format!("REPLICAOF 127.0.0.1 {}", primary.port));
+    wait_until("it is let in", || {
+        client.info("replication")["master_link_status"] == "up"
+    });
 }
 
 #[test]

@@ -69,6 +69,11 @@ fn differences(ours: &Json, theirs: &Json, found: &mut Vec<String>) {
 /// Commands of later versions, which Redis 7.2 says nothing of.
 const NEWER: &[&str] = &[
     "client|capa",
+    "cluster|cancelslotmigrations",
+    "cluster|getslotmigrations",
+    "cluster|migrateslots",
+    "cluster|slot-stats",
+    "cluster|syncslots",
     "commandlog",
     "delex",
     "delifeq",

@@ -4,8 +4,12 @@ use std::collections::BTreeSet;
 
 use super::Bench;
 
-/// Older names of subcommands, which Redis does not list; and those of later servers, of which the help of 7.2 says nothing.
-const UNLISTED: [(&str, &str); 2] = [("cluster", "SLAVES"), ("client", "CAPA")];
+/// Older names of subcommands, which Redis does not list; those of later servers, of which the help of 7.2 says nothing; and what only nodes say.
+const UNLISTED: [(&str, &str); 3] = [
+    ("cluster", "SLAVES"),
+    ("client", "CAPA"),
+    ("cluster", "SYNCSLOTS"),
+];
 
 /// Containers whose `HELP` does not list their subcommands, all of them and no other; and how many have help at all.
 pub fn differences(bench: &mut Bench) -> (usize, Vec<String>) {
