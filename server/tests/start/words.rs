@@ -73,7 +73,6 @@ fn what_guards_data_and_does_not_work_is_refused_by_name() {
     let refused = [
         ("user alice on +nosuch", "user"),
         ("loadmodule /tmp/module.so", "loadmodule"),
-        ("tls-port 7000", "tls-port"),
     ];
     for (line, name) in refused {
         let folder = Folder::new();
