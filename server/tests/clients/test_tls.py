@@ -18,7 +18,7 @@ def certificate(folder, name, sign=None):
     """`NAME.crt` and `NAME.key`, signed by the pair of `sign`, or by itself."""
     key, cert = folder / f"{name}.key", folder / f"{name}.crt"
     by = ["-CA", f"{folder / sign}.crt", "-CAkey", f"{folder / sign}.key"] if sign else []
-    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"] if sign else []
+    names = ["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE"] if sign else []
     curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     openssl(
         "req", "-x509", *curve, *by, *names, "-days", "2", "-subj", f"/CN={name}", "-keyout", str(key), "-out", str(cert)
@@ -46,10 +46,10 @@ class Tls(Case):
         self.addCleanup(self.r.config_set, "tls-port", 0)
 
     def tls(self, certificate="client", **options):
-        shown = {"ssl_certfile": f"{self.folder / certificate}.crt", "ssl_keyfile": f"{self.folder / certificate}.key"}
-        return self.client(
-            port=self.port, ssl=True, ssl_ca_certs=str(self.folder / "ca.crt"), **(shown if certificate else {}), **options
-        )
+        if certificate is not None:
+            pair = self.folder / certificate
+            options.update(ssl_certfile=f"{pair}.crt", ssl_keyfile=f"{pair}.key")
+        return self.client(port=self.port, ssl=True, ssl_ca_certs=str(self.folder / "ca.crt"), **options)
 
     def test_commands_and_pipelines_are_answered(self):
         client = self.tls()
