@@ -129,7 +129,7 @@ pub struct Fault {
 ///
 /// The difference of the two sums is what the change has become on its way to the end. It is followed back; where it has only a few
 /// bits left, the change was made. What a sum has become eight bytes before it shows all that changed in these eight, so that one step in
-/// [`STRIDE`] bytes sees every pair of neighbours. Takes half a nanosecond for each byte between the change and the end.
+/// `STRIDE` bytes sees every pair of neighbours. Takes half a nanosecond for each byte between the change and the end.
 pub fn single_fault(stored: u64, computed: u64, len: u64) -> Option<Fault> {
     let difference = stored ^ computed;
     // A sum that differs in one byte was changed itself.

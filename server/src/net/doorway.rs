@@ -4,7 +4,7 @@
 //!   accepted --> guest --poll--> queue --one step a turn, or as many as its time allows--> let in, or sent away
 //! ```
 //! A step may cost a signature, which takes longer than many commands. So the queue is served in its order, and those who are served
-//! already wait for no more than [`TURN_US`] and one costly step.
+//! already wait for no more than `TURN_US` and one costly step.
 //!
 //! Invariants: a guest stands in the queue at most once; places of `free` have no guest.
 
