@@ -1,53 +1,14 @@
 //! The page of `report`, looked at in a browser: Chromium without a window, which `scripts/setup` installs.
 
+#[path = "../../toolkit/tests/support/browser.rs"]
+mod browser;
 mod common;
 
+use browser::browse;
 use common::{code, golden, run, stderr};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-
-/// What a browser made of a page.
-struct Seen {
-    dom: String,
-    /// Its log, which has a line with CONSOLE for everything that a page complains about.
-    log: String,
-}
-
-/// Shows a page, or what else the words ask for.
-fn browse(page: &Path, words: &[&str]) -> Seen {
-    let profile = tempfile::tempdir().unwrap();
-    let output = Command::new("/usr/bin/chromium")
-        .args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--enable-logging=stderr",
-        ])
-        .args([
-            "--disable-extensions",
-            "--no-first-run",
-            "--window-size=1280,3400",
-        ])
-        .arg(format!("--user-data-dir={}", profile.path().display()))
-        .args(words)
-        .arg(format!("file://{}", page.display()))
-        .output()
-        .expect("these tests need /usr/bin/chromium: scripts/setup installs it");
-    assert!(output.status.success(), "{}", stderr(&output));
-    Seen {
-        dom: String::from_utf8(output.stdout.clone()).unwrap(),
-        log: stderr(&output),
-    }
-}
-
-fn complaints(seen: &Seen) -> Vec<&str> {
-    seen.log
-        .lines()
-        .filter(|line| line.contains("CONSOLE"))
-        .collect()
-}
 
 fn report(words: &[&str], file: &Path, folder: &Path) -> PathBuf {
     let page = folder.join("report.html");
@@ -102,7 +63,7 @@ fn the_numbers_in_the_browser_are_those_of_the_other_commands() {
         folder.path(),
     );
     let seen = browse(&page, &["--dump-dom"]);
-    assert!(complaints(&seen).is_empty(), "{:?}", complaints(&seen));
+    assert!(seen.complaints().is_empty(), "{:?}", seen.complaints());
     let dom = &seen.dom;
     let memory = json(
         &[
@@ -253,7 +214,7 @@ fn nothing_of_the_data_becomes_a_part_of_the_page() {
         assert!(!text.contains(word), "{word}");
     }
     let seen = browse(&page, &["--dump-dom"]);
-    assert!(complaints(&seen).is_empty(), "{:?}", complaints(&seen));
+    assert!(seen.complaints().is_empty(), "{:?}", seen.complaints());
     assert!(
         seen.dom
             .contains("&lt;script&gt;console.error(1)&lt;/script&gt;:")
@@ -261,7 +222,7 @@ fn nothing_of_the_data_becomes_a_part_of_the_page() {
     // The log would have it.
     let control = folder.path().join("control.html");
     fs::write(&control, "<script>console.error(1)</script>").unwrap();
-    assert_eq!(complaints(&browse(&control, &["--dump-dom"])).len(), 1);
+    assert_eq!(browse(&control, &["--dump-dom"]).complaints().len(), 1);
 }
 
 #[test]

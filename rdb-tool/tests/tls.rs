@@ -1,43 +1,15 @@
 //! An encrypted way to a server: 7.0.15 with certificates that openssl makes.
 
+#[path = "../../toolkit/tests/support/certificates.rs"]
+mod certificates;
 mod common;
 
+use certificates::certificates;
 use common::real_server::RealServer;
 use common::{code, golden, run, stderr, stdout};
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::Command;
-
-/// An authority, and a server's and a client's certificate that it has signed.
-fn certificates(folder: &Path) {
-    fs::write(
-        folder.join("names"),
-        "subjectAltName=DNS:localhost,IP:127.0.0.1\n",
-    )
-    .unwrap();
-    let openssl = |words: &str| {
-        let output = Command::new("openssl")
-            .args(words.split(' '))
-            .current_dir(folder)
-            .output()
-            .expect("these tests need openssl (Debian: openssl)");
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{words}: {told}");
-    };
-    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
-    openssl(&format!(
-        "req -x509 {key} -keyout ca.key -out ca.crt -days 2 -subj /CN=ca"
-    ));
-    for name in ["server", "client"] {
-        openssl(&format!(
-            "req {key} -keyout {name}.key -out {name}.csr -subj /CN={name}"
-        ));
-        openssl(&format!(
-            "x509 -req -in {name}.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out {name}.crt -days 2 -extfile names"
-        ));
-    }
-}
 
 /// A server that has loaded a golden file, and its encrypted port.
 fn server(folder: &Path, clients: &str) -> (RealServer, u16) {
@@ -66,7 +38,7 @@ fn server(folder: &Path, clients: &str) -> (RealServer, u16) {
 #[test]
 fn a_server_is_asked_over_tls() {
     let folder = tempfile::tempdir().unwrap();
-    certificates(folder.path());
+    certificates(folder.path(), &["server", "client"]);
     let (_server, port) = server(folder.path(), "no");
     let file = golden("redis-7.0.15/lru.rdb").display().to_string();
     let ca = folder.path().join("ca.crt").display().to_string();
@@ -102,7 +74,7 @@ fn a_server_is_asked_over_tls() {
 #[test]
 fn a_server_that_wants_to_know_who_asks_is_shown_a_certificate() {
     let folder = tempfile::tempdir().unwrap();
-    certificates(folder.path());
+    certificates(folder.path(), &["server", "client"]);
     let (_server, port) = server(folder.path(), "yes");
     let [ca, cert, key] = ["ca.crt", "client.crt", "client.key"]
         .map(|name| folder.path().join(name).display().to_string());

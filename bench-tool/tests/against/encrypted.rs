@@ -1,47 +1,14 @@
 //! TLS, with certificates that openssl makes, on the servers that have it.
 
+use crate::certificates::certificates;
 use crate::json;
 use crate::real_server::{Program, RealServer};
-use std::fs;
 use std::net::TcpListener;
-use std::path::Path;
-use std::process::Command;
-
-/// An authority, and a server's certificate that it has signed.
-fn certificates(folder: &Path) {
-    fs::write(
-        folder.join("names"),
-        "subjectAltName=DNS:localhost,IP:127.0.0.1\n",
-    )
-    .unwrap();
-    let openssl = |words: &str| {
-        let output = Command::new("openssl")
-            .args(words.split(' '))
-            .current_dir(folder)
-            .output()
-            .expect("this test needs openssl");
-        assert!(
-            output.status.success(),
-            "{words}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-    };
-    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
-    openssl(&format!(
-        "req -x509 {key} -keyout ca.key -out ca.crt -days 2 -subj /CN=ca"
-    ));
-    openssl(&format!(
-        "req {key} -keyout server.key -out server.csr -subj /CN=server"
-    ));
-    openssl(
-        "x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out server.crt -days 2 -extfile names",
-    );
-}
 
 #[test]
 fn load_goes_over_tls() {
     let folder = tempfile::tempdir().unwrap();
-    certificates(folder.path());
+    certificates(folder.path(), &["server"]);
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port().to_string();

@@ -1,5 +1,7 @@
 //! The other commands, and workloads, against real servers and servers of the tests' own.
 
+#[path = "../../../toolkit/tests/support/certificates.rs"]
+mod certificates;
 mod cluster;
 mod compare;
 mod durability;

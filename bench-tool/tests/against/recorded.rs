@@ -48,6 +48,14 @@ fn with_log(folder: &Path) -> RealServer {
     server
 }
 
+/// Sends a record to a server again: exit code, JSON, stderr.
+fn replay(to: &RealServer, speed: &str, record: &Path) -> (i32, Value, String) {
+    let (port, record) = (to.port.to_string(), record.to_str().unwrap());
+    json(&[
+        "replay", "-p", &port, "--speed", speed, "--json", "-", record,
+    ])
+}
+
 #[test]
 fn a_log_that_is_sent_again_ends_in_its_state() {
     let folder = tempfile::tempdir().unwrap();
@@ -56,17 +64,7 @@ fn a_log_that_is_sent_again_ends_in_its_state() {
     for speed in ["max", "4"] {
         let other = tempfile::tempdir().unwrap();
         let copy = RealServer::start(other.path(), &[]);
-        let words = [
-            "replay",
-            "-p",
-            &copy.port.to_string(),
-            "--speed",
-            speed,
-            "--json",
-            "-",
-            log.to_str().unwrap(),
-        ];
-        let (code, json, stderr) = json(&words);
+        let (code, json, stderr) = replay(&copy, speed, &log);
         assert_eq!(code, 0, "{stderr}");
         assert_eq!(json["errors"], 0);
         assert_eq!(json["replies"], json["commands"]);
@@ -120,17 +118,7 @@ fn a_capture_is_sent_again_at_its_speed() {
     let copy = RealServer::start(other.path(), &[]);
     for (speed, low, high) in [("original", 1.9, 2.6), ("2", 0.95, 1.4), ("max", 0.0, 0.9)] {
         copy.ask("FLUSHALL");
-        let words = [
-            "replay",
-            "-p",
-            &copy.port.to_string(),
-            "--speed",
-            speed,
-            "--json",
-            "-",
-            capture.to_str().unwrap(),
-        ];
-        let (code, json, stderr) = json(&words);
+        let (code, json, stderr) = replay(&copy, speed, &capture);
         assert_eq!((code, stderr.as_str()), (0, ""));
         assert_eq!(json["by_command"]["INCR"]["replies"], 600, "{json:#}");
         let took = json["elapsed_s"].as_f64().unwrap();

@@ -1,5 +1,7 @@
 //! Runs the binary against a small responder of the tests' own, which can misbehave, and against a real server.
 
+#[path = "../../../toolkit/tests/support/browser.rs"]
+mod browser;
 mod hostile;
 mod interrupted;
 mod lost;

@@ -1,5 +1,6 @@
 //! Results in other forms, each read by somebody else: HdrHistogram's log by its Python package, the page by Chromium.
 
+use crate::browser::browse;
 use crate::responder::{Responder, ok};
 use crate::{bench, run};
 use serde_json::Value;
@@ -38,28 +39,6 @@ fn read_log(log: &Path) -> Vec<Value> {
     text.lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect()
-}
-
-fn browse(page: &Path, words: &[&str]) -> (String, String) {
-    let profile = tempfile::tempdir().unwrap();
-    let output = Command::new("/usr/bin/chromium")
-        .args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--enable-logging=stderr",
-            "--disable-extensions",
-            "--no-first-run",
-        ])
-        .arg(format!("--user-data-dir={}", profile.path().display()))
-        .args(words)
-        .arg(format!("file://{}", page.display()))
-        .output()
-        .expect("this test needs /usr/bin/chromium: scripts/setup installs it");
-    (
-        String::from_utf8_lossy(&output.stdout).into_owned(),
-        String::from_utf8_lossy(&output.stderr).into_owned(),
-    )
 }
 
 #[test]
@@ -123,11 +102,8 @@ fn every_form_tells_the_same() {
     );
     assert_eq!(lines.len(), 3);
 
-    let (dom, log) = browse(Path::new(&html), &["--dump-dom"]);
-    let complaints: Vec<&str> = log
-        .lines()
-        .filter(|line| line.contains("CONSOLE"))
-        .collect();
+    let seen = browse(Path::new(&html), &["--dump-dom"]);
+    let (dom, complaints) = (&seen.dom, seen.complaints());
     assert!(complaints.is_empty(), "{complaints:?}");
     assert!(
         dom.contains("data-replies=\"1200\"") && dom.contains("SET a&lt;b&gt;"),
