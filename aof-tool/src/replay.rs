@@ -12,6 +12,7 @@ use crate::schedule::{Clock, Real, Schedule, Second};
 use crate::until::is_like;
 use crate::walk::{Place, Step, Visitor, walk_file};
 use cairn_format::resp::value::{Value, write_command};
+use cairn_toolkit::arguments::Speed;
 use cairn_toolkit::human::{self, count, plural};
 use cairn_toolkit::remote::{Address, Fleet, Item};
 use cairn_toolkit::{
@@ -21,7 +22,6 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 /// The options of `aof-tool replay`.
@@ -57,28 +57,6 @@ pub struct ReplayArguments {
     json: bool,
     #[command(flatten)]
     selection: Selection,
-}
-
-/// How many times as fast as the log.
-#[derive(Clone, Copy, Debug)]
-struct Speed(f64);
-
-impl FromStr for Speed {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Speed, String> {
-        let speed = match text {
-            "original" => Some(1.0),
-            "max" => Some(f64::INFINITY),
-            text => text
-                .parse()
-                .ok()
-                .filter(|speed| (1e-3..=1e6).contains(speed)),
-        };
-        speed
-            .map(Speed)
-            .ok_or_else(|| "expected original, max or a factor from 0.001 to 1000000".to_owned())
-    }
 }
 
 /// What an error reply means.

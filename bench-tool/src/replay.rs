@@ -16,13 +16,13 @@ use crate::options::server::ServerArguments;
 use crate::options::time;
 use crate::report::{latencies, text};
 use cairn_format::resp::value::write_command;
+use cairn_toolkit::arguments::Speed;
 use cairn_toolkit::human::{count, plural};
 use cairn_toolkit::{Failure, Outcome, Output, Verdict, json, map, note};
 use clap::Args;
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 const EXAMPLES: &str = "\
@@ -59,28 +59,6 @@ pub struct ReplayArguments {
     /// Also write the result as JSON to this file; with - only JSON goes to stdout
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-}
-
-/// How many times as fast as it was recorded; infinite for no waiting at all.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Speed(f64);
-
-impl FromStr for Speed {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Speed, String> {
-        let speed = match text {
-            "original" => Some(1.0),
-            "max" => Some(f64::INFINITY),
-            text => text
-                .parse()
-                .ok()
-                .filter(|speed| (1e-3..=1e6).contains(speed)),
-        };
-        speed
-            .map(Speed)
-            .ok_or_else(|| "expected original, max or a factor from 0.001 to 1000000".to_owned())
-    }
 }
 
 /// What the first reading gives.

@@ -1,10 +1,11 @@
-//! Command lines: clap parses them, the house words the complaints.
+//! Command lines: clap parses them, the house words the complaints. And words that several tools take.
 
 use crate::outcome::{Failure, note};
 use crate::output::Output;
 use clap::Parser;
 use clap::error::ErrorKind;
 use std::io::Write;
+use std::str::FromStr;
 
 /// Parses the command line of this process.
 ///
@@ -47,6 +48,28 @@ fn complain(text: &str) -> Failure {
     let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
     note(first.trim_end_matches('.'));
     explain(rest)
+}
+
+/// How many times as fast as it was recorded something is sent again; infinite for no waiting at all.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Speed(pub f64);
+
+impl FromStr for Speed {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Speed, String> {
+        let speed = match text {
+            "original" => Some(1.0),
+            "max" => Some(f64::INFINITY),
+            text => text
+                .parse()
+                .ok()
+                .filter(|speed| (1e-3..=1e6).contains(speed)),
+        };
+        speed
+            .map(Speed)
+            .ok_or_else(|| "expected original, max or a factor from 0.001 to 1000000".to_owned())
+    }
 }
 
 #[cfg(test)]

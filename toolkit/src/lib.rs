@@ -3,7 +3,7 @@
 //! | module | question it answers |
 //! |---|---|
 //! | [`outcome`] | how a tool ends: exit code, error line, hints; a closed pipe is no error |
-//! | [`mod@arguments`] | clap's complaints in the words of the house |
+//! | [`mod@arguments`] | clap's complaints in the words of the house; words that several tools take |
 //! | [`input`], [`map`] | a path, `-` or a server: mapped when it is a regular file, streamed otherwise |
 //! | [`remote`] | the data of a server as the bytes of a snapshot |
 //! | [`kind`] | which tool reads a file that this one does not |
