@@ -46,6 +46,12 @@ impl SlotSet {
         self.0[usize::from(slot) / 64] >> (slot % 64) & 1 == 1
     }
 
+    /// Whether another set has all of these slots.
+    pub fn is_within(&self, other: &SlotSet) -> bool {
+        let mut words = self.0.iter().zip(other.0.iter());
+        words.all(|(word, theirs)| word & !theirs == 0)
+    }
+
     /// Puts a slot in; whether it is new.
     pub fn insert(&mut self, slot: u16) -> bool {
         let word = &mut self.0[usize::from(slot) / 64];
@@ -158,6 +164,13 @@ mod tests {
         assert!((0..SLOTS).all(|slot| is_set(slot) == model.contains(&slot)));
         let bytes: [u8; SlotSet::SIZE] = bytes.try_into().expect("its size");
         assert_eq!(SlotSet::from_bytes(&bytes), set);
+    }
+
+    #[test]
+    fn one_set_is_within_another() {
+        let (few, many): (SlotSet, SlotSet) = ((70..80).collect(), (60..90).collect());
+        assert!(few.is_within(&many) && few.is_within(&few) && !many.is_within(&few));
+        assert!(SlotSet::new().is_within(&few));
     }
 
     #[test]

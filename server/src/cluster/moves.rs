@@ -6,7 +6,7 @@ use cairn_cluster::moves::{Move, State};
 use cairn_cluster::seam::Moment;
 use cairn_engine::base::id::SessionId;
 use cairn_engine::outgoing::Outgoing;
-use cairn_format::cluster::{NodeId, SlotSet};
+use cairn_format::cluster::SlotSet;
 
 use crate::journal::{Subscriber, Unit};
 
@@ -68,18 +68,22 @@ impl Moves {
         }
     }
 
+    /// Those under way.
+    pub fn under_way(&self) -> impl Iterator<Item = &Move> {
+        let exports = self.exports.iter().map(|export| &export.what);
+        exports.chain(self.imports.iter().map(|import| &import.what))
+    }
+
     /// Those under way and those that are over, the newest first.
     pub fn all(&self) -> impl Iterator<Item = &Move> {
-        let exports = self.exports.iter().map(|export| &export.what);
-        let imports = self.imports.iter().map(|import| &import.what);
-        exports.chain(imports).chain(self.past.iter().rev())
+        self.under_way().chain(self.past.iter().rev())
     }
 
     /// The slots of those under way.
     pub fn busy(&self) -> SlotSet {
-        let exports = self.exports.iter().map(|export| &export.what.slots);
-        let imports = self.imports.iter().map(|import| &import.what.slots);
-        exports.chain(imports).flat_map(SlotSet::iter).collect()
+        self.under_way()
+            .flat_map(|what| what.slots.iter())
+            .collect()
     }
 
     /// The one that comes through a session.
@@ -113,12 +117,5 @@ impl Moves {
         }
         let excess = self.past.len().saturating_sub(PAST_MAX);
         self.past.drain(..excess);
-    }
-
-    /// Whether a name is one of a move under way.
-    pub fn has(&self, name: &NodeId) -> bool {
-        let imports = self.imports.iter().map(|import| &import.what.name);
-        let mut exports = self.exports.iter().map(|export| &export.what.name);
-        exports.any(|other| other == name) || imports.clone().any(|other| other == name)
     }
 }

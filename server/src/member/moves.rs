@@ -11,7 +11,8 @@ use cairn_format::resp::value::write_command;
 use crate::cluster::{Cluster, Export, at_moment};
 use crate::config::table;
 use crate::front::Front;
-use crate::net::Cause;
+use crate::net::{Cause, ClientClass};
+use crate::sync;
 
 /// Bytes that are made of keys in one turn.
 const TURN_MAX: usize = 256 * 1024;
@@ -53,7 +54,15 @@ pub fn is_target(front: &Front, slot: usize) -> bool {
 pub(super) fn go_on(engine: &mut Engine, front: &mut Front) {
     drop_some(engine, front);
     each_export(engine, front, advance);
-    judge_imports(front);
+    let now_ms = engine.mono_us() / 1000;
+    // Not in each turn, as all slots are looked at; the step that takes them looks again.
+    if front
+        .cluster
+        .as_ref()
+        .is_some_and(|cluster| cluster.tick_ms <= now_ms)
+    {
+        judge_imports(front);
+    }
 }
 
 /// What comes must still be the source's, and may still come here.
@@ -131,7 +140,7 @@ fn advance(engine: &mut Engine, front: &mut Front, export: &mut Export) {
         return end(front, export);
     }
     if let Some(why) = judge(front, export) {
-        return fail(front, export, State::Failed, &why);
+        return fail(front, export, &why);
     }
     if export.what.state == State::Success {
         return end(front, export);
@@ -141,7 +150,7 @@ fn advance(engine: &mut Engine, front: &mut Front, export: &mut Export) {
     }
     let mut out = Vec::new();
     if let Err(why) = gather(engine, export, &mut out) {
-        return fail(front, export, State::Failed, why);
+        return fail(front, export, why);
     }
     if export.what.state == State::Sending && waiting(front, export) + out.len() < WAITING_MAX {
         export.outgoing.step(&engine.ks, &mut out, TURN_MAX);
@@ -156,7 +165,6 @@ fn advance(engine: &mut Engine, front: &mut Front, export: &mut Export) {
         fail(
             front,
             export,
-            State::Failed,
             "More waits for the target than client-output-buffer-limit allows a replica",
         );
     }
@@ -164,10 +172,7 @@ fn advance(engine: &mut Engine, front: &mut Front, export: &mut Export) {
 
 /// Bytes that may wait for a target: as many as for a replica.
 fn limit(front: &Front) -> usize {
-    let hard = front
-        .settings
-        .buffer_limit(crate::net::ClientClass::Replica)
-        .hard;
+    let hard = front.settings.buffer_limit(ClientClass::Replica).hard;
     match hard {
         0 => usize::MAX,
         hard => usize::try_from(hard)
@@ -228,36 +233,20 @@ fn connect(engine: &mut Engine, front: &mut Front, export: &mut Export) {
         .as_ref()
         .and_then(|cluster| cluster.machine.clients_address(&export.what.target));
     let Some((host, port)) = address else {
-        return fail(
-            front,
-            export,
-            State::Failed,
-            "The target is not known any more",
-        );
+        return fail(front, export, "The target is not known any more");
     };
     let is_encrypted = front.settings.config.get(table::TLS_CLUSTER);
-    let now_ms = engine.mono_us() / 1000;
-    let connected = front.connect(&host, port, is_encrypted).and_then(|stream| {
-        let _ = stream.set_nodelay(true);
-        let clients = &mut front.clients;
-        clients.connections.add(&clients.registry, stream, now_ms)
-    });
-    let slot = match connected {
-        Ok(slot) => slot,
+    let dialed = sync::dial(engine, front, (&host, port, is_encrypted), Role::Export);
+    let (slot, _) = match dialed {
+        Ok(dialed) => dialed,
         Err(error) => {
             let why = format!(
                 "Unable to connect to the target: {}",
                 crate::os::error_text(&error)
             );
-            return fail(front, export, State::Failed, &why);
+            return fail(front, export, &why);
         }
     };
-    let session = engine.open_session(front.now());
-    if let Some(state) = engine.shared.sessions.get_mut(session) {
-        state.authenticated = true;
-        state.role = Role::Export;
-    }
-    front.clients.bind(slot, session);
     export.slot = Some(slot);
     let greeting = greeting(front, export);
     send(front, export, &greeting);
@@ -319,12 +308,7 @@ pub fn hear(engine: &mut Engine, front: &mut Front, slot: usize) {
             }
             match &line {
                 Some(line) => hear_line(engine, front, export, line),
-                None if is_endless => fail(
-                    front,
-                    export,
-                    State::Failed,
-                    "The target sends a line without an end",
-                ),
+                None if is_endless => fail(front, export, "The target sends a line without an end"),
                 None => {}
             }
         };
@@ -360,33 +344,30 @@ fn hear_line(engine: &mut Engine, front: &mut Front, export: &mut Export, line: 
                 cluster.is_asked = true;
             }
         }
-        Err(why) => fail(front, export, State::Failed, &why),
+        Err(why) => fail(front, export, &why),
     }
 }
 
 /// From here on nothing changes until the target has the slots, or cannot take them any more.
 fn commit(engine: &mut Engine, front: &mut Front, export: &mut Export) {
     if engine.shared.gate.holds_writes {
-        return fail(
-            front,
-            export,
-            State::Failed,
-            "Writes stand still for something else",
-        );
+        return fail(front, export, "Writes stand still for something else");
     }
     engine.shared.gate.holds_writes = true;
     export.holds = true;
     let mut out = Vec::new();
     if let Err(why) = gather(engine, export, &mut out) {
-        return fail(front, export, State::Failed, why);
+        return fail(front, export, why);
     }
     syncslots(&mut out, &[b"COMMIT", LEASE_MS.to_string().as_bytes()]);
     send(front, export, &out);
 }
 
 /// It ends without success, and its connection with it. Whoever waits for its writes goes on at the end of the turn.
-pub fn fail(front: &mut Front, export: &mut Export, state: State, why: &str) {
-    if at_moment(&*front.host, |moment| export.what.fail(state, why, moment)) {
+fn fail(front: &mut Front, export: &mut Export, why: &str) {
+    if at_moment(&*front.host, |moment| {
+        export.what.fail(State::Failed, why, moment)
+    }) {
         let Move { name, target, .. } = &export.what;
         front.log.warning(format_args!(
             "Slot migration {name} to {target} failed: {why}"
@@ -415,12 +396,7 @@ pub fn closed(engine: &mut Engine, front: &mut Front, slot: usize, session: Opti
         export.slot = None;
         // Whether the target has the slots by now is heard on the bus, or nobody knows: the lease decides.
         if export.what.state != State::Committing {
-            fail(
-                front,
-                export,
-                State::Failed,
-                "The connection to the target was lost",
-            );
+            fail(front, export, "The connection to the target was lost");
         }
     });
     let Front {

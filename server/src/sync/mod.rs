@@ -23,7 +23,7 @@ pub use feed::flush;
 pub use pour::pipe_is_ready;
 pub use role::{follow, follow_configured, promote, refresh_gate};
 pub use settle::{closed, restore, settle, tick};
-pub use upstream::{acknowledge, applied, broken, read};
+pub use upstream::{acknowledge, applied, broken, dial, read};
 
 use crate::front::Front;
 

@@ -1,8 +1,9 @@
 //! The connection to a primary: made, read, lost, tried again.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use cairn_engine::Engine;
+use cairn_engine::base::id::SessionId;
 use cairn_engine::session::Role;
 use cairn_format::rdb::Dialect;
 use cairn_format::resp::value::write_command;
@@ -25,18 +26,13 @@ pub(super) fn try_again(engine: &mut Engine, front: &mut Front, now_ms: u64) {
     if !upstream.link.is_due(now_ms) || upstream.slot.is_some() || front.keeper.loading {
         return;
     }
-    let (host, port) = (upstream.link.host(), upstream.link.port());
+    let (host, port) = (upstream.link.host().to_owned(), upstream.link.port());
     front
         .log
         .notice(format_args!("Connecting to MASTER {host}:{port}"));
     let is_encrypted = front.settings.config.get(table::TLS_REPLICATION);
-    let connected = front.connect(host, port, is_encrypted).and_then(|stream| {
-        let _ = stream.set_nodelay(true);
-        let clients = &mut front.clients;
-        clients.connections.add(&clients.registry, stream, now_ms)
-    });
-    let slot = match connected {
-        Ok(slot) => slot,
+    let (slot, session) = match dial(engine, front, (&host, port, is_encrypted), Role::Primary) {
+        Ok(dialed) => dialed,
         Err(error) => {
             let reason = format!(
                 "Unable to connect to MASTER: {}",
@@ -45,12 +41,6 @@ pub(super) fn try_again(engine: &mut Engine, front: &mut Front, now_ms: u64) {
             return note_failure(front, Failure::soon(reason), now_ms);
         }
     };
-    let session = engine.open_session(front.now());
-    if let Some(state) = engine.shared.sessions.get_mut(session) {
-        state.authenticated = true;
-        state.role = Role::Primary;
-    }
-    front.clients.bind(slot, session);
     let Some(upstream) = &mut front.replication.upstream else {
         return;
     };
@@ -69,6 +59,31 @@ fn own_port(config: &Config) -> i64 {
         port @ 1.. if config.get(table::TLS_REPLICATION) => port,
         _ => config.get(table::PORT),
     }
+}
+
+/// Begins a connection to another server (host, port, whether it is encrypted), which is served as those of clients are, on a session of
+/// this role. Answers its place and its session.
+///
+/// # Errors
+/// It cannot be begun.
+pub fn dial(
+    engine: &mut Engine,
+    front: &mut Front,
+    (host, port, is_encrypted): (&str, u16, bool),
+    role: Role,
+) -> io::Result<(usize, SessionId)> {
+    let stream = front.connect(host, port, is_encrypted)?;
+    let _ = stream.set_nodelay(true);
+    let clients = &mut front.clients;
+    let now_ms = engine.mono_us() / 1000;
+    let slot = clients.connections.add(&clients.registry, stream, now_ms)?;
+    let session = engine.open_session(front.now());
+    if let Some(state) = engine.shared.sessions.get_mut(session) {
+        state.authenticated = true;
+        state.role = role;
+    }
+    front.clients.bind(slot, session);
+    Ok((slot, session))
 }
 
 /// What this server says of itself.

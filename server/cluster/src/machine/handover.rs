@@ -34,9 +34,8 @@ impl Machine {
 
     /// Whether these slots are this node's, and none of them is open.
     pub fn has_all(&self, slots: &SlotSet) -> bool {
-        slots
-            .iter()
-            .all(|slot| self.slots().contains(slot) && !self.moving.contains_key(&slot))
+        let is_open = self.moving.keys().any(|slot| slots.contains(*slot));
+        !is_open && slots.is_within(self.slots())
     }
 
     /// Whether these slots may come from that node.

@@ -306,7 +306,9 @@ fn establish(cx: &mut Ctx, args: &Args) -> Outcome {
     verdict.map_err(refused)?;
     let moves = &node(cx)?.moves;
     let busy = moves.busy();
-    if moves.has(&name) || slots.iter().any(|slot| busy.contains(slot)) {
+    if moves.under_way().any(|what| what.name == name)
+        || slots.iter().any(|slot| busy.contains(slot))
+    {
         return Err(Error::new("ERR Slot ranges in migrations overlap"));
     }
     // What is left of an earlier attempt, or of an earlier owner, is no part of this.
