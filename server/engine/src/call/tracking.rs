@@ -9,7 +9,7 @@
 use bytes::Bytes;
 
 use super::ctx::{Ctx, Instance, Shared};
-use super::keys::{keys_of, only_key};
+use super::keys::keys_of;
 use super::reply::{Protocol, Reply};
 use super::spec::{Flags, Group};
 use crate::base::args::Args;
@@ -62,8 +62,8 @@ fn remember_keys(cx: &mut Ctx, args: &Args) {
             other == reader || tracks(&cx.shared.sessions, other)
         });
     };
-    match only_key(cx.command.spec) {
-        Some(key) => remember(args.at(key.at)),
+    match cx.shared.table.only_key(cx.command.id) {
+        Some(at) => remember(args.at(at)),
         None => {
             let keys = keys_of(cx.command.spec, args).unwrap_or_default();
             keys.iter().for_each(|key| remember(args.at(key.at)));
