@@ -284,6 +284,7 @@ impl Node {
         }
         if std::mem::take(&mut self.front.role_changed) {
             self.engine.unblock_all(&mut self.front);
+            sync::connect(&mut self.engine, &mut self.front);
         }
         if self.front.visitors.work_left {
             scrape::serve(&mut self.engine, &mut self.front);

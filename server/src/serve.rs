@@ -109,6 +109,10 @@ impl Serving {
                 return front.clients.connections.end(slot, Cause::Cut);
             }
             if drained {
+                if is_upstream && !connection.closing().reads() && connection.input.is_empty() {
+                    // Who asks in this very turn hears that the link is down.
+                    return self.close(engine, front, slot);
+                }
                 if connection.closing().reads() || !self.end_wait(engine, front, slot) {
                     return;
                 }

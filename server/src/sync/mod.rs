@@ -22,7 +22,7 @@ pub use arrive::go_on;
 pub use feed::flush;
 pub use pour::pipe_is_ready;
 pub use role::{follow, follow_configured, promote, refresh_gate};
-pub use settle::{closed, restore, settle, tick};
+pub use settle::{closed, connect, restore, settle, tick};
 pub use upstream::{acknowledge, applied, broken, dial, read};
 
 use crate::front::Front;

@@ -37,9 +37,6 @@ pub fn follow(front: &mut Front, gate: &mut Gate, host: &str, port: u16) {
     }
     front.replication.upstream = Some(Upstream::new(link, may_resume, db));
     front.attach_stream();
-    front
-        .log
-        .notice(format_args!("Connecting to MASTER {host}:{port}"));
     refresh_gate(front, gate);
     // What the system does not allow is in the log.
     front.refresh_oom_score();
@@ -54,9 +51,6 @@ pub fn follow_configured(front: &mut Front, gate: &mut Gate) {
     let host = String::from_utf8_lossy(host).into_owned();
     let now_ms = front.now().mono_us / 1000;
     let link = Link::new(&host, port, now_ms);
-    front
-        .log
-        .notice(format_args!("Connecting to MASTER {host}:{port}"));
     front.replication.upstream = Some(Upstream::new(link, false, 0));
     refresh_gate(front, gate);
     front.refresh_oom_score();

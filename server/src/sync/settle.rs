@@ -219,11 +219,17 @@ fn begin_replay(front: &mut Front, slot: usize, from: u64, until: u64) {
     }
 }
 
+/// Connects to the primary, if there is one and it is time to.
+pub fn connect(engine: &mut Engine, front: &mut Front) {
+    let now_ms = front.host.clock().monotonic_us() / 1000;
+    upstream::try_again(engine, front, now_ms);
+}
+
 /// Timed work of replication, as often as there is timed work: what is due once a second is done once a second.
 pub fn tick(engine: &mut Engine, front: &mut Front) {
     let now_ms = front.host.clock().monotonic_us() / 1000;
     failover::go_on(engine, front);
-    upstream::try_again(engine, front, now_ms);
+    connect(engine, front);
     if now_ms.saturating_sub(front.replication.ticked_ms) < 1000 {
         return;
     }

@@ -311,3 +311,18 @@ fn the_lower_end_of_a_broken_chain_stays_connected() {
     );
     assert_eq!(second.offset(), third.offset());
 }
+
+/// Both the end of the link and the question wait for the replica's next turn.
+#[test]
+fn who_asks_when_the_link_has_ended_hears_it() {
+    let first = Member::start(Cairn, "");
+    let second = Member::following(Cairn, &first, "--enable-debug-command yes");
+    in_step(&first, &second);
+    let [mut sleeper, mut asker] = [(); 2].map(|()| second.connect());
+    asker.good("PING");
+    sleeper.send(b"DEBUG LOG asleep\r\nDEBUG SLEEP 0.5\r\n");
+    second.server.wait_for_log("DEBUG LOG: asleep");
+    assert_eq!(first.connect().int("CLIENT KILL TYPE replica"), 1);
+    let link = &asker.info("replication")["master_link_status"];
+    assert_eq!(link, "down");
+}
