@@ -143,6 +143,51 @@ const FIELDS: &[&str] = &[
     "HPEXPIRE short-lived 20 FIELDS 1 a",
 ];
 
+/// Scripts, their keys and arguments: what each does is one unit of the stream, and chance and time are those of the primary.
+const SCRIPTS: &[(&str, &[&str])] = &[
+    (
+        "for i = 1, 5 do redis.call('INCR', KEYS[1]) redis.call('RPUSH', KEYS[2], i) end return 1",
+        &["2", "by-script", "listed-by-script"],
+    ),
+    (
+        "redis.call('SADD', KEYS[1], unpack(ARGV)) return redis.call('SPOP', KEYS[1], 2)",
+        &["1", "drawn", "a", "b", "c", "d", "e"],
+    ),
+    (
+        "return redis.call('SET', KEYS[1], redis.call('TIME')[1] .. math.random())",
+        &["1", "timed-by-script"],
+    ),
+    (
+        "redis.call('SET', KEYS[1], 'v', 'PX', 20) return redis.call('EXPIRE', KEYS[2], 1000)",
+        &["2", "dies-in-script", "by-script"],
+    ),
+    (
+        "redis.call('SET', KEYS[1], 'before') redis.pcall('INCR', KEYS[2]) return redis.call('APPEND', KEYS[1], ' and after')",
+        &["2", "around-an-error", "listed-by-script"],
+    ),
+    (
+        "redis.call('SELECT', 3) redis.call('INCR', KEYS[1]) redis.call('SELECT', 0) return redis.call('INCR', KEYS[1])",
+        &["1", "in-two-databases"],
+    ),
+    ("return redis.call('GET', KEYS[1])", &["1", "by-script"]),
+];
+
+fn run_scripts(connection: &mut Connection) {
+    for (script, rest) in SCRIPTS {
+        connection.good_call(&[&["EVAL", script], *rest].concat());
+    }
+    let fails = "redis.call('SET', KEYS[1], 'stays') return redis.call('NO-SUCH-COMMAND')";
+    let failed = connection.call(&["EVAL", fails, "1", "before-an-error"]);
+    assert!(failed.is_error(), "{failed:?}");
+    let counts = "return redis.call('INCR', KEYS[1])";
+    let sha = said(&connection.good_call(&["SCRIPT", "LOAD", counts]));
+    connection.good("MULTI");
+    connection.good("INCR by-script");
+    connection.good_call(&["EVALSHA", &sha, "1", "by-script"]);
+    connection.good_call(&["EVAL", SCRIPTS[0].0, "2", "by-script", "listed-by-script"]);
+    connection.good("EXEC");
+}
+
 fn run(connection: &mut Connection, lines: &[&str]) {
     for line in lines {
         connection.good(line);
@@ -159,8 +204,10 @@ pub fn fill_all(connection: &mut Connection) {
 pub fn change(connection: &mut Connection) {
     run(connection, MORE);
     run(connection, CHANGES);
+    run_scripts(connection);
     // Whoever asks removes what has expired, on the primary.
     waits(connection, "dies-later");
+    waits(connection, "dies-in-script");
     connection.good("GET dies");
     connection.good("SELECT 3");
     waits(connection, "short");
