@@ -1,4 +1,11 @@
+//! Files of a node: nodes.conf, and what is its own in a snapshot.
+
+use std::collections::BTreeMap;
 use std::fs;
+
+use cairn_format::crc16::key_slot;
+use cairn_format::rdb::reader::Options;
+use cairn_format::rdb::{Event, Reader};
 
 use crate::support::process::Program;
 use crate::support::{Folder, Setup, wait_until};
@@ -91,4 +98,71 @@ fn a_file_belongs_to_one_node_and_a_damaged_one_ends_the_start() {
             "nothing is overwritten"
         );
     }
+}
+
+/// Keys and those that expire, by slot, as a snapshot tells them before the keys of the slot; each key stands in its own.
+fn slots_told(snapshot: &[u8]) -> BTreeMap<u16, (u64, u64)> {
+    let mut reader = Reader::from_slice(snapshot, Options::deep()).unwrap();
+    let (mut told, mut counted) = (BTreeMap::new(), BTreeMap::<u16, (u64, u64)>::new());
+    let mut here = None;
+    while let Some(found) = reader.next().unwrap() {
+        match found.event {
+            Event::SlotInfo {
+                slot,
+                keys,
+                expires,
+            } => {
+                here = Some(slot as u16);
+                told.insert(slot as u16, (keys, expires));
+            }
+            Event::Record(record) => {
+                let slot = key_slot(record.head.key);
+                assert_eq!(here, Some(slot));
+                let count = counted.entry(slot).or_default();
+                count.0 += 1;
+                count.1 += u64::from(record.head.expire_ms.is_some());
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(told, counted);
+    told
+}
+
+#[test]
+fn a_snapshot_tells_the_keys_of_each_slot_and_redis_8_takes_it() {
+    let options = "--rdb-save-version redis-7.4 --cluster-port 0";
+    let mut node = Node::start_with(Program::Cairn, options);
+    let mut client = node.connect();
+    client.good("CLUSTER ADDSLOTSRANGE 0 16383");
+    wait_until("it serves", || node.info("cluster_state") == "ok");
+    for number in 0..300 {
+        client.good(&format!("SET key:{number} {number}"));
+        client.good(&format!("HSET {{tag}}:{number} field {number}"));
+    }
+    client.good("EXPIRE key:7 1000");
+    client.good("SAVE");
+    let digest = client.text("DEBUG DIGEST");
+    let snapshot = fs::read(node.setup.data_path("dump.rdb")).unwrap();
+    let told = slots_told(&snapshot);
+    assert_eq!(told[&key_slot(b"{tag}")].0, 300);
+    assert_eq!(told.values().map(|(keys, _)| keys).sum::<u64>(), 600);
+    assert_eq!(told.values().map(|(_, expires)| expires).sum::<u64>(), 1);
+    node.kill();
+    node.start_again();
+    assert_eq!(node.connect().text("DEBUG DIGEST"), digest);
+    node.kill();
+
+    let folder = Folder::new();
+    for name in ["dump.rdb", "nodes.conf"] {
+        folder.copy_in(&node.setup.data_path(name), name);
+    }
+    let options = "--cluster-enabled yes --enable-debug-command yes --save ''";
+    let other = Setup::new(Program::Redis8, &folder).only(options);
+    let server = other.on_port(low_port()).start();
+    let mut other = server.connect();
+    let tagged = key_slot(b"{tag}");
+    assert_eq!(other.int(&format!("CLUSTER COUNTKEYSINSLOT {tagged}")), 300);
+    assert_eq!(other.int("DBSIZE"), 600);
+    assert_eq!(other.text("DEBUG DIGEST"), digest);
 }

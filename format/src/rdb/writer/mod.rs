@@ -213,7 +213,7 @@ impl<W: Write> Writer<W> {
     ///
     /// # Errors
     /// Failure of the output.
-    fn slot_info(&mut self, slot: u64, keys: u64, expires: u64) -> WriteResult<Written> {
+    pub fn slot_info(&mut self, slot: u64, keys: u64, expires: u64) -> WriteResult<Written> {
         if !self.dialect().has_slot_info() {
             return Ok(Written::Nothing);
         }

@@ -38,6 +38,12 @@ impl<'k> Database<'k> {
         Database { tables }
     }
 
+    /// Its tables that have keys, each with its number: where keys are kept by slot, the slot.
+    pub fn by_table(&self) -> impl Iterator<Item = (usize, Database<'k>)> + use<'k> {
+        let tables = self.tables.chunks(1).map(Database::new).enumerate();
+        tables.filter(|(_, table)| !table.is_empty())
+    }
+
     /// Number of keys.
     pub fn len(&self) -> usize {
         self.tables.iter().map(Db::len).sum()

@@ -95,6 +95,7 @@ pub fn save<W: Write>(
         now_ms: ks.now_ms,
         decay_minutes: ks.limits.lfu_decay_minutes,
         keys: 0,
+        by_slot: ks.has_slots() && options.dialect.has_slot_info(),
     };
     let databases = match options.part {
         Part::Everything => ks.databases(),
@@ -113,6 +114,8 @@ struct Saver<'s, W: Write> {
     now_ms: i64,
     decay_minutes: u32,
     keys: u64,
+    /// The keys of each slot stand together, behind how many there are, so that whoever loads them knows before.
+    by_slot: bool,
 }
 
 impl<W: Write> Saver<'_, W> {
@@ -129,14 +132,32 @@ impl<W: Write> Saver<'_, W> {
         let before = self.keys;
         self.writer.select_db(index as u64)?;
         self.writer.resize(db.len() as u64, db.expiring() as u64)?;
-        for record in db.iter() {
+        if self.by_slot {
+            for (slot, table) in db.by_table() {
+                let (keys, expires) = (table.len() as u64, table.expiring() as u64);
+                self.writer.slot_info(slot as u64, keys, expires)?;
+                self.records(table, each_key, progress)?;
+            }
+        } else {
+            self.records(db, each_key, progress)?;
+        }
+        assert_eq!(self.keys - before, db.len() as u64, "all keys, each once");
+        Ok(())
+    }
+
+    fn records(
+        &mut self,
+        of: Database<'_>,
+        each_key: bool,
+        progress: &mut dyn FnMut(u64),
+    ) -> WriteResult<()> {
+        for record in of.iter() {
             write_record(self.writer, &self.head(record), record)?;
             self.keys += 1;
             if each_key || self.keys.is_multiple_of(PROGRESS_KEYS) {
                 progress(self.keys);
             }
         }
-        assert_eq!(self.keys - before, db.len() as u64, "all keys, each once");
         Ok(())
     }
 
