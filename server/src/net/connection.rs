@@ -210,10 +210,11 @@ impl Connection {
     /// Whether an encrypted connection can be written to now.
     fn is_open(&mut self, registry: &Registry) -> io::Result<bool> {
         let shake = self.stream.shake()?;
-        if shake != Shake::Done && !self.has_left()? {
+        // While it waits for the other side the reader may be the one who ends the handshake. The poll tells of room beside whatever
+        // comes, if it was asked to: so what is to be sent is tried again then. Asked anew it would tell at once, again and again.
+        if shake != Shake::Done && (!self.sending.blocked || !self.has_left()?) {
             self.ask_for_room(registry)?;
         }
-        // While it waits for the other side, whatever comes wakes whoever has something to send.
         Ok(shake == Shake::Done)
     }
 

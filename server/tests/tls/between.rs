@@ -4,7 +4,7 @@ use cairn_format::crc16::SLOTS;
 
 use super::authority::{Authority, Wish};
 use super::support::process::{Program, free_port};
-use super::support::{Folder, dataset, wait_until};
+use super::support::{Connection, Folder, dataset, wait_until};
 use super::talk::{Encrypted, told};
 
 const PAIRS: [(Program, Program); 3] = [
@@ -163,16 +163,8 @@ fn another_port_may_be_announced() {
     );
 }
 
-#[test]
-fn nodes_of_both_kinds_speak_tls_on_their_bus() {
-    let authority = Authority::new("the authority");
-    let programs = [
-        Program::Cairn,
-        Program::Reference,
-        Program::Cairn,
-        Program::Reference,
-    ];
-    let folders = folders(&authority, programs.len());
+/// Nodes whose bus and links are encrypted; the first two have half of the slots each. And a client of each.
+fn cluster_of(programs: &[Program], folders: &[Folder]) -> (Vec<Encrypted>, Vec<Connection>) {
     let buses: Vec<u16> = programs.iter().map(|_| free_port()).collect();
     let nodes: Vec<Encrypted> = programs
         .iter()
@@ -200,16 +192,51 @@ fn nodes_of_both_kinds_speak_tls_on_their_bus() {
             nodes[0].port, buses[0]
         ));
     }
+    let known = format!("cluster_known_nodes:{}", programs.len());
     wait_until("all know all", || {
         clients.iter_mut().all(|client| {
-            client
-                .text("CLUSTER INFO")
-                .contains("cluster_state:ok\r\ncluster_slots_assigned:16384")
-                && client
-                    .text("CLUSTER INFO")
-                    .contains("cluster_known_nodes:4")
+            let told = client.text("CLUSTER INFO");
+            told.contains("cluster_state:ok\r\ncluster_slots_assigned:16384")
+                && told.contains(&known)
         })
     });
+    (nodes, clients)
+}
+
+#[test]
+fn slots_move_between_nodes_that_speak_tls() {
+    let authority = Authority::new("the authority");
+    let programs = [Program::Cairn; 2];
+    let folders = folders(&authority, programs.len());
+    let (_nodes, mut clients) = cluster_of(&programs, &folders);
+    for number in 0..200 {
+        clients[1].good(&format!("SET {{foo}}:{number} {number}"));
+    }
+    let target = clients[0].text("CLUSTER MYID");
+    clients[1].good(&format!(
+        "CLUSTER MIGRATESLOTS SLOTSRANGE 12182 12182 NODE {target}"
+    ));
+    wait_until("the slot is the first node's", || {
+        clients[0].int("CLUSTER COUNTKEYSINSLOT 12182") == 200
+    });
+    assert_eq!(clients[0].text("GET {foo}:7"), "7");
+    wait_until("the second node knows", || {
+        clients[1].line("GET {foo}:7").is_error()
+    });
+    assert_eq!(clients[1].int("DBSIZE"), 0);
+}
+
+#[test]
+fn nodes_of_both_kinds_speak_tls_on_their_bus() {
+    let authority = Authority::new("the authority");
+    let programs = [
+        Program::Cairn,
+        Program::Reference,
+        Program::Cairn,
+        Program::Reference,
+    ];
+    let folders = folders(&authority, programs.len());
+    let (nodes, mut clients) = cluster_of(&programs, &folders);
     // Replicas of the other kind.
     let ids: Vec<String> = clients
         .iter_mut()
