@@ -66,27 +66,36 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         .collect()
 }
 
-/// Keys that a server has which starts over this folder, each with the value that was written.
-fn keys_loaded(folder: &Path) -> usize {
+/// Keys that a server has which starts over this folder: how many are as they were written, and how many others there are.
+fn keys_loaded(folder: &Path) -> [usize; 2] {
     let server = server(folder);
     assert!(server.ask("GET behind").contains("yes"));
-    let is_whole = "local n = 0 for _, key in ipairs(redis.call('keys', '*')) do \
+    let count = "local right, other = 0, 0 for _, key in ipairs(redis.call('keys', '*')) do \
         local kind, i = key:match('^(%a+):(%d+)$') \
         local is = { user = function() return redis.call('get', key) == 'value-of-user-' .. i end, \
           item = function() return table.concat(redis.call('hgetall', key), ' ') == 'name item-' .. i .. ' price ' .. i end, \
           list = function() return table.concat(redis.call('lrange', key, 0, -1), ' ') == 'a b ' .. i end } \
-        if kind then assert(is[kind](), key) n = n + 1 end end return n";
-    let reply = server.ask(&format!("EVAL \"{is_whole}\" 0"));
-    let count = reply.lines().next().and_then(|line| line.strip_prefix(':'));
-    count.unwrap_or_else(|| panic!("{reply}")).parse().unwrap()
+        if is[kind] and is[kind]() then right = right + 1 elseif key ~= 'behind' and key ~= 'n' then other = other + 1 end end \
+        return {right, other}";
+    let reply = server.ask(&format!("EVAL \"{count}\" 0"));
+    let numbers = reply.lines().filter_map(|line| line.strip_prefix(':'));
+    let numbers: Vec<usize> = numbers.map(|number| number.parse().unwrap()).collect();
+    numbers.try_into().unwrap_or_else(|_| panic!("{reply}"))
 }
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// Mends the log after this damage; gives how many keys a server then has.
+/// Mends the log after this damage; gives how many keys a server then has, each as it was written.
 fn mended(written: &Path, damage: impl Fn(&mut Vec<u8>)) -> usize {
+    let ([right, other], told) = mended_with_others(written, damage);
+    assert_eq!(other, 0, "{told}");
+    right
+}
+
+/// The same where some may be others; and what the tool says about the snapshot.
+fn mended_with_others(written: &Path, damage: impl Fn(&mut Vec<u8>)) -> ([usize; 2], Value) {
     let folder = copy(written);
     let (base, parts) = (folder.path().join(BASE), folder.path().join(PARTS));
     let mut bytes = fs::read(&base).unwrap();
@@ -99,7 +108,7 @@ fn mended(written: &Path, damage: impl Fn(&mut Vec<u8>)) -> usize {
     let fixed = run(&["fix", "--json", text(&parts)]);
     assert_eq!(fixed.code, 1, "{fixed:?}");
     let first: Value = serde_json::from_str(fixed.stdout.lines().next().unwrap()).unwrap();
-    let kept = first["snapshot"]["keys"].as_u64().unwrap();
+    let told = first["snapshot"].clone();
     assert!(dry.stdout.contains("snapshot: "), "{dry:?}");
     let mut backup = base.clone().into_os_string();
     backup.push(".bak");
@@ -107,8 +116,20 @@ fn mended(written: &Path, damage: impl Fn(&mut Vec<u8>)) -> usize {
     let again = run(&["fix", text(&parts)]);
     assert_eq!(again.code, 0, "{again:?}");
     let loaded = keys_loaded(folder.path());
-    assert_eq!(loaded as u64, kept, "as many as the report says");
-    loaded
+    let kept = loaded.iter().sum::<usize>();
+    assert_eq!(told["keys"], kept, "as many as the report says: {loaded:?}");
+    (loaded, told)
+}
+
+/// Where the values of two users with numbers of four digits stand in a base, a kilobyte apart.
+fn two_values(base: &[u8]) -> [usize; 2] {
+    let value = b"value-of-user-";
+    let places = base.windows(value.len() + 4).enumerate();
+    let mut places = places
+        .filter(|(_, word)| word.starts_with(value) && word.iter().all(|byte| *byte > b' '))
+        .map(|(at, _)| at);
+    let first = places.find(|at| *at > 30_000).unwrap();
+    [first, places.find(|at| *at > first + 1000).unwrap()]
 }
 
 #[test]
@@ -134,8 +155,27 @@ fn a_damaged_base_keeps_what_can_be_read_and_a_server_loads_it() {
         let head = mended(path, |bytes| bytes[..lost].fill(b'?'));
         assert!(head > all - 100, "{head}");
     }
-    let spliced = mended(path, |bytes| drop(bytes.drain(30_000..31_000)));
+    // The first value ends within the key behind the second: nobody can read on there, so it is not kept.
+    let spliced = mended(path, |bytes| {
+        let [first, second] = two_values(bytes);
+        bytes.drain(first + 5..second + 8);
+    });
     assert!(spliced > all - 200 && spliced < all, "{spliced}");
+}
+
+/// From within one value to the same place in another as long: all records are sound, and the first user has the value of the second. Nothing
+/// but the checksum tells of it, and that not where.
+#[test]
+fn a_splice_that_nobody_can_see_is_told_to_be_there() {
+    let written = written();
+    let ([right, other], told) = mended_with_others(written.path(), |bytes| {
+        let [first, second] = two_values(bytes);
+        bytes.drain(first + 9..second + 9);
+    });
+    assert!(right > 3 * KEYS - 200 && right < 3 * KEYS, "{right}");
+    assert_eq!(other, 1, "{told}");
+    assert_eq!(told["unplaced"], true, "{told}");
+    assert!(told["keys_missing"].as_u64().unwrap() > 5, "{told}");
 }
 
 /// One file, a snapshot with commands behind it: those are kept, also where the end of the snapshot is lost.
@@ -174,8 +214,9 @@ fn a_damaged_snapshot_in_front_keeps_the_commands_behind_it() {
             continue;
         }
         assert!(fixed.stdout.contains("4 commands kept"), "{fixed:?}");
-        let keys = keys_loaded(folder.path());
+        let [keys, other] = keys_loaded(folder.path());
         assert!(keys >= least && keys < 3 * KEYS, "{name}: {keys}");
+        assert_eq!(other, 0, "{name}");
     }
 }
 
