@@ -2,7 +2,7 @@
 
 use crate::fix;
 use crate::judge::Judge;
-use crate::log::{File, Log, ManifestFile, Role};
+use crate::log::{File, Log, ManifestFile, Role, SINGLE, Start, folder_of};
 use crate::part::{self, Look, Problem};
 use crate::player::Player;
 use crate::report::{Report, fault_json, fault_line, tell_faults};
@@ -62,7 +62,7 @@ pub fn run(arguments: &CheckArguments) -> Outcome {
     if let Some(manifest) = &log.manifest {
         found |= show_manifest(&mut out, manifest, &log, arguments.json)?;
     }
-    tell_snapshot(&mut out, &log, arguments)?;
+    tell_beside(&mut out, &log, arguments)?;
     let (mut reports, mut inputs, mut unread) = (Vec::new(), Vec::new(), None);
     for file in &log.files {
         match look_at(file, rules) {
@@ -134,45 +134,66 @@ fn run_all(
     Ok(())
 }
 
-/// Says what lies beside the folder of a log, and which of them a server loads.
-fn tell_snapshot(out: &mut Output, log: &Log, arguments: &CheckArguments) -> Result<(), Failure> {
-    let Some(manifest) = &log.manifest else {
-        return Ok(());
+/// Says what lies beside a log, and which of them a server loads.
+fn tell_beside(out: &mut Output, log: &Log, arguments: &CheckArguments) -> Result<(), Failure> {
+    let told: Vec<(PathBuf, &str)> = match (&log.manifest, &log.files[..]) {
+        (Some(manifest), _) => {
+            let folder = manifest.path.parent().unwrap_or(Path::new(""));
+            let parent = match folder.file_name() {
+                Some(_) => folder.parent().unwrap_or(Path::new("")).to_owned(),
+                // Where we are, or named by dots alone.
+                None => folder.join(".."),
+            };
+            vec![
+                (parent.join(SNAPSHOT), snapshot_beside(manifest.start)),
+                (
+                    parent.join(SINGLE),
+                    "a log of the time before 7.0: servers load the folder and leave it alone",
+                ),
+            ]
+        }
+        (None, [file]) if file.path.ends_with(SINGLE) => {
+            vec![(
+                folder_of(&file.path).join(SNAPSHOT),
+                snapshot_beside(Start::Loads),
+            )]
+        }
+        _ => Vec::new(),
     };
-    let folder = manifest.path.parent().unwrap_or(Path::new(""));
-    let parent = match folder.file_name() {
-        Some(_) => folder.parent().unwrap_or(Path::new("")).to_owned(),
-        // Where we are, or named by dots alone.
-        None => folder.join(".."),
-    };
-    for (name, what) in [
-        (
-            SNAPSHOT,
-            "a server with `appendonly yes` loads the log, one with `appendonly no` the snapshot",
-        ),
-        (
-            SINGLE,
-            "a log of the time before 7.0: servers load the folder and leave it alone",
-        ),
-    ] {
-        let beside = parent.join(name);
-        if !beside.is_file() {
+    for (beside, what) in told {
+        let name = beside.display().to_string();
+        let is_itself = log.files.iter().any(|file| file.path == beside);
+        if is_itself || !beside.is_file() {
             continue;
         }
         match arguments.json {
             true => json::write_line(
                 out,
-                &json!({ "file": beside.display().to_string(), "role": "beside", "what": what }),
+                &json!({ "file": name, "role": "beside", "what": what }),
             )?,
-            false => writeln!(out, "{}: lies beside the log: {what}", beside.display())?,
+            false => writeln!(out, "{name}: lies beside the log: {what}")?,
         }
     }
     Ok(())
 }
 
-/// What servers call a snapshot, and a log in one file, by default.
+/// Which of a log and a snapshot beside it a server loads.
+fn snapshot_beside(start: Start) -> &'static str {
+    match start {
+        Start::Loads => {
+            "a server with `appendonly yes` loads the log, one with `appendonly no` the snapshot"
+        }
+        Start::Empty => {
+            "a server with `appendonly yes` loads neither and begins empty, one with `appendonly no` the snapshot"
+        }
+        Start::Refused => {
+            "servers do not start over such a manifest, with `appendonly no` neither; without the folder that one loads the snapshot"
+        }
+    }
+}
+
+/// What servers call a snapshot by default.
 const SNAPSHOT: &str = "dump.rdb";
-const SINGLE: &str = "appendonly.aof";
 
 /// Check one file; a file that a manifest names and that is not there is damage of the log.
 fn look_at(file: &File, rules: Rules) -> Result<(Report, Option<Input>), Failure> {
@@ -271,6 +292,7 @@ fn show_manifest(
             "damage": manifest.damage.as_deref().map(damage_json),
             "orphans": manifest.orphans,
             "twice": manifest.twice,
+            "gaps": manifest.gaps,
             "proposal": manifest.proposal,
         });
         json::write_line(out, &line)?;
@@ -306,6 +328,16 @@ fn show_manifest(
         ));
     }
     if !as_json {
+        for (first, last) in &manifest.gaps {
+            let numbers = match first == last {
+                true => format!("number {first}"),
+                false => format!("numbers {first} to {last}"),
+            };
+            writeln!(
+                out,
+                "{name}: lists no increment with {numbers}; servers do not miss it, and if there was one its changes are lost"
+            )?;
+        }
         for orphan in &manifest.orphans {
             writeln!(
                 out,

@@ -73,7 +73,9 @@ pub fn run(arguments: &FixArguments) -> Outcome {
         && let Some(damage) = &manifest.damage
     {
         let line = damage_line(&manifest.path.display().to_string(), damage);
-        return Err(Failure::new(line).hint("nothing was changed; put the manifest right first"));
+        return Err(Failure::new(line).hint(
+            "nothing was changed; put the manifest right first, `aof-tool check` proposes one",
+        ));
     }
     let rules = Rules {
         databases: arguments.databases,
