@@ -145,7 +145,7 @@ fn each_entry(
                 expire_ms: None,
                 value: hashes.each_ref().map(|hash| hash.hash_one(&library.code)),
             };
-            each((None, Box::from(&name[..])), entry);
+            each((None, Box::from(name)), entry);
         }
     }
     Ok(())
