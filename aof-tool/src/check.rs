@@ -6,6 +6,7 @@ use crate::log::{File, Log, ManifestFile, Role, SINGLE, Start, folder_of};
 use crate::part::{self, Look, Problem};
 use crate::player::Player;
 use crate::report::{Report, fault_json, fault_line, tell_faults};
+use crate::rules::RulesArguments;
 use cairn_format::aof::block;
 use cairn_format::aof::extent::{Cure, Extent, Rules, check_records};
 use cairn_format::aof::fault::{Fault, Problem as FaultKind};
@@ -39,12 +40,8 @@ pub struct CheckArguments {
     /// One JSON object a file on standard output
     #[arg(long)]
     json: bool,
-    /// Databases of the server; SELECT of a higher one is damage
-    #[arg(long, default_value_t = 16, value_name = "N")]
-    databases: u64,
-    /// Do not ask whether commands are known and have enough arguments
-    #[arg(long)]
-    any_command: bool,
+    #[command(flatten)]
+    rules: RulesArguments,
     /// Run the log, too, and tell what is answered with an error: wrong types, scripts that it never brought
     #[arg(long)]
     semantic: bool,
@@ -52,10 +49,7 @@ pub struct CheckArguments {
 
 /// Check the log that was named.
 pub fn run(arguments: &CheckArguments) -> Outcome {
-    let rules = Rules {
-        databases: arguments.databases,
-        vocabulary: !arguments.any_command,
-    };
+    let rules = arguments.rules.rules();
     let log = Log::find_or_propose(&arguments.path)?;
     let mut out = Output::stdout();
     let mut found = false;
@@ -115,7 +109,7 @@ fn run_all(
         note("--semantic: a damaged log is not run");
         return Ok(());
     }
-    let mut player = Player::new(usize::try_from(arguments.databases).unwrap_or(usize::MAX));
+    let mut player = Player::new(usize::try_from(arguments.rules.databases).unwrap_or(usize::MAX));
     player.judge = Some(Judge::default());
     for ((_, report), input) in reports.iter_mut().zip(inputs) {
         player.input(input)?;
@@ -364,12 +358,14 @@ fn show_report(
         note(&fault_line(&report.name, fault));
     });
     if let Some(damage) = report.damage() {
-        note(&damage_line(&report.name, damage));
-        if let Some(found) = &report.survey {
-            let others = found.faults.get(1..).unwrap_or_default();
-            tell_faults(others, found.total.saturating_sub(1), |fault| {
-                note(&fault_line(&report.name, fault));
-            });
+        match &report.survey {
+            // Each with its number and time, the first among them.
+            Some(found) if !found.faults.is_empty() => {
+                tell_faults(&found.faults, found.total, |fault| {
+                    note(&fault_line(&report.name, fault));
+                });
+            }
+            _ => note(&damage_line(&report.name, damage)),
         }
         if !arguments.fix {
             hint(&advice(report));
