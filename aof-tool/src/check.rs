@@ -2,10 +2,11 @@
 
 use crate::fix;
 use crate::judge::Judge;
-use crate::log::{File, Log, ManifestFile, Role};
+use crate::log::{File, Log, ManifestFile, Role, SINGLE, Start, folder_of};
 use crate::part::{self, Look, Problem};
 use crate::player::Player;
 use crate::report::{Report, fault_json, fault_line, tell_faults};
+use crate::rules::RulesArguments;
 use cairn_format::aof::block;
 use cairn_format::aof::extent::{Cure, Extent, Rules, check_records};
 use cairn_format::aof::fault::{Fault, Problem as FaultKind};
@@ -39,12 +40,8 @@ pub struct CheckArguments {
     /// One JSON object a file on standard output
     #[arg(long)]
     json: bool,
-    /// Databases of the server; SELECT of a higher one is damage
-    #[arg(long, default_value_t = 16, value_name = "N")]
-    databases: u64,
-    /// Do not ask whether commands are known and have enough arguments
-    #[arg(long)]
-    any_command: bool,
+    #[command(flatten)]
+    rules: RulesArguments,
     /// Run the log, too, and tell what is answered with an error: wrong types, scripts that it never brought
     #[arg(long)]
     semantic: bool,
@@ -52,17 +49,14 @@ pub struct CheckArguments {
 
 /// Check the log that was named.
 pub fn run(arguments: &CheckArguments) -> Outcome {
-    let rules = Rules {
-        databases: arguments.databases,
-        vocabulary: !arguments.any_command,
-    };
+    let rules = arguments.rules.rules();
     let log = Log::find_or_propose(&arguments.path)?;
     let mut out = Output::stdout();
     let mut found = false;
     if let Some(manifest) = &log.manifest {
         found |= show_manifest(&mut out, manifest, &log, arguments.json)?;
     }
-    tell_snapshot(&mut out, &log, arguments)?;
+    tell_beside(&mut out, &log, arguments)?;
     let (mut reports, mut inputs, mut unread) = (Vec::new(), Vec::new(), None);
     for file in &log.files {
         match look_at(file, rules) {
@@ -115,7 +109,7 @@ fn run_all(
         note("--semantic: a damaged log is not run");
         return Ok(());
     }
-    let mut player = Player::new(usize::try_from(arguments.databases).unwrap_or(usize::MAX));
+    let mut player = Player::new(usize::try_from(arguments.rules.databases).unwrap_or(usize::MAX));
     player.judge = Some(Judge::default());
     for ((_, report), input) in reports.iter_mut().zip(inputs) {
         player.input(input)?;
@@ -134,45 +128,66 @@ fn run_all(
     Ok(())
 }
 
-/// Says what lies beside the folder of a log, and which of them a server loads.
-fn tell_snapshot(out: &mut Output, log: &Log, arguments: &CheckArguments) -> Result<(), Failure> {
-    let Some(manifest) = &log.manifest else {
-        return Ok(());
+/// Says what lies beside a log, and which of them a server loads.
+fn tell_beside(out: &mut Output, log: &Log, arguments: &CheckArguments) -> Result<(), Failure> {
+    let told: Vec<(PathBuf, &str)> = match (&log.manifest, &log.files[..]) {
+        (Some(manifest), _) => {
+            let folder = manifest.path.parent().unwrap_or(Path::new(""));
+            let parent = match folder.file_name() {
+                Some(_) => folder.parent().unwrap_or(Path::new("")).to_owned(),
+                // Where we are, or named by dots alone.
+                None => folder.join(".."),
+            };
+            vec![
+                (parent.join(SNAPSHOT), snapshot_beside(manifest.start)),
+                (
+                    parent.join(SINGLE),
+                    "a log of the time before 7.0: servers load the folder and leave it alone",
+                ),
+            ]
+        }
+        (None, [file]) if file.path.ends_with(SINGLE) => {
+            vec![(
+                folder_of(&file.path).join(SNAPSHOT),
+                snapshot_beside(Start::Loads),
+            )]
+        }
+        _ => Vec::new(),
     };
-    let folder = manifest.path.parent().unwrap_or(Path::new(""));
-    let parent = match folder.file_name() {
-        Some(_) => folder.parent().unwrap_or(Path::new("")).to_owned(),
-        // Where we are, or named by dots alone.
-        None => folder.join(".."),
-    };
-    for (name, what) in [
-        (
-            SNAPSHOT,
-            "a server with `appendonly yes` loads the log, one with `appendonly no` the snapshot",
-        ),
-        (
-            SINGLE,
-            "a log of the time before 7.0: servers load the folder and leave it alone",
-        ),
-    ] {
-        let beside = parent.join(name);
-        if !beside.is_file() {
+    for (beside, what) in told {
+        let name = beside.display().to_string();
+        let is_itself = log.files.iter().any(|file| file.path == beside);
+        if is_itself || !beside.is_file() {
             continue;
         }
         match arguments.json {
             true => json::write_line(
                 out,
-                &json!({ "file": beside.display().to_string(), "role": "beside", "what": what }),
+                &json!({ "file": name, "role": "beside", "what": what }),
             )?,
-            false => writeln!(out, "{}: lies beside the log: {what}", beside.display())?,
+            false => writeln!(out, "{name}: lies beside the log: {what}")?,
         }
     }
     Ok(())
 }
 
-/// What servers call a snapshot, and a log in one file, by default.
+/// Which of a log and a snapshot beside it a server loads.
+fn snapshot_beside(start: Start) -> &'static str {
+    match start {
+        Start::Loads => {
+            "a server with `appendonly yes` loads the log, one with `appendonly no` the snapshot"
+        }
+        Start::Empty => {
+            "a server with `appendonly yes` loads neither and begins empty, one with `appendonly no` the snapshot"
+        }
+        Start::Refused => {
+            "servers do not start over such a manifest, with `appendonly no` neither; without the folder that one loads the snapshot"
+        }
+    }
+}
+
+/// What servers call a snapshot by default.
 const SNAPSHOT: &str = "dump.rdb";
-const SINGLE: &str = "appendonly.aof";
 
 /// Check one file; a file that a manifest names and that is not there is damage of the log.
 fn look_at(file: &File, rules: Rules) -> Result<(Report, Option<Input>), Failure> {
@@ -271,6 +286,7 @@ fn show_manifest(
             "damage": manifest.damage.as_deref().map(damage_json),
             "orphans": manifest.orphans,
             "twice": manifest.twice,
+            "gaps": manifest.gaps,
             "proposal": manifest.proposal,
         });
         json::write_line(out, &line)?;
@@ -306,6 +322,16 @@ fn show_manifest(
         ));
     }
     if !as_json {
+        for (first, last) in &manifest.gaps {
+            let numbers = match first == last {
+                true => format!("number {first}"),
+                false => format!("numbers {first} to {last}"),
+            };
+            writeln!(
+                out,
+                "{name}: lists no increment with {numbers}; servers do not miss it, and if there was one its changes are lost"
+            )?;
+        }
         for orphan in &manifest.orphans {
             writeln!(
                 out,
@@ -332,12 +358,14 @@ fn show_report(
         note(&fault_line(&report.name, fault));
     });
     if let Some(damage) = report.damage() {
-        note(&damage_line(&report.name, damage));
-        if let Some(found) = &report.survey {
-            let others = found.faults.get(1..).unwrap_or_default();
-            tell_faults(others, found.total.saturating_sub(1), |fault| {
-                note(&fault_line(&report.name, fault));
-            });
+        match &report.survey {
+            // Each with its number and time, the first among them.
+            Some(found) if !found.faults.is_empty() => {
+                tell_faults(&found.faults, found.total, |fault| {
+                    note(&fault_line(&report.name, fault));
+                });
+            }
+            _ => note(&damage_line(&report.name, damage)),
         }
         if !arguments.fix {
             hint(&advice(report));

@@ -11,6 +11,7 @@ use crate::check::check_file;
 use crate::fix::copy;
 use crate::log::{File, Log};
 use crate::report::Report;
+use crate::rules::RulesArguments;
 use cairn_format::aof::extent::Rules;
 use cairn_format::aof::manifest::{Manifest, Part, PartType, base_name, incr_name};
 use cairn_format::aof::reader::SliceReader;
@@ -52,9 +53,8 @@ pub struct ConvertArguments {
     /// Server that is to read a log in one file, as in redis-6.2
     #[arg(long, value_name = "SERVER", value_parser = release)]
     to: Option<Release>,
-    /// Databases of the server; SELECT of a higher one is damage
-    #[arg(long, default_value_t = 16, value_name = "N")]
-    databases: u64,
+    #[command(flatten)]
+    rules: RulesArguments,
 }
 
 fn release(name: &str) -> Result<Release, String> {
@@ -84,10 +84,7 @@ pub fn run(arguments: &ConvertArguments) -> Outcome {
     if log.manifest.is_some() {
         Output::refuse_existing(&arguments.output, arguments.force)?;
     }
-    let rules = Rules {
-        databases: arguments.databases,
-        ..Rules::default()
-    };
+    let rules = arguments.rules.rules();
     let files = log.files.iter().map(|file| sound(file, rules));
     let files = files.collect::<Result<Vec<_>, Failure>>()?;
     match log.manifest.is_some() {

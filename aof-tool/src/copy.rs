@@ -11,7 +11,8 @@ use crate::convert::{file_name, refuse_damaged};
 use crate::fix::copy;
 use crate::log::{File, Log};
 use crate::report::Report;
-use cairn_format::aof::extent::{Cure, Rules};
+use crate::rules::RulesArguments;
+use cairn_format::aof::extent::Cure;
 use cairn_format::aof::manifest::{Manifest, Part, manifest_name};
 use cairn_toolkit::folder::Folder;
 use cairn_toolkit::human::{self, plural};
@@ -45,9 +46,8 @@ pub struct CopyArguments {
     /// How often it begins again if a rewrite comes between
     #[arg(long, default_value_t = 20, value_name = "N")]
     tries: u32,
-    /// Databases of the server; SELECT of a higher one is damage
-    #[arg(long, default_value_t = 16, value_name = "N")]
-    databases: u64,
+    #[command(flatten)]
+    rules: RulesArguments,
 }
 
 /// Between two tries.
@@ -190,10 +190,7 @@ fn copy_parts(
 
 /// Up to where a file is copied: all of it, the last one up to what was whole when it was looked at.
 fn whole_end(file: &File, input: &Input, arguments: &CopyArguments) -> Result<usize, Failure> {
-    let rules = Rules {
-        databases: arguments.databases,
-        ..Rules::default()
-    };
+    let rules = arguments.rules.rules();
     let size = input.bytes().unwrap_or_default().len();
     let report: Report = check_file(file, input, rules)?;
     let is_torn = file.is_last && report.extent.cure == Some(Cure::Cut);

@@ -8,7 +8,7 @@ use crate::player::Player;
 use crate::rewrite::DATABASES;
 use cairn_engine::persist::rewrite::of_record;
 use cairn_format::aof::reader::{Item, SliceReader};
-use cairn_toolkit::human::{count, plural};
+use cairn_toolkit::human::plural;
 use cairn_toolkit::json::{self, Bytes};
 use cairn_toolkit::{Failure, Outcome, Output, Selection, Verdict, quoted, select};
 use clap::Args;
@@ -53,8 +53,8 @@ struct Entry {
     value: [u64; 2],
 }
 
-/// A key and its database.
-type Place = (u64, Box<[u8]>);
+/// A key and its database, or the name of a function library, which has none.
+type Place = (Option<u64>, Box<[u8]>);
 
 /// Compare the logs that were named.
 pub fn run(arguments: &DiffArguments) -> Outcome {
@@ -63,18 +63,20 @@ pub fn run(arguments: &DiffArguments) -> Outcome {
     }
     let hashes = [RandomState::new(), RandomState::new()];
     let mut first = HashMap::new();
-    each_entry(&arguments.a, arguments, &hashes, |db, key, entry| {
-        first.insert((db, Box::from(key)), entry);
+    each_entry(&arguments.a, arguments, &hashes, |place, entry| {
+        first.insert(place, entry);
     })?;
     let mut found = Findings::default();
-    each_entry(&arguments.b, arguments, &hashes, |db, key, entry| {
-        let place: Place = (db, Box::from(key));
-        match first.remove(&place) {
+    each_entry(
+        &arguments.b,
+        arguments,
+        &hashes,
+        |place, entry| match first.remove(&place) {
             None => found.only_b.push((place, entry)),
-            Some(other) if other == entry => found.equal += 1,
+            Some(other) if other == entry => found.equal.add(&place),
             Some(other) => found.different.push((place, other, entry)),
-        }
-    })?;
+        },
+    )?;
     found.only_a = first.into_iter().collect();
     found.sort();
     let names = [&arguments.a, &arguments.b].map(|path| path.display().to_string());
@@ -92,7 +94,7 @@ fn each_entry(
     path: &Path,
     arguments: &DiffArguments,
     hashes: &[RandomState; 2],
-    mut each: impl FnMut(u64, &[u8], Entry),
+    mut each: impl FnMut(Place, Entry),
 ) -> Result<(), Failure> {
     let mut player = Player::new(DATABASES);
     player.play(&Log::find_sound(path)?)?;
@@ -110,7 +112,7 @@ fn each_entry(
                 idle_s: None,
             });
             if taken {
-                each(db as u64, record.key(), entry);
+                each((Some(db as u64), Box::from(record.key())), entry);
             }
         }
     }
@@ -133,7 +135,7 @@ fn each_entry(
             idle_s: None,
         });
         if taken {
-            each(db, key, entry);
+            each((Some(db), Box::from(key)), entry);
         }
     }
     if arguments.selection.takes_functions() {
@@ -143,7 +145,7 @@ fn each_entry(
                 expire_ms: None,
                 value: hashes.each_ref().map(|hash| hash.hash_one(&library.code)),
             };
-            each(0, name, entry);
+            each((None, Box::from(name)), entry);
         }
     }
     Ok(())
@@ -204,7 +206,40 @@ struct Findings {
     only_a: Vec<(Place, Entry)>,
     only_b: Vec<(Place, Entry)>,
     different: Vec<(Place, Entry, Entry)>,
-    equal: u64,
+    equal: Count,
+}
+
+/// How many keys, and how many function libraries.
+#[derive(Default)]
+struct Count {
+    keys: u64,
+    libraries: u64,
+}
+
+impl Count {
+    fn of<'a>(places: impl Iterator<Item = &'a Place>) -> Count {
+        let mut count = Count::default();
+        places.for_each(|place| count.add(place));
+        count
+    }
+
+    fn add(&mut self, place: &Place) {
+        match place.0 {
+            Some(_) => self.keys += 1,
+            None => self.libraries += 1,
+        }
+    }
+
+    fn text(&self) -> String {
+        let keys = plural(self.keys, "key", "keys");
+        match self.libraries {
+            0 => keys,
+            n => format!(
+                "{keys} and {}",
+                plural(n, "function library", "function libraries")
+            ),
+        }
+    }
 }
 
 impl Findings {
@@ -220,31 +255,30 @@ impl Findings {
 
     fn text(&self, out: &mut Output, names: &[String; 2], most: usize) -> Result<(), Failure> {
         for (name, only) in names.iter().zip([&self.only_a, &self.only_b]) {
-            let keys = plural(only.len() as u64, "key", "keys");
-            writeln!(out, "only in {name}: {keys}")?;
+            let count = Count::of(only.iter().map(|(place, _)| place));
+            writeln!(out, "only in {name}: {}", count.text())?;
             for (place, entry) in only.iter().take(most) {
-                writeln!(out, "  {}: {}", place_text(place, entry), entry.type_name)?;
+                writeln!(out, "  {}: {}", place_text(place), entry.type_name)?;
             }
         }
-        let keys = plural(self.different.len() as u64, "key", "keys");
-        writeln!(out, "different: {keys}")?;
+        let count = Count::of(self.different.iter().map(|(place, ..)| place));
+        writeln!(out, "different: {}", count.text())?;
         for (place, a, b) in self.different.iter().take(most) {
             writeln!(
                 out,
                 "  {}: {}",
-                place_text(place, a),
+                place_text(place),
                 what_differs(a, b).join(", ")
             )?;
         }
-        writeln!(out, "equal: {} keys", count(self.equal))?;
+        writeln!(out, "equal: {}", self.equal.text())?;
         Ok(())
     }
 
     fn json(&self, names: &[String; 2], most: usize) -> Value {
         let place = |place: &Place, entry: &Entry| {
-            let is_function = entry.type_name == select::FUNCTION;
             json!({
-                "db": (!is_function).then_some(place.0),
+                "db": place.0,
                 "key": Bytes::Text.value(&place.1),
                 "type": entry.type_name,
             })
@@ -252,28 +286,35 @@ impl Findings {
         let only = |found: &[(Place, Entry)]| {
             let examples = found.iter().take(most);
             let examples: Vec<Value> = examples.map(|(at, entry)| place(at, entry)).collect();
-            json!({ "keys": found.len(), "examples": examples })
+            let count = Count::of(found.iter().map(|(place, _)| place));
+            json!({ "keys": count.keys, "libraries": count.libraries, "examples": examples })
         };
         let differing = self.different.iter().take(most).map(|(at, a, b)| {
             let mut example = place(at, a);
             example["differs"] = json!(what_differs(a, b));
             example
         });
+        let different = Count::of(self.different.iter().map(|(place, ..)| place));
         json!({
             "a": names[0],
             "b": names[1],
             "only_a": only(&self.only_a),
             "only_b": only(&self.only_b),
-            "different": { "keys": self.different.len(), "examples": differing.collect::<Vec<_>>() },
-            "equal": self.equal,
+            "different": {
+                "keys": different.keys,
+                "libraries": different.libraries,
+                "examples": differing.collect::<Vec<_>>(),
+            },
+            "equal": self.equal.keys,
+            "equal_libraries": self.equal.libraries,
         })
     }
 }
 
-fn place_text((db, key): &Place, entry: &Entry) -> String {
-    match entry.type_name {
-        select::FUNCTION => format!("function library {}", quoted(key)),
-        _ => format!("db {db}, key {}", quoted(key)),
+fn place_text((db, key): &Place) -> String {
+    match db {
+        None => format!("function library {}", quoted(key)),
+        Some(db) => format!("db {db}, key {}", quoted(key)),
     }
 }
 

@@ -23,6 +23,7 @@ use cairn_format::aof::reader::SliceReader;
 use cairn_format::error::FormatError;
 use cairn_format::rdb::{self, Event, Options, WriteOptions, Writer};
 use cairn_format::text::words::split_words;
+use cairn_toolkit::human::plural;
 use cairn_toolkit::json::Bytes;
 use cairn_toolkit::{Failure, Input, Outcome, Output, Verdict, note, quoted};
 use clap::Args;
@@ -500,7 +501,10 @@ fn text_of(state: Option<State>) -> String {
         return "nothing".to_owned();
     };
     let what = match state.kind {
-        Kind::String => format!("string of {} bytes", state.elements),
+        Kind::String => format!(
+            "string of {}",
+            plural(state.elements as u64, "byte", "bytes")
+        ),
         kind => format!("{} of {}", kind.name(), state.elements),
     };
     match state.expire_ms {

@@ -5,6 +5,7 @@
 //! | `log` | which files make up the log that was named |
 //! | `part` | one file: its snapshot preamble, then its commands, mapped or streamed |
 //! | `check` | where the valid part ends, and what is wrong there |
+//! | `rules` | what commands are measured by |
 //! | `report` | what was found in one file |
 //! | `fix` | the cut at that place, with a backup |
 //! | `mend`, `rescue` | a damaged log without its damage; what is left of its snapshot |
@@ -54,6 +55,7 @@ mod report;
 mod rescue;
 mod restore;
 mod rewrite;
+mod rules;
 mod schedule;
 mod stats;
 mod tail;

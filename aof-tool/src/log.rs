@@ -17,6 +17,9 @@ const MANIFEST_MAX: u64 = 16 << 20;
 /// What servers call the folder of a log by default (`appenddirname`).
 const FOLDER: &str = "appendonlydir";
 
+/// And a log in one file (`appendfilename`), before 7.0.
+pub const SINGLE: &str = cairn_toolkit::folder::PREFIX;
+
 /// One file of a log.
 #[derive(Debug)]
 pub struct File {
@@ -53,10 +56,25 @@ pub struct ManifestFile {
     pub orphans: Vec<String>,
     /// Names that it lists more than once: servers load such a part as often.
     pub twice: Vec<String>,
-    /// There is none, and this is what it could be, in words.
+    /// Numbers between those of its increments that none has, first and last: servers do not miss them.
+    pub gaps: Vec<(i64, i64)>,
+    /// There is none, or none that can be read, and this is what it could be, in words.
     pub proposal: Option<String>,
     /// What is wrong with it. With damage that servers tolerate the files are listed all the same.
     pub damage: Option<Box<FormatError>>,
+    /// What a server makes of the log that begins with it.
+    pub start: Start,
+}
+
+/// What a server with `appendonly yes` does with a log in parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// It loads the parts.
+    Loads,
+    /// There is no manifest: it begins without data.
+    Empty,
+    /// The manifest cannot be read: it does not start.
+    Refused,
 }
 
 impl Log {
@@ -68,21 +86,29 @@ impl Log {
             if metadata.is_dir() {
                 // An archive is taken for its newest log.
                 let newest = archive::newest(path);
-                return Log::from_manifest(&manifest_in(newest.as_deref().unwrap_or(path))?);
+                let folder = newest.as_deref().unwrap_or(path);
+                return match single_in(folder)? {
+                    Some(file) => Ok(Log::single(file)),
+                    None => Log::from_manifest(&manifest_in(folder)?),
+                };
             }
             if metadata.is_file() && is_manifest(path)? {
                 return Log::from_manifest(path);
             }
         }
+        Ok(Log::single(path.to_owned()))
+    }
+
+    fn single(path: PathBuf) -> Log {
         let file = File {
-            path: path.to_owned(),
+            path,
             role: Role::Single,
             is_last: true,
         };
-        Ok(Log {
+        Log {
             manifest: None,
             files: vec![file],
-        })
+        }
     }
 
     /// The same of a log whose manifest can be read.
@@ -129,15 +155,15 @@ impl Log {
         }
     }
 
-    /// As [`Log::find`]; parts in a folder without a manifest are taken as one could list them, and that it is missing is its damage.
+    /// As [`Log::find`]; parts without a manifest, or with one that cannot be read, are taken as one could list them, and that is the log's damage.
     pub fn find_or_propose(path: &Path) -> Result<Log, Failure> {
         let below = path.join(FOLDER);
         let folder = if below.is_dir() { &below } else { path };
         let lacks_one = path.is_dir()
             && manifests(path)?.is_empty()
             && (folder == path || manifests(folder)?.is_empty());
-        let Some(proposal) = lacks_one.then(|| proposal::of(folder)).flatten() else {
-            return Log::find(path);
+        let Some(proposal) = lacks_one.then(|| proposal::of(folder, b"")).flatten() else {
+            return Log::find(path)?.or_proposed();
         };
         let what = "there is no manifest, and servers start without this log";
         let manifest = ManifestFile {
@@ -145,9 +171,11 @@ impl Log {
             history: 0,
             orphans: orphans_of(&proposal.path, &proposal.manifest),
             twice: Vec::new(),
+            gaps: gaps_of(&proposal.manifest),
             damage: Some(FormatError::new(Damage::Manifest, 0, what)),
             proposal: Some(proposal.text()),
             path: proposal.path.clone(),
+            start: Start::Empty,
         };
         Ok(Log {
             files: files_of(&proposal.path, &proposal.manifest),
@@ -155,33 +183,60 @@ impl Log {
         })
     }
 
+    /// The same log; if its manifest cannot be read, with the parts that one could list.
+    fn or_proposed(mut self) -> Result<Log, Failure> {
+        let unread = self.manifest.as_mut();
+        let Some(manifest) = unread.filter(|manifest| manifest.start == Start::Refused) else {
+            return Ok(self);
+        };
+        let text = read_manifest(&manifest.path)?;
+        let own = manifest.path.file_name();
+        if let Some(proposal) = proposal::of(folder_of(&manifest.path), &text)
+            && proposal.path.file_name() == own
+        {
+            manifest.orphans = orphans_of(&manifest.path, &proposal.manifest);
+            manifest.gaps = gaps_of(&proposal.manifest);
+            manifest.proposal = Some(proposal.text());
+            self.files = files_of(&manifest.path, &proposal.manifest);
+        }
+        Ok(self)
+    }
+
     fn from_manifest(path: &Path) -> Result<Log, Failure> {
         let text = read_manifest(path)?;
         let strict = Manifest::parse_strict(&text);
-        let files = Manifest::parse(&text).map(|manifest| {
-            let orphans = orphans_of(path, &manifest);
-            let twice = listed_twice(&manifest);
-            (
-                manifest.history.len(),
-                orphans,
-                twice,
-                files_of(path, &manifest),
-            )
-        });
-        let (history, orphans, twice, files) = files.unwrap_or_default();
-        let manifest = ManifestFile {
+        let mut file = ManifestFile {
             path: path.to_owned(),
             size: text.len() as u64,
-            history,
-            orphans,
-            twice,
+            history: 0,
+            orphans: Vec::new(),
+            twice: Vec::new(),
+            gaps: Vec::new(),
             proposal: None,
             damage: strict.err(),
+            start: Start::Refused,
         };
+        let mut files = Vec::new();
+        if let Ok(manifest) = Manifest::parse(&text) {
+            file.history = manifest.history.len();
+            file.orphans = orphans_of(path, &manifest);
+            file.twice = listed_twice(&manifest);
+            file.gaps = gaps_of(&manifest);
+            file.start = Start::Loads;
+            files = files_of(path, &manifest);
+        }
         Ok(Log {
-            manifest: Some(manifest),
+            manifest: Some(file),
             files,
         })
+    }
+}
+
+/// The folder of a file.
+pub fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
     }
 }
 
@@ -214,12 +269,18 @@ fn listed_twice(manifest: &Manifest) -> Vec<String> {
     twice
 }
 
+/// Numbers that are missing between those of increments.
+fn gaps_of(manifest: &Manifest) -> Vec<(i64, i64)> {
+    let pairs = manifest.incr.windows(2);
+    pairs
+        .filter(|pair| pair[1].seq - pair[0].seq > 1)
+        .map(|pair| (pair[0].seq + 1, pair[1].seq - 1))
+        .collect()
+}
+
 /// Files with the names of parts of this log that the manifest does not list. A folder that cannot be read has none.
 fn orphans_of(manifest_path: &Path, manifest: &Manifest) -> Vec<String> {
-    let folder = match manifest_path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(manifest_path);
     let own = manifest_path.file_name().and_then(OsStr::to_str);
     let Some(prefix) = own.and_then(|name| name.strip_suffix(".manifest")) else {
         return Vec::new();
@@ -252,6 +313,14 @@ fn read_manifest(path: &Path) -> Result<Vec<u8>, Failure> {
     }
 }
 
+/// The log of a server before 7.0 in its data folder, where no log in parts is.
+fn single_in(folder: &Path) -> Result<Option<PathBuf>, Failure> {
+    let single = folder.join(SINGLE);
+    let is_alone =
+        single.is_file() && !folder.join(FOLDER).is_dir() && manifests(folder)?.is_empty();
+    Ok(is_alone.then_some(single))
+}
+
 /// The manifest in `folder`, or in the log's folder below a server's data folder.
 fn manifest_in(folder: &Path) -> Result<PathBuf, Failure> {
     let mut found = manifests(folder)?;
@@ -265,7 +334,7 @@ fn manifest_in(folder: &Path) -> Result<PathBuf, Failure> {
         0 => {
             let folder = if below.is_dir() { &below } else { folder };
             let failure = Failure::new(format!("{name}: no manifest in this folder"));
-            Err(match proposal::of(folder) {
+            Err(match proposal::of(folder, b"") {
                 Some(proposed) => failure.hint(proposed.text()),
                 None => {
                     failure.hint("name the log file itself, or the folder that holds `*.manifest`")

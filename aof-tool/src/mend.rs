@@ -9,6 +9,7 @@ use crate::log::{File, Log, Role};
 use crate::part::{self, Look, Problem};
 use crate::report::{fault_json, fault_line};
 use crate::rescue::{self, Rescued};
+use crate::rules::RulesArguments;
 use cairn_format::aof::extent::Rules;
 use cairn_format::aof::survey::{Survey, survey};
 use cairn_toolkit::human::{count, plural};
@@ -41,12 +42,8 @@ pub struct FixArguments {
     /// One JSON object a file on standard output
     #[arg(long)]
     json: bool,
-    /// Databases of the server; SELECT of a higher one is damage
-    #[arg(long, default_value_t = 16, value_name = "N")]
-    databases: u64,
-    /// Do not ask whether commands are known and have enough arguments
-    #[arg(long)]
-    any_command: bool,
+    #[command(flatten)]
+    rules: RulesArguments,
 }
 
 /// A file and what is to become of it.
@@ -73,12 +70,11 @@ pub fn run(arguments: &FixArguments) -> Outcome {
         && let Some(damage) = &manifest.damage
     {
         let line = damage_line(&manifest.path.display().to_string(), damage);
-        return Err(Failure::new(line).hint("nothing was changed; put the manifest right first"));
+        return Err(Failure::new(line).hint(
+            "nothing was changed; put the manifest right first, `aof-tool check` proposes one",
+        ));
     }
-    let rules = Rules {
-        databases: arguments.databases,
-        vocabulary: !arguments.any_command,
-    };
+    let rules = arguments.rules.rules();
     let plans = log.files.iter().map(|file| plan(file, rules));
     let plans = plans.collect::<Result<Vec<_>, Failure>>()?;
     let mut out = Output::stdout();

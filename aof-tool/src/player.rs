@@ -97,6 +97,12 @@ impl Player {
         replay.end(&mut self.engine);
     }
 
+    /// The work is done and the process about to end: the system takes the memory back at once, where freeing value by value takes as long as a
+    /// tenth of the work.
+    pub fn leave(self) {
+        std::mem::forget(self);
+    }
+
     fn is_at_the_moment(&self) -> bool {
         self.watch.as_ref().is_some_and(Watch::is_reached)
     }

@@ -17,8 +17,14 @@ impl Proposal {
     /// The same in words for a person.
     pub fn text(&self) -> String {
         let lines = self.manifest.to_text();
+        let unsealed = match self.manifest.incr.is_empty() {
+            true => {
+                "\na base alone is also what BACKUP START of Redis 8.10 makes: BACKUP SEAL adds what came since, and a manifest"
+            }
+            false => "",
+        };
         format!(
-            "parts of a log are there. After a look at each, a file {} with these lines would list them:\n{}",
+            "parts of a log are there. After a look at each, a file {} with these lines would list them:\n{}{unsealed}",
             self.path.display(),
             String::from_utf8_lossy(&lines).trim_end()
         )
@@ -26,15 +32,20 @@ impl Proposal {
 }
 
 /// A manifest that lists the parts in `folder`; none if there are no parts, or parts of several logs. The
-/// base with the highest number and all increments: older bases are what a rewrite left behind.
-pub fn of(folder: &Path) -> Option<Proposal> {
+/// base with the highest number and all increments: older bases are what a rewrite left behind, as is what a readable line of
+/// the manifest that was there, `broken`, calls history.
+pub fn of(folder: &Path, broken: &[u8]) -> Option<Proposal> {
     let mut prefixes = Vec::new();
+    let history = history_in(broken);
     let mut manifest = Manifest::default();
     for entry in fs::read_dir(folder).ok()? {
         let name = entry.ok()?.file_name().into_string().ok()?;
         let Some((prefix, part)) = part_of(&name) else {
             continue;
         };
+        if history.iter().any(|old| old.name == part.name) {
+            continue;
+        }
         prefixes.push(prefix.to_owned());
         match part.part_type {
             PartType::Base
@@ -68,4 +79,11 @@ fn part_of(name: &str) -> Option<(&str, Part)> {
     let (prefix, seq, part_type) = split_part_name(name)?;
     let seq = seq.parse().ok().filter(|seq| *seq > 0)?;
     Some((prefix, Part::new(name, seq, part_type)))
+}
+
+/// What those lines of a manifest call history that can be read.
+fn history_in(text: &[u8]) -> Vec<Part> {
+    let lines = text.split_inclusive(|byte| *byte == b'\n');
+    let read = lines.filter_map(|line| Manifest::parse(line).ok());
+    read.flat_map(|line| line.history).collect()
 }

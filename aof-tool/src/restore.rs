@@ -123,7 +123,9 @@ pub fn run(arguments: &RestoreArguments) -> Outcome {
         (Target::File(..), None) => 0,
     };
     arguments.tell_left_out(player.left_out);
-    Ok(tell(&arguments.path, &player, keys))
+    let verdict = tell(&arguments.path, &player, keys);
+    player.leave();
+    Ok(verdict)
 }
 
 impl RestoreArguments {

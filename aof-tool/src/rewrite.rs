@@ -166,7 +166,9 @@ pub fn run(arguments: &RewriteArguments) -> Outcome {
     let mut player = Player::new(new.databases as usize);
     player.play(&log)?;
     let keys = new.finish(out, &player, arguments.to)?;
-    Ok(tell(path, &player, keys))
+    let verdict = tell(path, &player, keys);
+    player.leave();
+    Ok(verdict)
 }
 
 /// Plays one part after the other; the parts behind each other are the whole.

@@ -105,7 +105,7 @@ fn the_lines_say_where_and_what() {
     assert_eq!(
         run.stderr,
         format!(
-            "aof-tool: {name}: offset 135 (0x87): command: argument 3 of 3: the log ends in or before its length line\n\
+            "aof-tool: {name}: offset 135 (0x87), command 6: command: argument 3 of 3: the log ends in or before its length line\n\
              aof-tool: hint: `aof-tool check --fix` cuts off the torn end (65 bytes) and keeps a backup\n"
         )
     );

@@ -326,3 +326,36 @@ fn a_log_equals_its_rewrite_and_no_other() {
     let found = run(&["diff", &path("a"), &path("b")]);
     assert!(found.stdout.contains("key \"l\": value"), "{found:?}");
 }
+
+/// A library has no database: the key of its name in database 0 is another thing.
+#[test]
+fn a_library_and_a_key_of_its_name_are_two() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let code = "#!lua name=same\nredis.register_function('f', function() end)";
+    let load = format!(
+        "*3\r\n$8\r\nFUNCTION\r\n$4\r\nLOAD\r\n${}\r\n{code}\r\n",
+        code.len()
+    );
+    for (name, value) in [("a", "one"), ("b", "other")] {
+        let text = log(&["SELECT 0", &format!("SET same {value}")]);
+        fs::write(path(name), format!("{text}{load}")).unwrap();
+    }
+    let found = run(&["diff", &path("a"), &path("b")]);
+    assert_eq!(found.code, 1, "{found:?}");
+    assert!(
+        found
+            .stdout
+            .contains("different: 1 key\n  db 0, key \"same\": value\n"),
+        "{found:?}"
+    );
+    assert!(
+        found
+            .stdout
+            .ends_with("equal: 0 keys and 1 function library\n"),
+        "{found:?}"
+    );
+    let found = json(&run(&["diff", "--json", &path("a"), &path("b")]));
+    assert_eq!(found["equal_libraries"], 1, "{found}");
+    assert_eq!(found["different"]["keys"], 1, "{found}");
+}

@@ -80,7 +80,7 @@ fn check_tells_of_all_with_place_number_and_time() {
     let told = run(&["check", text(&path)]);
     assert_eq!(told.code, 1, "{told:?}");
     for line in [
-        "offset 52 (0x34): command: argument 2 of 3",
+        "offset 52 (0x34), command 2, at 1700000000: command: argument 2 of 3",
         "offset 135 (0x87), command 6, at 1700000000: unknown command \"INC\\x00\"",
         "`aof-tool fix` drops only what is damaged, and keeps 4 commands",
     ] {

@@ -6,6 +6,8 @@ mod tool;
 
 use real_server::RealServer;
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use tool::{bad, golden, log, run, run_with_stdin};
 
 const LINES: [&str; 16] = [
@@ -258,4 +260,67 @@ fn a_cluster_gets_each_command_where_its_key_is() {
         refused.code == 2 && refused.stderr.contains("database 0 alone"),
         "{refused:?}"
     );
+}
+
+/// When a server got each SET, seconds by its own clock: what MONITOR tells.
+fn arrivals(mut monitor: BufReader<TcpStream>, count: usize) -> std::thread::JoinHandle<Vec<f64>> {
+    std::thread::spawn(move || {
+        let (mut found, mut line) = (Vec::new(), String::new());
+        while found.len() < count {
+            line.clear();
+            assert_ne!(monitor.read_line(&mut line).unwrap(), 0, "the server ended");
+            if line.contains("\"SET\"") {
+                let time = line[1..].split(' ').next().unwrap();
+                found.push(time.parse().unwrap());
+            }
+        }
+        found
+    })
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// What a server sees at original speed: seconds lie as far apart as in the log, to 1 %, and nothing comes early. A busy machine makes single
+/// commands late, so it is the middle one of each second that is looked at.
+#[test]
+fn a_server_sees_the_spacing_of_the_log() {
+    let (_data, server, to) = start(&[]);
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+    stream.write_all(b"MONITOR\r\n").unwrap();
+    // An idle second, a busy one, a break.
+    let seconds = [(0, 41), (1, 5), (2, 201), (5, 41), (6, 41)];
+    let mut lines = Vec::new();
+    for (second, commands) in seconds {
+        lines.push(format!("#TS:{}", 1_700_000_000 + second));
+        lines.extend((0..commands).map(|i| format!("SET {second}:{i} v")));
+    }
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let total = seconds.iter().map(|(_, commands)| commands).sum();
+    let mut monitor = BufReader::new(stream);
+    let mut ready = String::new();
+    monitor.read_line(&mut ready).unwrap();
+    assert_eq!(ready, "+OK\r\n");
+    let seen = arrivals(monitor, total);
+    let sent = run_with_stdin(&["replay", "--to", &to, "-"], log(&lines).as_bytes());
+    assert_eq!(sent.code, 0, "{sent:?}");
+    let seen = seen.join().unwrap();
+    let begin = seen[0];
+    let (mut at, mut late) = (0, Vec::new());
+    for (second, commands) in seconds {
+        let each = (0..commands).map(|i| {
+            let due = f64::from(second) + i as f64 / commands as f64;
+            seen[at + i] - begin - due
+        });
+        late.push((f64::from(second), median(each.collect())));
+        at += commands;
+    }
+    for (earlier, (from, one)) in late.iter().enumerate() {
+        for (to, other) in &late[earlier + 1..] {
+            let wrong = (other - one).abs() / (to - from);
+            assert!(wrong < 0.01, "{from} to {to}: {late:?}");
+        }
+    }
 }

@@ -531,15 +531,6 @@ fn parts_behind_each_other_are_the_whole() {
     );
 }
 
-/// Runs a program, and prints the most kilobytes that it had resident.
-const WATCH: &str = "
-import os, subprocess, sys
-child = subprocess.Popen(sys.argv[1:])
-_, status, usage = os.wait4(child.pid, 0)
-print(usage.ru_maxrss)
-sys.exit(os.waitstatus_to_exitcode(status))
-";
-
 /// The most memory that a rewrite of this log had, and what it said.
 fn taken(log: &str, out: &str, more: &[&str]) -> (u64, String) {
     let words = [
@@ -547,15 +538,9 @@ fn taken(log: &str, out: &str, more: &[&str]) -> (u64, String) {
         more,
     ]
     .concat();
-    let mut python = Command::new("python3");
-    python
-        .args(["-c", WATCH, env!("CARGO_BIN_EXE_aof-tool")])
-        .args(words);
-    let output = python.output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    let kilobytes = String::from_utf8(output.stdout).unwrap();
-    let kilobytes: u64 = kilobytes.trim().parse().unwrap();
-    (kilobytes << 10, String::from_utf8(output.stderr).unwrap())
+    let (run, taken) = tool::run_watched(&words);
+    assert_eq!(run.code, 0, "{run:?}");
+    (taken, run.stderr)
 }
 
 /// Short commands that make much: what is reckoned from their bytes is a hundredth of what they take. The limit is kept all the same, and a

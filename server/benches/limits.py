@@ -86,3 +86,18 @@ SNAPSHOTS = {
     ("inspect", "large"): ("MB", 64),
     ("dump", "large"): ("MB", 64),
 }
+
+# aof-tool: what, and how much at least ("MB/s", "times" as fast as the peer) or at most (resident "MB", "part" of the peer's time).
+LOGS = {
+    "check": [("MB/s", 1000), ("MB", 64)],
+    "fix": [("MB/s", 300), ("MB", 64)],
+    "stats": [("MB/s", 500), ("MB", 64)],
+    "log KEY": [("MB/s", 500), ("MB", 64)],
+    "rewrite": [("times", 3)],
+    "rewrite --form snapshot": [("times", 3)],
+    "restore": [("part", 1.1)],
+    "check, 1 GB": [("MB", 64)],
+    "fix --dry-run, 1 GB": [("MB", 64)],
+    "stats, 1 GB": [("MB", 64)],
+    "log KEY, 1 GB": [("MB", 64)],
+}

@@ -1,8 +1,8 @@
 """The figures that this server is held to, side by side with redis-server in one run.
 
-    run.py FOLDER [memory] [cpu] [instructions] [turns] [scrape] [watching] [idle] [replication] [scripts] [snapshots] [cluster] [options]
+    run.py FOLDER [memory] [cpu] [instructions] [turns] [scrape] [watching] [idle] [replication] [scripts] [snapshots] [logs] [cluster] [options]
 
-FOLDER holds built programs (cairn-server, bench-tool, rdb-tool), such as target/release. Without a name all are measured, which takes about
+FOLDER holds built programs (cairn-server, bench-tool, rdb-tool, aof-tool), such as target/release. Without a name all are measured, which takes about
 half an hour; nothing else should run on the machine. What each measures stands at the top of its file beside this one, what
 it is held to in limits.py. docs/benchmarks.md shows a run.
 
@@ -21,6 +21,7 @@ import cluster
 import cpu
 import idle
 import instructions
+import logs
 import memory
 import replication
 import scrape
@@ -30,7 +31,7 @@ import snapshots
 import turns
 import watching
 
-MEASURES = {"memory": memory, "cpu": cpu, "instructions": instructions, "turns": turns, "scrape": scrape, "watching": watching, "idle": idle, "replication": replication, "scripts": scripts, "snapshots": snapshots, "cluster": cluster}
+MEASURES = {"memory": memory, "cpu": cpu, "instructions": instructions, "turns": turns, "scrape": scrape, "watching": watching, "idle": idle, "replication": replication, "scripts": scripts, "snapshots": snapshots, "logs": logs, "cluster": cluster}
 UNITS = {
     "memory": "resident bytes per item",
     "cpu": "processor time of the server per operation, ns; median of the rounds, ratio with its spread",
@@ -42,6 +43,7 @@ UNITS = {
     "watching": "processor time or instructions, beside the reference under MONITOR or ours without watching",
     "cluster": "nodes of ours among ours and of the reference among its like; median of the rounds, ratio with its spread",
     "snapshots": "rdb-tool beside redis-check-rdb; medians of the rounds",
+    "logs": "aof-tool beside redis-check-aof and redis-server; medians of the rounds",
     "turns": "longest turn of the event loop, ms; least of the rounds",
 }
 
@@ -55,8 +57,8 @@ class Setup:
         self.load = servers.Load(str(folder / "bench-tool"))
         self.items, self.turn_items, self.rounds = options.items, options.turn_items, options.rounds
         self.only = options.only
-        self.tool = str(folder / "rdb-tool")
-        for program in (*self.programs.values(), self.load.program, self.tool):
+        self.tool, self.log_tool = str(folder / "rdb-tool"), str(folder / "aof-tool")
+        for program in (*self.programs.values(), self.load.program, self.tool, self.log_tool):
             if shutil.which(program) is None:
                 sys.exit(f"scripts/bench: no program {program}")
 

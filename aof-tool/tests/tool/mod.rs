@@ -49,6 +49,34 @@ pub fn run_with_stdin(words: &[&str], input: &[u8]) -> Run {
     }
 }
 
+/// Runs a program, and prints the most kilobytes that it had resident.
+const WATCH: &str = "
+import os, subprocess, sys
+child = subprocess.Popen(sys.argv[1:])
+_, status, usage = os.wait4(child.pid, 0)
+print(usage.ru_maxrss)
+sys.exit(os.waitstatus_to_exitcode(status))
+";
+
+/// A run, and the most bytes that it had resident, mapped pages included.
+pub fn run_watched(words: &[&str]) -> (Run, u64) {
+    let mut python = Command::new("python3");
+    python
+        .args(["-c", WATCH, env!("CARGO_BIN_EXE_aof-tool")])
+        .args(words);
+    let output = python.output().unwrap();
+    let mut stdout = String::from_utf8(output.stdout).unwrap();
+    let last = stdout.trim_end().rfind('\n').map_or(0, |at| at + 1);
+    let kilobytes: u64 = stdout[last..].trim().parse().unwrap();
+    stdout.truncate(last);
+    let run = Run {
+        code: output.status.code().unwrap(),
+        stdout,
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    };
+    (run, kilobytes << 10)
+}
+
 /// A command as it stands in a log; words are apart by blanks.
 pub fn command(line: &str) -> String {
     let words: Vec<&str> = line.split(' ').collect();

@@ -76,9 +76,10 @@ pub struct Extent {
 #[derive(Debug)]
 pub struct Checker {
     rules: Rules,
-    /// What was counted up to the valid end, and with the open transaction.
-    valid: Counts,
+    /// What was counted, also of the open transaction.
     seen: Counts,
+    /// What was counted before the open transaction, or the last one.
+    before: Counts,
     /// Where the first other bytes than CRLF stand behind an argument.
     first_loose: u64,
     /// Start of the open transaction.
@@ -142,8 +143,8 @@ impl Checker {
         };
         Checker {
             rules,
-            valid: counts,
             seen: counts,
+            before: counts,
             first_loose: 0,
             multi: None,
             timestamps: None,
@@ -157,11 +158,11 @@ impl Checker {
         match item.kind() {
             Kind::Annotation => self.annotation(item.annotation().unwrap_or_default(), item.end()),
             Kind::Command => {
+                let name = item.arg(0).unwrap_or_default();
+                self.command(name, item.arg(1), item.argc(), item.offset, item.end())?;
                 if item.is_loose() {
                     self.note_loose(item);
                 }
-                let name = item.arg(0).unwrap_or_default();
-                self.command(name, item.arg(1), item.argc(), item.offset, item.end())?;
             }
         }
         Ok(())
@@ -184,7 +185,6 @@ impl Checker {
             let first = self.timestamps.map_or(second, |(first, _)| first);
             self.timestamps = Some((first, second));
         }
-        debug_assert!(end > self.valid.end, "behind what was valid before");
         self.advance(end);
     }
 
@@ -200,10 +200,13 @@ impl Checker {
         if !self.known.has(name, argc) {
             match self.role(name, arg, argc, offset)? {
                 Role::Plain => {}
-                Role::Multi => self.multi = Some(offset),
+                Role::Multi => {
+                    self.multi = Some(offset);
+                    self.before = self.seen;
+                }
                 Role::Exec => {
                     debug_assert!(
-                        self.seen.commands > self.valid.commands,
+                        self.seen.commands > self.before.commands,
                         "MULTI was counted"
                     );
                     self.multi = None;
@@ -219,8 +222,13 @@ impl Checker {
     fn advance(&mut self, end: u64) {
         assert!(end > self.seen.end, "records follow each other");
         self.seen.end = end;
-        if self.multi.is_none() {
-            self.valid = self.seen;
+    }
+
+    /// What was counted up to the valid end.
+    fn valid(&self) -> Counts {
+        match self.multi {
+            None => self.seen,
+            Some(_) => self.before,
         }
     }
 
@@ -260,15 +268,16 @@ impl Checker {
 
     /// The outcome. `failure` is the error that ended the reading, if one did.
     pub fn finish(self, failure: Option<(Box<FormatError>, Cure)>) -> Extent {
-        debug_assert!(self.valid.end <= self.seen.end && self.valid.commands <= self.seen.commands);
+        let valid = self.valid();
+        debug_assert!(valid.end <= self.seen.end && valid.commands <= self.seen.commands);
         debug_assert!(
-            self.multi.is_none_or(|multi| multi >= self.valid.end),
+            self.multi.is_none_or(|multi| multi >= valid.end),
             "the valid part ends before an open transaction"
         );
         debug_assert!(
             failure
                 .as_ref()
-                .is_none_or(|(damage, _)| damage.offset >= self.valid.end),
+                .is_none_or(|(damage, _)| damage.offset >= valid.end),
             "what is valid is not damaged"
         );
         let (mut damage, mut cure) = match failure {
@@ -278,18 +287,17 @@ impl Checker {
         if let (None, Some(multi)) = (&damage, self.multi) {
             let what = format!(
                 "the log ends inside a transaction: {} commands follow MULTI, no EXEC",
-                self.seen.commands - self.valid.commands - 1
+                self.seen.commands - valid.commands - 1
             );
             damage = Some(FormatError::new(Damage::AofTruncated, multi, what));
             cure = Some(Cure::Cut);
         }
         Extent {
-            valid_end: self.valid.end,
-            commands: self.valid.commands,
-            transactions: self.valid.transactions,
-            annotations: self.valid.annotations,
-            loose_ends: (self.valid.loose_ends > 0)
-                .then_some((self.valid.loose_ends, self.first_loose)),
+            valid_end: valid.end,
+            commands: valid.commands,
+            transactions: valid.transactions,
+            annotations: valid.annotations,
+            loose_ends: (valid.loose_ends > 0).then_some((valid.loose_ends, self.first_loose)),
             timestamps: self.timestamps,
             damage,
             cure,

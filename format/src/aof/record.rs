@@ -165,7 +165,7 @@ fn command(
     base: u64,
     args: &mut Vec<Range<usize>>,
 ) -> std::result::Result<Record, Failure> {
-    let Some((count, mut at)) = short_number(log, start + 1).or_else(|| number(log, start + 1))
+    let Some((count, mut at)) = short_line(log, start, b'*').or_else(|| number(log, start + 1))
     else {
         return Err(bad_count(log, start, base));
     };
@@ -174,10 +174,10 @@ fn command(
     }
     let mut loose = false;
     for index in 0..count {
-        let length = match log.get(at) {
-            Some(b'$') => short_number(log, at + 1).or_else(|| number(log, at + 1)),
+        let length = short_line(log, at, b'$').or_else(|| match log.get(at) {
+            Some(b'$') => number(log, at + 1),
             _ => None,
-        };
+        });
         let Some((length, begin)) = length else {
             return Err(bad_length(log, at, base, index, count));
         };
@@ -231,22 +231,33 @@ fn annotation(log: &[u8], at: usize, base: u64) -> std::result::Result<Record, F
     }
 }
 
-/// A number of one or two digits and its CRLF at `at`: the number and the offset behind the line.
+/// A line of `prefix`, a canonical number of up to three digits and CRLF at `at`: the number and the offset behind the line. Also nothing
+/// where fewer than eight bytes are left, which are read at once: most lines of a log are such.
 #[inline(always)]
-fn short_number(log: &[u8], at: usize) -> Option<(u64, usize)> {
-    let [first, second, third, fourth] = *log.get(at..)?.first_chunk::<4>()?;
-    let first = first.wrapping_sub(b'0');
-    if first > 9 {
+fn short_line(log: &[u8], at: usize, prefix: u8) -> Option<(u64, usize)> {
+    /// CR and LF in a little-endian word.
+    const CRLF: u64 = 0x0a0d;
+    let word = u64::from_le_bytes(*log.get(at..)?.first_chunk::<8>()?);
+    let ends_at = |place: usize| (word >> (8 * place)) & 0xffff == CRLF;
+    // Above 9 if it is no digit.
+    let digit = |place: usize| ((word >> (8 * place)) & 0xff).wrapping_sub(u64::from(b'0'));
+    let first = digit(1);
+    if word & 0xff != u64::from(prefix) || first > 9 {
         return None;
     }
-    if second == b'\r' && third == b'\n' {
-        return Some((first as u64, at + 3));
+    if ends_at(2) {
+        return Some((first, at + 4));
     }
-    let ones = second.wrapping_sub(b'0');
-    if ones > 9 || first == 0 || third != b'\r' || fourth != b'\n' {
+    let second = digit(2);
+    if second > 9 || first == 0 {
         return None;
     }
-    Some((first as u64 * 10 + ones as u64, at + 4))
+    let two = first * 10 + second;
+    if ends_at(3) {
+        return Some((two, at + 5));
+    }
+    let third = digit(3);
+    (third <= 9 && ends_at(4)).then(|| (two * 10 + third, at + 6))
 }
 
 /// Most digits of a number: those of 2^63.
@@ -467,16 +478,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_short_number_is_canonical_and_ends_its_line() {
-        assert_eq!(short_number(b"7\r\n*", 0), Some((7, 3)));
-        assert_eq!(short_number(b"*0\r\n$", 1), Some((0, 4)));
-        assert_eq!(short_number(b"42\r\n", 0), Some((42, 4)));
-        assert_eq!(short_number(b"90\r\n", 0), Some((90, 4)));
+    fn a_short_line_is_canonical_and_ends() {
+        assert_eq!(short_line(b"$7\r\n....", 0, b'$'), Some((7, 4)));
+        assert_eq!(short_line(b"?*0\r\n....", 1, b'*'), Some((0, 5)));
+        assert_eq!(short_line(b"$42\r\n...", 0, b'$'), Some((42, 5)));
+        assert_eq!(short_line(b"$90\r\n...", 0, b'$'), Some((90, 5)));
+        assert_eq!(short_line(b"$100\r\n..", 0, b'$'), Some((100, 6)));
+        assert_eq!(short_line(b"$999\r\n..", 0, b'$'), Some((999, 6)));
         for other in [
-            b"07\r\n", b"123\r", b"4x\r\n", b"x4\r\n", b"42\n\r", b"42\rx",
+            b"$07\r\n...",
+            b"$007\r\n..",
+            b"$1234\r\n.",
+            b"$4x\r\n...",
+            b"$x4\r\n...",
+            b"$42\n\r...",
+            b"$42\rx...",
+            b"$123\r...",
+            b"$12x\r\n..",
+            b"$\r\n.....",
+            b"*42\r\n...",
         ] {
-            assert_eq!(short_number(other, 0), None, "{other:?}");
+            assert_eq!(short_line(other, 0, b'$'), None, "{other:?}");
         }
-        assert_eq!(short_number(b"42\r\n", 1), None, "too near the end");
+        assert_eq!(short_line(b"$42\r\n..", 0, b'$'), None, "too near the end");
+    }
+
+    /// Both ways of reading a line are the same way.
+    #[test]
+    fn a_short_line_is_what_any_number_is() {
+        for value in 0..=1100_u64 {
+            let line = format!("${value}\r\n........");
+            let short = short_line(line.as_bytes(), 0, b'$');
+            assert!(short.is_some() == (value < 1000), "{value}");
+            let any = number(line.as_bytes(), 1);
+            assert_eq!(any.map(|(value, _)| value), Some(value));
+            assert!(short.is_none() || short == any, "{value}");
+        }
     }
 }

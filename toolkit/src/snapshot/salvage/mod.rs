@@ -19,7 +19,7 @@ use crate::{Failure, Input, Output};
 use cairn_format::aof::extent::Rules;
 use cairn_format::aof::survey::survey;
 use cairn_format::crc64::{Crc64, Fault};
-use cairn_format::error::{FormatError, Severity};
+use cairn_format::error::{Damage, FormatError, Severity};
 use cairn_format::rdb::reader::{Options, SliceReader};
 use cairn_format::rdb::{Dialect, Event, opcode, write_len};
 use quarantine::Quarantine;
@@ -441,6 +441,7 @@ impl Witness for Rescue<'_> {
     }
 
     fn finding(&mut self, error: Box<FormatError>) {
+        self.report.checksum_wrong |= error.kind == Damage::Checksum;
         match error.severity {
             Severity::Odd => self.report.odd += 1,
             _ => self.report.findings += 1,

@@ -29,6 +29,8 @@ pub struct Report {
     pub doubtful: u64,
     /// Second values of keys.
     pub repeated: u64,
+    /// The checksum is that of another file.
+    pub checksum_wrong: bool,
     /// Keys that the file promised in its hints; 0 if it has none.
     pub promised: u64,
     /// Bytes of commands that follow.
@@ -71,6 +73,12 @@ impl Report {
     /// Whether nothing was wrong.
     pub fn is_fine(&self) -> bool {
         self.findings == 0
+    }
+
+    /// Whether something changed, and all that was kept looks sound: a changed value, or bytes gone from within one key to within another.
+    fn is_unplaced(&self) -> bool {
+        let left_out = self.gaps_total + self.damaged + self.doubtful + self.repeated;
+        self.checksum_wrong && left_out == 0
     }
 
     /// Keys that the hints promise and that are not there.
@@ -149,6 +157,12 @@ impl Report {
             }
             _ => {}
         }
+        if self.is_unplaced() {
+            lines.push(
+                "the checksum does not agree, and nothing tells where: a key that was kept has another name or value, or the checksum itself changed"
+                    .to_owned(),
+            );
+        }
         if self.commands > 0 {
             let bytes = human::plural(self.commands, "byte", "bytes");
             lines.push(format!("{bytes} of commands follow as they were"));
@@ -169,6 +183,7 @@ impl Report {
             "keys_repeated": self.repeated,
             "findings": self.findings,
             "odd": self.odd,
+            "unplaced": self.is_unplaced(),
             "gaps": self.gaps.iter().map(gap).collect::<Vec<_>>(),
             "gaps_total": self.gaps_total,
             "gap_bytes": self.gap_bytes,
