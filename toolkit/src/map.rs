@@ -32,7 +32,7 @@ static MAPS: [MapSlot; SLOTS] = [const { MapSlot::new() }; SLOTS];
 static LITTER: [AtomicPtr<libc::c_char>; SLOTS] = [const { AtomicPtr::new(null_mut()) }; SLOTS];
 static HANDLERS: Once = Once::new();
 /// Bytes that may stay in memory behind the place that [`Map::passed`] was told.
-const BEHIND: usize = 8 << 20;
+const BEHIND: usize = 4 << 20;
 
 struct MapSlot {
     taken: AtomicUsize,
