@@ -9,6 +9,7 @@ use cairn_format::rdb::writer::Lack;
 use cairn_format::rdb::{Dialect, Event, Located, Object, Record, Text};
 use cairn_format::text::number::I64Text;
 use cairn_toolkit::json::Bytes;
+use cairn_toolkit::snapshot::again::plan;
 use cairn_toolkit::{Input, Outcome, Output};
 use clap::{Args, ValueEnum};
 use std::io::Write;
@@ -147,7 +148,7 @@ impl Parts for LineParts<'_> {
     fn begin(&self, _: Dialect) -> LinePart {
         LinePart {
             writer: LineWriter::new(self.form),
-            text: Vec::new(),
+            text: Vec::with_capacity(2 * plan().section),
             large: Vec::new(),
         }
     }
