@@ -3,6 +3,7 @@
 use crate::line::Lines;
 use crate::loss::{Loss, Losses};
 use crate::parts::{Parts, read_parts};
+use crate::policy::{Policies, Policy};
 use crate::snapshot::{Need, Reading, Stop, Visit, inside};
 use cairn_format::rdb::reader::{Options, SliceReader};
 use cairn_format::rdb::writer::Lack;
@@ -67,6 +68,7 @@ pub fn dump(arguments: &DumpArguments) -> Outcome {
     let mut output = Output::create(&arguments.output, &[&input])?;
     let (reading, options) = (&arguments.reading, Options::shallow());
     let lines = LineParts::new(arguments.bytes, &input);
+    let mut losses = Losses::default();
     let walk = read_parts(
         &input,
         reading,
@@ -74,9 +76,13 @@ pub fn dump(arguments: &DumpArguments) -> Outcome {
         options,
         "dumping",
         &lines,
-        &mut |part| lines.write(part, &mut output, &mut Losses::default()),
+        &mut |part| lines.write(part, &mut output, &mut losses),
     )?;
     output.finish()?;
+    losses.report(
+        input.name(),
+        &Policies::default().or_all(Some(Policy::Drop)),
+    );
     Ok(walk.verdict())
 }
 

@@ -11,6 +11,7 @@
 //! | `verify`, `fit` | is it sound, and if not, where and why; which servers load it |
 //! | `salvage` | a sound file of what is left |
 //! | `cross` | do two other implementations see the same bytes in it |
+//! | `series` | servers as they are named |
 //! | `convert` | the same data for another version, as lines or as commands |
 //! | `amend` | other expiries, databases and names on the way |
 //! | `carry`, `repair` | events into a snapshot, what is odd put right |
@@ -48,6 +49,7 @@ mod policy;
 mod repair;
 mod report;
 mod salvage;
+mod series;
 mod snapshot;
 mod split;
 mod survey;
