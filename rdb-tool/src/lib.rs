@@ -57,6 +57,7 @@ mod verify;
 mod whatif;
 
 pub use back::snapshot_of_lines;
+pub use convert::{Column, csv_row};
 pub use line::Lines;
 pub use salvage::salvage_file;
 

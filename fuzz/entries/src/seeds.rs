@@ -239,6 +239,27 @@ pub fn json_lines() -> Vec<Vec<u8>> {
     seeds
 }
 
+/// Database, size, expiry or none, and a key that a table has to quote or to escape.
+pub fn table_keys() -> Vec<Vec<u8>> {
+    let keys: [&[u8]; 9] = [
+        b"user:1",
+        b"",
+        b"a,b",
+        b"say \"hi\"",
+        b"\"",
+        b"\\\"\\",
+        b"two\r\nlines\t",
+        b"\\x41\\n",
+        b"\x00\xff\x7f",
+    ];
+    let numbers = [&[7; 16][..], &[0]].concat();
+    let with_expiry = [&[0; 16][..], &[1, 0], &[9; 9]].concat();
+    [numbers, with_expiry]
+        .iter()
+        .flat_map(|before| keys.map(|key| [before, key].concat()))
+        .collect()
+}
+
 /// An option, a key with its attributes, and the word behind the option.
 pub fn selections() -> Vec<Vec<u8>> {
     let words = [
