@@ -3,12 +3,14 @@
 use crate::line::Lines;
 use crate::loss::{Loss, Losses};
 use crate::parts::{Parts, read_parts};
+use crate::policy::{Policies, Policy};
 use crate::snapshot::{Need, Reading, Stop, Visit, inside};
 use cairn_format::rdb::reader::{Options, SliceReader};
 use cairn_format::rdb::writer::Lack;
 use cairn_format::rdb::{Dialect, Event, Located, Object, Record, Text};
 use cairn_format::text::number::I64Text;
 use cairn_toolkit::json::Bytes;
+use cairn_toolkit::snapshot::again::plan;
 use cairn_toolkit::{Input, Outcome, Output};
 use clap::{Args, ValueEnum};
 use std::io::Write;
@@ -66,6 +68,7 @@ pub fn dump(arguments: &DumpArguments) -> Outcome {
     let mut output = Output::create(&arguments.output, &[&input])?;
     let (reading, options) = (&arguments.reading, Options::shallow());
     let lines = LineParts::new(arguments.bytes, &input);
+    let mut losses = Losses::default();
     let walk = read_parts(
         &input,
         reading,
@@ -73,9 +76,13 @@ pub fn dump(arguments: &DumpArguments) -> Outcome {
         options,
         "dumping",
         &lines,
-        &mut |part| lines.write(part, &mut output, &mut Losses::default()),
+        &mut |part| lines.write(part, &mut output, &mut losses),
     )?;
     output.finish()?;
+    losses.report(
+        input.name(),
+        &Policies::default().or_all(Some(Policy::Drop)),
+    );
     Ok(walk.verdict())
 }
 
@@ -147,7 +154,7 @@ impl Parts for LineParts<'_> {
     fn begin(&self, _: Dialect) -> LinePart {
         LinePart {
             writer: LineWriter::new(self.form),
-            text: Vec::new(),
+            text: Vec::with_capacity(2 * plan().section),
             large: Vec::new(),
         }
     }

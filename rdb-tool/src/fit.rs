@@ -1,6 +1,7 @@
 //! Would a server load this file, with its default configuration and without modules: and if not, what stands against it.
 
 use crate::memory::{Model, Tally};
+use crate::series::{KNOWN, newest_of};
 use cairn_format::error::{Damage, Findings, FormatError};
 use cairn_format::rdb::object::module_name;
 use cairn_format::rdb::reader::{Options, SliceReader};
@@ -27,16 +28,17 @@ pub struct Server {
 }
 
 impl Server {
-    /// Reads a server as in `redis-7.2.4` or `valkey-9.0`, or a version number.
+    /// Reads a server as in `redis-7.2.4` or `valkey-9.0`, a series (`redis-8`), or a version number.
     pub fn parse(name: &str) -> Result<Server, String> {
+        let name = newest_of(name);
         match Dialect::parse(name) {
             Some(dialect) => Ok(Server {
                 name: name.to_owned(),
                 dialect,
             }),
-            None => Err(
-                "expected servers as in redis-7.2 or valkey-9.0, or a version number".to_owned(),
-            ),
+            None => Err(format!(
+                "expected servers as in redis-7.2 or valkey-9.0, or a version number; {KNOWN}"
+            )),
         }
     }
 

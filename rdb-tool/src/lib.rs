@@ -7,10 +7,11 @@
 //! | `inspect`, `survey` | what is in it, and what takes the room |
 //! | `report` | the same as a page with pictures |
 //! | `get`, `index` | some keys, and where each stands |
-//! | `dump`, `line` | every key as a line of JSON |
+//! | `dump`, `line`, `ordered` | every key as a line of JSON |
 //! | `verify`, `fit` | is it sound, and if not, where and why; which servers load it |
 //! | `salvage` | a sound file of what is left |
 //! | `cross` | do two other implementations see the same bytes in it |
+//! | `series` | servers as they are named |
 //! | `convert` | the same data for another version, as lines or as commands |
 //! | `amend` | other expiries, databases and names on the way |
 //! | `carry`, `repair` | events into a snapshot, what is odd put right |
@@ -42,11 +43,13 @@ mod making;
 mod mask;
 mod memory;
 mod merge;
+mod ordered;
 mod parts;
 mod policy;
 mod repair;
 mod report;
 mod salvage;
+mod series;
 mod snapshot;
 mod split;
 mod survey;
@@ -54,6 +57,7 @@ mod verify;
 mod whatif;
 
 pub use back::snapshot_of_lines;
+pub use convert::{Column, csv_row};
 pub use line::Lines;
 pub use salvage::salvage_file;
 

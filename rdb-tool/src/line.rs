@@ -7,6 +7,7 @@
 //! Order is the same for every encoding: set members and hash fields by their bytes, sorted-set members by score and then bytes,
 //! groups and consumers of streams by the base64 of their names.
 
+use crate::ordered::Ordered;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cairn_format::error::Result;
@@ -16,12 +17,13 @@ use cairn_format::rdb::object::{
 use cairn_format::rdb::{Dialect, Head, Object, Record, Text, WriteOptions, dump, library_name};
 use cairn_format::text::number::I64Text;
 use cairn_toolkit::json::{Bytes, Text as _, append_text};
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{self, Write};
 
 /// Bytes of a large string that become base64 at once: a multiple of three, so that nothing is padded before the end.
 const PIECE: usize = 3 << 14;
+/// Elements that there is room for before it grows.
+const SMALL: usize = 24;
 /// The field with the exact bytes of values whose JSON does not tell all.
 pub const PAYLOAD: &str = "payload";
 
@@ -107,7 +109,9 @@ impl Lines {
         self.number(db);
         self.text.put(",\"key\":");
         self.bytes(key);
-        let _ = write!(self.text, ",\"type\":\"{type_name}\",\"expire_ms\":");
+        self.text.put(",\"type\":\"");
+        self.text.put(type_name);
+        self.text.put("\",\"expire_ms\":");
         self.number(expire_ms);
         self.text.put(",\"encoding\":");
         append_text(&mut self.text, encoding);
@@ -139,20 +143,13 @@ impl Lines {
                 return self.try_array(list.elements(), |line, element| line.string(&element));
             }
             Object::Set(set) => {
-                let members: Result<Vec<Cow<'_, [u8]>>> = set
-                    .members()
-                    .map(|member| member.map(Text::into_cow))
-                    .collect();
-                let mut members = members?;
+                let mut members = gathered(set.members(), Ordered::from)?;
                 members.sort_unstable();
-                self.array(&members, |line, member| line.bytes(member));
+                self.array(&members, |line, member| line.string(member.text()));
             }
             Object::Zset(zset) => {
-                let pairs: Result<Vec<(Cow<'_, [u8]>, f64)>> = zset
-                    .pairs()
-                    .map(|pair| pair.map(|(member, score)| (member.into_cow(), score)))
-                    .collect();
-                let mut pairs = pairs?;
+                let of = |(member, score)| (Ordered::from(member), score);
+                let mut pairs: Vec<(Ordered<'_>, f64)> = gathered(zset.pairs(), of)?;
                 pairs.sort_unstable_by(|a, b| {
                     (a.1 + 0.0)
                         .total_cmp(&(b.1 + 0.0))
@@ -160,7 +157,7 @@ impl Lines {
                 });
                 self.array(&pairs, |line, (member, score)| {
                     line.text.push(b'[');
-                    line.bytes(member);
+                    line.string(member.text());
                     line.text.put(",\"");
                     append_score(&mut line.text, *score);
                     line.text.put("\"]");
@@ -189,21 +186,15 @@ impl Lines {
     }
 
     fn hash(&mut self, hash: &Hash<'_>) -> Result<()> {
-        let mut fields = Vec::new();
-        for field in hash.fields() {
-            let field = field?;
-            fields.push((
-                field.name.into_cow(),
-                field.value.into_cow(),
-                field.expire_ms,
-            ));
-        }
+        let mut fields = gathered(hash.fields(), |field| {
+            (Ordered::from(field.name), field.value, field.expire_ms)
+        })?;
         fields.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         self.array(&fields, |line, (name, value, _)| {
             line.text.push(b'[');
-            line.bytes(name);
+            line.string(name.text());
             line.text.push(b',');
-            line.bytes(value);
+            line.string(value);
             line.text.push(b']');
         });
         if fields.iter().any(|(_, _, expire_ms)| expire_ms.is_some()) {
@@ -415,6 +406,18 @@ impl Lines {
         append_score(&mut self.text, double);
         self.text.push(b'"');
     }
+}
+
+/// What is made of each element; most collections are small.
+fn gathered<T, U>(
+    elements: impl Iterator<Item = Result<T>>,
+    of: impl Fn(T) -> U,
+) -> Result<Vec<U>> {
+    let mut all = Vec::with_capacity(SMALL);
+    for element in elements {
+        all.push(of(element?));
+    }
+    Ok(all)
 }
 
 /// Appends the shortest decimal that reads back to the same double, with a point or an exponent: `1.0`, `-0.0`, `1e+308`, `inf`.

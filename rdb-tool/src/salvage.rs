@@ -1,5 +1,6 @@
 //! `rdb-tool salvage`: a sound file of what is left of a damaged one ([`cairn_toolkit::snapshot::salvage`] does the work).
 
+use crate::series::{KNOWN, newest_of};
 use crate::snapshot::Opening;
 use cairn_format::rdb::Dialect;
 use cairn_toolkit::snapshot::salvage::report::Report;
@@ -46,7 +47,8 @@ pub struct SalvageArguments {
 }
 
 fn dialect(name: &str) -> Result<Dialect, String> {
-    Dialect::parse(name).ok_or_else(|| "expected a server as in redis-7.2, or a number".to_owned())
+    Dialect::parse(newest_of(name))
+        .ok_or_else(|| format!("expected a server as in redis-7.2, or a number; {KNOWN}"))
 }
 
 /// Saves what can be saved.

@@ -171,6 +171,20 @@ fn elements_that_differ_are_named() {
     ] {
         assert!(text.contains(lines), "{lines}: {text}");
     }
+    std::fs::copy(&a, folder.path().join("expiry.rdb")).unwrap();
+    let expiry = built(folder.path(), "expiry.rdb", "EXPIREAT s 9999999999", &[]);
+    let text = stdout(&run(&[
+        "diff",
+        "--elements",
+        "3",
+        &a,
+        expiry.to_str().unwrap(),
+    ]));
+    assert!(text.contains("key \"s\": expiry"), "{text}");
+    assert!(
+        !text.contains("from byte"),
+        "only the expiry is another: {text}"
+    );
     let words = ["diff", "--elements", "1", "--json", &a, &b];
     let found: Value = serde_json::from_slice(&run(&words).stdout).unwrap();
     let hash = &found["different"]["examples"][0];

@@ -130,6 +130,23 @@ fn text_form_is_readable_and_marks_what_is_no_text() {
 }
 
 #[test]
+fn what_has_no_line_is_told() {
+    let output = run(&[
+        "dump".as_ref(),
+        golden("redis-7.2.4/module.rdb").as_os_str(),
+    ]);
+    assert_eq!(code(&output), 0);
+    let told = "dropped data of a module outside the keys, which needs a snapshot: 1";
+    assert!(stderr(&output).contains(told), "{}", stderr(&output));
+    let bytes = b"VALKEY081\xfe\x00\xf2*1\r\n$4\r\nPING\r\n\x00\x01k\x01v\xff\0\0\0\0\0\0\0\0";
+    let output = run_piped(&["dump", "-"], bytes);
+    assert_eq!(code(&output), 0);
+    assert_eq!(stdout(&output).lines().count(), 1);
+    let told = "dropped a command between the keys";
+    assert!(stderr(&output).contains(told), "{}", stderr(&output));
+}
+
+#[test]
 fn damage_ends_a_dump_with_exit_2() {
     let mut bytes = std::fs::read(golden("redis-7.2.4/small-nocompress.rdb")).unwrap();
     bytes.truncate(bytes.len() - 20);

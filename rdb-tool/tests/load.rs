@@ -143,6 +143,46 @@ fn keys_that_are_there_end_it_or_go_or_stay() {
 }
 
 #[test]
+fn an_error_reply_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = RealServer::start(folder.path(), &SOON);
+    let from = golden("redis-7.0.15/small-nocompress.rdb");
+    let refused = |to: &str, options: &[&str], line: &str, hint: &str| {
+        let output = load(to, options, &from);
+        assert_eq!(code(&output), 2, "{}", told(&output));
+        assert!(told(&output).contains(line), "{}", told(&output));
+        assert!(told(&output).contains(hint), "{}", told(&output));
+    };
+    assert_eq!(code(&load(&url(&server), &[], &from)), 0);
+    let existing = "hint: --existing replace or skip";
+    refused(&url(&server), &[], "FUNCTION LOAD was refused", existing);
+    // Libraries are no keys.
+    let output = load(&url(&server), &["--existing", "skip"], &from);
+    let keys = server.ask("INFO keyspace");
+    let keys = keys.lines().filter_map(|line| line.split("keys=").nth(1));
+    let there: u64 = keys
+        .map(|rest| rest.split(',').next().unwrap().parse::<u64>().unwrap())
+        .sum();
+    let line = format!(
+        "0 keys loaded into {}, {there} were there already",
+        url(&server)
+    );
+    assert_eq!(code(&output), 0);
+    assert!(told(&output).contains(&line), "{}", told(&output));
+    server.ask("ACL SETUSER reader on >secret ~* +@read +@connection +info");
+    let reader = url(&server).replace("redis://", "redis://reader:secret@");
+    refused(&reader, &[], "NOPERM", "hint: the user of the address");
+    server.ask("CONFIG SET maxmemory 1");
+    let replace = ["--existing", "replace"];
+    refused(
+        &url(&server),
+        &replace,
+        "OOM",
+        "hint: the server needs a larger maxmemory",
+    );
+}
+
+#[test]
 fn what_the_server_cannot_hold_is_told_before_anything_is_sent() {
     let folder = tempfile::tempdir().unwrap();
     let server = RealServer::start(folder.path(), &SOON);

@@ -157,7 +157,7 @@ fn slots_stay_and_equal_texts_stay_equal() {
     let output = mask(&[], &file, &out);
     // Of the keys here one has no letter of ASCII.
     assert!(
-        stderr(&output).ends_with(" stayed as they are, 1 are in another slot\n"),
+        stderr(&output).ends_with(" stayed as they are, 1 in another slot\n"),
         "{}",
         stderr(&output)
     );

@@ -309,6 +309,9 @@ fn servers_that_would_not_load_a_file_are_told_with_the_keys() {
         &golden("valkey-9-built/hash2.rdb"),
     );
     assert_eq!(loads, [false, false, false]);
+    let (loads, found) = ask("redis-7,redis-8,valkey-9", &golden("redis-8.6.3/all.rdb"));
+    assert_eq!(loads, [false, true, false]);
+    assert_eq!(found["for"][1]["server"], "redis-8.6", "{found}");
     // Forms with a version that has them not, under a head that any server reads.
     let folder = tempfile::tempdir().unwrap();
     let early = folder.path().join("early.rdb");

@@ -137,6 +137,10 @@ pub const TARGETS: &[Target] = &[
         ..target("config", config::run, seeds::configurations)
     },
     Target {
+        len_max: 512,
+        ..target("csv", tools::table, seeds::table_keys)
+    },
+    Target {
         len_max: 4 * KB,
         ..target("dump", dump::run, seeds::payloads)
     },

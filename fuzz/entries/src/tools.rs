@@ -1,16 +1,18 @@
-//! What rdb-tool makes of files of strangers: lines of JSON, damaged snapshots, words that choose keys.
+//! What rdb-tool makes of files of strangers: lines of JSON, damaged snapshots, keys in tables, words that choose keys.
 
 use crate::rdb::DIALECTS;
 use crate::steps::Steps;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use cairn_format::rdb::reader::{Options, SliceReader};
-use cairn_format::rdb::{Event, verify};
+use cairn_format::rdb::{Event, Head, Object, Record, Text, verify};
 use cairn_format::text::number::I64Text;
 use cairn_toolkit::json::Bytes;
 use cairn_toolkit::json_line::JsonLine;
 use cairn_toolkit::select::Item;
 use cairn_toolkit::{Input, Selection};
 use clap::{Args, Command, FromArgMatches};
-use rdb_tool::{Lines, salvage_file, snapshot_of_lines};
+use rdb_tool::{Column, Lines, csv_row, salvage_file, snapshot_of_lines};
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::path::Path;
@@ -144,6 +146,98 @@ pub fn salvage(bytes: &[u8]) {
         "{} keys, {keys} counted",
         reader.records()
     );
+}
+
+/// The columns that a reader must get back.
+const COLUMNS: [Column; 6] = [
+    Column::Db,
+    Column::Key,
+    Column::Slot,
+    Column::KeyBase64,
+    Column::ExpireMs,
+    Column::Bytes,
+];
+
+/// A key of any bytes is a row that a reader of RFC 4180 takes apart into the same cells, and its text is that of no other key.
+pub fn table(bytes: &[u8]) {
+    let mut steps = Steps::new(bytes);
+    let (db, size) = (steps.long(), steps.long());
+    let expire_ms = steps.flip().then(|| steps.int());
+    let key = steps.rest();
+    let record = Record {
+        db,
+        head: Head {
+            expire_ms,
+            ..Head::new(key)
+        },
+        type_byte: 0,
+        value: Object::String(Text::Bytes(b"value")),
+        value_offset: 0,
+        value_len: 0,
+    };
+    let row = csv_row(&COLUMNS, &record, size).expect("a value without damage");
+    let row = String::from_utf8(row).expect("text");
+    let cells = cells(row.strip_suffix("\r\n").expect("a line end"));
+    assert_eq!(cells.len(), COLUMNS.len(), "{row}");
+    assert_eq!(cells[0], db.to_string());
+    assert_eq!(unescaped(&cells[1]), key, "{row}");
+    assert!(
+        cells[2].parse().is_ok_and(|slot: u16| slot < 16384),
+        "{row}"
+    );
+    assert_eq!(STANDARD.decode(&cells[3]).as_deref(), Ok(key), "{row}");
+    assert_eq!(
+        cells[4],
+        expire_ms.map_or(String::new(), |expire_ms| expire_ms.to_string())
+    );
+    assert_eq!(cells[5], size.to_string());
+}
+
+/// The cells of one row, as a reader of RFC 4180 sees them.
+fn cells(row: &str) -> Vec<String> {
+    let (mut cells, mut is_quoted) = (vec![String::new()], false);
+    let mut letters = row.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let last = cells.len() - 1;
+        match (letter, is_quoted) {
+            ('"', true) if letters.peek() == Some(&'"') => cells[last].extend(letters.next()),
+            ('"', true) => {
+                assert!(matches!(letters.peek(), None | Some(',')), "{row}");
+                is_quoted = false;
+            }
+            ('"', false) => {
+                assert!(cells[last].is_empty(), "a quote within a cell: {row}");
+                is_quoted = true;
+            }
+            (',', false) => cells.push(String::new()),
+            (letter, _) => cells[last].push(letter),
+        }
+    }
+    assert!(!is_quoted, "{row}");
+    cells
+}
+
+/// The bytes of a key that was escaped.
+fn unescaped(text: &str) -> Vec<u8> {
+    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
+    while let Some((&byte, behind)) = rest.split_first() {
+        let (byte, behind) = match (byte, behind) {
+            (b'\\', [b'x', digits @ ..]) => {
+                let number = std::str::from_utf8(&digits[..2]).expect("digits");
+                let byte = u8::from_str_radix(number, 16).expect("digits");
+                (byte, &digits[2..])
+            }
+            (b'\\', [b'n', behind @ ..]) => (b'\n', behind),
+            (b'\\', [b'r', behind @ ..]) => (b'\r', behind),
+            (b'\\', [b't', behind @ ..]) => (b'\t', behind),
+            (b'\\', [b'\\', behind @ ..]) => (b'\\', behind),
+            (b'\\', _) => panic!("an escape of no kind: {text}"),
+            (byte, behind) => (byte, behind),
+        };
+        bytes.push(byte);
+        rest = behind;
+    }
+    bytes
 }
 
 /// The options that take a word.

@@ -75,6 +75,14 @@ impl<'c> Rows<'c> {
     }
 }
 
+/// The row of a key whose record takes so many bytes, as `convert --to csv` writes it: for who reads rows back.
+pub fn csv_row(columns: &[Column], record: &Record<'_>, bytes: u64) -> Option<Vec<u8>> {
+    let mut row = Vec::new();
+    let event = Event::Record(record.clone());
+    Rows { columns }.event(&event, bytes, &mut row).ok()?;
+    Some(row)
+}
+
 fn cell(column: Column, record: &Record<'_>, bytes: u64) -> Result<String, Stop> {
     let (head, key) = (&record.head, record.head.key);
     let optional = |number: Option<i64>| number.map_or(String::new(), |number| number.to_string());

@@ -9,6 +9,8 @@ mod csv;
 mod side;
 mod target;
 
+pub use csv::{Column, csv_row};
+
 use crate::amend::{Amender, Amendments, FileTimes};
 use crate::carry::{Carrier, Terms, foreign_module, place};
 use crate::dump::LineParts;
@@ -28,7 +30,7 @@ use cairn_toolkit::select::now_ms;
 use cairn_toolkit::snapshot::again::read_again;
 use cairn_toolkit::{Failure, Input, Outcome, Output, Verdict, escape};
 use clap::{Args, ValueEnum};
-use csv::{COLUMNS, Column, Rows};
+use csv::{COLUMNS, Rows};
 use serde_json::json;
 use side::{Side, SideSection};
 use std::io::Write;

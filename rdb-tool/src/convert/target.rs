@@ -1,5 +1,6 @@
 //! What can be written, by name.
 
+use crate::series::{KNOWN, newest_of};
 use cairn_format::aof::release::Release;
 use cairn_format::rdb::Dialect;
 use std::fmt;
@@ -35,7 +36,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     fn parse(name: &str) -> Option<Snapshot> {
-        let name = newest_of_series(name);
+        let name = newest_of(name);
         let dialect = Dialect::parse(name)?;
         Some(Snapshot {
             dialect,
@@ -51,7 +52,7 @@ impl Target {
             .strip_prefix("aof:")
             .or_else(|| name.strip_prefix("resp:"))
         {
-            return Release::parse(newest_of_series(server))
+            return Release::parse(newest_of(server))
                 .map(Target::Commands)
                 .ok_or_else(|| {
                     "expected aof: or resp: and a server, as in aof:redis-6.2, from redis-2.6 on"
@@ -82,10 +83,9 @@ impl Target {
                 Some(Snapshot { dialect, .. }) => Err(format!(
                     "{dialect} is read but not written; Redis 2 to 15 and Valkey 80 and 81 are"
                 )),
-                None => Err(
-                    "expected a server as in redis-7.2 or valkey-9.0, a version number, jsonl, csv, parquet, resp, aof or aof-folder"
-                        .to_owned(),
-                ),
+                None => Err(format!(
+                    "expected a server as in redis-7.2 or valkey-9.0, a version number, jsonl, csv, parquet, resp, aof or aof-folder; {KNOWN}"
+                )),
             },
         }
     }
@@ -101,23 +101,6 @@ impl fmt::Display for Target {
             Target::Folder(snapshot) => write!(f, "a log with a base of {}", snapshot.dialect),
             Target::Commands(release) => write!(f, "a command log for {release}"),
         }
-    }
-}
-
-/// `valkey-8` means the newest of that series, and `redis-8` the newest that real files confirm.
-fn newest_of_series(name: &str) -> &str {
-    match name {
-        "redis-2" => "redis-2.8",
-        "redis-3" => "redis-3.2",
-        "redis-4" => "redis-4.0",
-        "redis-5" => "redis-5.0",
-        "redis-6" => "redis-6.2",
-        "redis-7" => "redis-7.4",
-        "redis-8" => "redis-8.6",
-        "valkey-7" => "valkey-7.2",
-        "valkey-8" => "valkey-8.1",
-        "valkey-9" => "valkey-9.1",
-        name => name,
     }
 }
 

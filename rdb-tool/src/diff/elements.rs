@@ -102,8 +102,11 @@ pub fn compare(a: &Object<'_>, b: &Object<'_>, wanted: usize) -> Result<Changes>
         }
         (Object::String(a), Object::String(b)) => {
             let (a, b) = (a.to_vec(), b.to_vec());
-            let same = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
-            changes.add(Fate::Changed, format!("from byte {same} on").as_bytes());
+            // Where only the expiry differs, there is nothing to tell.
+            if a != b {
+                let same = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
+                changes.add(Fate::Changed, format!("from byte {same} on").as_bytes());
+            }
         }
         _ => {
             named(&mut changes, parts(a)?, parts(b)?);

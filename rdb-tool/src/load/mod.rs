@@ -274,10 +274,11 @@ impl Work<'_> {
             words.extend((existing == Existing::Replace).then_some(&b"REPLACE"[..]));
             words.push(code);
             match client.try_ask(&words)? {
-                Value::Error(line) if existing == Existing::Skip && is_there(&line) => {
-                    self.skipped += 1;
+                Value::Error(line) if existing == Existing::Skip && is_there(&line) => {}
+                Value::Error(line) => {
+                    let failure = client.refused("FUNCTION LOAD", &line);
+                    return Err(advised(failure, self.loaded, &line));
                 }
-                Value::Error(line) => return Err(client.refused("FUNCTION LOAD", &line)),
                 _ => {}
             }
         }
@@ -373,12 +374,7 @@ impl Work<'_> {
         let failure = Failure::new(format!(
             "{to}: db {db}, key {key}: RESTORE was refused: {line}"
         ));
-        let loaded = human::plural(self.loaded, "key is", "keys are");
-        let failure = failure.hint(format!("{loaded} loaded"));
-        match is_there(line.as_bytes()) {
-            true => failure.hint("--existing replace or skip says what becomes of such keys"),
-            false => failure,
-        }
+        advised(failure, self.loaded, line.as_bytes())
     }
 
     /// Until so much may have been sent.
@@ -393,6 +389,24 @@ impl Work<'_> {
 
 /// Bytes of a payload without a value: version and checksum.
 const EMPTY_PAYLOAD: usize = 10;
+
+/// Says how far a load had come that an error reply ended, and what to do about it.
+fn advised(failure: Failure, loaded: u64, line: &[u8]) -> Failure {
+    let loaded = human::plural(loaded, "key is", "keys are");
+    let failure = failure.hint(format!("{loaded} loaded"));
+    match line {
+        line if is_there(line) => {
+            failure.hint("--existing replace or skip says what becomes of what is there already")
+        }
+        line if line.starts_with(b"OOM") => failure.hint(
+            "the server needs a larger maxmemory; `rdb-tool memory --for SERVER` tells what the data takes",
+        ),
+        line if line.starts_with(b"NOPERM") => {
+            failure.hint("the user of the address needs the right to do that (ACL SETUSER)")
+        }
+        _ => failure,
+    }
+}
 
 /// Whether an error says that a key or a library is there already.
 fn is_there(line: &[u8]) -> bool {

@@ -87,7 +87,7 @@ pub fn mask(arguments: &MaskArguments) -> Outcome {
     );
     let told = [
         (work.keys.kept, "stayed as they are"),
-        (work.keys.moved, "are in another slot"),
+        (work.keys.moved, "in another slot"),
     ];
     let more: String = told
         .iter()

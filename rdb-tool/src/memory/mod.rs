@@ -182,7 +182,7 @@ fn gather(arguments: &MemoryArguments, input: &Input, out: &mut Output) -> Resul
 impl Found {
     fn text(&self, out: &mut dyn Write, arguments: &MemoryArguments) -> io::Result<()> {
         let tally = &self.tally;
-        let keys = human::plural(tally.keys(), "key", "keys");
+        let keys = human::plural(tally.keys(), "key takes", "keys take");
         let (data, used) = (
             human::bytes(tally.data()),
             human::bytes(tally.used_memory()),
@@ -190,7 +190,7 @@ impl Found {
         let server = &tally.model.name;
         writeln!(
             out,
-            "{}: {keys} take {data} in {server}, used_memory {used}",
+            "{}: {keys} {data} in {server}, used_memory {used}",
             self.name
         )?;
         if !tally.model.is_confirmed {

@@ -9,6 +9,7 @@
 //! | `Buckets` | Valkey 9 and up | the same, with values up to 128 bytes | the same, and members of sorted sets in their nodes |
 
 use super::allocator::Allocator;
+use crate::series::{KNOWN, newest_of};
 use cairn_format::rdb::{Dialect, Family};
 
 /// How keys and values lie in memory.
@@ -85,12 +86,13 @@ impl Default for Limits {
 }
 
 impl Model {
-    /// A server as in `redis-7.2.4` or `valkey-9.1`, with its defaults.
+    /// A server as in `redis-7.2.4` or `valkey-9.1`, or a series (`redis-8`), with its defaults.
     ///
     /// # Errors
     /// What is expected.
     pub fn parse(name: &str) -> Result<Model, String> {
-        let expected = || "expected a server as in redis-7.2 or valkey-9.1".to_owned();
+        let expected = || format!("expected a server as in redis-7.2 or valkey-9.1; {KNOWN}");
+        let name = newest_of(name);
         let dialect = Dialect::parse(name)
             .filter(|_| name.contains('-'))
             .ok_or_else(expected)?;

@@ -11,11 +11,12 @@ use cairn_format::rdb::{Event, Object, Options, SliceReader};
 use cairn_format::resp::value::write_command;
 use cairn_format::text::words::quote;
 use cairn_server::config::{Config, table};
-use cairn_toolkit::json::Bytes;
-use rdb_tool::Lines;
 use serde_json::Value as Json;
 
 use crate::rdb::DIALECTS;
+
+mod tools;
+pub use tools::{json_lines, selections, table_keys};
 
 /// Largest file that is worth mutating, bytes.
 const FILE_MAX: usize = 12 * 1024;
@@ -213,68 +214,6 @@ pub fn files_to_rewrite() -> Vec<Vec<u8>> {
         .iter()
         .flat_map(|target| headed(&[*target, 1, 0], snapshots()))
         .step_by(3)
-        .collect()
-}
-
-/// Snapshots as lines, in both forms.
-pub fn json_lines() -> Vec<Vec<u8>> {
-    let mut seeds = Vec::new();
-    for file in contents("rdb", ".rdb") {
-        for (number, form) in [Bytes::Base64, Bytes::Text].into_iter().enumerate() {
-            let Ok(mut reader) = SliceReader::from_slice(&file, Options::sound()) else {
-                continue;
-            };
-            let (mut seed, mut lines) = (vec![number as u8], Lines::new(form));
-            while let Ok(Some(found)) = reader.next() {
-                if let Event::Record(record) = &found.event
-                    && let Ok(line) = lines.record(record)
-                    && seed.len() + line.len() <= FILE_MAX
-                {
-                    seed.extend_from_slice(line);
-                }
-            }
-            seeds.push(seed);
-        }
-    }
-    seeds
-}
-
-/// An option, a key with its attributes, and the word behind the option.
-pub fn selections() -> Vec<Vec<u8>> {
-    let words = [
-        "user:*",
-        "^user:[0-9]+$",
-        "hash",
-        "3",
-        "0-7",
-        "'>0'",
-        "<1h",
-        "1h..2h",
-        "none",
-        "any",
-        "expired",
-        ">1mb",
-        "1kb..1mb",
-        "0-100",
-        ">30d",
-        "[]-a]",
-        "(a|b)*",
-        "",
-    ];
-    (0..8_u8)
-        .flat_map(|option| {
-            words.map(|word| {
-                let attributes = [
-                    &[option, 6][..],
-                    b"user:1",
-                    &[3; 8],
-                    &[1; 9],
-                    &[100; 8],
-                    &[1; 9],
-                ];
-                [&attributes.concat()[..], word.as_bytes()].concat()
-            })
-        })
         .collect()
 }
 
