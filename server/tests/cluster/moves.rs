@@ -396,3 +396,22 @@ fn slots_tell_what_they_hold_and_cost() {
         );
     }
 }
+
+/// As at a node of Valkey 9.1: the keys are gone there, and so are the copies.
+#[test]
+fn who_keeps_copies_of_keys_that_move_away_hears_it() {
+    let nodes = cluster_with(2, "");
+    let mut keeper = nodes[0].connect();
+    keeper.good("SET {b}1 1");
+    keeper.good("HELLO 3");
+    keeper.good("CLIENT TRACKING ON");
+    keeper.good("GET {b}1");
+    let slot = key_slot(b"{b}1");
+    begin(&nodes, &format!("{slot} {slot}"));
+    assert_eq!(
+        keeper.try_read_raw().unwrap(),
+        b">2\r\n$10\r\ninvalidate\r\n*1\r\n$4\r\n{b}1\r\n"
+    );
+    wait_for(&nodes, "success");
+    assert!(keeper.error("GET {b}1").starts_with("MOVED"));
+}

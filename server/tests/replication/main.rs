@@ -1,5 +1,6 @@
 //! A primary and its replicas: ours and 7.0.15, in both places and in chains.
 //!
+//! - `copies`: clients of a replica that keep copies.
 //! - `changes`: changes of every sort, and what must be the same then.
 //! - `directives`: what each directive of replication does.
 //! - `diskless`: snapshots that touch no disk.
@@ -17,6 +18,7 @@
 //! - `kills`: either side is killed under load.
 
 mod changes;
+mod copies;
 mod directives;
 mod diskless;
 mod everything;
