@@ -15,7 +15,7 @@ from pathlib import Path
 
 import limits
 import servers
-from snapshots import medians, once
+from runs import damaged, medians, once
 
 MB = 1_000_000
 SIZE_MB, LARGE_MB = 300, 1000
@@ -24,8 +24,8 @@ KEYS = 200_000
 SECOND = 200
 BEGIN = 1_795_000_000
 PIECE = 5000
-# Damage in three places: some bytes there are others.
-DAMAGE = (0.13, 0.5, 0.9)
+# Where a log is damaged, as parts of it, and how many bytes there.
+DAMAGE = ((0.13, 0.5, 0.9), 30)
 
 
 def commands(draw):
@@ -70,16 +70,6 @@ def write(path, megabytes):
         while out.tell() < megabytes * MB:
             out.write(b"".join(next(each) for _ in range(PIECE)))
     return path
-
-
-def damaged(path, target):
-    shutil.copyfile(path, target)
-    size = path.stat().st_size
-    with target.open("r+b") as out:
-        for part in DAMAGE:
-            out.seek(int(size * part))
-            out.write(b"\xfd" * 30)
-    return target
 
 
 def load_and_rewrite(setup, log, form):
@@ -139,7 +129,7 @@ def measure_in(setup, folder):
     check = shutil.which("redis-check-aof", path=f"{Path(setup.programs['reference']).parent}:{os.environ.get('PATH', '')}")
     log, out, mended = folder / "log.aof", folder / "out", folder / "mended.aof"
     write(log, SIZE_MB)
-    broken = damaged(log, folder / "broken.aof")
+    broken = damaged(log, folder / "broken.aof", *DAMAGE)
     until = f"command:{last_command(tool, log)}"
     by_peer = (lambda: once([check, log])) if check else None
     by_server = lambda: load_and_rewrite(setup, log, "commands")
@@ -159,7 +149,7 @@ def measure_in(setup, folder):
     yield from rows(setup, runs, log)
     if any(setup.wants(f"{what}, 1 GB") for what in ("check", "fix --dry-run", "stats", "log KEY")):
         large = write(folder / "large.aof", LARGE_MB)
-        broken = damaged(large, folder / "large-broken.aof")
+        broken = damaged(large, folder / "large-broken.aof", *DAMAGE)
         runs = [
             ("check, 1 GB", lambda: once([tool, "check", large]), None),
             ("fix --dry-run, 1 GB", lambda: once([tool, "fix", "--dry-run", broken]), None),

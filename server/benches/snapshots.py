@@ -7,21 +7,19 @@ rounds. The peer is redis-check-rdb of the reference, in the same rounds. `large
 import os
 import random
 import shutil
-import statistics
-import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 import limits
 import servers
+from runs import damaged, medians, once
 
 BATCH = 2_000
 COPIES = 6
+# Where a file is damaged, as parts of it, and how many bytes there.
+DAMAGE = ((1 / 3, 2 / 3, 0.98), 300)
 # This process must stay small: what it starts is told to have had as much resident as it has itself.
 PIECE = 1 << 20
-# Damage in three places.
-DAMAGE = (1 / 3, 2 / 3, 0.98)
 
 
 def strings(count):
@@ -86,32 +84,6 @@ def copies(path, target):
     return target
 
 
-def damaged(path, target):
-    shutil.copyfile(path, target)
-    size = path.stat().st_size
-    with target.open("r+b") as out:
-        for part in DAMAGE:
-            out.seek(int(size * part))
-            out.write(b"\xfd" * 300)
-    return target
-
-
-def once(words):
-    """Seconds, processor seconds and resident megabytes of a program."""
-    begin = time.perf_counter()
-    child = subprocess.Popen([str(word) for word in words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
-    seconds = time.perf_counter() - begin
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode not in (0, 1):
-        raise RuntimeError(f"exit {child.returncode}: {' '.join(str(word) for word in words)}")
-    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
-
-
-def medians(runs):
-    return [statistics.median(column) for column in zip(*runs)]
-
-
 def measure(setup):
     with tempfile.TemporaryDirectory() as folder:
         yield from measure_in(setup, Path(folder))
@@ -128,7 +100,7 @@ def measure_in(setup, folder):
     }
     # A server has its keys in an order of its own.
     files["other"] = write(setup, folder, "other.rdb", small, packed)
-    files["damaged"] = damaged(files["both"], folder / "damaged.rdb")
+    files["damaged"] = damaged(files["both"], folder / "damaged.rdb", *DAMAGE)
     files["large"] = copies(files["both"], folder / "large.rdb")
     once([tool, "index", files["both"]])
     out = folder / "out"
