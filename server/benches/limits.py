@@ -35,6 +35,9 @@ CPU = {
     "MSET 10": 0.65,
 }
 
+# Processor time of a request without pipelining, to that of a program that answers constants, ratio at most.
+FLOOR = 1.15
+
 # Operation: instructions per request at pipeline 64, ratio at most.
 INSTRUCTIONS_PIPELINE = 64
 INSTRUCTIONS = dict.fromkeys(["GET", "SET", "INCR", "HSET", "ZADD", "LPUSH"], 0.40)
