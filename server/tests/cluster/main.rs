@@ -20,20 +20,10 @@ use std::collections::btree_map::Entry;
 use cairn_format::crc16::{SLOTS, key_slot};
 use cairn_format::resp::value::Value;
 use support::process::{Program, Server, free_port};
-use support::{Connection, Folder, Setup, wait_until};
+use support::{Connection, Folder, Setup, told, wait_until};
 
 /// `cluster-node-timeout` of these tests, milliseconds.
 const TIMEOUT_MS: u32 = 1500;
-
-/// A reply in words.
-fn told(value: &Value) -> String {
-    match (value.as_array(), value.as_bytes(), value) {
-        (Some(list), ..) => format!("{:?}", list.iter().map(told).collect::<Vec<_>>()),
-        (None, Some(bytes), _) => bytes.escape_ascii().to_string(),
-        (None, None, Value::Error(text)) => format!("-{}", String::from_utf8_lossy(text)),
-        (None, None, other) => format!("{other:?}"),
-    }
-}
 
 /// One node of a test, and how to start it again.
 struct Node {

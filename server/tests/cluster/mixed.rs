@@ -3,8 +3,9 @@ use std::time::{Duration, Instant};
 use cairn_format::crc16::key_slot;
 
 use crate::support::process::Program;
+use crate::support::told;
 use crate::support::wait_until;
-use crate::{Client, Node, join, told};
+use crate::{Client, Node, join};
 
 /// Who has which slots, as a node tells it, without the order of replicas.
 fn slots_of(node: &Node) -> Vec<String> {

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use cairn_format::crc16::key_slot;
 
 use crate::support::process::Program;
+use crate::support::told;
 use crate::support::{Connection, wait_until};
-use crate::{Client, Node, join, told};
+use crate::{Client, Node, join};
 
 fn cluster(count: usize) -> Vec<Node> {
     cluster_with(count, "")

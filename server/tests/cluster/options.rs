@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use cairn_format::crc16::key_slot;
 
 use crate::support::process::Program;
+use crate::support::told;
 use crate::support::{Folder, Setup, wait_until};
-use crate::{Node, join, told};
+use crate::{Node, join};
 
 fn nodes(count: usize, options: &str) -> Vec<Node> {
     (0..count)

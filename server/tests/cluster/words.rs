@@ -1,4 +1,5 @@
 use crate::support::process::Program;
+use crate::support::told;
 use crate::support::wait_until;
 use crate::{Node, join};
 
@@ -151,7 +152,7 @@ fn calls_are_sent_where_the_reference_sends_them() {
             format!("SET {there} 1"),
             "EXEC".to_owned(),
         ] {
-            let reply = crate::told(&client.line(&line));
+            let reply = told(&client.line(&line));
             said.push(reply.split(' ').next().unwrap_or_default().to_owned());
         }
         assert_eq!(said, ["QUEUED", "-MOVED", "-EXECABORT"], "node {own}");
@@ -186,33 +187,19 @@ fn a_slot_that_moves_is_asked_for_as_the_reference_says() {
             (format!("MGET {{{key}}}here {{{key}}}gone"), again),
             (format!("MGET {{{key}}}gone {{{key}}}new"), &ask),
         ] {
-            assert_eq!(
-                crate::told(&source.line(&line)),
-                expected,
-                "node {own}: {line}"
-            );
+            assert_eq!(told(&source.line(&line)), expected, "node {own}: {line}");
         }
-        assert_eq!(
-            crate::told(&target.line(&format!("GET {{{key}}}new"))),
-            moved
-        );
+        assert_eq!(told(&target.line(&format!("GET {{{key}}}new"))), moved);
         for (line, expected) in [
             (format!("SET {{{key}}}new v"), "OK"),
             (format!("GET {{{key}}}new"), "v"),
             (format!("MGET {{{key}}}here {{{key}}}new"), again),
         ] {
             target.good("ASKING");
-            assert_eq!(
-                crate::told(&target.line(&line)),
-                expected,
-                "node {other}: {line}"
-            );
+            assert_eq!(told(&target.line(&line)), expected, "node {other}: {line}");
         }
         // Asking is for one command.
-        assert_eq!(
-            crate::told(&target.line(&format!("GET {{{key}}}new"))),
-            moved
-        );
+        assert_eq!(told(&target.line(&format!("GET {{{key}}}new"))), moved);
         for client in [&mut source, &mut target] {
             client.good(&format!("CLUSTER SETSLOT {slot} STABLE"));
         }
@@ -228,7 +215,7 @@ fn a_cluster_that_is_down_says_so_as_it_is_configured() {
         nodes[0].info("cluster_state") == "fail"
     });
     let mut client = nodes[0].connect();
-    let ask = |client: &mut crate::support::Connection, line: &str| crate::told(&client.line(line));
+    let ask = |client: &mut crate::support::Connection, line: &str| told(&client.line(line));
     let down = "-CLUSTERDOWN The cluster is down";
     assert_eq!(ask(&mut client, &format!("GET {here}")), down);
     assert_eq!(ask(&mut client, "PING"), "PONG");

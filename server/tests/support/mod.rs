@@ -15,6 +15,7 @@ pub use connection::Connection;
 pub use dice::Dice;
 pub use process::{Folder, Setup};
 
+use cairn_format::resp::value::Value;
 use std::time::{Duration, Instant};
 
 /// How long anything that must happen may take on a busy machine.
@@ -41,4 +42,14 @@ pub fn left_out(test: &str, reason: &str) {
         .open(path)
         .unwrap();
     writeln!(file, "{test}: {reason}").unwrap();
+}
+
+/// A reply in words.
+pub fn told(value: &Value) -> String {
+    match (value.as_array(), value.as_bytes(), value) {
+        (Some(list), ..) => format!("{:?}", list.iter().map(told).collect::<Vec<_>>()),
+        (None, Some(bytes), _) => bytes.escape_ascii().to_string(),
+        (None, None, Value::Error(text)) => format!("-{}", String::from_utf8_lossy(text)),
+        (None, None, other) => format!("{other:?}"),
+    }
 }

@@ -1,5 +1,5 @@
+use crate::support::told;
 use crate::support::{Folder, Setup};
-use crate::told;
 
 /// The fields of a map in RESP2.
 fn field(map: &str, name: &str) -> String {

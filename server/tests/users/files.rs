@@ -1,8 +1,8 @@
 use std::fs;
 
 use crate::support::process::Server;
+use crate::support::told;
 use crate::support::{Folder, Setup, wait_until};
-use crate::told;
 
 /// A start that fails, and what it printed and logged.
 fn refused(setup: Setup) -> String {

@@ -9,15 +9,3 @@ mod files;
 mod rules;
 #[path = "../support/mod.rs"]
 mod support;
-
-use cairn_format::resp::value::Value;
-
-/// A reply in words.
-fn told(value: &Value) -> String {
-    match (value.as_array(), value.as_bytes(), value) {
-        (Some(list), ..) => format!("{:?}", list.iter().map(told).collect::<Vec<_>>()),
-        (None, Some(bytes), _) => bytes.escape_ascii().to_string(),
-        (None, None, Value::Error(text)) => format!("-{}", String::from_utf8_lossy(text)),
-        (None, None, other) => format!("{other:?}"),
-    }
-}

@@ -1,6 +1,6 @@
 use crate::support::process::Server;
+use crate::support::told;
 use crate::support::{Connection, Dice, Folder, Setup};
-use crate::told;
 
 const COMMANDS: &[&str] = &[
     "get",

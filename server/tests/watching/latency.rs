@@ -1,8 +1,9 @@
 //! Times: LATENCY, INFO latencystats, commandstats.
 
+use crate::both;
 use crate::support::process::Server;
+use crate::support::told;
 use crate::support::{Connection, Folder, Setup};
-use crate::{both, told};
 
 /// `p50` and the like of a command, microseconds.
 fn percentile(c: &mut Connection, command: &str, name: &str) -> f64 {

@@ -20,7 +20,6 @@ mod pause;
 mod support;
 mod tracking;
 
-use cairn_format::resp::value::Value;
 use support::process::{Program, Server};
 use support::{Folder, Setup};
 
@@ -31,16 +30,4 @@ fn both(options: &str) -> ([Folder; 2], [Server; 2]) {
     let servers =
         std::array::from_fn(|i| Setup::new(programs[i], &folders[i]).with(options).start());
     (folders, servers)
-}
-
-/// A reply in words.
-fn told(value: &Value) -> String {
-    match value.as_array() {
-        Some(list) => format!("{:?}", list.iter().map(told).collect::<Vec<_>>()),
-        None => match (value.as_bytes(), value) {
-            (Some(bytes), _) => bytes.escape_ascii().to_string(),
-            (None, Value::Error(text)) => format!("-{}", text.escape_ascii()),
-            (None, other) => format!("{other:?}"),
-        },
-    }
 }

@@ -1,8 +1,9 @@
 //! MONITOR shows what runs, as 7.0.15 shows it.
 
+use crate::both;
 use crate::support::process::Server;
+use crate::support::told;
 use crate::support::{Connection, wait_until};
-use crate::{both, told};
 
 /// Requests of one client; `@` are those of a second one.
 const REQUESTS: &[&str] = &[

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use cairn_format::resp::value::Value;
 
+use crate::both;
 use crate::support::process::Server;
+use crate::support::told;
 use crate::support::{Connection, Folder, Setup, wait_until};
-use crate::{both, told};
 
 fn server(folder: &Folder) -> Server {
     Setup::cairn(folder)

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::both;
 use crate::support::Connection;
 use crate::support::process::{Program, Server};
+use crate::support::told;
 use crate::support::{Folder, Setup};
-use crate::{both, told};
 use cairn_format::resp::value::write_command;
 
 /// Time after which nothing is going to arrive.
