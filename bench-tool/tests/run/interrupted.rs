@@ -24,8 +24,11 @@ fn an_interrupted_run_reports_what_it_did() {
         &["-d", "60"],
         &["--rate", "0.1", "-d", "60"],
     ] {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_bench-tool"))
+        // Where the tests run in the background of a shell, SIGINT is ignored by all that they start, unless it is made anew.
+        let mut child = Command::new("env")
             .args([
+                "--default-signal=INT",
+                env!("CARGO_BIN_EXE_bench-tool"),
                 "run",
                 "-p",
                 &server.port.to_string(),
