@@ -17,6 +17,7 @@ use cairn_toolkit::outcome::damage_line;
 use cairn_toolkit::{Failure, Input, Outcome, Output, Progress, Verdict, hint, json, note, quoted};
 use clap::Args;
 use serde_json::{Value, json};
+use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -202,7 +203,14 @@ fn look_at(file: &File, rules: Rules) -> Result<(Report, Option<Input>), Failure
     // What is damaged is looked at twice.
     let input = input.into_mapped()?;
     let report = check_file(file, &input, rules)?;
-    Ok((Report { size, ..report }, Some(input)))
+    let size_now = fs::metadata(&file.path).map_or(0, |metadata| metadata.len());
+    let grew = size.is_some_and(|size| size_now > size);
+    let report = Report {
+        size,
+        grew,
+        ..report
+    };
+    Ok((report, Some(input)))
 }
 
 /// Check a file that is mapped.
@@ -446,6 +454,9 @@ fn advice(report: &Report) -> String {
         _ if !report.is_last => {
             "other parts follow, so servers refuse to start and a cut would leave a gap; take this part from a backup".to_string()
         }
+        Some(Cure::Cut) if report.grew => {
+            "it grew while it was read, so a server writes it, and what ends it may be whole by now; `aof-tool copy` takes such a log".to_string()
+        }
         Some(Cure::Cut) if fix::refusal(report).is_none() => {
             format!("`aof-tool check --fix` cuts off the torn end{lost} and keeps a backup")
         }
@@ -495,6 +506,7 @@ fn report_json(report: &Report) -> Value {
         "file": report.name,
         "role": role,
         "size": report.size,
+        "grew": report.grew,
         "valid_end": extent.valid_end,
         "preamble_end": report.preamble.map(|p| p.end),
         "preamble_keys": report.preamble.map(|p| p.keys),

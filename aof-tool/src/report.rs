@@ -15,6 +15,8 @@ pub struct Report {
     pub name: String,
     /// Bytes of the file, if it was mapped.
     pub size: Option<u64>,
+    /// It has more bytes by now: somebody writes it.
+    pub grew: bool,
     pub role: Role,
     pub is_last: bool,
     pub preamble: Option<part::Preamble>,
@@ -31,6 +33,7 @@ impl Report {
         Report {
             name,
             size: None,
+            grew: false,
             role: file.role,
             is_last: file.is_last,
             preamble: None,

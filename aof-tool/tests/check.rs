@@ -4,7 +4,10 @@ mod tool;
 
 use serde_json::Value;
 use std::fs;
+use std::io::Write;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tool::{Run, bad, golden, run, run_with_stdin};
 
 fn expectations() -> Vec<Value> {
@@ -511,4 +514,40 @@ fn what_lies_beside_a_log_is_told() {
         );
         assert!(!told.stdout.contains("appendonly.aof: lies"), "{told:?}");
     }
+}
+
+/// A server writes the log while it is looked at: wherever that begins, its end is torn, and more comes before that is told.
+#[test]
+fn a_log_that_grows_is_told_from_a_torn_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("appendonly.aof");
+    let set = b"*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$5\r\nvalue\r\n";
+    let torn = &set[..set.len() - 9];
+    fs::write(&path, [&set.repeat(300_000), torn].concat()).unwrap();
+    let over = AtomicBool::new(false);
+    let growing = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut log = fs::File::options().append(true).open(&path).unwrap();
+            while !over.load(Ordering::Relaxed) {
+                let more = [&set[set.len() - 9..], torn].concat();
+                log.write_all(&more).unwrap();
+                std::thread::sleep(Duration::from_micros(200));
+            }
+        });
+        let run = run(&["check", path.to_str().unwrap()]);
+        over.store(true, Ordering::Relaxed);
+        run
+    });
+    assert_eq!(growing.code, 1, "{growing:?}");
+    assert!(
+        growing.stderr.contains("it grew while it was read"),
+        "{growing:?}"
+    );
+    assert!(!growing.stderr.contains("--fix"), "{growing:?}");
+    let still = run(&["check", "--json", path.to_str().unwrap()]);
+    let line: Value = serde_json::from_str(&still.stdout).unwrap();
+    assert_eq!(
+        (&line["grew"], &line["cure"]),
+        (&false.into(), &"cut".into())
+    );
 }
