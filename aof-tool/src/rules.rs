@@ -1,4 +1,4 @@
-//! What commands are measured by when a log is looked at: the options of `check` and `fix`.
+//! What commands are measured by when a log is looked at: the options of all commands that only look or copy.
 
 use cairn_format::aof::extent::Rules;
 use clap::Args;

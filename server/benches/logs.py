@@ -15,7 +15,7 @@ from pathlib import Path
 
 import limits
 import servers
-from runs import damaged, medians, once
+from runs import damaged, figures, in_turns, once
 
 MB = 1_000_000
 SIZE_MB, LARGE_MB = 300, 1000
@@ -172,12 +172,7 @@ def rows(setup, runs, log):
     for what, ours, peer in runs:
         if not setup.wants(what):
             continue
-        mine, theirs = [], []
-        for _ in range(setup.rounds):
-            mine.append(ours())
-            if peer:
-                theirs.append(peer())
-        yield row(what, log.stat().st_size / MB, medians(mine), medians(theirs) if peer else None)
+        yield row(what, log.stat().st_size / MB, *in_turns(setup.rounds, ours, peer))
 
 
 def row(what, size, ours, peer):
@@ -189,13 +184,7 @@ def row(what, size, ours, peer):
     within = all(found[kind] <= limit if kind in ("MB", "part") else found[kind] >= limit for kind, limit in asked)
     return {
         "what": what,
-        "s": seconds,
-        "cpu_s": cpu,
-        "mb_per_s": size / seconds,
-        "resident_mb": resident,
-        "peer_s": peer[0] if peer else None,
-        "peer_cpu_s": peer[1] if peer else None,
-        "times_as_fast": peer[0] / seconds if peer else None,
+        **figures(size, ours, peer),
         "the_same_by_processor_time": peer[1] / cpu if peer else None,
         "limit": ", ".join(f"{limit} {kind}" for kind, limit in asked) or None,
         "within": within,

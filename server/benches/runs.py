@@ -32,3 +32,27 @@ def once(words):
 
 def medians(runs):
     return [statistics.median(column) for column in zip(*runs)]
+
+
+def in_turns(rounds, ours, peer=None):
+    """The medians of both, and none of a peer that is not there."""
+    mine, theirs = [], []
+    for _ in range(rounds):
+        mine.append(ours())
+        if peer:
+            theirs.append(peer())
+    return medians(mine), medians(theirs) if peer else None
+
+
+def figures(size, ours, peer):
+    """The columns of a run over so many megabytes."""
+    seconds, cpu, resident = ours
+    return {
+        "s": seconds,
+        "cpu_s": cpu,
+        "mb_per_s": size / seconds,
+        "resident_mb": resident,
+        "peer_s": peer[0] if peer else None,
+        "peer_cpu_s": peer[1] if peer else None,
+        "times_as_fast": peer[0] / seconds if peer else None,
+    }

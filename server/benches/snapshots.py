@@ -12,7 +12,7 @@ from pathlib import Path
 
 import limits
 import servers
-from runs import damaged, medians, once
+from runs import damaged, figures, in_turns, once
 
 BATCH = 2_000
 COPIES = 6
@@ -127,16 +127,12 @@ def measure_in(setup, folder):
             continue
         path = files[name]
         line = [tool, "get", path, "user:17:17"] if words[0] == "get" else [tool, *words, path]
-        ours, peers = [], []
-        for _ in range(setup.rounds):
-            ours.append(once(line))
-            if what == "verify" and check:
-                peers.append(once([check, path]))
-        yield row(what, name, path.stat().st_size / 1e6, medians(ours), medians(peers) if peers else None)
+        peer = (lambda: once([check, path])) if what == "verify" and check else None
+        yield row(what, name, path.stat().st_size / 1e6, *in_turns(setup.rounds, lambda: once(line), peer))
 
 
 def row(what, name, size, ours, peer):
-    seconds, cpu, resident = ours
+    seconds, _, resident = ours
     ratio = peer[0] / seconds if peer else None
     kind, limit = limits.SNAPSHOTS.get((what, name), (None, None))
     figure = {"times": ratio, "MB/s": size / seconds, "s": seconds, "MB": resident}.get(kind)
@@ -146,13 +142,7 @@ def row(what, name, size, ours, peer):
     return {
         "what": f"{what}, {name}",
         "mb": size,
-        "s": seconds,
-        "cpu_s": cpu,
-        "mb_per_s": size / seconds,
-        "resident_mb": resident,
-        "peer_s": peer[0] if peer else None,
-        "peer_cpu_s": peer[1] if peer else None,
-        "times_as_fast": ratio,
+        **figures(size, ours, peer),
         "limit": f"{limit} {kind}" if kind else None,
         "within": within,
     }

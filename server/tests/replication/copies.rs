@@ -11,13 +11,13 @@ const SILENCE: Duration = Duration::from_millis(300);
 
 /// All that a client is told without having asked.
 fn pushed(client: &mut Connection) -> String {
-    let stream = client.stream();
-    stream.set_read_timeout(Some(SILENCE)).unwrap();
+    let patience = client.stream().read_timeout().unwrap();
+    client.stream().set_read_timeout(Some(SILENCE)).unwrap();
     let mut told = Vec::new();
     while let Ok(frame) = client.try_read_raw() {
         told.extend_from_slice(&frame);
     }
-    client.stream().set_read_timeout(None).unwrap();
+    client.stream().set_read_timeout(patience).unwrap();
     told.escape_ascii().to_string()
 }
 
@@ -38,7 +38,7 @@ fn heard(program: Program) -> Vec<String> {
     let mut heard = Vec::new();
     for line in [
         "SET key 2",
-        "PEXPIRE key 10",
+        "PEXPIRE key 3000",
         "GET key",
         "MSET p1 1 q 2 p2 3",
         "SET key 3",
