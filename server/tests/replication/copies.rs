@@ -54,6 +54,7 @@ fn heard(program: Program) -> Vec<String> {
             crate::support::wait_until("it expires", || primary.int("EXISTS key") == 0);
         }
         primary.good(line);
+        in_step(&first, &second);
         heard.push(format!("{line}: {}", pushed(&mut keeper)));
         heard.push(format!("{line}, for all: {}", pushed(&mut group)));
     }
