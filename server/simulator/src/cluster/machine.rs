@@ -12,7 +12,7 @@ use crate::net::{HostId, PORT};
 const LATE_US: u64 = 200;
 
 /// Turns between two looks at all that a server holds. Servers of a cluster are compared with each other besides, and have few clients.
-const CHECKED_EVERY: u64 = 32;
+const CHECKED_EVERY: u64 = 64;
 
 /// A machine.
 pub struct Machine {

@@ -41,7 +41,8 @@ use worker::Worker;
 
 /// Machines at most.
 const MACHINES_MAX: usize = 5;
-/// How long things happen, at most.
+/// How long things happen, at most. Most worlds are short, a few are long: a seed costs what its time costs, and more kinds of
+/// beginnings are seen than by as many seeds of one length.
 const TROUBLE_US: u64 = 12 * SECOND_US;
 /// How long the servers may take to become the same once nothing is broken.
 const HEALING_US: u64 = 200 * SECOND_US;
@@ -159,7 +160,9 @@ impl Cluster {
     }
 
     fn whole(&mut self) -> Result<(), String> {
-        let trouble_us = SECOND_US + self.scene.random.below(TROUBLE_US);
+        let random = &mut self.scene.random;
+        let most_us = 1 + random.below(TROUBLE_US);
+        let trouble_us = SECOND_US + random.below(most_us);
         while self.scene.now_us < trouble_us {
             self.go_on()?;
         }

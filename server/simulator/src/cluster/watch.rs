@@ -14,7 +14,7 @@ use crate::sniff::Synced;
 
 /// The data of a server that moves on is compared at one of so many places: the same ones on all servers, so that there is
 /// something to compare with. That of one that stands still is compared anywhere.
-const COMPARED: u64 = 8;
+const COMPARED: u64 = 16;
 
 /// Where the stream of a server was.
 #[derive(Clone, Copy, Debug)]
