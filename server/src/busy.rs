@@ -61,6 +61,10 @@ impl InBetween {
                 None => break,
             }
         }
+        if !front.clients.pool.is_empty() {
+            self.serving.hear_interrupted(engine, front);
+            self.serving.hear_threads(engine, front);
+        }
         front.found.extend(self.ready.drain(..));
         let mut kept = VecDeque::new();
         while let Some(event) = front.found.pop_front() {

@@ -8,6 +8,7 @@ use cairn_format::resp::request::RequestParser;
 use mio::Registry;
 
 use crate::net::{Budget, Cause, Connection, Connections, Doorway, Listeners};
+use crate::threads::Pool;
 
 /// What the front keeps of a client beside its connection.
 #[derive(Debug)]
@@ -77,6 +78,8 @@ pub struct Clients {
     pub inbox: Vec<u8>,
     /// What all clients together may take.
     pub budget: Budget,
+    /// Threads that own connections.
+    pub pool: Pool,
 }
 
 impl Clients {
@@ -93,6 +96,7 @@ impl Clients {
             running_input: (0, 0),
             inbox: Vec::new(),
             budget: Budget::default(),
+            pool: Pool::default(),
         }
     }
 

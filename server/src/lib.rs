@@ -42,4 +42,5 @@ mod serve;
 mod settings;
 pub mod shutdown;
 pub mod sync;
+pub mod threads;
 pub mod tls;

@@ -25,7 +25,7 @@ use crate::front::{Ending, Front};
 use crate::host::{Poller, Readiness, Worker};
 use crate::keeper::LogState;
 use crate::member;
-use crate::net::{CHILD_NEWS, CHILD_PIPE, FIRST_LISTENER};
+use crate::net::{CHILD_NEWS, CHILD_PIPE, FIRST_LISTENER, IO_NEWS};
 use crate::os::crash;
 use crate::request;
 use crate::scrape;
@@ -81,13 +81,28 @@ impl Node {
     /// Waits until there is something to do, and does it. Answers the exit status if that ends the process.
     pub fn step(&mut self) -> Option<i32> {
         debug_assert!(self.front.ending.is_none(), "a turn after the last one");
-        let wait = self.wait();
+        let wait = self.wait_for_threads(self.wait());
         if let Err(error) = self.poller.borrow_mut().poll(&mut self.ready, wait) {
             self.front.log.warning(format_args!("poll failed: {error}"));
             return Some(1);
         }
         self.turn();
+        if let Some(ending) = self.front.ending {
+            self.front
+                .clients
+                .pool
+                .stop(matches!(ending, Ending::Exit(_)));
+        }
         self.front.ending.map(Ending::status)
+    }
+
+    /// As `wait`, but not at all where I/O threads have something for this one. They ring while it waits.
+    fn wait_for_threads(&mut self, wait: Option<Duration>) -> Option<Duration> {
+        let pool = &mut self.front.clients.pool;
+        match pool.is_empty() || wait == Some(Duration::ZERO) || pool.doze() {
+            true => wait,
+            false => Some(Duration::ZERO),
+        }
     }
 
     /// What must hold between turns, for tests.
@@ -193,6 +208,10 @@ impl Node {
         let cpu_us = self.watched_cpu_us();
         self.engine.set_now(now);
         self.serving.visit_ready(&mut self.engine, &mut self.front);
+        if !self.front.clients.pool.is_empty() {
+            self.front.clients.pool.awake();
+            self.serving.hear_threads(&mut self.engine, &mut self.front);
+        }
         self.front.found.extend(self.ready.drain(..));
         while let Some(event) = self.front.found.pop_front() {
             self.serve_event(event);
@@ -242,6 +261,8 @@ impl Node {
         match token {
             CHILD_PIPE => sync::pipe_is_ready(&mut self.front),
             CHILD_NEWS => self.front.saving().reap_child(&mut self.engine.ks),
+            // The turn hears what they have.
+            IO_NEWS => {}
             _ => debug_assert!(false, "the poller's own token"),
         }
     }
@@ -263,6 +284,7 @@ impl Node {
             } = &mut self.front;
             visitors.tick(&clients.registry, now_ms);
             self.serving.tick_doorway(&mut self.front, now_ms);
+            self.serving.keep_threads(&self.engine, &mut self.front);
         }
         member::turn(&mut self.engine, &mut self.front);
         if sync::is_under_way(&self.front) {

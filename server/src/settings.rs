@@ -6,6 +6,7 @@ use crate::config::choice::TlsAuthClients;
 use crate::config::{Config, table};
 use crate::host::Host;
 use crate::net::{BufferLimit, ClientClass, ReplyTrim};
+use crate::threads;
 use crate::tls::{Asks, Encryption, Plan, Sessions};
 
 /// A client idle for so long gives its buffers back, milliseconds.
@@ -166,6 +167,16 @@ impl Settings {
             bytes => bytes as u64,
         };
         (limit > 0).then(|| limit.max(CLIENTS_MIN))
+    }
+
+    /// What I/O threads are to know.
+    pub fn io_threads(&self) -> threads::Settings {
+        threads::Settings {
+            threads: self.config.get(table::IO_THREADS).max(1) as usize,
+            min_load: self.config.get(table::IO_THREADS_MIN_LOAD).max(0) as u64,
+            bulk_max: self.hot.bulk_max,
+            query_max: self.hot.query_max,
+        }
     }
 
     /// Copies the values that the request path reads out of the configuration.

@@ -107,8 +107,6 @@ pub enum Awaited {
     Cluster,
     /// EVAL and functions.
     Scripts,
-    /// More threads for sockets.
-    IoThreads,
     /// Moving values to give memory back.
     Defragmentation,
 }
@@ -119,7 +117,6 @@ impl Awaited {
         match self {
             Awaited::Cluster => "cluster",
             Awaited::Scripts => "scripts",
-            Awaited::IoThreads => "io-threads",
             Awaited::Defragmentation => "defragmentation",
         }
     }

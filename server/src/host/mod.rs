@@ -31,7 +31,7 @@ pub use disk::{Disk, DiskFile, SyncHandle, folder_of, read_all, replace_file, wr
 pub use poll::{Poller, Readiness};
 pub use process::{AllocatorStats, ChildGuise, CpuTimes, Milestone, OomScore, Process};
 pub use socket::{Acceptor, Address, ListenPlan, Shake, Socket, Stream};
-pub use worker::{Job, JobQueues, ThreadWorker, Worker};
+pub use worker::{Enter, Job, JobQueues, ThreadWorker, Worker};
 
 /// How loud a line of the log is, in Redis's four levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -121,6 +121,10 @@ pub trait Host {
     fn process(&self) -> &dyn Process;
     /// A thread for jobs without order among those of other threads. `name` is for those who look at the process.
     fn worker(&self, name: &'static str) -> Box<dyn Worker>;
+    /// What a thread does first that reads and writes sockets.
+    fn entry(&self) -> Enter {
+        Arc::new(|| Box::new(()))
+    }
     /// Opens what is to be listened on. An address that this machine does not have is passed over when its word begins
     /// with `-`.
     ///

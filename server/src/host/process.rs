@@ -104,6 +104,13 @@ pub trait Process {
     fn reached(&self, milestone: Milestone) -> Result<(), String>;
     /// What it has used of the processors.
     fn cpu_times(&self) -> CpuTimes;
+    /// From now on the calling thread does not interrupt others when it is woken, or it does again: with many who hand work to each
+    /// other, each then finds more of it at once.
+    fn set_patient(&self, _patient: bool) {}
+    /// What one of its threads has used of the processors, microseconds; 0 where nobody knows.
+    fn thread_cpu_us(&self, _thread: u64) -> u64 {
+        0
+    }
     /// The allocator's own view of its memory; `None` where it keeps no statistics. Slow: only for INFO and MEMORY.
     fn allocator_stats(&self) -> Option<AllocatorStats>;
     /// From now on something is wrong if this is not called again within so many milliseconds; 0 ends the watch.

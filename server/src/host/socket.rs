@@ -105,6 +105,10 @@ pub trait Socket: Read + Write + Source + fmt::Debug {
     fn local(&self) -> Address;
     /// Ends the connection for both sides.
     fn shutdown(&mut self);
+    /// As [`Socket::shutdown`], and what was written and has not left is dropped.
+    fn cut(&mut self) {
+        self.shutdown();
+    }
     /// A number for CLIENT LIST.
     fn fd(&self) -> RawFd;
     /// The socket of the system beneath, if there is one, to set options of.
@@ -253,6 +257,14 @@ impl Stream {
                 Ok(())
             }
         };
+    }
+
+    /// As [`Stream::shutdown`], and what was written and has not left need not leave.
+    pub fn cut(&mut self) {
+        match self {
+            Stream::Other(other) => other.cut(),
+            Stream::Tcp(_) | Stream::Unix(..) => self.shutdown(),
+        }
     }
 
     /// The number of the file descriptor, as CLIENT LIST prints it.

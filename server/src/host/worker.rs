@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 pub type Job = Box<dyn FnOnce() + Send>;
 
 /// What a thread does first; the answer is kept until its end.
-type Enter = Arc<dyn Fn() -> Box<dyn Any> + Send + Sync>;
+pub type Enter = Arc<dyn Fn() -> Box<dyn Any> + Send + Sync>;
 
 /// Does jobs in the order in which they were sent.
 pub trait Worker: Debug {

@@ -38,6 +38,21 @@ pub(super) fn commands(view: &View, text: &mut String) {
     }
 }
 
+/// `io_thread_1:clients=50,reads=9,writes=9,cpu_usec=90` of each I/O thread; that of the data is 0.
+pub(super) fn threads(view: &View, text: &mut String) {
+    let process = view.front.host.process();
+    for (number, load) in view.front.clients.pool.loads().enumerate() {
+        let cpu_us = process.thread_cpu_us(load.thread);
+        text.push_str(&format!(
+            "io_thread_{}:clients={},reads={},writes={},cpu_usec={cpu_us}\r\n",
+            number + 1,
+            load.clients,
+            load.reads,
+            load.writes,
+        ));
+    }
+}
+
 /// `latency_percentiles_usec_get:p50=1.003,...` of each command that was called, unless no histograms are kept.
 pub(super) fn latencies(view: &View, text: &mut String) {
     let config = &view.front.settings.config;

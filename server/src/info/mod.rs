@@ -122,6 +122,7 @@ const SECTIONS: &[Section] = &[
         Body::Headed(replication::by_role, replication::REPLICATION),
     ),
     section("cpu", "CPU", Body::Fields(stats::CPU)),
+    section("threads", "Threads", Body::Lines(lists::threads)),
     section("modules", "Modules", Body::Fields(&[])),
     Section {
         default: false,

@@ -62,7 +62,13 @@ pub(super) const SERVER: &[Field] = &[
             .file()
             .map_or(String::new(), |path| path.display().to_string())
     }),
-    ("io_threads_active", word!("0")),
+    (
+        "io_threads_active",
+        show!(|v| match v.front.clients.pool.is_active {
+            true => v.front.clients.pool.len(),
+            false => 0,
+        }),
+    ),
 ];
 
 /// Seconds since the start.

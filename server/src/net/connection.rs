@@ -123,7 +123,26 @@ impl Connection {
 
     /// Ends it for both sides, while it stays in its place.
     pub fn hang_up(&mut self) {
-        self.stream.shutdown();
+        self.stream.cut();
+    }
+
+    /// Puts another stream in the place of this one, which is watched no more; the other is watched if it is a socket of the system.
+    ///
+    /// # Errors
+    /// The system's; then it stays as it was, unless the poll refuses it too.
+    pub fn exchange(&mut self, registry: &Registry, stream: Stream) -> io::Result<Stream> {
+        registry.deregister(&mut self.stream)?;
+        let mut before = std::mem::replace(&mut self.stream, stream);
+        let interest = match self.sending.blocked {
+            true => Interest::READABLE | Interest::WRITABLE,
+            false => Interest::READABLE,
+        };
+        if let Err(error) = registry.register(&mut self.stream, self.token, interest) {
+            std::mem::swap(&mut self.stream, &mut before);
+            registry.register(&mut self.stream, self.token, interest)?;
+            return Err(error);
+        }
+        Ok(before)
     }
 
     /// Bytes of memory of all that comes and goes.

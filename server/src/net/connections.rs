@@ -94,7 +94,10 @@ impl Connections {
         debug_assert!(self.free.len() <= self.slots.len(), "a slot is free twice");
         // A socket that failed may be unknown to the poll already.
         let _ = registry.deregister(connection.stream_mut());
-        connection.stream_mut().shutdown();
+        match connection.closing().sends() {
+            true => connection.stream_mut().shutdown(),
+            false => connection.stream_mut().cut(),
+        }
         Some(connection)
     }
 

@@ -40,6 +40,8 @@ pub use visitors::Visitors;
 pub const CHILD_NEWS: usize = 1;
 /// Poll token of the pipe that a child writes a snapshot into.
 pub const CHILD_PIPE: usize = 2;
+/// Poll token with which I/O threads ring.
+pub const IO_NEWS: usize = 3;
 /// Poll tokens of listeners begin here, those of connections at [`FIRST_CONNECTION`]; 0 is the poll's own.
 pub const FIRST_LISTENER: usize = 16;
 /// Poll tokens of what the metrics port is listened on with begin here.
@@ -55,7 +57,8 @@ pub const FIRST_GUEST: usize = FIRST_BUS + 8192;
 /// See [`FIRST_LISTENER`].
 pub const FIRST_CONNECTION: usize = FIRST_GUEST + 4097;
 const _: () = assert!(
-    CHILD_PIPE < FIRST_LISTENER
+    CHILD_PIPE < IO_NEWS
+        && IO_NEWS < FIRST_LISTENER
         && FIRST_LISTENER < FIRST_METRICS_LISTENER
         && FIRST_METRICS_LISTENER < FIRST_VISITOR
         && FIRST_VISITOR < FIRST_BUS_LISTENER

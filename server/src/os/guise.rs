@@ -7,7 +7,7 @@ use super::daemon::Background;
 use super::oom::OomControl;
 use super::supervisor::Supervisor;
 use super::title::{TitleArea, name_thread};
-use super::{alloc, process, watchdog};
+use super::{alloc, patience, process, watchdog};
 use crate::host::{AllocatorStats, ChildGuise, CpuTimes, Milestone, OomScore, Process};
 
 /// The process, and whoever waits for it.
@@ -21,6 +21,8 @@ pub struct SystemProcess {
     background: RefCell<Option<Background>>,
     /// The supervisor did not answer last time: that is said once.
     unheard: Cell<bool>,
+    /// It was made patient.
+    patient: Cell<bool>,
 }
 
 impl Default for SystemProcess {
@@ -44,6 +46,7 @@ impl SystemProcess {
             supervisor,
             background: RefCell::new(background),
             unheard: Cell::new(false),
+            patient: Cell::new(false),
         }
     }
 
@@ -94,6 +97,23 @@ impl Process for SystemProcess {
             true => Ok(()),
             false => told,
         }
+    }
+
+    fn set_patient(&self, patient: bool) {
+        if self.patient.get() != patient && patience::set(patient) {
+            self.patient.set(patient);
+        }
+    }
+
+    fn thread_cpu_us(&self, thread: u64) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/self/task/{thread}/schedstat"));
+        let text = text.unwrap_or_default();
+        // Nanoseconds on a processor come first.
+        let first = text
+            .split(' ')
+            .next()
+            .and_then(|word| word.parse::<u64>().ok());
+        first.unwrap_or(0) / 1000
     }
 
     fn cpu_times(&self) -> CpuTimes {

@@ -18,6 +18,7 @@ mod listen;
 pub mod localtime;
 pub mod memtest;
 mod oom;
+mod patience;
 pub mod poll;
 pub mod process;
 mod report;
@@ -39,8 +40,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::host::{
-    Acceptor, Child, ChildGuise, ChildJob, Clock, Dialing, Disk, Host, Interrupt, Line, ListenPlan,
-    Logger, Pipe, Process, Stream, ThreadWorker, Worker,
+    Acceptor, Child, ChildGuise, ChildJob, Clock, Dialing, Disk, Enter, Host, Interrupt, Line,
+    ListenPlan, Logger, Pipe, Process, Stream, ThreadWorker, Worker,
 };
 
 use affinity::Processors;
@@ -160,6 +161,13 @@ impl Host for SystemHost {
 
     fn worker(&self, name: &'static str) -> Box<dyn Worker> {
         self.disk.worker(name)
+    }
+
+    fn entry(&self) -> Enter {
+        Arc::new(|| {
+            patience::set(true);
+            Box::new(alloc::register_thread())
+        })
     }
 
     fn listen(

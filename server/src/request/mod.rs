@@ -7,8 +7,10 @@
 //! pointers into the tables, and what was looked at but not run (the client closes, waits, or its limits change) is
 //! parsed again later: between commands the parser holds nothing.
 
+mod letter;
 mod stream;
 
+pub use letter::run_letter;
 pub use stream::run_stream;
 
 use std::ops::Range;
@@ -24,20 +26,10 @@ use crate::clients::NOBODY;
 use crate::front::Front;
 use crate::net::{Cause, Input};
 use crate::os::running::{self, Commands};
+use crate::threads::Parsed;
 
 /// Commands understood before the first of them runs.
 const LOOKAHEAD: usize = 64;
-
-/// One understood command.
-#[derive(Debug)]
-struct Parsed {
-    /// Its arguments among `Batch::ranges`.
-    args: Range<u32>,
-    /// Its bytes in the input.
-    bytes: Range<u32>,
-    /// Hash of its first key, if it was looked up ahead.
-    hash: u64,
-}
 
 /// The commands understood ahead, in buffers that are kept.
 #[derive(Debug, Default)]
@@ -181,7 +173,10 @@ fn run_commands(
         };
         let after = understand(front, batch, slot, input, at, parse, ahead);
         let bytes = input.filled();
-        if let Some(stopped) = run_batch(engine, front, batch, session, bytes, reply) {
+        let Batch {
+            ranges, commands, ..
+        } = batch;
+        if let Some(stopped) = run_batch(engine, front, ranges, commands, session, bytes, reply) {
             // What was understood but not run is parsed again when the client goes on.
             if let Some(client) = front.clients.client(slot) {
                 client.parser.reset();
@@ -273,19 +268,20 @@ fn understand(
 fn run_batch(
     engine: &mut Engine,
     front: &mut Front,
-    batch: &mut Batch,
+    ranges: &[Range<u32>],
+    commands: &mut [Parsed],
     session: SessionId,
     bytes: &[u8],
     reply: &mut Reply,
 ) -> Option<usize> {
-    if batch.commands.is_empty() {
+    if commands.is_empty() {
         return None;
     }
     engine.begin_commands(front);
-    let looked_ahead = batch.commands.len() > 1 && look_ahead(engine, batch, session, bytes);
+    let looked_ahead = commands.len() > 1 && look_ahead(engine, ranges, commands, session, bytes);
     let running = Commands::of(bytes);
-    for command in &batch.commands {
-        let ranges = &batch.ranges[command.args.start as usize..command.args.end as usize];
+    for command in commands {
+        let ranges = &ranges[command.args.start as usize..command.args.end as usize];
         let args = Args::new(bytes, ranges, Some(command.bytes.clone()));
         if looked_ahead && let Some(key) = args.get(1) {
             engine.hint(key, command.hash);
@@ -329,22 +325,27 @@ pub fn call(
 
 /// Fetches the buckets of all first arguments, then the records behind them, into the cache. What is no key costs a
 /// little and harms nothing.
-fn look_ahead(engine: &Engine, batch: &mut Batch, session: SessionId, bytes: &[u8]) -> bool {
+fn look_ahead(
+    engine: &Engine,
+    ranges: &[Range<u32>],
+    commands: &mut [Parsed],
+    session: SessionId,
+    bytes: &[u8],
+) -> bool {
     let Some(db) = engine.shared.sessions.get(session).map(|s| s.db) else {
         return false;
     };
     if !engine.wants_lookahead(db) {
         return false;
     }
-    for command in &mut batch.commands {
-        if let Some(key) =
-            batch.ranges[command.args.start as usize..command.args.end as usize].get(1)
-        {
+    for command in &mut *commands {
+        let ranges = &ranges[command.args.start as usize..command.args.end as usize];
+        if let Some(key) = ranges.get(1) {
             command.hash =
                 engine.look_ahead_bucket(db, &bytes[key.start as usize..key.end as usize]);
         }
     }
-    for command in &batch.commands {
+    for command in commands {
         engine.look_ahead_record(db, command.hash);
     }
     true

@@ -2,6 +2,8 @@
 //!
 //! A turn of the loop does this with all who are ready; while a script runs for long it is done in between, too, see [`super::busy`].
 
+mod letters;
+
 use std::io;
 
 use cairn_engine::Engine;
@@ -268,6 +270,8 @@ impl Serving {
                 if is_encrypted {
                     // What it sent behind its handshake is with the stream already, and nobody tells of it.
                     front.clients.connections.mark_ready(slot);
+                } else if front.clients.pool.is_active {
+                    self.lend(engine, front, slot);
                 }
             }
             Err(error) => front
@@ -297,6 +301,9 @@ impl Serving {
             }
         }
         self.visits = visits;
+        if !front.clients.pool.is_empty() {
+            front.clients.pool.dispatch();
+        }
     }
 
     /// Closes clients that take too much memory, once what was replied has been sent: who is cut off for the limit of

@@ -7,6 +7,7 @@
 //! - `hostile`: malformed requests hurt nobody else.
 //! - `large`: deep pipelines, long commands, large values.
 //! - `limits`: maxclients, passwords, protected mode, buffers.
+//! - `threads`: all that with sockets on threads of their own.
 
 mod closing;
 mod ending;
@@ -17,3 +18,4 @@ mod pushes;
 mod recorded;
 #[path = "../support/mod.rs"]
 mod support;
+mod threads;

@@ -242,6 +242,11 @@ impl Setup {
             .args(first)
             .args(["--port", &port, "--dir", data])
             .args(rest);
+        if self.program == Program::Cairn {
+            // The same tests with I/O threads, say: `CAIRN_TEST_WORDS='--io-threads 4 --io-threads-min-load 0'`.
+            let words = std::env::var("CAIRN_TEST_WORDS").unwrap_or_default();
+            command.args(words.split_whitespace());
+        }
         command
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())

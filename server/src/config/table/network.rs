@@ -1,7 +1,7 @@
 //! Network, connections and their limits.
 
 use crate::config::directive::{
-    Awaited, Directive, Key, Kind, bytes, count, flag, int, octal, shaped, size, text,
+    Directive, Key, Kind, bytes, count, flag, int, octal, shaped, size, text,
 };
 use crate::config::output_limits::OutputLimits;
 #[cfg(test)]
@@ -42,10 +42,12 @@ directives! {
     CLIENT_QUERY_BUFFER_LIMIT: u64 = size("client-query-buffer-limit", "1gb", 1 << 20, i64::MAX);
     /// Bytes that may wait to be sent, by class of clients: hard limit, soft limit, seconds above the soft limit.
     CLIENT_OUTPUT_BUFFER_LIMIT: OutputLimits = shaped("client-output-buffer-limit", "normal 0 0 0 slave 256mb 64mb 60 pubsub 32mb 8mb 60", Kind::Limits);
-    /// Threads for reading and writing sockets.
-    IO_THREADS: i64 = int("io-threads", "1", 1, 128).immutable().waits(Awaited::IoThreads);
+    /// Threads that read and write sockets, that of the data included: with 1 there is no other.
+    IO_THREADS: i64 = int("io-threads", "1", 1, 128);
+    /// Percent of a processor that serving clients takes before I/O threads are used; below half of it they no longer are. 0: always.
+    IO_THREADS_MIN_LOAD: i64 = int("io-threads-min-load", "50", 0, 100);
     /// Whether those threads read as well.
-    IO_THREADS_DO_READS: bool = flag("io-threads-do-reads", "no").immutable().waits(Awaited::IoThreads);
+    IO_THREADS_DO_READS: bool = flag("io-threads-do-reads", "no").immutable().moot("I/O threads always read, as in Redis 8");
     /// TCP port that answers HTTP with metrics in Prometheus' text form, `/healthz` and `/readyz`; 0 listens on none.
     METRICS_PORT: i64 = int("metrics-port", "0", 0, 65535);
     /// Addresses that the metrics port listens on, written as those of `bind`.
