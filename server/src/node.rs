@@ -208,13 +208,14 @@ impl Node {
         let cpu_us = self.watched_cpu_us();
         self.engine.set_now(now);
         self.serving.visit_ready(&mut self.engine, &mut self.front);
-        if !self.front.clients.pool.is_empty() {
-            self.front.clients.pool.awake();
-            self.serving.hear_threads(&mut self.engine, &mut self.front);
-        }
         self.front.found.extend(self.ready.drain(..));
         while let Some(event) = self.front.found.pop_front() {
             self.serve_event(event);
+        }
+        if !self.front.clients.pool.is_empty() {
+            self.front.clients.pool.awake();
+            // Behind the poll: whoever asks hears of a link that has ended.
+            self.serving.hear_threads(&mut self.engine, &mut self.front);
         }
         if self.front.ending.is_none() {
             self.work();

@@ -110,6 +110,8 @@ impl Serving {
             News::Ended(wire, error) => {
                 pool.note_end(thread, wire, error);
                 if let Some(slot) = pool.slot_of(thread, wire) {
+                    // Who reads no more finds out by a write that it failed.
+                    front.clients.connections.mark_touched(slot);
                     self.hear(engine, front, slot, true);
                 }
             }

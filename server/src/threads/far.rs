@@ -117,6 +117,9 @@ impl Far {
         if self.end.is_closed.get() {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
+        if let Some(error) = self.end.error.get() {
+            return Err(error.into());
+        }
         let room = WINDOW.saturating_sub(self.end.line.unsent());
         match room == 0 || self.end.is_recalled.get() {
             true => Err(io::ErrorKind::WouldBlock.into()),

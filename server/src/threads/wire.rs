@@ -8,7 +8,7 @@ use mio::{Interest, Registry, Token};
 
 use super::parcel::{Letter, Line, Movable, Parsed, Requests};
 use crate::host::Stream;
-use crate::net::{Input, Output};
+use crate::net::{Input, Output, ReplyTrim};
 
 /// How it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +49,8 @@ pub(super) struct Wire {
     watches_room: bool,
     /// It is to be told when all is sent.
     pub tells_room: bool,
+    /// Something came since memory was given back last.
+    pub read_since_trim: bool,
     /// It waits to be read again.
     pub is_listed: bool,
     /// Monotonic milliseconds since which nothing has left, of one that closes.
@@ -69,6 +71,7 @@ impl Wire {
             ended: false,
             watches_room: false,
             tells_room: false,
+            read_since_trim: false,
             is_listed: false,
             since_ms: 0,
         }
@@ -256,11 +259,17 @@ impl Wire {
         self.line.hold(self.input.capacity() + self.output.memory());
     }
 
-    /// Gives memory back.
-    pub fn trim(&mut self) {
-        self.input.trim(true);
-        self.output.trim(0, true, Default::default());
+    /// Gives memory back: all that is not needed, if nothing came since this was called last.
+    pub fn trim(&mut self, now_ms: u64) {
+        let idle = !std::mem::take(&mut self.read_since_trim);
+        self.input.trim(idle);
+        self.output.trim(now_ms, idle, ReplyTrim::default());
         self.note_memory();
+    }
+
+    /// Whether there is memory to give back.
+    pub fn holds_memory(&self) -> bool {
+        self.input.free() > FREE_KEPT || self.output.memory() > 0
     }
 
     /// It leaves this thread: the connection, and what was read and is no whole command.
@@ -276,6 +285,9 @@ impl Wire {
         self.stream.shutdown();
     }
 }
+
+/// Less unused memory than this is left alone.
+const FREE_KEPT: usize = 4 * 1024;
 
 /// A place in the input, among the bytes of the parcel.
 fn shift(at: usize, from: usize, begin: usize) -> u32 {

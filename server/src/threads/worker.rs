@@ -68,8 +68,12 @@ pub(super) struct Post {
 impl Post {
     /// Runs until the other side is gone.
     pub fn run(self) {
-        let books = Books::default();
-        Worker { post: self, books }.run();
+        let worker = Worker {
+            post: self,
+            books: Books::default(),
+            begun: Instant::now(),
+        };
+        worker.run();
     }
 }
 
@@ -77,6 +81,7 @@ impl Post {
 struct Worker {
     post: Post,
     books: Books,
+    begun: Instant,
 }
 
 /// What a worker keeps from turn to turn.
@@ -96,6 +101,14 @@ struct Books {
     /// Wires that are on their way out.
     leaving: Vec<u32>,
     news: Vec<News>,
+}
+
+impl Books {
+    /// Whether something is to be looked at again though nobody says so.
+    fn has_timed_work(&self) -> bool {
+        let holds = |wire: &Wire| wire.holds_memory();
+        !self.leaving.is_empty() || self.wires.iter().flatten().any(holds)
+    }
 }
 
 impl Worker {
@@ -120,7 +133,7 @@ impl Worker {
                     Err(TryRecvError::Disconnected) => break,
                     Err(TryRecvError::Empty) => {}
                 }
-                wait = (!self.books.leaving.is_empty()).then_some(Duration::from_secs(1));
+                wait = self.books.has_timed_work().then_some(TRIM);
             }
             let polled = self.post.poll.poll(&mut events, wait);
             self.post.bell.awake();
@@ -340,6 +353,7 @@ impl Worker {
                 Read::More(_) => {}
             }
         }
+        wire.read_since_trim = true;
         wire.note_memory();
     }
 
@@ -435,8 +449,9 @@ impl Worker {
             }
         }
         over.into_iter().for_each(|number| self.close(number));
+        let now_ms = self.begun.elapsed().as_millis() as u64;
         for wire in self.books.wires.iter_mut().flatten() {
-            wire.trim();
+            wire.trim(now_ms);
         }
     }
 

@@ -159,8 +159,14 @@ impl Place {
         others.map(str::to_string).collect()
     }
 
+    /// Clients that were ever let in.
+    fn came(&mut self) -> String {
+        self.control.info("stats")["total_connections_received"].clone()
+    }
+
     /// What a client reads that sends these steps and then does the last; nothing if it goes.
     fn play(&mut self, steps: &[Step], last: Last, late: bool) -> Vec<u8> {
+        let before = self.came();
         let mut socket = self.client();
         let requests: Vec<u8> = steps
             .iter()
@@ -185,6 +191,8 @@ impl Place {
             }
         }
         drop(socket);
+        // Who is not there yet is not gone.
+        wait_until("the client was let in", || self.came() != before);
         wait_until("the client is gone", || self.others().is_empty());
         replies
     }

@@ -95,7 +95,7 @@ fn what_guards_data_and_does_not_work_is_refused_by_name() {
 fn what_has_no_effect_yet_is_warned_about_once() {
     let folder = Folder::new();
     let server = Setup::cairn(&folder)
-        .with("--activedefrag no --activedefrag no")
+        .with("--activedefrag yes --activedefrag yes")
         .start();
     let log = server.log();
     assert_eq!(log.matches("'activedefrag'").count(), 1, "{log}");
