@@ -38,6 +38,12 @@ CPU = {
 # Processor time of a request without pipelining, to that of a program that answers constants, ratio at most.
 FLOOR = 1.15
 
+# With three threads and without pipelining: processor time of the thread of the data and of all threads, to one thread, and of the first to Valkey's main
+# thread, ratios at most.
+THREADS_DATA = 0.15
+THREADS_ALL = 1.25
+THREADS_VALKEY = 0.50
+
 # Operation: instructions per request at pipeline 64, ratio at most.
 INSTRUCTIONS_PIPELINE = 64
 INSTRUCTIONS = dict.fromkeys(["GET", "SET", "INCR", "HSET", "ZADD", "LPUSH"], 0.40)

@@ -93,6 +93,7 @@ const BEYOND: [(&str, &str); 13] = [
     ("cluster-slot-stats-enabled", "no"),
     ("script-cache-max", "500"),
     ("metrics-port", "0"),
+    ("io-threads-min-load", "50"),
     ("repl-backlog-from-aof", "yes"),
     ("replica-accept-empty-primary", "no"),
     ("metrics-bind", "127.0.0.1 -::1"),

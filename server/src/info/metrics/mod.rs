@@ -13,6 +13,7 @@
 mod labelled;
 mod replication;
 mod table;
+mod threads;
 
 use std::fmt::{self, Write};
 

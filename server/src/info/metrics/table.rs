@@ -2,7 +2,7 @@
 
 use super::super::{memory, persistence, replication, server, stats};
 use super::replication as replicas;
-use super::{Kind, Metric, Samples, Source, View, field, labelled};
+use super::{Kind, Metric, Samples, Source, View, field, labelled, threads};
 
 /// The value of a field of INFO.
 type Value = fn(&View) -> String;
@@ -54,6 +54,11 @@ pub const METRICS: &[Metric] = &[
     samples(Kind::Gauge, "redis_instance_info", "Always 1; the labels say who this is.", &["role", "redis_version", "cairn_version", "redis_mode", "maxmemory_policy", "tcp_port", "run_id"], labelled::instance),
     samples(Kind::Gauge, "redis_start_time_seconds", "When the process began, Unix seconds.", &[], labelled::started),
     gauge("redis_uptime_in_seconds", "Seconds since the start.", field(server::SERVER, "uptime_in_seconds")),
+    gauge("redis_io_threads_active", "I/O threads beside that of the data, while they are used.", field(server::SERVER, "io_threads_active")),
+    samples(Kind::Gauge, "cairn_io_thread_clients", "Connections that an I/O thread owns.", threads::LABELS, threads::clients),
+    samples(Kind::Counter, "cairn_io_thread_reads_total", "Times that an I/O thread has read from a socket.", threads::LABELS, threads::reads),
+    samples(Kind::Counter, "cairn_io_thread_writes_total", "Times that an I/O thread was given something to write.", threads::LABELS, threads::writes),
+    samples(Kind::Counter, "cairn_io_thread_cpu_seconds_total", "Processor time of an I/O thread.", threads::LABELS, threads::cpu_seconds),
     gauge("redis_process_id", "Number of the process.", field(server::SERVER, "process_id")),
     // clients
     gauge("redis_connected_clients", "Clients that are connected.", field(server::CLIENTS, "connected_clients")),
