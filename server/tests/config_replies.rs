@@ -89,7 +89,7 @@ fn recorded_replies_of_get_and_set_are_ours() {
 }
 
 /// Directives that 7.2 does not have: our own, and Valkey's with its defaults.
-const BEYOND: [(&str, &str); 13] = [
+const BEYOND: [(&str, &str); 14] = [
     ("cluster-slot-stats-enabled", "no"),
     ("script-cache-max", "500"),
     ("metrics-port", "0"),
