@@ -72,6 +72,28 @@ fn old_data_is_shown_if_that_is_wanted() {
             said(&client.line("PING")).starts_with("MASTERDOWN"),
             serves == "no"
         );
+        // A script says so itself where its text does not tell what it does; asked of 7.0.15.
+        for (line, answer) in [
+            ("EVAL \"return 1\" 0", Some("MASTERDOWN Link")),
+            ("EVAL_RO \"return 1\" 0", Some("MASTERDOWN Link")),
+            ("EVAL \"#!lua\\nreturn 1\" 0", None),
+            (
+                "EVAL \"#!lua flags=no-writes\\nreturn 1\" 0",
+                Some("MASTERDOWN Link"),
+            ),
+            (
+                "EVAL \"#!lua flags=no-writes,allow-stale\\nreturn 1\" 0",
+                None,
+            ),
+        ] {
+            let shown = said(&client.line(line));
+            let is_refused = answer.is_some_and(|answer| shown.starts_with(answer));
+            assert_eq!(
+                is_refused,
+                answer.is_some() && serves == "no",
+                "{line}: {shown}"
+            );
+        }
         client.good("INFO replication");
         client.good("REPLICAOF NO ONE");
         assert_eq!(said(&client.line("SET key 1")), "OK");
