@@ -1,4 +1,4 @@
-"""What the reference passes, and the reviewed table of tests that ours need not pass: testdata/conformance."""
+"""What the reference passes, what tests expect of a 7.2 instead, and which ours need not pass: testdata/conformance."""
 import collections
 import dataclasses
 import pathlib
@@ -6,6 +6,7 @@ import re
 
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "testdata" / "conformance"
 REVIEWED = FOLDER / "reviewed.tsv"
+ANSWERS = FOLDER / "answers-7.2.tsv"
 
 # Units that do the same again until their time is over.
 AS_TIME_ALLOWS = ("integration/psync2", "integration/psync2-reg")
@@ -105,3 +106,29 @@ class Reviewed:
     def skipped(self, unit, tests):
         """The tests that are not run."""
         return [test for test in tests if (line := self.find(unit, test)) and line.mode == SKIP]
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """A place where 7.2 answers otherwise than 7.0, and what the test reads then. `*` at the end of test stands for any rest."""
+
+    unit: str
+    test: str
+    before: str
+    after: str
+    reason: str
+
+
+class Answers:
+    """What 7.2 answers otherwise."""
+
+    def __init__(self):
+        self.lines = [Answer(*(cell.replace("\\n", "\n") for cell in cells)) for cells in rows(ANSWERS, 5)]
+
+    def edits(self):
+        """What is changed, each once and in order: the unit's file, what it reads, what it reads instead."""
+        return list(dict.fromkeys((f"tests/{line.unit}.tcl", line.before, line.after) for line in self.lines))
+
+    def concern(self, unit, test):
+        """Whether a test expects an answer of 7.2."""
+        return any(line.unit == unit and matches(line.test, test) for line in self.lines)

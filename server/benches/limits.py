@@ -57,6 +57,9 @@ SCRIPT = 0.9
 MONITOR = 1.0
 WATCHED = 1.03
 
+# Instructions of a GET that rules of users allow, to one of a user who may do everything.
+RULES = 1.02
+
 # Milliseconds of processor time for one answer of the metrics port.
 SCRAPE_MS = 1.0
 

@@ -1,6 +1,6 @@
 """The figures that this server is held to, side by side with redis-server in one run.
 
-    run.py FOLDER [memory] [cpu] [floor] [threads] [instructions] [turns] [scrape] [watching] [idle] [replication] [scripts] [snapshots] [logs] [cluster] [options]
+    run.py FOLDER [memory] [cpu] [floor] [threads] [instructions] [users] [turns] [scrape] [watching] [idle] [replication] [scripts] [snapshots] [logs] [cluster] [options]
 
 FOLDER holds built programs (cairn-server, bench-tool, rdb-tool, aof-tool), such as target/release. Without a name all are measured, which takes about
 half an hour; nothing else should run on the machine. What each measures stands at the top of its file beside this one, what
@@ -31,15 +31,17 @@ import servers
 import snapshots
 import threads
 import turns
+import users
 import watching
 
-MEASURES = {"memory": memory, "cpu": cpu, "floor": floor, "threads": threads, "instructions": instructions, "turns": turns, "scrape": scrape, "watching": watching, "idle": idle, "replication": replication, "scripts": scripts, "snapshots": snapshots, "logs": logs, "cluster": cluster}
+MEASURES = {"memory": memory, "cpu": cpu, "floor": floor, "threads": threads, "instructions": instructions, "users": users, "turns": turns, "scrape": scrape, "watching": watching, "idle": idle, "replication": replication, "scripts": scripts, "snapshots": snapshots, "logs": logs, "cluster": cluster}
 UNITS = {
     "memory": "resident bytes per item",
     "cpu": "processor time of the server per operation, ns; median of the rounds, ratio with its spread",
     "floor": "processor time of a request without pipelining, ns, beside constant answers; median of the rounds, ratio with its spread",
     "threads": "processor time of a request without pipelining with io-threads 3, ns: of the thread of the data and of all; medians of the rounds",
     "instructions": f"instructions per request at pipeline {instructions.INSTRUCTIONS_PIPELINE}",
+    "users": f"instructions at pipeline {instructions.INSTRUCTIONS_PIPELINE}, ours with rules of users beside ours without",
     "idle": "resident bytes per connection that does nothing",
     "replication": "a primary and its replicas, ours among ours and the reference among its like; median of the rounds, ratio with its spread",
     "scripts": "processor time of the server per script at pipeline 16, ns; medians of the rounds",

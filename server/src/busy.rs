@@ -5,7 +5,7 @@
 //! ```
 //! The script holds the data in the middle of a unit. What is lent to [`Serving`] here is the same data with the unit set aside
 //! ([`Engine::lend`]); the client whose script runs is left alone, and so is everything that is not a client: signs of
-//! children, replicas and the primary are kept for the next turn.
+//! children and the primary are kept for the next turn. Replicas are served: a script may wait for one, or for its end.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -111,10 +111,7 @@ impl InBetween {
     }
 
     fn is_no_client(&self, front: &Front, slot: usize) -> bool {
-        let connection = front.clients.connections.get(slot);
-        self.serving.aside == Some(slot)
-            || front.replication.is_upstream(slot)
-            || connection.is_some_and(|connection| connection.feeds)
+        self.serving.aside == Some(slot) || front.replication.is_upstream(slot)
     }
 }
 

@@ -26,7 +26,7 @@ use crate::host::{Poller, Readiness, Worker};
 use crate::keeper::LogState;
 use crate::member;
 use crate::net::{CHILD_NEWS, CHILD_PIPE, FIRST_LISTENER, IO_NEWS};
-use crate::os::crash;
+use crate::os::{alloc, crash};
 use crate::request;
 use crate::scrape;
 use crate::serve::Serving;
@@ -229,7 +229,10 @@ impl Node {
             .keep_client_budget(&mut self.engine, &mut self.front);
         let garbage = self.engine.ks.take_garbage();
         if !garbage.is_empty() {
-            self.dropper.send(Box::new(move || drop(garbage)));
+            self.dropper.send(Box::new(move || {
+                drop(garbage);
+                alloc::forget_cache();
+            }));
         }
         self.count_turn(now.mono_us, cpu_us);
     }

@@ -264,6 +264,18 @@ fn tables_and_allocator_tell_their_figures() {
         connection.error("DEBUG MALLCTL-STR stats.allocated"),
         "ERR No such file or directory"
     );
+    // Asked of 7.0.15.
+    connection.good("DEBUG MALLCTL-STR thread.tcache.flush VOID");
+    assert!(
+        connection
+            .error("DEBUG MALLCTL-STR no.such VOID")
+            .starts_with("ERR No such file")
+    );
+    assert!(
+        connection
+            .text("DEBUG MALLCTL-STR version VOID")
+            .starts_with("5.")
+    );
     assert_eq!(
         connection.text("DEBUG STRINGMATCH-TEST"),
         "Apparently Redis did not crash: test passed"

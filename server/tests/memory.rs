@@ -166,3 +166,40 @@ fn lolwut_draws_and_tells_the_version() {
     let huge = text(&c.call(&["LOLWUT", "VERSION", "6", "999999", "9223372036854775807"]));
     assert!(huge.len() < 20_000, "{} bytes", huge.len());
 }
+
+/// Debian's 7.0.15 cannot move values either, as its allocator does not tell which are worth it.
+#[test]
+fn nobody_is_told_that_values_are_moved() {
+    let (ours, theirs) = (Folder::new(), Folder::new());
+    for server in [
+        Setup::cairn(&ours).start(),
+        Setup::reference(&theirs).start(),
+    ] {
+        let mut client = server.connect();
+        let refused = client.error("CONFIG SET activedefrag yes");
+        let words = "ERR CONFIG SET failed (possibly related to argument 'activedefrag') - Active defragmentation cannot be enabled: ";
+        assert!(refused.starts_with(words), "{refused}");
+        assert_eq!(
+            text(&client.line("CONFIG GET activedefrag").as_array().unwrap()[1]),
+            "no"
+        );
+        client.good("CONFIG SET activedefrag no");
+        server.stop();
+    }
+    let folder = Folder::new();
+    let server = Setup::cairn(&folder).with("--activedefrag yes").start();
+    assert!(
+        server
+            .log()
+            .contains("'activedefrag' is accepted but has no effect")
+    );
+    let mut client = server.connect();
+    client.good("CONFIG SET activedefrag yes");
+    client.good("CONFIG SET activedefrag no");
+    assert!(
+        client
+            .error("CONFIG SET activedefrag yes")
+            .contains("cannot be enabled")
+    );
+    server.stop();
+}

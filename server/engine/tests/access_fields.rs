@@ -248,3 +248,30 @@ fn exec_does_not_fail_with_its_commands() {
     bench.line("EXEC");
     assert_eq!(failed(&bench, "exec"), 1);
 }
+
+/// What `maxmemory` and its policy make of the count of owners of a small integer, as a Redis 7.0.15 answered.
+#[test]
+fn small_integers_have_an_owner_each_where_eviction_goes_by_use() {
+    for (memory_max, eviction, shared) in [
+        (0, EvictionRule::Lru, true),
+        (1 << 30, EvictionRule::Never, true),
+        (1 << 30, EvictionRule::Random, true),
+        (1 << 30, EvictionRule::Ttl, true),
+        (1 << 30, EvictionRule::Lru, false),
+        (1 << 30, EvictionRule::Lfu, false),
+    ] {
+        let mut bench = bench(false);
+        bench.engine.ks.set_limits(Limits {
+            memory_max,
+            eviction,
+            ..Limits::default()
+        });
+        bench.line("SET k 1");
+        let expected = if shared { i32::MAX } else { 1 };
+        assert_eq!(
+            bench.line("OBJECT REFCOUNT k"),
+            format!(":{expected}\r\n"),
+            "{memory_max} {eviction:?}"
+        );
+    }
+}

@@ -498,3 +498,45 @@ fn the_only_key_of_a_command_is_the_one_that_is_found_otherwise() {
     }
     assert!(compared > 300, "only {compared} calls");
 }
+
+/// A call like the last one is not looked at again; a call that only looks like it, or whose rules have changed since, is.
+#[test]
+fn what_was_granted_is_granted_no_longer_than_the_rules_say() {
+    let (mut bench, u) = bench_with(&["u on nopass +get +set +ping +del ~key:* %R~r* ~x:*:y"]);
+    let ping = "PING behind-it-is-room";
+    for (line, allowed) in [
+        ("GET key:1", true),
+        ("GET key:12345678", true),
+        ("GET key", false),
+        ("GET key:", true),
+        ("GET kex:12345678", false),
+        ("GET r1", true),
+        ("GET r", true),
+        ("SET r1 0123456789", false),
+        ("SET key:1 0123456789", true),
+        ("SET ke y:1-behind-it", false),
+        ("GET x:1:y", true),
+        ("GET x:1:z", false),
+        ("DEL key:1 r1", false),
+        ("DEL key:1 key:2", true),
+        (ping, true),
+        (ping, true),
+        ("GET r123456789", true),
+    ] {
+        assert_eq!(ask(&mut bench, u, line) != NO_KEY, allowed, "{line}");
+    }
+    for (change, then) in [
+        ("ACL SETUSER u resetkeys ~key:*", NO_KEY),
+        ("ACL SETUSER u %R~r*", "$-1\r\n"),
+        (
+            "ACL SETUSER u -get",
+            "-NOPERM User u has no permissions to run the 'get' command\r\n",
+        ),
+        ("ACL SETUSER u +@all allkeys", "$-1\r\n"),
+        ("ACL SETUSER u resetkeys", NO_KEY),
+    ] {
+        assert_eq!(bench.line(change), "+OK\r\n");
+        assert_eq!(ask(&mut bench, u, "GET r123456789"), then, "{change}");
+        assert_eq!(ask(&mut bench, u, "GET r123456789"), then, "{change}");
+    }
+}

@@ -7,7 +7,7 @@ use cairn_engine::base::random::Random;
 use cairn_engine::call::CommandTable;
 use cairn_engine::call::rights;
 use cairn_engine::families;
-use cairn_engine::users::passes::Passes;
+use cairn_engine::users::passes::{Granted, Passes};
 use cairn_engine::users::{User, Users};
 use support::Bench;
 
@@ -228,7 +228,7 @@ fn random_word(random: &mut Random) -> String {
         "dangerous",
         "nosuch",
     ];
-    const PATTERNS: [&str; 6] = ["*", "a", "a*", "", "[x]", "k:*"];
+    const PATTERNS: [&str; 8] = ["*", "a", "a*", "", "[x]", "k:*", "abcdefgh*", "abcdefghi*"];
     const PLAIN: [&str; 8] = [
         "allkeys",
         "resetkeys",
@@ -273,41 +273,97 @@ fn random_user(random: &mut Random, table: &CommandTable) -> (User, usize) {
     (user, applied)
 }
 
-/// What is easily told is what the rules say, for every command.
+/// Random arguments of a command, with more behind them or not: words at their end are read otherwise.
+fn random_call(random: &mut Random, name: &str) -> ArgsBuf {
+    let words = [
+        &b"a"[..],
+        b"ab",
+        b"b",
+        b"k:1",
+        b"",
+        b"0",
+        b"*",
+        b"abcdefghij",
+    ];
+    let mut call: Vec<&[u8]> = vec![name.as_bytes()];
+    call.extend((0..random.index(4)).map(|_| words[random.index(words.len())]));
+    if random.index(2) == 0 {
+        call.push(b"0123456789");
+    }
+    ArgsBuf::from_slices(&call)
+}
+
+/// What is easily told is what the rules say, for every command, and so is what was granted with it.
 #[test]
 fn what_passes_is_allowed_by_the_rules() {
     let table = CommandTable::new(families::ALL);
     let mut random = Random::new(7);
-    let (mut passed, mut allowed) = (0, 0);
+    let (mut passed, mut allowed, mut repeated) = (0, 0, 0);
     for round in 0..600 {
         let (user, _) = random_user(&mut random, &table);
         let passes = Passes::of(&user, &table);
         for command in table.entries() {
             let entry = table.find_original(command.name.split('|').next().unwrap().as_bytes());
             let Some(entry) = entry else { continue };
-            let words: Vec<&[u8]> =
-                std::iter::once(command.name.as_bytes())
-                    .chain((0..random.index(4)).map(|_| {
-                        [&b"a"[..], b"ab", b"b", b"k:1", b"", b"0", b"*"][random.index(7)]
-                    }))
-                    .collect();
-            let call = ArgsBuf::from_slices(&words);
-            let rules = user.check(&rights::request_of(entry, &call.args())).is_ok();
-            allowed += usize::from(rules);
-            if passes.allows(entry.id, &call.args()) {
-                passed += 1;
+            let mut granted = Granted::NONE;
+            for _ in 0..2 {
+                let call = random_call(&mut random, command.name);
+                let rules = user.check(&rights::request_of(entry, &call.args())).is_ok();
+                allowed += usize::from(rules);
+                let (grant, again) = (
+                    passes.grant(entry.id, &call.args()),
+                    granted.covers(&call.args()),
+                );
+                passed += usize::from(grant.is_some());
+                repeated += usize::from(again);
                 assert!(
-                    rules,
-                    "round {round}: {} {words:?}",
+                    rules || grant.is_none() && !again,
+                    "round {round}: {} {call:?}",
                     String::from_utf8_lossy(&user.print())
                 );
+                granted = grant.unwrap_or(granted);
             }
         }
     }
     assert!(
-        passed * 2 > allowed && allowed > 10_000,
-        "{passed} of {allowed}"
+        passed * 2 > allowed && allowed > 10_000 && repeated > 1000,
+        "{passed} of {allowed}, {repeated} by what was granted before"
     );
+}
+
+/// A prefix of any length is told as the pattern that it is, wherever the key ends and whatever lies behind it.
+#[test]
+fn a_prefix_is_told_exactly() {
+    let table = CommandTable::new(families::ALL);
+    let get = table.find_original(b"get").expect("it is there");
+    let text = b"abcdefghijklmnopqrstuvwxyz";
+    for len in 0..=20 {
+        let mut user = User::new(&table, false);
+        let rule = [b"%R~", &text[..len], b"*"].concat();
+        user.apply_all([&b"+get"[..], &rule].into_iter(), false, &table)
+            .expect("a rule");
+        let passes = Passes::of(&user, &table);
+        let mut granted = Granted::NONE;
+        for key_len in 0..=text.len() {
+            for (wrong_at, behind) in (0..=key_len).flat_map(|at| [(at, &b""[..]), (at, text)]) {
+                let mut key = text[..key_len].to_vec();
+                if let Some(byte) = key.get_mut(wrong_at) {
+                    *byte ^= 1;
+                }
+                let call = ArgsBuf::from_slices(&[&b"GET"[..], &key, behind]);
+                let expected = key.starts_with(&text[..len]);
+                let grant = passes.grant(get.id, &call.args());
+                assert_eq!(grant.is_some(), expected, "{len} {key:?}");
+                assert!(expected || !granted.covers(&call.args()), "{len} {key:?}");
+                granted = grant.unwrap_or(granted);
+                assert_eq!(
+                    granted.covers(&call.args()),
+                    expected && len <= 16,
+                    "{len} {key:?}"
+                );
+            }
+        }
+    }
 }
 
 #[test]

@@ -109,10 +109,9 @@ pub fn local_of(config: &Config, replication: &Replication, now_ms: u64) -> Loca
             Some(link) if link.is_up() => Upstream::Up {
                 silent_ms: now_ms.saturating_sub(link.heard_at_ms()),
             },
-            Some(link) => match link.down_since_ms() {
-                // A link that was cut may be noted late, as when the loop stood still; what was heard last is older.
-                Some(since) => Upstream::Down {
-                    away_ms: now_ms.saturating_sub(since.min(link.heard_at_ms())),
+            Some(link) => match link.streamed_until_ms() {
+                Some(until) => Upstream::Down {
+                    away_ms: now_ms.saturating_sub(until),
                 },
                 None => Upstream::Never,
             },

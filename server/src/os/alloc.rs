@@ -271,6 +271,12 @@ pub fn report() -> Vec<u8> {
     text
 }
 
+/// Gives back what jemalloc keeps for the next requests of the thread that calls: a few hundred pieces of each size, which hold as many pages where
+/// much was freed. A thread that rests keeps them for ever. Returns whether jemalloc took it.
+pub fn forget_cache() -> bool {
+    call_control(c"thread.tcache.flush")
+}
+
 /// Hands every unused page back to the system at once (MEMORY PURGE). Returns whether jemalloc took it.
 pub fn purge() -> bool {
     // 4096 is MALLCTL_ARENAS_ALL of jemalloc 5: one name for all arenas.
@@ -295,6 +301,14 @@ const TEXTS: [&[u8]; 5] = [
     b"opt.metadata_thp",
     b"opt.percpu_arena",
 ];
+
+/// Controls that are no value: each does something for the thread that asks, without harm.
+const CALLABLE: [&[u8]; 2] = [b"thread.tcache.flush", b"thread.idle"];
+
+/// Has jemalloc do what a control of this name does. Answers whether it is one and did.
+pub fn control_call(name: &[u8]) -> bool {
+    CALLABLE.contains(&name) && control_name(name).is_ok_and(|name| call_control(&name))
+}
 
 /// Reads a number of jemalloc's, and sets it if `new` is given; answers what it was before.
 ///

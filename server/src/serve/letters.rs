@@ -95,10 +95,7 @@ impl Serving {
 
     /// Reads from what stands for a connection, unless it is to be left alone for now.
     fn hear(&mut self, engine: &mut Engine, front: &mut Front, slot: usize, hangup: bool) {
-        let connection = front.clients.connections.get(slot);
-        match self.aside.is_some()
-            && (self.aside == Some(slot) || connection.is_some_and(|c| c.feeds))
-        {
+        match self.aside == Some(slot) {
             true => front.clients.connections.mark_ready(slot),
             false => self.read(engine, front, slot, hangup),
         }

@@ -38,6 +38,8 @@ const REST_MAX: usize = 64 * 1024 + 20 * 1024;
 const RECORD_OVERHEAD: usize = 64;
 /// Contents of a record, bytes.
 const RECORD: usize = 16 * 1024;
+/// The first byte of a record of the handshake, and so of a connection.
+const HANDSHAKE: u8 = 22;
 
 /// Room that all connections use in turn.
 #[derive(Debug, Default)]
@@ -246,6 +248,8 @@ pub struct TlsStream {
     sealed: Vec<u8>,
     /// Bytes of `sealed` that have left.
     sent: usize,
+    /// Something has left.
+    has_spoken: bool,
     is_shaking: bool,
     /// The session has failed, and must not be called any more.
     has_failed: bool,
@@ -276,6 +280,7 @@ impl TlsStream {
             taken: 0,
             sealed: Vec::new(),
             sent: 0,
+            has_spoken: false,
             is_shaking: true,
             has_failed: false,
             is_over: false,
@@ -295,6 +300,7 @@ impl TlsStream {
             }
         }
         if self.sent > 0 {
+            self.has_spoken = true;
             (self.sealed, self.sent) = (Vec::new(), 0);
         }
         Ok(true)
@@ -344,7 +350,10 @@ impl TlsStream {
             Ok(_) => {}
             Err(error) => {
                 self.has_failed = true;
-                self.session.last_words(&mut self.sealed);
+                // Who speaks no TLS would take it for an answer; OpenSSL is silent then, too.
+                if self.has_spoken || encrypted.first() == Some(&HANDSHAKE) {
+                    self.session.last_words(&mut self.sealed);
+                }
                 // Who has broken the rules may not read it either.
                 let _ = self.push();
                 return Err(error);

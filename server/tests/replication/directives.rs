@@ -72,6 +72,21 @@ fn old_data_is_shown_if_that_is_wanted() {
             said(&client.line("PING")).starts_with("MASTERDOWN"),
             serves == "no"
         );
+        // A script says so itself where its text does not tell what it does; asked of 7.0.15.
+        for (command, script, is_for_some) in [
+            ("EVAL", "return 1", true),
+            ("EVAL_RO", "return 1", true),
+            ("EVAL", "#!lua\nreturn 1", false),
+            ("EVAL", "#!lua flags=no-writes\nreturn 1", true),
+            ("EVAL", "#!lua flags=no-writes,allow-stale\nreturn 1", false),
+        ] {
+            let shown = said(&client.call(&[command, script, "0"]));
+            assert_eq!(
+                shown.starts_with("MASTERDOWN Link"),
+                is_for_some && serves == "no",
+                "{command} {script}: {shown}"
+            );
+        }
         client.good("INFO replication");
         client.good("REPLICAOF NO ONE");
         assert_eq!(said(&client.line("SET key 1")), "OK");

@@ -1,4 +1,4 @@
-//! Clients that wait for replicas, and a shutdown that does.
+//! Clients and scripts that wait for replicas, and a shutdown that does.
 
 use std::time::Duration;
 
@@ -138,4 +138,28 @@ fn a_shutdown_that_waits_is_taken_back() {
     assert_eq!(said(&writer.read()), "OK");
     client.good("PING");
     in_step(&primary, &replica);
+}
+
+/// A script that runs for long sees that its only replica goes, and what it has begun it may end: `min-replicas-to-write` is asked of its first change.
+#[test]
+fn a_slow_script_sees_its_replica_go() {
+    let options = "--min-replicas-to-write 1 --busy-reply-threshold 10";
+    let primary = Member::start(Cairn, options);
+    let replica = Member::following(Cairn, &primary, "");
+    in_step(&primary, &replica);
+    let (mut runs, mut other) = (primary.connect(), primary.connect());
+    wait_until("a replica is good", || {
+        primary.field("replication", "min_slaves_good_slaves") == "1"
+    });
+    let code = "redis.call('SET', 'key', 'begun') \
+        repeat local told = redis.call('INFO', 'replication') until told:find('connected_slaves:0', 1, true) \
+        redis.call('SET', 'key', 'ended') return 1";
+    runs.send(format!("EVAL \"{code}\" 0\r\n").as_bytes());
+    wait_until("the script is slow", || {
+        said(&other.line("PING")).starts_with("BUSY")
+    });
+    replica.connect().good("REPLICAOF NO ONE");
+    assert_eq!(said(&runs.read()), "1");
+    assert_eq!(other.text("GET key"), "ended");
+    assert!(other.error("SET key 1").starts_with("NOREPLICAS"));
 }

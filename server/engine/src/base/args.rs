@@ -58,6 +58,28 @@ impl<'a> Args<'a> {
             .map(|r| &self.bytes[r.start as usize..r.end as usize])
     }
 
+    /// Eight bytes of argument `i` from `from` on, the first in the lowest place, and how long the argument is. Where it ends before them, they are
+    /// anything. None where there is no such argument.
+    #[inline]
+    pub fn word_at(&self, i: usize, from: usize) -> Option<(u64, usize)> {
+        let range = self.ranges.get(i)?;
+        let begin = range.start as usize + from;
+        let word = match self.bytes.get(begin..begin + 8) {
+            Some(bytes) => u64::from_le_bytes(bytes.try_into().expect("eight of them")),
+            None => self.last_word(begin),
+        };
+        Some((word, (range.end - range.start) as usize))
+    }
+
+    /// The last bytes of all, less than eight.
+    #[cold]
+    fn last_word(&self, begin: usize) -> u64 {
+        let mut word = [0; 8];
+        let rest = self.bytes.get(begin..).unwrap_or_default();
+        word[..rest.len()].copy_from_slice(rest);
+        u64::from_le_bytes(word)
+    }
+
     /// All arguments from `from` on.
     pub fn iter_from(&self, from: usize) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let bytes = self.bytes;

@@ -76,6 +76,7 @@ mod texts {
     pub const EXEC_ABORT: Error =
         Error::new("EXECABORT Transaction discarded because of previous errors.");
     pub const DB_INDEX: Error = Error::new("ERR DB index is out of range");
+    pub const NO_CLUSTER: Error = Error::new("ERR This instance has cluster support disabled");
 }
 pub use texts::*;
 

@@ -15,6 +15,7 @@ use crate::base::error::{self, Error};
 use crate::keyspace::{Expired, Keyspace};
 use crate::session::{ReplyMode, Role, Session, transaction::Queued};
 use crate::structure::table::same_bytes;
+use crate::users::passes::Granted;
 
 /// Runs one request of a session and applies what it leaves behind. Answers whether the command ran: it may have been refused,
 /// queued or postponed.
@@ -114,7 +115,8 @@ fn admit(cx: &mut Ctx, args: &Args) -> Result<(), Error> {
     if let Some(guard) = spec.guard {
         guard(cx).inspect_err(|_| reject(cx))?;
     }
-    let may_pass = rights::may_pass(cx.session, cx.command, args);
+    debug_assert_eq!(cx.session.last, Some(cx.command.id));
+    let may_pass = rights::may_pass(cx.session, args);
     if !(cx.session.authenticated && may_pass && cx.session.multi.is_none()) {
         admit_narrowly(cx, args)?;
     }
@@ -234,6 +236,7 @@ fn look_up(shared: &Shared, session: &mut Session, args: &Args) -> Result<Entry,
         _ => found,
     };
     session.last = Some(command.id);
+    session.granted = Granted::NONE;
     session.last_name.clear();
     if !is_container {
         session.last_name.extend_from_slice(name);

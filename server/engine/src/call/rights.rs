@@ -1,6 +1,7 @@
 //! Whether the user of a session may run a command: what the rules of users must know of commands, and the words of a refusal.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::categories;
 use super::ctx::{Ctx, Shared};
@@ -14,6 +15,7 @@ use crate::session::Session;
 use crate::users::catalog::KnownKeys;
 use crate::users::check::{Denied, Request, Touched, TouchedKeys, UsedChannels};
 use crate::users::log::{Context, Reason, Refusal};
+use crate::users::passes::{Granted, Passes};
 use crate::users::patterns::Access;
 use crate::users::{Catalog, User, Users};
 
@@ -74,6 +76,7 @@ impl Shared {
 pub fn take_rights(users: &Users, session: &mut Session) {
     session.unrestricted = users.get(session.user).is_some_and(User::may_do_all);
     session.passes = users.passes(session.user).cloned();
+    session.granted = Granted::NONE;
 }
 
 /// Makes a session one of a user.
@@ -170,20 +173,29 @@ pub fn may_read_all(cx: &Ctx, args: &Args) -> bool {
 /// Why not, without the code of the error. It is noted.
 #[inline]
 pub fn check(cx: &mut Ctx, args: &Args) -> Result<(), (Denied, String)> {
-    if may_pass(cx.session, cx.command, args) {
+    let session = &*cx.session;
+    let passes = session.passes.as_ref();
+    let allows = |passes: &Arc<Passes>| passes.allows(cx.command.id, args);
+    if session.unrestricted || passes.is_some_and(allows) {
         return Ok(());
     }
     check_rules(cx, args)
 }
 
-/// Whether a call is permitted, as far as that is easily told: false says nothing.
+/// Whether a call of the command that the session runs last is permitted, as far as that is easily told: false says nothing.
 #[inline]
-pub fn may_pass(session: &Session, command: Entry, args: &Args) -> bool {
-    session.unrestricted
-        || session
-            .passes
-            .as_ref()
-            .is_some_and(|passes| passes.allows(command.id, args))
+pub fn may_pass(session: &mut Session, args: &Args) -> bool {
+    session.unrestricted || session.granted.covers(args) || may_pass_anew(session, args)
+}
+
+#[inline(never)]
+fn may_pass_anew(session: &mut Session, args: &Args) -> bool {
+    let (Some(command), Some(passes)) = (session.last, &session.passes) else {
+        return false;
+    };
+    let granted = passes.grant(command, args);
+    session.granted = granted.unwrap_or(Granted::NONE);
+    granted.is_some()
 }
 
 #[cold]

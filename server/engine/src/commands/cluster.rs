@@ -1,7 +1,7 @@
 //! What a client of a cluster says of itself: READONLY, READWRITE, ASKING.
 
 use crate::base::args::Args;
-use crate::base::error::{Error, Outcome};
+use crate::base::error::{NO_CLUSTER, Outcome};
 use crate::call::ctx::Ctx;
 use crate::call::spec::{Command, Flags, Group};
 
@@ -52,6 +52,6 @@ fn asking(cx: &mut Ctx, _: &Args) -> Outcome {
 fn must_be_clustered(cx: &Ctx) -> Outcome {
     match cx.shared.routes {
         Some(_) => Ok(()),
-        None => Err(Error::new("ERR This instance has cluster support disabled")),
+        None => Err(NO_CLUSTER),
     }
 }

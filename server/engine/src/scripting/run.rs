@@ -6,7 +6,7 @@ use cairn_lua::{Fault, Kind, Machine, Raise, Stack};
 use super::host::{Room, Script};
 use super::values::{Answer, COUNTED, until_nul};
 use crate::base::args::{Args, ArgsBuf};
-use crate::base::error::{Error, lossless};
+use crate::base::error::{Error, MASTER_DOWN, lossless};
 use crate::call::ctx::Ctx;
 use crate::call::room;
 use crate::call::route;
@@ -42,8 +42,7 @@ pub fn run(cx: &mut Ctx, machine: &mut Machine, program: &Program, args: &Args) 
     if !cx.shared.watch.monitors.is_empty() {
         monitor::show_caller(cx, args);
     }
-    if program.flags.has(ScriptFlags::NO_CLUSTER) && cx.ks.has_slots() {
-        let error = Error::new("ERR Can not run script on cluster, 'no-cluster' flag is set.");
+    if let Some(error) = refusal_of(cx, program.flags) {
         count_error(&mut cx.shared.stats, &error);
         cx.reply.error(&error);
         return machine.stack().cut(0);
@@ -59,6 +58,17 @@ pub fn run(cx: &mut Ctx, machine: &mut Machine, program: &Program, args: &Args) 
         }
     }
     machine.stack().cut(0);
+}
+
+/// Why a program may not even begin, where the flags of its call do not tell.
+fn refusal_of(cx: &Ctx, flags: ScriptFlags) -> Option<Error> {
+    if flags.has(ScriptFlags::NO_CLUSTER) && cx.ks.has_slots() {
+        let text = "ERR Can not run script on cluster, 'no-cluster' flag is set.";
+        return Some(Error::new(text));
+    }
+    let following = cx.shared.gate.replica;
+    let is_stale = following.is_some_and(|following| following.stale) && !cx.session.applies();
+    (flags.has(ScriptFlags::COMPATIBLE) && is_stale).then_some(MASTER_DOWN)
 }
 
 /// Puts keys and other arguments where the program looks for them; answers how many stand on the stack.

@@ -14,7 +14,7 @@ use cairn_format::resp::reply::Protocol;
 
 use crate::base::id::{CommandId, Reader, SessionId, UserId};
 use crate::tracking::options::Options;
-use crate::users::passes::Passes;
+use crate::users::passes::{Granted, Passes};
 pub use transaction::Multi;
 
 /// Which replies a client wants (CLIENT REPLY).
@@ -101,6 +101,8 @@ pub struct Session {
     pub unrestricted: bool,
     /// What its user may do as far as that is easily told. None where nobody has asked yet.
     pub passes: Option<Arc<Passes>>,
+    /// What its user may do with the command last run.
+    pub granted: Granted,
     /// CLIENT SETNAME.
     pub name: Box<[u8]>,
     /// CLIENT SETINFO lib-name.
@@ -164,6 +166,7 @@ impl Session {
             user: UserId::DEFAULT,
             unrestricted: false,
             passes: None,
+            granted: Granted::NONE,
             name: Box::default(),
             lib_name: Box::default(),
             lib_ver: Box::default(),

@@ -1,9 +1,9 @@
 //! What can be said of each command before it is called, so that a permitted call costs a look into a table and, where rules name keys,
-//! a comparison.
+//! a comparison; and what was said of the last one, so that the next one like it costs the comparison alone.
 
 use super::catalog::{Catalog, KnownKeys};
 use super::check::Touched;
-use super::patterns::{Access, Keys};
+use super::patterns::{KeyPattern, Prefix};
 use super::selector::Selector;
 use super::user::User;
 use crate::base::args::Args;
@@ -16,12 +16,31 @@ enum Pass {
     Unclear,
     /// It is allowed with whatever arguments.
     Always,
-    /// It is allowed where the keys of this selector allow its only key.
-    Key {
-        at: u8,
-        access: Access,
-        selector: u8,
-    },
+    /// It is allowed where its only key is one of these.
+    Key { at: u8, keys: u16 },
+}
+
+/// Keys that are allowed.
+#[derive(Debug, PartialEq)]
+struct Keys {
+    /// Those with a short prefix.
+    prefixes: Box<[Prefix]>,
+    /// The others.
+    patterns: Box<[KeyPattern]>,
+}
+
+impl Keys {
+    fn of<'p>(patterns: impl Iterator<Item = &'p KeyPattern>) -> Keys {
+        let (short, others): (Vec<_>, Vec<_>) = patterns.partition(|p| p.prefix().is_some());
+        Keys {
+            prefixes: short.into_iter().filter_map(KeyPattern::prefix).collect(),
+            patterns: others.into_iter().cloned().collect(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.prefixes.is_empty() && self.patterns.is_empty()
+    }
 }
 
 /// The permitted calls of a user that are easily told.
@@ -29,62 +48,120 @@ enum Pass {
 pub struct Passes {
     /// By number of the command.
     passes: Box<[Pass]>,
-    /// By selector.
-    keys: Box<[Keys]>,
+    keys: Vec<Keys>,
+}
+
+/// Calls of one command that are permitted: with an argument that begins so.
+#[derive(Clone, Copy, Debug)]
+pub struct Granted {
+    at: usize,
+    prefix: Prefix,
+}
+
+impl Granted {
+    /// No calls.
+    pub const NONE: Granted = Granted {
+        at: 0,
+        prefix: Prefix::NONE,
+    };
+    /// All calls.
+    const EVERY: Granted = Granted {
+        at: 0,
+        prefix: Prefix::EVERY,
+    };
+
+    /// Whether a call is one of them. False says nothing.
+    #[inline]
+    pub fn covers(&self, args: &Args) -> bool {
+        self.prefix.begins(args, self.at)
+    }
 }
 
 impl Passes {
     /// Those of a user.
     pub fn of(user: &User, catalog: &dyn Catalog) -> Passes {
         let selectors = user.selectors();
+        let mut keys = Vec::new();
         let commands = 0..catalog.count() as u16;
         Passes {
             passes: commands
-                .map(|number| pass_of(selectors, CommandId(number), catalog))
+                .map(|number| pass_of(selectors, CommandId(number), catalog, &mut keys))
                 .collect(),
-            keys: selectors.iter().map(|s| s.keys.clone()).collect(),
+            keys,
         }
     }
 
-    /// Whether a call is permitted. False says nothing: the call has to be looked at.
-    #[inline]
-    pub fn allows(&self, command: CommandId, args: &Args) -> bool {
+    /// Whether a call is permitted, and which others of the same command are with it. None says nothing: the call has to be looked at.
+    pub fn grant(&self, command: CommandId, args: &Args) -> Option<Granted> {
         match self.passes[command.index()] {
-            Pass::Unclear => false,
-            Pass::Always => true,
-            Pass::Key {
-                at,
-                access,
-                selector,
-            } => {
-                let key = args.get(usize::from(at));
-                key.is_some_and(|key| self.keys[usize::from(selector)].allows(key, access))
-            }
+            Pass::Unclear => None,
+            Pass::Always => Some(Granted::EVERY),
+            Pass::Key { at, keys } => self.keys[usize::from(keys)].grant(usize::from(at), args),
         }
+    }
+
+    /// Whether a call is permitted ([`Passes::grant`]).
+    pub fn allows(&self, command: CommandId, args: &Args) -> bool {
+        self.grant(command, args).is_some()
     }
 }
 
-fn pass_of(selectors: &[Selector], command: CommandId, catalog: &dyn Catalog) -> Pass {
+impl Keys {
+    fn grant(&self, at: usize, args: &Args) -> Option<Granted> {
+        let fits = |prefix: &&Prefix| prefix.begins(args, at);
+        if let Some(prefix) = self.prefixes.iter().find(fits).copied() {
+            return Some(Granted { at, prefix });
+        }
+        let key = args.get(at)?;
+        let is_there = self.patterns.iter().any(|pattern| pattern.matches(key));
+        is_there.then_some(Granted::NONE)
+    }
+}
+
+fn pass_of(
+    selectors: &[Selector],
+    command: CommandId,
+    catalog: &dyn Catalog,
+    lists: &mut Vec<Keys>,
+) -> Pass {
     let uses_channels = catalog.uses_channels(command);
-    let allows = |selector: &Selector| {
+    let allows = |selector: &&Selector| {
         selector.commands.allows(command, None) && (selector.channels.has_all() || !uses_channels)
     };
     let keys = catalog.known_keys(command);
     let has_no_keys = keys == KnownKeys::None;
     let has_all_keys = |selector: &Selector| has_no_keys || selector.keys.has_all();
-    if selectors.iter().any(|s| allows(s) && has_all_keys(s)) {
+    if selectors.iter().filter(allows).any(has_all_keys) {
         return Pass::Always;
     }
-    let selector = selectors.iter().position(allows);
-    let key_of = |selector: usize| {
-        let KnownKeys::One(Touched { at, access }) = keys else {
-            return None;
-        };
+    let KnownKeys::One(Touched { at, access }) = keys else {
+        return Pass::Unclear;
+    };
+    // Any of them may allow it, as a whole.
+    let allowed = selectors.iter().filter(allows);
+    let found = list_of(lists, allowed.flat_map(|s| s.keys.patterns_for(access)));
+    let of_key = |keys| {
         Some(Pass::Key {
             at: u8::try_from(at).ok()?,
-            access,
-            selector: u8::try_from(selector).ok()?,
+            keys,
         })
     };
-    selector.and_then(key_of).unwrap_or(Pass::Unclear)
+    found.and_then(of_key).unwrap_or(Pass::Unclear)
+}
+
+/// The number of the list of these patterns, which many commands share. None where there is no pattern, or no number left.
+fn list_of<'p>(
+    lists: &mut Vec<Keys>,
+    patterns: impl Iterator<Item = &'p KeyPattern>,
+) -> Option<u16> {
+    let wanted = Keys::of(patterns);
+    if wanted.is_empty() {
+        return None;
+    }
+    let place = lists.iter().position(|known| *known == wanted);
+    let place = place.unwrap_or_else(|| {
+        lists.push(wanted);
+        lists.len() - 1
+    });
+    u16::try_from(place).ok()
 }

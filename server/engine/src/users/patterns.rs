@@ -3,6 +3,7 @@
 use cairn_format::text::glob::glob_match;
 
 use super::rules::Fault;
+use crate::base::args::Args;
 
 /// What is done to a key, or may be done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,15 +27,67 @@ impl Access {
     };
 
     /// Whether who may do this may do `needed`.
-    #[inline]
     fn covers(self, needed: Access) -> bool {
         (self.read || !needed.read) && (self.write || !needed.write)
     }
 }
 
+/// Arguments that begin with certain bytes, sixteen at most, so that one or two comparisons tell them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prefix {
+    /// The bytes, the first in the lowest place.
+    words: [u64; 2],
+    /// Which of their bits count.
+    masks: [u64; 2],
+    len: usize,
+}
+
+impl Prefix {
+    /// All arguments.
+    pub const EVERY: Prefix = Prefix {
+        words: [0; 2],
+        masks: [0; 2],
+        len: 0,
+    };
+    /// No argument.
+    pub const NONE: Prefix = Prefix {
+        len: usize::MAX,
+        ..Prefix::EVERY
+    };
+
+    fn new(bytes: &[u8]) -> Option<Prefix> {
+        let mut padded = [0; 16];
+        padded.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        let mut counted = [0; 16];
+        counted[..bytes.len()].fill(0xff);
+        Some(Prefix {
+            words: halves(padded),
+            masks: halves(counted),
+            len: bytes.len(),
+        })
+    }
+
+    /// Whether argument `at` begins so.
+    #[inline]
+    pub fn begins(&self, args: &Args, at: usize) -> bool {
+        let is_half = |half: usize| {
+            let word = args.word_at(at, half * 8);
+            word.is_some_and(|(word, len)| {
+                word & self.masks[half] == self.words[half] && len >= self.len
+            })
+        };
+        is_half(0) && (self.len <= 8 || is_half(1))
+    }
+}
+
+fn halves(bytes: [u8; 16]) -> [u64; 2] {
+    let whole = u128::from_le_bytes(bytes);
+    [whole as u64, (whole >> 64) as u64]
+}
+
 /// A pattern of keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct KeyPattern {
+pub struct KeyPattern {
     text: Box<[u8]>,
     access: Access,
     /// Nothing but the last byte is special, and that is `*`.
@@ -52,12 +105,18 @@ impl KeyPattern {
         }
     }
 
-    #[inline]
-    fn matches(&self, key: &[u8]) -> bool {
+    /// Whether a key is one of those.
+    pub fn matches(&self, key: &[u8]) -> bool {
         match self.is_prefix {
             true => key.starts_with(&self.text[..self.text.len() - 1]),
             false => matches_pattern(&self.text, key),
         }
+    }
+
+    /// The pattern as a short prefix, if it is one.
+    pub fn prefix(&self) -> Option<Prefix> {
+        let head = self.text.strip_suffix(b"*")?;
+        Prefix::new(head).filter(|_| self.is_prefix)
     }
 }
 
@@ -117,10 +176,14 @@ impl Keys {
     }
 
     /// Whether this may be done to a key. One pattern has to allow all of it.
-    #[inline]
     pub fn allows(&self, key: &[u8], needed: Access) -> bool {
-        let matches = |p: &KeyPattern| p.access.covers(needed) && p.matches(key);
-        self.all || self.patterns.iter().any(matches)
+        self.all || self.patterns_for(needed).any(|p| p.matches(key))
+    }
+
+    /// The patterns that allow this; none where all keys are allowed.
+    pub fn patterns_for(&self, needed: Access) -> impl Iterator<Item = &KeyPattern> {
+        let covers = move |p: &&KeyPattern| p.access.covers(needed);
+        self.patterns.iter().filter(covers)
     }
 
     /// The words that make it, each followed by a blank.

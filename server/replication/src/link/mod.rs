@@ -77,6 +77,8 @@ pub struct Link {
     heard_at_ms: u64,
     /// Since when it does not stream.
     down_since_ms: Option<u64>,
+    /// When something was last heard of the stream that ended then.
+    streamed_until_ms: Option<u64>,
     /// Since when it streams, if it does.
     up_since_ms: u64,
     /// Name and offset that a full synchronisation gave.
@@ -99,6 +101,7 @@ impl Link {
             retry: Retry::at(now_ms),
             heard_at_ms: now_ms,
             down_since_ms: None,
+            streamed_until_ms: None,
             up_since_ms: now_ms,
             given: None,
             ended_early: None,
@@ -164,6 +167,12 @@ impl Link {
     /// Since when commands do not come any more; none if they never did.
     pub fn down_since_ms(&self) -> Option<u64> {
         self.down_since_ms
+    }
+
+    /// How old the data is, as a moment: when something was last heard of the stream that ended. It may be long before the end was
+    /// noticed, as when the loop stood still. None if there was none yet.
+    pub fn streamed_until_ms(&self) -> Option<u64> {
+        self.streamed_until_ms
     }
 
     /// What is to be logged, in order.
@@ -280,6 +289,7 @@ impl Link {
     pub fn failed(&mut self, mut failure: Failure, now_ms: u64, jitter: u64) {
         if self.is_up() {
             self.down_since_ms = Some(now_ms);
+            self.streamed_until_ms = Some(self.heard_at_ms);
             if self.ends(now_ms) {
                 failure.patience = Patience::Later;
             }

@@ -189,6 +189,24 @@ fn synchronized(link: &mut Link, of: ReplId, now_ms: u64) {
     link.take_lines();
 }
 
+/// A loop that stood still notices late that the link has ended, and tries again at once: the data is as old as the last that was heard of the stream.
+#[test]
+fn data_is_as_old_as_what_was_heard_last_of_the_stream() {
+    let mut link = Link::new("primary", 6379, 0);
+    assert_eq!(link.streamed_until_ms(), None);
+    synchronized(&mut link, ReplId::parse(&[b'a'; 40]).unwrap(), 1000);
+    link.heard(5000);
+    let failure = link.lost().unwrap();
+    link.failed(failure, 25_000, 0);
+    link.connected(25_100);
+    let failure = link.lost().unwrap();
+    link.failed(failure, 26_000, 0);
+    assert_eq!(
+        (link.down_since_ms(), link.streamed_until_ms()),
+        (Some(25_000), Some(5000))
+    );
+}
+
 #[test]
 fn a_stream_that_is_cut_off_behind_each_snapshot_is_asked_for_more_and_more_rarely() {
     let mut link = Link::new("primary", 6379, 0);

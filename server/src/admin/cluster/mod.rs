@@ -18,7 +18,7 @@ use cairn_cluster::Machine;
 use cairn_cluster::machine::{Done, Refusal};
 use cairn_cluster::seam::Moment;
 use cairn_engine::base::args::Args;
-use cairn_engine::base::error::{Error, Outcome, lossless};
+use cairn_engine::base::error::{Error, NO_CLUSTER, Outcome, lossless};
 use cairn_engine::call::{Command, Ctx, Flags, Group, help};
 use cairn_format::cluster::NodeId;
 
@@ -88,6 +88,11 @@ const CHANGES: Command = Command {
 const HELP: Command = Command {
     since: "5.0.0",
     flags: Flags::STALE.and(Flags::LOADING),
+    run: |cx, _| {
+        node(cx)?;
+        help::write_lines(cx, cx.command.spec.help);
+        Ok(())
+    },
     ..help::subcommand("cluster|help", ASKS, HELP_LINES)
 };
 
@@ -101,9 +106,7 @@ fn node<'a>(cx: &'a mut Ctx) -> Result<&'a mut Cluster, Error> {
 
 /// The node, if there is one ([`node`]).
 fn of(cluster: &mut Option<Box<Cluster>>) -> Result<&mut Cluster, Error> {
-    cluster
-        .as_deref_mut()
-        .ok_or_else(|| Error::new("ERR This instance has cluster support disabled"))
+    cluster.as_deref_mut().ok_or(NO_CLUSTER)
 }
 
 /// Calls the machine of the node with the time and random numbers.

@@ -121,8 +121,11 @@ pub(super) fn allocator_number(cx: &mut Ctx, args: &Args) -> Outcome {
     Ok(())
 }
 
-/// MALLCTL-STR: one text of jemalloc's. None of those that are safe to read can be set.
+/// MALLCTL-STR: one text of jemalloc's. None of those that are safe to read can be set; behind the name of what is no value, `VOID` has it done.
 pub(super) fn allocator_text(cx: &mut Ctx, args: &Args) -> Outcome {
+    if args.get(3) == Some(b"VOID") && alloc::control_call(args.at(2)) {
+        return ok(cx);
+    }
     match alloc::control_text(args.at(2)) {
         Ok(text) => cx.reply.bulk(text.as_bytes()),
         Err(error) => return Err(Error::text(format!("ERR {}", error_text(&error)))),

@@ -2,6 +2,7 @@
 
 use crate::base::args::Args;
 use crate::base::error::{Error, Outcome};
+use crate::base::limits::EvictionRule;
 use crate::call::ctx::Ctx;
 use crate::call::help;
 use crate::call::spec::{Command, Flags, Group, KeySpec};
@@ -92,8 +93,12 @@ fn encoding(cx: &mut Ctx, args: &Args) -> Outcome {
 
 fn ref_count(cx: &mut Ctx, args: &Args) -> Outcome {
     if let Some(slot) = look(cx, args) {
-        // Redis shares the integers 0 to 9999 between all keys and shows that as the largest count.
-        let shared = matches!(cx.ks.view(slot), crate::value::ValueRef::Int(0..=9999));
+        // Redis shares the integers 0 to 9999 between all keys and shows that as the largest count. Where eviction goes by use it does not, as
+        // each value has its own clock there.
+        let limits = &cx.ks.limits;
+        let goes_by_use = matches!(limits.eviction, EvictionRule::Lru | EvictionRule::Lfu);
+        let shared = !(limits.memory_max > 0 && goes_by_use)
+            && matches!(cx.ks.view(slot), crate::value::ValueRef::Int(0..=9999));
         cx.reply.int(if shared { i64::from(i32::MAX) } else { 1 });
     }
     Ok(())
