@@ -398,7 +398,7 @@ impl<'a, 'w> Examiner<'a, 'w> {
         let (from, to, db) = (passed.offset, passed.end, passed.db);
         let what = match &passed.event {
             Some(Event::Record(record)) => {
-                let hash = self.seed.hash_one((record.db, record.head.key)).max(1);
+                let hash = self.seed.hash_one((record.db, record.head.key));
                 self.key_db = record.db;
                 self.seen += 1;
                 self.text_keys += usize::from(is_text(record.head.key));
