@@ -71,6 +71,16 @@ impl Keys {
         }
     }
 
+    /// Whether a command may be about more than one key, by its name.
+    #[inline]
+    pub fn may_be_many(&mut self, item: &Item<'_>) -> bool {
+        let name = item.arg(0).unwrap_or_default();
+        if name != self.last {
+            self.look_up(name);
+        }
+        matches!(self.way, Way::Spec(_) | Way::Container(_))
+    }
+
     /// The type that the command just looked at works on, as TYPE names it; nothing for commands about keys of any type.
     pub fn type_name(&self) -> &'static str {
         let group = match self.way {
