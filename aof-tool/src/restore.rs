@@ -279,7 +279,7 @@ impl RestoreArguments {
         }
         let found = self.selection.is_all()
             || select_keys(player, &self.selection) > 0
-            || !player.engine.ks.libraries.is_empty();
+            || self.selection.asks_for_functions() && !player.engine.ks.libraries.is_empty();
         match self.set_ttl {
             SetTtl::Keep => {}
             SetTtl::Drop => change_expiries(player, &|_| None),
