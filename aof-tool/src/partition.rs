@@ -9,10 +9,10 @@ use crate::raw::{mapped, unwritten};
 use crate::walk::{Place, Step, Visitor, walk, walk_file};
 use cairn_format::aof::reader::Item;
 use cairn_format::error::FormatError;
+use cairn_format::hash::hash_bytes;
 use cairn_format::rdb::{Event, Options, SliceReader, WriteOptions, Writer};
 use cairn_toolkit::{Failure, Input};
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::BufWriter;
 use std::path::Path;
 use std::sync::Arc;
@@ -250,9 +250,7 @@ pub fn reaches_beyond(item: &Item<'_>) -> Option<&'static str> {
 }
 
 fn hash(key: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    key.hash(&mut hasher);
-    hasher.finish()
+    hash_bytes(key, 0)
 }
 
 /// A snapshot with the keys of one part alone, and where the whole one ends.

@@ -118,9 +118,9 @@ impl Hashes {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::super::object::hash_bytes;
     use super::super::outside::Kept;
     use super::*;
+    use crate::hash::hash_bytes;
 
     fn hashes() -> Vec<u64> {
         let numbers = 0..10_000_u64;

@@ -25,10 +25,10 @@ use std::num::NonZeroUsize;
 
 use super::super::dialect::Dialect;
 use super::super::event::Event;
-use super::super::object::hash_bytes;
 use super::super::raw::Source;
 use super::{Options, SliceReader};
 use crate::error::{Damage, FormatError};
+use crate::hash::hash_bytes;
 pub use hashes::Hashes;
 pub use outside::{Beyond, Spill};
 use part::Part;

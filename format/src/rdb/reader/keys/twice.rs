@@ -99,8 +99,8 @@ impl Sieves {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::super::object::hash_bytes;
     use super::*;
+    use crate::hash::hash_bytes;
 
     fn collected(blocks: &[&[u64]]) -> HashSet<u64> {
         let mut repeated = HashSet::new();
