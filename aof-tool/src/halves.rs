@@ -13,8 +13,9 @@ use crate::divided::Played;
 use crate::log::Log;
 use crate::partition::Parts;
 use crate::player::{PASSED_TOLD, Player};
-use crate::rewrite::{Reader, snapshot_of};
+use crate::rewrite::{NewForm, Reader, snapshot_of, temporary, write_data};
 use cairn_toolkit::{Failure, Input, note};
+use std::io::{self, Write};
 use std::panic::resume_unwind;
 use std::thread;
 
@@ -61,6 +62,26 @@ impl Halves {
         both.into_iter().collect()
     }
 
+    /// Writes the commands of both at once, those of the second first to a temporary file; gives the number of keys.
+    pub fn write_commands(
+        &mut self,
+        out: &mut impl Write,
+        to: Option<Reader>,
+    ) -> Result<u64, Failure> {
+        let [first, second] = &mut self.players;
+        let (keys, behind) = thread::scope(|scope| {
+            let behind = scope
+                .spawn(move || temporary(|file| write_data(second, file, NewForm::Commands, to)));
+            let keys = write_data(first, out, NewForm::Commands, to);
+            let behind = behind.join();
+            (keys, behind.unwrap_or_else(|panic| resume_unwind(panic)))
+        });
+        let (mut file, more) = behind?;
+        let keys = keys?;
+        io::copy(&mut file, out)?;
+        Ok(keys + more)
+    }
+
     /// As [`Player::leave`].
     pub fn leave(self) {
         self.players.into_iter().for_each(Player::leave);
@@ -90,7 +111,7 @@ fn tell(players: &mut [Player; 2]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rewrite::{DATABASES, NewForm, write_data};
+    use crate::rewrite::DATABASES;
     use cairn_engine::persist::digest::of_all;
     use cairn_format::resp::value::write_command;
     use std::fs;
@@ -115,9 +136,7 @@ mod tests {
         let mut commands = tempfile::NamedTempFile::new().unwrap();
         let raw = halves.players.iter().all(|player| player.raw.is_empty());
         assert!(raw, "the engine holds all of it");
-        for player in &halves.players {
-            write_data(player, &mut commands, NewForm::Commands, None).unwrap();
-        }
+        halves.write_commands(&mut commands, None).unwrap();
         let of_commands = alone(&Log::find_sound(commands.path()).unwrap()).unwrap();
         let mut snapshot = tempfile::NamedTempFile::new().unwrap();
         crate::divided::join(&halves.snapshots(None).unwrap(), &mut snapshot).unwrap();

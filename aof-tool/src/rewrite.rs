@@ -22,9 +22,7 @@ use cairn_toolkit::{Failure, Outcome, Output, Progress, Verdict, note};
 use clap::{Args, ValueEnum};
 use std::fs;
 use std::io::{self, BufWriter, Seek, Write};
-use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
-use std::thread;
 
 /// The options of `aof-tool rewrite`.
 #[derive(Args, Debug)]
@@ -151,7 +149,7 @@ pub fn snapshot_of(player: &Player, to: Option<Reader>) -> Result<fs::File, Fail
 }
 
 /// What `write` writes, in a temporary file without a name, and what it gives.
-fn temporary<T>(
+pub fn temporary<T>(
     write: impl FnOnce(&mut BufWriter<fs::File>) -> Result<T, Failure>,
 ) -> Result<(fs::File, T), Failure> {
     let failed = |error: &io::Error| Failure::io("temporary file", error);
@@ -297,30 +295,10 @@ impl NewLog {
         };
         let keys = match self.form {
             NewForm::Snapshot => join(&halves.snapshots(to)?, out)?,
-            NewForm::Commands => self.write_halves(halves, out, to)?,
+            NewForm::Commands => halves.write_commands(out, to)?,
         };
         self.keep(making)?;
         Ok(keys)
-    }
-
-    /// Writes the commands of both at once, those of the second first to a temporary file.
-    fn write_halves(
-        &self,
-        halves: &mut Halves,
-        out: &mut Output,
-        to: Option<Reader>,
-    ) -> Result<u64, Failure> {
-        let [first, second] = &mut halves.players;
-        let (keys, behind) = thread::scope(|scope| {
-            let behind =
-                scope.spawn(move || temporary(|file| write_data(second, file, self.form, to)));
-            let keys = write_data(first, out, self.form, to);
-            let behind = behind.join();
-            (keys, behind.unwrap_or_else(|panic| resume_unwind(panic)))
-        });
-        let (mut file, more) = behind?;
-        io::copy(&mut file, out)?;
-        Ok(keys? + more)
     }
 
     /// Writes a log that is played in parts, each of which `prepare` is handed before; gives the number of keys.
