@@ -35,7 +35,7 @@ pub struct Division<'a> {
 pub struct Played {
     /// Commands of the log.
     pub commands: u64,
-    /// The most that were passed over in a part.
+    /// Those that were passed over.
     pub passed: u64,
     /// Commands that were left out.
     pub left_out: u64,
@@ -113,10 +113,11 @@ impl Division<'_> {
 }
 
 impl Played {
-    fn add(&mut self, player: &Player) {
+    /// Counts a part in.
+    pub fn add(&mut self, player: &Player) {
         self.parts += 1;
         self.commands = player.commands;
-        self.passed = self.passed.max(player.passed);
+        self.passed += player.passed;
         self.left_out = player.left_out;
     }
 }

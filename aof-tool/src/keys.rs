@@ -14,12 +14,39 @@ use std::ops::Range;
 /// Why a selection by time is refused.
 pub const NO_TIMES: &str = "--ttl and --idle choose keys of a data set, not commands";
 
-/// Finds the keys of commands; the way of the last command is remembered, as logs repeat themselves.
+/// Commands whose ways are remembered.
+const REMEMBERED: usize = 32;
+
+/// Finds the keys of commands; the ways of the last commands are remembered, as logs repeat themselves.
 pub struct Keys {
     table: CommandTable,
-    last: Vec<u8>,
+    remembered: [Remembered; REMEMBERED],
+    /// Of the command that was looked at last.
     way: Way,
     ranges: Vec<Range<u32>>,
+}
+
+/// A command as the log spells it, and where it has its keys.
+struct Remembered {
+    name: Vec<u8>,
+    way: Way,
+}
+
+impl Remembered {
+    const NOTHING: Remembered = Remembered {
+        name: Vec::new(),
+        way: Way::None,
+    };
+
+    /// Where a command is remembered, if it is.
+    #[inline]
+    fn place(name: &[u8]) -> usize {
+        let (first, last) = (name.first(), name.last());
+        let ends = first
+            .zip(last)
+            .map(|(first, last)| usize::from(*first) * 5 + usize::from(*last) * 3);
+        (ends.unwrap_or(0) + name.len()) % REMEMBERED
+    }
 }
 
 /// Where a command has its keys.
@@ -39,7 +66,7 @@ impl Default for Keys {
     fn default() -> Keys {
         Keys {
             table: CommandTable::new(families::ALL),
-            last: Vec::new(),
+            remembered: [Remembered::NOTHING; REMEMBERED],
             way: Way::None,
             ranges: Vec::new(),
         }
@@ -51,9 +78,7 @@ impl Keys {
     #[inline]
     pub fn each(&mut self, item: &Item<'_>, mut found: impl FnMut(&[u8])) {
         let name = item.arg(0).unwrap_or_default();
-        if name != self.last {
-            self.look_up(name);
-        }
+        self.look_at(name);
         match self.way {
             Way::None => {}
             Way::One(at, _) => {
@@ -69,6 +94,14 @@ impl Keys {
                 }
             }
         }
+    }
+
+    /// Whether a command may be about more than one key, by its name.
+    #[inline]
+    pub fn may_be_many(&mut self, item: &Item<'_>) -> bool {
+        let name = item.arg(0).unwrap_or_default();
+        self.look_at(name);
+        matches!(self.way, Way::Spec(_) | Way::Container(_))
     }
 
     /// The type that the command just looked at works on, as TYPE names it; nothing for commands about keys of any type.
@@ -94,9 +127,7 @@ impl Keys {
     pub fn are_taken(&mut self, step: &Step<'_>, selection: &Selection) -> bool {
         let (mut taken, bytes) = (false, step.item.raw.len() as u64);
         let name = step.item.arg(0).unwrap_or_default();
-        if name != self.last {
-            self.look_up(name);
-        }
+        self.look_at(name);
         let type_name = self.type_name();
         self.each(step.item, |key| {
             taken |= selection.takes(&select::Item {
@@ -132,15 +163,27 @@ impl Keys {
         }
     }
 
+    /// The next command.
+    #[inline]
+    fn look_at(&mut self, name: &[u8]) {
+        let place = Remembered::place(name);
+        if self.remembered[place].name != name {
+            self.look_up(place, name);
+        }
+        self.way = self.remembered[place].way;
+    }
+
     #[cold]
-    fn look_up(&mut self, name: &[u8]) {
-        self.last.clear();
-        self.last.extend_from_slice(name);
-        self.way = match self.table.find(name) {
+    fn look_up(&mut self, place: usize, name: &[u8]) {
+        let way = match self.table.find(name) {
             Some(entry) if !entry.spec.subcommands.is_empty() => Way::Container(entry),
             Some(entry) => way_of(entry.spec),
             None => way_of_unknown(name),
         };
+        let remembered = &mut self.remembered[place];
+        remembered.name.clear();
+        remembered.name.extend_from_slice(name);
+        remembered.way = way;
     }
 }
 

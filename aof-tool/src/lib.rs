@@ -21,6 +21,7 @@
 //! | `raw` | the keys of modules of a log, which the engine does not hold |
 //! | `rewrite` | the data that a log makes, as a new log |
 //! | `divided`, `partition`, `gauge` | the same in parts, by key, each within a limit of memory |
+//! | `halves` | the same in two parts at once, on two processors |
 //! | `restore`, `live` | the data of a moment, as a new log or into a living server |
 //! | `replay`, `schedule` | the commands of a log to a living server, and when |
 //! | `archive` | the log of a living server, kept elsewhere |
@@ -39,6 +40,7 @@ mod divided;
 mod dump;
 mod fix;
 mod gauge;
+mod halves;
 mod history;
 mod judge;
 mod keys;

@@ -8,7 +8,7 @@ use cairn_format::aof::{Form, form};
 use cairn_format::error::{Damage, FormatError, Result as FormatResult};
 use cairn_format::rdb;
 use cairn_toolkit::input::Source;
-use cairn_toolkit::kind::{FileKind, KIND_BYTES};
+use cairn_toolkit::kind::{FileKind, KIND_BYTES, first_of};
 use cairn_toolkit::snapshot::spill::BEYOND;
 use cairn_toolkit::{Failure, Input, Progress, quoted};
 use std::io::{Chain, Cursor, Read};
@@ -225,12 +225,8 @@ fn open_stream<'a>(
     progress: &mut Progress,
 ) -> Result<(Option<Preamble>, Commands<'a>), Problem> {
     let mut source = input.reader();
-    let mut first = Vec::new();
-    let read = source
-        .by_ref()
-        .take(KIND_BYTES as u64)
-        .read_to_end(&mut first);
-    read.map_err(|error| Problem::Failed(Failure::io(input.name(), &error)))?;
+    let first = first_of(&mut source);
+    let first = first.map_err(|error| Problem::Failed(Failure::io(input.name(), &error)))?;
     refuse_foreign(input, &first)?;
     let is_preamble = form(&first) == Form::Preamble;
     let whole = Cursor::new(first).chain(source);

@@ -6,14 +6,16 @@ use crate::keys::Keys;
 use crate::log::Log;
 use crate::part::Problem;
 use crate::raw::{mapped, unwritten};
-use crate::walk::{Step, Visitor, walk};
+use crate::walk::{Place, Step, Visitor, walk, walk_file};
 use cairn_format::aof::reader::Item;
 use cairn_format::error::FormatError;
+use cairn_format::hash::hash_bytes;
 use cairn_format::rdb::{Event, Options, SliceReader, WriteOptions, Writer};
 use cairn_toolkit::{Failure, Input};
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::BufWriter;
+use std::path::Path;
+use std::sync::Arc;
 
 /// Memory that a byte of commands takes, about, and one of a snapshot, which is packed: a part that takes more is divided.
 const OF_COMMANDS: u64 = 1;
@@ -36,17 +38,43 @@ pub fn is_for_each_alone(name: &[u8]) -> bool {
 /// Which keys belong to which part.
 #[derive(Default)]
 pub struct Parts {
-    /// By the hash of a key that is joined with another: the next on the way to what stands for all of them.
-    joined: HashMap<u64, u64>,
     keys: Keys,
-    /// Keys with this remainder by this number are played.
-    current: Share,
+    own: Own,
     /// What is to be played then.
     left: Vec<Share>,
-    /// Of the current part: what stands for its first key, that key, and whether there is another.
+}
+
+/// Whose a command is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// Of other parts alone.
+    Others,
+    /// This part runs it; `tells` says whether what is to be told of it is told here, and not by another part that runs it, too.
+    Own { tells: bool },
+}
+
+/// The keys of the current part.
+#[derive(Clone, Default)]
+struct Own {
+    /// By the hash of a key that is joined with another: the next on the way to what stands for all of them.
+    joined: Arc<HashMap<u64, u64>>,
+    /// Keys with this remainder by this number are played.
+    current: Share,
+    /// What stands for its first key, that key, and whether there is another.
     first: Option<(u64, Vec<u8>)>,
     is_divisible: bool,
-    memory: u64,
+}
+
+/// What is found out of a log before it is played in parts.
+#[derive(Default)]
+struct Looks {
+    keys: Keys,
+    joined: HashMap<u64, u64>,
+    /// Bytes of its snapshots, and of its commands.
+    snapshots: u64,
+    commands: u64,
+    /// It cannot be played in parts, or not to its end.
+    is_one: bool,
 }
 
 /// A part of all keys.
@@ -74,27 +102,69 @@ impl Share {
 impl Parts {
     /// Looks through a log for keys that belong together, and for how many parts `limit` bytes of memory ask.
     pub fn of(log: &Log, limit: u64) -> Result<Parts, Failure> {
-        let mut parts = Parts::default();
-        walk(log, "dividing", &mut parts)?;
-        let number = parts.memory.div_ceil(limit.max(1)).clamp(1, PARTS_MAX);
+        let mut looks = Looks::default();
+        walk(log, "dividing", &mut looks)?;
+        let memory = looks.snapshots * OF_SNAPSHOT + looks.commands * OF_COMMANDS;
+        let number = memory.div_ceil(limit.max(1)).clamp(1, PARTS_MAX);
+        let mut parts = Parts::of_joined(Arc::new(looks.joined));
         let shares = (0..number).map(|remainder| Share { number, remainder });
         parts.left = shares.rev().collect();
         parts.next();
         Ok(parts)
     }
 
+    /// The two halves of a log, if it has so many bytes of commands, and both can be played at once: without what may use any key, and
+    /// not with a snapshot for the most part, which each would have to read as a whole.
+    pub fn halves(log: &Log, least: u64) -> Result<Option<[Parts; 2]>, Failure> {
+        let (mut looks, mut place) = (Looks::default(), Place::default());
+        for file in &log.files {
+            let is_stdin = file.path == Path::new("-");
+            let input = if is_stdin {
+                None
+            } else {
+                Some(Input::open(&file.path)?)
+            };
+            let Some(input) = input.filter(|input| input.bytes().is_some()) else {
+                return Ok(None);
+            };
+            walk_file(&input, "dividing", &mut place, &mut looks)?;
+        }
+        if looks.is_one || looks.commands < least.max(looks.snapshots) {
+            return Ok(None);
+        }
+        let joined = Arc::new(looks.joined);
+        let half = |remainder| {
+            let mut parts = Parts::of_joined(joined.clone());
+            parts.own.current = Share {
+                number: 2,
+                remainder,
+            };
+            parts
+        };
+        Ok(Some([half(0), half(1)]))
+    }
+
+    fn of_joined(joined: Arc<HashMap<u64, u64>>) -> Parts {
+        let mut parts = Parts::default();
+        parts.own.joined = joined;
+        parts
+    }
+
     /// Goes to the next; `false` if this was the last.
     pub fn next(&mut self) -> bool {
-        (self.first, self.is_divisible) = (None, false);
         let next = self.left.pop();
-        self.current = next.unwrap_or_default();
+        self.own = Own {
+            joined: self.own.joined.clone(),
+            current: next.unwrap_or_default(),
+            ..Own::default()
+        };
         next.is_some()
     }
 
     /// Makes two of the current part, of which the first is next; `false` if all of its keys belong together.
     pub fn divide(&mut self) -> bool {
-        let Share { number, remainder } = self.current;
-        if !self.is_divisible || number >= DIVIDED_MAX {
+        let Share { number, remainder } = self.own.current;
+        if !self.own.is_divisible || number >= DIVIDED_MAX {
             return false;
         }
         for remainder in [remainder + number, remainder] {
@@ -104,19 +174,45 @@ impl Parts {
         self.next()
     }
 
+    /// Whether it is the first of all, which tells what is to be told once.
+    pub fn is_first(&self) -> bool {
+        self.own.current.remainder == 0
+    }
+
     /// The first key of the current part that was seen.
     pub fn first_key(&self) -> &[u8] {
-        self.first.as_ref().map_or(&[], |(_, key)| key)
+        self.own.first.as_ref().map_or(&[], |(_, key)| key)
     }
 
     /// Whether a key belongs to the part that is played.
     pub fn has(&self, key: &[u8]) -> bool {
-        self.current.has(self.root(hash(key)))
+        self.own.current.has(root(&self.own.joined, hash(key)))
     }
 
-    /// The same, of a key that is going to be played.
-    fn takes_key(&mut self, key: &[u8]) -> bool {
-        let root = self.root(hash(key));
+    /// Whether a command is for this part.
+    #[inline]
+    pub fn whose(&mut self, item: &Item<'_>) -> Whose {
+        let (mut tells, mut is_own) = (None, false);
+        self.keys.each(item, |key| {
+            let is = self.own.takes(key);
+            tells.get_or_insert(is);
+            is_own |= is;
+        });
+        match tells {
+            None => Whose::Own {
+                tells: self.is_first(),
+            },
+            Some(tells) if is_own => Whose::Own { tells },
+            Some(_) => Whose::Others,
+        }
+    }
+}
+
+impl Own {
+    /// Whether a key that is going to be played belongs to the part.
+    #[inline]
+    fn takes(&mut self, key: &[u8]) -> bool {
+        let root = root(&self.joined, hash(key));
         if !self.current.has(root) {
             return false;
         }
@@ -126,34 +222,35 @@ impl Parts {
         }
         true
     }
+}
 
-    /// Whether a command is for this part.
-    pub fn takes(&mut self, item: &Item<'_>) -> bool {
-        let mut found = Vec::new();
-        self.keys.each(item, |key| found.push(key.to_vec()));
-        found.is_empty() || found.iter().fold(false, |is, key| self.takes_key(key) | is)
+/// What stands for all that is joined with the key of this hash.
+fn root(joined: &HashMap<u64, u64>, mut at: u64) -> u64 {
+    if joined.is_empty() {
+        return at;
     }
+    while let Some(next) = joined.get(&at)
+        && *next != at
+    {
+        at = *next;
+    }
+    at
+}
 
-    fn root(&self, mut at: u64) -> u64 {
-        while let Some(next) = self.joined.get(&at)
-            && *next != at
-        {
-            at = *next;
-        }
-        at
+/// What a command may use beside the keys that it names, so that it cannot be played in parts.
+pub fn reaches_beyond(item: &Item<'_>) -> Option<&'static str> {
+    let name = item.arg(0).unwrap_or_default();
+    let is = |word: &&str| name.eq_ignore_ascii_case(word.as_bytes());
+    if ["eval", "evalsha", "fcall"].iter().any(is) {
+        return Some("a script, may use any key, so the log cannot be played in parts");
     }
-
-    fn join(&mut self, a: u64, b: u64) {
-        let (a, b) = (self.root(a), self.root(b));
-        // The smaller stands for both, so that ways end.
-        self.joined.insert(a.max(b), a.min(b));
-    }
+    let is_by_others = || item.args().skip(2).any(|word| word.contains(&b'*'));
+    (is(&"sort") && is_by_others())
+        .then_some("SORT by other keys, may use any key, so the log cannot be played in parts")
 }
 
 fn hash(key: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    key.hash(&mut hasher);
-    hasher.finish()
+    hash_bytes(key, 0)
 }
 
 /// A snapshot with the keys of one part alone, and where the whole one ends.
@@ -174,7 +271,7 @@ pub fn own_keys(snapshot: &[u8], parts: &mut Parts) -> Result<(Input, u64), Prob
         let goes = match &located.event {
             // Hints at numbers of keys are those of the whole.
             Event::Resize { .. } | Event::SlotInfo { .. } => false,
-            Event::Record(record) => parts.takes_key(record.head.key),
+            Event::Record(record) => parts.own.takes(record.head.key),
             _ => true,
         };
         if goes {
@@ -185,19 +282,33 @@ pub fn own_keys(snapshot: &[u8], parts: &mut Parts) -> Result<(Input, u64), Prob
     Ok((mapped(out).map_err(Problem::Failed)?, end))
 }
 
-impl Visitor for Parts {
+impl Looks {
+    fn join(&mut self, a: u64, b: u64) {
+        let (a, b) = (root(&self.joined, a), root(&self.joined, b));
+        // The smaller stands for both, so that ways end.
+        self.joined.insert(a.max(b), a.min(b));
+    }
+}
+
+impl Visitor for Looks {
     fn preamble(&mut self, _: &Input, preamble: crate::part::Preamble) -> Result<(), Failure> {
-        self.memory += preamble.end * OF_SNAPSHOT;
+        self.snapshots += preamble.end;
         Ok(())
     }
 
     /// It is told by who plays the log.
-    fn damage(&mut self, _: &Input, _: &FormatError) {}
+    fn damage(&mut self, _: &Input, _: &FormatError) {
+        self.is_one = true;
+    }
 
     fn step(&mut self, step: &Step<'_>) -> Result<(), Failure> {
         let item = step.item;
-        self.memory += item.raw.len() as u64 * OF_COMMANDS;
-        if item.argc() < 3 || is_for_each_alone(item.arg(0).unwrap_or_default()) {
+        self.commands += item.raw.len() as u64;
+        if item.argc() < 3 || !self.keys.may_be_many(item) {
+            return Ok(());
+        }
+        self.is_one |= reaches_beyond(item).is_some();
+        if is_for_each_alone(item.arg(0).unwrap_or_default()) {
             return Ok(());
         }
         let mut found = Vec::new();

@@ -4,7 +4,7 @@ use crate::gauge::Gauge;
 use crate::judge::Judge;
 use crate::log::{File, Log};
 use crate::part::{self, Head, Preamble, Problem};
-use crate::partition::{Parts, own_keys};
+use crate::partition::{Parts, Whose, own_keys, reaches_beyond};
 use crate::raw::{RawKeys, Taken};
 use crate::until::{Watch, is_like};
 use crate::walk::Place;
@@ -36,6 +36,8 @@ pub struct Player {
     name: String,
     /// Commands that were played.
     pub commands: u64,
+    /// What there is to tell, each with the number of its command, where it is not told at once.
+    pub notes: Option<Vec<(u64, String)>>,
     /// Commands that no server logs, and that change no data.
     pub passed: u64,
     /// The keys of modules.
@@ -71,6 +73,7 @@ impl Player {
             now,
             name: String::new(),
             commands: 0,
+            notes: None,
             passed: 0,
             raw: RawKeys::default(),
             watch: None,
@@ -164,7 +167,12 @@ impl Player {
     /// The same of one that is mapped.
     pub fn input(&mut self, input: &Input) -> Result<(), Failure> {
         self.name = input.name().to_owned();
-        let mut progress = Progress::bytes("replaying", input.len());
+        let is_first = self.parts.as_ref().is_none_or(Parts::is_first);
+        let mut progress = match is_first || self.notes.is_none() {
+            true => Progress::bytes("replaying", input.len()),
+            // The other half shows how far it is.
+            false => Progress::silent(),
+        };
         match part::open(input, self, &mut progress) {
             Ok((_, mut commands)) => self.replay(input, &mut commands, &mut progress),
             Err(Problem::Failed(failure)) => Err(failure),
@@ -196,7 +204,8 @@ impl Player {
                 judge.look_at(&item, &self.engine.ks.libraries);
             }
             if self.judge.is_none()
-                && let Some(what) = unfollowed(&item, self.parts.is_some())
+                && self.parts.is_some()
+                && let Some(what) = reaches_beyond(&item)
             {
                 let (at, number) = (item.offset, replay.commands() + taken + 1);
                 let line = format!("{name}: offset {at} ({at:#x}): command {number}, {what}");
@@ -207,12 +216,14 @@ impl Player {
                 taken += 1;
                 continue;
             }
-            if let Some(parts) = &mut self.parts
-                && !parts.takes(&item)
-            {
-                taken += 1;
-                continue;
-            }
+            let tells = match self.parts.as_mut().map(|parts| parts.whose(&item)) {
+                None => true,
+                Some(Whose::Own { tells }) => tells,
+                Some(Whose::Others) => {
+                    taken += 1;
+                    continue;
+                }
+            };
             place.take(&item);
             self.refuse_over_limit(last)?;
             match self.raw.take(&item, place.db) {
@@ -258,13 +269,16 @@ impl Player {
                     None => return Err(refusal(name, &refused)),
                 },
             };
-            if let Some(passed) = passed {
+            if let Some(passed) = passed.filter(|_| tells) {
                 self.passed += 1;
                 if self.passed <= PASSED_TOLD {
-                    progress.note(&format!(
-                        "{name}: offset {0} ({0:#x}): {passed}",
-                        item.offset
-                    ));
+                    let line = format!("{name}: offset {0} ({0:#x}): {passed}", item.offset);
+                    match &mut self.notes {
+                        None => progress.note(&line),
+                        Some(notes) => {
+                            notes.push((self.commands + replay.commands() + taken, line))
+                        }
+                    }
                 }
             }
         }
@@ -349,14 +363,6 @@ impl Player {
         let keys = report.keys;
         Ok((Preamble { end, keys }, ahead, rest))
     }
-}
-
-/// What of a log would be lost unsaid if it were run in parts: keys of a script that are of another part.
-fn unfollowed(item: &Item<'_>, is_divided: bool) -> Option<&'static str> {
-    let name = item.arg(0).unwrap_or_default();
-    let is = |word: &&str| name.eq_ignore_ascii_case(word.as_bytes());
-    (is_divided && ["eval", "evalsha", "fcall"].iter().any(is))
-        .then_some("a script, may use any key, so the log cannot be played in parts")
 }
 
 /// Whether it is a command of the server, and not of its data: old servers logged SAVE.

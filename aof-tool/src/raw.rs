@@ -110,13 +110,15 @@ impl RawKeys {
 
     /// Takes a command of database `db` that is about a key of a module.
     pub fn take(&mut self, item: &Item<'_>, db: u64) -> Taken {
-        let name = item.arg(0).unwrap_or_default().to_ascii_lowercase();
-        if name == b"restore" && is_module(item.arg(3).unwrap_or_default()) {
+        let name = item.arg(0).unwrap_or_default();
+        let is_restore = name.eq_ignore_ascii_case(b"restore");
+        if is_restore && is_module(item.arg(3).unwrap_or_default()) {
             return self.restore(item, db);
         }
         if self.held.is_empty() {
             return Taken::No;
         }
+        let name = name.to_ascii_lowercase();
         match &name[..] {
             b"flushall" => self.held.clear(),
             b"flushdb" => self.held.retain(|(of, _), _| *of != db),

@@ -2,6 +2,7 @@
 
 use crate::archive;
 use crate::divided::{Division, join};
+use crate::halves::{Halves, both};
 use crate::live::{self, Existing};
 use crate::log::Log;
 use crate::player::Player;
@@ -113,6 +114,9 @@ pub fn run(arguments: &RestoreArguments) -> Outcome {
     if let Some(limit) = arguments.memory {
         return arguments.in_parts(&log, limit, target, making);
     }
+    if let Some(mut halves) = Halves::play(&log, &|| arguments.player()) {
+        return arguments.keep_halves(&mut halves, target, making);
+    }
     let player = arguments.play(&log)?;
     let keys = match (target, making) {
         (Target::File(_, to), Some(making)) => arguments.new.finish(making, &player, to)?,
@@ -207,16 +211,45 @@ impl RestoreArguments {
             (Target::Server(address), _) => {
                 let (snapshots, played) = division.snapshots(None, &mut prepare)?;
                 self.refuse_nothing(has_any)?;
-                let mut whole = Output::temporary()?;
-                join(&snapshots, &mut whole)?;
-                let whole = whole.read_back()?;
-                let whole = whole.ok_or_else(|| self.missing("its parts cannot be read again"))?;
+                let whole = self.joined(&snapshots)?;
                 (live::send(&whole, &address, self.existing)?, played)
             }
             (Target::File(..), None) => return Ok(Verdict::Fine),
         };
         self.tell_left_out(played.left_out);
-        Ok(tell_of(&self.path, played.commands, played.passed, keys))
+        Ok(tell_of(&self.path, &played, keys))
+    }
+
+    /// The data of two players to where it goes.
+    fn keep_halves(
+        &self,
+        halves: &mut Halves,
+        target: Target<'_>,
+        making: Option<Making>,
+    ) -> Outcome {
+        let mut has_any = false;
+        for found in both(&mut halves.players, |player| self.prepare(player)) {
+            has_any |= found?;
+        }
+        self.refuse_nothing(has_any)?;
+        let keys = match (target, making) {
+            (Target::File(_, to), Some(making)) => self.new.finish_halves(making, halves, to)?,
+            (Target::Server(address), _) => {
+                let whole = self.joined(&halves.snapshots(None)?)?;
+                live::send(&whole, &address, self.existing)?
+            }
+            (Target::File(..), None) => 0,
+        };
+        self.tell_left_out(halves.played.left_out);
+        Ok(tell_of(&self.path, &halves.played, keys))
+    }
+
+    /// Snapshots of parts as one.
+    fn joined(&self, snapshots: &[Input]) -> Result<Input, Failure> {
+        let mut whole = Output::temporary()?;
+        join(snapshots, &mut whole)?;
+        let whole = whole.read_back()?;
+        whole.ok_or_else(|| self.missing("its parts cannot be read again"))
     }
 
     fn player(&self) -> Player {
@@ -246,7 +279,7 @@ impl RestoreArguments {
         }
         let found = self.selection.is_all()
             || select_keys(player, &self.selection) > 0
-            || !player.engine.ks.libraries.is_empty();
+            || self.selection.asks_for_functions() && !player.engine.ks.libraries.is_empty();
         match self.set_ttl {
             SetTtl::Keep => {}
             SetTtl::Drop => change_expiries(player, &|_| None),

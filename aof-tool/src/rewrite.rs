@@ -5,6 +5,7 @@
 
 use crate::convert::file_name;
 use crate::divided::{Division, Played, join};
+use crate::halves::Halves;
 use crate::log::Log;
 use crate::player::{PASSED_TOLD, Player};
 use crate::raw::{mapped, unwritten};
@@ -143,13 +144,21 @@ pub fn data_set(path: &Path) -> Result<fs::File, Failure> {
 
 /// What `player` has, as a snapshot in a temporary file without a name.
 pub fn snapshot_of(player: &Player, to: Option<Reader>) -> Result<fs::File, Failure> {
+    let (file, _) = temporary(|out| write_data(player, out, NewForm::Snapshot, to))?;
+    Ok(file)
+}
+
+/// What `write` writes, in a temporary file without a name, and what it gives.
+pub fn temporary<T>(
+    write: impl FnOnce(&mut BufWriter<fs::File>) -> Result<T, Failure>,
+) -> Result<(fs::File, T), Failure> {
     let failed = |error: &io::Error| Failure::io("temporary file", error);
     let file = tempfile::tempfile().map_err(|error| failed(&error))?;
     let mut out = BufWriter::new(file);
-    write_data(player, &mut out, NewForm::Snapshot, to)?;
+    let given = write(&mut out)?;
     let mut file = out.into_inner().map_err(|error| failed(error.error()))?;
     file.rewind().map_err(|error| failed(&error))?;
-    Ok(file)
+    Ok((file, given))
 }
 
 /// Rewrite the log that was named.
@@ -163,7 +172,14 @@ pub fn run(arguments: &RewriteArguments) -> Outcome {
     if let Some(limit) = arguments.memory {
         return in_parts(arguments, &log, limit, out);
     }
-    let mut player = Player::new(new.databases as usize);
+    let make = || Player::new(new.databases as usize);
+    if let Some(mut halves) = Halves::play(&log, &make) {
+        let keys = new.finish_halves(out, &mut halves, arguments.to)?;
+        let verdict = tell_of(path, &halves.played, keys);
+        halves.leave();
+        return Ok(verdict);
+    }
+    let mut player = make();
     player.play(&log)?;
     let keys = new.finish(out, &player, arguments.to)?;
     let verdict = tell(path, &player, keys);
@@ -185,22 +201,20 @@ fn in_parts(arguments: &RewriteArguments, log: &Log, limit: u64, mut making: Mak
     };
     let (keys, played) = new.write_parts(&division, out, to, &mut |_| Ok(()))?;
     new.keep(making)?;
-    Ok(tell_of(
-        &arguments.path,
-        played.commands,
-        played.passed,
-        keys,
-    ))
+    Ok(tell_of(&arguments.path, &played, keys))
 }
 
 /// Says what became of the log.
 pub fn tell(path: &Path, player: &Player, keys: u64) -> Verdict {
-    tell_of(path, player.commands, player.passed, keys)
+    let mut played = Played::default();
+    played.add(player);
+    tell_of(path, &played, keys)
 }
 
-/// The same by numbers.
-pub fn tell_of(path: &Path, commands: u64, passed: u64, keys: u64) -> Verdict {
-    let commands = plural(commands, "command", "commands");
+/// The same of several players.
+pub fn tell_of(path: &Path, played: &Played, keys: u64) -> Verdict {
+    let passed = played.passed;
+    let commands = plural(played.commands, "command", "commands");
     let keys = plural(keys, "key", "keys");
     note(&format!("{}: {commands} became {keys}", path.display()));
     if passed > PASSED_TOLD {
@@ -269,6 +283,24 @@ impl NewLog {
         Ok(keys)
     }
 
+    /// The same of two halves.
+    pub fn finish_halves(
+        &self,
+        mut making: Making,
+        halves: &mut Halves,
+        to: Option<Reader>,
+    ) -> Result<u64, Failure> {
+        let Some(out) = &mut making.out else {
+            return Ok(0);
+        };
+        let keys = match self.form {
+            NewForm::Snapshot => join(&halves.snapshots(to)?, out)?,
+            NewForm::Commands => halves.write_commands(out, to)?,
+        };
+        self.keep(making)?;
+        Ok(keys)
+    }
+
     /// Writes a log that is played in parts, each of which `prepare` is handed before; gives the number of keys.
     pub fn write_parts(
         &self,
@@ -301,7 +333,7 @@ impl NewLog {
 }
 
 /// Write the data of `player` as a log; gives the number of keys.
-fn write_data(
+pub fn write_data(
     player: &Player,
     out: &mut impl Write,
     form: NewForm,

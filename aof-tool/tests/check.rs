@@ -211,8 +211,16 @@ fn a_data_folder_of_a_server_leads_to_its_log() {
 #[test]
 fn a_file_that_is_no_log_is_told_what_reads_it() {
     let folder = tempfile::tempdir().unwrap();
+    let tar = [
+        &b"appendonlydir/"[..],
+        &[0; 243],
+        b"ustar\x0000",
+        &[0; 1271],
+    ]
+    .concat();
     for (name, bytes, advice) in [
-        ("a.xz", &b"\xfd7zXZ\x00\x00\x00"[..], "`xz -dc "),
+        ("d.tar", &tar[..], "`tar -xOf "),
+        ("a.xz", b"\xfd7zXZ\x00\x00\x00", "`xz -dc "),
         ("b.sent", b"$14\r\nREDIS0011\xfe\x00\xff", "`tail -c +6 "),
         ("c.jsonl", b"{\"offset\":0,\"end\":23}\n", "this is JSON"),
     ] {

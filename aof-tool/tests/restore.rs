@@ -222,6 +222,21 @@ fn some_keys_come_back_and_a_selection_of_nothing_is_told() {
     }
 }
 
+/// Libraries come along with keys that were asked for, and are not what was asked for.
+#[test]
+fn libraries_alone_are_a_selection_of_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out.aof").to_str().unwrap().to_owned();
+    let log = tool::golden("redis-7.0.15/appendonlydir-multi");
+    let run = |words: &[&str]| {
+        let run = tool::run(&[&["restore", "--force", "-o", &out], words, &[&log]].concat());
+        (run.code, run.stderr.contains("no key that was asked for"))
+    };
+    assert_eq!(run(&["--key", "zzz"]), (2, true));
+    assert_eq!(run(&["--type", "function"]), (0, false));
+    assert_eq!(run(&["--key", "*"]), (0, false));
+}
+
 #[test]
 fn commands_are_undone_one_by_one() {
     let undone = restored(&["--without", "FLUSHALL", "--without", "INCR a"], &log());

@@ -3,7 +3,7 @@
 //! From the ground up:
 //!
 //! - [`error`] and [`cursor`]: damage that knows its kind and place, and the reader that never leaves its slice.
-//! - [`crc64`], [`crc16`], [`lzf`]: checksum of snapshots, slots of a cluster, compression of long strings.
+//! - [`crc64`], [`crc16`], [`hash`], [`lzf`]: checksum of snapshots, slots of a cluster, hashes for memory, compression of long strings.
 //! - [`text`]: numbers as Redis accepts and prints them, patterns, quoted words.
 //! - [`encoding`]: blobs that are the same in memory and on disk (listpack, intset and their ancestors, stream nodes).
 //! - [`resp`]: the protocol, for servers (requests in place, replies) and clients (values).
@@ -33,6 +33,7 @@ pub mod crc64;
 pub mod cursor;
 pub mod encoding;
 pub mod error;
+pub mod hash;
 pub mod lzf;
 pub mod rdb;
 pub mod resp;

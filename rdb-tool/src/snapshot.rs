@@ -5,7 +5,7 @@ use cairn_format::error::{Damage, FormatError};
 use cairn_format::rdb::reader::{Options, Reader, SliceReader, Source, StreamReader};
 use cairn_format::rdb::{Checksum, Dialect, Event, Located};
 use cairn_toolkit::json::Bytes;
-use cairn_toolkit::kind::{FileKind, KIND_BYTES};
+use cairn_toolkit::kind::{FileKind, KIND_BYTES, first_of};
 use cairn_toolkit::outcome::{damage_line, tool_name};
 use cairn_toolkit::remote::Way;
 use cairn_toolkit::select::Item;
@@ -330,9 +330,7 @@ pub fn walk(
         }
         None => {
             let mut source = input.reader();
-            let mut first = Vec::new();
-            let mut ahead = source.by_ref().take(KIND_BYTES as u64);
-            ahead.read_to_end(&mut first).map_err(io)?;
+            let first = first_of(&mut source).map_err(io)?;
             let whole = Cursor::new(first.clone()).chain(source);
             let mut reader = StreamReader::from_read(whole, options)
                 .map_err(|error| unopened(input, &first, error))?;

@@ -318,3 +318,78 @@ fn data_of_modules_outside_the_keys_and_times_count() {
     let drift = |drift: &str| code(&run(&["diff", "--ttl-drift", drift, &a, &b]));
     assert_eq!((drift("4999ms"), drift("5s")), (1, 0));
 }
+
+/// What is no key is told apart from keys, in all totals.
+#[test]
+fn libraries_are_counted_as_libraries() {
+    let folder = tempfile::tempdir().unwrap();
+    let [a, b] = ["a.rdb", "b.rdb"].map(|name| words(&folder.path().join(name)));
+    let snapshot = |libraries: &[&str], keys: &[&str]| {
+        let mut bytes = b"REDIS0010".to_vec();
+        for library in libraries {
+            bytes.extend([0xf5, library.len() as u8]);
+            bytes.extend(library.as_bytes());
+        }
+        bytes.extend(b"\xfe\0");
+        for key in keys {
+            bytes.extend([&[0, key.len() as u8], key.as_bytes(), b"\x01v"].concat());
+        }
+        bytes.extend(b"\xff\0\0\0\0\0\0\0\0");
+        bytes
+    };
+    let [one, two, three, other] = [
+        "#!lua name=one\n",
+        "#!lua name=two\n",
+        "#!lua name=three\n",
+        "#!lua name=two\n--",
+    ];
+    std::fs::write(&a, snapshot(&[one, two, three], &["x:1", "y"])).unwrap();
+    std::fs::write(&b, snapshot(&[one, other], &["x:1", "z", "w"])).unwrap();
+    let output = run(&["diff", "--by-prefix", ":", &a, &b]);
+    let text = stdout(&output);
+    assert_eq!(code(&output), 1, "{text}");
+    for line in [
+        "a.rdb: 1 key and 1 function library\n",
+        "b.rdb: 2 keys\n",
+        "different: 0 keys and 1 function library\n",
+        "equal: 1 key and 1 function library\n",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    let output = run(&["diff", "--json", "--by-prefix", ":", &a, &b]);
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let only_a = &found["only_in_a"];
+    assert_eq!(
+        (&only_a["count"], &only_a["libraries"]),
+        (&1.into(), &1.into())
+    );
+    assert_eq!(found["different"]["count"], 0);
+    assert_eq!(found["different"]["libraries"], 1);
+    assert_eq!(
+        (&found["equal"], &found["equal_libraries"]),
+        (&1.into(), &1.into())
+    );
+    let by_prefix = found["by_prefix"].as_array().unwrap();
+    let all = |name: &str| {
+        by_prefix
+            .iter()
+            .map(|one| one[name].as_u64().unwrap())
+            .sum::<u64>()
+    };
+    assert_eq!(
+        [
+            all("only_in_a"),
+            all("only_in_b"),
+            all("different"),
+            all("equal")
+        ],
+        [1, 2, 0, 1]
+    );
+    std::fs::write(&a, snapshot(&[one], &["x:1"])).unwrap();
+    std::fs::write(&b, snapshot(&[one, two], &["x:1"])).unwrap();
+    assert_eq!(
+        code(&run(&["diff", &a, &b])),
+        1,
+        "a library alone is a difference"
+    );
+}

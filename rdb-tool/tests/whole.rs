@@ -182,10 +182,12 @@ fn the_wrong_kind_of_file_is_told_what_reads_it() {
     let folder = tempfile::tempdir().unwrap();
     let snapshot = std::fs::read(odd("hash-field-expiry.rdb")).unwrap();
     let sent = [b"$255\r\n", &snapshot[..]].concat();
-    let files: [(&str, &[u8], &str); 6] = [
+    let tar = [&b"dump.rdb"[..], &[0; 249], b"ustar\x0000", &[0; 1271]].concat();
+    let files: [(&str, &[u8], &str); 7] = [
         ("a.aof", b"*1\r\n$4\r\nPING\r\n", "`aof-tool check "),
         ("c.xz", b"\xfd7zXZ\x00\x00\x00", "`xz -dc "),
         ("d.bz2", b"BZh91AY&SY", "`bzip2 -dc "),
+        ("h.tar", &tar, "`tar -xOf "),
         ("e.sent", &sent, "`tail -c +7 "),
         ("f.empty", b"", "the file is empty"),
         ("g.jsonl", b"{\"db\":0,\"key\":\"a\"}\n", "this is JSON"),

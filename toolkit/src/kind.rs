@@ -1,9 +1,14 @@
 //! What a file is that a tool cannot read, by its first bytes, and what reads it instead.
 
 use crate::outcome::{Failure, tool_name};
+use std::io::{self, Read};
 
-/// Bytes that [`FileKind::of`] wants to see.
-pub const KIND_BYTES: usize = 64;
+/// Bytes that [`FileKind::of`] wants to see: a block of a tar archive.
+pub const KIND_BYTES: usize = 512;
+/// Bytes that tell most kinds. Whoever writes into a pipe may take their time with more.
+const MOST_KINDS_BYTES: usize = 64;
+/// What stands in the first block of a tar archive, and where.
+const TAR_MAGIC: (usize, &[u8]) = (257, b"ustar");
 
 /// What the first bytes of a file say about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +27,8 @@ pub enum FileKind {
     Json,
     /// Compressed; the program that undoes it.
     Compressed(&'static str),
+    /// Files in a tar archive.
+    Tar,
     /// The envelope in which Valkey 9.2 is said to compress a snapshot as a whole; no real file was at hand.
     Envelope,
     /// None of these.
@@ -50,6 +57,10 @@ impl FileKind {
         }
         if begins(b"VKCS") {
             return FileKind::Envelope;
+        }
+        let (at, magic) = TAR_MAGIC;
+        if first.get(at..).is_some_and(|rest| rest.starts_with(magic)) {
+            return FileKind::Tar;
         }
         let second = first.get(1).copied().unwrap_or_default();
         match first[0] {
@@ -108,10 +119,30 @@ impl FileKind {
                     "the file is compressed: `{undo} {name} | {tool} ... -` reads what is in it"
                 )
             }
+            FileKind::Tar => format!(
+                "this is a tar archive: `tar -tf {name}` lists what is in it, and `tar -xOf {name} MEMBER | {tool} ... -` reads a file of it"
+            ),
             FileKind::Envelope => "this is a snapshot in the envelope of Valkey 9.2, compressed as a whole: a server that loads it can save it without".to_owned(),
             FileKind::Unknown => return None,
         })
     }
+}
+
+/// The first bytes of a stream, as many as [`FileKind::of`] wants to see of it.
+///
+/// # Errors
+/// Those of the stream.
+pub fn first_of(source: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut first = Vec::new();
+    let mut read = |until: usize| {
+        let more = (until - first.len()) as u64;
+        source.take(more).read_to_end(&mut first)?;
+        io::Result::Ok(FileKind::of(&first))
+    };
+    if read(MOST_KINDS_BYTES)? == FileKind::Unknown {
+        read(KIND_BYTES)?;
+    }
+    Ok(first)
 }
 
 /// Bytes before the snapshot of a reply to SYNC: `$LENGTH` or `$EOF:` and a mark, perhaps after newlines that keep the link alive.
@@ -132,6 +163,7 @@ mod tests {
 
     #[test]
     fn first_bytes_tell_the_kind() {
+        let tar = [&b"dump.rdb"[..], &[0; 249], b"ustar\x0000", &[0; 247]].concat();
         let mark = [&b"$EOF:"[..], &[b'a'; 40], b"\r\nREDIS0011"].concat();
         for (first, kind) in [
             (&b""[..], FileKind::Empty),
@@ -149,6 +181,8 @@ mod tests {
             (b"{\"db\":0,", FileKind::Json),
             (b"BZh91AY", FileKind::Compressed("bzip2 -dc")),
             (b"VKCS\x01\x01\x00\x00", FileKind::Envelope),
+            (&tar, FileKind::Tar),
+            (&tar[..260], FileKind::Unknown),
             (b"$", FileKind::Unknown),
             (b"$6\r\nSELECT\r\n", FileKind::Unknown),
             (b"*", FileKind::Unknown),
@@ -156,6 +190,23 @@ mod tests {
             (b"hello", FileKind::Unknown),
         ] {
             assert_eq!(FileKind::of(first), kind, "{}", first.escape_ascii());
+        }
+    }
+
+    /// A pipe that gives what makes a kind is not waited for; what is unknown is read as far as it says something.
+    #[test]
+    fn no_more_of_a_stream_is_read_than_tells_its_kind() {
+        let log = b"*2\r\n$6\r\nSELECT\r\n".repeat(50);
+        let unknown = vec![b'x'; 2000];
+        for (bytes, read) in [
+            (&log[..], MOST_KINDS_BYTES),
+            (&unknown, KIND_BYTES),
+            (&unknown[..100], 100),
+            (b"", 0),
+        ] {
+            let mut source = bytes;
+            assert_eq!(first_of(&mut source).unwrap(), bytes[..read]);
+            assert_eq!(source, &bytes[read..]);
         }
     }
 }

@@ -118,11 +118,21 @@ pub(super) fn read<T>(
     }
 }
 
+/// Lengths below this are their own byte.
+const ONE_BYTE_END: u8 = 0x40;
+
+/// The length that a byte is by itself, if it is one.
+#[inline(always)]
+pub(super) fn of_one_byte(byte: u8) -> Option<usize> {
+    (byte < ONE_BYTE_END).then_some(usize::from(byte))
+}
+
 /// Bytes that follow the first one in the shortest form of a length.
 const fn shortest_extra(len: u64) -> usize {
+    const ONE_BYTE: u64 = ONE_BYTE_END as u64;
     match len {
-        0..0x40 => 0,
-        0x40..0x4000 => 1,
+        0..ONE_BYTE => 0,
+        ONE_BYTE..0x4000 => 1,
         0x4000..=0xffff_ffff => 4,
         _ => 8,
     }

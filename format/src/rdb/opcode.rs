@@ -131,7 +131,7 @@ pub(crate) const LIST_NODES: u8 = 18;
 pub(crate) const SET_LISTPACK: u8 = 20;
 
 /// Types that both families have, or Redis alone.
-const TYPES: [TypeInfo; 31] = [
+static TYPES: [TypeInfo; 31] = [
     info(STRING, "string", Layout::String, 1),
     info(LIST, "list", Layout::Strings(1), 1),
     info(SET, "set", Layout::Strings(1), 1),
@@ -181,16 +181,38 @@ const TYPES: [TypeInfo; 31] = [
 ];
 
 /// Valkey's own types.
-const VALKEY_TYPES: [TypeInfo; 1] = [info(22, "hash with expiry", Layout::ValkeyExpiring, 80)];
+static VALKEY_TYPES: [TypeInfo; 1] = [info(22, "hash with expiry", Layout::ValkeyExpiring, 80)];
+
+/// Where Valkey's types are its own.
+const VALKEY_OWN: u8 = 22;
+
+/// The types of a family by their byte.
+type ByByte = [Option<&'static TypeInfo>; 1 << u8::BITS];
+static REDIS_BY_BYTE: ByByte = by_byte([None; 1 << u8::BITS], &TYPES, u8::MAX);
+static VALKEY_BY_BYTE: ByByte = by_byte(
+    by_byte([None; 1 << u8::BITS], &TYPES, VALKEY_OWN - 1),
+    &VALKEY_TYPES,
+    u8::MAX,
+);
+
+/// Adds those up to this byte.
+const fn by_byte(mut table: ByByte, types: &'static [TypeInfo], last: u8) -> ByByte {
+    let mut at = 0;
+    while at < types.len() {
+        if types[at].byte <= last {
+            table[types[at].byte as usize] = Some(&types[at]);
+        }
+        at += 1;
+    }
+    table
+}
 
 /// Looks up a type byte. `None`: no such type in this family.
+#[inline]
 pub(crate) fn type_info(family: Family, byte: u8) -> Option<&'static TypeInfo> {
     match family {
-        Family::Valkey if byte >= 22 => VALKEY_TYPES.iter().find(|info| info.byte == byte),
-        _ => {
-            let place = TYPES.binary_search_by_key(&byte, |info| info.byte);
-            place.ok().map(|place| &TYPES[place])
-        }
+        Family::Redis => REDIS_BY_BYTE[usize::from(byte)],
+        Family::Valkey => VALKEY_BY_BYTE[usize::from(byte)],
     }
 }
 
@@ -262,5 +284,14 @@ mod tests {
     #[test]
     fn the_table_is_sorted() {
         assert!(TYPES.windows(2).all(|pair| pair[0].byte < pair[1].byte));
+        for byte in 0..=u8::MAX {
+            let own = byte >= VALKEY_OWN;
+            let redis = TYPES.iter().find(|info| info.byte == byte);
+            let valkey = VALKEY_TYPES.iter().find(|info| info.byte == byte);
+            let name = |info: Option<&TypeInfo>| info.map(|info| info.name);
+            assert_eq!(name(type_info(Family::Redis, byte)), name(redis));
+            let expected = if own { valkey } else { redis };
+            assert_eq!(name(type_info(Family::Valkey, byte)), name(expected));
+        }
     }
 }

@@ -11,7 +11,7 @@ use cairn_toolkit::select::FUNCTION;
 use cairn_toolkit::{Failure, Input, human, quoted};
 
 /// The kind of what modules keep outside the keys.
-const MODULE_DATA: &str = "module data";
+pub const MODULE_DATA: &str = "module data";
 
 /// All kinds; an entry has the place in this list.
 const KINDS: [&str; TYPE_NAMES.len() + 2] = {

@@ -2,9 +2,10 @@
 
 use super::again::Mark;
 use super::elements::Changes;
-use super::entry::{Entry, Place};
-use super::prefix::Prefixes;
+use super::entry::{Entry, MODULE_DATA, Place};
+use super::prefix::{Count, Prefixes};
 use super::table::Judge;
+use cairn_toolkit::select::FUNCTION;
 use cairn_toolkit::{human, json};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -21,17 +22,55 @@ struct Example {
     what: Vec<String>,
 }
 
-/// One kind of difference: how many keys, and the first of them by database and key.
+/// How many there are of what is compared.
+#[derive(Clone, Copy, Debug, Default)]
+struct Amount {
+    keys: u64,
+    /// Function libraries.
+    libraries: u64,
+    /// Module types with data outside the keys.
+    modules: u64,
+}
+
+impl Amount {
+    fn add(&mut self, kind: &str) {
+        *match kind {
+            FUNCTION => &mut self.libraries,
+            MODULE_DATA => &mut self.modules,
+            _ => &mut self.keys,
+        } += 1;
+    }
+
+    fn total(&self) -> u64 {
+        self.keys + self.libraries + self.modules
+    }
+
+    /// `3 keys and 1 function library`; what is no key only where there is any.
+    fn text(&self) -> String {
+        let mut text = human::plural(self.keys, "key", "keys");
+        for (count, one, many) in [
+            (self.libraries, "function library", "function libraries"),
+            (self.modules, "module type's data", "module types' data"),
+        ] {
+            if count > 0 {
+                text += &format!(" and {}", human::plural(count, one, many));
+            }
+        }
+        text
+    }
+}
+
+/// One kind of difference: how many, and the first of them by database and key.
 #[derive(Debug)]
 struct Found {
-    count: u64,
+    count: Amount,
     wanted: usize,
     examples: BTreeMap<Key, Example>,
 }
 
 /// All of them.
 pub struct Findings {
-    same: u64,
+    same: Amount,
     only_a: Found,
     only_b: Found,
     different: Found,
@@ -45,7 +84,7 @@ pub struct Findings {
 impl Found {
     fn new(wanted: usize) -> Found {
         Found {
-            count: 0,
+            count: Amount::default(),
             wanted,
             examples: BTreeMap::new(),
         }
@@ -58,7 +97,7 @@ impl Found {
         kind: &'static str,
         what: impl FnOnce() -> Vec<String>,
     ) {
-        self.count += 1;
+        self.count.add(kind);
         let last = self.examples.last_key_value();
         let is_behind = |(db, key): &Key| (*db, &key[..]) <= (place.db, place.key);
         let is_full = self.examples.len() >= self.wanted;
@@ -79,7 +118,7 @@ impl Found {
         title: &str,
         elements: &HashMap<u128, Changes>,
     ) -> io::Result<()> {
-        writeln!(out, "{title}: {}", human::plural(self.count, "key", "keys"))?;
+        writeln!(out, "{title}: {}", self.count.text())?;
         for ((db, key), example) in &self.examples {
             let place = Place { db: *db, key };
             let what = example.what.join("; ");
@@ -88,7 +127,7 @@ impl Found {
                 changes.text(out)?;
             }
         }
-        match self.count - self.examples.len() as u64 {
+        match self.count.total() - self.examples.len() as u64 {
             more if more > 0 && !self.examples.is_empty() => {
                 writeln!(out, "  and {} more", human::count(more))
             }
@@ -109,7 +148,9 @@ impl Found {
             one
         };
         json!({
-            "count": self.count,
+            "count": self.count.keys,
+            "libraries": self.count.libraries,
+            "module_data": self.count.modules,
             "examples": self.examples.iter().map(one).collect::<Vec<_>>(),
         })
     }
@@ -119,7 +160,7 @@ impl Findings {
     /// Nothing yet; so many examples of each kind.
     pub fn new(examples: usize, drift_ms: u64) -> Findings {
         Findings {
-            same: 0,
+            same: Amount::default(),
             only_a: Found::new(examples),
             only_b: Found::new(examples),
             different: Found::new(examples),
@@ -131,7 +172,8 @@ impl Findings {
 
     /// Whether all is equal.
     pub fn are_none(&self) -> bool {
-        self.only_a.count + self.only_b.count + self.different.count == 0
+        let all = [&self.only_a, &self.only_b, &self.different];
+        all.iter().all(|found| found.count.total() == 0)
     }
 
     /// The hashes of the examples that differ, whose elements can be told.
@@ -146,6 +188,13 @@ impl Findings {
         }
     }
 
+    /// Counts a key by its prefix, if that is wanted.
+    fn count(&mut self, place: Place<'_>, which: impl FnOnce(&mut Count) -> &mut u64) {
+        if let (Some(prefixes), Some(_)) = (&mut self.prefixes, place.db) {
+            *which(prefixes.of(place)) += 1;
+        }
+    }
+
     /// For a person.
     pub fn text(
         &self,
@@ -156,7 +205,7 @@ impl Findings {
         self.only_a.text(out, &format!("only in {a}"), elements)?;
         self.only_b.text(out, &format!("only in {b}"), elements)?;
         self.different.text(out, "different", elements)?;
-        writeln!(out, "equal: {}", human::plural(self.same, "key", "keys"))?;
+        writeln!(out, "equal: {}", self.same.text())?;
         match &self.prefixes {
             Some(prefixes) => prefixes.text(out),
             None => Ok(()),
@@ -168,7 +217,9 @@ impl Findings {
         let mut all = json!({
             "a": a,
             "b": b,
-            "equal": self.same,
+            "equal": self.same.keys,
+            "equal_libraries": self.same.libraries,
+            "equal_module_data": self.same.modules,
             "only_in_a": self.only_a.json(elements),
             "only_in_b": self.only_b.json(elements),
             "different": self.different.json(elements),
@@ -183,18 +234,14 @@ impl Findings {
 impl Judge for Findings {
     fn only_a(&mut self, hash: u128, place: Place<'_>, entry: &Entry) {
         self.mark(hash, Mark::OnlyA);
-        if let Some(prefixes) = &mut self.prefixes {
-            prefixes.of(place).only_a += 1;
-        }
+        self.count(place, |count| &mut count.only_a);
         self.only_a
             .add(hash, place, entry.kind(), || vec![entry.describe()]);
     }
 
     fn only_b(&mut self, hash: u128, place: Place<'_>, entry: &Entry) {
         self.mark(hash, Mark::OnlyB);
-        if let Some(prefixes) = &mut self.prefixes {
-            prefixes.of(place).only_b += 1;
-        }
+        self.count(place, |count| &mut count.only_b);
         self.only_b
             .add(hash, place, entry.kind(), || vec![entry.describe()]);
     }
@@ -202,20 +249,16 @@ impl Judge for Findings {
     fn both(&mut self, hash: u128, place: Place<'_>, a: &Entry, b: &Entry) {
         let differs = a.differs(b);
         if !differs && !a.expires_elsewhen(b, self.drift_ms) {
-            self.same += 1;
+            self.same.add(a.kind());
             // Whoever loads the older file makes up the counters that it does not have.
             if a.canon.counters.is_some() != b.canon.counters.is_some() {
                 self.mark(hash, Mark::Value);
             }
-            if let Some(prefixes) = &mut self.prefixes {
-                prefixes.of(place).equal += 1;
-            }
+            self.count(place, |count| &mut count.equal);
             return;
         }
         self.mark(hash, if differs { Mark::Value } else { Mark::Expiry });
-        if let Some(prefixes) = &mut self.prefixes {
-            prefixes.of(place).different += 1;
-        }
+        self.count(place, |count| &mut count.different);
         let drift_ms = self.drift_ms;
         self.different
             .add(hash, place, b.kind(), || a.differences(b, drift_ms));

@@ -50,6 +50,25 @@ impl ModuleUse {
     }
 }
 
+/// Keys one behind the other of one database, type and encoding, which are looked up once. Names are compared by their place: where
+/// the same stands in two, the run ends early.
+#[derive(Debug)]
+struct Run {
+    db: u64,
+    type_name: &'static str,
+    encoding: &'static str,
+    count: Count,
+}
+
+impl Run {
+    #[inline]
+    fn goes_on(&self, db: u64, type_name: &'static str, encoding: &'static str) -> bool {
+        self.db == db
+            && std::ptr::eq(self.type_name, type_name)
+            && std::ptr::eq(self.encoding, encoding)
+    }
+}
+
 /// Everything that is counted in one walk.
 #[derive(Debug)]
 pub struct Survey {
@@ -69,6 +88,8 @@ pub struct Survey {
     pub databases: BTreeMap<u64, Count>,
     /// By type and encoding.
     pub encodings: BTreeMap<(&'static str, &'static str), Count>,
+    /// What both do not have yet; never there after [`Survey::absorb`].
+    run: Option<Run>,
     /// By time left.
     pub expiry: Expiry,
     /// By bytes in the file.
@@ -101,6 +122,7 @@ impl Survey {
             commands: 0,
             databases: BTreeMap::new(),
             encodings: BTreeMap::new(),
+            run: None,
             expiry: Expiry::new(wanted.now_ms),
             sizes: Sizes::default(),
             lengths: Sizes::default(),
@@ -123,7 +145,8 @@ impl Survey {
     }
 
     /// Takes in the section that follows what was counted so far: the result is that of one walk.
-    pub fn absorb(&mut self, next: Survey) {
+    pub fn absorb(&mut self, mut next: Survey) {
+        next.end_run();
         self.aux.extend(next.aux);
         self.libraries.extend(next.libraries);
         self.module_aux.extend(next.module_aux);
@@ -195,11 +218,18 @@ impl Survey {
             bytes,
         };
         let (type_name, encoding) = (record.value.type_name(), record.value.encoding_name());
-        self.databases.entry(record.db).or_default().add(count);
-        self.encodings
-            .entry((type_name, encoding))
-            .or_default()
-            .add(count);
+        match &mut self.run {
+            Some(run) if run.goes_on(record.db, type_name, encoding) => run.count.add(count),
+            _ => {
+                self.end_run();
+                self.run = Some(Run {
+                    db: record.db,
+                    type_name,
+                    encoding,
+                    count,
+                });
+            }
+        }
         self.expiry.add(record.head.expire_ms, bytes);
         self.sizes.add(bytes, bytes);
         if let Object::Module(module) = &record.value {
@@ -223,6 +253,15 @@ impl Survey {
         let floor = self.by_element.floor().unwrap_or(0);
         self.by_element.offer(largest_element(record, floor)?, make);
         Ok(())
+    }
+
+    fn end_run(&mut self) {
+        if let Some(run) = self.run.take() {
+            let databases = self.databases.entry(run.db).or_default();
+            databases.add(run.count);
+            let encodings = self.encodings.entry((run.type_name, run.encoding));
+            encodings.or_default().add(run.count);
+        }
     }
 
     /// All keys.

@@ -9,7 +9,7 @@
 
 mod packed;
 
-use crate::kind::KIND_BYTES;
+use crate::kind::first_of;
 use crate::map::Map;
 use crate::outcome::{Failure, tool_name};
 use crate::remote::{self, Address};
@@ -78,10 +78,8 @@ enum Flow {
 impl Flow {
     /// Looks whether the bytes are compressed.
     fn begin(file: File) -> io::Result<Flow> {
-        let (mut file, mut first) = (file, Vec::new());
-        Read::by_ref(&mut file)
-            .take(KIND_BYTES as u64)
-            .read_to_end(&mut first)?;
+        let mut file = file;
+        let first = first_of(&mut file)?;
         let codec = Codec::of(&first);
         let whole = Cursor::new(first).chain(file);
         Ok(match codec {

@@ -158,6 +158,12 @@ impl Selection {
             && !self.unwanted.iter().any(is_function)
     }
 
+    /// Whether function libraries were asked for, and do not only come along with keys.
+    pub fn asks_for_functions(&self) -> bool {
+        let mut wanted = self.wanted.iter().flatten();
+        wanted.any(|criterion| matches!(criterion, Criterion::Type(name) if name == FUNCTION))
+    }
+
     fn fits(&self, criterion: &Criterion, item: &Item<'_>) -> bool {
         match criterion {
             Criterion::Key(pattern) => pattern.takes(item.key),

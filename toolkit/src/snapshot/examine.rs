@@ -13,7 +13,7 @@
 use super::again::plan;
 pub use super::piece::{Piece, What};
 use super::sound::{Looking, Section, UNKNOWN_DB, Zeros, is_zeros};
-use super::spill::BEYOND;
+use super::spill::BEYOND_BESIDE;
 use crate::{Input, Progress};
 use cairn_format::crc64::{Crc64, Fault, single_fault};
 use cairn_format::error::{Damage, Findings, FormatError};
@@ -275,7 +275,7 @@ impl<'a, 'w> Examiner<'a, 'w> {
             witness,
             held: VecDeque::new(),
             found: Vec::new(),
-            hashes: Hashes::within(Some(BEYOND)),
+            hashes: Hashes::within(Some(BEYOND_BESIDE)),
             seen: 0,
             text_keys: 0,
             beginnings: HashSet::new(),
@@ -398,7 +398,7 @@ impl<'a, 'w> Examiner<'a, 'w> {
         let (from, to, db) = (passed.offset, passed.end, passed.db);
         let what = match &passed.event {
             Some(Event::Record(record)) => {
-                let hash = self.seed.hash_one((record.db, record.head.key)).max(1);
+                let hash = self.seed.hash_one((record.db, record.head.key));
                 self.key_db = record.db;
                 self.seen += 1;
                 self.text_keys += usize::from(is_text(record.head.key));

@@ -20,7 +20,7 @@ pub struct Piece {
 pub enum What {
     /// A key that can be read. Who has the same hash is the same key in the same database.
     Key {
-        /// Of key and database, with the seed that was handed in; never zero.
+        /// Of key and database, with the seed that was handed in.
         hash: u64,
     },
     /// Something beside the keys, by its opcode.

@@ -65,7 +65,7 @@ impl Work for Looking<'_> {
             }
             Event::Record(record) => {
                 let key = record.head.key;
-                let hash = self.seed.hash_one((record.db, key)).max(1);
+                let hash = self.seed.hash_one((record.db, key));
                 section.keys += 1;
                 section.text_keys += usize::from(is_text(key));
                 section.beginnings.insert(beginning(key));

@@ -18,6 +18,7 @@ use crate::encoding::listpack::Listpack;
 use crate::encoding::ziplist::Ziplist;
 use crate::encoding::zipmap::Zipmap;
 use crate::error::{Damage, Findings, FormatError, Result};
+use crate::hash::hash_bytes;
 use crate::text::number::I64Text;
 use crate::text::words::quote;
 
@@ -45,39 +46,6 @@ impl Names<'_> {
     pub fn differ(self) -> bool {
         !has_repeats(self.0)
     }
-}
-
-/// A fast hash for finding candidates; equality is always confirmed on the bytes where it matters.
-#[inline]
-pub(crate) fn hash_bytes(bytes: &[u8], seed: u64) -> u64 {
-    const K: u64 = 0x9e37_79b9_7f4a_7c15;
-    let fold = |state: u64| {
-        let wide = u128::from(state) * u128::from(K);
-        (wide as u64) ^ ((wide >> 64) as u64)
-    };
-    // With the length in the state, overlapping pieces tell any two texts apart; a copy of the rest into a padded
-    // piece would cost more than all else.
-    let mut state = fold(seed ^ 0xc2b2_ae3d_27d4_eb4f).wrapping_add(bytes.len() as u64);
-    let mut rest = bytes;
-    while let (Some((chunk, tail)), true) = (rest.split_first_chunk::<8>(), rest.len() > 8) {
-        state = fold(state ^ u64::from_le_bytes(*chunk)).wrapping_add(K);
-        rest = tail;
-    }
-    let last = match (
-        bytes.last_chunk::<8>(),
-        rest.first_chunk::<4>(),
-        rest.last_chunk::<4>(),
-    ) {
-        (Some(chunk), ..) => u64::from_le_bytes(*chunk),
-        (None, Some(first), Some(last)) => {
-            u64::from(u32::from_le_bytes(*last)) << 32 | u64::from(u32::from_le_bytes(*first))
-        }
-        _ => rest
-            .iter()
-            .fold(0, |word, byte| word << 8 | u64::from(*byte)),
-    };
-    state = fold(state ^ last).wrapping_add(K);
-    fold(state)
 }
 
 fn damage(at: u64, what: impl Into<String>) -> Box<FormatError> {

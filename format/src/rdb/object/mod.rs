@@ -33,7 +33,7 @@ pub use stream::{
 pub use texts::Texts;
 pub use zset::{Scores, Zset};
 
-pub(crate) use check::{Checker, hash_bytes};
+pub(crate) use check::Checker;
 pub(crate) use decode::decode;
 
 use super::string::Text;

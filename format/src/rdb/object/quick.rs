@@ -3,8 +3,9 @@
 //! It says only that nothing is wrong or odd. At anything else, and where it does not look closely enough to know, the full
 //! check ([`super::check`]) goes over the value and says what it is.
 
-use super::check::{has_repeats, hash_bytes};
+use super::check::has_repeats;
 use crate::encoding::listpack::{Entry, Listpack};
+use crate::hash::hash_bytes;
 use crate::text::number::parse_i64;
 
 /// How near two scores may come that were not computed exactly.

@@ -11,10 +11,14 @@
 
 use std::ops::Range;
 
+use super::super::length::of_one_byte;
 use super::super::opcode;
 use super::super::string::{Form, Text, form};
 use crate::lzf;
 use crate::text::number::I64Text;
+
+/// Bytes of an expiry in milliseconds, with its opcode.
+const EXPIRY: usize = 9;
 
 /// What a record begins with, by its places, counted from the window's begin.
 #[derive(Debug, PartialEq)]
@@ -49,7 +53,7 @@ pub(super) fn start(window: &[u8]) -> Option<Start> {
     let (type_at, expire_ms) = match *window.first()? {
         opcode::EXPIRETIME_MS => {
             let time = window.get(1..)?.first_chunk::<8>()?;
-            (9, Some(i64::from_le_bytes(*time)))
+            (EXPIRY, Some(i64::from_le_bytes(*time)))
         }
         _ => (0, None),
     };
@@ -108,6 +112,46 @@ pub(super) fn plain_string_of(window: &[u8], start: Start) -> Option<PlainString
         value_bytes,
         end,
     })
+}
+
+/// A plain string whose lengths are a byte each, by its places, counted from the window's begin.
+#[derive(Debug, PartialEq)]
+pub(super) struct ShortString {
+    /// Where the key's length stands.
+    pub key_at: usize,
+    /// Where the value's length stands.
+    value_at: usize,
+    /// The record's length.
+    pub end: usize,
+}
+
+/// Finds the extent of the record at the window's begin if it is the very commonest: nothing of such a string can be wrong.
+#[inline(always)]
+pub(super) fn short_string(window: &[u8]) -> Option<ShortString> {
+    let type_at = match *window.first()? {
+        opcode::EXPIRETIME_MS => EXPIRY,
+        _ => 0,
+    };
+    let [type_byte, key_len] = *window.get(type_at..)?.first_chunk()?;
+    if type_byte != opcode::STRING {
+        return None;
+    }
+    let key_at = type_at + 1;
+    let value_at = key_at + 1 + of_one_byte(key_len)?;
+    let end = value_at + 1 + of_one_byte(*window.get(value_at)?)?;
+    (end <= window.len()).then_some(ShortString {
+        key_at,
+        value_at,
+        end,
+    })
+}
+
+impl ShortString {
+    /// The key's bytes.
+    #[inline(always)]
+    pub fn key<'s>(&self, window: &'s [u8]) -> &'s [u8] {
+        &window[self.key_at + 1..self.value_at]
+    }
 }
 
 impl PlainString {
@@ -211,6 +255,36 @@ mod tests {
         assert_eq!(found(b"\x00\x01k\xc3\x01\x02"), None);
         assert_eq!(found(b"\x00\x01k\xc3\x00\x00rest"), None);
         assert_eq!(found(b"\x01\x01k\x01v"), None);
+    }
+
+    /// What is found at a shorter glance is what the longer one finds.
+    #[test]
+    fn short_strings_are_plain_strings() {
+        let mut short = 0;
+        let forms: [&[u8]; 6] = [b"", b"\x01k", b"\x00", b"\xc0\x01", b"\x40\x41", b"\x3f"];
+        for head in [
+            &b"\x00"[..],
+            b"\xfc12345678\x00",
+            b"\x01",
+            b"\xfc1234567",
+            b"",
+        ] {
+            for (key, value) in forms.iter().flat_map(|key| forms.map(|value| (key, value))) {
+                for rest in [0, 1, 62, 63, 64, 130] {
+                    let window = [head, key, value, &vec![b'r'; rest][..]].concat();
+                    let Some(found) = short_string(&window) else {
+                        continue;
+                    };
+                    short += 1;
+                    let plain = plain_string(&window).unwrap();
+                    assert!(plain.holds(&window), "{window:?}");
+                    assert_eq!((found.key_at, found.end), (plain.start.key_at, plain.end));
+                    let key = plain.start.key(&window, &mut Vec::new()).unwrap().to_vec();
+                    assert_eq!(found.key(&window), key);
+                }
+            }
+        }
+        assert!(short > 50, "{short}");
     }
 
     #[test]

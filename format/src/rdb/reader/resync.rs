@@ -15,11 +15,11 @@ use std::ops::Range;
 
 use super::super::dialect::Dialect;
 use super::super::event::{Event, Record};
-use super::super::object::hash_bytes;
 use super::super::opcode;
 use super::super::raw::{Scan, SliceSource};
 use super::{Check, Options, SliceReader};
 use crate::error::Severity;
+use crate::hash::hash_bytes;
 
 /// Records that must stand one behind the other.
 const RECORDS: usize = 3;

@@ -2,11 +2,14 @@
 
 use super::super::dialect::Dialect;
 use super::super::event::{Checksum, Event, Located};
-use super::super::opcode;
+use super::super::opcode::{self, TypeInfo};
 use super::super::raw::Source;
 use super::sections::{Halt, Plan, Work, read_in_sections};
 use super::{Options, Reader, State, fast, packed};
 use crate::error::Result;
+
+/// Bytes of short strings that are passed at once: few enough to be in a cache still when they are summed up.
+const SHORT_AT_ONCE: usize = 32 << 10;
 
 impl<S: Source> Reader<S> {
     /// Leaves the last event behind.
@@ -31,6 +34,9 @@ impl<S: Source> Reader<S> {
         }
         let again = self.source.can_reread();
         while self.source.offset() < limit {
+            if self.pass_short(limit, again, string) {
+                continue;
+            }
             let window = self.source.window();
             let Some(start) = fast::start(window) else {
                 return;
@@ -63,6 +69,36 @@ impl<S: Source> Reader<S> {
             debug_assert!(start.key_at < end, "a record has a key");
             self.source.consume(end);
         }
+    }
+}
+
+impl<S: Source> Reader<S> {
+    /// Passes over short strings in the window that begin before `limit`, as many as a step of the checksum has: whether there was one.
+    #[inline]
+    fn pass_short(&mut self, limit: u64, again: bool, string: Option<&'static TypeInfo>) -> bool {
+        let (db, notes, offset) = (self.db, self.options.duplicate_keys, self.source.offset());
+        let most = usize::try_from(limit - offset).unwrap_or(usize::MAX);
+        let most = most.min(SHORT_AT_ONCE);
+        let window = self.source.window();
+        let (mut at, mut key_at, mut records) = (0, 0, 0);
+        while at < most
+            && let Some(ahead) = window.get(at..)
+            && let Some(found) = fast::short_string(ahead)
+        {
+            if notes {
+                self.keys.note(db, found.key(ahead), again);
+            }
+            key_at = at + found.key_at;
+            at += found.end;
+            records += 1;
+        }
+        if records == 0 {
+            return false;
+        }
+        self.last_value = string.map(|info| (offset + key_at as u64, info));
+        self.records += records;
+        self.source.consume(at);
+        true
     }
 }
 

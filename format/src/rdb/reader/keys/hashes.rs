@@ -2,13 +2,14 @@
 
 use super::outside::{Beyond, Outside};
 use super::part::Part;
-use super::{BUCKETS, Buckets, collect_repeated};
+use super::twice::Sieves;
+use super::{BUCKETS, Buckets};
 use std::collections::HashSet;
 use std::io;
 use std::panic::resume_unwind;
 use std::thread;
 
-/// Hashes of which some may occur twice. Zero counts as one.
+/// Hashes of which some may occur twice.
 #[derive(Debug, Default)]
 pub struct Hashes {
     own: Buckets,
@@ -83,7 +84,7 @@ impl Hashes {
         }
         let hashes = &*self;
         let search = |thread: usize| {
-            let (mut table, mut repeated) = (Vec::new(), HashSet::new());
+            let (mut sieves, mut repeated) = (Sieves::default(), HashSet::new());
             for bucket in (thread..BUCKETS).step_by(threads) {
                 let outside = match &hashes.outside {
                     Some(outside) => outside.bucket(bucket)?,
@@ -91,7 +92,7 @@ impl Hashes {
                 };
                 let in_memory = hashes.in_memory(bucket);
                 let blocks: Vec<&[u64]> = in_memory.chain([&outside[..]]).collect();
-                collect_repeated(&blocks, &mut table, &mut repeated);
+                sieves.collect(&blocks, &mut repeated);
             }
             Ok(repeated)
         };
@@ -117,9 +118,9 @@ impl Hashes {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::super::object::hash_bytes;
     use super::super::outside::Kept;
     use super::*;
+    use crate::hash::hash_bytes;
 
     fn hashes() -> Vec<u64> {
         let numbers = 0..10_000_u64;
@@ -162,7 +163,7 @@ mod tests {
                 assert_eq!(all.repeated(threads).unwrap(), HashSet::new());
                 all.absorb(part(2000, &[hashes[7], hashes[2500]]));
                 all.absorb(part(3000, &[hashes[1500], 0]));
-                let twice = HashSet::from([hashes[7], hashes[2500], hashes[1500], 1]);
+                let twice = HashSet::from([hashes[7], hashes[2500], hashes[1500], 0]);
                 assert_eq!(
                     all.repeated(threads).unwrap(),
                     twice,

@@ -1,8 +1,8 @@
 //! Finding keys that occur twice in a database, in 8 to 16 bytes per key (twice that over a pipe), of which
 //! memory holds no more than it is told to.
 //!
-//! Only a 64-bit hash of each key is kept, in buckets by its top bits. At the end each bucket goes through a
-//! small hash table that stays in the nearest caches: that is several times as fast as sorting them.
+//! Only a 64-bit hash of each key is kept, in buckets by its top bits. At the end each bucket goes through
+//! sieves that stay in the nearest cache ([`twice`]): that is several times as fast as sorting them.
 //! Two equal hashes are a suspicion. In memory the file is read again to compare the keys themselves; over a
 //! pipe a second, independent hash must agree that something occurs twice.
 //!
@@ -18,16 +18,17 @@
 mod hashes;
 mod outside;
 mod part;
+mod twice;
 
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
 
 use super::super::dialect::Dialect;
 use super::super::event::Event;
-use super::super::object::hash_bytes;
 use super::super::raw::Source;
 use super::{Options, SliceReader};
 use crate::error::{Damage, FormatError};
+use crate::hash::hash_bytes;
 pub use hashes::Hashes;
 pub use outside::{Beyond, Spill};
 use part::Part;
@@ -39,9 +40,6 @@ const BUCKETS: usize = 1 << BUCKET_BITS;
 const BLOCK_MIN: usize = 16;
 /// Hashes of the largest blocks: 4 KiB.
 const BLOCK_MAX: usize = 512;
-/// Steps that a hash may take on average to find its place, before its bucket is sorted instead. Good hashes take
-/// one or two; keys made to meet in one place would take as many as there are keys.
-const STEPS_MAX: usize = 16;
 
 /// Hashes of the keys seen so far.
 #[derive(Debug, Default)]
@@ -109,54 +107,6 @@ fn bucket_of(hash: u64) -> usize {
     (hash >> (64 - BUCKET_BITS)) as usize
 }
 
-/// The hashes of one bucket that occur twice.
-fn collect_repeated(blocks: &[&[u64]], table: &mut Vec<u64>, repeated: &mut HashSet<u64>) {
-    if !repeated_by_table(blocks, table, repeated) {
-        repeated_by_sorting(blocks, repeated);
-    }
-}
-
-/// Finds the hashes that occur twice in a bucket; false if they crowd in so few places that it would take too long.
-fn repeated_by_table(blocks: &[&[u64]], table: &mut Vec<u64>, repeated: &mut HashSet<u64>) -> bool {
-    let count: usize = blocks.iter().map(|block| block.len()).sum();
-    let size = (count * 2).next_power_of_two();
-    table.clear();
-    debug_assert!(size > count, "a search always ends");
-    // Zero marks a free place; a hash of zero is kept as one.
-    table.resize(size, 0);
-    let mut steps = (count + 1) * STEPS_MAX;
-    for hash in blocks.iter().copied().flatten() {
-        let hash = (*hash).max(1);
-        let mut place = hash as usize & (size - 1);
-        while table[place] != 0 && table[place] != hash {
-            place = (place + 1) & (size - 1);
-            steps -= 1;
-            if steps == 0 {
-                return false;
-            }
-        }
-        if table[place] == hash {
-            repeated.insert(hash);
-        }
-        table[place] = hash;
-    }
-    true
-}
-
-/// The same in a time that no choice of keys can stretch.
-#[cold]
-fn repeated_by_sorting(blocks: &[&[u64]], repeated: &mut HashSet<u64>) {
-    let hashes = blocks.iter().copied().flatten();
-    let mut hashes: Vec<u64> = hashes.map(|hash| (*hash).max(1)).collect();
-    hashes.sort_unstable();
-    repeated.extend(
-        hashes
-            .windows(2)
-            .filter(|pair| pair[0] == pair[1])
-            .map(|pair| pair[0]),
-    );
-}
-
 impl KeyIndex {
     /// An index that holds no more in memory than this says.
     pub fn within(beyond: Option<Beyond>) -> Self {
@@ -194,7 +144,7 @@ impl KeyIndex {
     }
 
     /// Notes a key; `again` says whether it can be looked up again at the end.
-    #[inline]
+    #[inline(always)]
     pub fn note(&mut self, db: u64, key: &[u8], again: bool) {
         let hash = hash_bytes(key, db);
         match &mut self.unsorted {
@@ -246,8 +196,7 @@ fn confirm(bytes: &[u8], dialect: Dialect, suspects: &HashSet<u64>) -> Option<Bo
             continue;
         };
         let key = record.head.key;
-        if suspects.contains(&hash_bytes(key, record.db).max(1))
-            && !seen.insert((record.db, key.to_vec()))
+        if suspects.contains(&hash_bytes(key, record.db)) && !seen.insert((record.db, key.to_vec()))
         {
             let what = "the key occurs twice in its database";
             return Some(
@@ -258,21 +207,4 @@ fn confirm(bytes: &[u8], dialect: Dialect, suspects: &HashSet<u64>) -> Option<Bo
         }
     }
     None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Searches that go a few steps are no reason to sort, and those that always go many are.
-    #[test]
-    fn only_a_crowd_is_left_to_sorting() {
-        let (mut table, mut repeated) = (Vec::new(), HashSet::new());
-        let mut tried = |hashes: Vec<u64>| repeated_by_table(&[&hashes], &mut table, &mut repeated);
-        assert!(tried(vec![]));
-        assert!(tried((1..=1000).collect()));
-        assert!(tried((1..=10).chain(10..=19).map(|n| n << 20).collect()));
-        assert!(!tried((1..=1000).map(|n| n << 20).collect()));
-        assert_eq!(repeated, HashSet::from([10 << 20]));
-    }
 }

@@ -37,6 +37,8 @@ const LOOK_AHEAD: u64 = 8 << 20;
 const RECORDS: usize = 64;
 /// Places that are tried for that.
 const GUESSES: usize = 64;
+/// So many times smaller is the first section, which is read alone: it tells what the file is.
+const FIRST: usize = 32;
 /// Sections that may wait or be read, beyond one for each thread.
 const AHEAD: usize = 2;
 /// After so many wrong guesses nothing is guessed any more.
@@ -194,11 +196,12 @@ impl<'a, 'w, W: Work> Reading<'a, 'w, W> {
 
     fn run(&mut self) -> std::result::Result<Checksum, Halt<W::Stop>> {
         let may_guess = self.plan.threads > 1 && !self.reader.dialect().has_templates();
-        let mut wrong = 0;
+        let (mut wrong, mut len) = (0, self.plan.section / FIRST);
         loop {
-            if let Some(checksum) = self.one_section()? {
+            if let Some(checksum) = self.one_section(len)? {
                 return Ok(checksum);
             }
+            len = self.plan.section;
             if may_guess && wrong < WRONG_MAX {
                 let taken = self.guessed_sections()?;
                 wrong += usize::from(taken < self.plan.threads);
@@ -206,12 +209,9 @@ impl<'a, 'w, W: Work> Reading<'a, 'w, W> {
         }
     }
 
-    /// Reads a section without a guess; gives the checksum at the end of the file.
-    fn one_section(&mut self) -> std::result::Result<Option<Checksum>, Halt<W::Stop>> {
-        let until = self
-            .reader
-            .offset()
-            .saturating_add(self.plan.section as u64);
+    /// Reads a section of `len` bytes without a guess; gives the checksum at the end of the file.
+    fn one_section(&mut self, len: usize) -> std::result::Result<Option<Checksum>, Halt<W::Stop>> {
+        let until = self.reader.offset().saturating_add(len as u64);
         let mut part = self.work.begin(self.reader.dialect());
         let read = self.events(&mut part, until);
         (self.take)(part, self.end).map_err(Halt::Stopped)?;
