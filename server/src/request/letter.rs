@@ -6,12 +6,84 @@ use cairn_engine::Engine;
 use cairn_engine::call::reply::{Piece, Reply};
 use cairn_engine::session::Role;
 
-use super::{Batch, finish, run_batch};
+use super::{Batch, LOOKAHEAD, finish, run_batch};
 use crate::clients::NOBODY;
 use crate::front::Front;
 use crate::net::Output;
 use crate::os::running;
-use crate::threads::{Letter, Requests};
+use crate::threads::{Letter, Parsed, Requests};
+
+/// Commands of letters whose keys are looked up together, so that those of many clients are fetched at once.
+#[derive(Debug, Default)]
+pub struct Ahead {
+    /// Of each command: the database and the hash of its first key, if it was looked up.
+    found: Vec<Option<(usize, u64)>>,
+    /// The first of them in the parcel.
+    first: usize,
+    /// The first letter behind them.
+    until: usize,
+}
+
+impl Ahead {
+    /// Begins another parcel.
+    pub fn reset(&mut self) {
+        self.found.clear();
+        (self.first, self.until) = (0, 0);
+    }
+
+    /// Looks up what the letters from `at` on begin with, unless it was. `database_of`: the one that a client has chosen.
+    pub fn look(
+        &mut self,
+        engine: &Engine,
+        requests: &Requests,
+        at: usize,
+        database_of: impl Fn(&Letter) -> Option<usize>,
+    ) {
+        if at < self.until {
+            return;
+        }
+        self.found.clear();
+        self.first = requests.letters[at].commands.start as usize;
+        self.until = at;
+        for letter in &requests.letters[at..] {
+            let database = database_of(letter).filter(|db| engine.wants_lookahead(*db));
+            for command in &requests.commands[commands_of(letter)] {
+                let args = command.args.start as usize..command.args.end as usize;
+                let key = requests.ranges[args].get(1);
+                let key = key.map(|key| &requests.bytes[key.start as usize..key.end as usize]);
+                let look = |(db, key)| (db, engine.look_ahead_bucket(db, key));
+                self.found.push(database.zip(key).map(look));
+            }
+            self.until += 1;
+            if self.found.len() >= LOOKAHEAD {
+                break;
+            }
+        }
+        for (db, hash) in self.found.iter().flatten() {
+            engine.look_ahead_record(*db, *hash);
+        }
+    }
+
+    /// Tells commands of a letter the hashes of their keys; whether all were looked up.
+    fn tell(&self, first: usize, commands: &mut [Parsed]) -> bool {
+        let at = first.checked_sub(self.first);
+        let found = at.and_then(|at| self.found.get(at..at + commands.len()));
+        let Some(found) = found else {
+            return false;
+        };
+        for (command, found) in commands.iter_mut().zip(found) {
+            match found {
+                Some((_, hash)) => command.hash = *hash,
+                None => return false,
+            }
+        }
+        true
+    }
+}
+
+fn commands_of(letter: &Letter) -> Range<usize> {
+    letter.commands.start as usize..letter.commands.end as usize
+}
 
 /// Runs a letter whose replies go with its parcel: they are appended to `replies`. Answers where they stand; none if this client has
 /// to be served the other way, by [`super::run_input`], and nothing has run.
@@ -24,6 +96,7 @@ pub fn run_letter(
     slot: usize,
     requests: &Requests,
     letter: &Letter,
+    ahead: &Ahead,
     replies: &mut Vec<u8>,
 ) -> Option<Range<usize>> {
     let session = front.clients.session_on(slot)?;
@@ -43,10 +116,11 @@ pub fn run_letter(
     front.clients.running_input = (letter.bytes.len(), 0);
     front.clients.running = session;
     batch.commands.clear();
-    let commands = letter.commands.start as usize..letter.commands.end as usize;
-    batch
-        .commands
-        .extend_from_slice(&requests.commands[commands]);
+    let commands = commands_of(letter);
+    let first = commands.start;
+    let parsed = &requests.commands[commands];
+    batch.commands.extend_from_slice(parsed);
+    let is_looked_up = ahead.tell(first, &mut batch.commands);
     let stopped = run_batch(
         engine,
         front,
@@ -54,6 +128,7 @@ pub fn run_letter(
         &mut batch.commands,
         session,
         &requests.bytes,
+        is_looked_up,
         &mut reply,
     );
     if stopped.is_some() {

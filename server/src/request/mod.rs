@@ -10,7 +10,7 @@
 mod letter;
 mod stream;
 
-pub use letter::run_letter;
+pub use letter::{Ahead, run_letter};
 pub use stream::run_stream;
 
 use std::ops::Range;
@@ -176,7 +176,9 @@ fn run_commands(
         let Batch {
             ranges, commands, ..
         } = batch;
-        if let Some(stopped) = run_batch(engine, front, ranges, commands, session, bytes, reply) {
+        if let Some(stopped) = run_batch(
+            engine, front, ranges, commands, session, bytes, false, reply,
+        ) {
             // What was understood but not run is parsed again when the client goes on.
             if let Some(client) = front.clients.client(slot) {
                 client.parser.reset();
@@ -263,7 +265,7 @@ fn understand(
     After::More
 }
 
-/// Runs the understood commands. Answers where in the input it stopped, if it stopped before their end.
+/// Runs the understood commands; `is_looked_up`: their keys were looked up ahead by somebody else. Answers where in the input it stopped, if it stopped before their end.
 #[inline(always)]
 fn run_batch(
     engine: &mut Engine,
@@ -272,13 +274,15 @@ fn run_batch(
     commands: &mut [Parsed],
     session: SessionId,
     bytes: &[u8],
+    is_looked_up: bool,
     reply: &mut Reply,
 ) -> Option<usize> {
     if commands.is_empty() {
         return None;
     }
     engine.begin_commands(front);
-    let looked_ahead = commands.len() > 1 && look_ahead(engine, ranges, commands, session, bytes);
+    let looked_ahead =
+        is_looked_up || commands.len() > 1 && look_ahead(engine, ranges, commands, session, bytes);
     let running = Commands::of(bytes);
     for command in commands {
         let ranges = &ranges[command.args.start as usize..command.args.end as usize];

@@ -46,6 +46,7 @@ impl Serving {
     ) {
         let requests = Arc::clone(&parcel.requests);
         front.clients.pool.begin(thread, &requests);
+        self.ahead.reset();
         while front.ending.is_none()
             && let Some(at) = front.clients.pool.next_letter()
         {
@@ -75,10 +76,16 @@ impl Serving {
             && self.aside != Some(slot)
             && front.clients.pool.is_straight(thread, letter.wire);
         if let (true, Some(parcel)) = (is_straight, parcel) {
+            let clients = &front.clients;
+            self.ahead.look(engine, requests, at, |letter| {
+                let slot = clients.pool.slot_of(thread, letter.wire)?;
+                let state = engine.shared.sessions.get(clients.session_on(slot)?)?;
+                Some(state.db)
+            });
+            let Serving { batch, ahead, .. } = self;
             let replies = &mut parcel.replies;
-            let batch = &mut self.batch;
             if let Some(range) =
-                request::run_letter(engine, front, batch, slot, requests, letter, replies)
+                request::run_letter(engine, front, batch, slot, requests, letter, ahead, replies)
             {
                 note(engine, front, slot, letter.bytes.len(), range.len());
                 if !range.is_empty() {

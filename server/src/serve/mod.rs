@@ -20,7 +20,7 @@ use crate::net::{
     Received,
 };
 use crate::os::error_text;
-use crate::request::{self, Batch};
+use crate::request::{self, Ahead, Batch};
 use crate::sync;
 
 /// What serving clients takes beside them, kept from turn to turn.
@@ -28,6 +28,8 @@ use crate::sync;
 pub struct Serving {
     /// The commands of one client at a time.
     pub batch: Batch,
+    /// Keys of letters that are looked up together.
+    ahead: Ahead,
     /// Listeners that have more to accept.
     pub accept_again: Vec<usize>,
     /// Listeners that wait for a descriptor.

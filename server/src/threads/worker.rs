@@ -21,6 +21,8 @@ pub(super) const BELL: Token = Token(0);
 const EVENTS: usize = 1024;
 /// A parcel with so many bytes is handed in before more is read.
 const PARCEL_MAX: usize = 256 * 1024;
+/// So many letters are handed in at once; fewer when nothing more comes.
+const GATHERED: usize = 16;
 /// Reads of one connection in a row.
 const READS: usize = 16;
 /// How long who is closed may take nothing of what is left for it.
@@ -119,6 +121,14 @@ impl Worker {
         while self.take_orders() {
             self.read_ready();
             self.flush_touched();
+            if self.is_gathering() {
+                // What comes meanwhile goes with it: the other side is woken for many at once, and at the latest when nothing comes.
+                match self.look(&mut events, Some(Duration::ZERO)) {
+                    Ok(true) => continue,
+                    Ok(false) => {}
+                    Err(_) => break,
+                }
+            }
             self.hand_in();
             let idle = self.books.ready.is_empty() || !self.has_parcel();
             let mut wait = (!idle).then_some(Duration::ZERO);
@@ -135,24 +145,10 @@ impl Worker {
                 }
                 wait = self.books.has_timed_work().then_some(TRIM);
             }
-            let polled = self.post.poll.poll(&mut events, wait);
+            let looked = self.look(&mut events, wait);
             self.post.bell.awake();
-            match polled {
-                Err(error) if error.kind() != io::ErrorKind::Interrupted => break,
-                _ => {}
-            }
-            for event in &events {
-                let Some(number) = event.token().0.checked_sub(BELL.0 + 1) else {
-                    continue;
-                };
-                let number = number as u32;
-                if event.is_writable() {
-                    self.books.touched.push(number);
-                }
-                let hangup = event.is_read_closed() || event.is_error();
-                if event.is_readable() || hangup {
-                    self.list(number, hangup);
-                }
+            if looked.is_err() {
+                break;
             }
             if trimmed.elapsed() > TRIM {
                 trimmed = Instant::now();
@@ -160,6 +156,35 @@ impl Worker {
             }
         }
         self.leave();
+    }
+
+    /// Whether there is something for the data, and not so much yet that it is to be handed in at once.
+    fn is_gathering(&self) -> bool {
+        let letters = |parcel: &Box<Parcel>| parcel.requests.letters.len();
+        let gathered = self.books.filling.as_ref().map_or(0, letters);
+        (1..GATHERED).contains(&gathered) && self.books.ready.is_empty()
+    }
+
+    /// Waits for what comes, and notes it; whether anything has.
+    fn look(&mut self, events: &mut Events, wait: Option<Duration>) -> io::Result<bool> {
+        match self.post.poll.poll(events, wait) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            _ => {}
+        }
+        for event in &*events {
+            let Some(number) = event.token().0.checked_sub(BELL.0 + 1) else {
+                continue;
+            };
+            let number = number as u32;
+            if event.is_writable() {
+                self.books.touched.push(number);
+            }
+            let hangup = event.is_read_closed() || event.is_error();
+            if event.is_readable() || hangup {
+                self.list(number, hangup);
+            }
+        }
+        Ok(!events.is_empty())
     }
 
     fn note_thread(&self) {
