@@ -6,7 +6,7 @@ use cairn_engine::Engine;
 use cairn_engine::call::reply::{Piece, Reply};
 use cairn_engine::session::Role;
 
-use super::{Batch, LOOKAHEAD, finish, run_batch};
+use super::{Batch, LOOKAHEAD, Understood, finish, run_batch};
 use crate::clients::NOBODY;
 use crate::front::Front;
 use crate::net::Output;
@@ -85,6 +85,17 @@ fn commands_of(letter: &Letter) -> Range<usize> {
     letter.commands.start as usize..letter.commands.end as usize
 }
 
+/// A letter that is to be run.
+#[derive(Clone, Copy, Debug)]
+pub struct Opened<'a> {
+    /// All of its parcel.
+    pub requests: &'a Requests,
+    /// This one.
+    pub letter: &'a Letter,
+    /// What was looked up of it.
+    pub ahead: &'a Ahead,
+}
+
 /// Runs a letter whose replies go with its parcel: they are appended to `replies`. Answers where they stand; none if this client has
 /// to be served the other way, by [`super::run_input`], and nothing has run.
 ///
@@ -94,11 +105,14 @@ pub fn run_letter(
     front: &mut Front,
     batch: &mut Batch,
     slot: usize,
-    requests: &Requests,
-    letter: &Letter,
-    ahead: &Ahead,
+    opened: &Opened,
     replies: &mut Vec<u8>,
 ) -> Option<Range<usize>> {
+    let Opened {
+        requests,
+        letter,
+        ahead,
+    } = *opened;
     let session = front.clients.session_on(slot)?;
     let state = engine.shared.sessions.get(session)?;
     let is_plain = state.authenticated && !state.blocked && state.role == Role::Client;
@@ -121,16 +135,13 @@ pub fn run_letter(
     let parsed = &requests.commands[commands];
     batch.commands.extend_from_slice(parsed);
     let is_looked_up = ahead.tell(first, &mut batch.commands);
-    let stopped = run_batch(
-        engine,
-        front,
-        &requests.ranges,
-        &mut batch.commands,
-        session,
-        &requests.bytes,
+    let understood = Understood {
+        bytes: &requests.bytes,
+        ranges: &requests.ranges,
+        commands: &mut batch.commands,
         is_looked_up,
-        &mut reply,
-    );
+    };
+    let stopped = run_batch(engine, front, session, understood, &mut reply);
     if stopped.is_some() {
         finish(engine, front, slot, session, &reply);
     }

@@ -10,7 +10,7 @@
 mod letter;
 mod stream;
 
-pub use letter::{Ahead, run_letter};
+pub use letter::{Ahead, Opened, run_letter};
 pub use stream::run_stream;
 
 use std::ops::Range;
@@ -173,12 +173,13 @@ fn run_commands(
         };
         let after = understand(front, batch, slot, input, at, parse, ahead);
         let bytes = input.filled();
-        let Batch {
-            ranges, commands, ..
-        } = batch;
-        if let Some(stopped) = run_batch(
-            engine, front, ranges, commands, session, bytes, false, reply,
-        ) {
+        let understood = Understood {
+            bytes,
+            ranges: &batch.ranges,
+            commands: &mut batch.commands,
+            is_looked_up: false,
+        };
+        if let Some(stopped) = run_batch(engine, front, session, understood, reply) {
             // What was understood but not run is parsed again when the client goes on.
             if let Some(client) = front.clients.client(slot) {
                 client.parser.reset();
@@ -265,27 +266,43 @@ fn understand(
     After::More
 }
 
-/// Runs the understood commands; `is_looked_up`: their keys were looked up ahead by somebody else. Answers where in the input it stopped, if it stopped before their end.
+/// Commands that are understood, with their bytes.
+struct Understood<'a> {
+    bytes: &'a [u8],
+    /// Arguments of all.
+    ranges: &'a [Range<u32>],
+    commands: &'a mut [Parsed],
+    /// Their keys were looked up ahead by somebody else.
+    is_looked_up: bool,
+}
+
+impl Understood<'_> {
+    /// Where the arguments of a command stand.
+    #[inline(always)]
+    fn ranges_of(&self, command: &Parsed) -> &[Range<u32>] {
+        &self.ranges[command.args.start as usize..command.args.end as usize]
+    }
+}
+
+/// Runs the understood commands. Answers where in the input it stopped, if it stopped before their end.
 #[inline(always)]
 fn run_batch(
     engine: &mut Engine,
     front: &mut Front,
-    ranges: &[Range<u32>],
-    commands: &mut [Parsed],
     session: SessionId,
-    bytes: &[u8],
-    is_looked_up: bool,
+    mut understood: Understood<'_>,
     reply: &mut Reply,
 ) -> Option<usize> {
-    if commands.is_empty() {
+    if understood.commands.is_empty() {
         return None;
     }
     engine.begin_commands(front);
-    let looked_ahead =
-        is_looked_up || commands.len() > 1 && look_ahead(engine, ranges, commands, session, bytes);
+    let looked_ahead = understood.is_looked_up
+        || understood.commands.len() > 1 && look_ahead(engine, &mut understood, session);
+    let bytes = understood.bytes;
     let running = Commands::of(bytes);
-    for command in commands {
-        let ranges = &ranges[command.args.start as usize..command.args.end as usize];
+    for command in &*understood.commands {
+        let ranges = understood.ranges_of(command);
         let args = Args::new(bytes, ranges, Some(command.bytes.clone()));
         if looked_ahead && let Some(key) = args.get(1) {
             engine.hint(key, command.hash);
@@ -329,27 +346,27 @@ pub fn call(
 
 /// Fetches the buckets of all first arguments, then the records behind them, into the cache. What is no key costs a
 /// little and harms nothing.
-fn look_ahead(
-    engine: &Engine,
-    ranges: &[Range<u32>],
-    commands: &mut [Parsed],
-    session: SessionId,
-    bytes: &[u8],
-) -> bool {
+fn look_ahead(engine: &Engine, understood: &mut Understood<'_>, session: SessionId) -> bool {
     let Some(db) = engine.shared.sessions.get(session).map(|s| s.db) else {
         return false;
     };
     if !engine.wants_lookahead(db) {
         return false;
     }
-    for command in &mut *commands {
+    let Understood {
+        bytes,
+        ranges,
+        commands,
+        ..
+    } = understood;
+    for command in &mut **commands {
         let ranges = &ranges[command.args.start as usize..command.args.end as usize];
         if let Some(key) = ranges.get(1) {
             command.hash =
                 engine.look_ahead_bucket(db, &bytes[key.start as usize..key.end as usize]);
         }
     }
-    for command in commands {
+    for command in &**commands {
         engine.look_ahead_record(db, command.hash);
     }
     true

@@ -11,7 +11,7 @@ use crate::clients::Clients;
 use crate::front::Front;
 use crate::member;
 use crate::net::{Cause, Closing, IO_NEWS};
-use crate::request;
+use crate::request::{self, Opened};
 use crate::threads::{News, Parcel, Requests};
 
 impl Serving {
@@ -42,7 +42,7 @@ impl Serving {
         engine: &mut Engine,
         front: &mut Front,
         thread: usize,
-        mut parcel: Box<Parcel>,
+        mut parcel: Parcel,
     ) {
         let requests = Arc::clone(&parcel.requests);
         front.clients.pool.begin(thread, &requests);
@@ -84,9 +84,12 @@ impl Serving {
             });
             let Serving { batch, ahead, .. } = self;
             let replies = &mut parcel.replies;
-            if let Some(range) =
-                request::run_letter(engine, front, batch, slot, requests, letter, ahead, replies)
-            {
+            let opened = Opened {
+                requests,
+                letter,
+                ahead,
+            };
+            if let Some(range) = request::run_letter(engine, front, batch, slot, &opened, replies) {
                 note(engine, front, slot, letter.bytes.len(), range.len());
                 if !range.is_empty() {
                     parcel.answered.push((letter.wire, range));

@@ -159,7 +159,7 @@ pub enum Order {
     /// Take a connection, of which nothing was read that has not run.
     Adopt(u32, Movable, Arc<Line>),
     /// Send replies; the parcel is free.
-    Reply(Box<Parcel>),
+    Reply(Parcel),
     /// Send what else there is.
     Send(Sends),
     /// Tell when all of this wire is sent.

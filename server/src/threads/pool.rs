@@ -55,7 +55,7 @@ pub struct Load {
 
 struct Thread {
     orders: SyncSender<Order>,
-    parcels: Receiver<Box<Parcel>>,
+    parcels: Receiver<Parcel>,
     bell: Arc<Bell>,
     ends: Vec<Option<Rc<End>>>,
     free: Vec<u32>,
@@ -98,11 +98,11 @@ pub struct Pool {
     bounds: Arc<Bounds>,
     turn: Rc<Cell<u64>>,
     /// Parcels that came and are not run.
-    arrived: Vec<(usize, Box<Parcel>)>,
+    arrived: Vec<(usize, Parcel)>,
     /// The one whose letters run, and those that were under way when it began.
     running: Vec<Running>,
     /// Parcels that have run.
-    done: Vec<(usize, Box<Parcel>)>,
+    done: Vec<(usize, Parcel)>,
     /// New connections go to them.
     pub is_active: bool,
     watch: Watch,
@@ -453,7 +453,7 @@ impl Pool {
     }
 
     /// The next parcel that came, with its thread.
-    pub fn take(&mut self) -> Option<(usize, Box<Parcel>)> {
+    pub fn take(&mut self) -> Option<(usize, Parcel)> {
         match self.arrived.is_empty() {
             true => None,
             false => Some(self.arrived.remove(0)),
@@ -485,7 +485,7 @@ impl Pool {
     }
 
     /// All letters of a parcel have run.
-    pub fn finish(&mut self, thread: usize, parcel: Box<Parcel>) {
+    pub fn finish(&mut self, thread: usize, parcel: Parcel) {
         self.running.pop();
         for (wire, range) in &parcel.answered {
             if let Some(end) = self.end(thread, *wire) {

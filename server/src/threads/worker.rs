@@ -59,7 +59,7 @@ pub(super) struct Bounds {
 pub(super) struct Post {
     pub poll: Poll,
     pub orders: Receiver<Order>,
-    pub parcels: SyncSender<Box<Parcel>>,
+    pub parcels: SyncSender<Parcel>,
     pub bell: Arc<Bell>,
     /// That of the data's thread.
     pub other_bell: Arc<Bell>,
@@ -95,11 +95,11 @@ struct Books {
     /// To be flushed at the end of the turn.
     touched: Vec<u32>,
     /// Parcels that are here.
-    spare: Vec<Box<Parcel>>,
+    spare: Vec<Parcel>,
     /// Parcels that were made.
     made: usize,
     /// The one that is filled.
-    filling: Option<Box<Parcel>>,
+    filling: Option<Parcel>,
     /// Wires that are on their way out.
     leaving: Vec<u32>,
     news: Vec<News>,
@@ -160,7 +160,7 @@ impl Worker {
 
     /// Whether there is something for the data, and not so much yet that it is to be handed in at once.
     fn is_gathering(&self) -> bool {
-        let letters = |parcel: &Box<Parcel>| parcel.requests.letters.len();
+        let letters = |parcel: &Parcel| parcel.requests.letters.len();
         let gathered = self.books.filling.as_ref().map_or(0, letters);
         (1..GATHERED).contains(&gathered) && self.books.ready.is_empty()
     }
@@ -265,7 +265,7 @@ impl Worker {
         }
     }
 
-    fn reply(&mut self, mut parcel: Box<Parcel>) {
+    fn reply(&mut self, mut parcel: Parcel) {
         self.send_all(&parcel.replies, &parcel.answered);
         parcel.clear();
         self.books.spare.push(parcel);
@@ -336,7 +336,7 @@ impl Worker {
             books.filling = books.spare.pop();
             if books.filling.is_none() && books.made < PARCELS {
                 books.made += 1;
-                books.filling = Some(Box::default());
+                books.filling = Some(Parcel::default());
             }
         }
         self.books.filling.is_some()
@@ -392,7 +392,7 @@ impl Worker {
             let books = &mut self.books;
             books.filling = books.spare.pop().or_else(|| {
                 books.made += 1;
-                Some(Box::default())
+                Some(Parcel::default())
             });
         }
         let Some(mut parcel) = self.books.filling.take() else {
