@@ -62,6 +62,7 @@ impl InBetween {
             }
         }
         if !front.clients.pool.is_empty() {
+            front.clients.pool.set_between(true);
             self.serving.hear_interrupted(engine, front);
             self.serving.hear_threads(engine, front);
         }
@@ -123,6 +124,7 @@ impl Lobby for InBetween {
         self.serving.aside = front.clients.connection_slot(running);
         let now = front.now();
         Engine::lend(ks, shared, now, |engine| self.turn(engine, front));
+        front.clients.pool.set_between(false);
         front.clients.running = running;
         front.clients.running_input = input;
         front.clients.inbox = inbox;

@@ -56,7 +56,11 @@ impl Serving {
         for news in std::mem::take(&mut parcel.news) {
             self.hear_news(engine, front, thread, news);
         }
-        front.clients.pool.finish(thread, parcel);
+        if front.clients.pool.finish(thread, parcel) {
+            for slot in 0..front.clients.connections.slot_count() {
+                front.clients.connections.mark_touched(slot);
+            }
+        }
     }
 
     fn run_letter(
@@ -73,7 +77,7 @@ impl Serving {
             return;
         };
         let is_straight = !letter.commands.is_empty()
-            && self.aside != Some(slot)
+            && !self.leaves_alone(front, thread, letter.wire, slot)
             && front.clients.pool.is_straight(thread, letter.wire);
         if let (true, Some(parcel)) = (is_straight, parcel) {
             let clients = &front.clients;
@@ -92,6 +96,7 @@ impl Serving {
             if let Some(range) = request::run_letter(engine, front, batch, slot, &opened, replies) {
                 note(engine, front, slot, letter.bytes.len(), range.len());
                 if !range.is_empty() {
+                    front.clients.pool.note_answer(thread, letter.wire);
                     parcel.answered.push((letter.wire, range));
                 }
                 return;
@@ -100,15 +105,17 @@ impl Serving {
         let bytes = letter.bytes.start as usize..letter.bytes.end as usize;
         let bytes = &requests.bytes[bytes];
         front.clients.pool.put(thread, letter.wire, bytes);
-        self.hear(engine, front, slot, false);
+        match self.leaves_alone(front, thread, letter.wire, slot) {
+            true => front.clients.connections.mark_ready(slot),
+            false => self.read(engine, front, slot, false),
+        }
     }
 
-    /// Reads from what stands for a connection, unless it is to be left alone for now.
-    fn hear(&mut self, engine: &mut Engine, front: &mut Front, slot: usize, hangup: bool) {
-        match self.aside == Some(slot) {
-            true => front.clients.connections.mark_ready(slot),
-            false => self.read(engine, front, slot, hangup),
-        }
+    /// Whether a client is to be left alone while others are served in between: its script runs, or it waits for the reply to what it
+    /// sent before that.
+    fn leaves_alone(&self, front: &Front, thread: usize, wire: u32, slot: usize) -> bool {
+        let pool = &front.clients.pool;
+        self.aside.is_some() && (self.aside == Some(slot) || pool.awaits(thread, wire))
     }
 
     fn hear_news(&mut self, engine: &mut Engine, front: &mut Front, thread: usize, news: News) {
@@ -119,7 +126,10 @@ impl Serving {
                 if let Some(slot) = pool.slot_of(thread, wire) {
                     // Who reads no more finds out by a write that it failed.
                     front.clients.connections.mark_touched(slot);
-                    self.hear(engine, front, slot, true);
+                    match self.leaves_alone(front, thread, wire, slot) {
+                        true => front.clients.connections.mark_ready(slot),
+                        false => self.read(engine, front, slot, true),
+                    }
                 }
             }
             News::Room(wire) => {

@@ -89,9 +89,18 @@ pub(super) struct End {
     pub turn: Rc<Cell<u64>>,
     /// It was closed.
     pub is_closed: Cell<bool>,
+    /// A reply to it is in a parcel that is not given back yet.
+    pub awaits: Cell<bool>,
+    /// A script runs for long in the middle of a parcel, and clients are served in between.
+    pub between: Rc<Cell<bool>>,
 }
 
 impl End {
+    /// Whether nothing may be sent now: it would come in front of a reply that was made before.
+    pub fn is_held(&self) -> bool {
+        self.awaits.get() && self.between.get()
+    }
+
     /// Whether replies may go with their parcel: nothing of this client waits elsewhere.
     pub fn is_straight(&self) -> bool {
         !self.is_recalled.get()
@@ -121,7 +130,7 @@ impl Far {
             return Err(error.into());
         }
         let room = WINDOW.saturating_sub(self.end.line.unsent());
-        match room == 0 || self.end.is_recalled.get() {
+        match room == 0 || self.end.is_recalled.get() || self.end.is_held() {
             true => Err(io::ErrorKind::WouldBlock.into()),
             false => Ok(room),
         }
@@ -193,7 +202,9 @@ impl Source for Far {
     }
 
     fn reregister(&mut self, _: &Registry, _: Token, interest: Interest) -> io::Result<()> {
-        if interest.is_writable() && !self.end.is_recalled.get() && !self.end.is_closed.get() {
+        let end = &self.end;
+        let may_ask = !end.is_recalled.get() && !end.is_closed.get() && !end.is_held();
+        if interest.is_writable() && may_ask {
             let order = Order::TellRoom(self.end.wire);
             self.outbox.borrow_mut().order(order);
         }

@@ -97,6 +97,9 @@ pub struct Pool {
     threads: Vec<Thread>,
     bounds: Arc<Bounds>,
     turn: Rc<Cell<u64>>,
+    between: Rc<Cell<bool>>,
+    /// Clients were served in between since the outermost parcel began.
+    was_between: bool,
     /// Parcels that came and are not run.
     arrived: Vec<(usize, Parcel)>,
     /// The one whose letters run, and those that were under way when it began.
@@ -122,6 +125,8 @@ impl Default for Pool {
                 query_max: AtomicUsize::new(0),
             }),
             turn: Rc::default(),
+            between: Rc::default(),
+            was_between: false,
             arrived: Vec::new(),
             running: Vec::new(),
             done: Vec::new(),
@@ -324,6 +329,8 @@ impl Pool {
             said: Cell::new(u64::MAX),
             turn: Rc::clone(&self.turn),
             is_closed: Cell::new(false),
+            awaits: Cell::new(false),
+            between: Rc::clone(&self.between),
         });
         thread.ends[wire as usize] = Some(Rc::clone(&end));
         let far = Far {
@@ -484,15 +491,35 @@ impl Pool {
         Some((running.thread, Arc::clone(&running.requests)))
     }
 
-    /// All letters of a parcel have run.
-    pub fn finish(&mut self, thread: usize, parcel: Parcel) {
+    /// A wire is answered with the parcel whose letters run.
+    pub fn note_answer(&self, thread: usize, wire: u32) {
+        if let Some(end) = self.end(thread, wire) {
+            end.awaits.set(true);
+        }
+    }
+
+    /// Whether a wire has an answer in a parcel that is not given back yet, which has to come before all others.
+    pub fn awaits(&self, thread: usize, wire: u32) -> bool {
+        self.end(thread, wire).is_some_and(|end| end.awaits.get())
+    }
+
+    /// Clients are served in the middle of a parcel, or no longer.
+    pub fn set_between(&mut self, between: bool) {
+        self.between.set(between && !self.running.is_empty());
+        self.was_between |= self.between.get();
+    }
+
+    /// All letters of a parcel have run. Answers whether clients were held back meanwhile.
+    pub fn finish(&mut self, thread: usize, parcel: Parcel) -> bool {
         self.running.pop();
         for (wire, range) in &parcel.answered {
             if let Some(end) = self.end(thread, *wire) {
                 end.line.hand_over(range.len());
+                end.awaits.set(false);
             }
         }
         self.done.push((thread, parcel));
+        self.running.is_empty() && std::mem::take(&mut self.was_between)
     }
 
     /// Gives replies and orders to the threads, as far as there is room.

@@ -287,3 +287,49 @@ fn a_script_that_runs_for_long_leaves_room_for_who_is_on_a_thread() {
     assert_eq!(late.line("GET key"), Value::Null);
     server.stop();
 }
+
+/// What a client is answered before a script runs for long leaves when that ends, and what it sends meanwhile is answered behind it.
+#[test]
+fn replies_of_one_parcel_with_a_long_script_keep_their_order() {
+    let folder = Folder::new();
+    let options = "--io-threads 2 --io-threads-min-load 0 --busy-reply-threshold 100";
+    let server = start(&folder, options);
+    wait_active(&server, "1");
+    let mut all: Vec<Connection> = (0..8).map(|_| server.connect()).collect();
+    for connection in &mut all {
+        connection.good("PING");
+    }
+    let [sleeps, one, two, three, first, runs, asks, listens] = &mut all[..] else {
+        unreachable!("eight");
+    };
+    listens.good("SUBSCRIBE channel");
+    first.good("HELLO 3");
+    first.good("SUBSCRIBE channel");
+    sleeps.send(b"DEBUG SLEEP 1\r\n");
+    // The thread has four parcels: that of the sleeper and these three are under way, so what follows comes in one.
+    for connection in [one, two, three] {
+        thread::sleep(Duration::from_millis(50));
+        connection.send(b"PING\r\n");
+    }
+    thread::sleep(Duration::from_millis(50));
+    first.send(b"*2\r\n$4\r\nECHO\r\n$5\r\nfirst\r\n");
+    thread::sleep(Duration::from_millis(50));
+    let mut out = Vec::new();
+    write_command(&mut out, &["EVAL", "while true do end", "0"]);
+    runs.send(&out);
+    wait_until("the server is busy", || asks.line("PING").is_error());
+    first.send(b"*2\r\n$4\r\nECHO\r\n$6\r\nsecond\r\n");
+    thread::sleep(Duration::from_millis(200));
+    asks.good("SCRIPT KILL");
+    assert!(runs.read().is_error());
+    assert_eq!(first.read(), Value::Bulk(b"first".into()));
+    // Had they not come in one parcel after all, the server was too busy for it.
+    let second = first.read();
+    assert!(
+        second == Value::Bulk(b"second".into()) || second.is_error(),
+        "{second:?}"
+    );
+    assert_eq!(asks.int("PUBLISH channel message"), 2);
+    assert!(matches!(first.read(), Value::Push(_)));
+    server.stop();
+}
