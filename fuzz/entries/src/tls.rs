@@ -7,7 +7,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use cairn_server::host::{Address, Host, Shake, Socket, Stream};
+use cairn_server::host::{Address, Departure, Host, Shake, Socket, Stream};
 use cairn_server::os::SystemHost;
 use cairn_server::tls::{Asks, Encryption, Plan};
 use mio::event::Source;
@@ -60,6 +60,14 @@ impl Source for Wire {
 }
 
 impl Socket for Wire {
+    fn is_movable(&self) -> bool {
+        false
+    }
+
+    fn depart(self: Box<Self>) -> Departure {
+        Departure::Stays(self)
+    }
+
     fn peer(&self) -> Address {
         Address::Unix(String::new())
     }

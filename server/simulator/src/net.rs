@@ -12,7 +12,7 @@ use std::os::fd::RawFd;
 use std::rc::Rc;
 
 use cairn_engine::base::random::Random;
-use cairn_server::host::{Acceptor, Address, Readiness, Socket, Stream};
+use cairn_server::host::{Acceptor, Address, Departure, Readiness, Socket, Stream};
 use mio::event::Source;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
@@ -446,6 +446,14 @@ impl Source for SimSocket {
 }
 
 impl Socket for SimSocket {
+    fn is_movable(&self) -> bool {
+        false
+    }
+
+    fn depart(self: Box<Self>) -> Departure {
+        Departure::Stays(self)
+    }
+
     fn peer(&self) -> Address {
         let port = (10_000 + self.id % 50_000) as u16;
         let here = SocketAddr::from(([127, 0, 0, 1], port));

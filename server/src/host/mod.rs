@@ -30,7 +30,9 @@ pub use child::{Child, ChildExit, ChildJob, ChildLink, ChildReport, Pipe};
 pub use disk::{Disk, DiskFile, SyncHandle, folder_of, read_all, replace_file, write_synced};
 pub use poll::{Poller, Readiness};
 pub use process::{AllocatorStats, ChildGuise, CpuTimes, Milestone, OomScore, Process};
-pub use socket::{Acceptor, Address, ListenPlan, Shake, Socket, Stream};
+pub use socket::{
+    Acceptor, Address, Departure, ListenPlan, Movable, Shake, Socket, Stream, Traveller,
+};
 pub use worker::{Enter, Job, JobQueues, ThreadWorker, Worker};
 
 /// How loud a line of the log is, in Redis's four levels.

@@ -130,6 +130,63 @@ pub trait Socket: Read + Write + Source + fmt::Debug {
     fn memory(&self) -> usize {
         0
     }
+    /// Whether it can go to another thread.
+    fn is_movable(&self) -> bool;
+    /// Makes it ready to go to another thread, or stays what it is.
+    fn depart(self: Box<Self>) -> Departure;
+}
+
+/// What becomes of a connection that is to go to another thread.
+#[derive(Debug)]
+pub enum Departure {
+    /// It can go.
+    Goes(Movable),
+    /// It belongs to this thread.
+    Stays(Box<dyn Socket>),
+}
+
+/// A connection on its way to another thread, which is more than a socket of the system.
+pub trait Traveller: Send + fmt::Debug {
+    /// It is there.
+    fn arrive(self: Box<Self>) -> Stream;
+}
+
+/// A connection that can go to another thread.
+#[derive(Debug)]
+pub enum Movable {
+    /// Over the network or loopback.
+    Tcp(TcpStream),
+    /// Over the unix socket of this path.
+    Unix(UnixStream, String),
+    /// Over something else.
+    Other(Box<dyn Traveller>),
+}
+
+impl Movable {
+    /// The connection, if it can go to another thread.
+    ///
+    /// # Errors
+    /// The connection as it was.
+    pub fn of(stream: Stream) -> Result<Movable, Stream> {
+        match stream {
+            Stream::Tcp(stream) => Ok(Movable::Tcp(stream)),
+            Stream::Unix(stream, path) => Ok(Movable::Unix(stream, path)),
+            Stream::Other(other) => match other.depart() {
+                Departure::Goes(movable) => Ok(movable),
+                Departure::Stays(other) => Err(Stream::Other(other)),
+            },
+        }
+    }
+}
+
+impl From<Movable> for Stream {
+    fn from(movable: Movable) -> Stream {
+        match movable {
+            Movable::Tcp(stream) => Stream::Tcp(stream),
+            Movable::Unix(stream, path) => Stream::Unix(stream, path),
+            Movable::Other(other) => other.arrive(),
+        }
+    }
 }
 
 /// A connection that does not block. Sockets of the system are named here and not behind the trait, so that the path of
@@ -203,6 +260,14 @@ impl Stream {
     /// Whether nobody on the way can read it.
     pub fn is_encrypted(&self) -> bool {
         matches!(self, Stream::Other(other) if other.is_encrypted())
+    }
+
+    /// Whether it can go to another thread.
+    pub fn is_movable(&self) -> bool {
+        match self {
+            Stream::Tcp(_) | Stream::Unix(..) => true,
+            Stream::Other(other) => other.is_movable(),
+        }
     }
 
     /// Goes on with the handshake, by one step at most: the costly part of a step is one signature made or checked.

@@ -12,7 +12,7 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
 use super::parcel::{Line, Order, Sends};
-use crate::host::{Address, Socket};
+use crate::host::{Address, Departure, Socket};
 
 /// Bytes that may be on their way to the socket of one connection; what is beyond waits where it is counted and limited.
 const WINDOW: usize = 1 << 20;
@@ -119,6 +119,7 @@ pub struct Far {
     pub(super) peer: Address,
     pub(super) local: Address,
     pub(super) fd: RawFd,
+    pub(super) is_encrypted: bool,
 }
 
 impl Far {
@@ -244,6 +245,18 @@ impl Socket for Far {
 
     fn is_empty_after_short_read(&self) -> bool {
         self.end.arrived.borrow().is_empty() && !self.end.ended.get()
+    }
+
+    fn is_encrypted(&self) -> bool {
+        self.is_encrypted
+    }
+
+    fn is_movable(&self) -> bool {
+        false
+    }
+
+    fn depart(self: Box<Self>) -> Departure {
+        Departure::Stays(self)
     }
 
     fn memory(&self) -> usize {

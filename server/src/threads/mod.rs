@@ -30,7 +30,7 @@ mod wire;
 mod worker;
 
 pub use far::Far;
-pub use parcel::{Letter, Movable, News, Parcel, Parsed, Requests};
+pub use parcel::{Letter, News, Parcel, Parsed, Requests};
 pub use pool::{Load, Pool, Settings, Ticket};
 
 /// Parcels that a thread has at most, wherever they are.

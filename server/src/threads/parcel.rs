@@ -5,9 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use mio::net::{TcpStream, UnixStream};
-
-use crate::host::Stream;
+use crate::host::Movable;
 
 /// Requests of a parcel are no longer kept beyond this when it comes back, bytes.
 const KEPT: usize = 256 * 1024;
@@ -168,36 +166,4 @@ pub enum Order {
     Close(u32, bool),
     /// Give it back when all is sent.
     Recall(u32),
-}
-
-/// A connection that can go to another thread.
-#[derive(Debug)]
-pub enum Movable {
-    /// Over the network or loopback.
-    Tcp(TcpStream),
-    /// Over the unix socket of this path.
-    Unix(UnixStream, String),
-}
-
-impl Movable {
-    /// The connection, if it can go to another thread: not yet, where it is encrypted.
-    ///
-    /// # Errors
-    /// The connection as it was.
-    pub fn of(stream: Stream) -> Result<Movable, Stream> {
-        match stream {
-            Stream::Tcp(stream) => Ok(Movable::Tcp(stream)),
-            Stream::Unix(stream, path) => Ok(Movable::Unix(stream, path)),
-            Stream::Other(other) => Err(Stream::Other(other)),
-        }
-    }
-}
-
-impl From<Movable> for Stream {
-    fn from(movable: Movable) -> Stream {
-        match movable {
-            Movable::Tcp(stream) => Stream::Tcp(stream),
-            Movable::Unix(stream, path) => Stream::Unix(stream, path),
-        }
-    }
 }

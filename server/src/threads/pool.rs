@@ -13,9 +13,9 @@ use mio::{Poll, Registry, Token};
 use super::PARCELS;
 use super::bell::Bell;
 use super::far::{End, Far, Outbox};
-use super::parcel::{Line, Movable, Order, Parcel, Requests};
+use super::parcel::{Line, Order, Parcel, Requests};
 use super::worker::{BELL, Bounds, Post, Tally};
-use crate::host::{Enter, Stream};
+use crate::host::{Enter, Movable, Stream};
 
 /// Orders that wait for one thread beside those that found no room.
 const ORDERS: usize = 256;
@@ -307,8 +307,7 @@ impl Pool {
 
     /// Prepares that a connection goes to a thread: what stands for it here, and what to hand over its stream with.
     pub fn reserve(&mut self, slot: usize, stream: &Stream) -> Option<(Stream, Ticket)> {
-        let is_movable = matches!(stream, Stream::Tcp(_) | Stream::Unix(..));
-        if self.threads.is_empty() || !is_movable {
+        if self.threads.is_empty() || !stream.is_movable() {
             return None;
         }
         self.next = (self.next + 1) % self.threads.len();
@@ -339,6 +338,7 @@ impl Pool {
             peer: stream.peer(),
             local: stream.local(),
             fd: stream.fd(),
+            is_encrypted: stream.is_encrypted(),
         };
         let ticket = Ticket {
             thread: self.next,

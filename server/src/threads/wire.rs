@@ -6,8 +6,8 @@ use std::sync::Arc;
 use cairn_format::resp::request::{Limits, RequestParser, Step};
 use mio::{Interest, Registry, Token};
 
-use super::parcel::{Letter, Line, Movable, Parsed, Requests};
-use crate::host::Stream;
+use super::parcel::{Letter, Line, Parsed, Requests};
+use crate::host::{Movable, Stream};
 use crate::net::{Input, Output, ReplyTrim};
 
 /// How it ends.
@@ -47,6 +47,9 @@ pub(super) struct Wire {
     /// The end of what comes was told.
     ended: bool,
     watches_room: bool,
+    is_encrypted: bool,
+    /// An encrypted stream has taken something that has not left.
+    keeps: bool,
     /// It is to be told when all is sent.
     pub tells_room: bool,
     /// Something came since memory was given back last.
@@ -59,8 +62,11 @@ pub(super) struct Wire {
 
 impl Wire {
     pub fn new(number: u32, stream: Movable, line: Arc<Line>) -> Wire {
+        let stream = Stream::from(stream);
         Wire {
-            stream: stream.into(),
+            is_encrypted: stream.is_encrypted(),
+            keeps: false,
+            stream,
             number,
             input: Input::new(),
             parser: RequestParser::new(),
@@ -96,7 +102,8 @@ impl Wire {
                 Ok(0) => return self.end(None),
                 Ok(count) => {
                     self.input.received(count);
-                    return match count < offered && !hangup {
+                    let is_short = count < offered && self.stream.is_empty_after_short_read();
+                    return match is_short && !hangup {
                         true => Read::Drained(count),
                         false => Read::More(count),
                     };
@@ -204,7 +211,7 @@ impl Wire {
     /// # Errors
     /// The connection has failed.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if !self.output.is_empty() {
+        if self.waits() {
             self.output.tail().extend_from_slice(bytes);
             return Ok(());
         }
@@ -220,7 +227,24 @@ impl Wire {
         }
         self.line.sent(sent);
         self.output.tail().extend_from_slice(&bytes[sent..]);
+        self.has_left()
+    }
+
+    /// Notes whether all that an encrypted stream has taken has left.
+    fn has_left(&mut self) -> io::Result<()> {
+        if self.is_encrypted {
+            self.keeps = match io::Write::flush(&mut self.stream) {
+                Ok(()) => false,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => true,
+                Err(error) => return Err(error),
+            };
+        }
         Ok(())
+    }
+
+    /// Whether nobody on the way can read it.
+    pub fn is_encrypted(&self) -> bool {
+        self.is_encrypted
     }
 
     /// Sends what waits; whether all has left. The poll tells when there is room again.
@@ -228,10 +252,12 @@ impl Wire {
     /// # Errors
     /// The connection has failed.
     pub fn flush(&mut self, registry: &Registry, token: Token) -> io::Result<bool> {
-        if self.output.is_empty() {
+        if !self.waits() {
             return Ok(true);
         }
         let (written, done) = self.output.write_to(&mut self.stream)?;
+        self.has_left()?;
+        let done = done && !self.keeps;
         self.line.sent(written);
         if written > 0 {
             self.since_ms = 0;
@@ -251,7 +277,7 @@ impl Wire {
 
     /// Whether something waits to be sent.
     pub fn waits(&self) -> bool {
-        !self.output.is_empty()
+        !self.output.is_empty() || self.keeps
     }
 
     /// Tells the other side what it holds.

@@ -12,8 +12,9 @@ use mio::{Events, Poll, Token};
 
 use super::PARCELS;
 use super::bell::Bell;
-use super::parcel::{Line, Movable, News, Order, Parcel, Sends};
+use super::parcel::{Line, News, Order, Parcel, Sends};
 use super::wire::{Fate, Read, Wire};
+use crate::host::Movable;
 
 /// The poll's token of the bell; a wire's is its number behind it.
 pub(super) const BELL: Token = Token(0);
@@ -257,7 +258,12 @@ impl Worker {
         debug_assert!(wires[at].is_none(), "a number that is in use");
         let mut wire = Wire::new(number, stream, line);
         let watched = wire.watch(self.post.poll.registry(), Token(BELL.0 + 1 + at));
+        let holds_more = wire.is_encrypted();
         self.books.wires[at] = Some(wire);
+        if holds_more {
+            // What came behind the handshake is with the stream already, and nobody tells of it.
+            self.list(number, false);
+        }
         if let Err(error) = watched {
             self.books
                 .news

@@ -19,7 +19,7 @@ use rustls::{ClientConfig, ClientConnection, ServerConfig, StreamOwned};
 use super::identity::{self, certificates};
 use super::offer::Offer;
 use super::sessions::SessionCache;
-use super::stream::{Scratch, TlsStream};
+use super::stream::TlsStream;
 use super::trust::{Guests, Hosts, Trust};
 use crate::host::{Clock, Disk, Line, Stream};
 
@@ -83,7 +83,6 @@ struct Contexts {
 #[derive(Clone, Debug, Default)]
 pub struct Encryption {
     contexts: Rc<RefCell<Option<Contexts>>>,
-    scratch: Rc<RefCell<Scratch>>,
 }
 
 impl Encryption {
@@ -122,11 +121,9 @@ impl Encryption {
 
     fn accept_by(&self, context: Arc<ServerConfig>, stream: Stream) -> io::Result<Stream> {
         let session = UnbufferedServerConnection::new(context).map_err(io::Error::other)?;
-        let scratch = Rc::clone(&self.scratch);
         Ok(Stream::Other(Box::new(TlsStream::new(
             stream,
             session.into(),
-            scratch,
         ))))
     }
 
@@ -138,11 +135,9 @@ impl Encryption {
         let context = self.with(|contexts| contexts.hosts.clone())?;
         let session =
             UnbufferedClientConnection::new(context, nobody()).map_err(io::Error::other)?;
-        let scratch = Rc::clone(&self.scratch);
         Ok(Stream::Other(Box::new(TlsStream::new(
             stream,
             session.into(),
-            scratch,
         ))))
     }
 

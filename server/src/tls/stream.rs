@@ -4,7 +4,7 @@
 //!   read:   socket --> scratch --decrypt--> the caller's room     what is no whole record yet: `rest`; what found no room: `plain`
 //!   write:  the caller's bytes --encrypt--> scratch --> socket    what the socket did not take: `sealed`
 //! ```
-//! The scratch is shared by all connections, so that one that is idle holds nothing but its session.
+//! The scratch is shared by all connections of a thread, so that one that is idle holds nothing but its session.
 //!
 //! Invariants: bytes are encrypted only while `sealed` is empty, or behind it; what `write` has taken is on its way, and leaves
 //! with the next write or flush; `is_empty` says that the socket had no more when it was read last, and nothing is kept here.
@@ -13,7 +13,6 @@ use std::cell::RefCell;
 use std::fmt;
 use std::io::{self, IoSlice, Read, Write};
 use std::os::fd::RawFd;
-use std::rc::Rc;
 
 use mio::event::Source;
 use mio::net::TcpStream;
@@ -24,7 +23,7 @@ use rustls::unbuffered::{
     ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus,
 };
 
-use crate::host::{Address, Shake, Socket, Stream};
+use crate::host::{Address, Departure, Movable, Shake, Socket, Stream, Traveller};
 
 /// Bytes read at once.
 const READ_MAX: usize = 64 * 1024;
@@ -41,9 +40,13 @@ const RECORD: usize = 16 * 1024;
 /// The first byte of a record of the handshake, and so of a connection.
 const HANDSHAKE: u8 = 22;
 
-/// Room that all connections use in turn.
+thread_local! {
+    /// Room that all connections of a thread use in turn.
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
 #[derive(Debug, Default)]
-pub struct Scratch {
+struct Scratch {
     encrypted: Vec<u8>,
     gathered: Vec<u8>,
     sealed: Vec<u8>,
@@ -237,8 +240,18 @@ fn broken(error: rustls::Error) -> io::Error {
 /// See the head of this file.
 pub struct TlsStream {
     inner: Stream,
-    session: Box<Session>,
-    scratch: Rc<RefCell<Scratch>>,
+    state: Box<State>,
+}
+
+/// An encrypted connection on its way to another thread.
+struct Traveling {
+    inner: Movable,
+    state: Box<State>,
+}
+
+/// All but the connection below.
+struct State {
+    session: Session,
     /// Encrypted bytes that are no whole message yet. The session has looked at them: whenever it is called it has to be given
     /// these very bytes.
     rest: Vec<u8>,
@@ -262,19 +275,17 @@ impl fmt::Debug for TlsStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsStream")
             .field("inner", &self.inner)
-            .field("session", &self.session)
-            .field("is_shaking", &self.is_shaking)
+            .field("session", &self.state.session)
+            .field("is_shaking", &self.state.is_shaking)
             .finish_non_exhaustive()
     }
 }
 
 impl TlsStream {
     /// A connection whose handshake is yet to come.
-    pub fn new(inner: Stream, session: Session, scratch: Rc<RefCell<Scratch>>) -> TlsStream {
-        TlsStream {
-            inner,
-            session: Box::new(session),
-            scratch,
+    pub fn new(inner: Stream, session: Session) -> TlsStream {
+        let state = State {
+            session,
             rest: Vec::new(),
             plain: Vec::new(),
             taken: 0,
@@ -285,23 +296,27 @@ impl TlsStream {
             has_failed: false,
             is_over: false,
             is_empty: false,
+        };
+        TlsStream {
+            inner,
+            state: Box::new(state),
         }
     }
 
     /// Sends what is sealed; whether nothing is left of it.
     fn push(&mut self) -> io::Result<bool> {
-        while self.sent < self.sealed.len() {
-            match self.inner.write(&self.sealed[self.sent..]) {
+        while self.state.sent < self.state.sealed.len() {
+            match self.inner.write(&self.state.sealed[self.state.sent..]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => self.sent += count,
+                Ok(count) => self.state.sent += count,
                 Err(error) if is_patience(&error) => return Ok(false),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
-        if self.sent > 0 {
-            self.has_spoken = true;
-            (self.sealed, self.sent) = (Vec::new(), 0);
+        if self.state.sent > 0 {
+            self.state.has_spoken = true;
+            (self.state.sealed, self.state.sent) = (Vec::new(), 0);
         }
         Ok(true)
     }
@@ -309,90 +324,110 @@ impl TlsStream {
     /// One read of the socket, of at most `want` bytes, decrypted into the room, and what finds none there kept. Answers the bytes put
     /// there.
     fn fill(&mut self, want: usize, into: &mut [u8]) -> io::Result<usize> {
-        let scratch = Rc::clone(&self.scratch);
-        let encrypted = &mut scratch.borrow_mut().encrypted;
-        let before = self.rest.len();
+        // Taken for as long: room that is used again and again.
+        let mut encrypted =
+            SCRATCH.with_borrow_mut(|scratch| std::mem::take(&mut scratch.encrypted));
+        let filled = self.fill_by(&mut encrypted, want, into);
+        SCRATCH.with_borrow_mut(|scratch| scratch.encrypted = encrypted);
+        filled
+    }
+
+    fn fill_by(
+        &mut self,
+        encrypted: &mut Vec<u8>,
+        want: usize,
+        into: &mut [u8],
+    ) -> io::Result<usize> {
+        let before = self.state.rest.len();
         if encrypted.len() < before + want {
             encrypted.resize(before + want, 0);
         }
-        encrypted[..before].copy_from_slice(&self.rest);
+        encrypted[..before].copy_from_slice(&self.state.rest);
         let count = self.inner.read(&mut encrypted[before..before + want])?;
-        self.is_over |= count == 0;
-        self.is_empty = count < want && self.inner.is_empty_after_short_read();
+        self.state.is_over |= count == 0;
+        self.state.is_empty = count < want && self.inner.is_empty_after_short_read();
         self.decrypt(&mut encrypted[..before + count], into)
     }
 
     fn decrypt(&mut self, encrypted: &mut [u8], into: &mut [u8]) -> io::Result<usize> {
         let mut put = 0;
-        let kept = &mut self.plain;
-        let (used, came) = self
-            .session
-            .work(encrypted, &mut self.sealed, &[], &mut |bytes| {
-                let count = match kept.is_empty() {
-                    true => bytes.len().min(into.len() - put),
-                    false => 0,
-                };
-                into[put..put + count].copy_from_slice(&bytes[..count]);
-                put += count;
-                kept.extend_from_slice(&bytes[count..]);
-            });
+        let kept = &mut self.state.plain;
+        let (used, came) =
+            self.state
+                .session
+                .work(encrypted, &mut self.state.sealed, &[], &mut |bytes| {
+                    let count = match kept.is_empty() {
+                        true => bytes.len().min(into.len() - put),
+                        false => 0,
+                    };
+                    into[put..put + count].copy_from_slice(&bytes[..count]);
+                    put += count;
+                    kept.extend_from_slice(&bytes[count..]);
+                });
         let left = &encrypted[used..];
         if left.is_empty() {
-            if self.rest.capacity() > 0 {
-                self.rest = Vec::new();
+            if self.state.rest.capacity() > 0 {
+                self.state.rest = Vec::new();
             }
         } else {
-            self.rest.clear();
-            self.rest.extend_from_slice(left);
+            self.state.rest.clear();
+            self.state.rest.extend_from_slice(left);
         }
         match came {
-            Ok(Came::Ended) => self.is_over = true,
+            Ok(Came::Ended) => self.state.is_over = true,
             Ok(_) => {}
             Err(error) => {
-                self.has_failed = true;
+                self.state.has_failed = true;
                 // Who speaks no TLS would take it for an answer; OpenSSL is silent then, too.
-                if self.has_spoken || encrypted.first() == Some(&HANDSHAKE) {
-                    self.session.last_words(&mut self.sealed);
+                if self.state.has_spoken || encrypted.first() == Some(&HANDSHAKE) {
+                    self.state.session.last_words(&mut self.state.sealed);
                 }
                 // Who has broken the rules may not read it either.
                 let _ = self.push();
                 return Err(error);
             }
         }
-        if self.rest.len() > REST_MAX {
+        if self.state.rest.len() > REST_MAX {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 "a message of the handshake is too long",
             ));
         }
-        self.is_shaking = self.session.is_handshaking();
+        self.state.is_shaking = self.state.session.is_handshaking();
         Ok(put)
     }
 
     /// Takes what was decrypted before.
     fn take_plain(&mut self, into: &mut [u8]) -> usize {
-        let left = &self.plain[self.taken..];
+        let left = &self.state.plain[self.state.taken..];
         let count = left.len().min(into.len());
         into[..count].copy_from_slice(&left[..count]);
-        self.taken += count;
-        if self.taken == self.plain.len() {
-            (self.plain, self.taken) = (Vec::new(), 0);
+        self.state.taken += count;
+        if self.state.taken == self.state.plain.len() {
+            (self.state.plain, self.state.taken) = (Vec::new(), 0);
         }
         count
     }
 
     /// Encrypts so many bytes and hands them to the socket; whether it took all.
     fn seal(&mut self, bytes: &[u8]) -> io::Result<bool> {
-        let scratch = Rc::clone(&self.scratch);
-        let mut scratch = scratch.borrow_mut();
-        let out = &mut scratch.sealed;
+        let mut out = SCRATCH.with_borrow_mut(|scratch| std::mem::take(&mut scratch.sealed));
+        let sealed = self.seal_by(&mut out, bytes);
+        SCRATCH.with_borrow_mut(|scratch| scratch.sealed = out);
+        sealed
+    }
+
+    fn seal_by(&mut self, out: &mut Vec<u8>, bytes: &[u8]) -> io::Result<bool> {
         out.clear();
-        let kept = &mut self.plain;
+        let kept = &mut self.state.plain;
         let mut more = |bytes: &[u8]| kept.extend_from_slice(bytes);
-        let (used, came) = self.session.work(&mut self.rest, out, bytes, &mut more);
-        self.rest.drain(..used);
+        let (used, came) = self
+            .state
+            .session
+            .work(&mut self.state.rest, out, bytes, &mut more);
+        self.state.rest.drain(..used);
         if !matches!(came, Ok(Came::Ready)) {
-            self.has_failed = true;
+            self.state.has_failed = true;
             return Err(came.err().unwrap_or(io::ErrorKind::BrokenPipe.into()));
         }
         let mut sent = 0;
@@ -405,20 +440,20 @@ impl TlsStream {
                 Err(error) => return Err(error),
             }
         }
-        self.sealed.extend_from_slice(&out[sent..]);
+        self.state.sealed.extend_from_slice(&out[sent..]);
         Ok(sent == out.len())
     }
 
     fn write_all_of(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        if self.has_failed {
+        if self.state.has_failed {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        if self.is_shaking && self.shake()? != Shake::Done || !self.push()? {
+        if self.state.is_shaking && self.shake()? != Shake::Done || !self.push()? {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let mut written = 0;
         let mut slices = slices.iter().filter(|slice| !slice.is_empty()).peekable();
-        let mut gathered = std::mem::take(&mut self.scratch.borrow_mut().gathered);
+        let mut gathered = SCRATCH.with_borrow_mut(|scratch| std::mem::take(&mut scratch.gathered));
         gathered.clear();
         let mut go = || -> io::Result<()> {
             while let Some(slice) = slices.next() {
@@ -455,7 +490,7 @@ impl TlsStream {
             Ok(())
         };
         let done = go();
-        self.scratch.borrow_mut().gathered = gathered;
+        SCRATCH.with_borrow_mut(|scratch| scratch.gathered = gathered);
         done.map(|()| written)
     }
 }
@@ -468,25 +503,41 @@ fn is_patience(error: &io::Error) -> bool {
     )
 }
 
+impl Traveller for Traveling {
+    fn arrive(self: Box<Self>) -> Stream {
+        let Traveling { inner, state } = *self;
+        let inner = inner.into();
+        Stream::Other(Box::new(TlsStream { inner, state }))
+    }
+}
+
+impl fmt::Debug for Traveling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Traveling")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Read for TlsStream {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if self.taken < self.plain.len() {
+        if self.state.taken < self.state.plain.len() {
             return Ok(self.take_plain(into));
         }
-        while self.is_shaking {
+        while self.state.is_shaking {
             match self.shake()? {
                 Shake::Done | Shake::Goes => {}
                 Shake::Waits => return Err(io::ErrorKind::WouldBlock.into()),
             }
         }
         loop {
-            if self.taken < self.plain.len() {
+            if self.state.taken < self.state.plain.len() {
                 return Ok(self.take_plain(into));
             }
-            if self.has_failed {
+            if self.state.has_failed {
                 return Err(io::ErrorKind::BrokenPipe.into());
             }
-            if self.is_over {
+            if self.state.is_over {
                 return Ok(0);
             }
             // A record may come in parts, and hold nothing for the caller: that is no end.
@@ -540,9 +591,9 @@ impl Socket for TlsStream {
     }
 
     fn shutdown(&mut self) {
-        if !self.is_shaking && !self.has_failed && self.sealed.is_empty() {
+        if !self.state.is_shaking && !self.state.has_failed && self.state.sealed.is_empty() {
             let mut room = [0; 2 * RECORD_OVERHEAD];
-            let length = self.session.goodbye(&mut self.rest, &mut room);
+            let length = self.state.session.goodbye(&mut self.state.rest, &mut room);
             // Whoever is gone does not hear it.
             let _ = self.inner.write(&room[..length]);
         }
@@ -558,7 +609,7 @@ impl Socket for TlsStream {
     }
 
     fn is_empty_after_short_read(&self) -> bool {
-        self.is_empty && self.plain.is_empty()
+        self.state.is_empty && self.state.plain.is_empty()
     }
 
     fn is_encrypted(&self) -> bool {
@@ -566,24 +617,26 @@ impl Socket for TlsStream {
     }
 
     fn shake(&mut self) -> io::Result<Shake> {
-        if self.has_failed {
+        if self.state.has_failed {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        if !self.is_shaking {
+        if !self.state.is_shaking {
             return Ok(match self.push()? {
                 true => Shake::Done,
                 false => Shake::Waits,
             });
         }
-        if matches!(*self.session, Session::Client(_)) && self.sealed.is_empty() {
+        if matches!(self.state.session, Session::Client(_)) && self.state.sealed.is_empty() {
             // It is the client that begins.
-            let mut rest = std::mem::take(&mut self.rest);
+            let mut rest = std::mem::take(&mut self.state.rest);
             self.decrypt(&mut rest, &mut [])?;
         }
         self.push()?;
         match self.fill(RECORD, &mut []) {
-            Ok(_) if self.is_over && self.is_shaking => Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(_) if self.push()? && !self.is_shaking => Ok(Shake::Done),
+            Ok(_) if self.state.is_over && self.state.is_shaking => {
+                Err(io::ErrorKind::UnexpectedEof.into())
+            }
+            Ok(_) if self.push()? && !self.state.is_shaking => Ok(Shake::Done),
             Ok(_) => Ok(Shake::Goes),
             Err(error) if is_patience(&error) => Ok(Shake::Waits),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Shake::Goes),
@@ -591,12 +644,29 @@ impl Socket for TlsStream {
         }
     }
 
+    /// Where its hands are shaken, and it is over a socket of the system.
+    fn is_movable(&self) -> bool {
+        let over = matches!(self.inner, Stream::Tcp(_) | Stream::Unix(..));
+        over && !self.state.is_shaking && !self.state.has_failed
+    }
+
+    fn depart(self: Box<Self>) -> Departure {
+        if !self.is_movable() {
+            return Departure::Stays(self);
+        }
+        let TlsStream { inner, state } = *self;
+        match Movable::of(inner) {
+            Ok(inner) => Departure::Goes(Movable::Other(Box::new(Traveling { inner, state }))),
+            Err(inner) => Departure::Stays(Box::new(TlsStream { inner, state })),
+        }
+    }
+
     fn memory(&self) -> usize {
         size_of::<TlsStream>()
-            + size_of::<Session>()
-            + self.rest.capacity()
-            + self.plain.capacity()
-            + self.sealed.capacity()
+            + size_of::<State>()
+            + self.state.rest.capacity()
+            + self.state.plain.capacity()
+            + self.state.sealed.capacity()
     }
 }
 

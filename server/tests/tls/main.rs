@@ -8,6 +8,7 @@
 //! - `keys`: keys that are locked, and certificates as OpenSSL makes them.
 //! - `words`: what CONFIG, the start and INFO say, beside what the reference says.
 //! - `between`: replicas, clusters and MIGRATE, with 7.0.15 on either side.
+//! - `threads`: connections that I/O threads own.
 //! - `pieces`: bytes that come and go in pieces of any length.
 
 mod authority;
@@ -20,4 +21,5 @@ mod reload;
 #[path = "../support/mod.rs"]
 mod support;
 mod talk;
+mod threads;
 mod words;

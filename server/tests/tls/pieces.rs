@@ -7,7 +7,7 @@ use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use cairn_server::host::{Address, Host, Shake, Socket, Stream};
+use cairn_server::host::{Address, Departure, Host, Shake, Socket, Stream};
 use cairn_server::os::SystemHost;
 use cairn_server::tls::{Asks, Encryption, Plan, Sessions};
 use mio::event::Source;
@@ -76,6 +76,14 @@ impl Source for Half {
 }
 
 impl Socket for Half {
+    fn is_movable(&self) -> bool {
+        false
+    }
+
+    fn depart(self: Box<Self>) -> Departure {
+        Departure::Stays(self)
+    }
+
     fn peer(&self) -> Address {
         Address::Unix("there".into())
     }
