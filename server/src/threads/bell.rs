@@ -1,18 +1,18 @@
 //! Sleeping without missing what comes.
 //!
 //! A thread that finds nothing to do says so, looks once more, and waits in its poll; whoever sends it something does that first and
-//! then looks whether it sleeps. One of both sees the other: each writes before it reads, with a fence between. So a thread that is
-//! awake is never rung, which would be a system call.
+//! then looks whether it sleeps ([`super::doze`]). So a thread that is awake is never rung, which would be a system call.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
 
 use mio::{Registry, Token, Waker};
+
+use super::doze::Doze;
 
 /// Wakes one thread.
 #[derive(Debug)]
 pub struct Bell {
-    asleep: AtomicBool,
+    doze: Doze,
     waker: Waker,
 }
 
@@ -23,26 +23,24 @@ impl Bell {
     /// The system's: no descriptor is left.
     pub fn new(registry: &Registry, token: Token) -> io::Result<Bell> {
         Ok(Bell {
-            asleep: AtomicBool::new(false),
+            doze: Doze::new(),
             waker: Waker::new(registry, token)?,
         })
     }
 
     /// The thread is going to sleep: it looks for what has come once more behind this, and sleeps only if there is nothing.
     pub fn doze(&self) {
-        self.asleep.store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
+        self.doze.begin();
     }
 
     /// The thread is awake.
     pub fn awake(&self) {
-        self.asleep.store(false, Ordering::Relaxed);
+        self.doze.end();
     }
 
     /// Something was sent: the thread is woken if it sleeps.
     pub fn ring(&self) {
-        fence(Ordering::SeqCst);
-        if self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::Relaxed) {
+        if self.doze.must_be_woken() {
             // Fails only where the descriptor is full, and then it is rung already.
             let _ = self.waker.wake();
         }

@@ -13,7 +13,7 @@
 //! | file | what |
 //! |---|---|
 //! | `parcel` | what travels: requests of many clients with their replies, news, orders |
-//! | `bell` | sleeping without missing what comes |
+//! | `doze`, `bell` | sleeping without missing what comes |
 //! | `wire`, `worker` | a connection on an I/O thread; the thread |
 //! | `far` | what stands for the connection at the data's thread |
 //! | `pool` | all threads, as the data's thread sees them |
@@ -23,6 +23,7 @@
 //! of that client is sent in front; a number of a wire is used again only when its thread has said that it is gone.
 
 mod bell;
+mod doze;
 mod far;
 mod parcel;
 mod pool;
@@ -32,6 +33,11 @@ mod worker;
 pub use far::Far;
 pub use parcel::{Letter, News, Parcel, Parsed, Requests};
 pub use pool::{Load, Pool, Settings, Ticket};
+
+/// What `doze` is built on; its test has others of these names.
+mod sync {
+    pub use std::sync::atomic::{AtomicBool, Ordering, fence};
+}
 
 /// Parcels that a thread has at most, wherever they are.
 pub const PARCELS: usize = 4;
