@@ -16,7 +16,7 @@ use std::ffi::{CStr, CString, c_int, c_void};
 use std::io;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use tikv_jemalloc_sys as je;
 
@@ -25,8 +25,8 @@ use crate::host::AllocatorStats;
 /// Alignment in bytes that every block has without asking for it.
 const QUANTUM: usize = 8;
 
-/// Most threads whose allocations are counted at the same time; the server has fewer than ten.
-const SLOT_COUNT: usize = 64;
+/// Most threads whose allocations are counted at the same time: 127 that read and write sockets, and fewer than ten others.
+const SLOT_COUNT: usize = 160;
 
 /// The allocator type; `#[global_allocator] static A: Jemalloc = Jemalloc;` in a binary puts it to work.
 #[derive(Debug, Clone, Copy, Default)]
@@ -116,6 +116,8 @@ static SLOTS: [Counters; SLOT_COUNT] = [const {
         deallocated: AtomicPtr::new(ptr::null_mut()),
     }
 }; SLOT_COUNT];
+/// Slots that were ever taken: there is nothing to look for behind them.
+static REACHED: AtomicUsize = AtomicUsize::new(0);
 /// What threads that have ended left behind: bytes allocated less bytes released.
 static RETIRED: AtomicI64 = AtomicI64::new(0);
 /// Readers inside [`used_memory`] now.
@@ -144,6 +146,7 @@ pub fn register_thread() -> Option<Registration> {
             Ordering::SeqCst,
         );
         if taken.is_ok() {
+            REACHED.fetch_max(slot + 1, Ordering::SeqCst);
             counters
                 .deallocated
                 .store(deallocated.as_ptr(), Ordering::SeqCst);
@@ -191,7 +194,7 @@ fn load(counter: *mut u64) -> u64 {
 pub fn used_memory() -> u64 {
     READERS.fetch_add(1, Ordering::SeqCst);
     let mut sum = RETIRED.load(Ordering::Relaxed);
-    for counters in &SLOTS {
+    for counters in &SLOTS[..REACHED.load(Ordering::SeqCst)] {
         let deallocated = counters.deallocated.load(Ordering::SeqCst);
         // An empty slot does not end the walk: a later thread may still live. Half-registered ones are left out.
         if deallocated.is_null() {

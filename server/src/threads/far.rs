@@ -97,7 +97,7 @@ pub(super) struct End {
 
 impl End {
     /// Whether nothing may be sent now: it would come in front of a reply that was made before.
-    pub fn is_held(&self) -> bool {
+    fn is_held(&self) -> bool {
         self.awaits.get() && self.between.get()
     }
 
