@@ -89,7 +89,9 @@ const HELP: Command = Command {
     since: "5.0.0",
     flags: Flags::STALE.and(Flags::LOADING),
     run: |cx, _| {
-        node(cx)?;
+        if cx.shared.routes.is_none() {
+            return Err(NO_CLUSTER);
+        }
         help::write_lines(cx, cx.command.spec.help);
         Ok(())
     },
