@@ -103,7 +103,7 @@ impl Line {
             addr: stream.peer().to_string(),
             laddr: stream.local().to_string(),
             fd: stream.fd(),
-            input: connection.input.len(),
+            input: connection.input.len() + stream.gathered(),
             input_free: connection.input.free(),
             output: output_figures(connection),
             wants_to_write: connection.is_blocked(),

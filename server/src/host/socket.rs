@@ -130,6 +130,10 @@ pub trait Socket: Read + Write + Source + fmt::Debug {
     fn memory(&self) -> usize {
         0
     }
+    /// Bytes that have come and were not handed over yet, since they are no whole command.
+    fn gathered(&self) -> usize {
+        0
+    }
     /// Whether it can go to another thread.
     fn is_movable(&self) -> bool;
     /// Makes it ready to go to another thread, or stays what it is.
@@ -286,6 +290,14 @@ impl Stream {
         match self {
             Stream::Tcp(_) | Stream::Unix(..) => 0,
             Stream::Other(other) => other.memory(),
+        }
+    }
+
+    /// Bytes that have come and were not handed over yet, since they are no whole command.
+    pub fn gathered(&self) -> usize {
+        match self {
+            Stream::Tcp(_) | Stream::Unix(..) => 0,
+            Stream::Other(other) => other.gathered(),
         }
     }
 

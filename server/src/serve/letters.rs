@@ -14,6 +14,9 @@ use crate::net::{Cause, Closing, IO_NEWS};
 use crate::request::{self, Opened};
 use crate::threads::{News, Parcel, Requests};
 
+/// So many bytes of a client change little in what it takes.
+const LIGHT: usize = 16 * 1024;
+
 impl Serving {
     /// Runs what I/O threads have read by now.
     pub fn hear_threads(&mut self, engine: &mut Engine, front: &mut Front) {
@@ -76,7 +79,10 @@ impl Serving {
         let Some(slot) = front.clients.pool.slot_of(thread, letter.wire) else {
             return;
         };
-        let is_straight = !letter.commands.is_empty()
+        // Who sends much is weighed before any of it runs.
+        let is_light = !front.clients.budget.is_on() || letter.bytes.len() <= LIGHT;
+        let is_straight = is_light
+            && !letter.commands.is_empty()
             && !self.leaves_alone(front, thread, letter.wire, slot)
             && front.clients.pool.is_straight(thread, letter.wire);
         if let (true, Some(parcel)) = (is_straight, parcel) {

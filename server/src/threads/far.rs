@@ -259,6 +259,10 @@ impl Socket for Far {
         Departure::Stays(self)
     }
 
+    fn gathered(&self) -> usize {
+        self.end.line.gathered() + self.end.arrived.borrow().len()
+    }
+
     fn memory(&self) -> usize {
         let line = &self.end.line;
         line.held() + line.unsent() + self.end.arrived.borrow().capacity()

@@ -112,6 +112,8 @@ pub struct Line {
     unsent: AtomicUsize,
     /// Bytes of memory that its thread holds for it.
     held: AtomicUsize,
+    /// Bytes among them that are the begin of a command.
+    gathered: AtomicUsize,
 }
 
 impl Line {
@@ -131,9 +133,15 @@ impl Line {
         debug_assert!(before >= bytes, "{bytes} of {before} bytes sent");
     }
 
-    /// Notes the memory that its thread holds for it, bytes.
-    pub fn hold(&self, bytes: usize) {
+    /// Notes the memory that its thread holds for it, and what of it is the begin of a command, bytes.
+    pub fn hold(&self, bytes: usize, gathered: usize) {
         self.held.store(bytes, Ordering::Relaxed);
+        self.gathered.store(gathered, Ordering::Relaxed);
+    }
+
+    /// The begin of a command that its thread has, bytes.
+    pub fn gathered(&self) -> usize {
+        self.gathered.load(Ordering::Relaxed)
     }
 
     /// The memory that its thread holds for it, bytes.

@@ -282,7 +282,11 @@ impl Wire {
 
     /// Tells the other side what it holds.
     pub fn note_memory(&self) {
-        self.line.hold(self.input.capacity() + self.output.memory());
+        let memory = self.input.capacity() + self.output.memory() + self.stream.memory();
+        // As on the thread of the data: what is understood of a command has left the query buffer.
+        let (understood, _) = self.parser.understood();
+        let gathered = self.input.len().saturating_sub(understood);
+        self.line.hold(memory, gathered);
     }
 
     /// Gives memory back: all that is not needed, if nothing came since this was called last.
