@@ -43,7 +43,7 @@ use worker::Worker;
 const MACHINES_MAX: usize = 5;
 /// How long things happen, at most. Most worlds are short, a few are long: a seed costs what its time costs, and more kinds of
 /// beginnings are seen than by as many seeds of one length.
-const TROUBLE_US: u64 = 12 * SECOND_US;
+const TROUBLE_US: u64 = 10 * SECOND_US;
 /// How long the servers may take to become the same once nothing is broken.
 const HEALING_US: u64 = 200 * SECOND_US;
 /// How long answers are waited for meanwhile. A wait for a key ends by the wall clock, as in Redis: where that was set back it is long.
