@@ -159,6 +159,10 @@ fn who_waits_listens_or_watches_is_served_as_ever() {
     write_command(&mut out, &["BLPOP", "list", "0"]);
     write_command(&mut out, &["ECHO", "behind"]);
     waits.send(&out);
+    // Clients of different threads are served in any order.
+    wait_until("it waits", || {
+        acts.info("clients")["blocked_clients"] == "1"
+    });
     listens.good("SUBSCRIBE channel");
     monitors.good("MONITOR");
     tracks.good("HELLO 3");
