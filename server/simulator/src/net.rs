@@ -446,10 +446,6 @@ impl Source for SimSocket {
 }
 
 impl Socket for SimSocket {
-    fn is_movable(&self) -> bool {
-        false
-    }
-
     fn depart(self: Box<Self>) -> Departure {
         Departure::Stays(self)
     }

@@ -135,7 +135,9 @@ pub trait Socket: Read + Write + Source + fmt::Debug {
         0
     }
     /// Whether it can go to another thread.
-    fn is_movable(&self) -> bool;
+    fn is_movable(&self) -> bool {
+        false
+    }
     /// Makes it ready to go to another thread, or stays what it is.
     fn depart(self: Box<Self>) -> Departure;
 }

@@ -48,8 +48,7 @@ impl Ahead {
         for letter in &requests.letters[at..] {
             let database = database_of(letter).filter(|db| engine.wants_lookahead(*db));
             for command in &requests.commands[commands_of(letter)] {
-                let args = command.args.start as usize..command.args.end as usize;
-                let key = requests.ranges[args].get(1);
+                let key = command.args_in(&requests.ranges).get(1);
                 let key = key.map(|key| &requests.bytes[key.start as usize..key.end as usize]);
                 let look = |(db, key)| (db, engine.look_ahead_bucket(db, key));
                 self.found.push(database.zip(key).map(look));

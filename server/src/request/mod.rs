@@ -276,14 +276,6 @@ struct Understood<'a> {
     is_looked_up: bool,
 }
 
-impl Understood<'_> {
-    /// Where the arguments of a command stand.
-    #[inline(always)]
-    fn ranges_of(&self, command: &Parsed) -> &[Range<u32>] {
-        &self.ranges[command.args.start as usize..command.args.end as usize]
-    }
-}
-
 /// Runs the understood commands. Answers where in the input it stopped, if it stopped before their end.
 #[inline(always)]
 fn run_batch(
@@ -302,7 +294,7 @@ fn run_batch(
     let bytes = understood.bytes;
     let running = Commands::of(bytes);
     for command in &*understood.commands {
-        let ranges = understood.ranges_of(command);
+        let ranges = command.args_in(understood.ranges);
         let args = Args::new(bytes, ranges, Some(command.bytes.clone()));
         if looked_ahead && let Some(key) = args.get(1) {
             engine.hint(key, command.hash);
@@ -360,8 +352,7 @@ fn look_ahead(engine: &Engine, understood: &mut Understood<'_>, session: Session
         ..
     } = understood;
     for command in &mut **commands {
-        let ranges = &ranges[command.args.start as usize..command.args.end as usize];
-        if let Some(key) = ranges.get(1) {
+        if let Some(key) = command.args_in(ranges).get(1) {
             command.hash =
                 engine.look_ahead_bucket(db, &bytes[key.start as usize..key.end as usize]);
         }

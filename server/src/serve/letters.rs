@@ -111,9 +111,21 @@ impl Serving {
         let bytes = letter.bytes.start as usize..letter.bytes.end as usize;
         let bytes = &requests.bytes[bytes];
         front.clients.pool.put(thread, letter.wire, bytes);
-        match self.leaves_alone(front, thread, letter.wire, slot) {
+        self.hear(engine, front, (thread, letter.wire), slot, false);
+    }
+
+    /// Reads from what stands for a connection, later if it is to be left alone.
+    fn hear(
+        &mut self,
+        engine: &mut Engine,
+        front: &mut Front,
+        (thread, wire): (usize, u32),
+        slot: usize,
+        hangup: bool,
+    ) {
+        match self.leaves_alone(front, thread, wire, slot) {
             true => front.clients.connections.mark_ready(slot),
-            false => self.read(engine, front, slot, false),
+            false => self.read(engine, front, slot, hangup),
         }
     }
 
@@ -132,10 +144,7 @@ impl Serving {
                 if let Some(slot) = pool.slot_of(thread, wire) {
                     // Who reads no more finds out by a write that it failed.
                     front.clients.connections.mark_touched(slot);
-                    match self.leaves_alone(front, thread, wire, slot) {
-                        true => front.clients.connections.mark_ready(slot),
-                        false => self.read(engine, front, slot, true),
-                    }
+                    self.hear(engine, front, (thread, wire), slot, true);
                 }
             }
             News::Room(wire) => {

@@ -251,10 +251,6 @@ impl Socket for Far {
         self.is_encrypted
     }
 
-    fn is_movable(&self) -> bool {
-        false
-    }
-
     fn depart(self: Box<Self>) -> Departure {
         Departure::Stays(self)
     }

@@ -21,6 +21,14 @@ pub struct Parsed {
     pub hash: u64,
 }
 
+impl Parsed {
+    /// Its arguments among the ranges of all.
+    #[inline(always)]
+    pub fn args_in<'r>(&self, ranges: &'r [Range<u32>]) -> &'r [Range<u32>] {
+        &ranges[self.args.start as usize..self.args.end as usize]
+    }
+}
+
 /// What one client has sent.
 #[derive(Debug, Clone)]
 pub struct Letter {

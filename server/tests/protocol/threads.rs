@@ -29,18 +29,6 @@ fn wait_active(server: &Server, count: &str) {
     });
 }
 
-/// Connections that each thread owns.
-fn owned(connection: &mut Connection) -> Vec<u64> {
-    let lines = connection.info("threads").into_values();
-    let clients = lines.map(|line| {
-        let word = line
-            .split(',')
-            .find_map(|word| word.strip_prefix("clients="));
-        word.unwrap().parse().unwrap()
-    });
-    clients.collect()
-}
-
 /// Sends `rounds` pipelines of INCR, ECHO and what else, each reply in its place.
 fn count_up(mut connection: Connection, key: &str, rounds: u64) {
     let mut done = 0;
@@ -102,7 +90,7 @@ fn replies_keep_their_order_while_threads_come_and_go() {
     let mut connection = server.connect();
     connection.good("CONFIG SET io-threads 1");
     wait_until("all connections are back", || {
-        owned(&mut connection).is_empty()
+        connection.owned_by_threads().is_empty()
     });
     assert_eq!(connection.line("PING"), Value::Simple(b"PONG".into()));
     server.stop();
@@ -131,7 +119,7 @@ fn threads_are_used_from_their_load_on_and_no_longer_below_half_of_it() {
             watcher.info("server")["io_threads_active"] == "2"
         });
         wait_until("they own all", || {
-            owned(&mut watcher).iter().sum::<u64>() == 2
+            watcher.owned_by_threads().iter().sum::<u64>() == 2
         });
         busy.store(false, Ordering::Relaxed);
         client.join().unwrap();
@@ -141,7 +129,7 @@ fn threads_are_used_from_their_load_on_and_no_longer_below_half_of_it() {
         watcher.info("server")["io_threads_active"] == "0"
     });
     wait_until("all is back", || {
-        owned(&mut watcher).iter().sum::<u64>() == 0
+        watcher.owned_by_threads().iter().sum::<u64>() == 0
     });
     server.stop();
 }
@@ -238,7 +226,7 @@ fn large_values_and_broken_requests_pass_through_threads() {
     half.stream().shutdown(std::net::Shutdown::Write).unwrap();
     assert_eq!(half.read_to_end(), b"");
     wait_until("both are gone", || {
-        owned(&mut server.connect()).iter().sum::<u64>() <= 1
+        server.connect().owned_by_threads().iter().sum::<u64>() <= 1
     });
     server.stop();
 }

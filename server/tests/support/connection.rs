@@ -169,6 +169,18 @@ impl Connection {
             .collect()
     }
 
+    /// Connections that each I/O thread owns.
+    pub fn owned_by_threads(&mut self) -> Vec<u64> {
+        let lines = self.info("threads").into_values();
+        let clients = lines.map(|line| {
+            let word = line
+                .split(',')
+                .find_map(|word| word.strip_prefix("clients="));
+            word.unwrap().parse().unwrap()
+        });
+        clients.collect()
+    }
+
     /// Waits until no child works and none is about to start.
     pub fn wait_for_children(&mut self) {
         super::wait_until("no child works", || {

@@ -76,10 +76,6 @@ impl Source for Half {
 }
 
 impl Socket for Half {
-    fn is_movable(&self) -> bool {
-        false
-    }
-
     fn depart(self: Box<Self>) -> Departure {
         Departure::Stays(self)
     }

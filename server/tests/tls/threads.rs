@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::support::wait_until;
+use crate::support::{Connection, wait_until};
 use crate::talk::Place;
 
 #[test]
@@ -38,16 +38,7 @@ fn what_is_encrypted_goes_to_threads_and_comes_back() {
         })
         .collect();
     let mut control = encrypted.server.connect();
-    let owned = |control: &mut crate::support::Connection| {
-        let lines = control.info("threads").into_values();
-        let clients = lines.map(|line| {
-            let word = line
-                .split(',')
-                .find_map(|word| word.strip_prefix("clients="));
-            word.unwrap().parse::<u64>().unwrap()
-        });
-        clients.sum::<u64>()
-    };
+    let owned = |control: &mut Connection| control.owned_by_threads().iter().sum::<u64>();
     wait_until("threads own all", || owned(&mut control) == 5);
     for count in [1, 2, 4, 1, 3] {
         control.good(&format!("CONFIG SET io-threads {count}"));
