@@ -42,38 +42,71 @@ static AHEAD: [[u16; 256]; 16] = {
     tables
 };
 
-/// What `N` bytes make of the checksum of those before them.
+/// What `N` bytes make of the checksum of those before them; of one byte there is nothing before.
 #[inline(always)]
 fn with_block<const N: usize>(crc: u16, block: &[u8; N]) -> u16 {
     let [high, low] = crc.to_be_bytes();
-    let mut sum = AHEAD[N - 1][usize::from(block[0] ^ high)];
-    sum ^= AHEAD[N - 2][usize::from(block[1] ^ low)];
-    for (at, byte) in block.iter().enumerate().skip(2) {
-        sum ^= AHEAD[N - 1 - at][usize::from(*byte)];
+    let mut sum = 0;
+    for (at, byte) in block.iter().enumerate() {
+        let byte = match at {
+            0 => byte ^ high,
+            1 => byte ^ low,
+            _ => *byte,
+        };
+        sum ^= AHEAD[N - 1 - at][usize::from(byte)];
     }
     sum
 }
 
+/// The checksum of some lengths, each with its own code, so that there is no loop; of others 0.
+macro_rules! by_length {
+    ($bytes:expr; $($len:literal)*) => {
+        match $bytes.len() {
+            $($len => $bytes.first_chunk::<$len>().map_or(0, |block| with_block(0, block)),)*
+            _ => 0,
+        }
+    };
+}
+
 /// The checksum of one slice.
-#[inline]
 pub fn crc16(bytes: &[u8]) -> u16 {
-    let (blocks, mut rest) = bytes.as_chunks::<16>();
-    let mut crc = blocks.iter().fold(0, with_block::<16>);
-    if let Some((eight, others)) = rest.split_first_chunk::<8>() {
-        (crc, rest) = (with_block(crc, eight), others);
-    }
-    if let Some((four, others)) = rest.split_first_chunk::<4>() {
-        (crc, rest) = (with_block(crc, four), others);
-    }
-    rest.iter().fold(crc, |crc, byte| {
-        (crc << 8) ^ TABLE[usize::from((crc >> 8) as u8 ^ byte)]
-    })
+    let (head, blocks) = bytes.as_rchunks::<16>();
+    let head = by_length!(head; 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+    blocks.iter().fold(head, with_block::<16>)
 }
 
 /// The slot of a key. If the key has a `{` and a `}` behind it with something between the first of each, only that counts, so
 /// that keys can be made to live together.
+#[inline(never)]
 pub fn key_slot(key: &[u8]) -> u16 {
+    key_slot_inlined(key)
+}
+
+/// As [`key_slot`], for places where the call would be a good part of it.
+#[inline(always)]
+pub fn key_slot_inlined(key: &[u8]) -> u16 {
+    if let (Some(first), Some(last)) = (key.first_chunk::<8>(), key.last_chunk::<8>())
+        && key.len() <= 16
+        && !has_brace(first, last)
+    {
+        return by_length!(key; 16 15 14 13 12 11 10 9 8) % SLOTS;
+    }
+    slot_of_any(key)
+}
+
+#[inline(never)]
+fn slot_of_any(key: &[u8]) -> u16 {
     crc16(hash_tag(key).unwrap_or(key)) % SLOTS
+}
+
+/// Whether there is a `{` in the first or the last eight bytes.
+#[inline(always)]
+fn has_brace(first: &[u8; 8], last: &[u8; 8]) -> bool {
+    let mut ends = [0; 16];
+    ends[..8].copy_from_slice(first);
+    ends[8..].copy_from_slice(last);
+    ends.iter()
+        .fold(false, |found, byte| found | (*byte == b'{'))
 }
 
 /// The slot of all keys that match a glob pattern, if the pattern alone tells it: it has a hash tag before anything special, or nothing
@@ -89,39 +122,7 @@ pub fn pattern_slot(pattern: &[u8]) -> Option<u16> {
     }
 }
 
-/// Not zero if one of eight bytes is `{`: a byte that is becomes zero, and only below a zero a borrow can make another one look so.
-#[inline(always)]
-fn braces(eight: &[u8; 8]) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    let differing = u64::from_ne_bytes(*eight) ^ (ONES * b'{' as u64);
-    differing.wrapping_sub(ONES) & !differing & (ONES << 7)
-}
-
-/// Whether there is a `{` in a key. Where it has eight bytes, the last eight are looked at as one, whatever the length; up to sixteen take
-/// no loop.
-#[inline(always)]
-fn has_brace(key: &[u8]) -> bool {
-    let (Some(first), Some(last)) = (key.first_chunk::<8>(), key.last_chunk::<8>()) else {
-        return key.contains(&b'{');
-    };
-    (braces(first) | braces(last)) != 0 || key.len() > 16 && has_brace_within(key)
-}
-
-#[inline(never)]
-fn has_brace_within(key: &[u8]) -> bool {
-    key.contains(&b'{')
-}
-
-#[inline(always)]
 fn hash_tag(key: &[u8]) -> Option<&[u8]> {
-    match has_brace(key) {
-        false => None,
-        true => braced(key),
-    }
-}
-
-#[cold]
-fn braced(key: &[u8]) -> Option<&[u8]> {
     let open = key.iter().position(|&byte| byte == b'{')?;
     let inner = &key[open + 1..];
     let close = inner.iter().position(|&byte| byte == b'}')?;

@@ -17,7 +17,7 @@ use crate::call::{Command, Ctx, Reply, blocking, dispatch, pause, run, tracking}
 use crate::commands::pubsub;
 use crate::families;
 use crate::keyspace::expire::Cycle;
-use crate::keyspace::{Expired, Keyspace};
+use crate::keyspace::{Aim, Expired, Keyspace};
 use crate::session::{Role, Session};
 
 /// Tables that one slice of [`Engine::rehash`] looks at: with slots there are thousands, which are small.
@@ -213,27 +213,25 @@ impl Engine {
     /// Whether looking ahead at the keys of a batch pays.
     #[inline]
     pub fn wants_lookahead(&self, db: usize) -> bool {
-        self.ks.table(db).is_beyond_cache()
+        self.ks.wants_lookahead(db)
     }
 
-    /// First look ahead: computes the hash of a key and fetches its bucket.
+    /// Looks ahead at a key, which may be none: that costs a little and harms nothing.
     #[inline]
-    pub fn look_ahead_bucket(&self, db: usize, key: &[u8]) -> u64 {
-        let hash = self.ks.hasher.hash(key);
-        self.ks.table(db).keys.prefetch(hash);
-        hash
+    pub fn aim(&self, db: usize, key: &[u8]) -> Aim {
+        self.ks.aim(db, key)
     }
 
-    /// Second look ahead: fetches the record behind the bucket.
+    /// Fetches what a batch was aimed at.
     #[inline]
-    pub fn look_ahead_record(&self, db: usize, hash: u64) {
-        self.ks.table(db).keys.prefetch_entry(hash);
+    pub fn fetch_aimed(&self, aims: &[Aim]) {
+        self.ks.fetch_aimed(aims);
     }
 
-    /// Hands the hash of the coming command's key in.
+    /// Hands in what was found out about the coming command's first argument.
     #[inline]
-    pub fn hint(&mut self, key: &[u8], hash: u64) {
-        self.ks.hint(key, hash);
+    pub fn hint(&mut self, key: &[u8], aim: &Aim) {
+        self.ks.hint(key, aim);
     }
 
     /// When the next waiting session gives up or a pause ends, wall milliseconds.

@@ -4,20 +4,21 @@ use std::ops::Range;
 
 use cairn_engine::Engine;
 use cairn_engine::call::reply::{Piece, Reply};
+use cairn_engine::keyspace::Aim;
 use cairn_engine::session::Role;
 
-use super::{Batch, LOOKAHEAD, Understood, finish, run_batch};
+use super::{LOOKAHEAD, Understood, aim_at, finish, run_batch};
 use crate::clients::NOBODY;
 use crate::front::Front;
 use crate::net::Output;
 use crate::os::running;
-use crate::threads::{Letter, Parsed, Requests};
+use crate::threads::{Letter, Requests};
 
 /// Commands of letters whose keys are looked up together, so that those of many clients are fetched at once.
 #[derive(Debug, Default)]
 pub struct Ahead {
-    /// Of each command: the database and the hash of its first key, if it was looked up.
-    found: Vec<Option<(usize, u64)>>,
+    /// What was found out about the first argument of each.
+    aims: Vec<Aim>,
     /// The first of them in the parcel.
     first: usize,
     /// The first letter behind them.
@@ -27,7 +28,7 @@ pub struct Ahead {
 impl Ahead {
     /// Begins another parcel.
     pub fn reset(&mut self) {
-        self.found.clear();
+        self.aims.clear();
         (self.first, self.until) = (0, 0);
     }
 
@@ -42,41 +43,31 @@ impl Ahead {
         if at < self.until {
             return;
         }
-        self.found.clear();
+        self.aims.clear();
         self.first = requests.letters[at].commands.start as usize;
         self.until = at;
         for letter in &requests.letters[at..] {
             let database = database_of(letter).filter(|db| engine.wants_lookahead(*db));
-            for command in &requests.commands[commands_of(letter)] {
-                let key = command.args_in(&requests.ranges).get(1);
-                let key = key.map(|key| &requests.bytes[key.start as usize..key.end as usize]);
-                let look = |(db, key)| (db, engine.look_ahead_bucket(db, key));
-                self.found.push(database.zip(key).map(look));
-            }
+            let commands = &requests.commands[commands_of(letter)];
+            let (ranges, bytes) = (&requests.ranges, &requests.bytes);
+            let aims = commands.iter().map(|command| match database {
+                Some(db) => aim_at(engine, db, command, ranges, bytes),
+                None => Aim::default(),
+            });
+            self.aims.extend(aims);
             self.until += 1;
-            if self.found.len() >= LOOKAHEAD {
+            if self.aims.len() >= LOOKAHEAD {
                 break;
             }
         }
-        for (db, hash) in self.found.iter().flatten() {
-            engine.look_ahead_record(*db, *hash);
-        }
+        engine.fetch_aimed(&self.aims);
     }
 
-    /// Tells commands of a letter the hashes of their keys; whether all were looked up.
-    fn tell(&self, first: usize, commands: &mut [Parsed]) -> bool {
-        let at = first.checked_sub(self.first);
-        let found = at.and_then(|at| self.found.get(at..at + commands.len()));
-        let Some(found) = found else {
-            return false;
-        };
-        for (command, found) in commands.iter_mut().zip(found) {
-            match found {
-                Some((_, hash)) => command.hash = *hash,
-                None => return false,
-            }
-        }
-        true
+    /// What was found out about commands of a letter; nothing if they were not looked at.
+    fn of(&self, commands: &Range<usize>) -> &[Aim] {
+        let at = commands.start.checked_sub(self.first);
+        let found = at.and_then(|at| self.aims.get(at..at + commands.len()));
+        found.unwrap_or_default()
     }
 }
 
@@ -102,7 +93,6 @@ pub struct Opened<'a> {
 pub fn run_letter(
     engine: &mut Engine,
     front: &mut Front,
-    batch: &mut Batch,
     slot: usize,
     opened: &Opened,
     replies: &mut Vec<u8>,
@@ -128,17 +118,12 @@ pub fn run_letter(
     let mut reply = Reply::behind(std::mem::take(replies), limit);
     front.clients.running_input = (letter.bytes.len(), 0);
     front.clients.running = session;
-    batch.commands.clear();
     let commands = commands_of(letter);
-    let first = commands.start;
-    let parsed = &requests.commands[commands];
-    batch.commands.extend_from_slice(parsed);
-    let is_looked_up = ahead.tell(first, &mut batch.commands);
     let understood = Understood {
         bytes: &requests.bytes,
         ranges: &requests.ranges,
-        commands: &mut batch.commands,
-        is_looked_up,
+        aims: ahead.of(&commands),
+        commands: &requests.commands[commands],
     };
     let stopped = run_batch(engine, front, session, understood, &mut reply);
     if stopped.is_some() {

@@ -1,9 +1,9 @@
 //! From the bytes of one client to calls of the engine.
 //!
 //! ```text
-//!   input  --parse, at most 64 ahead-->  batch of ranges  --hash, prefetch-->  call, call, call  -->  output
+//!   input  --parse, at most 64 ahead-->  batch of ranges  --aim, fetch-->  call, call, call  -->  output
 //! ```
-//! The input is moved out of the connection for its batch and put back. Looking ahead keeps ranges and hashes, never
+//! The input is moved out of the connection for its batch and put back. Looking ahead keeps ranges, hashes and slots, never
 //! pointers into the tables, and what was looked at but not run (the client closes, waits, or its limits change) is
 //! parsed again later: between commands the parser holds nothing.
 
@@ -19,6 +19,7 @@ use cairn_engine::Engine;
 use cairn_engine::base::args::{Args, ArgsBuf};
 use cairn_engine::base::id::SessionId;
 use cairn_engine::call::reply::{Piece, Reply};
+use cairn_engine::keyspace::Aim;
 use cairn_engine::session::Role;
 use cairn_format::resp::request::{Limits, ProtocolError, RequestParser, Step};
 
@@ -36,6 +37,8 @@ const LOOKAHEAD: usize = 64;
 pub struct Batch {
     ranges: Vec<Range<u32>>,
     commands: Vec<Parsed>,
+    /// What was found out ahead about the first argument of each, if it was looked at.
+    aims: Vec<Aim>,
     /// Where in the input the understood part ends.
     end: usize,
 }
@@ -51,8 +54,51 @@ impl Batch {
         }
         if self.commands.capacity() > BATCH_KEPT {
             self.commands = Vec::new();
+            self.aims = Vec::new();
         }
     }
+}
+
+impl Batch {
+    /// Looks ahead at the first arguments of all commands, if that pays.
+    #[inline(always)]
+    fn look_ahead(&mut self, engine: &Engine, bytes: &[u8], session: SessionId) {
+        self.aims.clear();
+        if self.commands.len() > 1 {
+            self.look_at_all(engine, bytes, session);
+        }
+    }
+
+    #[inline(never)]
+    fn look_at_all(&mut self, engine: &Engine, bytes: &[u8], session: SessionId) {
+        let state = engine.shared.sessions.get(session);
+        let Some(db) = state.map(|state| state.db) else {
+            return;
+        };
+        if engine.wants_lookahead(db) {
+            let ranges = &self.ranges;
+            let aims = self
+                .commands
+                .iter()
+                .map(|c| aim_at(engine, db, c, ranges, bytes));
+            self.aims.extend(aims);
+            engine.fetch_aimed(&self.aims);
+        }
+    }
+}
+
+/// Looks ahead at the first argument of a command. What is no key costs a little and harms nothing.
+#[inline]
+fn aim_at(
+    engine: &Engine,
+    db: usize,
+    command: &Parsed,
+    ranges: &[Range<u32>],
+    bytes: &[u8],
+) -> Aim {
+    let key = command.args_in(ranges).get(1);
+    let key = key.map(|key| &bytes[key.start as usize..key.end as usize]);
+    key.map_or(Aim::default(), |key| engine.aim(db, key))
 }
 
 /// What follows the commands of a batch.
@@ -173,11 +219,12 @@ fn run_commands(
         };
         let after = understand(front, batch, slot, input, at, parse, ahead);
         let bytes = input.filled();
+        batch.look_ahead(engine, bytes, session);
         let understood = Understood {
             bytes,
             ranges: &batch.ranges,
-            commands: &mut batch.commands,
-            is_looked_up: false,
+            commands: &batch.commands,
+            aims: &batch.aims,
         };
         if let Some(stopped) = run_batch(engine, front, session, understood, reply) {
             // What was understood but not run is parsed again when the client goes on.
@@ -250,7 +297,6 @@ fn understand(
                 batch.commands.push(Parsed {
                     args,
                     bytes: at as u32..end as u32,
-                    hash: 0,
                 });
                 batch.end = end;
             }
@@ -271,9 +317,9 @@ struct Understood<'a> {
     bytes: &'a [u8],
     /// Arguments of all.
     ranges: &'a [Range<u32>],
-    commands: &'a mut [Parsed],
-    /// Their keys were looked up ahead by somebody else.
-    is_looked_up: bool,
+    commands: &'a [Parsed],
+    /// What was found out ahead about the first argument of each; of none, if nobody looked.
+    aims: &'a [Aim],
 }
 
 /// Runs the understood commands. Answers where in the input it stopped, if it stopped before their end.
@@ -282,22 +328,55 @@ fn run_batch(
     engine: &mut Engine,
     front: &mut Front,
     session: SessionId,
-    mut understood: Understood<'_>,
+    understood: Understood<'_>,
     reply: &mut Reply,
 ) -> Option<usize> {
     if understood.commands.is_empty() {
         return None;
     }
     engine.begin_commands(front);
-    let looked_ahead = understood.is_looked_up
-        || understood.commands.len() > 1 && look_ahead(engine, &mut understood, session);
+    match understood.aims.is_empty() {
+        true => run_each(
+            engine,
+            front,
+            session,
+            understood,
+            reply,
+            std::iter::empty(),
+        ),
+        false => run_aimed(engine, front, session, understood, reply),
+    }
+}
+
+/// As [`run_batch`], with what was found out ahead: apart from it, so that who looks at nothing carries nothing.
+#[inline(never)]
+fn run_aimed(
+    engine: &mut Engine,
+    front: &mut Front,
+    session: SessionId,
+    understood: Understood<'_>,
+    reply: &mut Reply,
+) -> Option<usize> {
+    let aims = understood.aims.iter();
+    run_each(engine, front, session, understood, reply, aims)
+}
+
+#[inline(always)]
+fn run_each<'a>(
+    engine: &mut Engine,
+    front: &mut Front,
+    session: SessionId,
+    understood: Understood<'a>,
+    reply: &mut Reply,
+    mut aims: impl Iterator<Item = &'a Aim>,
+) -> Option<usize> {
     let bytes = understood.bytes;
     let running = Commands::of(bytes);
-    for command in &*understood.commands {
+    for command in understood.commands {
         let ranges = command.args_in(understood.ranges);
         let args = Args::new(bytes, ranges, Some(command.bytes.clone()));
-        if looked_ahead && let Some(key) = args.get(1) {
-            engine.hint(key, command.hash);
+        if let (Some(aim), Some(key)) = (aims.next(), args.get(1)) {
+            engine.hint(key, aim);
         }
         debug_assert!(front.ending.is_none(), "a command after the end");
         running.at(command.bytes.start);
@@ -334,33 +413,6 @@ pub fn call(
         reply.buf.append(&mut front.clients.inbox);
     }
     goes_on && !reply.is_full()
-}
-
-/// Fetches the buckets of all first arguments, then the records behind them, into the cache. What is no key costs a
-/// little and harms nothing.
-fn look_ahead(engine: &Engine, understood: &mut Understood<'_>, session: SessionId) -> bool {
-    let Some(db) = engine.shared.sessions.get(session).map(|s| s.db) else {
-        return false;
-    };
-    if !engine.wants_lookahead(db) {
-        return false;
-    }
-    let Understood {
-        bytes,
-        ranges,
-        commands,
-        ..
-    } = understood;
-    for command in &mut **commands {
-        if let Some(key) = command.args_in(ranges).get(1) {
-            command.hash =
-                engine.look_ahead_bucket(db, &bytes[key.start as usize..key.end as usize]);
-        }
-    }
-    for command in &**commands {
-        engine.look_ahead_record(db, command.hash);
-    }
-    true
 }
 
 /// Draws the conclusions when a client does not go on: it waits, or it ends.

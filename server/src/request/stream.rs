@@ -93,14 +93,18 @@ impl Run {
             };
             let after = understand(front, batch, slot, input, from, parse, LOOKAHEAD);
             let bytes = input.filled();
+            batch.look_ahead(engine, bytes, session);
             if !batch.commands.is_empty() {
                 engine.begin_commands(front);
             }
             let running = Commands::of(bytes);
             for index in 0..batch.commands.len() {
                 let command = &batch.commands[index];
-                let ranges = &batch.ranges[command.args.start as usize..command.args.end as usize];
+                let ranges = command.args_in(&batch.ranges);
                 let args = Args::new(bytes, ranges, Some(command.bytes.clone()));
+                if let (Some(aim), Some(key)) = (batch.aims.get(index), args.get(1)) {
+                    engine.hint(key, aim);
+                }
                 let (start, end) = (command.bytes.start as usize, command.bytes.end as usize);
                 self.pass_lines(engine, front, session, bytes, start);
                 running.at(start as u32);

@@ -92,14 +92,13 @@ impl Serving {
                 let state = engine.shared.sessions.get(clients.session_on(slot)?)?;
                 Some(state.db)
             });
-            let Serving { batch, ahead, .. } = self;
             let replies = &mut parcel.replies;
             let opened = Opened {
                 requests,
                 letter,
-                ahead,
+                ahead: &self.ahead,
             };
-            if let Some(range) = request::run_letter(engine, front, batch, slot, &opened, replies) {
+            if let Some(range) = request::run_letter(engine, front, slot, &opened, replies) {
                 note(engine, front, slot, letter.bytes.len(), range.len());
                 if !range.is_empty() {
                     front.clients.pool.note_answer(thread, letter.wire);

@@ -17,8 +17,6 @@ pub struct Parsed {
     pub args: Range<u32>,
     /// Its bytes in the input.
     pub bytes: Range<u32>,
-    /// Hash of its first key, if it was looked up ahead.
-    pub hash: u64,
 }
 
 impl Parsed {

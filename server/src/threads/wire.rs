@@ -139,7 +139,6 @@ impl Wire {
                         into.commands.push(Parsed {
                             args: args..into.ranges.len() as u32,
                             bytes: shift(at, from, begin)..shift(end, from, begin),
-                            hash: 0,
                         });
                         at = end;
                     }

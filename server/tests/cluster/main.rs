@@ -6,6 +6,7 @@
 //! - `files`: nodes.conf.
 //! - `options`: what each directive does.
 
+mod ahead;
 mod files;
 mod mixed;
 mod moves;

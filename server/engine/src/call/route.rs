@@ -109,7 +109,7 @@ fn place_of(command: Entry, args: &Args) -> Place {
 ///
 /// # Errors
 /// It may not run here, or its keys have different slots.
-#[inline]
+#[inline(always)]
 pub fn select_table(cx: &mut Ctx, args: &Args) -> Result<(), Error> {
     if let Some(table) = plain_table(cx, args) {
         cx.session.asked = std::mem::take(&mut cx.session.asking);
@@ -121,11 +121,13 @@ pub fn select_table(cx: &mut Ctx, args: &Args) -> Result<(), Error> {
     Ok(())
 }
 
-/// The table of a call that has one key, whose slot is plainly served: most calls are no more.
-#[inline]
+/// The table of a call that has one key, whose slot is plainly served: most calls are no more. Not inlined, and calls nothing, so that no
+/// register is saved for it.
+#[inline(never)]
 fn plain_table(cx: &Ctx, args: &Args) -> Option<usize> {
-    let at = cx.shared.table.only_key(cx.command.id)?;
-    let slot = key_slot(args.get(at)?);
+    let slot = cx
+        .ks
+        .slot_of(args.get(cx.shared.table.only_key(cx.command.id)?)?);
     plainly_served(cx, slot).then_some(usize::from(slot))
 }
 

@@ -9,6 +9,7 @@
 //! - A [`Slot`] is good until the next insertion, removal or replacement in its database.
 
 pub mod access;
+mod ahead;
 pub mod change;
 mod check;
 pub mod copied;
@@ -29,6 +30,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub use access::lru_clock;
+pub use ahead::Aim;
 pub use change::Change;
 pub use db::{Database, Db};
 pub use expire::Expired;
@@ -101,8 +103,8 @@ pub struct Keyspace {
     pub ttl_hashes: usize,
     /// What clients have read, if there are any that want to hear of changes.
     pub tracking: Option<Box<Tracking>>,
-    /// Hash of a key that was computed ahead: (address, length, hash).
-    hint: (usize, usize, u64),
+    /// What was found out ahead about the key of the coming command.
+    hint: ahead::Hint,
     pub(crate) scratch: Vec<u8>,
 }
 
@@ -131,7 +133,7 @@ impl Keyspace {
             libraries: Libraries::default(),
             ttl_hashes: 0,
             tracking: None,
-            hint: (0, 0, 0),
+            hint: ahead::Hint::NONE,
             scratch: Vec::new(),
         }
     }
@@ -162,29 +164,6 @@ impl Keyspace {
     #[inline]
     pub(crate) fn keys(&mut self) -> &mut Keyed<Object> {
         &mut self.dbs[self.current].keys
-    }
-
-    /// Remembers a hash that was computed while looking ahead.
-    #[inline]
-    pub fn hint(&mut self, key: &[u8], hash: u64) {
-        self.hint = (key.as_ptr().addr(), key.len(), hash);
-    }
-
-    #[inline]
-    pub(crate) fn hash(&self, key: &[u8]) -> u64 {
-        let (addr, len, hash) = self.hint;
-        if key.as_ptr().addr() == addr && key.len() == len {
-            debug_assert_eq!(hash, self.hasher.hash(key), "a hint for other bytes");
-            hash
-        } else {
-            self.hasher.hash(key)
-        }
-    }
-
-    /// Forgets the hint: the bytes it pointed at may change now.
-    #[inline]
-    pub(crate) fn forget_hint(&mut self) {
-        self.hint = (0, 0, 0);
     }
 
     // ---- look-ups ----

@@ -45,6 +45,12 @@ impl Slots {
         }
     }
 
+    /// Keys that are not hidden.
+    #[inline]
+    pub(super) fn total(&self) -> usize {
+        self.total
+    }
+
     #[inline]
     fn is_hidden(&self, table: usize) -> bool {
         let hidden = self.hidden.as_deref();
@@ -171,7 +177,7 @@ impl Keyspace {
     #[inline]
     pub fn select_key(&mut self, key: &[u8]) {
         if self.slots.is_some() {
-            self.current = usize::from(key_slot(key));
+            self.current = usize::from(self.slot_of(key));
         }
     }
 

@@ -163,7 +163,7 @@ impl<O: Measure> Keyed<O> {
     }
 
     /// As [`Self::find`], and the record itself, which saves the way from the slot to it.
-    #[inline]
+    #[inline(always)]
     pub fn lookup(&self, hash: u64, key: &[u8]) -> Option<(Slot, &Record<O>)> {
         self.table.lookup(hash, key)
     }
@@ -172,6 +172,12 @@ impl<O: Measure> Keyed<O> {
     #[inline]
     pub fn get(&self, slot: Slot) -> &Record<O> {
         self.table.get(slot)
+    }
+
+    /// Hints the processor to fetch what leads to the buckets; the table itself should be there by now.
+    #[inline]
+    pub fn prefetch_segments(&self) {
+        self.table.prefetch_segments();
     }
 
     /// Hints the processor to fetch the bucket of a hash.

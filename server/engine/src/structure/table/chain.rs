@@ -300,7 +300,7 @@ pub(super) unsafe fn remove(bucket: Block, k: usize, spill: &mut usize) -> Optio
 }
 
 /// The entry with this fingerprint that `is` recognises: its index in the chain, and its word.
-#[inline]
+#[inline(always)]
 pub(super) unsafe fn find(
     bucket: Block,
     fingerprint: u8,

@@ -38,6 +38,7 @@ pub(crate) use entry::same_bytes;
 pub use entry::{Entry, Ref};
 pub(in crate::structure) use entry::{MARK, is_marked};
 pub use iter::Iter;
+pub use segment::fetch;
 
 use std::fmt;
 use std::hash::{BuildHasher, Hasher as _};
@@ -245,7 +246,7 @@ impl<E: Entry> Table<E> {
     }
 
     /// As [`Self::find`], and the entry itself, which saves the way from the slot to it.
-    #[inline]
+    #[inline(always)]
     pub fn lookup(&self, hash: u64, key: &[u8]) -> Option<(Slot, &E)> {
         if self.len == 0 {
             return None;
@@ -282,6 +283,12 @@ impl<E: Entry> Table<E> {
             let word = chain::word(self.block_of(slot), slot.index as usize);
             word.expect("a slot of another time").cast::<E>().as_ref()
         }
+    }
+
+    /// Hints the processor to fetch what leads to the buckets.
+    #[inline]
+    pub fn prefetch_segments(&self) {
+        self.segments.prefetch();
     }
 
     /// Hints the processor to fetch the bucket of a hash.

@@ -43,11 +43,25 @@ pub(super) fn prefetch(address: NonNull<u8>) {
     let _ = address;
 }
 
+/// Hints the processor to fetch the line that a value begins in.
+#[inline]
+pub fn fetch<T>(value: &T) {
+    prefetch(NonNull::from(value).cast());
+}
+
 impl Segments {
     pub const fn new() -> Segments {
         Segments {
             segments: Vec::new(),
             last_places: 0,
+        }
+    }
+
+    /// Hints the processor to fetch where the first segments are.
+    #[inline]
+    pub fn prefetch(&self) {
+        if let Some(first) = self.segments.first() {
+            fetch(first);
         }
     }
 

@@ -1,0 +1,138 @@
+//! Looking ahead at the keys of a batch: what a command needs of the memory is fetched while those before it run.
+//!
+//! ```text
+//!                one table per database           one table per slot
+//!   aim          hash; fetches the bucket         slot, hash; fetches the table itself
+//!   fetch        fetches the record               fetches the list of segments, then the bucket, then the record
+//!   hint         the command finds the hash       ... and the slot
+//! ```
+//! Each step goes over the whole batch, so that what one fetched is there when the next needs it. It pays where that is not in the
+//! caches anyway.
+
+use cairn_format::crc16::key_slot_inlined;
+
+use super::Keyspace;
+use crate::structure::table::fetch;
+
+/// Keys of a cluster's node from which on they do not fit the caches: each lives in a table of its own then, which takes five lines with it.
+const BEYOND_CACHE_BY_SLOT: usize = 4_096;
+
+/// What was found out about a key before its command runs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Aim {
+    hash: u64,
+    table: u32,
+    /// It was looked at.
+    is_known: bool,
+}
+
+/// The key that was aimed at: by its place, as looking at its bytes is what is to be saved.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hint {
+    address: usize,
+    len: usize,
+    hash: u64,
+    table: u32,
+}
+
+impl Hint {
+    pub const NONE: Hint = Hint {
+        address: 0,
+        len: 0,
+        hash: 0,
+        table: 0,
+    };
+
+    #[inline]
+    fn is_of(&self, key: &[u8]) -> bool {
+        key.as_ptr().addr() == self.address && key.len() == self.len
+    }
+}
+
+impl Keyspace {
+    /// Whether looking ahead at the keys of a batch pays for a client of this database.
+    #[inline]
+    pub fn wants_lookahead(&self, db: usize) -> bool {
+        match &self.slots {
+            None => self.dbs[db].is_beyond_cache(),
+            Some(slots) => slots.total() >= BEYOND_CACHE_BY_SLOT,
+        }
+    }
+
+    /// First step, for a key of this database.
+    #[inline]
+    pub fn aim(&self, db: usize, key: &[u8]) -> Aim {
+        let hash = self.hasher.hash(key);
+        let table = match self.slots {
+            None => {
+                self.dbs[db].keys.prefetch(hash);
+                db
+            }
+            Some(_) => {
+                let table = usize::from(key_slot_inlined(key));
+                fetch(&self.dbs[table].keys);
+                fetch(&self.dbs[table].fields);
+                table
+            }
+        };
+        Aim {
+            hash,
+            table: table as u32,
+            is_known: true,
+        }
+    }
+
+    /// The other steps, for a whole batch.
+    pub fn fetch_aimed(&self, aims: &[Aim]) {
+        let known = || aims.iter().filter(|aim| aim.is_known);
+        let keys = |aim: &Aim| &self.dbs[aim.table as usize].keys;
+        if self.slots.is_some() {
+            known().for_each(|aim| keys(aim).prefetch_segments());
+            known().for_each(|aim| keys(aim).prefetch(aim.hash));
+        }
+        known().for_each(|aim| keys(aim).prefetch_entry(aim.hash));
+    }
+
+    /// The command with this key comes next.
+    #[inline]
+    pub fn hint(&mut self, key: &[u8], aim: &Aim) {
+        if aim.is_known {
+            self.hint = Hint {
+                address: key.as_ptr().addr(),
+                len: key.len(),
+                hash: aim.hash,
+                table: aim.table,
+            };
+        }
+    }
+
+    /// Forgets the hint: the bytes it pointed at may change now.
+    #[inline]
+    pub(crate) fn forget_hint(&mut self) {
+        self.hint = Hint::NONE;
+    }
+
+    #[inline]
+    pub(crate) fn hash(&self, key: &[u8]) -> u64 {
+        if self.hint.is_of(key) {
+            debug_assert_eq!(
+                self.hint.hash,
+                self.hasher.hash(key),
+                "a hint for other bytes"
+            );
+            return self.hint.hash;
+        }
+        self.hasher.hash(key)
+    }
+
+    /// The slot of a key, where keys are kept by slot.
+    #[inline(always)]
+    pub(crate) fn slot_of(&self, key: &[u8]) -> u16 {
+        debug_assert!(self.has_slots());
+        if self.hint.is_of(key) {
+            debug_assert_eq!(self.hint.table, u32::from(key_slot_inlined(key)));
+            return self.hint.table as u16;
+        }
+        key_slot_inlined(key)
+    }
+}
