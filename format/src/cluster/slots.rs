@@ -60,6 +60,19 @@ impl SlotSet {
         *word != before
     }
 
+    /// Puts in all slots from `first` up to `last`, a word at a time.
+    ///
+    /// # Panics
+    /// If there is no such slot.
+    pub fn insert_range(&mut self, first: u16, last: u16) {
+        let words = usize::from(first) / 64..=usize::from(last) / 64;
+        for at in words.clone() {
+            let low = if at == *words.start() { first % 64 } else { 0 };
+            let high = if at == *words.end() { last % 64 } else { 63 };
+            self.0[at] |= u64::MAX << low & u64::MAX >> (63 - high);
+        }
+    }
+
     /// Takes a slot out; whether it was there.
     pub fn remove(&mut self, slot: u16) -> bool {
         let word = &mut self.0[usize::from(slot) / 64];
@@ -164,6 +177,25 @@ mod tests {
         assert!((0..SLOTS).all(|slot| is_set(slot) == model.contains(&slot)));
         let bytes: [u8; SlotSet::SIZE] = bytes.try_into().expect("its size");
         assert_eq!(SlotSet::from_bytes(&bytes), set);
+    }
+
+    #[test]
+    fn a_range_is_its_slots() {
+        for (first, last) in [
+            (0, 0),
+            (0, 63),
+            (1, 64),
+            (63, 64),
+            (60, 200),
+            (64, 127),
+            (16_383, 16_383),
+            (0, SLOTS - 1),
+        ] {
+            let mut set: SlotSet = [5, 9_000].into_iter().collect();
+            set.insert_range(first, last);
+            let expected: SlotSet = (first..=last).chain([5, 9_000]).collect();
+            assert_eq!(set, expected, "{first} to {last}");
+        }
     }
 
     #[test]

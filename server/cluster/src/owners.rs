@@ -108,50 +108,60 @@ impl Owners {
         };
     }
 
+    /// Slots that follow each other and have one owner, in order: owner, first, last.
+    fn runs(&self) -> impl Iterator<Item = (Ix, u16, u16)> + '_ {
+        let mut next = 0;
+        let runs = self.table.chunk_by(|one, other| one == other);
+        let runs = runs.map(move |run| {
+            let first = next;
+            next += run.len() as u16;
+            (Ix(run[0]), first, next - 1)
+        });
+        runs.filter(|(owner, ..)| owner.0 != NOBODY)
+    }
+
     /// Slots of a node, in order.
     pub fn slots_of(&self, node: Ix) -> impl Iterator<Item = u16> + '_ {
-        let wanted = if self.count(node) == 0 {
-            0
-        } else {
-            self.table.len()
-        };
-        let table = (0..).zip(&self.table[..wanted]);
-        table
-            .filter(move |(_, owner)| **owner == node.0)
-            .map(|(slot, _)| slot)
+        let runs = (self.count(node) > 0).then(|| self.runs());
+        let runs = runs.into_iter().flatten();
+        runs.filter(move |(owner, ..)| *owner == node)
+            .flat_map(|(_, first, last)| first..=last)
     }
 
     /// Slots of a node as a set.
     pub fn set_of(&self, node: Ix) -> SlotSet {
-        self.slots_of(node).collect()
+        let mut set = SlotSet::new();
+        if self.count(node) > 0 {
+            let runs = self.runs().filter(|(owner, ..)| *owner == node);
+            runs.for_each(|(_, first, last)| set.insert_range(first, last));
+        }
+        set
     }
 
     /// Ranges of all nodes in one walk: owner, first, last.
     pub fn ranges(&self) -> Vec<(Ix, u16, u16)> {
-        let mut ranges: Vec<(Ix, u16, u16)> = Vec::new();
-        for (slot, owner) in (0..SLOTS).filter_map(|slot| Some((slot, self.of(slot)?))) {
-            match ranges.last_mut() {
-                Some((of, _, last)) if *of == owner && *last + 1 == slot => *last = slot,
-                _ => ranges.push((owner, slot, slot)),
-            }
-        }
-        ranges
+        self.runs().collect()
     }
 
     /// Whether counts and sets are what the table says.
     pub fn check(&self, myself: Ix) -> Result<(), String> {
         let mut counts = vec![0; self.counts.len()];
-        for slot in 0..SLOTS {
-            let owner = self.of(slot);
-            if let Some(owner) = owner {
-                counts[usize::from(owner.0)] += 1;
+        let (mut mine, mut owned) = (SlotSet::new(), SlotSet::new());
+        for (owner, first, last) in self.runs() {
+            counts[usize::from(owner.0)] += last - first + 1;
+            owned.insert_range(first, last);
+            if owner == myself {
+                mine.insert_range(first, last);
             }
-            if self.mine.contains(slot) != (owner == Some(myself)) {
-                return Err(format!("slot {slot} is {owner:?}, and mine or not"));
-            }
-            if owner.is_none() && self.is_unclaimed(slot) {
-                return Err(format!("slot {slot} has no owner who could claim it"));
-            }
+        }
+        if mine != self.mine {
+            let (has, told) = (&self.mine, &mine);
+            return Err(format!(
+                "its own slots are {has:?}, and {told:?} by the table"
+            ));
+        }
+        if !self.unclaimed.is_within(&owned) {
+            return Err("a slot has no owner who could claim it".to_owned());
         }
         let sum: usize = counts.iter().map(|count| usize::from(*count)).sum();
         match counts == self.counts && sum == self.assigned {
