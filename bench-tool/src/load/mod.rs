@@ -6,6 +6,8 @@
 //! | [`budget`] | how many requests remain and when the measuring starts and ends |
 //! | [`worker`] | one thread: an event loop over its clients |
 //! | [`link`] | one connection: what it has sent, what it still waits for |
+//! | [`skim`] | where replies end of which nothing else is to be known |
+//! | [`stock`] | buffers that a thread's connections share |
 //! | [`nodes`] | the nodes of a cluster |
 //! | [`alarm`] | sleeping until a request is due |
 //! | [`mender`] | connections made again |
@@ -24,7 +26,9 @@ mod mender;
 mod nodes;
 pub mod sequence;
 mod sink;
+mod skim;
 mod steady;
+mod stock;
 pub mod strain;
 pub mod tally;
 pub mod timeline;
