@@ -18,7 +18,7 @@ from pathlib import Path
 SOURCE = Path(__file__).with_name("floor.c")
 COMMANDS = {"set": "SET key:{rand:100000} {data:64}", "get": "GET key:{rand:100000}"}
 # Requests by pipeline: some seconds each.
-COUNTS = {1: 200_000, 16: 1_500_000, 64: 4_000_000}
+COUNTS = {1: 100_000, 16: 600_000, 64: 2_000_000}
 CLIENTS = 50
 RATE, SECONDS = 1000, 10
 

@@ -44,14 +44,38 @@ pub struct Waiting {
 }
 
 impl Waiting {
+    /// A request that is due and sent at these times, of an operation that is still to be chosen.
+    pub fn new(due: u64, sent: u64, counts: bool) -> Waiting {
+        Waiting {
+            count: 1,
+            due,
+            sent,
+            operation: 0,
+            replies: 1,
+            left: 1,
+            about: About::default(),
+            counts,
+            is_silent: false,
+        }
+    }
+
+    /// Makes it one request of this operation.
+    #[inline]
+    pub fn become_one(&mut self, operation: u32, replies: u32, about: About) {
+        (self.operation, self.about) = (operation, about);
+        (self.replies, self.left) = (replies, replies);
+    }
+
     /// Whether another request differs in nothing that is told apart.
+    #[inline]
     fn is_like(&self, other: &Waiting) -> bool {
-        let of = |waiting: &Waiting| {
-            let times = (waiting.due, waiting.sent, waiting.counts);
-            let kind = (waiting.operation, waiting.replies, waiting.is_silent);
-            (times, kind, waiting.about)
-        };
-        of(self) == of(other)
+        self.due == other.due
+            && self.sent == other.sent
+            && self.operation == other.operation
+            && self.replies == other.replies
+            && self.about == other.about
+            && self.counts == other.counts
+            && self.is_silent == other.is_silent
     }
 }
 
@@ -430,18 +454,7 @@ mod tests {
 
     fn ask(link: &mut Link, count: usize) {
         for _ in 0..count {
-            let waiting = Waiting {
-                count: 1,
-                due: 0,
-                sent: 0,
-                operation: 0,
-                replies: 1,
-                left: 1,
-                about: About::default(),
-                counts: true,
-                is_silent: false,
-            };
-            link.push(waiting, 0);
+            link.push(Waiting::new(0, 0, true), 0);
         }
     }
 

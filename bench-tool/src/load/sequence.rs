@@ -148,17 +148,8 @@ impl<'a> Sequence<'a> {
         link.open(&mut self.stock);
         let start = link.out.end();
         link.out.put(bytes);
-        let waiting = Waiting {
-            count: 1,
-            due,
-            sent: now,
-            operation: operation as u32,
-            replies: 1,
-            left: 1,
-            about: About::default(),
-            counts: true,
-            is_silent: false,
-        };
+        let mut waiting = Waiting::new(due, now, true);
+        waiting.become_one(operation as u32, 1, About::default());
         link.push(waiting, start);
         self.last_due = due;
         let tally = self.sink.tally();

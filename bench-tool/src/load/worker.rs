@@ -18,8 +18,7 @@ use super::stock::Stock;
 use super::strain::{self, Strain};
 use crate::random::Random;
 use crate::target::Stream;
-use crate::workload::numbers::Counted;
-use crate::workload::template::{About, Filler};
+use crate::workload::template::Filler;
 use mio::{Events, Poll, Token};
 use std::io;
 use std::time::Duration;
@@ -376,49 +375,49 @@ impl<'a> Worker<'a> {
 
     /// Writes so many requests of a client, all due and sent at the same time.
     fn write_requests(&mut self, client: usize, count: u64, due: u64, sent: u64) {
-        let shared = self.shared;
-        let counts = due >= shared.marks.measure_from();
-        let is_cluster = shared.nodes.is_cluster();
-        let own = match is_cluster {
-            false => self.clients[client].links[0],
-            true => None,
-        };
-        for _ in 0..count {
-            let operation = shared.choose(&mut self.filler.random);
-            let template = &shared.workload.operations[operation].template;
-            let mut counted = Counted::default();
-            if template.counts() {
-                counted.own = shared.budget.next_seq();
-            }
-            counted.given = shared.budget.seq_given();
-            let waiting = |about: About| Waiting {
-                count: 1,
-                due,
-                sent,
-                operation: operation as u32,
-                replies: template.replies(),
-                left: template.replies(),
-                about,
-                counts,
-                is_silent: false,
-            };
-            if let Some(link) = own.and_then(|token| self.slots[token].link.as_mut()) {
-                link.open(&mut self.stock);
-                let start = link.out.end();
-                let about = template.write(&mut link.out, &mut self.filler, counted);
-                link.push(waiting(about), start);
-            } else if is_cluster {
-                let mut page = self.stock.page();
-                let about = template.write(&mut page, &mut self.filler, counted);
-                let node = shared.nodes.owner(about.slot);
-                self.append(client, node, waiting(about), page.rest());
-                page.sent(page.rest().len());
-                self.stock.give_page(page);
-            }
+        match self.shared.nodes.is_cluster() {
+            true => self.write_to_nodes(client, count, due, sent),
+            false => self.write_to_server(client, count, due, sent),
         }
-        own.into_iter().for_each(|token| self.touch(token));
         self.clients[client].waiting += count as usize;
         self.in_flight += count as usize;
+    }
+
+    /// To the one link of a client.
+    fn write_to_server(&mut self, client: usize, count: u64, due: u64, sent: u64) {
+        let shared = self.shared;
+        let mut like = Waiting::new(due, sent, due >= shared.marks.measure_from());
+        let Some(token) = self.clients[client].links[0] else {
+            return;
+        };
+        let Some(link) = &mut self.slots[token].link else {
+            return;
+        };
+        link.open(&mut self.stock);
+        for _ in 0..count {
+            let (operation, template, counted) = shared.next_request(&mut self.filler.random);
+            let start = link.out.end();
+            let about = template.write(&mut link.out, &mut self.filler, counted);
+            like.become_one(operation, template.replies(), about);
+            link.push(like, start);
+        }
+        self.touch(token);
+    }
+
+    /// Each to the link of a client to the node that has its key.
+    fn write_to_nodes(&mut self, client: usize, count: u64, due: u64, sent: u64) {
+        let shared = self.shared;
+        let mut like = Waiting::new(due, sent, due >= shared.marks.measure_from());
+        for _ in 0..count {
+            let (operation, template, counted) = shared.next_request(&mut self.filler.random);
+            let mut page = self.stock.page();
+            let about = template.write(&mut page, &mut self.filler, counted);
+            like.become_one(operation, template.replies(), about);
+            let node = shared.nodes.owner(about.slot);
+            self.append(client, node, like, page.rest());
+            page.sent(page.rest().len());
+            self.stock.give_page(page);
+        }
     }
 
     fn touch(&mut self, token: usize) {

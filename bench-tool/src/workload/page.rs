@@ -79,7 +79,7 @@ impl Page {
             2 => self.put_array::<{ 2 * BLOCK }>(padded, len),
             3 => self.put_array::<{ 3 * BLOCK }>(padded, len),
             4 => self.put_array::<{ 4 * BLOCK }>(padded, len),
-            _ => self.put(&padded[..len]),
+            _ => self.put_long(&padded[..len]),
         }
     }
 
@@ -87,6 +87,12 @@ impl Page {
     #[inline]
     pub fn put_padded(&mut self, piece: &Padded) {
         self.put_blocks(&piece.bytes, piece.len);
+    }
+
+    /// Apart, so that short pieces pay nothing for it.
+    #[inline(never)]
+    fn put_long(&mut self, piece: &[u8]) {
+        self.put(piece);
     }
 
     #[inline]
@@ -110,6 +116,7 @@ impl Page {
     }
 
     #[cold]
+    #[inline(never)]
     fn grow(&mut self, end: usize) {
         self.bytes.resize((end + GROWTH).next_power_of_two(), 0);
     }
