@@ -59,9 +59,9 @@ impl Waiting {
         }
     }
 
-    /// Makes it one request of this operation.
+    /// Makes it a request of this operation.
     #[inline]
-    pub fn become_one(&mut self, operation: u32, replies: u32, about: About) {
+    pub fn be_of(&mut self, operation: u32, replies: u32, about: About) {
         (self.operation, self.about) = (operation, about);
         (self.replies, self.left) = (replies, replies);
     }

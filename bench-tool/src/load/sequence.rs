@@ -149,7 +149,7 @@ impl<'a> Sequence<'a> {
         let start = link.out.end();
         link.out.put(bytes);
         let mut waiting = Waiting::new(due, now, true);
-        waiting.become_one(operation as u32, 1, About::default());
+        waiting.be_of(operation as u32, 1, About::default());
         link.push(waiting, start);
         self.last_due = due;
         let tally = self.sink.tally();

@@ -394,13 +394,19 @@ impl<'a> Worker<'a> {
             return;
         };
         link.open(&mut self.stock);
+        like.count = 0;
         for _ in 0..count {
             let (operation, template, counted) = shared.next_request(&mut self.filler.random);
             let start = link.out.end();
             let about = template.write(&mut link.out, &mut self.filler, counted);
-            like.become_one(operation, template.replies(), about);
-            link.push(like, start);
+            if like.count > 0 && (operation != like.operation || about != like.about) {
+                link.push(like, start);
+                like.count = 0;
+            }
+            like.be_of(operation, template.replies(), about);
+            like.count += 1;
         }
+        link.push(like, link.out.end());
         self.touch(token);
     }
 
@@ -412,7 +418,7 @@ impl<'a> Worker<'a> {
             let (operation, template, counted) = shared.next_request(&mut self.filler.random);
             let mut page = self.stock.page();
             let about = template.write(&mut page, &mut self.filler, counted);
-            like.become_one(operation, template.replies(), about);
+            like.be_of(operation, template.replies(), about);
             let node = shared.nodes.owner(about.slot);
             self.append(client, node, like, page.rest());
             page.sent(page.rest().len());

@@ -279,7 +279,7 @@ impl Numbered {
         let text = text.format(number as i64);
         out.put_padded(&self.heads[text.len() - 1]);
         let start = out.end() - self.around.0;
-        out.put(text);
+        out.put_short(text);
         let end = out.end() + self.around.1;
         out.put_padded(&self.tail);
         if self.is_key {
