@@ -402,7 +402,6 @@ mod tests {
     use super::*;
     use crate::load::budget::Marks;
     use crate::load::sink::{Gauge, Place};
-    use crate::load::stock::INPUT_BYTES;
     use crate::load::tally::Tally;
     use crate::load::timeline::Timeline;
     use crate::workload::data::Pools;
@@ -515,7 +514,10 @@ mod tests {
             replies += around.receive(&mut link, true).unwrap();
         }
         assert_eq!(replies, 12_000);
-        assert_eq!((link.input.len(), around.5.input().len()), (0, INPUT_BYTES));
+        assert_eq!(
+            (link.input.len(), around.5.input().len()),
+            (0, Stock::default().input().len())
+        );
         assert_eq!(around.0.hits(), Some((12_000, 0)));
         let large = [b"$100000\r\n".as_slice(), &[b'v'; 100_000], b"\r\n"].concat();
         ask(&mut link, 1);

@@ -6,7 +6,7 @@
 use crate::workload::page::Page;
 
 /// First size of an input; it doubles when a reply does not fit.
-pub const INPUT_BYTES: usize = 16 << 10;
+const INPUT_BYTES: usize = 16 << 10;
 
 /// Buffers with nothing in them.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ impl Stock {
         self.pages.push(page);
     }
 
-    /// A buffer to read into, of at least [`INPUT_BYTES`].
+    /// A buffer to read into.
     pub fn input(&mut self) -> Vec<u8> {
         self.inputs.pop().unwrap_or_else(|| vec![0; INPUT_BYTES])
     }
