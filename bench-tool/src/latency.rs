@@ -13,7 +13,7 @@
 use crate::load::strain;
 use crate::load::tally::{Times, no_times};
 use crate::options::server::ServerArguments;
-use crate::options::time;
+use crate::options::{span, time};
 use cairn_toolkit::human::{count, duration, share};
 use cairn_toolkit::remote::Client;
 use cairn_toolkit::table::Side;
@@ -52,10 +52,10 @@ pub struct LatencyArguments {
     #[command(flatten)]
     server: ServerArguments,
     /// How long it is watched
-    #[arg(short, long, value_name = "TIME", default_value = "10", value_parser = time)]
+    #[arg(short, long, value_name = "TIME", default_value = "10", value_parser = span)]
     duration: Duration,
     /// Time between two requests
-    #[arg(long, value_name = "TIME", default_value = "1ms", value_parser = time)]
+    #[arg(long, value_name = "TIME", default_value = "1ms", value_parser = span)]
     interval: Duration,
     /// Replies that take longer are told one by one
     #[arg(long, value_name = "TIME", default_value = "2ms", value_parser = time)]

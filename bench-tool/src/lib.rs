@@ -19,7 +19,7 @@
 //!
 //! **What a latency is.** Without `--rate` the loop is closed: a client sends its next requests only after
 //! the replies to its last, and the time of a request runs from just before it is handed to the system until its
-//! reply has been parsed. A server that stalls is then asked less while it stalls, so a few
+//! reply has been read. A server that stalls is then asked less while it stalls, so a few
 //! requests bear the stall and the percentiles flatter it (coordinated omission). With `--rate` requests fall due on a schedule,
 //! whatever the server does, and the time runs from the moment when the request was due; the service time, from the send, is told beside it. The
 //! report says which it was.

@@ -4,6 +4,7 @@ use crate::capture;
 use crate::random::Random;
 use crate::workload::data::Pools;
 use crate::workload::numbers::Counted;
+use crate::workload::page::Page;
 use crate::workload::place::Vocabulary;
 use crate::workload::shape::Shapes;
 use crate::workload::template::{Filler, Template};
@@ -68,13 +69,13 @@ fn requests(workload: &Workload) -> Vec<Request> {
     let mut requests = Vec::new();
     for template in all {
         for own in 0..REQUESTS {
-            let mut bytes = Vec::new();
+            let mut page = Page::default();
             let counted = Counted {
                 own,
                 given: own + 1,
             };
-            template.write(&mut bytes, &mut filler, counted);
-            requests.push((bytes, template.replies()));
+            template.write(&mut page, &mut filler, counted);
+            requests.push((page.rest().to_vec(), template.replies()));
         }
     }
     requests

@@ -13,7 +13,7 @@ use crate::load::{self, Measured, Plan, Warmup};
 use crate::observed::Observed;
 use crate::options::load::{Chosen, LoadArguments, WorkloadArguments};
 use crate::options::server::MannerArguments;
-use crate::options::time;
+use crate::options::{span, time};
 use crate::target::Target;
 use cairn_toolkit::table::Side;
 use cairn_toolkit::{Failure, Outcome, Output, Progress, Table, Verdict, json, map, note};
@@ -58,7 +58,7 @@ pub struct CompareArguments {
     #[command(flatten)]
     load: LoadArguments,
     /// Length of one measurement of one server
-    #[arg(long, value_name = "TIME", default_value = "1", value_parser = time, help_heading = "Comparison")]
+    #[arg(long, value_name = "TIME", default_value = "1", value_parser = span, help_heading = "Comparison")]
     block: Duration,
     /// Time after which it ends, however wide the intervals are
     #[arg(long, value_name = "TIME", default_value = "60", value_parser = time, help_heading = "Comparison")]

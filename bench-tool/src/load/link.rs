@@ -2,14 +2,17 @@
 //!
 //! ```text
 //!   out      [ sent already | to be sent ]
-//!   waiting  oldest request ... newest request        one for each request whose replies are to come
+//!   waiting  oldest requests ... newest requests      one entry for requests that have all in common but their bytes
 //!   input    [ parsed | reply bytes | room ]
 //! ```
 //!
-//! Of a cluster also the bytes of each request are kept, as another node may be the one to ask.
+//! The buffers are the thread's ([`Stock`]) while nothing is in them. Of a cluster also the bytes of each request are kept, as another node may be the one to ask.
 
 use super::sink::Sink;
+use super::skim::{near_end, skim};
+use super::stock::Stock;
 use crate::target::Stream;
+use crate::workload::page::Page;
 use crate::workload::template::About;
 use cairn_format::resp::value::{ReplyScanner, ReplyStep, Value, is_error};
 use cairn_toolkit::outcome::plain;
@@ -17,30 +20,63 @@ use cairn_toolkit::remote::Redirect;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 
-/// First size of the input buffer; it doubles when a reply does not fit.
-const INPUT_BYTES: usize = 16 << 10;
-/// Bytes of `$` and the digits of a length that are read without the scanner.
-const LENGTH_NEAR: usize = 11;
-/// Longest reply line that is looked for without the scanner.
-const LINE_NEAR: usize = 64;
-
-/// A request on its way.
+/// Requests on their way that have all this in common.
 #[derive(Clone, Copy, Debug)]
 pub struct Waiting {
+    /// How many.
+    pub count: u64,
     /// When it was due (open loop) or sent (closed loop), in nanoseconds from the start of the run.
     pub due: u64,
     /// When it was sent.
     pub sent: u64,
     /// Which of the workload's operations it is.
     pub operation: u32,
-    /// Replies that are still to come.
+    /// Replies to each.
     pub replies: u32,
+    /// Replies to the oldest that are still to come.
+    pub left: u32,
     /// What it is about.
     pub about: About,
     /// Whether it belongs to the measured part.
     pub counts: bool,
     /// Its reply tells nothing: that of ASKING.
     pub is_silent: bool,
+}
+
+impl Waiting {
+    /// A request that is due and sent at these times, of an operation that is still to be chosen.
+    pub fn new(due: u64, sent: u64, counts: bool) -> Waiting {
+        Waiting {
+            count: 1,
+            due,
+            sent,
+            operation: 0,
+            replies: 1,
+            left: 1,
+            about: About::default(),
+            counts,
+            is_silent: false,
+        }
+    }
+
+    /// Makes it a request of this operation.
+    #[inline]
+    pub fn be_of(&mut self, operation: u32, replies: u32, about: About) {
+        (self.operation, self.about) = (operation, about);
+        (self.replies, self.left) = (replies, replies);
+    }
+
+    /// Whether another request differs in nothing that is told apart.
+    #[inline]
+    fn is_like(&self, other: &Waiting) -> bool {
+        self.due == other.due
+            && self.sent == other.sent
+            && self.operation == other.operation
+            && self.replies == other.replies
+            && self.about == other.about
+            && self.counts == other.counts
+            && self.is_silent == other.is_silent
+    }
 }
 
 /// A request that another node is to be asked for.
@@ -59,8 +95,7 @@ pub struct Redirected {
 pub struct Link {
     stream: Stream,
     /// Requests being written; the worker appends here.
-    pub out: Vec<u8>,
-    sent: usize,
+    pub out: Page,
     waiting: VecDeque<Waiting>,
     /// Bytes of what waits, of a cluster.
     kept: Option<VecDeque<Box<[u8]>>>,
@@ -78,12 +113,11 @@ impl Link {
     pub fn new(stream: Stream, keeps: bool) -> Link {
         Link {
             stream,
-            out: Vec::new(),
-            sent: 0,
+            out: Page::default(),
             waiting: VecDeque::new(),
             kept: keeps.then(VecDeque::new),
             redirect: None,
-            input: vec![0; INPUT_BYTES],
+            input: Vec::new(),
             parsed: 0,
             filled: 0,
             scanner: ReplyScanner::new(),
@@ -98,44 +132,67 @@ impl Link {
 
     /// Requests without a reply yet.
     pub fn waiting(&self) -> usize {
-        self.waiting
-            .iter()
-            .filter(|waiting| !waiting.is_silent)
-            .count()
+        self.count(|waiting| !waiting.is_silent) as usize
     }
 
     /// Measured requests without a reply yet.
     pub fn waiting_measured(&self) -> u64 {
-        self.waiting
-            .iter()
-            .filter(|waiting| waiting.counts && !waiting.is_silent)
-            .count() as u64
+        self.count(|waiting| waiting.counts && !waiting.is_silent)
+    }
+
+    fn count(&self, is_asked_for: impl Fn(&Waiting) -> bool) -> u64 {
+        let waiting = self.waiting.iter().filter(|waiting| is_asked_for(waiting));
+        waiting.map(|waiting| waiting.count).sum()
+    }
+
+    /// Makes room to write in.
+    pub fn open(&mut self, stock: &mut Stock) {
+        if self.out.is_new() {
+            self.out = stock.page();
+        }
     }
 
     /// Remembers a request whose bytes were just appended to `out`, from `start` on.
+    #[inline]
     pub fn push(&mut self, waiting: Waiting, start: usize) {
         if let Some(kept) = &mut self.kept {
-            kept.push_back(self.out[start..].into());
+            kept.push_back(self.out.since(start).into());
         }
-        self.waiting.push_back(waiting);
+        match self.waiting.back_mut() {
+            Some(last) if last.is_like(&waiting) => last.count += waiting.count,
+            _ => self.waiting.push_back(waiting),
+        }
+    }
+
+    /// All that waits is sent now, and was due now.
+    pub fn stamp(&mut self, now: u64) {
+        for waiting in &mut self.waiting {
+            (waiting.due, waiting.sent) = (now, now);
+        }
     }
 
     /// Hands as much as possible to the system; the rest waits until the socket is writable.
     ///
     /// # Errors
     /// Why the connection is over.
-    pub fn send(&mut self) -> Result<(), String> {
-        while self.sent < self.out.len() {
-            match self.stream.write(&self.out[self.sent..]) {
+    pub fn send(&mut self, stock: &mut Stock) -> Result<(), String> {
+        if self.out.is_new() {
+            return self.flush();
+        }
+        while !self.out.is_empty() {
+            match self.stream.write(self.out.rest()) {
                 Ok(0) => return Err("closed by the server".to_owned()),
-                Ok(n) => self.sent += n,
+                Ok(n) => self.out.sent(n),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(plain(&error)),
             }
         }
-        self.out.clear();
-        self.sent = 0;
+        stock.give_page(std::mem::take(&mut self.out));
+        self.flush()
+    }
+
+    fn flush(&mut self) -> Result<(), String> {
         match self.stream.flush() {
             Err(error) if error.kind() != ErrorKind::WouldBlock => Err(plain(&error)),
             _ => Ok(()),
@@ -154,24 +211,28 @@ impl Link {
         sink: &mut Sink<'_>,
         drain: bool,
         redirected: &mut Vec<Redirected>,
+        stock: &mut Stock,
     ) -> Result<u64, String> {
         let drain = drain || self.stream.may_hold_more();
         let mut answered = 0;
         loop {
-            self.make_room();
+            self.make_room(stock);
             let room = self.input.len() - self.filled;
-            let n = match self.stream.read(&mut self.input[self.filled..]) {
+            let is_last = match self.stream.read(&mut self.input[self.filled..]) {
                 Ok(0) => return Err("closed by the server".to_owned()),
-                Ok(n) => n,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(answered),
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Ok(n) => {
+                    self.filled += n;
+                    sink.look_at_the_clock();
+                    answered += self.parse(sink, redirected)?;
+                    sink.flush();
+                    n < room && !drain
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => true,
+                Err(error) if error.kind() == ErrorKind::Interrupted => false,
                 Err(error) => return Err(plain(&error)),
             };
-            self.filled += n;
-            sink.look_at_the_clock();
-            answered += self.parse(sink, redirected)?;
-            sink.flush();
-            if n < room && !drain {
+            if is_last {
+                self.give_back(stock);
                 return Ok(answered);
             }
         }
@@ -184,6 +245,10 @@ impl Link {
     ) -> Result<u64, String> {
         let mut answered = 0;
         while self.parsed < self.filled {
+            answered += self.skim(sink);
+            if self.parsed == self.filled {
+                break;
+            }
             let Some(end) = self.reply_end()? else {
                 break;
             };
@@ -202,19 +267,52 @@ impl Link {
             if self.redirect.is_none() && !waiting.is_silent {
                 sink.reply(waiting, bytes);
             }
-            waiting.replies -= 1;
-            if waiting.replies == 0 {
+            waiting.left -= 1;
+            if waiting.left == 0 {
                 answered += self.answered(sink, redirected);
             }
         }
         Ok(answered)
     }
 
+    /// Passes over replies that are all there and of which nothing is to be known but their number and the misses among them.
+    fn skim(&mut self, sink: &mut Sink<'_>) -> u64 {
+        let mut answered = 0;
+        while let Some(waiting) = self.waiting.front_mut() {
+            let is_plain = waiting.replies == 1 && !waiting.is_silent && self.kept.is_none();
+            if self.is_scanning || !is_plain || sink.verifies(waiting) {
+                break;
+            }
+            let skimmed = skim(&self.input[self.parsed..self.filled], waiting.count);
+            if skimmed.replies == 0 {
+                break;
+            }
+            sink.skimmed(waiting, skimmed);
+            self.parsed += skimmed.bytes;
+            answered += skimmed.replies;
+            waiting.count -= skimmed.replies;
+            if waiting.count > 0 {
+                break;
+            }
+            self.waiting.pop_front();
+        }
+        answered
+    }
+
     /// The oldest request has all its replies.
     fn answered(&mut self, sink: &mut Sink<'_>, redirected: &mut Vec<Redirected>) -> u64 {
-        let Some(waiting) = self.waiting.pop_front() else {
+        let Some(oldest) = self.waiting.front_mut() else {
             return 0;
         };
+        oldest.left = oldest.replies;
+        oldest.count -= 1;
+        let waiting = Waiting {
+            count: 1,
+            ..*oldest
+        };
+        if oldest.count == 0 {
+            self.waiting.pop_front();
+        }
         let bytes = self.kept.as_mut().and_then(VecDeque::pop_front);
         if let (Some(to), Some(bytes)) = (self.redirect.take(), bytes) {
             redirected.push(Redirected { to, waiting, bytes });
@@ -223,7 +321,7 @@ impl Link {
         if waiting.is_silent {
             return 0;
         }
-        sink.answered(&waiting);
+        sink.answered(&waiting, 1);
         1
     }
 
@@ -252,9 +350,12 @@ impl Link {
     }
 
     /// Moves an unfinished reply to the front, and doubles the buffer if it fills it.
-    fn make_room(&mut self) {
+    fn make_room(&mut self, stock: &mut Stock) {
         if self.parsed == self.filled {
             (self.parsed, self.filled) = (0, 0);
+        }
+        if self.input.is_empty() {
+            self.input = stock.input();
         }
         if self.filled < self.input.len() {
             return;
@@ -266,34 +367,13 @@ impl Link {
             self.input.resize(self.input.len() * 2, 0);
         }
     }
-}
 
-/// The end of the commonest replies: a short line, or a string that is all there. Everything else is the scanner's.
-#[inline]
-fn near_end(reply: &[u8]) -> Option<usize> {
-    match *reply.first()? {
-        b'$' => {
-            let (mut length, mut at) = (0, 1);
-            loop {
-                match *reply.get(at)? {
-                    digit @ b'0'..=b'9' if at < LENGTH_NEAR => {
-                        length = length * 10 + usize::from(digit - b'0');
-                    }
-                    b'\r' if at > 1 => break,
-                    _ => return None,
-                }
-                at += 1;
-            }
-            let end = at + 2 + length + 2;
-            let is_whole = reply.get(end - 2..end) == Some(b"\r\n");
-            (is_whole && reply[at + 1] == b'\n').then_some(end)
+    /// Nothing is left in the input: it is for whoever reads next.
+    fn give_back(&mut self, stock: &mut Stock) {
+        if self.parsed == self.filled {
+            (self.parsed, self.filled) = (0, 0);
+            stock.give_input(std::mem::take(&mut self.input));
         }
-        b'+' | b':' => {
-            let near = &reply[..reply.len().min(LINE_NEAR)];
-            let cr = near.iter().position(|&byte| byte == b'\r')?;
-            (reply.get(cr + 1) == Some(&b'\n')).then_some(cr + 2)
-        }
-        _ => None,
     }
 }
 
@@ -338,7 +418,7 @@ mod tests {
     }
 
     /// What a worker has around its links.
-    struct Around(Tally, Timeline, Marks, Pools, Gauge);
+    struct Around(Tally, Timeline, Marks, Pools, Gauge, Stock);
 
     impl Around {
         fn new() -> Around {
@@ -349,6 +429,7 @@ mod tests {
                 marks,
                 Pools::default(),
                 Gauge::default(),
+                Stock::default(),
             )
         }
 
@@ -366,22 +447,13 @@ mod tests {
                 verify: false,
             };
             let mut sink = Sink::new(&mut self.0, place);
-            link.receive(&mut sink, drain, &mut Vec::new())
+            link.receive(&mut sink, drain, &mut Vec::new(), &mut self.5)
         }
     }
 
     fn ask(link: &mut Link, count: usize) {
         for _ in 0..count {
-            let waiting = Waiting {
-                due: 0,
-                sent: 0,
-                operation: 0,
-                replies: 1,
-                about: About::default(),
-                counts: true,
-                is_silent: false,
-            };
-            link.push(waiting, 0);
+            link.push(Waiting::new(0, 0, true), 0);
         }
     }
 
@@ -396,15 +468,16 @@ mod tests {
             assert_eq!(around.receive(&mut link, drain), Ok(2));
         }
         let request = vec![b'x'; 8 << 20];
-        link.out.extend_from_slice(&request);
-        assert_eq!(link.send(), Ok(()));
-        assert!(!link.out.is_empty() && link.sent < request.len());
+        link.open(&mut around.5);
+        link.out.put(&request);
+        assert_eq!(link.send(&mut around.5), Ok(()));
+        assert!(!link.out.is_empty() && link.out.rest().len() <= request.len());
         let reader = std::thread::spawn(move || {
             let mut got = Vec::new();
             server.read_to_end(&mut got).map(|_| got)
         });
         while !link.out.is_empty() {
-            assert_eq!(link.send(), Ok(()));
+            assert_eq!(link.send(&mut around.5), Ok(()));
         }
         drop(link);
         assert_eq!(reader.join().unwrap().unwrap(), request);
@@ -440,7 +513,11 @@ mod tests {
             server.write_all(&small.repeat(40)).unwrap();
             replies += around.receive(&mut link, true).unwrap();
         }
-        assert_eq!((replies, link.input.len()), (12_000, INPUT_BYTES));
+        assert_eq!(replies, 12_000);
+        assert_eq!(
+            (link.input.len(), around.5.input().len()),
+            (0, Stock::default().input().len())
+        );
         assert_eq!(around.0.hits(), Some((12_000, 0)));
         let large = [b"$100000\r\n".as_slice(), &[b'v'; 100_000], b"\r\n"].concat();
         ask(&mut link, 1);
@@ -449,46 +526,6 @@ mod tests {
             server.write_all(piece).unwrap();
             got += around.receive(&mut link, true).unwrap();
         }
-        assert_eq!((got, link.input.len()), (1, 128 << 10));
-    }
-
-    /// The short way gives what the scanner gives, or nothing.
-    #[test]
-    fn the_short_way_ends_where_the_scanner_ends() {
-        for reply in [
-            &b"+OK\r\n"[..],
-            b":-12\r\n",
-            b"$-1\r\n",
-            b"$0\r\n\r\n",
-            b"$3\r\nabc\r\n",
-            b"$3\r\nab",
-            b"$3\r\nabcde",
-            b"*1\r\n:1\r\n",
-            b"+\r\n",
-            b"$\r\n",
-            b"$3x\r\nabc\r\n",
-            b"$99999999999999999999\r\n",
-            b"\r\n",
-            b"",
-            b"+no end",
-            b"-ERR x\r\n",
-            b"_\r\n",
-            b"+a\rb\r\n",
-        ] {
-            let by_scanner = match ReplyScanner::new().next(reply, 0) {
-                Ok(ReplyStep::Complete { end }) => Some(end),
-                _ => None,
-            };
-            let near = near_end(reply);
-            assert!(
-                near.is_none() || near == by_scanner,
-                "{}: {near:?} {by_scanner:?}",
-                reply.escape_ascii()
-            );
-        }
-        assert_eq!(
-            [near_end(b"+OK\r\n+"), near_end(b"$3\r\nabc\r\n$")],
-            [Some(5), Some(9)]
-        );
+        assert_eq!((got, around.5.input().len()), (1, 128 << 10));
     }
 }

@@ -6,6 +6,8 @@
 //! | [`budget`] | how many requests remain and when the measuring starts and ends |
 //! | [`worker`] | one thread: an event loop over its clients |
 //! | [`link`] | one connection: what it has sent, what it still waits for |
+//! | [`skim`] | where replies end of which nothing else is to be known |
+//! | [`stock`] | buffers that a thread's connections share |
 //! | [`nodes`] | the nodes of a cluster |
 //! | [`alarm`] | sleeping until a request is due |
 //! | [`mender`] | connections made again |
@@ -24,7 +26,9 @@ mod mender;
 mod nodes;
 pub mod sequence;
 mod sink;
+mod skim;
 mod steady;
+mod stock;
 pub mod strain;
 pub mod tally;
 pub mod timeline;
@@ -34,8 +38,9 @@ use crate::random::Random;
 use crate::target::{Stream, Target};
 use crate::workload::Workload;
 use crate::workload::data::Pools;
+use crate::workload::numbers::Counted;
 use crate::workload::reading::Reading;
-use crate::workload::template::Filler;
+use crate::workload::template::{Filler, Template};
 use arrivals::{Arrivals, Rate};
 use budget::{Budget, Marks};
 use cairn_toolkit::{Failure, map};
@@ -166,6 +171,19 @@ impl Shared<'_> {
                 sums.partition_point(|sum| *sum <= pick)
             }
         }
+    }
+
+    /// Chooses the next request: its operation, that one's template, and the numbers that go into it.
+    #[inline]
+    fn next_request(&self, random: &mut Random) -> (u32, &Template, Counted) {
+        let operation = self.choose(random);
+        let template = &self.workload.operations[operation].template;
+        let mut counted = Counted::default();
+        if template.counts() {
+            counted.own = self.budget.next_seq();
+        }
+        counted.given = self.budget.seq_given();
+        (operation as u32, template, counted)
     }
 }
 

@@ -7,6 +7,7 @@ use super::alarm::Alarm;
 use super::budget::Marks;
 use super::link::{Link, Waiting, register};
 use super::sink::{Gauge, Place, Sink};
+use super::stock::Stock;
 use super::tally::Tally;
 use super::timeline::Timeline;
 use crate::target::{Stream, Target};
@@ -52,6 +53,7 @@ pub struct Sequence<'a> {
     ground: &'a Ground,
     sink: Sink<'a>,
     links: Vec<Link>,
+    stock: Stock,
     poll: Poll,
     events: Events,
     alarm: Alarm,
@@ -96,6 +98,7 @@ impl<'a> Sequence<'a> {
         Ok(Sequence {
             sink: Sink::new(tally, place),
             links,
+            stock: Stock::default(),
             alarm: Alarm::new(poll.registry(), ALARM).map_err(failed)?,
             poll,
             events: Events::with_capacity(256),
@@ -142,17 +145,11 @@ impl<'a> Sequence<'a> {
         let now = self.now();
         let due = due.unwrap_or(now);
         let link = &mut self.links[connection];
-        let start = link.out.len();
-        link.out.extend_from_slice(bytes);
-        let waiting = Waiting {
-            due,
-            sent: now,
-            operation: operation as u32,
-            replies: 1,
-            about: About::default(),
-            counts: true,
-            is_silent: false,
-        };
+        link.open(&mut self.stock);
+        let start = link.out.end();
+        link.out.put(bytes);
+        let mut waiting = Waiting::new(due, now, true);
+        waiting.be_of(operation as u32, 1, About::default());
         link.push(waiting, start);
         self.last_due = due;
         let tally = self.sink.tally();
@@ -161,7 +158,7 @@ impl<'a> Sequence<'a> {
             .lateness
             .saturating_record((now - due.min(now)).max(1));
         // What is due at once goes in one write, unless that grows large.
-        if link.waiting() == self.depth || link.out.len() > 64 << 10 {
+        if link.waiting() == self.depth || link.out.rest().len() > 64 << 10 {
             self.flush()?;
         }
         Ok(true)
@@ -185,10 +182,10 @@ impl<'a> Sequence<'a> {
     }
 
     fn flush(&mut self) -> Result<(), Failure> {
-        let name = &self.name;
+        let (name, stock) = (&self.name, &mut self.stock);
         self.links
             .iter_mut()
-            .try_for_each(|link| link.send().map_err(|why| ended(name, &why)))
+            .try_for_each(|link| link.send(stock).map_err(|why| ended(name, &why)))
     }
 
     /// Sends what is written, and waits for something to happen, or until what is due.
@@ -218,7 +215,12 @@ impl<'a> Sequence<'a> {
                 ALARM => self.alarm.rang(self.ground.marks.now()),
                 Token(token) => {
                     let is_over = event.is_read_closed() || event.is_error();
-                    let told = self.links[token].receive(&mut self.sink, is_over, &mut none);
+                    let told = self.links[token].receive(
+                        &mut self.sink,
+                        is_over,
+                        &mut none,
+                        &mut self.stock,
+                    );
                     told.map_err(|why| ended(&self.name, &why))?;
                 }
             }

@@ -5,6 +5,7 @@
 
 use super::budget::Marks;
 use super::link::{Waiting, error_line};
+use super::skim::Skimmed;
 use super::tally::Tally;
 use super::timeline::{Current, Timeline};
 use crate::workload::data::Pools;
@@ -79,6 +80,11 @@ impl<'a> Sink<'a> {
         self.tally
     }
 
+    /// When the clock was looked at last, in nanoseconds from the start of the run.
+    pub fn now(&self) -> u64 {
+        self.now
+    }
+
     /// What comes from now on came now.
     pub fn look_at_the_clock(&mut self) {
         self.now = self.place.marks.now();
@@ -108,17 +114,34 @@ impl<'a> Sink<'a> {
                 false => series.hits += 1,
             }
         }
-        if self.place.verify && reading.has_values {
+        if self.verifies(waiting) {
             self.verify(waiting, reply);
         }
     }
 
-    /// A request has all its replies.
+    /// Whether the replies to these requests are compared with what was written.
+    pub fn verifies(&self, waiting: &Waiting) -> bool {
+        self.place.verify && self.place.readings[waiting.operation as usize].has_values
+    }
+
+    /// Replies to requests that have one each, none of them an error.
     #[inline]
-    pub fn answered(&mut self, waiting: &Waiting) {
-        self.answered += 1;
+    pub fn skimmed(&mut self, waiting: &Waiting, skimmed: Skimmed) {
+        let operation = waiting.operation as usize;
+        if waiting.counts && self.place.readings[operation].has_hits {
+            let series = &mut self.tally.series[operation];
+            series.hits += skimmed.replies - skimmed.misses;
+            series.misses += skimmed.misses;
+        }
+        self.answered(waiting, skimmed.replies);
+    }
+
+    /// So many requests have all their replies.
+    #[inline]
+    pub fn answered(&mut self, waiting: &Waiting, count: u64) {
+        self.answered += count;
         if !waiting.counts {
-            self.warm_ns += self.now.saturating_sub(waiting.due);
+            self.warm_ns += self.now.saturating_sub(waiting.due) * count;
             return;
         }
         let same = Run {
@@ -131,7 +154,7 @@ impl<'a> Sink<'a> {
             self.flush_run();
             self.run = Run { count: 0, ..same };
         }
-        self.run.count += 1;
+        self.run.count += count;
     }
 
     /// Counts what was gathered since the clock was looked at.

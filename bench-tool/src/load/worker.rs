@@ -14,11 +14,11 @@ use super::arrivals::Pace;
 use super::link::{Link, Redirected, Waiting, register};
 use super::mender::Mender;
 use super::sink::Sink;
+use super::stock::Stock;
 use super::strain::{self, Strain};
 use crate::random::Random;
 use crate::target::Stream;
-use crate::workload::numbers::Counted;
-use crate::workload::template::{About, Filler};
+use crate::workload::template::Filler;
 use mio::{Events, Poll, Token};
 use std::io;
 use std::time::Duration;
@@ -55,8 +55,11 @@ pub struct Worker<'a> {
     clients: Vec<Client>,
     slots: Vec<Slot>,
     filler: Filler,
+    stock: Stock,
     pace: Option<Pace<'a>>,
     next_client: usize,
+    /// The last look at the clock beside those of the sink.
+    clock: u64,
     /// When the last request was due, to tell how far apart they are.
     last_due: u64,
     /// Until when no client had room.
@@ -90,8 +93,10 @@ impl<'a> Worker<'a> {
             clients: Vec::new(),
             slots: Vec::new(),
             filler,
+            stock: Stock::default(),
             pace,
             next_client: 0,
+            clock: 0,
             last_due: 0,
             room_since: 0,
             had_room: true,
@@ -145,13 +150,14 @@ impl<'a> Worker<'a> {
         if shared.reconnect {
             self.mender = Some(Mender::new(poll.registry(), MENDER)?);
         }
+        self.clock = shared.marks.now();
         if self.pace.is_none() {
             (0..self.clients.len()).for_each(|client| self.refill(client, sink));
         }
-        let mut heard = shared.marks.now();
+        let mut heard = self.clock;
         while self.is_working() && !shared.budget.is_stopped() {
             let wait = self.wait(alarm.as_mut())?;
-            match poll.poll(&mut events, Some(wait)) {
+            match poll.poll(&mut events, wait) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 result => result?,
             }
@@ -175,10 +181,11 @@ impl<'a> Worker<'a> {
                 }
             }
             self.send_due(sink);
+            self.clock = shared.marks.now();
             self.look_at_strain();
             // Silence is counted only while somebody waits, and from the last sign of life.
             if is_alive || (self.in_flight == 0 && self.live > 0) {
-                heard = shared.marks.now();
+                heard = self.clock;
             } else {
                 self.give_up_after(heard, sink);
             }
@@ -192,11 +199,8 @@ impl<'a> Worker<'a> {
 
     /// Takes the first reading of how busy this thread is when the measuring has begun.
     fn look_at_strain(&mut self) {
-        if self.busy_from.is_none() {
-            let now = self.shared.marks.now();
-            if now >= self.shared.marks.measure_from() {
-                self.busy_from = Some((now, strain::of_this_thread()));
-            }
+        if self.busy_from.is_none() && self.clock >= self.shared.marks.measure_from() {
+            self.busy_from = Some((self.clock, strain::of_this_thread()));
         }
     }
 
@@ -211,21 +215,22 @@ impl<'a> Worker<'a> {
         (has_more && (self.live > 0 || may_come_back)) || self.in_flight > 0
     }
 
-    /// How long the poll may sleep: until something is due.
-    fn wait(&mut self, alarm: Option<&mut Alarm>) -> io::Result<Duration> {
+    /// How long the poll may sleep: until something is due. Without end where the alarm rings soon, as a second timer costs as much as a reply.
+    fn wait(&mut self, alarm: Option<&mut Alarm>) -> io::Result<Option<Duration>> {
         let (Some(pace), Some(alarm)) = (self.pace.as_ref().filter(|pace| !pace.is_over), alarm)
         else {
-            return Ok(LOOK_UP);
+            return Ok(Some(LOOK_UP));
         };
         if !self.had_room {
-            return Ok(LOOK_UP);
+            return Ok(Some(LOOK_UP));
         }
         let (now, due) = (self.shared.marks.now(), pace.due);
         let gap = due.saturating_sub(self.last_due);
-        match due > now && alarm.set(now, due, gap)? {
-            true => Ok(LOOK_UP),
-            false => Ok(Duration::ZERO),
-        }
+        Ok(match due > now && alarm.set(now, due, gap)? {
+            true if due - now < LOOK_UP.as_nanos() as u64 => None,
+            true => Some(LOOK_UP),
+            false => Some(Duration::ZERO),
+        })
     }
 
     fn readable(
@@ -242,7 +247,7 @@ impl<'a> Worker<'a> {
         let Some(link) = &mut slot.link else {
             return Ok(());
         };
-        match link.receive(sink, is_over, &mut self.redirected) {
+        match link.receive(sink, is_over, &mut self.redirected, &mut self.stock) {
             Ok(answered) => {
                 self.clients[client].waiting -= answered as usize;
                 self.in_flight -= answered as usize;
@@ -266,7 +271,7 @@ impl<'a> Worker<'a> {
             .slots
             .get_mut(token)
             .and_then(|slot| slot.link.as_mut());
-        if let Some(Err(why)) = link.map(Link::send) {
+        if let Some(Err(why)) = link.map(|link| link.send(&mut self.stock)) {
             self.lose(token, &why, sink);
         }
     }
@@ -278,18 +283,26 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Closed loop: the next requests of a client that waits for nothing.
+    /// Closed loop: the next requests of a client that waits for nothing. They are asked for as of the last look at the clock, and sent as of a new one,
+    /// so that a time has nothing of their making in it.
     fn refill(&mut self, client: usize, sink: &mut Sink<'_>) {
         if !self.is_live(client) {
             return;
         }
-        let now = self.shared.marks.now();
-        let granted = self
-            .shared
+        let shared = self.shared;
+        let now = self.clock.max(sink.now());
+        let granted = shared
             .budget
-            .take(self.shared.pipeline as u64, now, self.shared.marks);
-        for _ in 0..granted {
-            self.write_request(client, now, now);
+            .take(shared.pipeline as u64, now, shared.marks);
+        if granted == 0 {
+            return;
+        }
+        self.write_requests(client, granted, now, now);
+        self.clock = shared.marks.now();
+        for &token in &self.touched {
+            if let Some(link) = &mut self.slots[token].link {
+                link.stamp(self.clock);
+            }
         }
         self.send_touched(sink);
     }
@@ -324,7 +337,7 @@ impl<'a> Worker<'a> {
             if granted == 1 {
                 self.count_lateness(due, now, sink);
                 self.last_due = due;
-                self.write_request(client, due, now);
+                self.write_requests(client, 1, due, now);
                 self.next_client = client + 1;
             }
         }
@@ -360,44 +373,57 @@ impl<'a> Worker<'a> {
             .find(|&client| self.has_room(client))
     }
 
-    fn write_request(&mut self, client: usize, due: u64, sent: u64) {
+    /// Writes so many requests of a client, all due and sent at the same time.
+    fn write_requests(&mut self, client: usize, count: u64, due: u64, sent: u64) {
+        match self.shared.nodes.is_cluster() {
+            true => self.write_to_nodes(client, count, due, sent),
+            false => self.write_to_server(client, count, due, sent),
+        }
+        self.clients[client].waiting += count as usize;
+        self.in_flight += count as usize;
+    }
+
+    /// To the one link of a client.
+    fn write_to_server(&mut self, client: usize, count: u64, due: u64, sent: u64) {
         let shared = self.shared;
-        let operation = shared.choose(&mut self.filler.random);
-        let template = &shared.workload.operations[operation].template;
-        let mut counted = Counted::default();
-        if template.counts() {
-            counted.own = shared.budget.next_seq();
-        }
-        counted.given = shared.budget.seq_given();
-        let waiting = |about: About| Waiting {
-            due,
-            sent,
-            operation: operation as u32,
-            replies: template.replies(),
-            about,
-            counts: due >= shared.marks.measure_from(),
-            is_silent: false,
+        let mut like = Waiting::new(due, sent, due >= shared.marks.measure_from());
+        let Some(token) = self.clients[client].links[0] else {
+            return;
         };
-        if !shared.nodes.is_cluster() {
-            let token = self.clients[client].links[0].unwrap_or(usize::MAX);
-            if let Some(link) = self
-                .slots
-                .get_mut(token)
-                .and_then(|slot| slot.link.as_mut())
-            {
-                let start = link.out.len();
-                let about = template.write(&mut link.out, &mut self.filler, counted);
-                link.push(waiting(about), start);
-                self.touch(token);
+        let Some(link) = &mut self.slots[token].link else {
+            return;
+        };
+        link.open(&mut self.stock);
+        like.count = 0;
+        for _ in 0..count {
+            let (operation, template, counted) = shared.next_request(&mut self.filler.random);
+            let start = link.out.end();
+            let about = template.write(&mut link.out, &mut self.filler, counted);
+            if like.count > 0 && (operation != like.operation || about != like.about) {
+                link.push(like, start);
+                like.count = 0;
             }
-        } else {
-            let mut bytes = Vec::new();
-            let about = template.write(&mut bytes, &mut self.filler, counted);
-            let node = shared.nodes.owner(about.slot);
-            self.append(client, node, waiting(about), &bytes);
+            like.be_of(operation, template.replies(), about);
+            like.count += 1;
         }
-        self.clients[client].waiting += 1;
-        self.in_flight += 1;
+        link.push(like, link.out.end());
+        self.touch(token);
+    }
+
+    /// Each to the link of a client to the node that has its key.
+    fn write_to_nodes(&mut self, client: usize, count: u64, due: u64, sent: u64) {
+        let shared = self.shared;
+        let mut like = Waiting::new(due, sent, due >= shared.marks.measure_from());
+        for _ in 0..count {
+            let (operation, template, counted) = shared.next_request(&mut self.filler.random);
+            let mut page = self.stock.page();
+            let about = template.write(&mut page, &mut self.filler, counted);
+            like.be_of(operation, template.replies(), about);
+            let node = shared.nodes.owner(about.slot);
+            self.append(client, node, like, page.rest());
+            page.sent(page.rest().len());
+            self.stock.give_page(page);
+        }
     }
 
     fn touch(&mut self, token: usize) {
@@ -415,8 +441,9 @@ impl<'a> Worker<'a> {
             return;
         };
         if let Some(link) = &mut self.slots[token].link {
-            let start = link.out.len();
-            link.out.extend_from_slice(bytes);
+            link.open(&mut self.stock);
+            let start = link.out.end();
+            link.out.put(bytes);
             link.push(waiting, start);
             self.touch(token);
         }
@@ -444,7 +471,7 @@ impl<'a> Worker<'a> {
             }
             self.hops += 1;
             let operation = &self.shared.workload.operations[waiting.operation as usize];
-            waiting.replies = operation.template.replies();
+            waiting.left = operation.template.replies();
             let node = nodes.follow(&to, asked).unwrap_or(asked);
             if self.clients[client]
                 .links
@@ -458,6 +485,7 @@ impl<'a> Worker<'a> {
             if to.once {
                 let silent = Waiting {
                     replies: 1,
+                    left: 1,
                     is_silent: true,
                     ..waiting
                 };
@@ -513,6 +541,7 @@ impl<'a> Worker<'a> {
 
     /// Takes the connections that were made again.
     fn mended(&mut self, registry: &mio::Registry, sink: &mut Sink<'_>) -> io::Result<()> {
+        self.clock = self.shared.marks.now();
         while let Some((token, stream)) = self.mender.as_ref().and_then(Mender::made) {
             let client = self.slots[token].client;
             let mut link = Link::new(stream, self.shared.nodes.is_cluster());
@@ -536,7 +565,7 @@ impl<'a> Worker<'a> {
         let Some(timeout) = self.shared.timeout else {
             return;
         };
-        if self.shared.marks.now().saturating_sub(heard) <= timeout.as_nanos() as u64 {
+        if self.clock.saturating_sub(heard) <= timeout.as_nanos() as u64 {
             return;
         }
         self.shared.budget.stop();

@@ -1,6 +1,6 @@
 //! What is sent, by how many clients, how fast and how long.
 
-use super::time;
+use super::{span, time};
 use crate::load::arrivals::Rate;
 use crate::load::{Plan, Warmup};
 use crate::target::Target;
@@ -65,7 +65,7 @@ pub struct LoadArguments {
     #[arg(short = 'n', long, value_parser = clap::value_parser!(u64).range(1..))]
     requests: Option<u64>,
     /// After which time no more requests are sent, without the warm-up
-    #[arg(short, long, value_name = "TIME", value_parser = time)]
+    #[arg(short, long, value_name = "TIME", value_parser = span)]
     duration: Option<Duration>,
     /// Load before the measuring starts: a time, or `steady` for as long as throughput (in an open loop response times) still changes, half a minute at most
     #[arg(long, value_name = "TIME", default_value = "0", value_parser = warmup)]

@@ -37,6 +37,17 @@ pub fn time(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// The same where nothing would come of no time at all.
+///
+/// # Errors
+/// What was expected.
+pub fn span(text: &str) -> Result<Duration, String> {
+    match time(text)? {
+        Duration::ZERO => Err("a time above 0 is needed, as in 5 (seconds) or 200ms".to_owned()),
+        span => Ok(span),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,5 +67,13 @@ mod tests {
         for text in ["", "-1", "ms", "5 parsecs", "inf", "1e300", "nan"] {
             assert!(time(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_run_of_no_time_is_refused() {
+        for text in ["0", "0.0", "0ms", "1e-20", "x"] {
+            assert!(span(text).is_err(), "{text}");
+        }
+        assert_eq!(span("1us"), Ok(Duration::from_micros(1)));
     }
 }

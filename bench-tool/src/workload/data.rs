@@ -8,6 +8,7 @@
 //! A pool depends on nothing but its compressibility, and a longer one begins as a shorter one: so a value that follows from its key
 //! ([`Pools::is_value_of`]) is known again in another run, too.
 
+use super::page::padded_len;
 use crate::random::Random;
 
 /// Largest value, in bytes: the limit that servers set on one argument by default.
@@ -50,17 +51,23 @@ impl Pools {
         }
         let pool = |(kind, len): (Kind, u64)| Pool {
             kind,
-            bytes: filled(kind, (len + STARTS) as usize),
+            bytes: filled(kind, padded_len(len as usize) + STARTS as usize),
         };
         Pools(longest.into_iter().map(pool).collect())
     }
 
     /// A value of so many bytes; `seed` says where it starts.
     pub fn value(&self, kind: Kind, len: u64, seed: u64) -> &[u8] {
+        &self.padded(kind, len, seed)[..len as usize]
+    }
+
+    /// The same with the bytes behind it up to whole blocks of a page.
+    #[inline]
+    pub fn padded(&self, kind: Kind, len: u64, seed: u64) -> &[u8] {
         let pool = self.0.iter().find(|pool| pool.kind == kind);
         let bytes = pool.map_or(&[][..], |pool| &pool.bytes);
         let start = (seed % STARTS) as usize;
-        &bytes[start..start + len as usize]
+        &bytes[start..start + padded_len(len as usize)]
     }
 
     /// Whether these bytes are what [`Pools::value`] gives for the seed, of any kind. A run without values of its own cannot know.

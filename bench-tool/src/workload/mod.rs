@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`place`] | what stands between braces |
 //! | [`template`] | which bytes the next request has |
+//! | [`page`] | bytes on their way, and how they are put down |
 //! | [`numbers`], [`zipf`], [`shape`] | which number comes next |
 //! | [`data`] | the bytes of values |
 //! | [`reading`] | what replies tell beside errors |
@@ -13,9 +14,12 @@
 pub mod data;
 pub mod file;
 pub mod numbers;
+pub mod page;
 pub mod place;
 pub mod reading;
 pub mod shape;
+#[cfg(test)]
+mod stream;
 pub mod suite;
 pub mod template;
 pub mod ycsb;

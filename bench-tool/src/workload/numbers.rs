@@ -170,9 +170,18 @@ impl Numbers {
     }
 
     /// Draws one.
+    #[inline]
     pub fn draw(&self, random: &mut Random, counted: Counted) -> u64 {
         match self {
-            Numbers::Uniform(low, high) => low + random.below(high - low + 1),
+            Numbers::Uniform(low, high) => even(random, *low, *high),
+            other => other.draw_uneven(random, counted),
+        }
+    }
+
+    /// The same, apart, of distributions that are not the commonest one, whose draw is a multiplication.
+    fn draw_uneven(&self, random: &mut Random, counted: Counted) -> u64 {
+        match self {
+            Numbers::Uniform(low, high) => even(random, *low, *high),
             Numbers::Zipf(zipf) => zipf.draw(random),
             Numbers::Sequence(count) => counted.own % count,
             Numbers::Normal {
@@ -197,6 +206,11 @@ impl Numbers {
             Numbers::Quantiles(quantiles) => quantiles.draw(random),
         }
     }
+}
+
+/// A number from `low` to `high`, all alike.
+fn even(random: &mut Random, low: u64, high: u64) -> u64 {
+    low + random.below(high - low + 1)
 }
 
 /// The first draw that rounds to a number from 0 to `max`.

@@ -3,15 +3,19 @@
 //! ```text
 //!   SET key:{rand:1000} {data:8}
 //!
-//!   Raw  "*3\r\n$3\r\nSET\r\n"      everything whose bytes or length never change
-//!   Arg  "key:" Number(1000)        an argument whose length is known only when it is filled in
-//!   Raw  "$8\r\n"  Data(8)  "\r\n"
+//!   Number   1: "*3\r\n$3\r\nSET\r\n$5\r\nkey:"      an argument with one number: what stands before it for each count of digits,
+//!            2: "*3\r\n$3\r\nSET\r\n$6\r\nkey:" ...  and behind it "\r\n$8\r\n"
+//!   Data(8)
+//!   Raw      "\r\n"                             everything else whose bytes never change
 //! ```
+//!
+//! Any other argument whose length is known only when it is filled in, as one with two numbers, is an `Arg`: it is written beside, and then its length before it.
 //!
 //! A word `;` ends a command and begins the next of the same request: they are sent together, and the request is answered when all are.
 
 use super::data::{Kind, Pools, seed_of};
 use super::numbers::{Counted, Numbers};
+use super::page::{Padded, Page};
 use super::place::{Argument, Names, Piece, Vocabulary, argument};
 use super::reading::Reading;
 use crate::random::Random;
@@ -21,6 +25,10 @@ use cairn_format::text::number::I64Text;
 use cairn_format::text::words::split_words;
 use std::sync::Arc;
 
+/// Longest text of a number: a sign and nineteen digits.
+const DIGITS_MAX: usize = 20;
+/// Fixed bytes up to this length become part of a number beside them.
+const JOINED_MAX: usize = 64;
 /// Ends a command within a request.
 const NEXT: &[u8] = b";";
 
@@ -36,13 +44,26 @@ pub struct Template {
 
 #[derive(Clone, Debug, PartialEq)]
 enum Part {
-    Raw(Vec<u8>),
+    Raw(Padded),
     Data(Kind, u64),
+    Number(Numbered),
     Arg(Vec<Piece>),
     /// An argument that is a key: what follows belongs to it.
     Key(Vec<Piece>),
     /// The same of a key that never changes and stands in the raw bytes: where its values start, and its slot.
     Fixed(u64, u16),
+}
+
+/// An argument with one number in it, and what stands around it.
+#[derive(Clone, Debug, PartialEq)]
+struct Numbered {
+    numbers: Numbers,
+    /// Everything before the number, by the length of its text less one.
+    heads: Vec<Padded>,
+    tail: Padded,
+    /// Bytes of the argument before the number, and behind it.
+    around: (usize, usize),
+    is_key: bool,
 }
 
 /// What a request is about.
@@ -65,6 +86,8 @@ pub struct Filler {
     /// Slots are asked for.
     slots: bool,
     arg: Vec<u8>,
+    /// The same with its length before it.
+    framed: Vec<u8>,
     /// What the request under way keeps.
     kept: Vec<Vec<u8>>,
     about: About,
@@ -79,6 +102,7 @@ impl Filler {
             by_key,
             slots,
             arg: Vec::new(),
+            framed: Vec::new(),
             kept: Vec::new(),
             about: About::default(),
         }
@@ -92,12 +116,21 @@ impl Filler {
         self.kept[number].extend_from_slice(bytes);
     }
 
-    fn data(&mut self, out: &mut Vec<u8>, kind: Kind, len: u64) {
-        let seed = match self.by_key {
+    /// Where the next value starts.
+    fn data_seed(&mut self) -> u64 {
+        match self.by_key {
             true => self.about.seed,
             false => self.random.next(),
-        };
-        out.extend_from_slice(self.pools.value(kind, len, seed));
+        }
+    }
+
+    /// What follows belongs to this key.
+    #[inline]
+    fn enter_key(&mut self, key: &[u8]) {
+        if self.by_key || self.slots {
+            let slot = if self.slots { key_slot(key) } else { 0 };
+            self.enter(seed_of(key), slot);
+        }
     }
 
     fn enter(&mut self, seed: u64, slot: u16) {
@@ -124,13 +157,15 @@ impl Template {
             replies += 1;
             let this = Reading::of(name);
             reading = Some(reading.map_or(this, |others: Reading| others.and(this)));
-            write_command_header(raw(&mut parts), command.len());
+            let mut header = Vec::new();
+            write_command_header(&mut header, command.len());
+            push_raw(&mut parts, &header);
             for (at, word) in command.iter().enumerate() {
                 let argument = argument(word, &mut names, vocabulary).map_err(told)?;
                 push_argument(&mut parts, argument, at);
             }
         }
-        let counts = parts.iter().flat_map(Part::pieces).any(counts);
+        let counts = parts.iter().any(Part::counts);
         Ok(Template {
             text: text.to_owned(),
             parts,
@@ -178,24 +213,20 @@ impl Template {
     }
 
     /// Appends the next request, and says what it is about.
-    pub fn write(&self, out: &mut Vec<u8>, filler: &mut Filler, counted: Counted) -> About {
+    #[inline]
+    pub fn write(&self, out: &mut Page, filler: &mut Filler, counted: Counted) -> About {
         filler.about = About::default();
         for part in &self.parts {
             match part {
-                Part::Raw(bytes) => out.extend_from_slice(bytes),
-                Part::Data(kind, len) => filler.data(out, *kind, *len),
-                Part::Fixed(seed, slot) => filler.enter(*seed, *slot),
-                Part::Arg(pieces) | Part::Key(pieces) => {
-                    let mut arg = std::mem::take(&mut filler.arg);
-                    arg.clear();
-                    write_pieces(pieces, &mut arg, filler, counted);
-                    write_argument(out, &arg);
-                    if matches!(part, Part::Key(_)) && (filler.by_key || filler.slots) {
-                        let slot = if filler.slots { key_slot(&arg) } else { 0 };
-                        filler.enter(seed_of(&arg), slot);
-                    }
-                    filler.arg = arg;
+                Part::Raw(bytes) => out.put_padded(bytes),
+                Part::Number(numbered) => numbered.write(out, filler, counted),
+                Part::Data(kind, len) => {
+                    let seed = filler.data_seed();
+                    out.put_blocks(filler.pools.padded(*kind, *len, seed), *len as usize);
                 }
+                Part::Fixed(seed, slot) => filler.enter(*seed, *slot),
+                Part::Arg(pieces) => write_pieced(pieces, false, out, filler, counted),
+                Part::Key(pieces) => write_pieced(pieces, true, out, filler, counted),
             }
         }
         filler.about
@@ -209,6 +240,72 @@ impl Part {
             _ => &[],
         }
     }
+
+    fn counts(&self) -> bool {
+        match self {
+            Part::Number(numbered) => numbered.numbers.counts(),
+            part => part.pieces().iter().any(counts),
+        }
+    }
+}
+
+impl Numbered {
+    /// An argument that is a number between texts; `before` is what stands before the argument.
+    fn new(before: &[u8], texts: [&[u8]; 2], numbers: Numbers, is_key: bool) -> Numbered {
+        let around = texts[0].len() + texts[1].len();
+        let heads = (1..=DIGITS_MAX).map(|digits| {
+            let mut head = Padded::default();
+            head.extend(before);
+            head.extend(format!("${}\r\n", around + digits).as_bytes());
+            head.extend(texts[0]);
+            head
+        });
+        let mut tail = Padded::default();
+        tail.extend(texts[1]);
+        tail.extend(b"\r\n");
+        Numbered {
+            numbers,
+            heads: heads.collect(),
+            tail,
+            around: (texts[0].len(), texts[1].len()),
+            is_key,
+        }
+    }
+
+    #[inline]
+    fn write(&self, out: &mut Page, filler: &mut Filler, counted: Counted) {
+        let number = self.numbers.draw(&mut filler.random, counted);
+        let mut text = I64Text::new();
+        let text = text.format(number as i64);
+        out.put_padded(&self.heads[text.len() - 1]);
+        let start = out.end() - self.around.0;
+        out.put_short(text);
+        let end = out.end() + self.around.1;
+        out.put_padded(&self.tail);
+        if self.is_key {
+            filler.enter_key(&out.since(start)[..end - start]);
+        }
+    }
+}
+
+/// Writes an argument of several pieces.
+fn write_pieced(
+    pieces: &[Piece],
+    is_key: bool,
+    out: &mut Page,
+    filler: &mut Filler,
+    counted: Counted,
+) {
+    let mut arg = std::mem::take(&mut filler.arg);
+    arg.clear();
+    write_pieces(pieces, &mut arg, filler, counted);
+    filler.framed.clear();
+    write_argument(&mut filler.framed, &arg);
+    out.put(&filler.framed);
+    if is_key {
+        filler.enter_key(&arg);
+    }
+    filler.arg = arg;
 }
 
 fn inner(piece: &Piece) -> &Piece {
@@ -233,7 +330,8 @@ fn write_pieces(pieces: &[Piece], arg: &mut Vec<u8>, filler: &mut Filler, counte
             }
             Piece::Data(kind, lengths) => {
                 let len = lengths.draw(&mut filler.random, counted);
-                filler.data(arg, *kind, len);
+                let seed = filler.data_seed();
+                arg.extend_from_slice(filler.pools.value(*kind, len, seed));
             }
             Piece::Keep(number, pieces) => {
                 let start = arg.len();
@@ -245,14 +343,16 @@ fn write_pieces(pieces: &[Piece], arg: &mut Vec<u8>, filler: &mut Filler, counte
     }
 }
 
-/// The bytes at the end of `parts` that fixed text is appended to.
-fn raw(parts: &mut Vec<Part>) -> &mut Vec<u8> {
-    if !matches!(parts.last(), Some(Part::Raw(_))) {
-        parts.push(Part::Raw(Vec::new()));
-    }
+/// Appends fixed bytes to what the last part can take, or as one more part.
+fn push_raw(parts: &mut Vec<Part>, bytes: &[u8]) {
     match parts.last_mut() {
-        Some(Part::Raw(bytes)) => bytes,
-        _ => unreachable!("a raw part was just pushed"),
+        Some(Part::Raw(raw)) => raw.extend(bytes),
+        Some(Part::Number(numbered)) if bytes.len() <= JOINED_MAX => numbered.tail.extend(bytes),
+        _ => {
+            let mut raw = Padded::default();
+            raw.extend(bytes);
+            parts.push(Part::Raw(raw));
+        }
     }
 }
 
@@ -265,19 +365,48 @@ fn push_argument(parts: &mut Vec<Part>, argument: Argument, at: usize) {
                 Some(Piece::Text(text)) => &text[..],
                 _ => &[],
             };
-            write_argument(raw(parts), text);
+            let mut bytes = Vec::new();
+            write_argument(&mut bytes, text);
+            push_raw(parts, &bytes);
             if is_key {
                 parts.push(Part::Fixed(seed_of(text), key_slot(text)));
             }
         }
         [Piece::Data(kind, Numbers::Uniform(low, high))] if low == high && !is_key => {
-            raw(parts).extend_from_slice(format!("${low}\r\n").as_bytes());
+            push_raw(parts, format!("${low}\r\n").as_bytes());
             parts.push(Part::Data(*kind, *low));
-            raw(parts).extend_from_slice(b"\r\n");
+            push_raw(parts, b"\r\n");
+        }
+        [Piece::Number(numbers)] => push_number(parts, [b"", b""], numbers, is_key),
+        [Piece::Text(text), Piece::Number(numbers)] => {
+            push_number(parts, [text, b""], numbers, is_key);
+        }
+        [Piece::Number(numbers), Piece::Text(text)] => {
+            push_number(parts, [b"", text], numbers, is_key);
+        }
+        [
+            Piece::Text(before),
+            Piece::Number(numbers),
+            Piece::Text(behind),
+        ] => {
+            push_number(parts, [before, behind], numbers, is_key);
         }
         _ if is_key => parts.push(Part::Key(argument.pieces)),
         _ => parts.push(Part::Arg(argument.pieces)),
     }
+}
+
+/// Appends an argument with one number; short bytes before it become part of it.
+fn push_number(parts: &mut Vec<Part>, texts: [&[u8]; 2], numbers: &Numbers, is_key: bool) {
+    let before = match parts.last() {
+        Some(Part::Raw(raw)) if raw.as_bytes().len() <= JOINED_MAX => raw.as_bytes().to_vec(),
+        _ => Vec::new(),
+    };
+    if !before.is_empty() {
+        parts.pop();
+    }
+    let numbered = Numbered::new(&before, texts, numbers.clone(), is_key);
+    parts.push(Part::Number(numbered));
 }
 
 #[cfg(test)]
@@ -310,17 +439,17 @@ mod tests {
 
     fn written(text: &str, own: u64) -> String {
         let template = parse(text).unwrap();
-        let mut out = Vec::new();
+        let mut out = Page::default();
         template.write(&mut out, &mut filler(&template, false), counted(own));
-        String::from_utf8(out).unwrap()
+        String::from_utf8(out.rest().to_vec()).unwrap()
     }
 
     #[test]
     fn fixed_commands_are_one_piece() {
         let template = parse("SET \"a b\" x").unwrap();
-        let mut out = Vec::new();
+        let mut out = Page::default();
         let about = template.write(&mut out, &mut filler(&template, true), counted(0));
-        assert_eq!(out, b"*3\r\n$3\r\nSET\r\n$3\r\na b\r\n$1\r\nx\r\n");
+        assert_eq!(out.rest(), b"*3\r\n$3\r\nSET\r\n$3\r\na b\r\n$1\r\nx\r\n");
         assert_eq!(
             about,
             About {
@@ -401,9 +530,9 @@ mod tests {
         let mut filler = filler(&template, false);
         let mut ids = Vec::new();
         for own in 0..20 {
-            let mut out = Vec::new();
+            let mut out = Page::default();
             template.write(&mut out, &mut filler, counted(own));
-            let text = String::from_utf8(out).unwrap();
+            let text = String::from_utf8(out.rest().to_vec()).unwrap();
             let words: Vec<&str> = text.split("\r\n").skip(2).step_by(2).collect();
             assert_eq!(words[1], format!("user:{}", words[3]), "{text}");
             assert_eq!(words[4], format!("x{}y", words[5]), "{text}");
@@ -425,9 +554,9 @@ mod tests {
         let pools = Arc::new(Pools::new(template.data()));
         let mut filler = Filler::new(Random::new(1), pools.clone(), true, false);
         for own in 0..50 {
-            let mut out = Vec::new();
+            let mut out = Page::default();
             template.write(&mut out, &mut filler, counted(own));
-            let text = String::from_utf8(out).unwrap();
+            let text = String::from_utf8(out.rest().to_vec()).unwrap();
             let words: Vec<&str> = text.split("\r\n").skip(2).step_by(2).collect();
             for (key, value) in [(words[1], words[2]), (words[3], words[4])] {
                 assert!(
