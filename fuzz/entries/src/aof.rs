@@ -124,7 +124,7 @@ fn both_readers_agree(log: &[u8], base: u64, piece: usize) {
 }
 
 /// Read in batches a log has the records that it has one by one, and the damage behind them.
-pub fn batches_are_records(log: &[u8], base: u64) {
+fn batches_are_records(log: &[u8], base: u64) {
     let mut single = SliceReader::new(log, base);
     let mut many = SliceReader::new(log, base);
     let mut batch = Batch::default();
