@@ -18,6 +18,7 @@ const STEPS: u32 = 64;
 /// What one part may take.
 pub struct Gauge {
     most: u64,
+    data: u64,
     next: u64,
     steps: u32,
     is_over: bool,
@@ -34,14 +35,18 @@ fn anonymous() -> u64 {
 /// A limit for data, and what the tool takes beside it.
 #[derive(Clone, Copy)]
 pub struct Limit {
+    /// Of the process, and of the data alone.
     most: u64,
+    data: u64,
 }
 
 impl Limit {
     /// Of so many bytes, beside what is taken now.
     pub fn beside_now(limit: u64) -> Limit {
+        let data = limit.max(LIMIT_MIN);
         Limit {
-            most: anonymous() + limit.max(LIMIT_MIN),
+            most: anonymous() + data,
+            data,
         }
     }
 
@@ -49,6 +54,7 @@ impl Limit {
     pub fn gauge(self) -> Gauge {
         Gauge {
             most: self.most.max(anonymous() + SLACK),
+            data: self.data,
             next: 0,
             steps: 0,
             is_over: false,
@@ -65,6 +71,14 @@ impl Gauge {
             self.look();
             (self.steps, self.next) = (0, at + BYTES);
         }
+        self.is_over
+    }
+
+    /// Whether one text of so many bytes is more than all data may be. The system need not tell it: a text fits into what the allocator
+    /// kept of the same one in a part before.
+    #[inline]
+    pub fn is_over_with(&mut self, bytes: usize) -> bool {
+        self.is_over |= bytes as u64 > self.data;
         self.is_over
     }
 
@@ -92,5 +106,12 @@ mod tests {
         gauge.look();
         assert!(gauge.is_over() && room[room.len() - 1] == 1);
         assert!(gauge.is_over_at(1));
+    }
+
+    #[test]
+    fn a_text_that_is_larger_than_the_limit_is_too_much() {
+        let mut gauge = Limit::beside_now(8 << 20).gauge();
+        assert!(!gauge.is_over_with(8 << 20));
+        assert!(gauge.is_over_with((8 << 20) + 1) && gauge.is_over());
     }
 }

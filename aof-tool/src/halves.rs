@@ -3,18 +3,19 @@
 //! ```text
 //!   looked through   keys that a command joins (RENAME, SUNIONSTORE ...) are of one half; with scripts one player plays all
 //!   played           half 0     half 1     each reads the whole log and runs what is its own; what names no key, both run
-//!   written          half 0 | half 1       at once, and then one behind the other
+//!   written          half 0 | half 1       at once: commands one behind the other, a snapshot in turns (see `joined`)
 //! ```
 //!
 //! Always two, so that the same log gives the same bytes on any machine. What is refused is told by one player, who plays the
 //! log again from the begin: that is the first of all that is refused.
 
 use crate::divided::Played;
+use crate::joined;
 use crate::log::Log;
 use crate::partition::Parts;
 use crate::player::{PASSED_TOLD, Player};
-use crate::rewrite::{NewForm, Reader, snapshot_of, temporary, write_data};
-use cairn_toolkit::{Failure, Input, note};
+use crate::rewrite::{NewForm, Reader, temporary, write_data};
+use cairn_toolkit::{Failure, note};
 use std::io::{self, Write};
 use std::panic::resume_unwind;
 use std::thread;
@@ -54,12 +55,13 @@ impl Halves {
         Some(Halves { players, played })
     }
 
-    /// The data of both, as snapshots in temporary files.
-    pub fn snapshots(&mut self, to: Option<Reader>) -> Result<Vec<Input>, Failure> {
-        let both = both(&mut self.players, |player| {
-            Input::of_file(snapshot_of(player, to)?, "temporary file")
-        });
-        both.into_iter().collect()
+    /// Writes the data of both as a snapshot; gives the number of keys.
+    pub fn write_snapshot(
+        &mut self,
+        out: &mut impl Write,
+        to: Option<Reader>,
+    ) -> Result<u64, Failure> {
+        joined::write(&mut self.players, out, to)
     }
 
     /// Writes the commands of both at once, those of the second first to a temporary file; gives the number of keys.
@@ -139,7 +141,7 @@ mod tests {
         halves.write_commands(&mut commands, None).unwrap();
         let of_commands = alone(&Log::find_sound(commands.path()).unwrap()).unwrap();
         let mut snapshot = tempfile::NamedTempFile::new().unwrap();
-        crate::divided::join(&halves.snapshots(None).unwrap(), &mut snapshot).unwrap();
+        halves.write_snapshot(&mut snapshot, None).unwrap();
         let of_snapshot = alone(&Log::find_sound(snapshot.path()).unwrap()).unwrap();
         let digest = digest(&of_commands);
         assert_eq!(digest, self::digest(&of_snapshot));
@@ -247,6 +249,36 @@ mod tests {
             let log = Log::find_sound(file.path()).unwrap();
             assert!(is_same(&log, &format!("seed {seed}")), "seed {seed}");
         }
+    }
+
+    /// So many keys that what comes is fetched ahead, and that a snapshot has many pieces; in one of the databases one half has all.
+    #[test]
+    fn two_players_have_what_one_has_of_very_many_keys() {
+        let mut lines: Vec<String> = (0..240_000).map(|i| format!("SET s{i} {i}")).collect();
+        lines.extend((0..3_000).map(|i| format!("MULTI\nINCR s{i}\nDEL s{} s{i}1\nEXEC", i * 7)));
+        lines.extend(
+            (0..3_000).map(|i| format!("APPEND s{} {i}\nPEXPIREAT s{i} 4000000000000", i * 80)),
+        );
+        lines.extend((0..60).map(|i| format!("SELECT {}\nRPUSH l{i} {i}\nRPUSH l0 {i}", i % 3)));
+        lines.push("SELECT 5\nSET one 1\nSWAPDB 0 7".to_owned());
+        let lines: Vec<String> = lines
+            .iter()
+            .flat_map(|line| line.lines())
+            .map(str::to_owned)
+            .collect();
+        let file = log_of(&lines);
+        let log = Log::find_sound(file.path()).unwrap();
+        assert!(is_same(&log, "very many keys"));
+        let mut halves = Halves::play_from(&log, &player, 0).unwrap();
+        let [mut first, mut second] = [Vec::new(), Vec::new()];
+        let keys = halves.write_snapshot(&mut first, None).unwrap();
+        halves.write_snapshot(&mut second, None).unwrap();
+        assert!(first == second, "the same data gives the same bytes");
+        let held = halves
+            .players
+            .iter()
+            .map(|player| player.engine.ks.total_keys() as u64);
+        assert_eq!(keys, held.sum::<u64>());
     }
 
     #[test]

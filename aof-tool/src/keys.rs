@@ -76,7 +76,7 @@ impl Default for Keys {
 impl Keys {
     /// Hands over each key of a command.
     #[inline]
-    pub fn each(&mut self, item: &Item<'_>, mut found: impl FnMut(&[u8])) {
+    pub fn each<'a>(&mut self, item: &Item<'a>, mut found: impl FnMut(&'a [u8])) {
         let name = item.arg(0).unwrap_or_default();
         self.look_at(name);
         match self.way {
@@ -142,14 +142,17 @@ impl Keys {
         taken
     }
 
-    fn by_spec(&mut self, command: &Command, item: &Item<'_>, found: &mut impl FnMut(&[u8])) {
+    fn by_spec<'a>(
+        &mut self,
+        command: &Command,
+        item: &Item<'a>,
+        found: &mut impl FnMut(&'a [u8]),
+    ) {
         self.ranges.clear();
-        let mut at = 0;
         // What lies beyond 4 GiB of one command is no key.
-        for arg in item.args() {
-            let start = arg.as_ptr() as usize - item.raw.as_ptr() as usize;
-            at = start.max(at) + arg.len();
-            let (Ok(start), Ok(end)) = (u32::try_from(start), u32::try_from(at)) else {
+        for place in item.places() {
+            let (Ok(start), Ok(end)) = (u32::try_from(place.start), u32::try_from(place.end))
+            else {
                 break;
             };
             self.ranges.push(start..end);
@@ -158,9 +161,10 @@ impl Keys {
             return;
         }
         let args = Args::new(item.raw, &self.ranges, None);
-        for key in keys_of(command, &args).unwrap_or_default() {
-            found(args.at(key.at));
-        }
+        let keys = keys_of(command, &args).unwrap_or_default();
+        keys.iter()
+            .filter_map(|key| item.arg(key.at))
+            .for_each(found);
     }
 
     /// The next command.

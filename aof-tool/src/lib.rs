@@ -17,11 +17,11 @@
 //! | `diff` | in what the data of two logs differs |
 //! | `digest` | what DEBUG DIGEST-VALUE answers to a value |
 //! | `convert`, `copy` | one file or a folder; the log of a living server |
-//! | `player`, `judge` | a log played into an engine; what is told of it then |
+//! | `player`, `ahead`, `judge` | a log played into an engine; what is fetched before; what is told of it then |
 //! | `raw` | the keys of modules of a log, which the engine does not hold |
 //! | `rewrite` | the data that a log makes, as a new log |
 //! | `divided`, `partition`, `gauge` | the same in parts, by key, each within a limit of memory |
-//! | `halves` | the same in two parts at once, on two processors |
+//! | `halves`, `joined` | the same in two parts at once, on two processors; their data as one snapshot |
 //! | `restore`, `live` | the data of a moment, as a new log or into a living server |
 //! | `replay`, `schedule` | the commands of a log to a living server, and when |
 //! | `archive` | the log of a living server, kept elsewhere |
@@ -29,6 +29,7 @@
 //! | `commands` | the commands of a log, for other tools |
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod archive;
 mod check;
 mod commands;
@@ -42,6 +43,7 @@ mod fix;
 mod gauge;
 mod halves;
 mod history;
+mod joined;
 mod judge;
 mod keys;
 mod live;

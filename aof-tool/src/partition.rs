@@ -189,14 +189,17 @@ impl Parts {
         self.own.current.has(root(&self.own.joined, hash(key)))
     }
 
-    /// Whether a command is for this part.
+    /// Whether a command is for this part; `own` hears of its keys that are.
     #[inline]
-    pub fn whose(&mut self, item: &Item<'_>) -> Whose {
+    pub fn whose<'a>(&mut self, item: &Item<'a>, mut own: impl FnMut(&'a [u8])) -> Whose {
         let (mut tells, mut is_own) = (None, false);
         self.keys.each(item, |key| {
             let is = self.own.takes(key);
             tells.get_or_insert(is);
             is_own |= is;
+            if is {
+                own(key);
+            }
         });
         match tells {
             None => Whose::Own {

@@ -1,9 +1,10 @@
 //! A log played into an engine: no server runs and no clock ticks, nothing expires.
 
+use crate::ahead::Ahead;
 use crate::gauge::Gauge;
 use crate::judge::Judge;
 use crate::log::{File, Log};
-use crate::part::{self, Head, Preamble, Problem};
+use crate::part::{self, Commands, Head, Preamble, Problem};
 use crate::partition::{Parts, Whose, own_keys, reaches_beyond};
 use crate::raw::{RawKeys, Taken};
 use crate::until::{Watch, is_like};
@@ -115,12 +116,15 @@ impl Player {
         self.gauge.as_ref().is_some_and(Gauge::is_over)
     }
 
-    fn refuse_over_limit(&mut self, at: u64) -> Result<(), Failure> {
-        let is_over = self
-            .gauge
-            .as_mut()
-            .is_some_and(|gauge| gauge.is_over_at(at));
-        if is_over { Err(over_limit()) } else { Ok(()) }
+    fn refuse_over_limit(&mut self, item: &Item<'_>) -> Result<(), Failure> {
+        let Some(gauge) = &mut self.gauge else {
+            return Ok(());
+        };
+        let longest = item.args().map(<[u8]>::len).max().unwrap_or(0);
+        match gauge.is_over_with(longest) || gauge.is_over_at(item.end()) {
+            true => Err(over_limit()),
+            false => Ok(()),
+        }
     }
 
     /// Keys of other parts that came with those of this one go.
@@ -174,7 +178,7 @@ impl Player {
             false => Progress::silent(),
         };
         match part::open(input, self, &mut progress) {
-            Ok((_, mut commands)) => self.replay(input, &mut commands, &mut progress),
+            Ok((_, commands)) => self.replay(input, commands, &mut progress),
             Err(Problem::Failed(failure)) => Err(failure),
             Err(Problem::Damaged(error)) => Err(Failure::damage(input.name(), &error)),
         }
@@ -183,105 +187,38 @@ impl Player {
     fn replay(
         &mut self,
         input: &Input,
-        reader: &mut impl Records,
+        commands: Commands<'_>,
         progress: &mut Progress,
     ) -> Result<(), Failure> {
         let name = input.name();
-        let mut replay = Replay::begin(&mut self.engine, self.now, reader.offset());
-        let mut world = Alone::at(self.now);
-        let mut last = reader.offset();
-        let (mut taken, mut place) = (0, Place::default());
-        while let Some(item) = reader.next_item().map_err(|e| damaged(name, &e))? {
-            progress.at(item.offset);
-            if let Some(watch) = &mut self.watch
-                && watch.is_reached_before(&item)
-            {
-                break;
-            }
-            last = item.end();
-            input.passed(item.offset);
-            if let Some(judge) = &mut self.judge {
-                judge.look_at(&item, &self.engine.ks.libraries);
-            }
-            if self.judge.is_none()
-                && self.parts.is_some()
-                && let Some(what) = reaches_beyond(&item)
-            {
-                let (at, number) = (item.offset, replay.commands() + taken + 1);
-                let line = format!("{name}: offset {at} ({at:#x}): command {number}, {what}");
-                return Err(Failure::new(line).hint("nothing was written"));
-            }
-            if item.argc() > 0 && self.without.iter().any(|pattern| is_like(&item, pattern)) {
-                self.left_out += 1;
-                taken += 1;
-                continue;
-            }
-            let tells = match self.parts.as_mut().map(|parts| parts.whose(&item)) {
-                None => true,
-                Some(Whose::Own { tells }) => tells,
-                Some(Whose::Others) => {
-                    taken += 1;
-                    continue;
+        let mut scene = Scene {
+            replay: Replay::begin(&mut self.engine, self.now, commands.offset()),
+            world: Alone::at(self.now),
+            last: commands.offset(),
+            taken: 0,
+            place: Place::default(),
+        };
+        let mut ahead = Ahead::of(commands);
+        let mut goes_on = true;
+        while goes_on {
+            let coming = ahead.next(&self.engine, scene.place.db, &mut self.parts);
+            let coming = coming.map_err(|error| damaged(name, &error))?;
+            goes_on = !coming.is_empty();
+            for next in coming {
+                progress.at(next.item.offset);
+                if let Some(watch) = &mut self.watch
+                    && watch.is_reached_before(&next.item)
+                {
+                    goes_on = false;
+                    break;
                 }
-            };
-            place.take(&item);
-            self.refuse_over_limit(last)?;
-            match self.raw.take(&item, place.db) {
-                Taken::No => {}
-                Taken::Done => {
-                    taken += 1;
-                    continue;
-                }
-                Taken::Refused(what) => {
-                    let number = replay.commands() + taken + 1;
-                    let line = format!(
-                        "{name}: offset {0} ({0:#x}): command {number}, {what}",
-                        item.offset
-                    );
-                    return Err(Failure::new(line).hint("nothing was written"));
-                }
-            }
-            let answer = replay.run(&mut self.engine, &mut world, &item);
-            let answer = answer.map_err(|mut refused| {
-                refused.number += taken;
-                refused
-            });
-            let passed = match answer {
-                Ok(passed) => passed,
-                // What built on a command that was left out may fail, as it would with a client.
-                Err(Refused {
-                    why: Why::Answer(error),
-                    number,
-                    command,
-                    ..
-                }) if self.left_out > 0 => Some(format!(
-                    "command {number}, {command}, is passed over: {error}"
-                )),
-                Err(refused) if refused.why == Why::Unknown && administers(&item) => Some(format!(
-                    "{} is passed over, which changes no data",
-                    refused.command
-                )),
-                Err(refused) => match &mut self.judge {
-                    Some(judge) => {
-                        judge.refused(refused, item.end());
-                        None
-                    }
-                    None => return Err(refusal(name, &refused)),
-                },
-            };
-            if let Some(passed) = passed.filter(|_| tells) {
-                self.passed += 1;
-                if self.passed <= PASSED_TOLD {
-                    let line = format!("{name}: offset {0} ({0:#x}): {passed}", item.offset);
-                    match &mut self.notes {
-                        None => progress.note(&line),
-                        Some(notes) => {
-                            notes.push((self.commands + replay.commands() + taken, line))
-                        }
-                    }
-                }
+                scene.last = next.item.end();
+                input.passed(next.item.offset);
+                next.hint(&mut self.engine);
+                self.record(&mut scene, &next.item, next.whose, progress)?;
             }
         }
+        let Scene { replay, last, .. } = scene;
         if replay.is_inside_transaction() && !self.is_at_the_moment() {
             let what =
                 format!("the log ends at offset {last} inside a transaction that began here");
@@ -290,9 +227,116 @@ impl Player {
                 &FormatError::new(Damage::AofTruncated, replay.valid_end(), what),
             ));
         }
-        self.commands += replay.commands() + taken;
+        self.commands += replay.commands() + scene.taken;
         replay.end(&mut self.engine);
         Ok(())
+    }
+
+    /// Plays a record, unless it is another's or left out.
+    fn record(
+        &mut self,
+        scene: &mut Scene,
+        item: &Item<'_>,
+        whose: Whose,
+        progress: &mut Progress,
+    ) -> Result<(), Failure> {
+        if let Some(judge) = &mut self.judge {
+            judge.look_at(item, &self.engine.ks.libraries);
+        }
+        if self.judge.is_none()
+            && self.parts.is_some()
+            && let Some(what) = reaches_beyond(item)
+        {
+            return Err(self.unplayable(scene, item, what));
+        }
+        if item.argc() > 0 && self.without.iter().any(|pattern| is_like(item, pattern)) {
+            self.left_out += 1;
+            scene.taken += 1;
+            return Ok(());
+        }
+        let Whose::Own { tells } = whose else {
+            scene.taken += 1;
+            return Ok(());
+        };
+        scene.place.take(item);
+        self.refuse_over_limit(item)?;
+        match self.raw.take(item, scene.place.db) {
+            Taken::No => {}
+            Taken::Done => {
+                scene.taken += 1;
+                return Ok(());
+            }
+            Taken::Refused(what) => return Err(self.unplayable(scene, item, &what)),
+        }
+        let passed = self.run(scene, item)?;
+        if let Some(passed) = passed.filter(|_| tells) {
+            self.passed += 1;
+            if self.passed <= PASSED_TOLD {
+                let line = format!("{0}: offset {1} ({1:#x}): {passed}", self.name, item.offset);
+                match &mut self.notes {
+                    None => progress.note(&line),
+                    Some(notes) => notes.push((self.commands + scene.number(), line)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A command that ends the play.
+    fn unplayable(&self, scene: &Scene, item: &Item<'_>, what: &str) -> Failure {
+        let (name, at, number) = (&self.name, item.offset, scene.number() + 1);
+        let line = format!("{name}: offset {at} ({at:#x}): command {number}, {what}");
+        Failure::new(line).hint("nothing was written")
+    }
+
+    /// Runs a command; gives what is to be told of it.
+    fn run(&mut self, scene: &mut Scene, item: &Item<'_>) -> Result<Option<String>, Failure> {
+        let answer = scene.replay.run(&mut self.engine, &mut scene.world, item);
+        let answer = answer.map_err(|mut refused| {
+            refused.number += scene.taken;
+            refused
+        });
+        match answer {
+            Ok(passed) => Ok(passed),
+            // What built on a command that was left out may fail, as it would with a client.
+            Err(Refused {
+                why: Why::Answer(error),
+                number,
+                command,
+                ..
+            }) if self.left_out > 0 => Ok(Some(format!(
+                "command {number}, {command}, is passed over: {error}"
+            ))),
+            Err(refused) if refused.why == Why::Unknown && administers(item) => Ok(Some(format!(
+                "{} is passed over, which changes no data",
+                refused.command
+            ))),
+            Err(refused) => match &mut self.judge {
+                Some(judge) => {
+                    judge.refused(refused, item.end());
+                    Ok(None)
+                }
+                None => Err(refusal(&self.name, &refused)),
+            },
+        }
+    }
+}
+
+/// A file that is played.
+struct Scene {
+    replay: Replay,
+    world: Alone,
+    /// Offset behind the last record.
+    last: u64,
+    /// Commands that the engine did not run.
+    taken: u64,
+    place: Place,
+}
+
+impl Scene {
+    /// Commands of the file so far.
+    fn number(&self) -> u64 {
+        self.replay.commands() + self.taken
     }
 }
 

@@ -258,7 +258,8 @@ impl RawKeys {
         writer.finish().map(drop).map_err(unwritten)
     }
 
-    fn write_into<W: Write>(&self, writer: &mut Writer<W>) -> WriteResult<()> {
+    /// Writes them where a snapshot stands between two keys.
+    pub fn write_into<W: Write>(&self, writer: &mut Writer<W>) -> WriteResult<()> {
         let mut selected = None;
         self.each_record(|record| {
             if selected != Some(record.db) {

@@ -115,7 +115,9 @@ pub fn run(arguments: &RestoreArguments) -> Outcome {
         return arguments.in_parts(&log, limit, target, making);
     }
     if let Some(mut halves) = Halves::play(&log, &|| arguments.player()) {
-        return arguments.keep_halves(&mut halves, target, making);
+        let verdict = arguments.keep_halves(&mut halves, target, making)?;
+        halves.leave();
+        return Ok(verdict);
     }
     let player = arguments.play(&log)?;
     let keys = match (target, making) {
@@ -211,7 +213,7 @@ impl RestoreArguments {
             (Target::Server(address), _) => {
                 let (snapshots, played) = division.snapshots(None, &mut prepare)?;
                 self.refuse_nothing(has_any)?;
-                let whole = self.joined(&snapshots)?;
+                let whole = self.whole(|out| join(&snapshots, out))?;
                 (live::send(&whole, &address, self.existing)?, played)
             }
             (Target::File(..), None) => return Ok(Verdict::Fine),
@@ -235,7 +237,7 @@ impl RestoreArguments {
         let keys = match (target, making) {
             (Target::File(_, to), Some(making)) => self.new.finish_halves(making, halves, to)?,
             (Target::Server(address), _) => {
-                let whole = self.joined(&halves.snapshots(None)?)?;
+                let whole = self.whole(|out| halves.write_snapshot(out, None))?;
                 live::send(&whole, &address, self.existing)?
             }
             (Target::File(..), None) => 0,
@@ -244,10 +246,13 @@ impl RestoreArguments {
         Ok(tell_of(&self.path, &halves.played, keys))
     }
 
-    /// Snapshots of parts as one.
-    fn joined(&self, snapshots: &[Input]) -> Result<Input, Failure> {
+    /// What `write` writes, to be sent.
+    fn whole(
+        &self,
+        write: impl FnOnce(&mut Output) -> Result<u64, Failure>,
+    ) -> Result<Input, Failure> {
         let mut whole = Output::temporary()?;
-        join(snapshots, &mut whole)?;
+        write(&mut whole)?;
         let whole = whole.read_back()?;
         whole.ok_or_else(|| self.missing("its parts cannot be read again"))
     }

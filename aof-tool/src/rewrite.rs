@@ -294,7 +294,7 @@ impl NewLog {
             return Ok(0);
         };
         let keys = match self.form {
-            NewForm::Snapshot => join(&halves.snapshots(to)?, out)?,
+            NewForm::Snapshot => halves.write_snapshot(out, to)?,
             NewForm::Commands => halves.write_commands(out, to)?,
         };
         self.keep(making)?;
@@ -343,9 +343,7 @@ pub fn write_data(
     let mut keys = 0;
     let mut told = |n: u64| {
         keys = n;
-        if progress.is_shown() {
-            progress.say(format!("writing key {}", count(n)));
-        }
+        say_keys(&progress, n);
     };
     match form {
         NewForm::Commands => {
@@ -362,10 +360,7 @@ pub fn write_data(
                 ),
                 compress: true,
                 checksum: true,
-                aux: vec![
-                    ("redis-ver", REDIS_VERSION.to_string()),
-                    ("aof-base", "1".to_string()),
-                ],
+                aux: aux_fields().into(),
                 idle: false,
                 freq: false,
             };
@@ -382,6 +377,21 @@ pub fn write_data(
         }
     }
     Ok(keys + player.raw.len())
+}
+
+/// Facts about a snapshot that is the base of a log.
+pub fn aux_fields() -> [(&'static str, String); 2] {
+    [
+        ("redis-ver", REDIS_VERSION.to_string()),
+        ("aof-base", "1".to_string()),
+    ]
+}
+
+/// Shows how many keys are written.
+pub fn say_keys(progress: &Progress, keys: u64) {
+    if progress.is_shown() {
+        progress.say(format!("writing key {}", count(keys)));
+    }
 }
 
 fn rewrite_failure(error: RewriteError) -> Failure {

@@ -2,7 +2,7 @@
 
 use cairn_format::aof::extent::{Rules, check, check_records};
 use cairn_format::aof::manifest::{self, Manifest, Part, PartType};
-use cairn_format::aof::reader::{SliceReader, StreamReader};
+use cairn_format::aof::reader::{Batch, SliceReader, StreamReader};
 use cairn_format::aof::writer::{LogState, write_pexpireat, write_timestamp};
 use cairn_format::aof::{Form, form};
 use cairn_format::resp::value::write_command;
@@ -86,6 +86,57 @@ fn records_written_again_are_the_same_bytes() {
             assert_eq!(item.end(), written.len() as u64);
         }
         assert!(written == log, "{}", path.display());
+    }
+}
+
+/// Where the records of a log begin and end, with their arguments, and what ends it.
+type Records = (Vec<(u64, u64, Vec<Vec<u8>>)>, Option<String>);
+
+fn one_by_one(log: &[u8]) -> Records {
+    let (mut reader, mut records) = (SliceReader::new(log, 7), Vec::new());
+    loop {
+        match reader.next_item() {
+            Ok(Some(item)) => {
+                let args = item.args().map(<[u8]>::to_vec).collect();
+                records.push((item.offset, item.end(), args));
+            }
+            Ok(None) => return (records, None),
+            Err(error) => return (records, Some(error.to_string())),
+        }
+    }
+}
+
+fn in_batches(log: &[u8]) -> Records {
+    let (mut reader, mut records) = (SliceReader::new(log, 7), Vec::new());
+    let mut batch = Batch::default();
+    loop {
+        match reader.next_batch(&mut batch) {
+            Ok(()) if batch.is_empty() => return (records, None),
+            Ok(()) => {}
+            Err(error) => return (records, Some(error.to_string())),
+        }
+        for index in 0..batch.len() {
+            let item = reader.of_batch(&batch, index);
+            let args = item.places().map(|place| item.raw[place].to_vec());
+            records.push((item.offset, item.end(), args.collect()));
+        }
+    }
+}
+
+#[test]
+fn a_log_in_batches_has_the_same_records_and_the_same_end() {
+    for (path, mut log) in golden(".aof") {
+        if form(&log) == Form::Preamble || log.len() > 100_000 {
+            continue;
+        }
+        assert_eq!(in_batches(&log), one_by_one(&log), "{}", path.display());
+        for at in places(&log).into_iter().step_by(7) {
+            let cut = &log[..at];
+            assert_eq!(in_batches(cut), one_by_one(cut), "cut at {at}");
+            log[at] ^= 0x11;
+            assert_eq!(in_batches(&log), one_by_one(&log), "changed at {at}");
+            log[at] ^= 0x11;
+        }
     }
 }
 

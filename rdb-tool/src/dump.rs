@@ -198,16 +198,21 @@ impl LineWriter {
     }
 
     /// Writes the line of an event, if it has one.
-    pub fn event(&mut self, event: &Event<'_>, output: &mut dyn Write) -> Visit {
-        let line = match event {
-            Event::Record(record) => inside(self.lines.record(record), record.db, record.head.key)?,
-            Event::Function(code) => self.lines.function(code.bytes(&mut I64Text::new())),
+    pub fn event(&mut self, event: &Event<'_>, output: &mut Vec<u8>) -> Visit {
+        match event {
+            Event::Record(record) => {
+                let appended = self.lines.append(record, output);
+                inside(appended, record.db, record.head.key)?;
+            }
+            Event::Function(code) => {
+                output.extend_from_slice(self.lines.function(code.bytes(&mut I64Text::new())));
+            }
             Event::ModuleAux(_) => return self.lost(Lack::ModuleAux),
             Event::SlotImport(_) => return self.lost(Lack::SlotImport),
             Event::Command(_) => return self.lost(Lack::Command),
-            _ => return Ok(()),
-        };
-        put(output, line)
+            _ => {}
+        }
+        Ok(())
     }
 
     /// What had no line.

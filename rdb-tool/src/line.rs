@@ -45,10 +45,29 @@ impl Lines {
 
     /// The line of a key, with its line end.
     pub fn record(&mut self, record: &Record<'_>) -> Result<&[u8]> {
+        self.text.clear();
+        self.line(record)?;
+        Ok(&self.text)
+    }
+
+    /// Appends the line of a key to others; nothing of a value that cannot be read.
+    pub fn append(&mut self, record: &Record<'_>, out: &mut Vec<u8>) -> Result<()> {
+        let begin = out.len();
+        std::mem::swap(&mut self.text, out);
+        let made = self.line(record);
+        std::mem::swap(&mut self.text, out);
+        if made.is_err() {
+            out.truncate(begin);
+        }
+        made
+    }
+
+    fn line(&mut self, record: &Record<'_>) -> Result<()> {
         self.begin(record);
         self.value(&record.value)?;
         self.attributes(&record.head);
-        Ok(self.close())
+        self.close();
+        Ok(())
     }
 
     /// Writes the line of a string whose bytes these are, in base64, piece by piece: it is never in memory as a whole.
@@ -58,6 +77,7 @@ impl Lines {
         bytes: &[u8],
         out: &mut dyn Write,
     ) -> io::Result<()> {
+        self.text.clear();
         self.begin(record);
         self.text.push(b'"');
         for piece in bytes.chunks(PIECE) {
@@ -71,14 +91,16 @@ impl Lines {
     }
 
     fn begin(&mut self, record: &Record<'_>) {
-        self.text.clear();
         self.open(
             Some(record.db),
             record.head.key,
             record.value.type_name(),
             record.head.expire_ms,
-            record.value.encoding_name(),
         );
+        // A word of ours.
+        self.text.push(b'"');
+        self.text.put(record.value.encoding_name());
+        self.text.put("\",\"value\":");
     }
 
     /// The line of a function library, with its line end.
@@ -86,25 +108,15 @@ impl Lines {
         // Servers look engines up without regard to case and tell them in lower case.
         let (engine, name) = library_name(code).unwrap_or_default();
         self.text.clear();
-        self.open(
-            None,
-            name.as_bytes(),
-            "function",
-            None,
-            &engine.to_ascii_lowercase(),
-        );
+        self.open(None, name.as_bytes(), "function", None);
+        append_text(&mut self.text, &engine.to_ascii_lowercase());
+        self.text.put(",\"value\":");
         self.bytes(code);
         self.close()
     }
 
-    fn open(
-        &mut self,
-        db: Option<u64>,
-        key: &[u8],
-        type_name: &str,
-        expire_ms: Option<i64>,
-        encoding: &str,
-    ) {
+    /// What stands before the encoding.
+    fn open(&mut self, db: Option<u64>, key: &[u8], type_name: &str, expire_ms: Option<i64>) {
         self.text.put("{\"db\":");
         self.number(db);
         self.text.put(",\"key\":");
@@ -114,8 +126,6 @@ impl Lines {
         self.text.put("\",\"expire_ms\":");
         self.number(expire_ms);
         self.text.put(",\"encoding\":");
-        append_text(&mut self.text, encoding);
-        self.text.put(",\"value\":");
     }
 
     fn close(&mut self) -> &[u8] {
@@ -433,10 +443,13 @@ fn append_score(text: &mut Vec<u8>, score: f64) {
         text.extend_from_slice(I64Text::new().format(score as i64));
         text.put(".0");
     } else if size == 0.0 || (1e-4..1e16).contains(&size) {
-        let begin = text.len();
-        let _ = write!(text, "{score}");
-        if !text[begin..].contains(&b'.') {
-            text.put(".0");
+        let mut decimal = zmij::Buffer::new();
+        let decimal = decimal.format_finite(score);
+        match decimal.contains('e') {
+            true => {
+                let _ = write!(text, "{score:?}");
+            }
+            false => text.put(decimal),
         }
     } else {
         let scientific = format!("{score:e}");
@@ -464,6 +477,8 @@ mod tests {
             (1.5e-5, "1.5e-05"),
             (123456789012345680.0, "1.2345678901234568e+17"),
             (1e15, "1000000000000000.0"),
+            // Where two of the shortest are as near, the even one.
+            (3_052_330_315_508_409.0 / 4.0, "763082578877102.2"),
             (-7.0, "-7.0"),
             (999_999_999_999_999.0, "999999999999999.0"),
             (9_999_999_999_999_998.0, "9999999999999998.0"),
@@ -478,6 +493,26 @@ mod tests {
             append_score(&mut shown, score);
             assert_eq!(shown, text.as_bytes());
             assert_eq!(text.parse::<f64>().unwrap().to_bits(), score.to_bits());
+        }
+    }
+
+    #[test]
+    fn scores_are_as_short_as_the_standard_library_writes_them() {
+        let mut state: u64 = 1;
+        for _ in 0..200_000 {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            let scale = 10f64.powi((state % 22) as i32 - 5);
+            let score = (state >> 11) as f64 / (1u64 << 53) as f64 * scale;
+            if !(1e-4..1e16).contains(&score) {
+                continue;
+            }
+            let mut shown = Vec::new();
+            append_score(&mut shown, score);
+            let shown = String::from_utf8(shown).unwrap();
+            assert_eq!(shown.parse(), Ok(score));
+            assert_eq!(shown.len(), format!("{score:?}").len(), "{shown}");
         }
     }
 

@@ -77,12 +77,11 @@ impl Text for Vec<u8> {
     }
 
     fn put_base64(&mut self, bytes: &[u8]) {
-        let begin = self.len();
-        let room = bytes.len().div_ceil(3) * 4;
         if bytes.len() <= SHORT {
-            self.reserve(room);
             return put_short(self, bytes);
         }
+        let begin = self.len();
+        let room = bytes.len().div_ceil(3) * 4;
         self.resize(begin + room, 0);
         let written = STANDARD.encode_slice(bytes, &mut self[begin..]);
         debug_assert_eq!(
@@ -96,40 +95,57 @@ impl Text for Vec<u8> {
 /// Up to so many bytes the engine spends most of its time on getting ready.
 const SHORT: usize = 48;
 
-/// The two letters of base64 for twelve bits.
-static LETTERS: [[u8; 2]; 1 << 12] = {
+/// The two letters of base64 for twelve bits, the first in the lower byte.
+static LETTERS: [u16; 1 << 12] = {
     let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut letters = [[0; 2]; 1 << 12];
+    let mut letters = [0; 1 << 12];
     let mut bits = 0;
     while bits < letters.len() {
-        letters[bits] = [alphabet[bits >> 6], alphabet[bits & 63]];
+        letters[bits] = u16::from_le_bytes([alphabet[bits >> 6], alphabet[bits & 63]]);
         bits += 1;
     }
     letters
 };
 
-/// Appends the base64 of a few bytes.
+/// Appends the base64 of a few bytes: six of them become eight letters at once, the last with zeros behind them.
 #[inline]
 fn put_short(out: &mut Vec<u8>, bytes: &[u8]) {
-    let pair = |bits: usize| LETTERS[bits & 0xfff];
-    let (triples, rest) = bytes.as_chunks();
-    for &[a, b, c] in triples {
-        let bits = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
-        let ([a, b], [c, d]) = (pair(bits >> 12), pair(bits));
-        out.extend_from_slice(&[a, b, c, d]);
+    let (sixes, rest) = bytes.as_chunks();
+    for six in sixes {
+        out.extend_from_slice(&eight_letters(*six));
     }
     match *rest {
-        [one] => {
-            let [a, b] = pair(usize::from(one) << 4);
+        [a] => {
+            let [a, b, ..] = eight_letters([a, 0, 0, 0, 0, 0]);
             out.extend_from_slice(&[a, b, b'=', b'=']);
         }
-        [one, two] => {
-            let bits = usize::from(one) << 16 | usize::from(two) << 8;
-            let ([a, b], [c, _]) = (pair(bits >> 12), pair(bits));
+        [a, b] => {
+            let [a, b, c, ..] = eight_letters([a, b, 0, 0, 0, 0]);
             out.extend_from_slice(&[a, b, c, b'=']);
+        }
+        [a, b, c] => {
+            let [a, b, c, d, ..] = eight_letters([a, b, c, 0, 0, 0]);
+            out.extend_from_slice(&[a, b, c, d]);
+        }
+        [a, b, c, d] => {
+            let [a, b, c, d, e, f, ..] = eight_letters([a, b, c, d, 0, 0]);
+            out.extend_from_slice(&[a, b, c, d, e, f, b'=', b'=']);
+        }
+        [a, b, c, d, e] => {
+            let [a, b, c, d, e, f, g, _] = eight_letters([a, b, c, d, e, 0]);
+            out.extend_from_slice(&[a, b, c, d, e, f, g, b'=']);
         }
         _ => {}
     }
+}
+
+/// The letters of 48 bits.
+#[inline]
+fn eight_letters([a, b, c, d, e, f]: [u8; 6]) -> [u8; 8] {
+    let (high, low) = (u32::from_be_bytes([a, b, c, d]), u16::from_be_bytes([e, f]));
+    let bits = u64::from(high) << 16 | u64::from(low);
+    let pair = |shift: u32| u64::from(LETTERS[(bits >> shift) as usize & 0xfff]);
+    (pair(36) | pair(24) << 16 | pair(12) << 32 | pair(0) << 48).to_le_bytes()
 }
 
 fn append_base64(out: &mut impl Text, bytes: &[u8]) {

@@ -51,6 +51,12 @@ impl<'a> Item<'a> {
             .get(range.start - self.shift..range.end - self.shift)
     }
 
+    /// Where the arguments stand in [`Item::raw`], in order.
+    pub fn places(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        let ranges = self.ranges.iter();
+        ranges.map(|range| range.start - self.shift..range.end - self.shift)
+    }
+
     /// All arguments in order.
     pub fn args(&self) -> impl Iterator<Item = &'a [u8]> + '_ {
         (0..self.ranges.len()).filter_map(|index| self.arg(index))
@@ -128,13 +134,108 @@ impl<'a> SliceReader<'a> {
             "a record has an end"
         );
         self.at = found.end;
-        Ok(Some(Item {
+        Ok(Some(self.item(start, found, &self.args)))
+    }
+
+    /// The record that was found at `start`, with its arguments in `args`.
+    #[inline]
+    fn item<'b>(&self, start: usize, found: Record, args: &'b [Range<usize>]) -> Item<'b>
+    where
+        'a: 'b,
+    {
+        Item {
             offset: self.base + start as u64,
             raw: &self.log[start..found.end],
-            ranges: &self.args,
+            ranges: args,
             shift: start,
             loose: found.loose,
-        }))
+        }
+    }
+
+    /// Reads the next records at once, as many as a batch holds, in the place of those that were in it; none at the end.
+    ///
+    /// # Errors
+    /// As [`SliceReader::next_item`], where the first of them is damaged. Damage behind it is told when its turn comes.
+    pub fn next_batch(&mut self, batch: &mut Batch) -> Result<()> {
+        batch.len = 0;
+        for entry in &mut batch.entries {
+            if self.at == self.log.len() {
+                break;
+            }
+            if entry.args.capacity() > ARGS_KEPT {
+                entry.args = Vec::new();
+            }
+            match record::read_whole(self.log, self.at, self.base, &mut entry.args) {
+                Ok(found) => (entry.start, entry.found) = (self.at, found),
+                Err(error) if batch.len == 0 => return Err(error),
+                Err(_) => break,
+            }
+            assert!(
+                self.at < entry.found.end && entry.found.end <= self.log.len(),
+                "a record has an end"
+            );
+            self.at = entry.found.end;
+            batch.len += 1;
+        }
+        Ok(())
+    }
+
+    /// A record of the batch that this reader has filled last; `index` is below its length.
+    #[inline]
+    pub fn of_batch<'b>(&self, batch: &'b Batch, index: usize) -> Item<'b>
+    where
+        'a: 'b,
+    {
+        let entry = &batch.entries[..batch.len][index];
+        self.item(entry.start, entry.found, &entry.args)
+    }
+}
+
+/// Records of a batch: enough for memory to answer what is asked of it for one while others are run, and few enough for what it
+/// has answered to be at hand still.
+const BATCH: usize = 64;
+/// Arguments that a batch keeps room for with each record.
+const ARGS_KEPT: usize = 1024;
+
+/// Records that are read before the first of them is used, for who prepares what they need.
+#[derive(Debug)]
+pub struct Batch {
+    entries: [Entry; BATCH],
+    len: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    start: usize,
+    found: Record,
+    args: Vec<Range<usize>>,
+}
+
+impl Default for Batch {
+    fn default() -> Batch {
+        let nothing = Record {
+            kind: Kind::Annotation,
+            end: 0,
+            loose: false,
+        };
+        let entries = std::array::from_fn(|_| Entry {
+            start: 0,
+            found: nothing,
+            args: Vec::new(),
+        });
+        Batch { entries, len: 0 }
+    }
+}
+
+impl Batch {
+    /// How many records there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether the log has ended.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
     }
 }
 

@@ -6,7 +6,7 @@ use aof_tool::{Until, Watch};
 use cairn_format::aof::block::{self, Block};
 use cairn_format::aof::extent::{Rules, check, check_records};
 use cairn_format::aof::manifest::Manifest;
-use cairn_format::aof::reader::{SliceReader, StreamReader};
+use cairn_format::aof::reader::{Batch, SliceReader, StreamReader};
 use cairn_format::aof::record::{Kind, timestamp};
 use cairn_format::aof::survey::survey;
 
@@ -51,6 +51,7 @@ pub fn log(bytes: &[u8]) {
     };
     let log = steps.rest();
     both_readers_agree(log, base, piece);
+    batches_are_records(log, base);
     let extent = check(log, base, rules);
     assert!(extent.valid_end >= base && extent.valid_end <= base + log.len() as u64);
     assert_eq!(extent.damage.is_some(), extent.cure.is_some());
@@ -118,6 +119,32 @@ fn both_readers_agree(log: &[u8], base: u64, piece: usize) {
                 return assert_eq!(a, b);
             }
             (a, b) => panic!("{a:?} from the slice, {b:?} from the stream"),
+        }
+    }
+}
+
+/// Read in batches a log has the records that it has one by one, and the damage behind them.
+fn batches_are_records(log: &[u8], base: u64) {
+    let mut single = SliceReader::new(log, base);
+    let mut many = SliceReader::new(log, base);
+    let mut batch = Batch::default();
+    loop {
+        let read = many.next_batch(&mut batch);
+        for index in 0..batch.len() {
+            let item = many.of_batch(&batch, index);
+            let one = single.next_item();
+            let one = one.expect("no damage before").expect("not the end");
+            assert_eq!((item.offset, item.raw), (one.offset, one.raw));
+            assert!(item.args().eq(one.args()) && item.is_loose() == one.is_loose());
+            let places = item.places().map(|place| &item.raw[place]);
+            assert!(places.eq(one.args()));
+        }
+        match read {
+            Ok(()) if batch.is_empty() => {
+                return assert!(matches!(single.next_item(), Ok(None)));
+            }
+            Ok(()) => assert_eq!(single.offset(), many.offset()),
+            Err(error) => return assert_eq!(single.next_item().err(), Some(error)),
         }
     }
 }

@@ -14,11 +14,12 @@
 //! | changes what later commands mean, or reaches beyond the data (RESET, MIGRATE) | ends it |
 
 use std::fmt;
+use std::ops::Range;
 
 use cairn_format::aof::reader::Item;
 use cairn_format::aof::record::Kind;
 
-use crate::base::args::{Args, ArgsBuf};
+use crate::base::args::Args;
 use crate::base::error;
 use crate::base::id::SessionId;
 use crate::base::time::Now;
@@ -35,7 +36,8 @@ use crate::session::transaction::Queued;
 /// transaction leaves no trace of it.
 pub struct Replay {
     session: SessionId,
-    args: ArgsBuf,
+    /// Where the arguments of a command stand in its record.
+    places: Vec<Range<u32>>,
     reply: Reply,
     /// The open transaction.
     open: Option<Vec<Waiting>>,
@@ -134,7 +136,7 @@ impl Replay {
         }
         Replay {
             session,
-            args: ArgsBuf::default(),
+            places: Vec::new(),
             reply: Reply::default(),
             open: None,
             valid_end: start,
@@ -171,12 +173,17 @@ impl Replay {
                 why: Why::Harm("its arguments cannot be addressed"),
             });
         }
-        let mut args = std::mem::take(&mut self.args);
-        args.clear();
-        item.args().for_each(|arg| args.push(arg));
+        let mut places = std::mem::take(&mut self.places);
+        places.clear();
+        // The record is shorter than 4 GiB.
+        places.extend(
+            item.places()
+                .map(|place| place.start as u32..place.end as u32),
+        );
         self.commands += 1;
-        let answer = self.command(engine, inst, item.offset, &args.args());
-        self.args = args;
+        let args = Args::new(item.raw, &places, None);
+        let answer = self.command(engine, inst, item.offset, &args);
+        self.places = places;
         if answer.is_ok() && self.open.is_none() {
             self.valid_end = item.end();
         }
