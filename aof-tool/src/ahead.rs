@@ -10,6 +10,7 @@ use crate::keys::Keys;
 use crate::part::Commands;
 use crate::partition::{Parts, Whose};
 use cairn_engine::Engine;
+use cairn_engine::keyspace::Aim;
 use cairn_format::aof::reader::{Batch, Item};
 use cairn_format::error::Result;
 
@@ -19,8 +20,8 @@ pub struct Coming<'b> {
     pub item: Item<'b>,
     /// Whose it is.
     pub whose: Whose,
-    /// Its first key that this player has, and the hash of it; nothing where memory was not asked for it.
-    key: Option<(&'b [u8], u64)>,
+    /// Its first key that this player has, and what was found out about it; nothing where memory was not asked for it.
+    key: Option<(&'b [u8], Aim)>,
 }
 
 /// Looks at the records of a log before they are run.
@@ -28,6 +29,7 @@ pub struct Ahead<'a> {
     commands: Commands<'a>,
     batch: Batch,
     keys: Keys,
+    aims: Vec<Aim>,
 }
 
 impl<'a> Ahead<'a> {
@@ -37,6 +39,7 @@ impl<'a> Ahead<'a> {
             commands,
             batch: Batch::default(),
             keys: Keys::default(),
+            aims: Vec::new(),
         }
     }
 
@@ -73,23 +76,23 @@ impl<'a> Ahead<'a> {
                 }
             };
             let key = key.zip(fetched);
-            let key = key.map(|(key, db)| (key, engine.look_ahead_bucket(db, key)));
+            let key = key.map(|(key, db)| (key, engine.aim(db, key)));
             Coming { item, whose, key }
         });
         let coming: Vec<Coming<'_>> = coming.collect();
-        if let Some(db) = fetched {
-            let hashes = coming.iter().filter_map(|coming| coming.key);
-            hashes.for_each(|(_, hash)| engine.look_ahead_record(db, hash));
-        }
+        self.aims.clear();
+        let aims = coming.iter().filter_map(|coming| coming.key);
+        self.aims.extend(aims.map(|(_, aim)| aim));
+        engine.fetch_aimed(&self.aims);
         Ok(coming)
     }
 }
 
 impl Coming<'_> {
-    /// Tells the engine the hash of the key, which it would compute otherwise, of a record that is run next.
+    /// Tells the engine what was found out about the key of a record that is run next.
     pub fn hint(&self, engine: &mut Engine) {
-        if let Some((key, hash)) = self.key {
-            engine.hint(key, hash);
+        if let Some((key, aim)) = &self.key {
+            engine.hint(key, aim);
         }
     }
 }
