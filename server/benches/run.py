@@ -1,9 +1,9 @@
 """The figures that this server is held to, side by side with redis-server in one run.
 
-    run.py FOLDER [memory] [cpu] [floor] [threads] [instructions] [users] [turns] [scrape] [watching] [idle] [replication] [scripts] [snapshots] [logs] [cluster] [options]
+    run.py FOLDER [memory] [cpu] [floor] [threads] [instructions] [users] [turns] [scrape] [watching] [idle] [replication] [scripts] [snapshots] [logs] [cluster] [growth] [options]
 
 FOLDER holds built programs (cairn-server, bench-tool, rdb-tool, aof-tool), such as target/release. Without a name all are measured, which takes about
-half an hour; nothing else should run on the machine. What each measures stands at the top of its file beside this one, what
+an hour; nothing else should run on the machine. What each measures stands at the top of its file beside this one, what
 it is held to in limits.py. docs/benchmarks.md shows a run.
 
 Exit status 0: all within their limits; 1: not all, they are marked; 2: it could not be measured.
@@ -20,6 +20,7 @@ from pathlib import Path
 import cluster
 import cpu
 import floor
+import growth
 import idle
 import instructions
 import logs
@@ -34,7 +35,7 @@ import turns
 import users
 import watching
 
-MEASURES = {"memory": memory, "cpu": cpu, "floor": floor, "threads": threads, "instructions": instructions, "users": users, "turns": turns, "scrape": scrape, "watching": watching, "idle": idle, "replication": replication, "scripts": scripts, "snapshots": snapshots, "logs": logs, "cluster": cluster}
+MEASURES = {"memory": memory, "cpu": cpu, "floor": floor, "threads": threads, "instructions": instructions, "users": users, "turns": turns, "scrape": scrape, "watching": watching, "idle": idle, "replication": replication, "scripts": scripts, "snapshots": snapshots, "logs": logs, "cluster": cluster, "growth": growth}
 UNITS = {
     "memory": "resident bytes per item",
     "cpu": "processor time of the server per operation, ns; median of the rounds, ratio with its spread",
@@ -48,6 +49,7 @@ UNITS = {
     "scrape": f"an answer of the metrics port; mean of {scrape.SCRAPES}",
     "watching": "processor time or instructions, beside the reference under MONITOR or ours without watching",
     "cluster": "nodes of ours among ours and of the reference among its like; median of the rounds, ratio with its spread",
+    "growth": "processor time of the server per command at pipeline 16 by the number of elements, ns; instructions at the largest counted size, and to those at the least; of files processor time per key",
     "snapshots": "rdb-tool beside redis-check-rdb; medians of the rounds",
     "logs": "aof-tool beside redis-check-aof and redis-server; medians of the rounds",
     "turns": "longest turn of the event loop, ms; least of the rounds",
@@ -62,7 +64,7 @@ class Setup:
         self.programs = {"ours": str(folder / "cairn-server"), "reference": options.reference}
         self.load = servers.Load(str(folder / "bench-tool"))
         self.items, self.turn_items, self.rounds = options.items, options.turn_items, options.rounds
-        self.only = options.only
+        self.only, self.growth_max = options.only, options.growth_max
         self.tool, self.log_tool = str(folder / "rdb-tool"), str(folder / "aof-tool")
         for program in (*self.programs.values(), self.load.program, self.tool, self.log_tool):
             if shutil.which(program) is None:
@@ -113,6 +115,7 @@ def parse():
     parser.add_argument("measures", nargs="*", metavar="MEASURE", help=", ".join(MEASURES))
     parser.add_argument("--items", type=int, default=1_000_000, help="items for memory (%(default)s)")
     parser.add_argument("--turn-items", type=int, default=10_000_000, help="keys and fields for turns (%(default)s)")
+    parser.add_argument("--growth-max", type=int, default=10_000_000, help="largest size for growth (%(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of cpu and turns (%(default)s)")
     parser.add_argument("--only", action="append", metavar="PART", help="only rows whose name holds PART (not turns)")
     parser.add_argument("--reference", default="/usr/bin/redis-server", help="the other server (%(default)s)")
