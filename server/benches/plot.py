@@ -8,8 +8,8 @@ import math
 import sys
 from pathlib import Path
 
-COLUMNS, WIDTH, HEIGHT = 4, 210, 150
-LEFT, RIGHT, TOP, BOTTOM = 44, 10, 26, 24
+COLUMNS, WIDTH, HEIGHT = 4, 222, 150
+LEFT, RIGHT, TOP, BOTTOM = 56, 10, 26, 24
 STYLES = {"ours": 'stroke="#b5432a" stroke-width="2"', "reference": 'stroke="#777" stroke-width="1.5" stroke-dasharray="5 3"'}
 
 
