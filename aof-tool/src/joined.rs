@@ -143,18 +143,18 @@ impl<W: Write> Begun<W> {
             )?;
             self.keys += 1;
             if self.writer.position() - mark >= PIECE && !others_are_in {
-                match self.take(pieces)? {
-                    Some(is_last) => others_are_in = is_last,
-                    None => return Ok(None),
-                }
+                let Some(is_last) = self.take(pieces)? else {
+                    return Ok(None);
+                };
+                others_are_in = is_last;
                 mark = self.writer.position();
             }
         }
         while !others_are_in {
-            match self.take(pieces)? {
-                Some(is_last) => others_are_in = is_last,
-                None => return Ok(None),
-            }
+            let Some(is_last) = self.take(pieces)? else {
+                return Ok(None);
+            };
+            others_are_in = is_last;
         }
         Ok(Some(()))
     }
@@ -178,16 +178,20 @@ fn hand_over(
     sender: &SyncSender<Handed>,
 ) -> WriteResult<()> {
     let ks = &player.engine.ks;
+    let hand = |section: &mut Section, keys, is_last| {
+        let section = renew(section);
+        let piece = Handed {
+            section,
+            keys,
+            is_last,
+        };
+        sender.send(piece).is_ok()
+    };
     for index in 0..ks.databases() {
         let mut keys = 0;
         for record in ks.database(index).iter() {
             if section.position() >= PIECE {
-                let piece = Handed {
-                    section: renew(&mut section),
-                    keys,
-                    is_last: false,
-                };
-                if sender.send(piece).is_err() {
+                if !hand(&mut section, keys, false) {
                     return Ok(());
                 }
                 keys = 0;
@@ -196,12 +200,7 @@ fn hand_over(
             write_record(&mut section, &head, record)?;
             keys += 1;
         }
-        let last = Handed {
-            section: renew(&mut section),
-            keys,
-            is_last: true,
-        };
-        if sender.send(last).is_err() {
+        if !hand(&mut section, keys, true) {
             return Ok(());
         }
     }

@@ -111,12 +111,17 @@ def may_grow(states, least, most):
     return limits.GROWTH * (math.log(most) / math.log(least) if states == "log" else 1)
 
 
+def column(name, size):
+    """What the figures of a server at a size are called."""
+    return f"{name} {size:.0e}".replace("e+0", "e")
+
+
 def row(operation, measured, sizes):
     """Nanoseconds at each size, ours and the reference's, and how much more instructions the largest takes than the least."""
     found = {"what": operation}
     for size in sizes:
         for name in ("ours", "reference"):
-            found[f"{name} {size:.0e}".replace("e+0", "e")] = measured[operation, name, size][0]
+            found[column(name, size)] = measured[operation, name, size][0]
     counted = [size for size in sizes if size <= COUNTED_MAX]
     first, last = counted[0], counted[-1]
     for name in ("ours", "reference"):
@@ -171,7 +176,7 @@ def file_row(what, costs, sizes):
     found = {"what": f"{what}, per key"}
     for size in sizes:
         for name in ("ours", "reference"):
-            found[f"{name} {size:.0e}".replace("e+0", "e")] = costs[size].get((what, name))
+            found[column(name, size)] = costs[size].get((what, name))
     # The start of a program is most of it where there are few.
     ours = [costs[size][what, "ours"] for size in sizes[1:] or sizes]
     found["ours_grows"], found["limit"] = ours[-1] / ours[0], limits.GROWTH_OF_FILES
