@@ -223,6 +223,22 @@ fn a_name_that_would_spoil_a_file_is_no_name() {
     assert_eq!(message.header.mflags, mflags::EXT_DATA);
 }
 
+#[test]
+fn a_name_without_its_end_is_no_name() {
+    let mut bytes = recorded("redis-8.2.3", "ping");
+    let at = bytes.windows(6).position(|w| w == b"alpha\0").unwrap();
+    bytes[at..at + 8].copy_from_slice(b"alphabet");
+    let message = Message::decode(&bytes).unwrap();
+    let Body::Ping { extensions, .. } = &message.body else {
+        panic!("a ping");
+    };
+    assert_eq!(extensions.node_name, None);
+    // It would be longer, had it been given an end.
+    let again = message.encode();
+    assert!(again.len() < bytes.len());
+    assert_eq!(Message::decode(&again), Ok(message));
+}
+
 /// A file, its text, and the ids of those that were given the shard of their primary.
 fn conf(server: &Path, name: &str) -> (NodesConf, String, Vec<String>) {
     let bytes = std::fs::read(server.join(format!("nodes-{name}.conf"))).expect("a file");

@@ -130,9 +130,10 @@ impl Extensions {
     }
 }
 
-/// A text, if it has characters and all of them fit.
+/// A text, if it has characters, all of them fit, and it ends with its NUL: Redis reads on behind one that does not.
 fn name(payload: &[u8], fits: fn(&str) -> bool) -> Option<String> {
-    let text = text_of(payload).filter(|text| !text.is_empty() && fits(text))?;
+    let ends = |text: &&str| !text.is_empty() && text.len() < payload.len();
+    let text = text_of(payload).filter(ends).filter(|text| fits(text))?;
     Some(text.to_owned())
 }
 
