@@ -24,6 +24,10 @@ OPERATIONS = {
     "ZADD": "ZADD zset {rand:%d} m:00000000{rand:%d}" % (KEYS, KEYS),
     "LPUSH": "LPUSH pushed {data:16}",
 }
+# What others than this measure.
+OTHERS = {
+    "GET of a field": "GET key:{rand:%d}:name" % KEYS,
+}
 
 
 def count(setup, name, operation, requests, pipeline, options):
@@ -35,7 +39,7 @@ def count(setup, name, operation, requests, pipeline, options):
         for at in range(0, KEYS, 500):
             portion = b"".join(request("SET", b"key:00000000%d" % i, b"v" * 64) for i in range(at, at + 500))
             server.connection.send_all([(portion, 500)])
-        setup.load.run(server, [OPERATIONS[operation]], requests, CLIENTS, pipeline)
+        setup.load.run(server, [(OPERATIONS | OTHERS)[operation]], requests, CLIENTS, pipeline)
         server.process.send_signal(signal.SIGTERM)
         server.process.wait()
         texts = [path.read_text(errors="replace") for path in Path(server.folder.name).glob("counted.*")]

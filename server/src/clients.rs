@@ -1,13 +1,16 @@
 //! The clients: connections, and which session is on which.
 
+use std::io;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use cairn_engine::base::id::SessionId;
 use cairn_engine::session::Session;
 use cairn_engine::tracking::options::Options;
 use cairn_format::resp::request::RequestParser;
-use mio::Registry;
+use mio::{Registry, Token, Waker};
 
-use crate::net::{Budget, Cause, Connection, Connections, Doorway, Listeners};
+use crate::net::{Budget, Cause, Connection, Connections, Doorway, IO_NEWS, Listeners};
 use crate::threads::Pool;
 
 /// What the front keeps of a client beside its connection.
@@ -80,6 +83,7 @@ pub struct Clients {
     pub budget: Budget,
     /// Threads that own connections.
     pub pool: Pool,
+    waker: Option<Arc<Waker>>,
 }
 
 impl Clients {
@@ -97,7 +101,21 @@ impl Clients {
             inbox: Vec::new(),
             budget: Budget::default(),
             pool: Pool::default(),
+            waker: None,
         }
+    }
+
+    /// What other threads ring this one with. A poll has one only.
+    ///
+    /// # Errors
+    /// The system's: no descriptor is left.
+    pub fn waker(&mut self) -> io::Result<Arc<Waker>> {
+        let waker = match self.waker.take() {
+            Some(waker) => waker,
+            None => Arc::new(Waker::new(&self.registry, Token(IO_NEWS))?),
+        };
+        self.waker = Some(Arc::clone(&waker));
+        Ok(waker)
     }
 
     /// Joins a connection with its session.

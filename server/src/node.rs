@@ -243,9 +243,9 @@ impl Node {
                 self.serving
                     .serve(&mut self.engine, &mut self.front, slot, event);
             }
+            None if self.front.clients.doorway.take(event) => self.serving.note_doorway(),
             None if event.token < FIRST_LISTENER => self.hear_child(event.token),
             None if self.front.visitors.take(event) => {}
-            None if self.front.clients.doorway.take(event) => self.serving.note_doorway(),
             None if self
                 .front
                 .cluster

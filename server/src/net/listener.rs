@@ -11,7 +11,7 @@ use crate::host::{Acceptor, Stream};
 /// Connections accepted from one listener in one turn; the others wait for the next.
 const ACCEPTS_PER_TURN: usize = 1000;
 /// The same where hands are shaken, which limits how many of them can be let in anyway.
-const ENCRYPTED_PER_TURN: usize = 16;
+const ENCRYPTED_PER_TURN: usize = 8;
 
 /// How a round of accepting ended.
 #[derive(Debug)]

@@ -22,6 +22,7 @@ pub mod input;
 pub mod limit;
 pub mod listener;
 pub mod output;
+pub mod porter;
 pub mod visitors;
 
 pub use budget::Budget;
@@ -34,13 +35,14 @@ pub use input::Input;
 pub use limit::{BufferLimit, ClientClass, LimitWatch};
 pub use listener::{Accepting, Listeners};
 pub use output::{Output, ReplyTrim, Resized, SHARED_MIN};
+pub use porter::Porter;
 pub use visitors::Visitors;
 
 /// Poll token of what a child tells of itself.
 pub const CHILD_NEWS: usize = 1;
 /// Poll token of the pipe that a child writes a snapshot into.
 pub const CHILD_PIPE: usize = 2;
-/// Poll token with which I/O threads ring.
+/// Poll token with which other threads ring.
 pub const IO_NEWS: usize = 3;
 /// Poll tokens of listeners begin here, those of connections at [`FIRST_CONNECTION`]; 0 is the poll's own.
 pub const FIRST_LISTENER: usize = 16;

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use cairn_engine::Engine;
 use cairn_engine::session::Role;
-use mio::Token;
 
 use super::Serving;
 use crate::clients::Clients;
 use crate::front::Front;
 use crate::member;
-use crate::net::{Cause, Closing, IO_NEWS};
+use crate::net::{Cause, Closing};
 use crate::request::{self, Opened};
 use crate::threads::{News, Parcel, Requests};
 
@@ -189,7 +188,8 @@ impl Serving {
             }
             pool.stop(true);
             let (count, entry) = (settings.threads - 1, front.host.entry());
-            let started = pool.start(count, &entry, &clients.registry, Token(IO_NEWS));
+            let started = clients.waker();
+            let started = started.and_then(|waker| clients.pool.start(count, &entry, waker));
             if let Err(error) = started {
                 // What there is, is used, until the number is configured anew.
                 front

@@ -17,7 +17,7 @@ use crate::host::{Readiness, Stream};
 use crate::member;
 use crate::net::{
     Accepting, Cause, Closing, Connection, Departures, FIRST_CONNECTION, FIRST_LISTENER, Flush,
-    Received,
+    Porter, Received,
 };
 use crate::os::error_text;
 use crate::request::{self, Ahead, Batch};
@@ -222,13 +222,11 @@ impl Serving {
         }
     }
 
-    /// Goes on with handshakes, for a little while.
+    /// Goes on with handshakes.
     #[inline(never)]
     fn shake_hands(&mut self, engine: &mut Engine, front: &mut Front) {
         let clients = &mut front.clients;
-        let departures = clients
-            .doorway
-            .turn(&clients.registry, &**front.host.clock());
+        let departures = clients.doorway.turn(&clients.registry);
         tell_sent_away(front, &departures);
         for stream in departures.let_in {
             self.welcome(engine, front, stream);
@@ -411,7 +409,14 @@ fn show_in(front: &mut Front, mut stream: Stream) {
         return stream.shutdown();
     }
     let now_ms = front.host.clock().monotonic_us() / 1000;
-    if let Err(error) = clients.doorway.add(&clients.registry, stream, now_ms) {
+    let mut added = Ok(());
+    if !clients.doorway.has_porter() {
+        let worker = front.host.worker("cairn-shake");
+        let porter = clients.waker().map(|waker| Porter::new(worker, waker));
+        added = porter.map(|porter| clients.doorway.employ(porter));
+    }
+    let added = added.and_then(|()| clients.doorway.add(&clients.registry, stream, now_ms));
+    if let Err(error) = added {
         front
             .log
             .warning(format_args!("Error registering a client's socket: {error}"));

@@ -5,6 +5,8 @@
 
 use std::io;
 
+use std::sync::Arc;
+
 use mio::{Registry, Token, Waker};
 
 use super::doze::Doze;
@@ -13,7 +15,7 @@ use super::doze::Doze;
 #[derive(Debug)]
 pub struct Bell {
     doze: Doze,
-    waker: Waker,
+    waker: Arc<Waker>,
 }
 
 impl Bell {
@@ -22,10 +24,15 @@ impl Bell {
     /// # Errors
     /// The system's: no descriptor is left.
     pub fn new(registry: &Registry, token: Token) -> io::Result<Bell> {
-        Ok(Bell {
+        Ok(Bell::of(Arc::new(Waker::new(registry, token)?)))
+    }
+
+    /// For the thread that this wakes, others than who rings as well.
+    pub fn of(waker: Arc<Waker>) -> Bell {
+        Bell {
             doze: Doze::new(),
-            waker: Waker::new(registry, token)?,
-        })
+            waker,
+        }
     }
 
     /// The thread is going to sleep: it looks for what has come once more behind this, and sleeps only if there is nothing.

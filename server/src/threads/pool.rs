@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
-use mio::{Poll, Registry, Token};
+use mio::{Poll, Waker};
 
 use super::PARCELS;
 use super::bell::Bell;
@@ -184,22 +184,13 @@ impl Pool {
         self.threads.len() == count || self.refused == Some(count)
     }
 
-    /// Starts threads, so that there are `count`. `enter`: what each does first; `registry` and `token`: how this thread
-    /// is rung.
+    /// Starts threads, so that there are `count`. `enter`: what each does first; `waker`: how this thread is rung.
     ///
     /// # Errors
     /// The system's; those that run by then stay.
-    pub fn start(
-        &mut self,
-        count: usize,
-        enter: &Enter,
-        registry: &Registry,
-        token: Token,
-    ) -> io::Result<()> {
-        let own = match &self.bell {
-            Some(bell) => Arc::clone(bell),
-            None => Arc::clone(self.bell.insert(Arc::new(Bell::new(registry, token)?))),
-        };
+    pub fn start(&mut self, count: usize, enter: &Enter, waker: Arc<Waker>) -> io::Result<()> {
+        let own = || Arc::new(Bell::of(waker));
+        let own = Arc::clone(self.bell.get_or_insert_with(own));
         self.refused = Some(count);
         while self.threads.len() < count {
             let thread = self.one(Arc::clone(enter), Arc::clone(&own))?;

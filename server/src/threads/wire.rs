@@ -305,6 +305,9 @@ impl Wire {
     pub fn into_parts(mut self, registry: &Registry) -> Option<(Movable, Vec<u8>)> {
         let _ = registry.deregister(&mut self.stream);
         let rest = self.input.filled().to_vec();
+        if !self.stream.is_movable() {
+            return None;
+        }
         Movable::of(self.stream).ok().map(|stream| (stream, rest))
     }
 

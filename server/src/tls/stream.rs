@@ -644,16 +644,13 @@ impl Socket for TlsStream {
         }
     }
 
-    /// Where its hands are shaken, and it is over a socket of the system.
+    /// Where its hands are shaken, and it is over a socket of the system. (It can go before that, too, to have them shaken.)
     fn is_movable(&self) -> bool {
         let over = matches!(self.inner, Stream::Tcp(_) | Stream::Unix(..));
         over && !self.state.is_shaking && !self.state.has_failed
     }
 
     fn depart(self: Box<Self>) -> Departure {
-        if !self.is_movable() {
-            return Departure::Stays(self);
-        }
         let TlsStream { inner, state } = *self;
         match Movable::of(inner) {
             Ok(inner) => Departure::Goes(Movable::Other(Box::new(Traveling { inner, state }))),

@@ -2,6 +2,7 @@
 
 use cairn_format::resp::value::Value;
 
+use crate::support::connection::info_fields;
 use crate::support::dataset::digest;
 use crate::support::process::{Program, Server};
 use crate::support::{Connection, Folder, Setup, wait_until};
@@ -45,9 +46,19 @@ impl Member {
         self.server = self.setup.clone().on_port(port).start();
     }
 
+    /// Asks on a connection of its own; again where that is killed, as a sentinel does with all of a server whose role it changes.
+    pub fn ask(&self, line: &str) -> Value {
+        let mut reply = None;
+        wait_until("a reply", || {
+            reply = self.connect().try_line(line).ok();
+            reply.is_some()
+        });
+        reply.expect("it was waited for")
+    }
+
     /// One field of INFO.
     pub fn field(&self, section: &str, name: &str) -> String {
-        let fields = self.connect().info(section);
+        let fields = info_fields(&said(&self.ask(&format!("INFO {section}"))));
         fields.get(name).cloned().unwrap_or_default()
     }
 

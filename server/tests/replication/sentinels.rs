@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cairn_format::resp::value::Value;
 
-use crate::fleet::{Member, in_step};
+use crate::fleet::{Member, in_step, said};
 use crate::support::process::{Program, REFERENCE, free_port};
 use crate::support::{Connection, Folder, wait_until};
 
@@ -91,11 +91,11 @@ fn fails_over(replica: Program, lose: impl Fn(&mut Member), back: impl Fn(&mut M
     wait_until("another takes over", || sentinel.primary() != before);
     assert_eq!(sentinel.primary(), replica.server.port);
     wait_until("it takes writes", || {
-        matches!(replica.connect().line("SET after 1"), Value::Simple(_))
+        matches!(replica.ask("SET after 1"), Value::Simple(_))
     });
     back(&mut primary);
     in_step(&replica, &primary);
-    assert_eq!(primary.connect().text("GET after"), "1");
+    assert_eq!(said(&primary.ask("GET after")), "1");
 }
 
 #[test]

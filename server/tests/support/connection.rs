@@ -112,10 +112,15 @@ impl Connection {
         self.try_read()
     }
 
+    /// As [`Connection::line`]; the server may be gone.
+    pub fn try_line(&mut self, line: &str) -> std::io::Result<Value> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        self.try_call(&words)
+    }
+
     /// Sends a command given as words between blanks.
     pub fn line(&mut self, line: &str) -> Value {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        self.call(&words)
+        self.try_line(line).expect("a reply")
     }
 
     /// As [`Connection::line`]; the reply must not be an error.
@@ -160,13 +165,7 @@ impl Connection {
 
     /// A section of INFO (or all of it) as field and value.
     pub fn info(&mut self, section: &str) -> BTreeMap<String, String> {
-        let text = self.text(&format!("INFO {section}"));
-        let pairs = text
-            .lines()
-            .filter_map(|line| line.trim_end().split_once(':'));
-        pairs
-            .map(|(name, value)| (name.to_string(), value.to_string()))
-            .collect()
+        info_fields(&self.text(&format!("INFO {section}")))
     }
 
     /// Connections that each I/O thread owns.
@@ -194,4 +193,13 @@ impl Connection {
             .all(|field| info[*field] == "0")
         });
     }
+}
+
+/// What INFO says, as field and value.
+pub fn info_fields(text: &str) -> BTreeMap<String, String> {
+    let lines = text.lines();
+    let pairs = lines.filter_map(|line| line.trim_end().split_once(':'));
+    pairs
+        .map(|(name, value)| (name.to_string(), value.to_string()))
+        .collect()
 }

@@ -1,11 +1,19 @@
 //! Keys that are locked, and certificates as OpenSSL makes them.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustls::SignatureScheme;
+use rustls::client::Resumption;
+use rustls::crypto::ring;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
 
 use super::support::process::run_program;
 use super::support::{Folder, Setup, wait_until};
-use super::talk::{Encrypted, Place};
+use super::talk::{Encrypted, Place, config_of};
 
 fn file(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -222,4 +230,56 @@ fn who_shows_the_very_certificate_that_is_believed_is_believed() {
         ],
     );
     assert!(answer.contains("PONG"), "{answer}");
+}
+
+/// Microseconds of one signature with this key, the least of five.
+fn signature_us(key: &Path) -> u128 {
+    let key = PrivateKeyDer::from_pem_file(key).unwrap();
+    let provider = ring::default_provider().key_provider;
+    let key = provider.load_private_key(key).unwrap();
+    let signer = key.choose_scheme(&[SignatureScheme::RSA_PSS_SHA256]);
+    let signer = signer.expect("a key of RSA");
+    let times = (0..5).map(|_| {
+        let began = Instant::now();
+        signer.sign(b"a handshake").unwrap();
+        began.elapsed().as_micros()
+    });
+    times.min().unwrap()
+}
+
+#[test]
+fn nobody_waits_for_a_signature() {
+    let place = Place::new();
+    let data = place.folder.data();
+    let path = |name: &str| data.join(name).to_str().unwrap().to_owned();
+    let words = "req -x509 -newkey rsa:4096 -nodes -days 2 -subj /CN=long -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE";
+    let (key, cert) = (path("long.key"), path("long.crt"));
+    let mut words: Vec<&str> = words.split(' ').collect();
+    words.extend(["-keyout", &key, "-out", &cert]);
+    run_program("openssl", &words);
+    let options = "--tls-auth-clients no --enable-debug-command yes --tls-cert-file long.crt --tls-key-file long.key";
+    let encrypted = place.start(options);
+    let mut control = encrypted.server.connect();
+    control.line("DEBUG LOOP-TURN RESET");
+    let believed = fs::read_to_string(&cert).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let config = config_of(&believed, None);
+                for _ in 0..10 {
+                    // No ticket of the last one: each costs a signature.
+                    let mut config = (*config).clone();
+                    config.resumption = Resumption::disabled();
+                    assert_eq!(encrypted.talk(&Arc::new(config)).ask("PING"), "PONG");
+                }
+            });
+        }
+    });
+    let reply = control.line("DEBUG LOOP-TURN");
+    let longest_us = reply.as_array().unwrap()[1].as_int().unwrap();
+    let signature_us = signature_us(Path::new(&key));
+    assert!(
+        (longest_us as u128) < signature_us / 2,
+        "{longest_us} us for a turn, {signature_us} us for a signature"
+    );
 }

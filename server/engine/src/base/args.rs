@@ -58,12 +58,12 @@ impl<'a> Args<'a> {
             .map(|r| &self.bytes[r.start as usize..r.end as usize])
     }
 
-    /// Eight bytes of argument `i` from `from` on, the first in the lowest place, and how long the argument is. Where it ends before them, they are
+    /// The first eight bytes of argument `i`, the first in the lowest place, and how long the argument is. Where it ends before them, they are
     /// anything. None where there is no such argument.
     #[inline]
-    pub fn word_at(&self, i: usize, from: usize) -> Option<(u64, usize)> {
+    pub fn word_at(&self, i: usize) -> Option<(u64, usize)> {
         let range = self.ranges.get(i)?;
-        let begin = range.start as usize + from;
+        let begin = range.start as usize;
         let word = match self.bytes.get(begin..begin + 8) {
             Some(bytes) => u64::from_le_bytes(bytes.try_into().expect("eight of them")),
             None => self.last_word(begin),
@@ -71,13 +71,36 @@ impl<'a> Args<'a> {
         Some((word, (range.end - range.start) as usize))
     }
 
-    /// The last bytes of all, less than eight.
+    /// The first sixteen bytes of argument `i`, as [`Args::word_at`] has eight.
+    #[inline]
+    pub fn head_at(&self, i: usize) -> Option<(u128, usize)> {
+        let range = self.ranges.get(i)?;
+        let begin = range.start as usize;
+        let head = match self.bytes.get(begin..begin + 16) {
+            Some(bytes) => u128::from_le_bytes(bytes.try_into().expect("sixteen of them")),
+            None => self.last_head(begin),
+        };
+        Some((head, (range.end - range.start) as usize))
+    }
+
     #[cold]
+    #[inline(never)]
     fn last_word(&self, begin: usize) -> u64 {
-        let mut word = [0; 8];
+        u64::from_le_bytes(self.last_bytes(begin))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn last_head(&self, begin: usize) -> u128 {
+        u128::from_le_bytes(self.last_bytes(begin))
+    }
+
+    /// The last bytes of all, less than `N`, and zeros.
+    fn last_bytes<const N: usize>(&self, begin: usize) -> [u8; N] {
+        let mut bytes = [0; N];
         let rest = self.bytes.get(begin..).unwrap_or_default();
-        word[..rest.len()].copy_from_slice(rest);
-        u64::from_le_bytes(word)
+        bytes[..rest.len()].copy_from_slice(rest);
+        bytes
     }
 
     /// All arguments from `from` on.

@@ -3,7 +3,7 @@
 
 use super::catalog::{Catalog, KnownKeys};
 use super::check::Touched;
-use super::patterns::{KeyPattern, Prefix};
+use super::patterns::{Ends, KeyPattern};
 use super::selector::Selector;
 use super::user::User;
 use crate::base::args::Args;
@@ -23,23 +23,23 @@ enum Pass {
 /// Keys that are allowed.
 #[derive(Debug, PartialEq)]
 struct Keys {
-    /// Those with a short prefix.
-    prefixes: Box<[Prefix]>,
+    /// Those with short ends and anything between.
+    ends: Box<[Ends]>,
     /// The others.
     patterns: Box<[KeyPattern]>,
 }
 
 impl Keys {
     fn of<'p>(patterns: impl Iterator<Item = &'p KeyPattern>) -> Keys {
-        let (short, others): (Vec<_>, Vec<_>) = patterns.partition(|p| p.prefix().is_some());
+        let (short, others): (Vec<_>, Vec<_>) = patterns.partition(|p| p.ends().is_some());
         Keys {
-            prefixes: short.into_iter().filter_map(KeyPattern::prefix).collect(),
+            ends: short.into_iter().filter_map(KeyPattern::ends).collect(),
             patterns: others.into_iter().cloned().collect(),
         }
     }
 
     fn is_empty(&self) -> bool {
-        self.prefixes.is_empty() && self.patterns.is_empty()
+        self.ends.is_empty() && self.patterns.is_empty()
     }
 }
 
@@ -51,29 +51,29 @@ pub struct Passes {
     keys: Vec<Keys>,
 }
 
-/// Calls of one command that are permitted: with an argument that begins so.
+/// Calls of one command that are permitted: with an argument that begins and ends so.
 #[derive(Clone, Copy, Debug)]
 pub struct Granted {
     at: usize,
-    prefix: Prefix,
+    ends: Ends,
 }
 
 impl Granted {
     /// No calls.
     pub const NONE: Granted = Granted {
         at: 0,
-        prefix: Prefix::NONE,
+        ends: Ends::NONE,
     };
     /// All calls.
     const EVERY: Granted = Granted {
         at: 0,
-        prefix: Prefix::EVERY,
+        ends: Ends::EVERY,
     };
 
     /// Whether a call is one of them. False says nothing.
-    #[inline]
+    #[inline(always)]
     pub fn covers(&self, args: &Args) -> bool {
-        self.prefix.begins(args, self.at)
+        self.ends.are_of(args, self.at)
     }
 }
 
@@ -108,9 +108,9 @@ impl Passes {
 
 impl Keys {
     fn grant(&self, at: usize, args: &Args) -> Option<Granted> {
-        let fits = |prefix: &&Prefix| prefix.begins(args, at);
-        if let Some(prefix) = self.prefixes.iter().find(fits).copied() {
-            return Some(Granted { at, prefix });
+        let fits = |ends: &&Ends| ends.are_of(args, at);
+        if let Some(ends) = self.ends.iter().find(fits).copied() {
+            return Some(Granted { at, ends });
         }
         let key = args.get(at)?;
         let is_there = self.patterns.iter().any(|pattern| pattern.matches(key));

@@ -32,57 +32,88 @@ impl Access {
     }
 }
 
-/// Arguments that begin with certain bytes, sixteen at most, so that one or two comparisons tell them.
+/// Arguments that begin with certain bytes, sixteen at most, and end with certain others, eight at most, so that a comparison or two tell
+/// them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Prefix {
-    /// The bytes, the first in the lowest place.
-    words: [u64; 2],
+pub struct Ends {
+    /// The first bytes, the first in the lowest place.
+    head: u128,
     /// Which of their bits count.
-    masks: [u64; 2],
-    len: usize,
+    head_mask: u128,
+    head_len: usize,
+    /// The last bytes, the last in the highest place.
+    tail: u64,
+    tail_len: usize,
 }
 
-impl Prefix {
+impl Ends {
     /// All arguments.
-    pub const EVERY: Prefix = Prefix {
-        words: [0; 2],
-        masks: [0; 2],
-        len: 0,
+    pub const EVERY: Ends = Ends {
+        head: 0,
+        head_mask: 0,
+        head_len: 0,
+        tail: 0,
+        tail_len: 0,
     };
     /// No argument.
-    pub const NONE: Prefix = Prefix {
-        len: usize::MAX,
-        ..Prefix::EVERY
+    pub const NONE: Ends = Ends {
+        head_len: usize::MAX,
+        ..Ends::EVERY
     };
 
-    fn new(bytes: &[u8]) -> Option<Prefix> {
-        let mut padded = [0; 16];
-        padded.get_mut(..bytes.len())?.copy_from_slice(bytes);
+    fn new(head: &[u8], tail: &[u8]) -> Option<Ends> {
+        let mut first = [0; 16];
+        first.get_mut(..head.len())?.copy_from_slice(head);
         let mut counted = [0; 16];
-        counted[..bytes.len()].fill(0xff);
-        Some(Prefix {
-            words: halves(padded),
-            masks: halves(counted),
-            len: bytes.len(),
+        counted[..head.len()].fill(0xff);
+        let mut last = [0; 8];
+        let from = 8_usize.checked_sub(tail.len())?;
+        last[from..].copy_from_slice(tail);
+        Some(Ends {
+            head: u128::from_le_bytes(first),
+            head_mask: u128::from_le_bytes(counted),
+            head_len: head.len(),
+            tail: u64::from_le_bytes(last),
+            tail_len: tail.len(),
         })
     }
 
-    /// Whether argument `at` begins so.
-    #[inline]
-    pub fn begins(&self, args: &Args, at: usize) -> bool {
-        let is_half = |half: usize| {
-            let word = args.word_at(at, half * 8);
-            word.is_some_and(|(word, len)| {
-                word & self.masks[half] == self.words[half] && len >= self.len
-            })
+    /// Whether argument `at` begins and ends so.
+    #[inline(always)]
+    pub fn are_of(&self, args: &Args, at: usize) -> bool {
+        let begins = match self.head_len {
+            // The way of most rules; behind a short key there may be no sixteen bytes.
+            0..=8 => args.word_at(at).is_some_and(|(word, len)| {
+                word & self.head_mask as u64 == self.head as u64 && len >= self.head_len
+            }),
+            _ => args.head_at(at).is_some_and(|(head, len)| {
+                head & self.head_mask == self.head && len >= self.head_len
+            }),
         };
-        is_half(0) && (self.len <= 8 || is_half(1))
+        begins && (self.tail_len == 0 || self.ends(args, at))
+    }
+
+    /// Whether argument `at`, which begins so, ends so.
+    #[inline(never)]
+    fn ends(&self, args: &Args, at: usize) -> bool {
+        let Some(key) = args.get(at) else {
+            return false;
+        };
+        let is_long = key.len() >= self.head_len + self.tail_len;
+        match key.last_chunk::<8>() {
+            // The bytes in front of those that count leave at the low end.
+            Some(last) => {
+                let uncounted = 64 - 8 * self.tail_len as u32;
+                is_long && (u64::from_le_bytes(*last) ^ self.tail) >> uncounted == 0
+            }
+            None => is_long && key.ends_with(&self.tail.to_le_bytes()[8 - self.tail_len..]),
+        }
     }
 }
 
-fn halves(bytes: [u8; 16]) -> [u64; 2] {
-    let whole = u128::from_le_bytes(bytes);
-    [whole as u64, (whole >> 64) as u64]
+/// Whether a byte of a pattern may stand for another.
+fn is_special(byte: &u8) -> bool {
+    b"*?[\\".contains(byte)
 }
 
 /// A pattern of keys.
@@ -96,7 +127,6 @@ pub struct KeyPattern {
 
 impl KeyPattern {
     fn new(text: &[u8], access: Access) -> KeyPattern {
-        let is_special = |byte: &u8| b"*?[\\".contains(byte);
         let head = text.strip_suffix(b"*");
         KeyPattern {
             text: text.into(),
@@ -113,10 +143,12 @@ impl KeyPattern {
         }
     }
 
-    /// The pattern as a short prefix, if it is one.
-    pub fn prefix(&self) -> Option<Prefix> {
-        let head = self.text.strip_suffix(b"*")?;
-        Prefix::new(head).filter(|_| self.is_prefix)
+    /// The pattern as what is in front of its only `*` and behind it, if that is all of it and short.
+    pub fn ends(&self) -> Option<Ends> {
+        let star = self.text.iter().position(|&byte| byte == b'*')?;
+        let (head, tail) = (&self.text[..star], &self.text[star + 1..]);
+        let is_plain = !head.iter().chain(tail).any(is_special);
+        Ends::new(head, tail).filter(|_| is_plain)
     }
 }
 
