@@ -459,3 +459,119 @@ fn an_older_replica_follows() {
         assert_eq!(pending(&mut client, group), pending(&mut follower, group));
     }
 }
+
+/// Entries of the only stream of an answer, as `id fields`, and how often each was delivered before; all that were pending have been for
+/// `idle_ms`.
+fn delivered(answer: &Value, idle_ms: i64) -> Vec<(String, i64)> {
+    let [Value::Array(stream)] = answer.as_array().expect("streams") else {
+        panic!("{answer:?}");
+    };
+    let entries = stream[1].as_array().expect("entries");
+    let entry = |entry: &Value| {
+        let [id, fields, idle, deliveries] = entry.as_array().expect("an entry") else {
+            panic!("{entry:?}");
+        };
+        let (idle, deliveries) = (idle.as_int().unwrap(), deliveries.as_int().unwrap());
+        assert!(idle >= idle_ms || deliveries == 0 && idle == 0, "{entry:?}");
+        (words(&[id.clone(), fields.clone()]), deliveries)
+    };
+    entries.iter().map(entry).collect()
+}
+
+fn words(values: &[Value]) -> String {
+    let word = |value: &Value| match value {
+        Value::Array(values) => words(values),
+        value => String::from_utf8_lossy(value.as_bytes().unwrap()).into_owned(),
+    };
+    values.iter().map(word).collect::<Vec<_>>().join(" ")
+}
+
+/// As the page of XREADGROUP and the tests of clients tell it; no server at hand has it.
+#[test]
+fn a_consumer_claims_what_is_pending_for_long() {
+    let folder = Folder::new();
+    let setup = Setup::cairn(&folder).with("--appendonly yes");
+    let server = setup.start();
+    let mut client = server.connect();
+    for line in [
+        "XGROUP CREATE s g 0 MKSTREAM",
+        "XADD s 1-0 k 1",
+        "XADD s 2-0 k 2",
+        "XADD s 3-0 k 3",
+        "XREADGROUP GROUP g one STREAMS s >",
+        "XCLAIM s g one 0 1-0 IDLE 5000",
+        "XCLAIM s g one 0 2-0 IDLE 9000",
+        "XADD s 4-0 k 4",
+        "XADD s 5-0 k 5",
+    ] {
+        client.good(line);
+    }
+    let read = |client: &mut Connection, options: &str| {
+        client.good(&format!("XREADGROUP GROUP g two {options} STREAMS s >"))
+    };
+    let (second, first) = (("2-0 k 2".to_owned(), 2), ("1-0 k 1".to_owned(), 2));
+    let fourth = ("4-0 k 4".to_owned(), 0);
+    let got = delivered(&read(&mut client, "COUNT 1 CLAIM 4000"), 9000);
+    assert_eq!(got, [second]);
+    let got = delivered(&read(&mut client, "CLAIM 4000 COUNT 2 NOACK"), 5000);
+    assert_eq!(got, [first, fourth]);
+    // What was claimed is acknowledged by nobody; the new one is.
+    let pending = client.good("XPENDING s g - + 10 two");
+    assert_eq!(pending.as_array().unwrap().len(), 2);
+    // History is what it was.
+    let history = client.good("XREADGROUP GROUP g two CLAIM 0 STREAMS s 0");
+    let [Value::Array(stream)] = history.as_array().unwrap() else {
+        panic!("{history:?}");
+    };
+    assert_eq!(words(&stream[1..]), "1-0 k 1 2-0 k 2");
+    // What is gone from the stream is not pending any more.
+    client.good("XDEL s 1-0");
+    let got = delivered(&read(&mut client, "CLAIM 0"), 0);
+    assert_eq!(got.len(), 3, "{got:?}");
+    assert!(!got.iter().any(|(entry, _)| entry.starts_with("1-0")));
+    for (options, error) in [
+        ("CLAIM -1", "ERR min-idle-time must be a positive integer"),
+        ("CLAIM x", "ERR value is not an integer or out of range"),
+    ] {
+        let line = format!("XREADGROUP GROUP g two {options} STREAMS s >");
+        assert_eq!(client.error(&line), error);
+    }
+    assert_eq!(
+        client.error("XREAD CLAIM 5 STREAMS s 0"),
+        "ERR The CLAIM option is only supported by XREADGROUP. You called XREAD instead."
+    );
+    let before = client.text("DEBUG DIGEST");
+    client.good("DEBUG LOADAOF");
+    assert_eq!(client.text("DEBUG DIGEST"), before);
+}
+
+#[test]
+fn a_consumer_that_waits_claims_what_becomes_old_enough() {
+    let folder = Folder::new();
+    let server = Setup::cairn(&folder).start();
+    let (mut client, mut waits, mut gives_up) =
+        (server.connect(), server.connect(), server.connect());
+    client.good("XGROUP CREATE s g 0 MKSTREAM");
+    let began = std::time::Instant::now();
+    waits.send(b"XREADGROUP GROUP g two BLOCK 0 CLAIM 300 STREAMS s >\r\n");
+    gives_up.send(b"XREADGROUP GROUP g three BLOCK 400 CLAIM 60000 STREAMS s >\r\n");
+    support::wait_until("they wait", || {
+        client.info("clients")["blocked_clients"] == "2"
+    });
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    // In one go, so that nobody who waits is served in between.
+    for line in [
+        "MULTI",
+        "XADD s 1-0 k 1",
+        "XREADGROUP GROUP g one STREAMS s >",
+        "EXEC",
+    ] {
+        client.good(line);
+    }
+    let got = delivered(&waits.read(), 300);
+    assert_eq!(got, [("1-0 k 1".to_owned(), 1)]);
+    let took = began.elapsed().as_millis();
+    assert!((400..5_000).contains(&took), "{took} ms");
+    assert_eq!(gives_up.read(), Value::Null, "nothing was old enough");
+    assert_eq!(client.info("clients")["blocked_clients"], "0");
+}

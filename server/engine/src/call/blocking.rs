@@ -28,6 +28,8 @@ pub struct Wait {
     pub kind: Kind,
     /// It also wants to know when a key goes or changes its type.
     pub on_missing: bool,
+    /// Wall milliseconds, later than now, at which it is to be run again though no key has changed; none: never.
+    pub again_ms: Option<i64>,
 }
 
 impl Ctx<'_> {
@@ -44,8 +46,10 @@ impl Ctx<'_> {
         wait: Wait,
     ) -> Outcome {
         self.session.blocked = true;
+        debug_assert!(wait.again_ms.is_none_or(|at| at > self.ks.now_ms));
         if self.session.running_again {
             // It was run again and finds nothing: it keeps its place and its deadline.
+            self.session.again_ms = wait.again_ms;
             return Ok(());
         }
         debug_assert!(self.may_block() && self.session.waiting.is_none());
@@ -62,7 +66,8 @@ impl Ctx<'_> {
             }
         }
         debug_assert!(!names.is_empty(), "something has to wake it");
-        self.wake_at(wait.deadline_ms);
+        let wake_ms = earlier(wait.deadline_ms, wait.again_ms);
+        self.wake_at(wake_ms);
         self.session.waiting = Some(Box::new(Blocked {
             command: Queued::new(self.command.id, args),
             db: self.ks.selected(),
@@ -70,6 +75,7 @@ impl Ctx<'_> {
             kind: wait.kind,
             on_missing: wait.on_missing,
             deadline_ms: wait.deadline_ms,
+            wake_ms,
             spent_us: 0,
             held: None,
         }));
@@ -93,17 +99,23 @@ impl Ctx<'_> {
             kind: Kind::String,
             on_missing: false,
             deadline_ms,
+            wake_ms: deadline_ms,
             spent_us: 0,
             held: Some(wait),
         }));
     }
 
-    fn wake_at(&mut self, deadline_ms: Option<i64>) {
-        if let Some(at) = deadline_ms {
+    fn wake_at(&mut self, wake_ms: Option<i64>) {
+        if let Some(at) = wake_ms {
             let new = self.shared.deadlines.insert((at, self.session.slot));
             debug_assert!(new, "a session waits for one thing at a time");
         }
     }
+}
+
+/// The earlier of two moments, of which each may be none.
+fn earlier(one_ms: Option<i64>, other_ms: Option<i64>) -> Option<i64> {
+    one_ms.into_iter().chain(other_ms).min()
 }
 
 /// How far what a session wrote has come.
@@ -326,6 +338,12 @@ fn run_again(ks: &mut Keyspace, shared: &mut Shared, slot: SessionId, inst: &mut
     run::apply(ks, shared, Some(&mut session), inst);
     waiting.spent_us += inst.mono_us().saturating_sub(started_us);
     if goes_on_waiting {
+        let wake_ms = earlier(waiting.deadline_ms, session.again_ms.take());
+        let before = std::mem::replace(&mut waiting.wake_ms, wake_ms);
+        if before != wake_ms {
+            before.map(|at| shared.deadlines.remove(&(at, slot)));
+            wake_ms.map(|at| shared.deadlines.insert((at, slot)));
+        }
         session.waiting = Some(waiting);
     } else {
         note_end(shared, &session, &waiting, reply_bytes, inst);
@@ -381,7 +399,7 @@ fn leave_queues(ks: &mut Keyspace, shared: &mut Shared, slot: SessionId, waiting
     for key in &waiting.keys {
         ks.stop_waiting(waiting.db, key, slot);
     }
-    if let Some(at) = waiting.deadline_ms {
+    if let Some(at) = waiting.wake_ms {
         shared.deadlines.remove(&(at, slot));
     }
     if waiting.held.is_some() {
@@ -461,11 +479,23 @@ fn release(
     waiting.is_some()
 }
 
-/// Ends the waits whose time has run out.
+/// Ends the waits whose time has run out, and runs those again whose time it is.
 pub fn time_out(ks: &mut Keyspace, shared: &mut Shared, now_ms: i64, inst: &mut dyn Instance) {
     while let Some(&(at, slot)) = shared.deadlines.first() {
         if at > now_ms {
             return;
+        }
+        let waiting = shared.sessions.get(slot).and_then(|s| s.waiting.as_ref());
+        let gives_up = |waiting: &Blocked| waiting.deadline_ms.is_some_and(|at| at <= now_ms);
+        if waiting.is_some_and(|waiting| !gives_up(waiting)) {
+            let selected = ks.selected();
+            run_again(ks, shared, slot, inst);
+            // Which may have given others what they wait for.
+            ks.select(selected);
+            serve(ks, shared, inst);
+            let left = !shared.deadlines.contains(&(at, slot));
+            debug_assert!(left, "it would be run again at once");
+            continue;
         }
         shared.deadlines.remove(&(at, slot));
         let waited = unblock(ks, shared, slot, false, inst);

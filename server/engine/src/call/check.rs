@@ -33,7 +33,7 @@ impl Shared {
         };
         let watchers = dbs().flat_map(|db| db.watchers.values());
         let waiters = dbs().flat_map(|db| db.waiters.values());
-        let deadlines = waits(|wait| usize::from(wait.deadline_ms.is_some()));
+        let deadlines = waits(|wait| usize::from(wait.wake_ms.is_some()));
         same(
             "watch",
             sum(&|s| s.watched.len()),
@@ -94,7 +94,7 @@ impl Shared {
             && wait.held.is_some() == wait.keys.is_empty()
             && (wait.held.is_none() || self.held_waiters.contains(&slot))
             && wait
-                .deadline_ms
+                .wake_ms
                 .is_none_or(|at| self.deadlines.contains(&(at, slot)));
         match known {
             true => Ok(()),

@@ -104,6 +104,7 @@ pub fn wait<'a>(
         deadline_ms,
         kind,
         on_missing: false,
+        again_ms: None,
     };
     cx.block(args, keys, wait)
 }

@@ -21,6 +21,8 @@ pub struct Blocked {
     pub on_missing: bool,
     /// Wall milliseconds at which the wait ends; none: never.
     pub deadline_ms: Option<i64>,
+    /// Wall milliseconds at which it is looked at though no key has changed: its deadline, or before that when it is to be run again.
+    pub wake_ms: Option<i64>,
     /// Time of its runs so far, microseconds.
     pub spent_us: u64,
     /// It waits for the log or for replicas instead of keys, and is answered without being run again.

@@ -137,6 +137,8 @@ pub struct Session {
     pub closing: bool,
     /// The pipeline must stop before its next command, because the session waits for something.
     pub blocked: bool,
+    /// What was run again and goes on waiting is to be run again then, wall milliseconds.
+    pub again_ms: Option<i64>,
     /// It is blocked because clients are paused (CLIENT PAUSE): its command has not begun.
     pub postponed: bool,
     /// What it is beside a client.
@@ -184,6 +186,7 @@ impl Session {
             active_ms: wall_ms,
             closing: false,
             blocked: false,
+            again_ms: None,
             postponed: false,
             role: Role::Client,
             log_mark: 0,

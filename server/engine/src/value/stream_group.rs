@@ -100,6 +100,24 @@ impl Group {
         self.pending.get(&id)
     }
 
+    /// Entries that were delivered at `delivered_ms` (Unix milliseconds) or before and are pending since, the one that waits for longest
+    /// first. All that is pending is looked at.
+    pub fn idle(&self, delivered_ms: i64) -> Vec<StreamId> {
+        let all = self.pending.iter();
+        let idle = all.filter(|(_, pending)| pending.delivery_ms <= delivered_ms);
+        let mut idle: Vec<(i64, StreamId)> = idle.map(|(id, p)| (p.delivery_ms, *id)).collect();
+        idle.sort_unstable();
+        idle.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// When that was delivered which is pending for longest, Unix milliseconds.
+    pub fn first_delivery_ms(&self) -> Option<i64> {
+        self.pending
+            .values()
+            .map(|pending| pending.delivery_ms)
+            .min()
+    }
+
     /// Pending entries from `start` to `end`, both included, with rising ids.
     pub fn pending_range(
         &self,

@@ -86,6 +86,7 @@ fn transfer_or_wait(cx: &mut Ctx, args: &Args, from: End, to: End, timeout: usiz
         deadline_ms,
         kind: Kind::List,
         on_missing: false,
+        again_ms: None,
     };
     cx.block(args, std::iter::once(args.at(1)), wait)
 }

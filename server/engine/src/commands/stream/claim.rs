@@ -38,7 +38,7 @@ pub(super) const XAUTOCLAIM: Command = Command {
 };
 
 /// One claim under way.
-struct Claiming<'a> {
+pub(super) struct Claiming<'a> {
     key: &'a [u8],
     group: &'a [u8],
     slot: Slot,
@@ -59,7 +59,7 @@ struct Claiming<'a> {
 }
 
 /// What became of an entry.
-enum Fate {
+pub(super) enum Fate {
     Claimed,
     /// It is not in the stream any more, and not pending either since now.
     Gone,
@@ -70,14 +70,26 @@ impl<'a> Claiming<'a> {
     /// Begins with the consumer, which is made if it is new.
     fn begin(cx: &mut Ctx, args: &Args<'a>, slot: Slot, idle_min_ms: i64) -> Claiming<'a> {
         let (key, group, name) = (args.at(1), args.at(2), args.at(3));
-        let now_ms = cx.ks.now_ms;
         let (id, made) = seen_consumer(cx.ks, slot, (key, group, name));
+        Claiming {
+            made,
+            ..Claiming::by((name, id), (key, slot, group), cx.ks.now_ms, idle_min_ms)
+        }
+    }
+
+    /// One of a consumer that is known to be there, now.
+    pub(super) fn by(
+        consumer: (&'a [u8], ConsumerId),
+        (key, slot, group): (&'a [u8], Slot, &'a [u8]),
+        now_ms: i64,
+        idle_min_ms: i64,
+    ) -> Claiming<'a> {
         Claiming {
             key,
             group,
             slot,
-            consumer: (name, id),
-            made,
+            consumer,
+            made: false,
             idle_min_ms,
             just_id: false,
             delivery_ms: now_ms,
@@ -88,7 +100,7 @@ impl<'a> Claiming<'a> {
     }
 
     /// Claims one entry. `text` is the id as it is propagated.
-    fn claim(&mut self, cx: &mut Ctx, id: StreamId, text: &[u8]) -> Fate {
+    pub(super) fn claim(&mut self, cx: &mut Ctx, id: StreamId, text: &[u8]) -> Fate {
         let now_ms = cx.ks.now_ms;
         let exists = stream_at(cx.ks, self.slot).get(id).is_some();
         let group = group_mut(cx.ks, self.slot, self.group);
@@ -152,7 +164,7 @@ impl<'a> Claiming<'a> {
     }
 
     /// Propagates what was claimed, and a new consumer that claimed nothing.
-    fn propagate(&self, cx: &mut Ctx) {
+    pub(super) fn propagate(&self, cx: &mut Ctx) {
         let Some(group) = stream_at(cx.ks, self.slot).group(self.group) else {
             return;
         };

@@ -93,6 +93,10 @@ fn seen_consumer(
 /// An entry: its id, and fields and values in one flat array in both protocols.
 fn reply_entry(reply: &mut Reply, entry: StreamEntry) {
     reply.array(2);
+    reply_parts(reply, entry);
+}
+
+fn reply_parts(reply: &mut Reply, entry: StreamEntry) {
     id::reply(reply, entry.id);
     reply.array(entry.fields.len() * 2);
     for (field, value) in entry.fields {

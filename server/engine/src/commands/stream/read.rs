@@ -1,15 +1,16 @@
 //! Reading what came after an id: XREAD, and XREADGROUP for a consumer of a group.
 
+use super::claim::{Claiming, Fate};
 use super::feed::{Claim, propagate_claim, propagate_consumer, propagate_group};
 use super::request::{From, Request};
-use super::{group_mut, id, reply_entry, seen_consumer, stream_at, stream_mut};
+use super::{group_mut, id, reply_entry, reply_parts, seen_consumer, stream_at, stream_mut};
 use crate::base::args::Args;
 use crate::base::error::Outcome;
 use crate::call::ctx::Ctx;
-use crate::call::reply::{Mark, Protocol};
+use crate::call::reply::{Mark, Protocol, Reply};
 use crate::call::spec::{Begin, Command, Find, Flags, Group, KeySpec};
 use crate::structure::table::Slot;
-use crate::value::stream::{ConsumerId, Pending, Stream, StreamId};
+use crate::value::stream::{ConsumerId, Pending, Stream, StreamEntry, StreamId};
 
 /// Keys from STREAMS on, the first half of what follows it.
 const fn streams(from: i16) -> KeySpec {
@@ -96,25 +97,39 @@ fn xread(cx: &mut Ctx, args: &Args) -> Outcome {
         let top = stream_at(cx.ks, slot).edge_id(false);
         if let Some(start) = after.next().filter(|_| top.is_some_and(|top| top > after)) {
             answer.stream(cx, key);
-            reply_range(cx, slot, start, request.count());
+            let mark = cx.reply.mark();
+            let ids = reply_range(cx, slot, start, request.count(), reply_entry);
+            cx.reply.array_at(mark, ids.len());
         }
     }
     answer.end(cx, args, &request, &starts)
 }
 
 /// Writes entries from `start` on; answers their ids.
-fn reply_range(cx: &mut Ctx, slot: Slot, start: StreamId, count: usize) -> Vec<StreamId> {
-    let mark = cx.reply.mark();
+fn reply_range(
+    cx: &mut Ctx,
+    slot: Slot,
+    start: StreamId,
+    count: usize,
+    write: fn(&mut Reply, StreamEntry),
+) -> Vec<StreamId> {
     let mut ids = Vec::new();
     for entry in stream_at(cx.ks, slot)
         .range(start, StreamId::MAX)
         .take(count)
     {
         ids.push(entry.id);
-        reply_entry(cx.reply, entry);
+        write(cx.reply, entry);
     }
-    cx.reply.array_at(mark, ids.len());
     ids
+}
+
+/// An entry where CLAIM is asked for: since when it was pending, milliseconds, and how often it was delivered before.
+fn reply_delivery(reply: &mut Reply, entry: StreamEntry, idle_ms: i64, deliveries: u64) {
+    reply.array(4);
+    reply_parts(reply, entry);
+    reply.int(idle_ms);
+    reply.int(i64::try_from(deliveries).unwrap_or(i64::MAX));
 }
 
 fn xreadgroup(cx: &mut Ctx, args: &Args) -> Outcome {
@@ -137,25 +152,32 @@ fn xreadgroup(cx: &mut Ctx, args: &Args) -> Outcome {
             consumer: (consumer, id),
             count: request.count(),
             no_ack: request.no_ack,
+            tells_deliveries: request.claim_ms.is_some(),
         };
-        let start = match *from {
-            From::After(_) => None,
-            From::New => new_start(stream_at(cx.ks, slot), group),
+        let (start, claimed) = match *from {
+            From::After(_) => (None, Vec::new()),
+            From::New => {
+                let start = new_start(stream_at(cx.ks, slot), group);
+                (start, reading.claim(cx, request.claim_ms))
+            }
         };
         // A delivery that has to be acknowledged is told as a claim, which makes the consumer, too.
-        if made && (start.is_none() || request.no_ack) {
+        if made && claimed.is_empty() && (start.is_none() || request.no_ack) {
             propagate_consumer(cx, key, group, consumer);
         }
-        match (*from, start) {
-            (From::After(after), _) => {
+        match *from {
+            From::After(after) => {
                 answer.stream(cx, key);
                 reading.history(cx, after);
             }
-            (From::New, Some(start)) => {
+            From::New if start.is_none() && claimed.is_empty() => continue,
+            From::New => {
                 answer.stream(cx, key);
-                reading.new_entries(cx, start);
+                let mark = cx.reply.mark();
+                let claimed = reading.reply_claimed(cx, &claimed);
+                let read = start.map_or(0, |start| reading.new_entries(cx, start, claimed));
+                cx.reply.array_at(mark, claimed + read);
             }
-            (From::New, None) => continue,
         }
         cx.ks.dirty += 1;
     }
@@ -177,9 +199,59 @@ struct Reading<'a> {
     consumer: (&'a [u8], ConsumerId),
     count: usize,
     no_ack: bool,
+    /// Each entry is answered with its deliveries.
+    tells_deliveries: bool,
+}
+
+/// An entry that was claimed, and how it was pending before.
+struct Claimed {
+    id: StreamId,
+    idle_ms: i64,
+    deliveries: u64,
 }
 
 impl Reading<'_> {
+    /// Claims what is pending for so long at whomever, the longest first. What was deleted from the stream is pending no longer.
+    fn claim(&self, cx: &mut Ctx, idle_min_ms: Option<i64>) -> Vec<Claimed> {
+        let mut claimed = Vec::new();
+        let Some(idle_min_ms) = idle_min_ms else {
+            return claimed;
+        };
+        let now_ms = cx.ks.now_ms;
+        let place = (self.key, self.slot, self.group);
+        let mut claiming = Claiming::by(self.consumer, place, now_ms, idle_min_ms);
+        let group = group_mut(cx.ks, self.slot, self.group);
+        for id in group.idle(now_ms.saturating_sub(idle_min_ms)) {
+            if claimed.len() == self.count {
+                break;
+            }
+            let group = group_mut(cx.ks, self.slot, self.group);
+            let Some(before) = group.pending(id).copied() else {
+                continue;
+            };
+            let fate = id::with_text(id, |text| claiming.claim(cx, id, text));
+            if matches!(fate, Fate::Claimed) {
+                claimed.push(Claimed {
+                    id,
+                    idle_ms: now_ms.saturating_sub(before.delivery_ms).max(0),
+                    deliveries: before.deliveries,
+                });
+            }
+        }
+        claiming.propagate(cx);
+        claimed
+    }
+
+    /// Writes what was claimed; answers how many that are.
+    fn reply_claimed(&self, cx: &mut Ctx, claimed: &[Claimed]) -> usize {
+        for claim in claimed {
+            let entry = stream_at(cx.ks, self.slot).get(claim.id);
+            let entry = entry.expect("what is not there is not claimed");
+            reply_delivery(cx.reply, entry, claim.idle_ms, claim.deliveries);
+        }
+        claimed.len()
+    }
+
     /// What is pending at the consumer behind an id, delivered once more. Of a deleted entry only the id is left.
     fn history(&mut self, cx: &mut Ctx, after: StreamId) {
         let now_ms = cx.ks.now_ms;
@@ -213,10 +285,14 @@ impl Reading<'_> {
         }
     }
 
-    /// What nobody of the group was given yet.
-    fn new_entries(&mut self, cx: &mut Ctx, start: StreamId) {
+    /// What nobody of the group was given yet, behind so many that were claimed. Answers how many entries that are.
+    fn new_entries(&mut self, cx: &mut Ctx, start: StreamId, claimed: usize) -> usize {
         let now_ms = cx.ks.now_ms;
-        let ids = reply_range(cx, self.slot, start, self.count);
+        let write = match self.tells_deliveries {
+            true => |reply: &mut Reply, entry: StreamEntry| reply_delivery(reply, entry, 0, 0),
+            false => reply_entry,
+        };
+        let ids = reply_range(cx, self.slot, start, self.count - claimed, write);
         for id in &ids {
             let stream = stream_mut(cx.ks, self.slot);
             stream.advance_group(self.group, *id);
@@ -231,6 +307,7 @@ impl Reading<'_> {
         if self.no_ack && !ids.is_empty() {
             propagate_group(cx, self.slot, self.key, self.group);
         }
+        ids.len()
     }
 
     fn propagate_delivery(&self, cx: &mut Ctx, id: StreamId, now_ms: i64) {

@@ -25,6 +25,8 @@ pub struct Request<'a> {
     pub group: Option<(&'a [u8], &'a [u8])>,
     /// What is delivered counts as acknowledged.
     pub no_ack: bool,
+    /// What is pending for so long, milliseconds, is claimed before anything new is read (Redis 8.4).
+    pub claim_ms: Option<i64>,
     /// Until when to wait if there is nothing to read, if at all.
     pub block: Option<Option<i64>>,
     /// First key.
@@ -40,6 +42,7 @@ impl<'a> Request<'a> {
             count: None,
             group: None,
             no_ack: false,
+            claim_ms: None,
             block: None,
             first: 0,
             streams: 0,
@@ -68,6 +71,16 @@ impl<'a> Request<'a> {
                 }
                 request.group = Some((args.at(i + 1), args.at(i + 2)));
                 i += 3;
+            } else if more > 0 && args.is(i, "claim") {
+                if !with_group {
+                    return Err(only_xreadgroup("CLAIM"));
+                }
+                let idle_ms = args.int(i + 1)?;
+                if idle_ms < 0 {
+                    return Err(Error::new("ERR min-idle-time must be a positive integer"));
+                }
+                request.claim_ms = Some(idle_ms);
+                i += 2;
             } else if args.is(i, "noack") {
                 if !with_group {
                     return Err(only_xreadgroup("NOACK"));
@@ -136,6 +149,27 @@ impl<'a> Request<'a> {
         Ok(starts)
     }
 
+    /// When the first of what is pending can be claimed, Unix milliseconds, if that is asked for. What will be delivered from now on can be
+    /// no sooner than after the whole time, so that a look then misses nothing.
+    fn claimable_ms(&self, cx: &mut Ctx, args: &Args, starts: &[From]) -> Option<i64> {
+        let (claim_ms, (group, _)) = (self.claim_ms?, self.group?);
+        let now_ms = cx.ks.now_ms;
+        let read = starts
+            .iter()
+            .enumerate()
+            .filter(|(_, from)| **from == From::New);
+        let delivered = read.filter_map(|(i, _)| {
+            let slot = cx.ks.find(args.at(self.first + i))?;
+            stream_at(cx.ks, slot).group(group)?.first_delivery_ms()
+        });
+        let first_ms = delivered.min().unwrap_or(now_ms).min(now_ms);
+        Some(
+            first_ms
+                .saturating_add(claim_ms)
+                .max(now_ms.saturating_add(AGAIN_MS)),
+        )
+    }
+
     /// Waits for entries, and as a consumer also for the end of the group. The command is run again then: `$` has to
     /// go on meaning what it means now.
     pub fn wait(&self, cx: &mut Ctx, args: &Args, starts: &[From]) -> Outcome {
@@ -152,10 +186,14 @@ impl<'a> Request<'a> {
             deadline_ms: self.block.flatten(),
             kind: Kind::Stream,
             on_missing: self.group.is_some(),
+            again_ms: self.claimable_ms(cx, args, starts),
         };
         cx.block(&again.args(), keys, wait)
     }
 }
+
+/// A consumer that waits does not look for what it can claim more often, milliseconds.
+const AGAIN_MS: i64 = 10;
 
 const LAST_OF_GROUP: Error = Error::new(
     "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set.",
