@@ -42,7 +42,7 @@ mod statistics;
 mod target;
 mod workload;
 
-pub use outside::{Request, requests_of_file, requests_of_words, words_of_line};
+pub use outside::{Request, requests_of_file, requests_of_words, skimmed, words_of_line};
 
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;

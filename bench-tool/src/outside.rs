@@ -1,6 +1,7 @@
 //! What comes from outside, for whoever feeds it any bytes: fuzz targets and their tests.
 
 use crate::capture;
+use crate::load::skim::skim;
 use crate::random::Random;
 use crate::workload::data::Pools;
 use crate::workload::numbers::Counted;
@@ -47,6 +48,12 @@ pub fn requests_of_words(text: &str) -> Result<Vec<Request>, String> {
 /// What was expected.
 pub fn words_of_line(line: &[u8]) -> Result<Option<Vec<Vec<u8>>>, &'static str> {
     capture::line(line).map(|line| line.map(|line| line.words))
+}
+
+/// Passes over whole replies, `most` of them at most: replies, their bytes, and how many found nothing.
+pub fn skimmed(replies: &[u8], most: u64) -> (u64, usize, u64) {
+    let skimmed = skim(replies, most);
+    (skimmed.replies, skimmed.bytes, skimmed.misses)
 }
 
 fn requests(workload: &Workload) -> Vec<Request> {

@@ -26,7 +26,7 @@ mod mender;
 mod nodes;
 pub mod sequence;
 mod sink;
-mod skim;
+pub mod skim;
 mod steady;
 mod stock;
 pub mod strain;

@@ -99,7 +99,8 @@ pub fn near_end(reply: &[u8]) -> Option<usize> {
             let (mut length, mut at) = (0, 1);
             loop {
                 match *reply.get(at)? {
-                    digit @ b'0'..=b'9' if at < LENGTH_NEAR => {
+                    // A length has no zero in front.
+                    digit @ b'0'..=b'9' if at < LENGTH_NEAR && (at < 2 || length > 0) => {
                         length = length * 10 + usize::from(digit - b'0');
                     }
                     b'\r' if at > 1 => break,
@@ -140,6 +141,8 @@ mod tests {
             b"*1\r\n:1\r\n",
             b"+\r\n",
             b"$\r\n",
+            b"$03\r\nabc\r\n",
+            b"$00\r\n\r\n",
             b"$3x\r\nabc\r\n",
             b"$99999999999999999999\r\n",
             b"\r\n",

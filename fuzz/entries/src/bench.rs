@@ -1,7 +1,8 @@
 //! What bench-tool makes of words and files of strangers: workloads, requests, what MONITOR printed.
 
-use bench_tool::{requests_of_file, requests_of_words, words_of_line};
+use bench_tool::{requests_of_file, requests_of_words, skimmed, words_of_line};
 use cairn_format::resp::request::{Limits, RequestParser, Step};
+use cairn_format::resp::value::{ReplyScanner, ReplyStep};
 use cairn_format::text::words::quote;
 
 /// Any text is a workload file or an error with its place; what is taken makes requests that a server can read.
@@ -47,6 +48,36 @@ fn are_commands(bytes: &[u8], commands: u32) {
         count += 1;
     }
     assert_eq!((at, count), (bytes.len(), commands));
+}
+
+/// Replies that are passed over as a run end where they end one by one, and where the scanner ends them.
+pub fn skim(bytes: &[u8]) {
+    let Some((&most, bytes)) = bytes.split_first() else {
+        return;
+    };
+    let (replies, end, misses) = skimmed(bytes, u64::from(most));
+    let mut single = (0, 0, 0);
+    while single.0 < replies {
+        let rest = &bytes[single.1..];
+        let (one, len, missed) = skimmed(rest, 1);
+        assert_eq!(one, 1, "a reply that is none by itself");
+        match ReplyScanner::new().next(rest, 0) {
+            Ok(ReplyStep::Complete { end }) => assert_eq!(end, len),
+            other => panic!("no reply: {other:?}"),
+        }
+        single = (single.0 + 1, single.1 + len, single.2 + missed);
+    }
+    assert_eq!(single, (replies, end, misses));
+    assert!(replies == u64::from(most) || skimmed(&bytes[end..], 1).0 == 0);
+}
+
+/// Replies in a row, behind how many of them are passed over.
+pub fn reply_rows() -> Vec<Vec<u8>> {
+    let ok = b"+OK\r\n".repeat(5);
+    let strings = b"$3\r\nabc\r\n$3\r\nabd\r\n$4\r\nabcd\r\n$-1\r\n".repeat(3);
+    let others = b":0\r\n:1\r\n*1\r\n+a\r\n-ERR no\r\n_\r\n".to_vec();
+    let rows = [ok, strings, others].map(|row| [&[200][..], &row].concat());
+    rows.to_vec()
 }
 
 /// Any line is one of MONITOR, nothing, or an error; its words, written as MONITOR writes them, are the same again.

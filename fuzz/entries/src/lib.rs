@@ -106,6 +106,10 @@ pub const TARGETS: &[Target] = &[
         ..target("bench_request", bench::request, bench::bench_requests)
     },
     Target {
+        len_max: 2 * KB,
+        ..target("bench_skim", bench::skim, bench::reply_rows)
+    },
+    Target {
         words: bench::place_words,
         len_max: 4 * KB,
         ..target("bench_workload", bench::workload, bench::workloads)
