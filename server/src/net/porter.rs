@@ -38,6 +38,14 @@ pub struct Porter {
     made: Receiver<Made>,
     /// Some step was made, and there was no look behind it that found nothing: it was rung already.
     news: Arc<AtomicBool>,
+    /// Nobody waits any more: what is still to be done is not worth a signature each.
+    is_over: Arc<AtomicBool>,
+}
+
+impl Drop for Porter {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Porter {
@@ -50,14 +58,18 @@ impl Porter {
             sender,
             made,
             news: Arc::default(),
+            is_over: Arc::default(),
         }
     }
 
     /// Has the guest of a place make a step.
     pub fn send(&mut self, place: usize, stream: Movable) {
         let (sender, news) = (self.sender.clone(), Arc::clone(&self.news));
-        let waker = Arc::clone(&self.waker);
+        let (waker, is_over) = (Arc::clone(&self.waker), Arc::clone(&self.is_over));
         self.worker.send(Box::new(move || {
+            if is_over.load(Ordering::Relaxed) {
+                return;
+            }
             let mut stream = Stream::from(stream);
             let shake = stream.shake();
             let Ok(stream) = Movable::of(stream) else {
