@@ -6,12 +6,15 @@
 //!   their keys, then what changes   -->  done, not judged; hidden from its clients     an error ends the move
 //!   PREPARE                         -->  all of that is done: notes the time           +PREPARED
 //!   (writes stand still)
-//!   the last changes, COMMIT lease  -->  within the lease: has the slots, tells all    +COMMITTED epoch
+//!   the last changes,
+//!   COMMIT lease, greatest epoch    -->  within the lease: has the slots, tells all    +COMMITTED epoch
 //!   gives them away, writes go on        after it: refuses
 //! ```
 //! The **lease** keeps two owners apart without a common clock: the target counts it from before it answered PREPARE, the source holds its writes
 //! from after it has heard that answer, for as long. So when the source goes on with its slots, for want of an answer, the target cannot take them any
 //! more; and if it has taken them, it did so while the source stood still.
+//!
+//! The target's **epoch** is greater than all that the source knows, and until the source knows how it ended it takes none itself: whenever the news come, they win.
 //!
 //! Nothing here knows a socket or a key: the server carries the words, and tells how much is left to send.
 
@@ -92,6 +95,8 @@ pub struct Move {
     pub heard_ms: u64,
     /// When the lease began here, by the clock that only goes on.
     lease_began_ms: u64,
+    /// When something went on last, by the same clock: the other end was heard, or took what was sent.
+    went_on_ms: u64,
 }
 
 /// What the source does after a word of the target.
@@ -129,6 +134,7 @@ impl Move {
             updated_ms: moment.wall_ms,
             heard_ms: moment.wall_ms,
             lease_began_ms: moment.now_ms,
+            went_on_ms: moment.now_ms,
         }
     }
 
@@ -163,7 +169,7 @@ impl Move {
     /// # Errors
     /// Why the move fails.
     pub fn hear(&mut self, line: &[u8], moment: &Moment<'_>) -> Result<Order, String> {
-        self.heard_ms = moment.wall_ms;
+        self.heard(moment);
         let text = String::from_utf8_lossy(line);
         let Some(words) = text.strip_prefix('+') else {
             return Err(format!(
@@ -194,7 +200,24 @@ impl Move {
     /// All keys are on their way: the target is to be asked.
     pub fn prepare(&mut self, moment: &Moment<'_>) {
         debug_assert_eq!(self.state, State::Sending);
+        self.goes_on(moment);
         self.go_to(State::Preparing, moment);
+    }
+
+    fn heard(&mut self, moment: &Moment<'_>) {
+        self.heard_ms = moment.wall_ms;
+        self.goes_on(moment);
+    }
+
+    /// The other end takes what it is sent, or is not waited for.
+    pub fn goes_on(&mut self, moment: &Moment<'_>) {
+        self.went_on_ms = moment.now_ms;
+    }
+
+    /// Whether the other end was waited for so long, milliseconds. While writes stand still the lease decides.
+    pub fn is_stuck(&self, timeout_ms: u64, moment: &Moment<'_>) -> bool {
+        self.state != State::Committing
+            && moment.now_ms.saturating_sub(self.went_on_ms) > timeout_ms
     }
 
     /// The target has done all that came before; the lease begins.
@@ -202,7 +225,7 @@ impl Move {
     /// # Errors
     /// It is not asked for that now.
     pub fn prepared(&mut self, moment: &Moment<'_>) -> Result<(), String> {
-        self.heard_ms = moment.wall_ms;
+        self.heard(moment);
         match self.state {
             State::Sending => {
                 self.go_to(State::Committing, moment);
@@ -284,6 +307,22 @@ mod tests {
         assert_eq!(hear(&mut export, 6, "+COMMITTED 3"), Ok(Order::Give));
         assert!(export.state.is_over() && !export.holds_writes());
         assert!(!at(7, |m| export.fail(State::Failed, "late", m)));
+    }
+
+    /// Keys that take long are no silence, and once they are there the target is waited for anew.
+    #[test]
+    fn a_long_way_is_no_silence() {
+        let mut export = a_move(End::Export);
+        at(1, |m| export.hear(b"+ESTABLISHED", m)).unwrap();
+        assert!(at(70_000, |m| export.is_stuck(60_000, m)));
+        at(70_000, |m| export.goes_on(m));
+        assert!(!at(130_000, |m| export.is_stuck(60_000, m)));
+        at(200_000, |m| export.prepare(m));
+        assert!(!at(200_001, |m| export.is_stuck(60_000, m)));
+        assert!(at(260_001, |m| export.is_stuck(60_000, m)));
+        at(260_002, |m| export.hear(b"+PREPARED", m)).unwrap();
+        // From here on the lease decides.
+        assert!(!at(900_000, |m| export.is_stuck(60_000, m)));
     }
 
     /// Whatever the two clocks say, a target never takes the slots after the source went on with them.

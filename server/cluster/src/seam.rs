@@ -117,6 +117,8 @@ pub struct Local {
     pub offset: u64,
     /// A replica's connection to its primary.
     pub upstream: Upstream,
+    /// Slots of this node may have become another's without its knowing ([`crate::moves`]): no epoch is taken meanwhile.
+    pub gives_slots: bool,
 }
 
 /// The own connection to a node. Numbers are not used twice.

@@ -668,3 +668,26 @@ fn a_node_that_announces_another_port_is_believed() {
         "what it says is heard again"
     );
 }
+
+/// 1. Slots of a node are taken by another, and the node does not hear of it. 2. It takes an epoch for a slot that comes from elsewhere. 3. Its old claim wins the
+/// slots back, and what the other has written is lost.
+#[test]
+fn a_claim_that_may_be_old_does_not_win() {
+    let mut net = Net::cluster();
+    let (source, slots) = (net.id(0), (0..10).collect());
+    let epoch = net.on(1, |machine, moment| {
+        machine.take_over(&slots, &source, 50, moment)
+    });
+    assert!(epoch.is_ok_and(|epoch| epoch > 50));
+    let bumped = net.on(2, |machine, _| {
+        machine.local.gives_slots = true;
+        machine.bump_epoch()
+    });
+    assert!(matches!(bumped, Bumped::Still(_)));
+    let others = (20..30).collect();
+    let taken = net.on(2, |machine, moment| {
+        machine.local.gives_slots = true;
+        machine.take_over(&others, &source, 50, moment)
+    });
+    assert!(taken.is_err_and(|refusal| refusal.0.contains("change hands")));
+}

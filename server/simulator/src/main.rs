@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use cairn_simulator::{cluster, mesh, run};
+use cairn_simulator::{cluster, mesh, moves, run};
 use clap::{Parser, ValueEnum};
 
 /// What is simulated.
@@ -18,6 +18,8 @@ enum WorldKind {
     Replication,
     /// Nodes of a cluster: the bus, slots, elections.
     Cluster,
+    /// Whole nodes of a cluster, between which slots move with what is in them.
+    Moves,
 }
 
 /// Runs whole servers on virtual sockets, disk and time, with random clients.
@@ -52,6 +54,7 @@ fn one(world: WorldKind, seed: u64, with_logs: bool) -> Result<Sums, String> {
             [("turns", summary.turns), replies].into()
         }),
         WorldKind::Cluster => mesh::run(seed, with_logs),
+        WorldKind::Moves => moves::run(seed, with_logs),
         WorldKind::Replication => cluster::run(seed, with_logs).map(|figures| figures.named()),
     }
 }

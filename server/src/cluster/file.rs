@@ -3,12 +3,11 @@
 //! A lock file beside it keeps a second node away: the file itself is replaced with each change, and a lock on it would be one on a
 //! file that is gone.
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::host::{Disk, read_all, replace_file};
+use crate::host::{Disk, Held, read_all, replace_file};
 use crate::os::error_text;
 
 /// No table of nodes is longer.
@@ -18,8 +17,8 @@ const BYTES_MAX: usize = 64 << 20;
 #[derive(Debug)]
 pub struct NodesFile {
     path: PathBuf,
-    /// Held as long as this lives.
-    _lock: File,
+    /// As long as this lives.
+    _held: Box<dyn Held>,
 }
 
 impl NodesFile {
@@ -27,31 +26,23 @@ impl NodesFile {
     ///
     /// # Errors
     /// The line to end with: another node has it, or it cannot be locked.
-    pub fn hold(path: &Path) -> Result<NodesFile, String> {
+    pub fn hold(disk: &dyn Disk, path: &Path) -> Result<NodesFile, String> {
         let name = path.display();
-        let lock_path = beside(path, ".lock");
-        let lock = File::options()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&lock_path)
-            .map_err(|error| {
-                format!(
-                    "Can't open {name} in order to acquire a lock: {}",
-                    error_text(&error)
-                )
-            })?;
-        match lock.try_lock() {
-            Ok(()) => Ok(NodesFile {
+        let held = disk.hold(&beside(path, ".lock"));
+        let held = held.map_err(|error| {
+            format!(
+                "Can't open {name} in order to acquire a lock: {}",
+                error_text(&error)
+            )
+        })?;
+        match held {
+            Some(held) => Ok(NodesFile {
                 path: path.to_path_buf(),
-                _lock: lock,
+                _held: held,
             }),
-            Err(std::fs::TryLockError::WouldBlock) => Err(format!(
+            None => Err(format!(
                 "Sorry, the cluster configuration file {name} is already used by a different Redis Cluster node. Please make sure that different nodes use different cluster configuration files."
             )),
-            Err(std::fs::TryLockError::Error(error)) => {
-                Err(format!("Impossible to lock {name}: {}", error_text(&error)))
-            }
         }
     }
 

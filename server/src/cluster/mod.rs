@@ -75,7 +75,7 @@ pub fn options_of(config: &Config) -> Options {
     }
 }
 
-/// What only the server knows of its node.
+/// What only the server knows of its node, but for slots that move.
 pub fn local_of(config: &Config, replication: &Replication, now_ms: u64) -> Local {
     let announced = |key, own: i64| match config.get(key) {
         0 => own as u16,
@@ -116,5 +116,6 @@ pub fn local_of(config: &Config, replication: &Replication, now_ms: u64) -> Loca
                 None => Upstream::Never,
             },
         },
+        gives_slots: false,
     }
 }

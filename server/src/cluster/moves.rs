@@ -28,6 +28,10 @@ pub struct Export {
     pub greetings: usize,
     /// The writes of this server stand still for it.
     pub holds: bool,
+    /// Bytes that waited for the target in the turn before.
+    pub waited: usize,
+    /// When the target is told next that the source is there, monotonic milliseconds.
+    pub ping_ms: u64,
 }
 
 /// Slots that come.
@@ -77,6 +81,17 @@ impl Moves {
     /// Those under way and those that are over, the newest first.
     pub fn all(&self) -> impl Iterator<Item = &Move> {
         self.under_way().chain(self.past.iter().rev())
+    }
+
+    /// Slots may have become another's, and nobody here knows.
+    pub fn give_slots(&self) -> bool {
+        self.under_way().any(Move::holds_writes)
+    }
+
+    /// Slots have become this node's in this turn.
+    pub fn have_come(&self) -> bool {
+        let mut imports = self.imports.iter();
+        imports.any(|import| import.what.state == State::Success)
     }
 
     /// The slots of those under way.

@@ -25,6 +25,9 @@ pub trait DiskFile: io::Read + io::Write + Send {
     fn sync_handle(&self) -> io::Result<Box<dyn SyncHandle>>;
 }
 
+/// A name that this process has alone ([`Disk::hold`]).
+pub trait Held: std::fmt::Debug + Send {}
+
 /// Files and folders. A file's name survives a power cut only after [`Disk::sync_dir`] of its folder.
 pub trait Disk: Send + Sync {
     /// Opens for reading from the start.
@@ -49,6 +52,8 @@ pub trait Disk: Send + Sync {
     fn list(&self, path: &Path) -> io::Result<Vec<String>>;
     /// Makes the names in a folder survive a power cut.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// Keeps this name, of a file that is made if it is missing, for this process until what it answers is dropped; none: another process has it.
+    fn hold(&self, path: &Path) -> io::Result<Option<Box<dyn Held>>>;
     /// Does slow calls of this disk one after the other, so that the event loop need not wait for them. `name` is for those
     /// who look at the threads of the process.
     fn worker(&self, name: &'static str) -> Box<dyn Worker>;

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::worker::JobQueues;
-use super::{Disk, DiskFile, SyncHandle, ThreadWorker, Worker, folder_of};
+use super::{Disk, DiskFile, Held, SyncHandle, ThreadWorker, Worker, folder_of};
 
 /// One step that a program asked of the disk, in order; tests look for a sync before a reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -246,6 +246,12 @@ impl State {
     }
 }
 
+/// Nobody else is there.
+#[derive(Debug)]
+struct Alone;
+
+impl Held for Alone {}
+
 impl Disk for FaultyDisk {
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let inode = self.lock().find(path)?;
@@ -343,6 +349,12 @@ impl Disk for FaultyDisk {
                 .map(|(name, inode)| (name.clone(), *inode)),
         );
         Ok(())
+    }
+
+    /// One process at a time has this disk.
+    fn hold(&self, path: &Path) -> io::Result<Option<Box<dyn Held>>> {
+        self.lock().find_or_make(path)?;
+        Ok(Some(Box::new(Alone)))
     }
 
     fn worker(&self, name: &'static str) -> Box<dyn Worker> {

@@ -27,7 +27,7 @@ use std::time::Duration;
 use cairn_engine::base::time::Now;
 
 pub use child::{Child, ChildExit, ChildJob, ChildLink, ChildReport, Pipe};
-pub use disk::{Disk, DiskFile, SyncHandle, folder_of, read_all, replace_file, write_synced};
+pub use disk::{Disk, DiskFile, Held, SyncHandle, folder_of, read_all, replace_file, write_synced};
 pub use poll::{Poller, Readiness};
 pub use process::{AllocatorStats, ChildGuise, CpuTimes, Milestone, OomScore, Process};
 pub use socket::{

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use cairn_cluster::Machine;
 use cairn_cluster::machine::Addresses;
+use cairn_cluster::seam::Local;
 use cairn_engine::Engine;
 use cairn_format::cluster::{SlotSet, kind_of_frame};
 
@@ -19,6 +20,7 @@ use crate::cluster::{Cluster, Moves, NodesFile, TICK_MS, at_moment, local_of, op
 use crate::config::table;
 use crate::front::{Ending, Front};
 use crate::host::Disk;
+use crate::keeper::LogState;
 use crate::net::bus::{End, News};
 use crate::net::{Bus, Listeners};
 
@@ -28,8 +30,8 @@ use crate::net::{Bus, Listeners};
 /// The line to end with.
 pub fn join(front: &mut Front, listeners: Listeners) -> Result<(), String> {
     let path = front.settings.config.path(table::CLUSTER_CONFIG_FILE);
-    let file = NodesFile::hold(&front.host.data_path(&path))?;
     let disk: Arc<dyn Disk> = front.host.disk();
+    let file = NodesFile::hold(&*disk, &front.host.data_path(&path))?;
     let name = file.path().display().to_string();
     let text = file
         .read(&disk)
@@ -80,7 +82,10 @@ fn refresh(front: &mut Front) {
     };
     let config = &front.settings.config;
     cluster.machine.options = options_of(config);
-    cluster.machine.local = local_of(config, &front.replication, now_ms);
+    cluster.machine.local = Local {
+        gives_slots: cluster.moves.give_slots(),
+        ..local_of(config, &front.replication, now_ms)
+    };
 }
 
 /// Whether the machine or its bus has something to do now.
@@ -197,6 +202,12 @@ fn carry_out(engine: &mut Engine, front: &mut Front) -> bool {
             break;
         }
         did = true;
+        // What has come with slots that are this node's now is on the disk before it tells so, if writes are to be there at all.
+        let has_come = cluster.moves.have_come();
+        if has_come && front.saving().flush_log() == LogState::Fatal {
+            front.ending = Some(Ending::Lost(1));
+            return did;
+        }
         if output.save.is_some() && !save(front) {
             // A vote that is not on the disk must not leave.
             front.ending = Some(Ending::Lost(1));
@@ -212,6 +223,7 @@ fn carry_out(engine: &mut Engine, front: &mut Front) -> bool {
             routes.number = number;
             routes.served.clone_from(served);
             routes.readable.clone_from(readable);
+            moves::judge_imports(front);
             moves::look_at_dropping(engine, front);
         }
     }

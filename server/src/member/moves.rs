@@ -20,6 +20,8 @@ const TURN_MAX: usize = 256 * 1024;
 const WAITING_MAX: usize = 1 << 20;
 /// Keys that are dropped in one turn.
 const DROPPED_MAX: usize = 1000;
+/// While keys are sent the target hears something so often at least, milliseconds.
+const PING_MS: u64 = 1000;
 /// Longest line of a target, bytes.
 const LINE_MAX: usize = 64 * 1024;
 
@@ -65,9 +67,15 @@ pub(super) fn go_on(engine: &mut Engine, front: &mut Front) {
     }
 }
 
-/// What comes must still be the source's, and may still come here.
-fn judge_imports(front: &mut Front) {
-    let Front { cluster, host, .. } = front;
+/// What comes must still be the source's, may still come here, and the source must be there.
+pub(super) fn judge_imports(front: &mut Front) {
+    let timeout_ms = timeout_ms(front);
+    let Front {
+        cluster,
+        host,
+        clients,
+        ..
+    } = front;
     let Some(cluster) = cluster else { return };
     for import in &mut cluster.moves.imports {
         let Move {
@@ -79,12 +87,22 @@ fn judge_imports(front: &mut Front) {
         if state.is_over() {
             continue;
         }
-        if let Err(refusal) = cluster.machine.may_import(slots, source) {
-            at_moment(&**host, |moment| {
-                import.what.fail(State::Failed, &refusal.0, moment)
+        let verdict = cluster.machine.may_import(slots, source);
+        let slot = import
+            .session
+            .and_then(|session| clients.connection_slot(session));
+        let connection = slot.and_then(|slot| clients.connections.get(slot));
+        at_moment(&**host, |moment| {
+            let is_silent = connection.is_some_and(|connection| {
+                moment.now_ms.saturating_sub(connection.last_io_ms) > timeout_ms
             });
-            cluster.is_asked = true;
-        }
+            let why = match verdict {
+                Err(refusal) => refusal.0,
+                Ok(()) if is_silent => "The source says nothing".to_owned(),
+                Ok(()) => return,
+            };
+            cluster.is_asked |= import.what.fail(State::Failed, &why, moment);
+        });
     }
 }
 
@@ -127,6 +145,7 @@ pub(super) fn settle(engine: &mut Engine, front: &mut Front) {
     let sessions = failed.filter_map(|import| import.session);
     sessions.for_each(|session| front.clients.close(session));
     cluster.moves.sort_out();
+    look_at_dropping(engine, front);
     // Who waits for the end of the process still has its own reason.
     if held && !holds && front.farewell.is_none() {
         pause::let_writes_go(&mut engine.ks, &mut engine.shared, front);
@@ -151,6 +170,12 @@ fn advance(engine: &mut Engine, front: &mut Front, export: &mut Export) {
     let mut out = Vec::new();
     if let Err(why) = gather(engine, export, &mut out) {
         return fail(front, export, why);
+    }
+    let now_ms = engine.mono_us() / 1000;
+    if export.what.state == State::Sending && export.ping_ms <= now_ms {
+        // Where nothing is to be sent, as writes stand still or the target waits for PREPARE.
+        export.ping_ms = now_ms + PING_MS;
+        write_command(&mut out, &[b"PING"]);
     }
     if export.what.state == State::Sending && waiting(front, export) + out.len() < WAITING_MAX {
         export.outgoing.step(&engine.ks, &mut out, TURN_MAX);
@@ -183,36 +208,39 @@ fn limit(front: &Front) -> usize {
 
 /// Whether an export cannot go on, and why.
 fn judge(front: &mut Front, export: &mut Export) -> Option<String> {
-    let Front {
-        cluster,
-        host,
-        settings,
-        ..
-    } = front;
-    let timeout_ms = settings.config.get(table::REPL_TIMEOUT) as u64 * 1000;
+    let waits = waiting(front, export);
+    let timeout_ms = timeout_ms(front);
+    let Front { cluster, host, .. } = front;
     let cluster = cluster.as_ref()?;
     let Move { slots, target, .. } = &export.what;
-    if !cluster.machine.has_all(slots) {
-        // The target may have told of its slots on the bus before its answer came.
-        let is_theirs = |slot| cluster.machine.owner(slot) == Some(*target);
-        if export.what.state == State::Committing && slots.iter().all(is_theirs) {
-            at_moment(&**host, |moment| export.what.succeed(moment));
-            return None;
-        }
+    // The target may have told of its slots on the bus before its answer came.
+    let is_theirs = |slot| cluster.machine.owner(slot) == Some(*target);
+    let is_committing = export.what.state == State::Committing;
+    if is_committing && slots.iter().all(is_theirs) {
+        at_moment(&**host, |moment| export.what.succeed(moment));
+        return None;
+    }
+    // Once the target may take them it is not known to have failed before the lease is over, whatever becomes of the slots here.
+    if !is_committing && !cluster.machine.has_all(slots) {
         return Some("Slots are not served by this node any more".to_owned());
     }
-    at_moment(&**host, |moment| match export.what.state {
-        State::Committing if export.what.lease_is_over(moment) => {
-            Some("The target did not take the slots in time".to_owned())
+    let takes = export.what.state == State::Sending && (waits == 0 || waits < export.waited);
+    export.waited = waits;
+    at_moment(&**host, |moment| {
+        if takes {
+            export.what.goes_on(moment);
         }
-        State::Committing => None,
-        _ if moment.wall_ms > export.what.heard_ms + timeout_ms
-            && export.what.state != State::Sending =>
-        {
-            Some("The target does not answer".to_owned())
+        if export.what.lease_is_over(moment) {
+            return Some("The target did not take the slots in time".to_owned());
         }
-        _ => None,
+        let is_stuck = export.what.is_stuck(timeout_ms, moment);
+        is_stuck.then(|| "The target does not answer".to_owned())
     })
+}
+
+/// How long another node may say nothing, milliseconds.
+fn timeout_ms(front: &Front) -> u64 {
+    front.settings.config.get(table::REPL_TIMEOUT) as u64 * 1000
 }
 
 /// What changed since this was called last is passed on, as far as it concerns what the target has.
@@ -359,7 +387,15 @@ fn commit(engine: &mut Engine, front: &mut Front, export: &mut Export) {
     if let Err(why) = gather(engine, export, &mut out) {
         return fail(front, export, why);
     }
-    syncslots(&mut out, &[b"COMMIT", LEASE_MS.to_string().as_bytes()]);
+    let Some(cluster) = &mut front.cluster else {
+        return;
+    };
+    cluster.machine.local.gives_slots = true;
+    let (lease, epoch) = (
+        LEASE_MS.to_string(),
+        cluster.machine.current_epoch().to_string(),
+    );
+    syncslots(&mut out, &[b"COMMIT", lease.as_bytes(), epoch.as_bytes()]);
     send(front, export, &out);
 }
 

@@ -1,11 +1,11 @@
 //! The real disk.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use super::affinity::Processors;
-use crate::host::{Disk, DiskFile, SyncHandle, Worker};
+use crate::host::{Disk, DiskFile, Held, SyncHandle, Worker};
 
 /// Files of the operating system; relative names start at the working directory.
 #[derive(Debug, Clone, Copy, Default)]
@@ -80,6 +80,8 @@ fn boxed(file: io::Result<File>, appends: bool) -> io::Result<Box<dyn DiskFile>>
     }))
 }
 
+impl Held for File {}
+
 impl Disk for SystemDisk {
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         boxed(File::open(path), false)
@@ -149,6 +151,20 @@ impl Disk for SystemDisk {
             // Some file systems cannot sync a folder and say so; there is nothing more to be done there.
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
             synced => synced,
+        }
+    }
+
+    fn hold(&self, path: &Path) -> io::Result<Option<Box<dyn Held>>> {
+        let options = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path);
+        let file = options?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Box::new(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
         }
     }
 

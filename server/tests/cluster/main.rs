@@ -5,12 +5,14 @@
 //! - `words`: what a node answers, beside what the reference answers.
 //! - `files`: nodes.conf.
 //! - `options`: what each directive does.
+//! - `partitions`: a cluster that falls apart, in network namespaces.
 
 mod ahead;
 mod files;
 mod mixed;
 mod moves;
 mod options;
+mod partitions;
 #[path = "../support/mod.rs"]
 mod support;
 mod words;

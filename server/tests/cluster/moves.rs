@@ -217,12 +217,12 @@ fn a_lease_runs_out() {
     assert_eq!(told(&source.line("CLUSTER SYNCSLOTS PREPARE")), "PREPARED");
     std::thread::sleep(std::time::Duration::from_millis(300));
     assert_eq!(
-        source.error("CLUSTER SYNCSLOTS COMMIT 200"),
+        source.error("CLUSTER SYNCSLOTS COMMIT 200 0"),
         "ERR The lease is over"
     );
     assert_eq!(nodes[0].connect().int("DBSIZE"), 0);
     // Within it the slot is taken: this node has it, and says so to the other.
-    let answer = told(&source.line("CLUSTER SYNCSLOTS COMMIT 60000"));
+    let answer = told(&source.line("CLUSTER SYNCSLOTS COMMIT 60000 0"));
     assert!(answer.starts_with("COMMITTED "), "{answer}");
     assert_eq!(nodes[0].connect().text("GET foo"), "bar");
     wait_until("the other knows", || {
@@ -288,8 +288,10 @@ fn refusals_have_the_words_of_valkey() {
     // Words between nodes, from somebody who is none.
     for (words, answer) in [
         ("PREPARE", "ERR No slots come through this connection"),
-        ("COMMIT 5000", "ERR No slots come through this connection"),
-        ("COMMIT -1", "ERR syntax error"),
+        ("COMMIT 5000 0", "ERR No slots come through this connection"),
+        ("COMMIT -1 0", "ERR syntax error"),
+        ("COMMIT 5000", "ERR syntax error"),
+        ("COMMIT 5000 -1", "ERR syntax error"),
         ("ESTABLISH x y 1 2", "ERR syntax error"),
         ("NONSENSE", "ERR syntax error"),
     ] {

@@ -204,6 +204,9 @@ impl Machine {
         let moving = self.moving.get(&slot).copied();
         let was_coming = to_me && moving.is_some_and(|moving| moving.way == Way::From);
         let is_over = moving.is_some_and(|moving| moving.way == Way::To) && keys == 0;
+        if was_coming {
+            self.may_take_epoch()?;
+        }
         if is_over || was_coming {
             self.moving.remove(&slot);
         }
@@ -243,9 +246,25 @@ impl Machine {
         node.map_or_else(|| refuse(format!("Unknown node {id}")), Ok)
     }
 
+    /// Slots of this node may be another's by now, who has taken an epoch for them. As long as nobody knows, this node must not take a greater one: its
+    /// old claim would win, and what the other has written would be lost.
+    ///
+    /// # Errors
+    /// It is so.
+    pub(super) fn may_take_epoch(&self) -> Done {
+        match self.local.gives_slots {
+            true => refuse("Slots of this node change hands at this moment, please try again"),
+            false => Ok(()),
+        }
+    }
+
     /// CLUSTER BUMPEPOCH.
     pub fn bump_epoch(&mut self) -> Bumped {
-        match self.bump() {
+        let bumped = match self.local.gives_slots {
+            true => None,
+            false => self.bump(),
+        };
+        match bumped {
             Some(epoch) => Bumped::Bumped(epoch),
             None => Bumped::Still(self.me().config_epoch),
         }

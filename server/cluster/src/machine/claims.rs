@@ -177,13 +177,10 @@ impl Machine {
 
     /// Two primaries with one epoch: the one with the smaller id takes another.
     fn resolve_collision(&mut self, other: Ix) {
-        if self.nodes.get(other).id <= self.id() {
+        if self.nodes.get(other).id <= self.id() || self.local.gives_slots {
             return;
         }
-        self.current_epoch += 1;
-        let epoch = self.current_epoch;
-        self.me_mut().config_epoch = epoch;
-        self.save(Save::Synced);
+        let epoch = self.take_epoch();
         let text = format!(
             "WARNING: configEpoch collision with node {}. configEpoch set to {epoch}",
             self.nodes.get(other).named()
@@ -203,12 +200,18 @@ impl Machine {
         if self.me().config_epoch != 0 && self.me().config_epoch == greatest {
             return None;
         }
+        let epoch = self.take_epoch();
+        self.log(Level::Notice, format!("New configEpoch set to {epoch}"));
+        Some(epoch)
+    }
+
+    /// The next epoch is this node's.
+    pub(super) fn take_epoch(&mut self) -> u64 {
         self.current_epoch += 1;
         let epoch = self.current_epoch;
         self.me_mut().config_epoch = epoch;
         self.save(Save::Synced);
-        self.log(Level::Notice, format!("New configEpoch set to {epoch}"));
-        Some(epoch)
+        epoch
     }
 
     /// Primaries with slots.

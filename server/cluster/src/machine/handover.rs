@@ -57,7 +57,8 @@ impl Machine {
         }
     }
 
-    /// The target takes the slots, under an epoch of its own, and tells all nodes. Answers its epoch.
+    /// The target takes the slots, under an epoch of its own, and tells all nodes. `theirs`: the greatest epoch that the source knows; the claim has to win
+    /// against it, also where the source never hears that it was heard. Answers the epoch.
     ///
     /// # Errors
     /// It may not.
@@ -65,14 +66,21 @@ impl Machine {
         &mut self,
         slots: &SlotSet,
         source: &NodeId,
+        theirs: u64,
         moment: &mut Moment<'_>,
     ) -> Done<u64> {
         self.may_import(slots, source)?;
+        self.may_take_epoch()?;
         for slot in slots.iter() {
             self.moving.remove(&slot);
             self.owners.set(slot, Some(self.myself), self.myself);
         }
-        if let Some(epoch) = self.bump() {
+        self.current_epoch = self.current_epoch.max(theirs);
+        let taken = match self.me().config_epoch > theirs {
+            true => self.bump(),
+            false => Some(self.take_epoch()),
+        };
+        if let Some(epoch) = taken {
             let text = format!("configEpoch updated after importing slots: {epoch}");
             self.log(Level::Notice, text);
         }

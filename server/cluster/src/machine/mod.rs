@@ -206,6 +206,11 @@ impl Machine {
         self.owners.mine()
     }
 
+    /// Slots that move one by one, as SETSLOT says.
+    pub fn open_slots(&self) -> impl Iterator<Item = u16> {
+        self.moving.keys().copied()
+    }
+
     /// Who has a slot.
     pub fn owner(&self, slot: u16) -> Option<NodeId> {
         self.owners.of(slot).map(|owner| self.nodes.get(owner).id)

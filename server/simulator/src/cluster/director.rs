@@ -1,9 +1,9 @@
 //! Whoever runs the cluster, and what befalls it: who follows whom, restarts, hand-overs; cuts, power, disks, clocks.
 
 use super::scene::Scene;
-use super::talk::Talk;
 use crate::cable::{Quality, address, host_of};
 use crate::net::{HostId, PORT};
+use crate::talk::Talk;
 
 /// A second.
 pub const SECOND_US: u64 = 1_000_000;

@@ -2,12 +2,11 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `machine` | a machine and the server on it |
 //! | `scene` | what all who act see: machines, time, what is known |
 //! | `data` | what a server holds, as a number |
 //! | `archive` | every byte that any stream ever held, and the data that it led to |
 //! | `watch` | what one server may be after its turn |
-//! | `worker`, `reader`, `talk` | clients |
+//! | `worker`, `reader` | clients |
 //! | `director` | whoever runs the cluster, and what happens to it |
 //!
 //! Whoever has the next thing to do has the next turn: a server whose wait is over or whose socket is ready, a piece of bytes that
@@ -16,10 +15,10 @@
 mod archive;
 mod data;
 mod director;
-mod machine;
+
 mod reader;
 mod scene;
-mod talk;
+
 mod watch;
 mod worker;
 
@@ -29,11 +28,11 @@ use cairn_engine::base::random::Random;
 use cairn_server::node::Node;
 
 use crate::cable::{Cables, host_of};
+use crate::machine::Machine;
 use crate::net::HostId;
 use crate::seed::guarded;
 use archive::{Archive, Token};
 use director::{Director, GOOD, SECOND_US};
-use machine::Machine;
 use reader::Reader;
 use scene::{Figures, Scene};
 use watch::Watch;
@@ -48,6 +47,8 @@ const TROUBLE_US: u64 = 10 * SECOND_US;
 const HEALING_US: u64 = 200 * SECOND_US;
 /// How long answers are waited for meanwhile. A wait for a key ends by the wall clock, as in Redis: where that was set back it is long.
 const ANSWERED_US: u64 = 10 * SECOND_US;
+/// Turns between two looks at all that a server holds. They are compared with each other besides, and have few clients.
+const CHECKED_EVERY: u64 = 64;
 /// A clock gains or loses so much a second at most, microseconds.
 const DRIFT_US: u64 = 20_000;
 
@@ -117,7 +118,7 @@ impl Cluster {
         let count = 2 + random.index(MACHINES_MAX - 1);
         let machines = (0..count).map(|_| {
             let words = words_of(&mut random);
-            let machine = Machine::new(&cables, random.next_u64(), words, with_logs);
+            let machine = Machine::new(&cables, random.next_u64(), words, CHECKED_EVERY, with_logs);
             let drift = random.below(2 * DRIFT_US) as i64 - DRIFT_US as i64;
             machine.world.clock.set_drift(drift);
             machine

@@ -3,9 +3,9 @@
 use cairn_format::resp::value::Value;
 
 use super::scene::Scene;
-use super::talk::Talk;
 use super::worker::COUNTERS;
 use crate::net::HostId;
+use crate::talk::Talk;
 
 /// What it was told last, and where: the server, and which of its data sets.
 #[derive(Clone, Copy, PartialEq, Eq)]

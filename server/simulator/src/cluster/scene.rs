@@ -6,9 +6,9 @@ use cairn_engine::base::random::Random;
 
 use super::archive::{Archive, StreamId, Token};
 use super::data;
-use super::machine::Machine;
 use super::watch::Watch;
 use crate::cable::Cables;
+use crate::machine::Machine;
 use crate::net::HostId;
 
 /// What a run did.

@@ -6,8 +6,8 @@ use cairn_format::resp::value::Value;
 
 use super::archive::{Place, Token, text_of};
 use super::scene::Scene;
-use super::talk::Talk;
 use crate::net::HostId;
+use crate::talk::Talk;
 
 /// Counters of a database.
 pub const COUNTERS: usize = 3;

@@ -117,6 +117,11 @@ fn setslot(cx: &mut Ctx, args: &Args) -> Outcome {
     }
     let slot = slot_at(args, 2)?;
     let form = form_of(args)?;
+    if super::node(cx)?.moves.busy().contains(slot) {
+        return Err(Error::text(format!(
+            "ERR Slot {slot} moves with others at this moment (CLUSTER GETSLOTMIGRATIONS)"
+        )));
+    }
     let keys = cx.ks.table(usize::from(slot)).len() as u64;
     changed(cx, |machine, moment| {
         machine.set_slot(slot, form, keys, moment)

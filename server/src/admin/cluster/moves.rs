@@ -48,6 +48,8 @@ fn migrate_slots(cx: &mut Ctx, args: &Args) -> Outcome {
                 slot: None,
                 greetings: 0,
                 holds: false,
+                waited: 0,
+                ping_ms: 0,
             });
             cluster.is_asked = true;
         })?;
@@ -263,7 +265,7 @@ fn sync_slots(cx: &mut Ctx, args: &Args) -> Outcome {
             answer(cx, PREPARED);
             Ok(())
         }
-        b"COMMIT" if args.len() == 4 => commit(cx, args),
+        b"COMMIT" if args.len() == 5 => commit(cx, args),
         _ => Err(error::SYNTAX),
     }
 }
@@ -333,13 +335,14 @@ fn establish(cx: &mut Ctx, args: &Args) -> Outcome {
 }
 
 fn commit(cx: &mut Ctx, args: &Args) -> Outcome {
-    let lease_ms = u64::try_from(args.int(3)?).map_err(|_| error::SYNTAX)?;
+    let number = |at| u64::try_from(args.int(at)?).map_err(|_| error::SYNTAX);
+    let (lease_ms, theirs) = (number(3)?, number(4)?);
     let (slots, source) = import(cx, |what, moment| {
         what.may_commit(lease_ms, moment)?;
         Ok((what.slots.clone(), what.source))
     })?;
     let taken = with_machine(cx, |machine, moment| {
-        machine.take_over(&slots, &source, moment)
+        machine.take_over(&slots, &source, theirs, moment)
     })?;
     let epoch = taken.map_err(refused)?;
     import(cx, |what, moment| {

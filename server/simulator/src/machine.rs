@@ -11,9 +11,6 @@ use crate::net::{HostId, PORT};
 /// A server goes on so much later at most than it could, microseconds.
 const LATE_US: u64 = 200;
 
-/// Turns between two looks at all that a server holds. Servers of a cluster are compared with each other besides, and have few clients.
-const CHECKED_EVERY: u64 = 64;
-
 /// A machine.
 pub struct Machine {
     /// All of it that outlives its servers.
@@ -21,6 +18,8 @@ pub struct Machine {
     /// Its disk failed since the server was started.
     pub troubled: bool,
     words: Vec<String>,
+    /// Turns between two looks at all that a server holds.
+    checked_every: u64,
     /// What servers before have logged, if anybody wants to know.
     past: Option<String>,
     instance: Option<Instance>,
@@ -29,12 +28,19 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Without a server. `words`: how it is always started; `keeps_logs`: of all its servers.
-    pub fn new(cables: &Cables, seed: u64, words: Vec<String>, keeps_logs: bool) -> Machine {
+    /// Without a server. `words`: how it is always started; `checked_every`: turns between two looks at all that it holds; `keeps_logs`: of all its servers.
+    pub fn new(
+        cables: &Cables,
+        seed: u64,
+        words: Vec<String>,
+        checked_every: u64,
+        keeps_logs: bool,
+    ) -> Machine {
         Machine {
             world: World::among(cables, seed),
             troubled: false,
             words,
+            checked_every,
             past: keeps_logs.then(String::new),
             instance: None,
             wakes_us: 0,
@@ -53,7 +59,7 @@ impl Machine {
             words.extend(["--replicaof", follows]);
         }
         let instance = Instance::start(&self.world, &words)?;
-        self.instance = Some(instance.checked_every(CHECKED_EVERY));
+        self.instance = Some(instance.checked_every(self.checked_every));
         self.troubled = false;
         self.wakes_us = self.world.clock.now_us();
         Ok(())
