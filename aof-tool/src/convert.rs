@@ -113,12 +113,14 @@ fn sound(file: &File, rules: Rules) -> Result<Sound, Failure> {
     })
 }
 
+/// What to do about a damaged log of which nothing was made.
+pub const DAMAGED: &str = "nothing was written; `aof-tool fix` drops what is damaged";
+
 /// A damaged log is not carried on as if it were none.
 pub fn refuse_damaged(report: &Report) -> Result<(), Failure> {
     match report.damage() {
         None => Ok(()),
-        Some(damage) => Err(Failure::new(damage_line(&report.name, damage))
-            .hint("nothing was written; `aof-tool fix` drops what is damaged")),
+        Some(damage) => Err(Failure::new(damage_line(&report.name, damage)).hint(DAMAGED)),
     }
 }
 

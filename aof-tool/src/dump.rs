@@ -10,6 +10,7 @@ use crate::log::Log;
 use crate::part::Preamble;
 use crate::walk::{Step, Visitor, walk};
 use cairn_toolkit::escape::quoted_whole;
+use cairn_toolkit::human::plural;
 use cairn_toolkit::json::{self, Bytes};
 use cairn_toolkit::{Failure, Input, Outcome, Output, Selection, Verdict};
 use clap::{Args, ValueEnum};
@@ -151,7 +152,8 @@ impl Style {
         match self.format {
             Format::Text => {
                 start_text(line, name, 0);
-                line.push_str(&format!("-\t# snapshot of {keys} keys, {end} bytes\n"));
+                let keys = plural(keys, "key", "keys");
+                line.push_str(&format!("-\t# snapshot of {keys}, {end} bytes\n"));
             }
             Format::Jsonl => {
                 start_json(line, name, 0, end);

@@ -6,6 +6,9 @@
 //!   written          half 0 | half 1       at once: commands one behind the other, a snapshot in turns (see `joined`)
 //! ```
 //!
+//! Most logs join no keys, so both begin with that guess while a third looks through the log, which takes a fraction of the time. Where the
+//! guess is wrong, what was played is thrown away, and both begin once more with what was found.
+//!
 //! Always two, so that the same log gives the same bytes on any machine. What is refused is told by one player, who plays the
 //! log again from the begin: that is the first of all that is refused.
 
@@ -15,9 +18,12 @@ use crate::log::Log;
 use crate::partition::Parts;
 use crate::player::{PASSED_TOLD, Player};
 use crate::rewrite::{NewForm, Reader, temporary, write_data};
-use cairn_toolkit::{Failure, note};
+use cairn_toolkit::{Failure, Input, note};
 use std::io::{self, Write};
 use std::panic::resume_unwind;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 /// Bytes of commands that are worth it.
@@ -37,16 +43,23 @@ impl Halves {
 
     /// The same of a log with so many bytes of commands at least.
     fn play_from(log: &Log, make: &dyn Fn() -> Player, least: u64) -> Option<Halves> {
-        let parts = Parts::halves(log, least).ok().flatten()?;
-        let mut players = parts.map(|parts| {
-            let mut player = make();
-            (player.parts, player.notes) = (Some(parts), Some(Vec::new()));
-            player
+        let inputs = mapped(log, least).ok().flatten()?;
+        let is_other = Arc::new(AtomicBool::new(false));
+        let is_useless = &is_other;
+        let (looked, guessed) = thread::scope(|scope| {
+            let looked = scope.spawn(move || Parts::halves(&inputs, least, is_useless));
+            let guessed = players(log, make, Parts::guessed_halves(), Some(is_useless));
+            let looked = looked.join();
+            (looked.unwrap_or_else(|panic| resume_unwind(panic)), guessed)
         });
-        let all = both(&mut players, |player| player.play(log));
-        if all.iter().any(Result::is_err) {
-            return None;
-        }
+        let parts = looked.ok().flatten()?;
+        let mut players = match is_other.load(Ordering::Relaxed) {
+            false => guessed?,
+            true => {
+                drop(guessed);
+                players(log, make, parts, None)?
+            }
+        };
         let mut played = Played::default();
         players.iter().for_each(|player| played.add(player));
         tell(&mut players);
@@ -90,6 +103,40 @@ impl Halves {
     }
 }
 
+/// The files of a log, if they are mapped and large enough.
+fn mapped(log: &Log, least: u64) -> Result<Option<Vec<Input>>, Failure> {
+    let mut inputs = Vec::new();
+    for file in &log.files {
+        if file.path == Path::new("-") {
+            return Ok(None);
+        }
+        let input = Input::open(&file.path)?;
+        if input.bytes().is_none() {
+            return Ok(None);
+        }
+        inputs.push(input);
+    }
+    let len: u64 = inputs.iter().filter_map(Input::len).sum();
+    Ok((len >= least).then_some(inputs))
+}
+
+/// Two players that have played a log with these parts; `None` if something was refused, or was of no use.
+fn players(
+    log: &Log,
+    make: &dyn Fn() -> Player,
+    parts: [Parts; 2],
+    is_useless: Option<&Arc<AtomicBool>>,
+) -> Option<[Player; 2]> {
+    let mut players = parts.map(|parts| {
+        let mut player = make();
+        (player.parts, player.notes) = (Some(parts), Some(Vec::new()));
+        player.is_useless = is_useless.cloned();
+        player
+    });
+    let all = both(&mut players, |player| player.play(log));
+    all.iter().all(Result::is_ok).then_some(players)
+}
+
 /// Does something with both at once.
 pub fn both<T: Send>(players: &mut [Player; 2], work: impl Fn(&mut Player) -> T + Sync) -> [T; 2] {
     let [first, second] = players;
@@ -117,7 +164,7 @@ mod tests {
     use cairn_engine::persist::digest::of_all;
     use cairn_format::resp::value::write_command;
     use std::fs;
-    use std::path::{Path, PathBuf};
+    use std::path::PathBuf;
 
     fn player() -> Player {
         Player::new(DATABASES)

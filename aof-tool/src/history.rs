@@ -29,7 +29,7 @@ use cairn_toolkit::{Failure, Input, Outcome, Output, Verdict, note, quoted};
 use clap::Args;
 use std::collections::HashSet;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The options of `aof-tool log`.
 #[derive(Args, Debug)]
@@ -68,7 +68,13 @@ const RELATED_MAX: usize = 10_000;
 /// Tell the history of a key.
 pub fn run(arguments: &LogArguments) -> Outcome {
     let key = key_of(arguments)?;
-    let log = Log::find_sound(&arguments.path)?;
+    let log = Log::find_sound(&arguments.path).map_err(|failure| {
+        let is_swapped = !arguments.path.exists() && Path::new(&arguments.key).exists();
+        match is_swapped {
+            true => failure.hint("the key comes first: `aof-tool log KEY LOG`"),
+            false => failure,
+        }
+    })?;
     let inputs = log.mapped()?;
     let mut related = HashSet::from([key.clone()]);
     let is_known = related_keys(&inputs, &mut related)?;

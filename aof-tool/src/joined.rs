@@ -10,12 +10,12 @@
 
 use crate::player::Player;
 use crate::raw::unwritten;
-use crate::rewrite::{Reader, aux_fields, say_keys};
+use crate::rewrite::{Reader, save_options, say_keys};
 use cairn_engine::keyspace::Database;
-use cairn_engine::persist::save::{automatic_dialect, write_record};
+use cairn_engine::persist::save::{self, automatic_dialect, write_record};
 use cairn_format::lzf::Table;
 use cairn_format::rdb::writer::WriteResult;
-use cairn_format::rdb::{Dialect, Head, WriteOptions, Writer};
+use cairn_format::rdb::{Dialect, Head, Writer};
 use cairn_toolkit::{Failure, Progress};
 use std::io::Write;
 use std::panic::resume_unwind;
@@ -88,13 +88,7 @@ struct Begun<W: Write> {
 
 impl<W: Write> Begun<W> {
     fn new(out: W, dialect: Dialect, first: &Player) -> WriteResult<Begun<W>> {
-        let mut writer = Writer::new(out, WriteOptions::new(dialect))?;
-        for (name, value) in aux_fields() {
-            writer.aux(name.as_bytes(), value.as_bytes())?;
-        }
-        for (_, library) in first.engine.ks.libraries.iter() {
-            writer.function(&library.code)?;
-        }
+        let writer = save::begin(&first.engine.ks, out, &save_options(dialect))?;
         let progress = Progress::line();
         Ok(Begun {
             writer,

@@ -3,10 +3,11 @@
 use crate::{archive, proposal};
 use cairn_format::aof::manifest::{Manifest, PartType, is_part_name};
 use cairn_format::error::{Damage, FormatError};
+use cairn_toolkit::remote::Address;
 use cairn_toolkit::{Failure, Input};
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -81,8 +82,7 @@ impl Log {
     /// Find the files of the log called `path`: a log file, a manifest, a folder with a manifest, or `-`.
     pub fn find(path: &Path) -> Result<Log, Failure> {
         if path != Path::new("-") {
-            let metadata =
-                fs::metadata(path).map_err(|e| Failure::io(&path.display().to_string(), &e))?;
+            let metadata = fs::metadata(path).map_err(|error| unopened(path, &error))?;
             if metadata.is_dir() {
                 // An archive is taken for its newest log.
                 let newest = archive::newest(path);
@@ -381,4 +381,18 @@ fn is_manifest(path: &Path) -> Result<bool, Failure> {
         .find(|line| !line.starts_with(b"#"))
         .unwrap_or_default();
     Ok(line.starts_with(b"file "))
+}
+
+/// Why there is no file of this name, which may be meant as something else.
+fn unopened(path: &Path, error: &io::Error) -> Failure {
+    let name = path.display().to_string();
+    match Address::parse(&name) {
+        Ok(None) => Failure::io(&name, error),
+        // Its own name for itself is without the password.
+        Ok(Some(address)) => Failure::new(format!(
+            "{address}: this is a server, and logs are read from files"
+        ))
+        .hint("`aof-tool archive --from ADDRESS -o FOLDER` keeps the log of a server, and `rdb-tool diff FILE ADDRESS` compares its data"),
+        Err(failure) => failure,
+    }
 }

@@ -4,18 +4,18 @@
 
 use crate::keys::Keys;
 use crate::log::Log;
-use crate::part::Problem;
+use crate::part::{self, Look, Problem};
 use crate::raw::{mapped, unwritten};
-use crate::walk::{Place, Step, Visitor, walk, walk_file};
-use cairn_format::aof::reader::Item;
-use cairn_format::error::FormatError;
+use crate::walk::{Step, Visitor, walk};
+use cairn_format::aof::reader::{Item, Records};
+use cairn_format::error::{Damage, FormatError};
 use cairn_format::hash::hash_bytes;
 use cairn_format::rdb::{Event, Options, SliceReader, WriteOptions, Writer};
-use cairn_toolkit::{Failure, Input};
+use cairn_toolkit::{Failure, Input, Progress};
 use std::collections::HashMap;
 use std::io::BufWriter;
-use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Memory that a byte of commands takes, about, and one of a snapshot, which is packed: a part that takes more is divided.
 const OF_COMMANDS: u64 = 1;
@@ -113,35 +113,27 @@ impl Parts {
         Ok(parts)
     }
 
-    /// The two halves of a log, if it has so many bytes of commands, and both can be played at once: without what may use any key, and
-    /// not with a snapshot for the most part, which each would have to read as a whole.
-    pub fn halves(log: &Log, least: u64) -> Result<Option<[Parts; 2]>, Failure> {
-        let (mut looks, mut place) = (Looks::default(), Place::default());
-        for file in &log.files {
-            let is_stdin = file.path == Path::new("-");
-            let input = if is_stdin {
-                None
-            } else {
-                Some(Input::open(&file.path)?)
-            };
-            let Some(input) = input.filter(|input| input.bytes().is_some()) else {
-                return Ok(None);
-            };
-            walk_file(&input, "dividing", &mut place, &mut looks)?;
+    /// The two halves of a log whose commands join no keys.
+    pub fn guessed_halves() -> [Parts; 2] {
+        halves_of(&Arc::default())
+    }
+
+    /// The two halves of a log with these files, if it has so many bytes of commands, and both can be played at once: without what may use
+    /// any key, and not with a snapshot for the most part, which each would have to read as a whole. As soon as they are not those that
+    /// are guessed, `is_other` becomes true.
+    pub fn halves(
+        inputs: &[Input],
+        least: u64,
+        is_other: &AtomicBool,
+    ) -> Result<Option<[Parts; 2]>, Failure> {
+        let mut looks = Looks::default();
+        let len: u64 = inputs.iter().filter_map(Input::len).sum();
+        for input in inputs {
+            looks.through(input, len, is_other)?;
         }
-        if looks.is_one || looks.commands < least.max(looks.snapshots) {
-            return Ok(None);
-        }
-        let joined = Arc::new(looks.joined);
-        let half = |remainder| {
-            let mut parts = Parts::of_joined(joined.clone());
-            parts.own.current = Share {
-                number: 2,
-                remainder,
-            };
-            parts
-        };
-        Ok(Some([half(0), half(1)]))
+        let is_one = looks.is_one || looks.commands < least.max(looks.snapshots);
+        is_other.fetch_or(is_one, Ordering::Relaxed);
+        Ok((!is_one).then(|| halves_of(&Arc::new(looks.joined))))
     }
 
     fn of_joined(joined: Arc<HashMap<u64, u64>>) -> Parts {
@@ -227,6 +219,17 @@ impl Own {
     }
 }
 
+fn halves_of(joined: &Arc<HashMap<u64, u64>>) -> [Parts; 2] {
+    [0, 1].map(|remainder| {
+        let mut parts = Parts::of_joined(joined.clone());
+        parts.own.current = Share {
+            number: 2,
+            remainder,
+        };
+        parts
+    })
+}
+
 /// What stands for all that is joined with the key of this hash.
 fn root(joined: &HashMap<u64, u64>, mut at: u64) -> u64 {
     if joined.is_empty() {
@@ -286,6 +289,65 @@ pub fn own_keys(snapshot: &[u8], parts: &mut Parts) -> Result<(Input, u64), Prob
 }
 
 impl Looks {
+    /// Looks through one file of a log of `len` bytes. Who plays it tells what is wrong with it.
+    fn through(&mut self, input: &Input, len: u64, is_other: &AtomicBool) -> Result<(), Failure> {
+        let opened = part::open(input, &mut Look::Structure, &mut Progress::silent());
+        let mut commands = match opened {
+            Ok((preamble, commands)) => {
+                self.snapshots += preamble.map_or(0, |preamble| preamble.end);
+                is_other.fetch_or(self.snapshots > len / 2, Ordering::Relaxed);
+                commands
+            }
+            Err(Problem::Failed(failure)) => return Err(failure),
+            Err(Problem::Damaged(_)) => {
+                self.is_one = true;
+                return Ok(());
+            }
+        };
+        loop {
+            match commands.next_item() {
+                Ok(Some(item)) => {
+                    input.passed(item.offset);
+                    if self.item(&item) {
+                        is_other.store(true, Ordering::Relaxed);
+                    }
+                }
+                Ok(None) => return Ok(()),
+                Err(error) if error.kind == Damage::Io => {
+                    return Err(Failure::damage(input.name(), &error));
+                }
+                Err(_) => {
+                    self.is_one = true;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Takes the next record; tells whether keys are not of the parts that their hashes alone say.
+    #[inline]
+    fn item(&mut self, item: &Item<'_>) -> bool {
+        self.commands += item.raw.len() as u64;
+        if item.argc() < 3 || !self.keys.may_be_many(item) {
+            return false;
+        }
+        self.joins(item)
+    }
+
+    fn joins(&mut self, item: &Item<'_>) -> bool {
+        let reaches = reaches_beyond(item).is_some();
+        self.is_one |= reaches;
+        if is_for_each_alone(item.arg(0).unwrap_or_default()) {
+            return reaches;
+        }
+        let mut found = Vec::new();
+        self.keys.each(item, |key| found.push(hash(key)));
+        for pair in found.windows(2) {
+            self.join(pair[0], pair[1]);
+        }
+        reaches || found.len() > 1
+    }
+
     fn join(&mut self, a: u64, b: u64) {
         let (a, b) = (root(&self.joined, a), root(&self.joined, b));
         // The smaller stands for both, so that ways end.
@@ -305,20 +367,7 @@ impl Visitor for Looks {
     }
 
     fn step(&mut self, step: &Step<'_>) -> Result<(), Failure> {
-        let item = step.item;
-        self.commands += item.raw.len() as u64;
-        if item.argc() < 3 || !self.keys.may_be_many(item) {
-            return Ok(());
-        }
-        self.is_one |= reaches_beyond(item).is_some();
-        if is_for_each_alone(item.arg(0).unwrap_or_default()) {
-            return Ok(());
-        }
-        let mut found = Vec::new();
-        self.keys.each(item, |key| found.push(hash(key)));
-        for pair in found.windows(2) {
-            self.join(pair[0], pair[1]);
-        }
+        self.item(step.item);
         Ok(())
     }
 }

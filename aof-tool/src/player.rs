@@ -1,6 +1,7 @@
 //! A log played into an engine: no server runs and no clock ticks, nothing expires.
 
 use crate::ahead::Ahead;
+use crate::convert::DAMAGED;
 use crate::gauge::Gauge;
 use crate::judge::Judge;
 use crate::log::{File, Log};
@@ -20,6 +21,8 @@ use cairn_format::resp::value::write_command;
 use cairn_toolkit::outcome::damage_line;
 use cairn_toolkit::{Failure, Input, Progress};
 use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The same seed each time, so that the same log gives the same bytes.
@@ -51,6 +54,8 @@ pub struct Player {
     pub left_out: u64,
     /// Only the keys of one part are played.
     pub parts: Option<Parts>,
+    /// As soon as it is true, the play is of no use any more and ends with an error that nobody is told.
+    pub is_useless: Option<Arc<AtomicBool>>,
     /// What it may take.
     pub gauge: Option<Gauge>,
     /// Hears of what is refused, where that is to end nothing.
@@ -81,6 +86,7 @@ impl Player {
             without: Vec::new(),
             left_out: 0,
             parts: None,
+            is_useless: None,
             gauge: None,
             judge: None,
         }
@@ -201,6 +207,10 @@ impl Player {
         let mut ahead = Ahead::of(commands);
         let mut goes_on = true;
         while goes_on {
+            let is_useless = self.is_useless.as_ref();
+            if is_useless.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
+                return Err(Failure::new(format!("{name}: played in vain")));
+            }
             let coming = ahead.next(&self.engine, scene.place.db, &mut self.parts);
             let coming = coming.map_err(|error| damaged(name, &error))?;
             goes_on = !coming.is_empty();
@@ -433,9 +443,7 @@ fn damaged(name: &str, error: &FormatError) -> Failure {
     let failure = Failure::new(damage_line(name, error));
     match error.kind {
         Damage::Io => failure,
-        _ => failure.hint(
-            "nothing was written; `aof-tool check --fix` can cut a log where its valid part ends",
-        ),
+        _ => failure.hint(DAMAGED),
     }
 }
 

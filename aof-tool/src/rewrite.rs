@@ -352,18 +352,11 @@ pub fn write_data(
             player.raw.write_commands(out, target)?;
         }
         NewForm::Snapshot => {
-            let options = SaveOptions {
-                part: save::Part::Everything,
-                dialect: to.map_or_else(
-                    || automatic_dialect(&player.engine.ks),
-                    |reader| reader.snapshot,
-                ),
-                compress: true,
-                checksum: true,
-                aux: aux_fields().into(),
-                idle: false,
-                freq: false,
-            };
+            let dialect = to.map_or_else(
+                || automatic_dialect(&player.engine.ks),
+                |reader| reader.snapshot,
+            );
+            let options = save_options(dialect);
             if player.raw.is_empty() {
                 save(&player.engine.ks, out, &options, false, &mut told).map_err(unwritten)?;
             } else {
@@ -379,12 +372,20 @@ pub fn write_data(
     Ok(keys + player.raw.len())
 }
 
-/// Facts about a snapshot that is the base of a log.
-pub fn aux_fields() -> [(&'static str, String); 2] {
-    [
-        ("redis-ver", REDIS_VERSION.to_string()),
-        ("aof-base", "1".to_string()),
-    ]
+/// How a snapshot is written that is the base of a log.
+pub fn save_options(dialect: Dialect) -> SaveOptions {
+    SaveOptions {
+        part: save::Part::Everything,
+        dialect,
+        compress: true,
+        checksum: true,
+        aux: vec![
+            ("redis-ver", REDIS_VERSION.to_string()),
+            ("aof-base", "1".to_string()),
+        ],
+        idle: false,
+        freq: false,
+    }
 }
 
 /// Shows how many keys are written.

@@ -163,6 +163,15 @@ fn what_cannot_be_read_is_exit_2() {
         missing.stderr,
         "aof-tool: /no/such/file: no such file or directory\n"
     );
+    let server = run(&["check", "redis://ann:secret@db.example:7000"]);
+    assert_eq!((server.code, &server.stdout[..]), (2, ""));
+    assert!(
+        server.stderr.starts_with(
+            "aof-tool: redis://db.example:7000: this is a server, and logs are read from files\n\
+             aof-tool: hint: `aof-tool archive --from "
+        ),
+        "{server:?}"
+    );
     let folder = tempfile::tempdir().unwrap();
     let none = run(&["check", folder.path().to_str().unwrap()]);
     assert_eq!(none.code, 2);
@@ -222,7 +231,11 @@ fn a_file_that_is_no_log_is_told_what_reads_it() {
         ("d.tar", &tar[..], "`tar -xOf "),
         ("a.xz", b"\xfd7zXZ\x00\x00\x00", "`xz -dc "),
         ("b.sent", b"$14\r\nREDIS0011\xfe\x00\xff", "`tail -c +6 "),
-        ("c.jsonl", b"{\"offset\":0,\"end\":23}\n", "this is JSON"),
+        (
+            "c.jsonl",
+            b"{\"offset\":0,\"end\":23}\n",
+            "`rdb-tool convert --from jsonl --to redis-7.2 -o dump.rdb ",
+        ),
     ] {
         let path = folder.path().join(name);
         std::fs::write(&path, bytes).unwrap();

@@ -23,6 +23,23 @@ fn text_has_offset_database_and_quoted_arguments() {
 }
 
 #[test]
+fn a_snapshot_is_a_line_with_its_number_of_keys() {
+    for (keys, line) in [(1, "snapshot of 1 key, "), (2, "snapshot of 2 keys, ")] {
+        let log: String = (0..keys)
+            .map(|i| format!("*3\r\n$3\r\nSET\r\n$1\r\n{i}\r\n$1\r\nv\r\n"))
+            .collect();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("base.rdb");
+        let path = path.to_str().unwrap();
+        let words = ["rewrite", "--form", "snapshot", "-o", path, "-"];
+        assert_eq!(run_with_stdin(&words, log.as_bytes()).code, 0);
+        let told = run(&["dump", path]);
+        assert_eq!(told.code, 0, "{told:?}");
+        assert!(told.stdout.contains(line), "{told:?}");
+    }
+}
+
+#[test]
 fn json_has_all_arguments_times_and_databases() {
     let log = b"#TS:7\r\n*2\r\n$6\r\nselect\r\n$1\r\n3\r\n*2\r\n$3\r\nDEL\r\n$2\r\n\xff\"\r\n";
     let run = run_with_stdin(&["dump", "--format", "jsonl", "-"], log);

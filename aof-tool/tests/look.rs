@@ -232,6 +232,16 @@ fn the_log_of_a_key_begins_with_the_snapshot_and_says_what_went() {
         run_with_stdin(&["log", "\"\\x71\"", "-"], text.as_bytes()).code,
         0
     );
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let swapped = run(&["log", file.path().to_str().unwrap(), "q"]);
+    assert_eq!(
+        (swapped.code, swapped.stderr.as_str()),
+        (
+            2,
+            "aof-tool: q: no such file or directory\n\
+             aof-tool: hint: the key comes first: `aof-tool log KEY LOG`\n"
+        )
+    );
     let none = run_with_stdin(&["log", "nokey", "-"], text.as_bytes());
     assert_eq!((none.code, &none.stdout[..]), (1, ""));
     assert!(

@@ -237,63 +237,79 @@ pub fn decompress(packed: &[u8], len: usize, out: &mut Vec<u8>) -> Result<()> {
         );
     }
     let start = out.len();
-    // Zeroed first, so that pieces of fixed size can be copied into place; a copy of variable size costs a call for a few bytes.
+    // Zeroed first, so that pieces of fixed size can be copied into place; a copy of variable size costs a call for a few bytes. Where
+    // the buffer has room behind, they may reach beyond the end.
     out.reserve_exact(len);
-    out.resize(start + len, 0);
-    let result = decompress_into(packed, &mut out[start..]);
-    if result.is_err() {
-        out.truncate(start);
-    }
+    let slack = SLACK.min(out.capacity() - start - len);
+    out.resize(start + len + slack, 0);
+    let result = decompress_into(packed, &mut out[start..], len);
+    out.truncate(start + if result.is_ok() { len } else { 0 });
     result
 }
 
-fn decompress_into(packed: &[u8], out: &mut [u8]) -> Result<()> {
+/// The longest piece, of which at least one byte belongs to the output.
+const SLACK: usize = LITERAL_MAX - 1;
+
+/// Fills the first `len` bytes of `out`, and what is behind them with anything.
+fn decompress_into(packed: &[u8], out: &mut [u8], len: usize) -> Result<()> {
+    // What is wrong is told elsewhere: its words would take the registers of this loop.
+    match fill(packed, out, len) {
+        Ok(done) if done == len => Ok(()),
+        Ok(done) => damage(
+            packed.len(),
+            format!("lzf: {len} bytes claimed, the data ends after {done}"),
+        ),
+        Err((at, done)) => bad_token(packed, at, done, len),
+    }
+}
+
+/// The same; gives how many bytes there were, or where a token is wrong and how many bytes there were before.
+fn fill(packed: &[u8], out: &mut [u8], len: usize) -> std::result::Result<usize, (usize, usize)> {
     let (mut at, mut done) = (0, 0);
-    while let Some(&control) = packed.get(at) {
-        let token = at;
-        at += 1;
+    while let Some((&control, rest)) = packed.get(at..).and_then(<[u8]>::split_first) {
         if control < 32 {
             let run = usize::from(control) + 1;
-            if run > packed.len() - at {
-                let remain = packed.len() - at;
-                return damage(
-                    token,
-                    format!("lzf: {run} literal bytes claimed, {remain} remain"),
-                );
+            if run > rest.len() || run > len - done {
+                return Err((at, done));
             }
-            if run > out.len() - done {
-                return damage(token, too_much(out.len()));
-            }
-            copy_literals(&packed[at..], &mut out[done..], run);
-            at += run;
+            copy_literals(rest, &mut out[done..], run);
+            at += 1 + run;
             done += run;
         } else {
-            let Some((len, back, size)) = read_copy(control, &packed[at..]) else {
-                return damage(token, "lzf: back reference is cut off".into());
+            let Some((copied, back, size)) = read_copy(control, rest) else {
+                return Err((at, done));
             };
-            at += size;
-            if back > done {
-                return damage(
-                    token,
-                    format!("lzf: back reference {back} bytes back, {done} were written"),
-                );
+            if back > done || copied > len - done {
+                return Err((at, done));
             }
-            if len > out.len() - done {
-                return damage(token, too_much(out.len()));
-            }
-            copy_back(out, done, back, len);
-            done += len;
+            copy_back(out, done, back, copied);
+            at += 1 + size;
+            done += copied;
         }
     }
-    assert!(done <= out.len() && at <= packed.len(), "within both");
-    if done == out.len() {
-        return Ok(());
-    }
-    let claimed = out.len();
-    damage(
-        at,
-        format!("lzf: {claimed} bytes claimed, the data ends after {done}"),
-    )
+    assert!(done <= len && at == packed.len(), "within both");
+    Ok(done)
+}
+
+/// Why the token at `at` cannot be, where `done` of `len` bytes were written.
+#[cold]
+fn bad_token(packed: &[u8], at: usize, done: usize, len: usize) -> Result<()> {
+    let (control, rest) = (packed[at], &packed[at + 1..]);
+    let run = usize::from(control) + 1;
+    let too_much = || format!("lzf: {len} bytes claimed, the data holds more");
+    let what = match read_copy(control, rest) {
+        _ if control < 32 && run > rest.len() => {
+            let remain = rest.len();
+            format!("lzf: {run} literal bytes claimed, {remain} remain")
+        }
+        _ if control < 32 => too_much(),
+        None => "lzf: back reference is cut off".into(),
+        Some((_, back, _)) if back > done => {
+            format!("lzf: back reference {back} bytes back, {done} were written")
+        }
+        Some(_) => too_much(),
+    };
+    damage(at, what)
 }
 
 /// Whether `packed` stands for exactly `len` bytes: what [`decompress`] would find, without writing the output. A copy is sound if
@@ -329,11 +345,6 @@ pub fn holds(packed: &[u8], len: usize) -> bool {
     sound && at == packed.len() && out == len
 }
 
-#[cold]
-fn too_much(claimed: usize) -> String {
-    format!("lzf: {claimed} bytes claimed, the data holds more")
-}
-
 /// Length, distance back and bytes taken after the control byte.
 #[inline]
 fn read_copy(control: u8, rest: &[u8]) -> Option<(usize, usize, usize)> {
@@ -345,38 +356,58 @@ fn read_copy(control: u8, rest: &[u8]) -> Option<(usize, usize, usize)> {
     }
 }
 
+/// Bytes that a copy moves at once, from far back and from near.
+const PIECE: usize = 16;
+const SMALL_PIECE: usize = 8;
+
 /// Copies a run of at most 32 bytes; where there is room, all 32, of which what follows overwrites the rest.
 #[inline]
 fn copy_literals(from: &[u8], to: &mut [u8], run: usize) {
-    match (from.first_chunk::<LITERAL_MAX>(), to.first_chunk_mut()) {
-        (Some(from), Some(to)) => *to = *from,
-        _ => to[..run].copy_from_slice(&from[..run]),
+    if let (Some(from), Some(to)) = (from.first_chunk::<LITERAL_MAX>(), to.first_chunk_mut()) {
+        *to = *from;
+    } else if run <= SMALL_PIECE
+        && let (Some(from), Some(to)) = (from.first_chunk::<SMALL_PIECE>(), to.first_chunk_mut())
+    {
+        *to = *from;
+    } else {
+        to[..run].copy_from_slice(&from[..run]);
     }
 }
-
-/// Bytes that a copy moves at once.
-const PIECE: usize = 16;
 
 /// Repeats at `at` what stands `back` bytes before, for `len` bytes, which must fit. Pieces may reach beyond, as far as there is room.
 #[inline]
 fn copy_back(out: &mut [u8], at: usize, back: usize, len: usize) {
+    let (before, to) = out.split_at_mut(at);
+    let from = &before[at - back..];
+    // Most copies are shorter than a piece.
+    if len <= PIECE
+        && let (Some(from), Some(to)) = (from.first_chunk::<PIECE>(), to.first_chunk_mut())
+    {
+        *to = *from;
+    } else if len <= SMALL_PIECE
+        && let (Some(from), Some(to)) = (from.first_chunk::<SMALL_PIECE>(), to.first_chunk_mut())
+    {
+        *to = *from;
+    } else {
+        copy_long(out, at, back, len);
+    }
+}
+
+/// The same for what is longer, or nearer to itself or to the end.
+fn copy_long(out: &mut [u8], at: usize, back: usize, len: usize) {
     let from = at - back;
+    let mut done = 0;
     if back >= PIECE && at + len + PIECE <= out.len() {
-        let mut done = 0;
         while done < len {
             out.copy_within(from + done..from + done + PIECE, at + done);
             done += PIECE;
         }
-    } else if back >= len {
-        out.copy_within(from..from + len, at);
-    } else {
-        // What is copied becomes part of what is copied from, so the piece doubles.
-        let mut done = 0;
-        while done < len {
-            let piece = (len - done).min(back + done);
-            out.copy_within(from..from + piece, at + done);
-            done += piece;
-        }
+    }
+    // What is copied becomes part of what is copied from, so the piece doubles.
+    while done < len {
+        let piece = (len - done).min(back + done);
+        out.copy_within(from..from + piece, at + done);
+        done += piece;
     }
 }
 
@@ -387,6 +418,14 @@ mod tests {
     fn unpack(packed: &[u8], len: usize) -> Result<Vec<u8>> {
         let mut out = b"kept".to_vec();
         let result = decompress(packed, len, &mut out);
+        // Pieces reach as far as there is room, which must make no difference.
+        for room in [1, 7, 8, 20, 100] {
+            let mut roomy = Vec::with_capacity(4 + len.min(1 << 16) + room);
+            roomy.extend_from_slice(b"kept");
+            let again = decompress(packed, len, &mut roomy);
+            assert_eq!(format!("{again:?}"), format!("{result:?}"));
+            assert_eq!(roomy, out);
+        }
         assert_eq!(holds(packed, len), result.is_ok());
         assert!(out.starts_with(b"kept"));
         assert!(result.is_ok() || out.len() == 4);

@@ -29,6 +29,9 @@ expiry also field_expire_ms, keys of an LRU or LFU server idle_s or freq. Functi
 /// A string of so many bytes is no part of the lines of its section.
 const LARGE: usize = 1 << 20;
 
+/// Bytes of lines that a byte of a section becomes, at most as a rule: there is room for them before it grows.
+const GROWTH: usize = 3;
+
 /// What could hold what has no line.
 const SNAPSHOT: &str = "a snapshot";
 
@@ -91,6 +94,8 @@ pub struct LineParts<'i> {
     form: Bytes,
     /// Where large strings can be looked up again.
     bytes: Option<&'i [u8]>,
+    /// Bytes of text that there is room for in a section.
+    room: usize,
 }
 
 /// The lines of a section.
@@ -107,12 +112,17 @@ impl<'i> LineParts<'i> {
         LineParts {
             form,
             bytes: input.bytes(),
+            room: GROWTH * plan().section,
         }
     }
 
     /// Lines of what is no more what stands in the file.
     pub fn changed(form: Bytes) -> LineParts<'i> {
-        LineParts { form, bytes: None }
+        LineParts {
+            form,
+            bytes: None,
+            room: GROWTH * plan().section,
+        }
     }
 
     /// Writes the lines of a section, and adds up what had none.
@@ -154,7 +164,7 @@ impl Parts for LineParts<'_> {
     fn begin(&self, _: Dialect) -> LinePart {
         LinePart {
             writer: LineWriter::new(self.form),
-            text: Vec::with_capacity(2 * plan().section),
+            text: Vec::with_capacity(self.room),
             large: Vec::new(),
         }
     }

@@ -150,16 +150,22 @@ impl Lines {
         match value {
             Object::String(text) => self.string(text),
             Object::List(list) => {
-                return self.try_array(list.elements(), |line, element| line.string(&element));
+                self.text.push(b'[');
+                list.each_element(|element| {
+                    self.string(element);
+                    self.text.push(b',');
+                })?;
+                self.end_array();
             }
             Object::Set(set) => {
-                let mut members = gathered(set.members(), Ordered::from)?;
+                let mut members = Vec::with_capacity(SMALL);
+                set.each_member(|member| members.push(Ordered::from(member)))?;
                 members.sort_unstable();
                 self.array(&members, |line, member| line.string(member.text()));
             }
             Object::Zset(zset) => {
-                let of = |(member, score)| (Ordered::from(member), score);
-                let mut pairs: Vec<(Ordered<'_>, f64)> = gathered(zset.pairs(), of)?;
+                let mut pairs = Vec::with_capacity(SMALL);
+                zset.each_pair(|member, score| pairs.push((Ordered::from(member), score)))?;
                 pairs.sort_unstable_by(|a, b| {
                     (a.1 + 0.0)
                         .total_cmp(&(b.1 + 0.0))
@@ -196,8 +202,9 @@ impl Lines {
     }
 
     fn hash(&mut self, hash: &Hash<'_>) -> Result<()> {
-        let mut fields = gathered(hash.fields(), |field| {
-            (Ordered::from(field.name), field.value, field.expire_ms)
+        let mut fields = Vec::with_capacity(SMALL);
+        hash.each_field(|field| {
+            fields.push((Ordered::from(field.name), field.value, field.expire_ms));
         })?;
         fields.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         self.array(&fields, |line, (name, value, _)| {
@@ -355,15 +362,21 @@ impl Lines {
         });
     }
 
-    fn array<T>(&mut self, items: &[T], mut one: impl FnMut(&mut Self, &T)) {
-        self.text.push(b'[');
-        for (i, item) in items.iter().enumerate() {
-            if i > 0 {
-                self.text.push(b',');
-            }
-            one(self, item);
+    /// The end of an array whose elements each have a comma behind them.
+    fn end_array(&mut self) {
+        if self.text.last() == Some(&b',') {
+            self.text.pop();
         }
         self.text.push(b']');
+    }
+
+    fn array<T>(&mut self, items: &[T], mut one: impl FnMut(&mut Self, &T)) {
+        self.text.push(b'[');
+        for item in items {
+            one(self, item);
+            self.text.push(b',');
+        }
+        self.end_array();
     }
 
     fn try_array<T>(
@@ -372,13 +385,11 @@ impl Lines {
         mut one: impl FnMut(&mut Self, T),
     ) -> Result<()> {
         self.text.push(b'[');
-        for (i, item) in items.enumerate() {
-            if i > 0 {
-                self.text.push(b',');
-            }
+        for item in items {
             one(self, item?);
+            self.text.push(b',');
         }
-        self.text.push(b']');
+        self.end_array();
         Ok(())
     }
 
@@ -386,6 +397,7 @@ impl Lines {
         self.form.append(&mut self.text, bytes);
     }
 
+    #[inline(always)]
     fn string(&mut self, text: &Text<'_>) {
         self.form
             .append(&mut self.text, text.bytes(&mut I64Text::new()));
@@ -418,18 +430,6 @@ impl Lines {
     }
 }
 
-/// What is made of each element; most collections are small.
-fn gathered<T, U>(
-    elements: impl Iterator<Item = Result<T>>,
-    of: impl Fn(T) -> U,
-) -> Result<Vec<U>> {
-    let mut all = Vec::with_capacity(SMALL);
-    for element in elements {
-        all.push(of(element?));
-    }
-    Ok(all)
-}
-
 /// Appends the shortest decimal that reads back to the same double, with a point or an exponent: `1.0`, `-0.0`, `1e+308`, `inf`.
 fn append_score(text: &mut Vec<u8>, score: f64) {
     let size = score.abs();
@@ -439,7 +439,10 @@ fn append_score(text: &mut Vec<u8>, score: f64) {
             _ if score > 0.0 => "inf",
             _ => "-inf",
         });
-    } else if score.fract() == 0.0 && size < 1e15 && (size > 0.0 || score.is_sign_positive()) {
+    } else if size < 1e15
+        && score as i64 as f64 == score
+        && (size > 0.0 || score.is_sign_positive())
+    {
         text.extend_from_slice(I64Text::new().format(score as i64));
         text.put(".0");
     } else if size == 0.0 || (1e-4..1e16).contains(&size) {

@@ -35,14 +35,16 @@ impl<'a> From<Text<'a>> for Ordered<'a> {
 
 #[inline]
 fn head(bytes: &[u8]) -> u64 {
-    match bytes.first_chunk() {
-        Some(first) => u64::from_be_bytes(*first),
-        None => {
-            let mut first = [0; 8];
-            first[..bytes.len()].copy_from_slice(bytes);
-            u64::from_be_bytes(first)
-        }
+    if let Some(first) = bytes.first_chunk() {
+        return u64::from_be_bytes(*first);
     }
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        // From both ends, where they may overlap, being the same bytes.
+        let (first, last) = (u32::from_be_bytes(*first), u32::from_be_bytes(*last));
+        return u64::from(first) << 32 | u64::from(last) << (8 * (8 - bytes.len()));
+    }
+    let put = |head, (at, byte): (usize, &u8)| head | u64::from(*byte) << (56 - 8 * at);
+    bytes.iter().enumerate().fold(0, put)
 }
 
 impl Ord for Ordered<'_> {

@@ -224,8 +224,9 @@ fn is_log_in_parts(path: &Path) -> bool {
     read.is_some_and(|read| read.is_ok()) && FileKind::of(&first) == FileKind::Manifest
 }
 
-/// What to name instead of a folder.
+/// What to name instead of a folder that one may look into.
 fn folder_advice(path: &Path) -> Option<String> {
+    path.read_dir().ok()?;
     let names = names_in(path);
     let folder = path.display();
     if are_of_log(&names) {
@@ -233,11 +234,13 @@ fn folder_advice(path: &Path) -> Option<String> {
             "there is a log: `aof-tool check {folder}` looks at it, and `aof-tool rewrite --form snapshot -o whole.rdb {folder}` makes a snapshot of it"
         ));
     }
-    let snapshot = names.iter().find(|name| name.ends_with(".rdb"))?;
-    Some(format!(
-        "name the snapshot, for instance {}",
-        path.join(snapshot).display()
-    ))
+    Some(match names.iter().find(|name| name.ends_with(".rdb")) {
+        Some(snapshot) => {
+            let snapshot = path.join(snapshot);
+            format!("name the snapshot, for instance {}", snapshot.display())
+        }
+        None => "name the snapshot itself: no name in this folder ends in .rdb".to_owned(),
+    })
 }
 
 /// Walks over all of a file for a command that must not take a part of the data for the whole: bytes behind the snapshot

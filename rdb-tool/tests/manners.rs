@@ -159,7 +159,11 @@ fn files_that_cannot_be_read_are_exit_2_by_name() {
             (code(&output), stderr(&output)),
             (
                 2,
-                format!("rdb-tool: {}: is a directory\n", folder.path().display())
+                format!(
+                    "rdb-tool: {}: is a directory\n\
+                     rdb-tool: hint: name the snapshot itself: no name in this folder ends in .rdb\n",
+                    folder.path().display()
+                )
             )
         );
     }

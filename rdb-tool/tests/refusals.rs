@@ -43,13 +43,23 @@ fn what_is_no_snapshot_is_told_what_it_is() {
     let at = |name: &str| folder.path().join(name);
     fs::write(at("log.aof"), "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n").unwrap();
     fs::write(at("text"), "hello\n").unwrap();
+    fs::write(at("lines.jsonl"), "{\"db\":0}\n").unwrap();
     fs::write(at("empty.rdb"), "").unwrap();
     fs::create_dir(at("folder")).unwrap();
     let before = names(folder.path());
     for words in READERS {
         for (file, what, advice) in [
             ("log.aof", "not a snapshot", "this is a log of commands"),
-            ("folder", "folder: is a directory", ""),
+            (
+                "folder",
+                "folder: is a directory",
+                "name the snapshot itself",
+            ),
+            (
+                "lines.jsonl",
+                "not a snapshot",
+                "convert --from jsonl --to redis-7.2 -o dump.rdb lines.jsonl`",
+            ),
             (
                 "/dev/zero",
                 "/dev/zero: is a device",

@@ -190,7 +190,11 @@ fn the_wrong_kind_of_file_is_told_what_reads_it() {
         ("h.tar", &tar, "`tar -xOf "),
         ("e.sent", &sent, "`tail -c +7 "),
         ("f.empty", b"", "the file is empty"),
-        ("g.jsonl", b"{\"db\":0,\"key\":\"a\"}\n", "this is JSON"),
+        (
+            "g.jsonl",
+            b"{\"db\":0,\"key\":\"a\"}\n",
+            "`rdb-tool convert --from jsonl --to redis-7.2 -o dump.rdb ",
+        ),
     ];
     for (name, bytes, advice) in files {
         let path = folder.path().join(name);

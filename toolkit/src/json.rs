@@ -1,5 +1,6 @@
 //! JSON for programs that read the tools: strings of any bytes, pretty documents, lines.
 
+use crate::letters;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::ValueEnum;
@@ -19,14 +20,18 @@ impl Bytes {
     /// Appends the JSON form of `bytes`.
     #[inline]
     pub fn append(self, out: &mut impl Text, bytes: &[u8]) {
-        if self == Bytes::Base64 {
-            return append_base64(out, bytes);
+        match self {
+            Bytes::Base64 => out.put_quoted_base64(bytes),
+            Bytes::Text => self.append_text_of(out, bytes),
         }
+    }
+
+    fn append_text_of(self, out: &mut impl Text, bytes: &[u8]) {
         match self.text_of(bytes) {
             Some(text) => append_text(out, &text),
             None => {
                 out.put("{\"base64\":");
-                append_base64(out, bytes);
+                out.put_quoted_base64(bytes);
                 out.put("}");
             }
         }
@@ -57,6 +62,12 @@ pub trait Text {
     fn put(&mut self, text: &str);
     /// Appends the base64 of bytes.
     fn put_base64(&mut self, bytes: &[u8]);
+    /// Appends the base64 of bytes as a JSON string.
+    fn put_quoted_base64(&mut self, bytes: &[u8]) {
+        self.put("\"");
+        self.put_base64(bytes);
+        self.put("\"");
+    }
 }
 
 impl Text for String {
@@ -77,81 +88,13 @@ impl Text for Vec<u8> {
     }
 
     fn put_base64(&mut self, bytes: &[u8]) {
-        if bytes.len() <= SHORT {
-            return put_short(self, bytes);
-        }
-        let begin = self.len();
-        let room = bytes.len().div_ceil(3) * 4;
-        self.resize(begin + room, 0);
-        let written = STANDARD.encode_slice(bytes, &mut self[begin..]);
-        debug_assert_eq!(
-            written.ok(),
-            Some(self.len() - begin),
-            "there is room for all of it"
-        );
+        letters::put(self, bytes);
     }
-}
 
-/// Up to so many bytes the engine spends most of its time on getting ready.
-const SHORT: usize = 48;
-
-/// The two letters of base64 for twelve bits, the first in the lower byte.
-static LETTERS: [u16; 1 << 12] = {
-    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut letters = [0; 1 << 12];
-    let mut bits = 0;
-    while bits < letters.len() {
-        letters[bits] = u16::from_le_bytes([alphabet[bits >> 6], alphabet[bits & 63]]);
-        bits += 1;
+    #[inline]
+    fn put_quoted_base64(&mut self, bytes: &[u8]) {
+        letters::put_quoted(self, bytes);
     }
-    letters
-};
-
-/// Appends the base64 of a few bytes: six of them become eight letters at once, the last with zeros behind them.
-#[inline]
-fn put_short(out: &mut Vec<u8>, bytes: &[u8]) {
-    let (sixes, rest) = bytes.as_chunks();
-    for six in sixes {
-        out.extend_from_slice(&eight_letters(*six));
-    }
-    match *rest {
-        [a] => {
-            let [a, b, ..] = eight_letters([a, 0, 0, 0, 0, 0]);
-            out.extend_from_slice(&[a, b, b'=', b'=']);
-        }
-        [a, b] => {
-            let [a, b, c, ..] = eight_letters([a, b, 0, 0, 0, 0]);
-            out.extend_from_slice(&[a, b, c, b'=']);
-        }
-        [a, b, c] => {
-            let [a, b, c, d, ..] = eight_letters([a, b, c, 0, 0, 0]);
-            out.extend_from_slice(&[a, b, c, d]);
-        }
-        [a, b, c, d] => {
-            let [a, b, c, d, e, f, ..] = eight_letters([a, b, c, d, 0, 0]);
-            out.extend_from_slice(&[a, b, c, d, e, f, b'=', b'=']);
-        }
-        [a, b, c, d, e] => {
-            let [a, b, c, d, e, f, g, _] = eight_letters([a, b, c, d, e, 0]);
-            out.extend_from_slice(&[a, b, c, d, e, f, g, b'=']);
-        }
-        _ => {}
-    }
-}
-
-/// The letters of 48 bits.
-#[inline]
-fn eight_letters([a, b, c, d, e, f]: [u8; 6]) -> [u8; 8] {
-    let (high, low) = (u32::from_be_bytes([a, b, c, d]), u16::from_be_bytes([e, f]));
-    let bits = u64::from(high) << 16 | u64::from(low);
-    let pair = |shift: u32| u64::from(LETTERS[(bits >> shift) as usize & 0xfff]);
-    (pair(36) | pair(24) << 16 | pair(12) << 32 | pair(0) << 48).to_le_bytes()
-}
-
-fn append_base64(out: &mut impl Text, bytes: &[u8]) {
-    out.put("\"");
-    out.put_base64(bytes);
-    out.put("\"");
 }
 
 /// Appends `text` as a JSON string: `"`, `\` and control characters escaped.
@@ -192,19 +135,6 @@ pub fn write_line(out: &mut dyn Write, value: &Value) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn short_texts_are_those_of_the_engine() {
-        let bytes: Vec<u8> = (0..=255).rev().chain(0..64).collect();
-        for begin in 0..64 {
-            for len in 0..=2 * SHORT {
-                let part = &bytes[begin * 3..][..len];
-                let mut text = b"before".to_vec();
-                text.put_base64(part);
-                assert_eq!(&text[6..], STANDARD.encode(part).as_bytes());
-            }
-        }
-    }
 
     #[test]
     fn both_forms_read_back_to_the_same_bytes() {

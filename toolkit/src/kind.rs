@@ -111,9 +111,9 @@ impl FileKind {
                 "this is what a server sends to a replica: the snapshot begins behind the first line, `tail -c +{} {name} | {tool} ... -` reads it",
                 before + 1
             ),
-            FileKind::Json => {
-                "this is JSON; `--from jsonl` reads lines as `rdb-tool dump` writes them".to_owned()
-            }
+            FileKind::Json => format!(
+                "this is JSON: `rdb-tool convert --from jsonl --to redis-7.2 -o dump.rdb {name}` makes a snapshot of lines that `rdb-tool dump` wrote"
+            ),
             FileKind::Compressed(undo) => {
                 format!(
                     "the file is compressed: `{undo} {name} | {tool} ... -` reads what is in it"

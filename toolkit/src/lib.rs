@@ -12,7 +12,7 @@
 //! | [`snapshot`] | a snapshot that may be damaged: what is wrong, and what can be saved |
 //! | [`select`] | which keys a command is about |
 //! | [`prefix`] | keys counted by what they begin with |
-//! | [`json`], [`json_line`] | the same for programs that read us, and what they write back |
+//! | [`json`], `letters`, [`json_line`] | the same for programs that read us, bytes as base64 among it, and what they write back |
 //!
 //! A tool's `main` is one line: `cairn_toolkit::run("rdb-tool", || { ... })`. Data goes to stdout
 //! through [`output::Output::stdout`], talk goes to stderr through [`note`] and [`hint`].
@@ -26,6 +26,7 @@ pub mod input;
 pub mod json;
 pub mod json_line;
 pub mod kind;
+mod letters;
 pub mod map;
 pub mod outcome;
 pub mod output;

@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Invariants:
-//! - this is the only file of the tools with `unsafe`;
+//! - this and `letters.rs` are the only files of the tools with `unsafe`;
 //! - a slot is filled from back to front (line, end, then start or path last), so a handler that finds
 //!   the last part set sees the others; what a slot points to is never freed.
 #![allow(unsafe_code)]

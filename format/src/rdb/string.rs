@@ -180,6 +180,9 @@ impl<'a> Stored<'a> {
     }
 }
 
+/// First bytes below this are the length of a plain string, and all that stands before it.
+pub(super) const SHORT_END: u8 = 1 << 6;
+
 /// What stands before the bytes of a string, or in their place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
@@ -262,6 +265,12 @@ fn can_belong(packed: u64, len: u64) -> bool {
 /// beyond the cursor's bytes.
 #[inline]
 pub(crate) fn read_string<'a>(cursor: &mut Cursor<'a>, what: &str) -> Result<Stored<'a>> {
+    if let [first @ 0..SHORT_END, rest @ ..] = cursor.rest()
+        && let Some(bytes) = rest.get(..usize::from(*first))
+    {
+        cursor.skip(1 + bytes.len(), what)?;
+        return Ok(Stored::Plain(bytes));
+    }
     let at = cursor.offset();
     let form = length::read(cursor, what, form)?;
     if let Form::Int(value) = form {

@@ -34,23 +34,34 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
     Some(if negative { -value } else { value })
 }
 
-/// Powers of ten that a double holds exactly, as many as a short text can have decimals.
-const TENS: [f64; 16] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-];
+/// Powers of ten that fit in 64 bits.
+const TENS: [u64; 20] = {
+    let mut tens = [1; 20];
+    let mut at = 1;
+    while at < tens.len() {
+        tens[at] = tens[at - 1] * 10;
+        at += 1;
+    }
+    tens
+};
 
-/// Up to 15 characters, digits and at most one point among them: both the digits and the power of ten are exact doubles,
-/// so that one division rounds correctly. `None` for everything else.
+/// So many digits always fit in 64 bits.
+const SHORT_MAX: usize = 19;
+/// Up to here a double holds every whole number, and every power of ten that fits in 64 bits below it.
+const EXACT_MAX: u64 = 1 << 53;
+
+/// Up to 19 digits, at most one point among them. `None` for everything else.
 #[inline]
 fn parse_short(body: &[u8]) -> Option<f64> {
-    if body.len() > 15 {
+    if body.len() > SHORT_MAX + 1 {
         return None;
     }
     let (mut digits, mut decimals, mut step) = (0u64, 0, 0);
     for &byte in body {
         let digit = byte.wrapping_sub(b'0');
         if digit < 10 {
-            digits = digits * 10 + u64::from(digit);
+            // Twenty digits run over, and are told by their number below.
+            digits = digits.wrapping_mul(10).wrapping_add(u64::from(digit));
             decimals += step;
         } else if byte == b'.' && step == 0 {
             step = 1;
@@ -59,10 +70,29 @@ fn parse_short(body: &[u8]) -> Option<f64> {
         }
     }
     match (body.len() - step, decimals) {
-        (0, _) => None,
+        (0 | 20.., _) => None,
         (_, 0) => Some(digits as f64),
-        _ => Some(digits as f64 / TENS[decimals]),
+        // Both are exact doubles, so that one division rounds correctly.
+        (_, 1..=15) if digits <= EXACT_MAX => Some(digits as f64 / TENS[decimals] as f64),
+        _ => Some(divide(digits, TENS[decimals])),
     }
+}
+
+/// The double nearest to `dividend / divisor`, ties to even. Of numbers of 64 bits the quotient is never too small or too large for one.
+fn divide(dividend: u64, divisor: u64) -> f64 {
+    debug_assert!(divisor > 0, "a power of ten");
+    if dividend == 0 {
+        return 0.0;
+    }
+    // Both with their highest bit set: the quotient of the first, 63 zeros behind it, by the second has 63 or 64 bits.
+    let (up, down) = (dividend.leading_zeros(), divisor.leading_zeros());
+    let wide = u128::from(dividend << up) << 63;
+    let by = u128::from(divisor << down);
+    let quotient = wide / by;
+    // What is left behind the point matters only to what would be a tie without it: the lowest bit is far below those that are kept.
+    let marked = quotient as u64 | u64::from(quotient * by != wide);
+    let scale = i64::from(down) - i64::from(up) - 63;
+    marked as f64 * f64::from_bits(((1023 + scale) as u64) << 52)
 }
 
 fn parse_long(body: &[u8]) -> Option<f64> {
@@ -394,6 +424,13 @@ mod tests {
             ("0.0000000000001", 1e-13),
             (".00000000000001", 1e-14),
             ("12345678901234567890", 12345678901234567890.0),
+            ("4503599627370496.5", 4503599627370496.0),
+            ("4503599627370497.5", 4503599627370498.0),
+            ("4503599627370496.501", 4503599627370497.0),
+            ("9007199254740993.0", 9007199254740992.0),
+            (".0000000000000000001", 1e-19),
+            ("0.0000000000000000000", 0.0),
+            ("1844674407370955161.5", 1.8446744073709553e18),
             ("1e3", 1e3),
             ("1E+3", 1e3),
             ("inf", f64::INFINITY),
@@ -464,7 +501,7 @@ mod tests {
         }
 
         #[test]
-        fn short_texts_round_as_the_standard_library_does(text in "[0-9]{0,9}[.]?[0-9]{0,9}") {
+        fn short_texts_round_as_the_standard_library_does(text in "[0-9]{0,12}[.]?[0-9]{0,12}") {
             proptest::prop_assert_eq!(
                 parse_f64(text.as_bytes()).map(f64::to_bits),
                 text.parse::<f64>().ok().map(f64::to_bits),

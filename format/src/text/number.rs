@@ -84,10 +84,20 @@ impl I64Text {
         &self.bytes[at..]
     }
 
-    /// Puts the digits at the end of the room, two a step, and gives the place of the first.
+    /// Puts the digits at the end of the room and gives the place of the first: eight at once, and two a step where there are others.
     #[inline]
     fn put_digits(&mut self, value: u64) -> usize {
         let (mut left, mut at) = (value, TEXT_MAX);
+        if left >= 100 {
+            let digits = eight_digits((left % EIGHT) as u32);
+            left /= EIGHT;
+            at -= size_of_val(&digits);
+            let text = digits | u64::from_le_bytes([b'0'; 8]);
+            self.bytes[at..].copy_from_slice(&text.to_le_bytes());
+            if left == 0 {
+                return at + digits.trailing_zeros() as usize / 8;
+            }
+        }
         while left >= 100 {
             let pair = 2 * (left % 100) as usize;
             left /= 100;
@@ -106,6 +116,21 @@ impl I64Text {
     }
 }
 
+/// One more than eight digits can say.
+const EIGHT: u64 = 100_000_000;
+
+/// The eight digits of a number below [`EIGHT`], a byte each, the first in the lowest. A number is divided in all of its parts at once: two of four
+/// digits, four of two, eight of one; each quotient is that of a multiplication, which is exact for so small numbers.
+#[inline]
+fn eight_digits(value: u32) -> u64 {
+    debug_assert!(u64::from(value) < EIGHT);
+    let fours = u64::from(value / 10_000) | u64::from(value % 10_000) << 32;
+    let hundreds = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f;
+    let twos = hundreds | (fours - hundreds * 100) << 16;
+    let tens = ((twos * 103) >> 10) & 0x000f_000f_000f_000f;
+    tens | (twos - tens * 10) << 8
+}
+
 impl Default for I64Text {
     fn default() -> Self {
         I64Text::new()
@@ -115,6 +140,21 @@ impl Default for I64Text {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn digits_are_those_of_the_standard_library() {
+        let around = (0..20).flat_map(|power| {
+            let ten = 10u64.pow(power);
+            (0..300).flat_map(move |by| [ten.saturating_sub(by), ten.saturating_add(by)])
+        });
+        let fours = (0..10_000).flat_map(|four| [four, four * 10_000 + 9_999, four * EIGHT + four]);
+        for value in around.chain(fours).chain([u64::MAX]) {
+            assert_eq!(
+                I64Text::new().format_u64(value),
+                value.to_string().as_bytes()
+            );
+        }
+    }
 
     #[test]
     fn accepts_only_the_canonical_text() {

@@ -269,17 +269,28 @@ impl<'a> Listpack<'a> {
     }
 
     /// Checks one entry; gives it and the place of the next.
-    #[inline]
+    #[inline(always)]
     fn check_entry(&self, at: usize, index: usize) -> Result<(Entry<'a>, usize)> {
         let end = self.bytes.len() - 1;
-        // The common form, a short entry with a back length of one byte.
-        if let Some((entry, size)) = decode(&self.bytes[..end], at)
-            && size < 128
-            && self.bytes.get(at + size) == Some(&(size as u8))
-            && at + size < end
-        {
-            return Ok((entry, at + size + 1));
+        // The common forms, a short string and a small number, with a back length of one byte.
+        match *self.bytes.get(at..end).unwrap_or_default() {
+            [head @ 0..=0x7f, 1, ..] => return Ok((Entry::Int(i64::from(head)), at + 2)),
+            [head @ 0x80..=0xbf, ref rest @ ..] => {
+                let len = usize::from(head & 0x3f);
+                if let Some((string, [back, ..])) = rest.split_at_checked(len)
+                    && usize::from(*back) == len + 1
+                {
+                    return Ok((Entry::Str(string), at + len + 2));
+                }
+            }
+            _ => {}
         }
+        self.check_any_entry(at, index)
+    }
+
+    #[inline(never)]
+    fn check_any_entry(&self, at: usize, index: usize) -> Result<(Entry<'a>, usize)> {
+        let end = self.bytes.len() - 1;
         let Some((entry, size)) = decode(&self.bytes[..end], at) else {
             return self.bad_entry(at, index);
         };

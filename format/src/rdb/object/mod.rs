@@ -7,6 +7,7 @@ mod array;
 mod blob;
 mod check;
 mod decode;
+mod each;
 mod hash;
 mod list;
 mod module;

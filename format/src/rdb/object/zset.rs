@@ -130,7 +130,7 @@ fn bad_score(at: u64, text: &[u8]) -> Box<FormatError> {
     )
 }
 
-fn packed_score(score: &Text<'_>, at: u64) -> Result<f64> {
+pub(super) fn packed_score(score: &Text<'_>, at: u64) -> Result<f64> {
     match score {
         Text::Int(value) => Ok(*value as f64),
         Text::Bytes(bytes) => parse_f64(bytes).ok_or_else(|| bad_score(at, bytes)),

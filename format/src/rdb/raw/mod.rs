@@ -391,6 +391,14 @@ impl<'s, S: Source> Scan<'s, S> {
     #[inline]
     pub fn string(&mut self, what: &str) -> Result<()> {
         let start = self.at;
+        // Most are short and plain: their length is their first byte.
+        if let Some(&[first @ 0..string::SHORT_END, ref rest @ ..]) =
+            self.source.window().get(start..)
+            && usize::from(first) <= rest.len()
+        {
+            self.at += 1 + usize::from(first);
+            return Ok(());
+        }
         let form = self.parsed(what, string::form)?;
         let from = self.at;
         self.sized(form.stored_len(), start, what)?;

@@ -78,17 +78,7 @@ pub fn save<W: Write>(
     each_key: bool,
     progress: &mut dyn FnMut(u64),
 ) -> WriteResult<W> {
-    let mut settings = WriteOptions::new(options.dialect);
-    settings.compress = options.compress;
-    settings.checksum = options.checksum;
-    let mut writer = Writer::new(out, settings)?;
-    for (name, value) in &options.aux {
-        writer.aux(name.as_bytes(), value.as_bytes())?;
-    }
-    let libraries = ks.libraries.iter();
-    for (_, library) in libraries.filter(|_| options.part != Part::Nothing) {
-        writer.function(&library.code)?;
-    }
+    let mut writer = begin(ks, out, options)?;
     let mut saver = Saver {
         writer: &mut writer,
         options,
@@ -106,6 +96,25 @@ pub fn save<W: Write>(
     }
     progress(saver.keys);
     writer.finish()
+}
+
+/// Writes what stands before the databases: header, auxiliary fields, libraries.
+///
+/// # Errors
+/// What the output reports.
+pub fn begin<W: Write>(ks: &Keyspace, out: W, options: &SaveOptions) -> WriteResult<Writer<W>> {
+    let mut settings = WriteOptions::new(options.dialect);
+    settings.compress = options.compress;
+    settings.checksum = options.checksum;
+    let mut writer = Writer::new(out, settings)?;
+    for (name, value) in &options.aux {
+        writer.aux(name.as_bytes(), value.as_bytes())?;
+    }
+    let libraries = ks.libraries.iter();
+    for (_, library) in libraries.filter(|_| options.part != Part::Nothing) {
+        writer.function(&library.code)?;
+    }
+    Ok(writer)
 }
 
 struct Saver<'s, W: Write> {

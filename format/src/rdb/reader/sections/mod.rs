@@ -39,6 +39,9 @@ const RECORDS: usize = 64;
 const GUESSES: usize = 64;
 /// So many times smaller is the first section, which is read alone: it tells what the file is.
 const FIRST: usize = 32;
+/// What is left of a file is to be at least so many sections for each thread, as far as they are not smaller than this part of others.
+const TURNS: usize = 2;
+const SMALLEST: u64 = 8;
 /// Sections that may wait or be read, beyond one for each thread.
 const AHEAD: usize = 2;
 /// After so many wrong guesses nothing is guessed any more.
@@ -418,10 +421,18 @@ impl<W: Work> Crew<'_, '_, W> {
         }
     }
 
+    /// Bytes of the section that begins at `from`: the last ones are smaller, so that no thread has much to do when all others are done.
+    fn section_at(&self, from: u64) -> u64 {
+        let section = self.plan.section as u64;
+        let left = (self.bytes.len() as u64).saturating_sub(from);
+        let share = left / (self.plan.threads * TURNS) as u64;
+        share.clamp((section / SMALLEST).max(1), section.max(1))
+    }
+
     /// Where the section that begins at `from` ends, if that can be guessed.
     fn cut(&self, from: u64) -> Option<u64> {
-        let place = from.saturating_add(self.plan.section as u64);
-        if place.saturating_add(SEARCH.min(self.plan.section as u64)) >= self.bytes.len() as u64 {
+        let place = from.saturating_add(self.section_at(from));
+        if place.saturating_add(SEARCH.min(place - from)) >= self.bytes.len() as u64 {
             return Some(self.bytes.len() as u64);
         }
         let mut places: Range<u64> = place..place + SEARCH;
