@@ -669,8 +669,8 @@ fn a_node_that_announces_another_port_is_believed() {
     );
 }
 
-/// 1. Slots of a node are taken by another, and the node does not hear of it. 2. It takes an epoch for a slot that comes from elsewhere. 3. Its old claim wins the
-/// slots back, and what the other has written is lost.
+/// Slots of a node are taken by another, and the node does not hear of it. Were it to take an epoch then, for a slot that comes from elsewhere, its old claim
+/// would win the slots back, and what the other has written would be lost.
 #[test]
 fn a_claim_that_may_be_old_does_not_win() {
     let mut net = Net::cluster();
