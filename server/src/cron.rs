@@ -96,6 +96,7 @@ impl Cron {
             self.expire_left_us < 1_000_000 / hz,
             "nothing is left for clients"
         );
+        front.host.age_memory();
         self.work_left = self.slices(engine, front);
         front.saving().cron(&mut engine.ks, &mut engine.shared.gate);
         front.note_memory();
@@ -122,6 +123,7 @@ impl Cron {
             | rehash(engine, front)
             | restamp(engine, front)
             | engine.evict(front)
+            | front.host.tidy_memory()
     }
 
     /// Whether there is more to expire, and time left for it.

@@ -2,13 +2,15 @@
 
 use std::os::unix::ffi::OsStringExt;
 
-use cairn_server::os::alloc::Jemalloc;
+use cairn_server::os::alloc::{self, Jemalloc};
 
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() {
-    let _registration = cairn_server::os::alloc::register_thread();
+    let _registration = alloc::register_thread();
+    // Where the system grants no address space for them, there are none, and nothing is missing but some memory.
+    alloc::own_slabs();
     let mut args = std::env::args_os();
     let program = args.next().unwrap_or_default();
     let args: Vec<Vec<u8>> = args.map(OsStringExt::into_vec).collect();

@@ -152,6 +152,12 @@ pub trait Host {
     fn used_memory(&self) -> u64;
     /// Bytes of memory that the system has given to the process.
     fn resident_memory(&self) -> u64;
+    /// Looks for memory that nobody has wanted since the last call; called ten times a second or so.
+    fn age_memory(&self) {}
+    /// A slice of giving such memory back to the system; whether there is more to do.
+    fn tidy_memory(&self) -> bool {
+        false
+    }
     /// The signal that asked for the end, if one has.
     fn interrupt(&self) -> Option<Interrupt>;
     /// Takes the signal's wish back; false if there was none.

@@ -1,4 +1,10 @@
-//! jemalloc as the allocator of the server, with size classes that step by 8 bytes.
+//! The allocator of the server: slabs for small blocks of the thread that has the data, jemalloc with size classes that step by 8 bytes
+//! for all others.
+//!
+//! ```text
+//!   alloc     at most 4 KB, aligned to 8, on the thread that owns the slabs ──> slabs      else ──> jemalloc
+//!   dealloc   an address of the slabs ──> slabs, from whatever thread                            else ──> jemalloc
+//! ```
 //!
 //! With `lg-quantum=3` a block of 24 or 40 bytes is aligned to 8 only, while an allocator for Rust has to keep
 //! the alignment that the layout names. So every request above `QUANTUM` passes it on explicitly
@@ -18,6 +24,7 @@ use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
+use cairn_slabs as slabs;
 use tikv_jemalloc_sys as je;
 
 use crate::host::AllocatorStats;
@@ -43,11 +50,37 @@ fn flags_of(align: usize) -> c_int {
     }
 }
 
-// SAFETY: blocks come from jemalloc with at least the size and, through `flags_of`, the alignment of the layout;
-// none of the functions unwinds; a release uses the layout of the allocation, as the trait promises us.
+/// Whether blocks of this layout may lie in a slab: known when the program is built, for most of them.
+#[inline(always)]
+fn is_small(layout: Layout) -> bool {
+    layout.size() <= slabs::LARGEST && layout.align() <= slabs::STEP
+}
+
+/// Whether a block lies in a slab.
+#[inline(always)]
+fn in_slab(block: *mut u8, layout: Layout) -> bool {
+    is_small(layout) && slabs::contains(block)
+}
+
+/// A block in a slab; null where it has to be jemalloc's.
+#[inline(always)]
+fn small(layout: Layout) -> *mut u8 {
+    match is_small(layout) {
+        true => slabs::take(layout.size()),
+        false => ptr::null_mut(),
+    }
+}
+
+// SAFETY: blocks come from slabs or from jemalloc with at least the size and, through `is_small` and `flags_of`, the alignment of the
+// layout; none of the functions unwinds; a release uses the layout of the allocation, as the trait promises us, and the address tells
+// whose block it is.
 unsafe impl GlobalAlloc for Jemalloc {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let block = small(layout);
+        if !block.is_null() {
+            return block;
+        }
         let flags = flags_of(layout.align());
         // SAFETY: the size is not zero (promised by the caller of `alloc`), the flags are a valid alignment.
         unsafe {
@@ -61,6 +94,12 @@ unsafe impl GlobalAlloc for Jemalloc {
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        let block = small(layout);
+        if !block.is_null() {
+            // SAFETY: the block has so many bytes.
+            unsafe { block.write_bytes(0, layout.size()) };
+            return block;
+        }
         let flags = flags_of(layout.align());
         // SAFETY: as in `alloc`.
         unsafe {
@@ -75,11 +114,29 @@ unsafe impl GlobalAlloc for Jemalloc {
     #[inline]
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
         // SAFETY: `ptr` came from `alloc` with this layout, so size and flags name its size class.
-        unsafe { je::sdallocx(ptr.cast(), layout.size(), flags_of(layout.align())) }
+        unsafe {
+            if in_slab(ptr, layout) {
+                slabs::give(ptr);
+            } else {
+                je::sdallocx(ptr.cast(), layout.size(), flags_of(layout.align()));
+            }
+        }
     }
 
     #[inline]
     unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        if in_slab(ptr, layout)
+            && new_size.div_ceil(slabs::STEP) == layout.size().div_ceil(slabs::STEP)
+        {
+            return ptr;
+        }
+        // A block of jemalloc's stays its own as long as it is large, or another thread's business.
+        let shrinks =
+            layout.size() > slabs::LARGEST && new_size <= slabs::LARGEST && slabs::is_owner();
+        if in_slab(ptr, layout) || (shrinks && layout.align() <= slabs::STEP) {
+            // SAFETY: as promised by the caller; the alignment is that of a layout.
+            return unsafe { self.moved(ptr, layout, new_size) };
+        }
         let flags = flags_of(layout.align());
         // SAFETY: `ptr` came from `alloc` with this layout; the new size is not zero (promised by the caller).
         unsafe {
@@ -92,11 +149,33 @@ unsafe impl GlobalAlloc for Jemalloc {
     }
 }
 
-/// The bytes that a block of `size` bytes really takes: its size class.
+impl Jemalloc {
+    /// A block of another size with the same bytes.
+    ///
+    /// # Safety
+    /// As for `realloc`.
+    unsafe fn moved(&self, old: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: the size is not zero and, rounded up to the alignment, no more than `isize::MAX` (promised by the caller); both blocks
+        // have as many bytes as are copied.
+        unsafe {
+            let new = self.alloc(Layout::from_size_align_unchecked(new_size, layout.align()));
+            if !new.is_null() {
+                new.copy_from_nonoverlapping(old, layout.size().min(new_size));
+                self.dealloc(old, layout);
+            }
+            new
+        }
+    }
+}
+
+/// The bytes that a block of `size` bytes really takes on this thread: its size class.
 #[inline]
 pub fn size_class(size: usize) -> usize {
     if size == 0 {
         return 0;
+    }
+    if size <= slabs::LARGEST && slabs::is_owner() {
+        return slabs::rounded(size);
     }
     // SAFETY: a pure computation; the size is not zero.
     let class = unsafe { je::nallocx(size, 0) };
@@ -207,17 +286,18 @@ pub fn used_memory() -> u64 {
     debug_assert!(readers > 0, "a reader leaves twice");
     // A block may be released by another thread than the one that allocated it, and the two counters are read one
     // after the other: for an instant the sum can dip below zero.
-    sum.max(0) as u64
+    sum.max(0) as u64 + slabs::used()
 }
 
-/// A fresh snapshot of the statistics; slow (all arenas are merged), so only for INFO and MEMORY.
-/// `None` when jemalloc was built without them.
+/// A fresh snapshot of the statistics; slow (all arenas are merged), so only for INFO and MEMORY. Pages of slabs are told on the thread that
+/// owns them only. `None` when jemalloc was built without them.
 pub fn stats() -> Option<AllocatorStats> {
     refresh_epoch();
+    let (held, worn) = slabs::held().unwrap_or_default();
     Some(AllocatorStats {
-        allocated: read_control::<usize>(c"stats.allocated")? as u64,
-        active: read_control::<usize>(c"stats.active")? as u64,
-        resident: read_control::<usize>(c"stats.resident")? as u64,
+        allocated: read_control::<usize>(c"stats.allocated")? as u64 + slabs::used(),
+        active: read_control::<usize>(c"stats.active")? as u64 + held,
+        resident: read_control::<usize>(c"stats.resident")? as u64 + held + worn,
         retained: read_control::<usize>(c"stats.retained")? as u64,
         metadata: read_control::<usize>(c"stats.metadata")? as u64,
     })
@@ -270,8 +350,63 @@ pub fn report() -> Vec<u8> {
     let mut text: Vec<u8> = Vec::with_capacity(1 << 20);
     // SAFETY: the callback fits, and the vector outlives the call.
     unsafe { je::malloc_stats_print(Some(write), (&raw mut text).cast(), ptr::null()) };
+    report_slabs(&mut text);
     text.shrink_to_fit();
     text
+}
+
+/// The slabs behind jemalloc's own report, a line for each size.
+fn report_slabs(text: &mut Vec<u8>) {
+    use std::io::Write;
+    let (Some(classes), Some((held, free))) = (slabs::figures(), slabs::held()) else {
+        return;
+    };
+    let used = slabs::used();
+    // Writing into a vector cannot fail.
+    let _ = writeln!(
+        text,
+        "\nSlabs of {} bytes for blocks of up to {}: {used} bytes in use, {held} in pages with blocks, {free} in pages without",
+        slabs::SLAB,
+        slabs::LARGEST
+    );
+    let _ = writeln!(
+        text,
+        "{:>6} {:>10} {:>12} {:>12} {:>6}",
+        "size", "slabs", "used", "blocks", "util"
+    );
+    for class in classes {
+        let _ = writeln!(
+            text,
+            "{:>6} {:>10} {:>12} {:>12} {:>6.3}",
+            class.size,
+            class.slabs,
+            class.used,
+            class.blocks,
+            class.used as f64 / class.blocks as f64
+        );
+    }
+}
+
+/// Address space for blocks in slabs: more than any machine has memory, and no more than costs nothing.
+const SLABS_ROOM: usize = 512 << 30;
+
+/// Makes the calling thread the one whose small blocks lie in slabs. False where another is, or the system grants no address space: then
+/// all blocks are jemalloc's.
+pub fn own_slabs() -> bool {
+    slabs::claim(SLABS_ROOM)
+}
+
+/// Notes which pages of slabs nobody wanted since the last call, ten times a second or so.
+pub fn age_slabs() {
+    slabs::age();
+}
+
+/// Slabs whose returned blocks are taken in, and bytes of pages that go back to the system, in one slice: a few hundred microseconds.
+const SLICE: (usize, usize) = (4096, 2 << 20);
+
+/// A slice of the work that slabs leave: blocks that other threads gave back, pages that nobody wants. Whether there is more.
+pub fn tidy_slabs() -> bool {
+    slabs::tidy(SLICE.0, SLICE.1)
 }
 
 /// Gives back what jemalloc keeps for the next requests of the thread that calls: a few hundred pieces of each size, which hold as many pages where
@@ -280,8 +415,10 @@ pub fn forget_cache() -> bool {
     call_control(c"thread.tcache.flush")
 }
 
-/// Hands every unused page back to the system at once (MEMORY PURGE). Returns whether jemalloc took it.
+/// Hands every unused page back to the system at once (MEMORY PURGE), those of slabs on the thread that owns them. Returns whether jemalloc
+/// took it.
 pub fn purge() -> bool {
+    slabs::purge();
     // 4096 is MALLCTL_ARENAS_ALL of jemalloc 5: one name for all arenas.
     call_control(c"arena.4096.purge")
 }

@@ -194,6 +194,14 @@ impl Host for SystemHost {
         process::resident_bytes()
     }
 
+    fn age_memory(&self) {
+        alloc::age_slabs();
+    }
+
+    fn tidy_memory(&self) -> bool {
+        alloc::tidy_slabs()
+    }
+
     fn interrupt(&self) -> Option<Interrupt> {
         signals::requested()
     }

@@ -1,0 +1,201 @@
+//! Which slabs to empty: those with the fewest blocks, as many as the room in the others holds.
+//!
+//! ```text
+//!   idle ──choose──> counting ──all slabs seen──> marking ──all slabs seen──> chosen ──end──> idle
+//!                    per class: slabs, blocks        from the last slab
+//!                    and room by how full            down: Partial -> Leaving
+//! ```
+//!
+//! Both scans go in slices, and blocks come and go between these, so the counts may be a little off: then a slab more or less is chosen,
+//! and nothing else happens.
+
+use crate::class::{CLASSES, SLAB};
+use crate::head::State;
+use crate::set::LEAVING;
+use crate::slabs::Slabs;
+
+/// Degrees of fullness that are told apart.
+const DEGREES: usize = 16;
+/// Slabs as full as this stay: 14 of 16.
+const FULL_ENOUGH: usize = 14;
+
+/// What was counted of the slabs of one class that are neither full nor the current one.
+#[derive(Clone, Copy)]
+struct Count {
+    /// Blocks, free ones with the others, by how full their slab is.
+    blocks: [u64; DEGREES],
+    /// Free blocks, and what is left of them when some slabs are marked.
+    room: u64,
+    /// Slabs below this degree leave.
+    below: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Idle,
+    /// Slabs seen so far.
+    Counting(usize),
+    /// Slabs not seen yet.
+    Marking(usize),
+    Chosen,
+}
+
+/// A choice that is being made, or was.
+pub(crate) struct Choice {
+    step: Step,
+    classes: [Count; CLASSES + 1],
+    /// Slabs marked.
+    marked: usize,
+}
+
+impl Choice {
+    pub const fn none() -> Choice {
+        Choice {
+            step: Step::Idle,
+            classes: [Count {
+                blocks: [0; DEGREES],
+                room: 0,
+                below: 0,
+            }; CLASSES + 1],
+            marked: 0,
+        }
+    }
+}
+
+impl Count {
+    /// Finds the least degree below which there are as many slabs as the room allows to empty.
+    ///
+    /// A slab that leaves takes its own room along, and its blocks need as much elsewhere: together as much as it has blocks.
+    fn settle(&mut self) {
+        let mut leaving = 0;
+        for (degree, blocks) in self.blocks[..FULL_ENOUGH].iter().enumerate() {
+            if leaving >= self.room {
+                break;
+            }
+            leaving += blocks;
+            self.below = degree + 1;
+        }
+    }
+}
+
+/// How full a slab that has room is.
+fn degree(used: u32, blocks: u32) -> usize {
+    debug_assert!(used < blocks);
+    used as usize * DEGREES / blocks as usize
+}
+
+impl Slabs {
+    /// Looks at `most` slabs more to choose some that are worth emptying, and begins to choose if that was not begun. `None` as long as it
+    /// has not seen all; then the bytes of those that were chosen: nothing is taken from them until [`Slabs::end`].
+    ///
+    /// # Safety
+    /// The calling thread is the owner.
+    pub unsafe fn choose(&self, most: usize) -> Option<usize> {
+        // SAFETY: by contract; every slab below `opened` was used.
+        unsafe {
+            let owner = self.owner();
+            match owner.choice.step {
+                Step::Idle => {
+                    owner.choice = Choice::none();
+                    owner.choice.step = Step::Counting(0);
+                    None
+                }
+                Step::Counting(from) => {
+                    let to = owner.opened.min(from.saturating_add(most));
+                    (from..to).for_each(|slab| self.count(slab));
+                    let choice = &mut self.owner().choice;
+                    choice.step = Step::Counting(to);
+                    if to == self.owner().opened {
+                        let choice = &mut self.owner().choice;
+                        choice.classes.iter_mut().for_each(Count::settle);
+                        choice.step = Step::Marking(to);
+                    }
+                    None
+                }
+                Step::Marking(until) => {
+                    let from = until.saturating_sub(most);
+                    (from..until).rev().for_each(|slab| self.mark(slab));
+                    let choice = &mut self.owner().choice;
+                    choice.step = match from {
+                        0 => Step::Chosen,
+                        _ => Step::Marking(from),
+                    };
+                    (from == 0).then_some(choice.marked * SLAB)
+                }
+                Step::Chosen => Some(owner.choice.marked * SLAB),
+            }
+        }
+    }
+
+    /// # Safety
+    /// The calling thread is the owner; the slab was used once.
+    unsafe fn count(&self, slab: usize) {
+        // SAFETY: by contract.
+        unsafe {
+            let head = self.head(slab);
+            if head.state.get() != State::Partial {
+                return;
+            }
+            let (used, blocks) = (head.used.get(), head.blocks());
+            let count = &mut self.owner().choice.classes[head.class()];
+            count.blocks[degree(used, blocks)] += u64::from(blocks);
+            count.room += u64::from(blocks - used);
+        }
+    }
+
+    /// # Safety
+    /// As for `count`.
+    unsafe fn mark(&self, slab: usize) {
+        // SAFETY: by contract.
+        unsafe {
+            let head = self.head(slab);
+            if head.state.get() != State::Partial {
+                return;
+            }
+            let (class, used, blocks) = (head.class(), head.used.get(), head.blocks());
+            let owner = self.owner();
+            let count = &mut owner.choice.classes[class];
+            if degree(used, blocks) < count.below && u64::from(blocks) <= count.room {
+                count.room -= u64::from(blocks);
+                owner.choice.marked += 1;
+                owner.sets.remove(class, slab);
+                owner.sets.insert(LEAVING, slab);
+                head.state.set(State::Leaving);
+            }
+        }
+    }
+
+    /// Whether the block at an address lies in a slab that was chosen.
+    ///
+    /// # Safety
+    /// The calling thread is the owner.
+    #[inline]
+    pub unsafe fn is_leaving(&self, address: usize) -> bool {
+        self.slab_of(address).is_some_and(|slab| {
+            // SAFETY: the caller is the owner; only heads of slabs that were used are looked at.
+            unsafe { slab < self.owner().opened && self.head(slab).state.get() == State::Leaving }
+        })
+    }
+
+    /// Nothing is being emptied any more: what is left in the slabs stays there.
+    ///
+    /// # Safety
+    /// The calling thread is the owner.
+    pub unsafe fn end(&self) {
+        // SAFETY: by contract; what is in the set was used, and has blocks.
+        unsafe {
+            let owner = self.owner();
+            owner.choice.step = Step::Idle;
+            while let Some(slab) = owner.sets.first(LEAVING) {
+                let head = self.head(slab);
+                owner.sets.remove(LEAVING, slab);
+                if head.used.get() == head.blocks() {
+                    head.state.set(State::Full);
+                } else {
+                    owner.sets.insert(head.class(), slab);
+                    head.state.set(State::Partial);
+                }
+            }
+        }
+    }
+}
