@@ -220,6 +220,9 @@ impl<K: Ord, V> Ordered<K, V> {
 }
 
 impl<K: Ord + Clone + Blocks, V: Blocks> Ordered<K, V> {
+    /// Bytes of a leaf, about: eleven entries and three numbers.
+    const LEAF: usize = 11 * (size_of::<K>() + size_of::<V>()) + 16;
+
     /// Looks at up to `most` entries, and moves what leaves: blocks of values where they are met; as soon as a node or a key's block
     /// leaves, all entries are put into another tree, up to `most` at a time. `from` is where to go on, at first none. Answers
     /// whether there is more to do.
@@ -250,7 +253,7 @@ impl<K: Ord + Clone + Blocks, V: Blocks> Ordered<K, V> {
         for (key, value) in entries.by_ref().take(most) {
             value.move_away(mover);
             // A key lies in its node.
-            if mover.is_leaving(key, size_of::<K>().max(1)) || key.is_leaving(mover) {
+            if mover.is_leaving(key, Self::LEAF) || key.is_leaving(mover) {
                 return true;
             }
         }
