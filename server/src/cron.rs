@@ -4,6 +4,7 @@ use cairn_engine::Engine;
 use cairn_engine::session::Role;
 
 use crate::config::table;
+use crate::defrag::Defrag;
 use crate::front::Front;
 use crate::net::Cause;
 use crate::settings::TRIM_AFTER_MS;
@@ -33,6 +34,8 @@ pub struct Cron {
     pub work_left: bool,
     /// The client that was looked at last.
     next_client: usize,
+    /// Blocks of values are moved together.
+    defrag: Defrag,
 }
 
 impl Cron {
@@ -44,12 +47,13 @@ impl Cron {
             expire_left_us: 0,
             work_left: false,
             next_client: 0,
+            defrag: Defrag::default(),
         }
     }
 
-    /// When the next run is due, monotonic microseconds.
+    /// When something is due next, monotonic microseconds.
     pub fn due_us(&self) -> u64 {
-        self.next_us
+        self.next_us.min(self.defrag.due_us())
     }
 
     /// Does what is due; whether anything was.
@@ -60,6 +64,9 @@ impl Cron {
         }
         if self.work_left {
             self.work_left = self.slices(engine, front);
+        }
+        if self.defrag.is_under_way() {
+            self.defrag.go_on(engine, front);
         }
         // Each turn asks, so this does not read the clock: the last command has.
         if engine.mono_us() < self.next_us || front.settings.cron_paused {
@@ -97,6 +104,7 @@ impl Cron {
             "nothing is left for clients"
         );
         self.work_left = self.slices(engine, front);
+        self.defrag.look(engine, front, now);
         front.saving().cron(&mut engine.ks, &mut engine.shared.gate);
         front.note_memory();
         clients(engine, front, &mut self.next_client, hz);
