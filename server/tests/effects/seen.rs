@@ -108,13 +108,13 @@ const ELSEWHERE: [[&str; 4]; 17] = [
         "active-defrag-cycle-min",
         "server/simulator/tests/defrag.rs",
         "the_effort_follows_the_fragmentation",
-        "--active-defrag-cycle-min 10",
+        "--active-defrag-cycle-min 1",
     ],
     [
         "active-defrag-cycle-max",
         "server/simulator/tests/defrag.rs",
         "the_effort_follows_the_fragmentation",
-        "--active-defrag-cycle-max 50",
+        "--active-defrag-cycle-max 9",
     ],
     [
         "active-defrag-max-scan-fields",
