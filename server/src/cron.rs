@@ -4,7 +4,9 @@ use cairn_engine::Engine;
 use cairn_engine::session::Role;
 
 use crate::config::table;
+use crate::defrag::Defrag;
 use crate::front::Front;
+use crate::host::Slabs;
 use crate::net::Cause;
 use crate::settings::TRIM_AFTER_MS;
 
@@ -33,6 +35,8 @@ pub struct Cron {
     pub work_left: bool,
     /// The client that was looked at last.
     next_client: usize,
+    /// Blocks of values are moved together.
+    defrag: Defrag,
 }
 
 impl Cron {
@@ -44,12 +48,13 @@ impl Cron {
             expire_left_us: 0,
             work_left: false,
             next_client: 0,
+            defrag: Defrag::default(),
         }
     }
 
-    /// When the next run is due, monotonic microseconds.
+    /// When something is due next, monotonic microseconds.
     pub fn due_us(&self) -> u64 {
-        self.next_us
+        self.next_us.min(self.defrag.due_us())
     }
 
     /// Does what is due; whether anything was.
@@ -60,6 +65,9 @@ impl Cron {
         }
         if self.work_left {
             self.work_left = self.slices(engine, front);
+        }
+        if self.defrag.is_under_way() {
+            self.defrag.go_on(engine, front);
         }
         // Each turn asks, so this does not read the clock: the last command has.
         if engine.mono_us() < self.next_us || front.settings.cron_paused {
@@ -96,8 +104,11 @@ impl Cron {
             self.expire_left_us < 1_000_000 / hz,
             "nothing is left for clients"
         );
-        front.host.age_memory();
+        if let Some(slabs) = front.host.slabs() {
+            slabs.age();
+        }
         self.work_left = self.slices(engine, front);
+        self.defrag.look(engine, front, now);
         front.saving().cron(&mut engine.ks, &mut engine.shared.gate);
         front.note_memory();
         clients(engine, front, &mut self.next_client, hz);
@@ -123,7 +134,7 @@ impl Cron {
             | rehash(engine, front)
             | restamp(engine, front)
             | engine.evict(front)
-            | front.host.tidy_memory()
+            | front.host.slabs().is_some_and(Slabs::tidy)
     }
 
     /// Whether there is more to expire, and time left for it.

@@ -130,6 +130,44 @@ impl MemoryMarks {
     }
 }
 
+/// How active defragmentation stands.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DefragFigures {
+    /// Percent of the time that the pass under way may take; 0: there is none.
+    pub running: u64,
+    /// Since when there is one without a break, monotonic microseconds.
+    pub since_us: Option<u64>,
+    /// How long there was one before, microseconds.
+    pub before_us: u64,
+}
+
+impl DefragFigures {
+    /// A pass goes on with so many percent.
+    pub fn begin(&mut self, running: u64, now_us: u64) {
+        self.running = running;
+        self.since_us.get_or_insert(now_us);
+    }
+
+    /// There is none any more.
+    pub fn end(&mut self, now_us: u64) {
+        self.running = 0;
+        let since = self.since_us.take();
+        self.before_us += since.map_or(0, |since| now_us.saturating_sub(since));
+    }
+
+    /// For how long there has been one without a break, microseconds.
+    pub fn current_us(&self, now_us: u64) -> u64 {
+        self.since_us
+            .map_or(0, |since| now_us.saturating_sub(since))
+    }
+
+    /// Counts time from 0 again.
+    pub fn reset(&mut self, now_us: u64) {
+        self.before_us = 0;
+        self.since_us = self.since_us.map(|_| now_us);
+    }
+}
+
 /// All of it.
 #[derive(Debug)]
 pub struct Figures {
@@ -141,6 +179,8 @@ pub struct Figures {
     pub memory: MemoryMarks,
     /// See [`Scrapes`].
     pub scrapes: Scrapes,
+    /// See [`DefragFigures`].
+    pub defrag: DefragFigures,
     /// 40 hex digits that name this run.
     pub run_id: String,
     /// Start of the process.

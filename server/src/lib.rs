@@ -3,7 +3,7 @@
 //! ```text
 //! boot, node        one running instance: start, and the loop of poll, read, call, effects, write, tick
 //! front, request    what commands see of the instance, in parts (clients, settings, figures, keeper, host); from bytes to calls
-//! admin, cron, shutdown, keeper    instance commands, timed work, the end, what keeps the data
+//! admin, cron, defrag, shutdown, keeper    instance commands, timed work, moving small blocks together, the end, what keeps the data
 //! journal           the order of all changes, and the readers of it
 //! net, config, log, files          sockets, redis.conf, the log file, files that survive a power cut
 //! peer, scrape      connections to other servers; what the metrics port answers
@@ -21,6 +21,7 @@ pub mod cluster;
 pub mod commands;
 pub mod config;
 pub mod cron;
+mod defrag;
 mod figures;
 pub mod files;
 pub mod front;

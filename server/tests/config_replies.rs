@@ -390,6 +390,5 @@ fn all_are_set_or_none() {
     assert_eq!(config.get(table::MAXMEMORY), 1 << 30);
     assert!(config.get(table::ACTIVEDEFRAG));
     assert!(config.generation() > generation);
-    assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].contains("'activedefrag'"));
+    assert_eq!(warnings, Vec::<String>::new(), "all of them have an effect");
 }

@@ -445,14 +445,14 @@ fn what_guards_data_and_does_not_work_is_refused_by_name() {
 #[test]
 fn what_has_no_effect_is_warned_about_once() {
     let start = run_file(
-        "enable-module-command yes\nactivedefrag no\nactivedefrag yes\nport 7000\nrepl-timeout 60\n",
+        "enable-module-command yes\nlua-enable-deprecated-api no\nlua-enable-deprecated-api yes\nport 7000\nrepl-timeout 60\n",
         &[],
     )
     .unwrap();
     assert_eq!(
         start.warnings,
         [
-            "the directive 'activedefrag' is accepted but has no effect in this version: it comes with defragmentation"
+            "the directive 'lua-enable-deprecated-api' is accepted but has no effect in this version: it comes with scripts"
         ]
     );
 }

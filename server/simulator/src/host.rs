@@ -13,7 +13,7 @@ use cairn_server::host::faulty::FaultyDisk;
 use cairn_server::host::{
     Acceptor, AllocatorStats, Child, ChildGuise, ChildJob, Clock, CpuTimes, Dialing, Disk, Host,
     Interrupt, JobQueues, Line, ListenPlan, Logger, Milestone, OomScore, Pipe, Poller, Process,
-    Readiness, Stream, Worker,
+    Readiness, Slabs, Stream, Worker,
 };
 use mio::Registry;
 
@@ -21,6 +21,7 @@ use crate::cable::Cables;
 use crate::child::{SimChild, SimPipe};
 use crate::clock::SimClock;
 use crate::net::{HostId, Net};
+use crate::slabs::SimSlabs;
 
 /// Memory that the process claims to use, bytes.
 const MEMORY: u64 = 1 << 20;
@@ -47,6 +48,8 @@ pub struct World {
     /// The way to other machines, and which one this is; none where there is only one.
     cables: Option<(Cables, HostId)>,
     random: Rc<RefCell<Random>>,
+    /// Slabs of the allocator, if it has them.
+    pub slabs: Option<SimSlabs>,
     /// Processes started so far.
     pids: Rc<Cell<u32>>,
 }
@@ -55,8 +58,10 @@ impl World {
     /// A world whose whole future follows from `seed`.
     pub fn new(seed: u64) -> World {
         let jobs = JobQueues::default();
+        let clock = Arc::default();
         World {
-            clock: Arc::default(),
+            slabs: Some(SimSlabs::new(&clock, seed ^ 0x736c_6162)),
+            clock,
             disk: FaultyDisk::with_jobs(jobs.clone()),
             jobs,
             net: Net::new(seed ^ 0x6e65_7477),
@@ -89,6 +94,7 @@ impl World {
 
     /// The host of a new process.
     pub fn host(&self) -> SimHost {
+        self.slabs.iter().for_each(SimSlabs::begin_anew);
         SimHost {
             world: self.clone(),
             clock: Arc::clone(&self.clock) as _,
@@ -187,6 +193,10 @@ impl Host for SimHost {
 
     fn resident_memory(&self) -> u64 {
         MEMORY
+    }
+
+    fn slabs(&self) -> Option<&dyn Slabs> {
+        Some(self.world.slabs.as_ref()?)
     }
 
     fn interrupt(&self) -> Option<Interrupt> {

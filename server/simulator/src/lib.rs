@@ -27,6 +27,7 @@ pub mod moves;
 pub mod net;
 pub mod run;
 pub mod seed;
+pub mod slabs;
 pub mod sniff;
 pub mod talk;
 pub mod visitor;

@@ -91,38 +91,38 @@ impl Slabs {
     /// # Safety
     /// The calling thread is the owner.
     pub unsafe fn choose(&self, most: usize) -> Option<usize> {
-        // SAFETY: by contract; every slab below `opened` was used.
-        unsafe {
-            let owner = self.owner();
-            match owner.choice.step {
-                Step::Idle => {
-                    owner.choice = Choice::none();
-                    owner.choice.step = Step::Counting(0);
-                    None
-                }
-                Step::Counting(from) => {
-                    let to = owner.opened.min(from.saturating_add(most));
-                    (from..to).for_each(|slab| self.count(slab));
-                    let choice = &mut self.owner().choice;
-                    choice.step = Step::Counting(to);
-                    if to == self.owner().opened {
-                        let choice = &mut self.owner().choice;
-                        choice.classes.iter_mut().for_each(Count::settle);
-                        choice.step = Step::Marking(to);
+        let mut left = most;
+        loop {
+            // SAFETY: by contract; every slab below `opened` was used.
+            unsafe {
+                let opened = self.owner().opened;
+                let step = match self.owner().choice.step {
+                    Step::Chosen => return Some(self.owner().choice.marked * SLAB),
+                    _ if left == 0 => return None,
+                    Step::Idle => {
+                        self.owner().choice = Choice::none();
+                        Step::Counting(0)
                     }
-                    None
-                }
-                Step::Marking(until) => {
-                    let from = until.saturating_sub(most);
-                    (from..until).rev().for_each(|slab| self.mark(slab));
-                    let choice = &mut self.owner().choice;
-                    choice.step = match from {
-                        0 => Step::Chosen,
-                        _ => Step::Marking(from),
-                    };
-                    (from == 0).then_some(choice.marked * SLAB)
-                }
-                Step::Chosen => Some(owner.choice.marked * SLAB),
+                    Step::Counting(from) if from < opened => {
+                        let to = opened.min(from.saturating_add(left));
+                        (from..to).for_each(|slab| self.count(slab));
+                        left -= to - from;
+                        Step::Counting(to)
+                    }
+                    Step::Counting(_) => {
+                        let classes = &mut self.owner().choice.classes;
+                        classes.iter_mut().for_each(Count::settle);
+                        Step::Marking(opened)
+                    }
+                    Step::Marking(0) => Step::Chosen,
+                    Step::Marking(until) => {
+                        let from = until.saturating_sub(left);
+                        (from..until).rev().for_each(|slab| self.mark(slab));
+                        left -= until - from;
+                        Step::Marking(from)
+                    }
+                };
+                self.owner().choice.step = step;
             }
         }
     }

@@ -115,7 +115,10 @@ const RESETSTAT: Command = Command {
         if let Some(slots) = &mut cx.shared.watch.slots {
             *slots = Default::default();
         }
-        access::figures(&mut *cx.inst).counters = Default::default();
+        let now_us = cx.inst.now().mono_us;
+        let figures = access::figures(&mut *cx.inst);
+        figures.counters = Default::default();
+        figures.defrag.reset(now_us);
         let replication = access::replication(&mut *cx.inst);
         replication.primary.counters = Default::default();
         replication.bytes = (0, 0);

@@ -19,7 +19,7 @@ use crate::sync;
 
 /// Begins as what Redis says where its allocator cannot tell what is worth moving (Debian's 7.0.15 is such a build).
 const NO_DEFRAGMENTATION: &str =
-    "Active defragmentation cannot be enabled: this version does not have it";
+    "Active defragmentation cannot be enabled: the allocator has no slabs that could be emptied";
 
 /// What values have effects on.
 pub(super) struct Parts<'a> {
@@ -72,8 +72,11 @@ pub(super) fn apply(parts: Parts, changes: &[Change]) -> Result<(), Rejected> {
                 .map_err(|reason| Rejected::of(table::AOF_DISABLE_AUTO_GC, reason))?;
         } else if change.is(table::JEMALLOC_BG_THREAD) {
             alloc::set_background_thread(front.settings.config.get(table::JEMALLOC_BG_THREAD));
-        } else if change.is(table::ACTIVEDEFRAG) && front.settings.config.get(table::ACTIVEDEFRAG) {
-            return Err(Rejected::of(table::ACTIVEDEFRAG, NO_DEFRAGMENTATION));
+        } else if change.is(table::ACTIVEDEFRAG) {
+            let wanted = front.settings.config.get(table::ACTIVEDEFRAG);
+            if wanted && front.host.slabs().is_none() {
+                return Err(Rejected::of(table::ACTIVEDEFRAG, NO_DEFRAGMENTATION));
+            }
         } else if change.is(table::CRASH_LOG_ENABLED) {
             set_crash_report(front)?;
         } else if change.is(table::MAXCLIENTS) {

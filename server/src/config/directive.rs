@@ -107,8 +107,6 @@ pub enum Awaited {
     Cluster,
     /// EVAL and functions.
     Scripts,
-    /// Moving values to give memory back.
-    Defragmentation,
 }
 
 impl Awaited {
@@ -117,7 +115,6 @@ impl Awaited {
         match self {
             Awaited::Cluster => "cluster",
             Awaited::Scripts => "scripts",
-            Awaited::Defragmentation => "defragmentation",
         }
     }
 }

@@ -40,7 +40,7 @@ use crate::clients::Clients;
 use crate::cluster::{Cluster, at_moment};
 use crate::config::guise::OomClass;
 use crate::config::{Config, table};
-use crate::figures::{Counters, Figures, MemoryMarks, Rates, Scrapes};
+use crate::figures::{Counters, DefragFigures, Figures, MemoryMarks, Rates, Scrapes};
 use crate::host::{Clock, Dialing, Host, Milestone, Readiness, Stream};
 use crate::journal::Journal;
 use crate::keeper::{Keeper, Saving};
@@ -134,6 +134,7 @@ impl Front {
             rates: Rates::default(),
             memory: MemoryMarks::default(),
             scrapes: Scrapes::default(),
+            defrag: DefragFigures::default(),
             run_id: fresh_id(&*host).to_string(),
             started,
         };

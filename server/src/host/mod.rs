@@ -8,6 +8,7 @@
 //! | `disk`, `faulty` | files; a disk that is worse than real ones |
 //! | `child` | processes that save |
 //! | `process` | how the process looks from outside, and who started it |
+//! | `slabs` | small blocks of memory, which can be moved together |
 //! | `worker` | threads that do one job after the other |
 //! | `socket`, `poll` | connections, what is listened on, who is ready |
 
@@ -16,6 +17,7 @@ pub mod disk;
 pub mod faulty;
 pub mod poll;
 pub mod process;
+pub mod slabs;
 pub mod socket;
 pub mod worker;
 
@@ -30,6 +32,7 @@ pub use child::{Child, ChildExit, ChildJob, ChildLink, ChildReport, Pipe};
 pub use disk::{Disk, DiskFile, Held, SyncHandle, folder_of, read_all, replace_file, write_synced};
 pub use poll::{Poller, Readiness};
 pub use process::{AllocatorStats, ChildGuise, CpuTimes, Milestone, OomScore, Process};
+pub use slabs::Slabs;
 pub use socket::{
     Acceptor, Address, Departure, ListenPlan, Movable, Shake, Socket, Stream, Traveller,
 };
@@ -152,11 +155,9 @@ pub trait Host {
     fn used_memory(&self) -> u64;
     /// Bytes of memory that the system has given to the process.
     fn resident_memory(&self) -> u64;
-    /// Looks for memory that nobody has wanted since the last call; called ten times a second or so.
-    fn age_memory(&self) {}
-    /// A slice of giving such memory back to the system; whether there is more to do.
-    fn tidy_memory(&self) -> bool {
-        false
+    /// The allocator's slabs; none where blocks cannot be moved together.
+    fn slabs(&self) -> Option<&dyn Slabs> {
+        None
     }
     /// The signal that asked for the end, if one has.
     fn interrupt(&self) -> Option<Interrupt>;

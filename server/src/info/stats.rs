@@ -18,6 +18,14 @@ fn over_limit_ms(view: &View) -> u64 {
     since.map_or(0, |us| view.front.now().mono_us.saturating_sub(us) / 1000)
 }
 
+/// For how long blocks have been moved together without a break, microseconds.
+fn defrag_us(view: &View) -> u64 {
+    view.front
+        .figures
+        .defrag
+        .current_us(view.front.now().mono_us)
+}
+
 /// `# Stats`.
 pub(super) const STATS: &[Field] = &[
     (
@@ -112,12 +120,21 @@ pub(super) const STATS: &[Field] = &[
         "slave_expires_tracked_keys",
         show!(|v| v.shared.own_keys.len()),
     ),
-    ("active_defrag_hits", word!("0")),
-    ("active_defrag_misses", word!("0")),
-    ("active_defrag_key_hits", word!("0")),
-    ("active_defrag_key_misses", word!("0")),
-    ("total_active_defrag_time", word!("0")),
-    ("current_active_defrag_time", word!("0")),
+    ("active_defrag_hits", show!(|v| v.ks.stats.moved.hits)),
+    ("active_defrag_misses", show!(|v| v.ks.stats.moved.misses)),
+    (
+        "active_defrag_key_hits",
+        show!(|v| v.ks.stats.moved.key_hits),
+    ),
+    (
+        "active_defrag_key_misses",
+        show!(|v| v.ks.stats.moved.key_misses),
+    ),
+    (
+        "total_active_defrag_time",
+        show!(|v| (v.front.figures.defrag.before_us + defrag_us(v)) / 1000),
+    ),
+    ("current_active_defrag_time", show!(|v| defrag_us(v) / 1000)),
     (
         "tracking_total_keys",
         show!(|v| tracked(v, |tracking| tracking.table.len())),

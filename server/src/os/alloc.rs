@@ -24,10 +24,11 @@ use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
+use cairn_engine::structure::mover;
 use cairn_slabs as slabs;
 use tikv_jemalloc_sys as je;
 
-use crate::host::AllocatorStats;
+use crate::host::{AllocatorStats, Slabs};
 
 /// Alignment in bytes that every block has without asking for it.
 const QUANTUM: usize = 8;
@@ -387,6 +388,9 @@ fn report_slabs(text: &mut Vec<u8>) {
     }
 }
 
+// What is walked to be moved is all that slabs may hold.
+const _: () = assert!(mover::BLOCK_MAX >= slabs::LARGEST);
+
 /// Address space for blocks in slabs: more than any machine has memory, and no more than costs nothing.
 const SLABS_ROOM: usize = 512 << 30;
 
@@ -396,17 +400,54 @@ pub fn own_slabs() -> bool {
     slabs::claim(SLABS_ROOM)
 }
 
-/// Notes which pages of slabs nobody wanted since the last call, ten times a second or so.
-pub fn age_slabs() {
-    slabs::age();
-}
-
 /// Slabs whose returned blocks are taken in, and bytes of pages that go back to the system, in one slice: a few hundred microseconds.
 const SLICE: (usize, usize) = (4096, 2 << 20);
+/// Slabs that are looked at in one slice of choosing.
+const CHOICE: usize = 1 << 16;
 
-/// A slice of the work that slabs leave: blocks that other threads gave back, pages that nobody wants. Whether there is more.
-pub fn tidy_slabs() -> bool {
-    slabs::tidy(SLICE.0, SLICE.1)
+/// The slabs of the thread that owns them, as rooms above see them.
+#[derive(Debug)]
+pub struct OwnSlabs(());
+
+impl OwnSlabs {
+    /// `None` on a thread that does not own them.
+    pub fn of_this_thread() -> Option<&'static OwnSlabs> {
+        slabs::is_owner().then_some(&OwnSlabs(()))
+    }
+}
+
+impl Slabs for OwnSlabs {
+    fn used(&self) -> u64 {
+        slabs::used()
+    }
+
+    fn held(&self) -> u64 {
+        slabs::held().map_or(0, |(held, _)| held)
+    }
+
+    fn choose(&self) -> Option<usize> {
+        let chosen = slabs::choose(CHOICE);
+        if chosen == Some(0) {
+            slabs::end();
+        }
+        chosen
+    }
+
+    fn is_leaving(&self, block: *const u8) -> bool {
+        slabs::is_leaving(block.addr())
+    }
+
+    fn end(&self) {
+        slabs::end();
+    }
+
+    fn age(&self) {
+        slabs::age();
+    }
+
+    fn tidy(&self) -> bool {
+        slabs::tidy(SLICE.0, SLICE.1)
+    }
 }
 
 /// Gives back what jemalloc keeps for the next requests of the thread that calls: a few hundred pieces of each size, which hold as many pages where

@@ -41,7 +41,7 @@ use std::time::Duration;
 
 use crate::host::{
     Acceptor, Child, ChildGuise, ChildJob, Clock, Dialing, Disk, Enter, Host, Interrupt, Line,
-    ListenPlan, Logger, Pipe, Process, Stream, ThreadWorker, Worker,
+    ListenPlan, Logger, Pipe, Process, Slabs, Stream, ThreadWorker, Worker,
 };
 
 use affinity::Processors;
@@ -194,12 +194,8 @@ impl Host for SystemHost {
         process::resident_bytes()
     }
 
-    fn age_memory(&self) {
-        alloc::age_slabs();
-    }
-
-    fn tidy_memory(&self) -> bool {
-        alloc::tidy_slabs()
+    fn slabs(&self) -> Option<&dyn Slabs> {
+        alloc::OwnSlabs::of_this_thread().map(|slabs| slabs as &dyn Slabs)
     }
 
     fn interrupt(&self) -> Option<Interrupt> {

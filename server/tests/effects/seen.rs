@@ -19,7 +19,7 @@ const ABOUT_CONFIG: [&str; 7] = [
 ];
 
 /// Directives whose effect is seen beside the code: file, test, and what the test sets there in its place.
-const ELSEWHERE: [[&str; 4]; 10] = [
+const ELSEWHERE: [[&str; 4]; 17] = [
     [
         "repl-disable-tcp-nodelay",
         "server/tests/net_sockets.rs",
@@ -79,6 +79,48 @@ const ELSEWHERE: [[&str; 4]; 10] = [
         "server/engine/tests/expire_effort.rs",
         "more_effort_looks_at_more_keys",
         "expire_effort = effort",
+    ],
+    [
+        "activedefrag",
+        "server/simulator/tests/defrag.rs",
+        "it_is_switched_off_at_once",
+        "CONFIG SET activedefrag yes",
+    ],
+    [
+        "active-defrag-ignore-bytes",
+        "server/simulator/tests/defrag.rs",
+        "the_effort_follows_the_fragmentation",
+        "--active-defrag-ignore-bytes 5mb",
+    ],
+    [
+        "active-defrag-threshold-lower",
+        "server/simulator/tests/defrag.rs",
+        "the_effort_follows_the_fragmentation",
+        "--active-defrag-threshold-lower 20",
+    ],
+    [
+        "active-defrag-threshold-upper",
+        "server/simulator/tests/defrag.rs",
+        "the_effort_follows_the_fragmentation",
+        "--active-defrag-threshold-upper 60",
+    ],
+    [
+        "active-defrag-cycle-min",
+        "server/simulator/tests/defrag.rs",
+        "the_effort_follows_the_fragmentation",
+        "--active-defrag-cycle-min 1",
+    ],
+    [
+        "active-defrag-cycle-max",
+        "server/simulator/tests/defrag.rs",
+        "the_effort_follows_the_fragmentation",
+        "--active-defrag-cycle-max 9",
+    ],
+    [
+        "active-defrag-max-scan-fields",
+        "server/simulator/tests/defrag.rs",
+        "a_large_value_takes_many_slices",
+        "--active-defrag-max-scan-fields 20",
     ],
 ];
 

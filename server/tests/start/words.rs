@@ -95,10 +95,14 @@ fn what_guards_data_and_does_not_work_is_refused_by_name() {
 fn what_has_no_effect_yet_is_warned_about_once() {
     let folder = Folder::new();
     let server = Setup::cairn(&folder)
-        .with("--activedefrag yes --activedefrag yes")
+        .with("--lua-enable-deprecated-api yes --lua-enable-deprecated-api yes")
         .start();
     let log = server.log();
-    assert_eq!(log.matches("'activedefrag'").count(), 1, "{log}");
+    assert_eq!(
+        log.matches("'lua-enable-deprecated-api'").count(),
+        1,
+        "{log}"
+    );
     server.stop();
 }
 

@@ -6,11 +6,11 @@
 //! from its key if that number is past. From a table it removes only so many at a time; the rest is hidden by the table
 //! itself, until the next look-up or active expiry gets to it. A hash of which nothing is left goes as a whole.
 
-use std::collections::BTreeSet;
-
 use super::expire::Cycle;
 use super::{Expired, Keyspace};
 use crate::base::effect::EventClass;
+use crate::structure::mover::Mover;
+use crate::structure::ordered::Ordered;
 use crate::structure::table::Slot;
 use crate::value::{Kind, ValueRef, hash, hash_ttl};
 
@@ -20,14 +20,14 @@ const BATCH: usize = 64;
 /// Hashes of one database by their next expiry, Unix milliseconds.
 #[derive(Debug)]
 pub(crate) struct FieldIndex {
-    order: BTreeSet<(i64, Box<[u8]>)>,
+    order: Ordered<(i64, Box<[u8]>), ()>,
     next_ms: i64,
 }
 
 impl Default for FieldIndex {
     fn default() -> Self {
         FieldIndex {
-            order: BTreeSet::new(),
+            order: Ordered::new(),
             next_ms: i64::MAX,
         }
     }
@@ -58,14 +58,14 @@ impl FieldIndex {
         let mut count = 0;
         for (at, key) in hashes {
             count += 1;
-            if !self.order.contains(&(at, key.into())) {
+            if !self.order.contains_key(&(at, key.into())) {
                 let key = key.escape_ascii();
                 return Err(format!(
                     "a field of {key} expires at {at}, unknown to the index"
                 ));
             }
         }
-        let first = self.order.first().map_or(i64::MAX, |(at, _)| *at);
+        let first = self.order.first().map_or(i64::MAX, |((at, _), ())| *at);
         match (count, first) == (self.order.len(), self.next_ms) {
             true => Ok(()),
             false => Err(format!(
@@ -76,18 +76,28 @@ impl FieldIndex {
         }
     }
 
+    /// Moves blocks of the index: see [`Ordered::move_step`].
+    pub(super) fn move_step(
+        &mut self,
+        from: &mut Option<(i64, Box<[u8]>)>,
+        most: usize,
+        mover: &mut Mover,
+    ) -> bool {
+        self.order.move_step(from, most, mover)
+    }
+
     fn note_next(&mut self) {
-        self.next_ms = self.order.first().map_or(i64::MAX, |(at, _)| *at);
+        self.next_ms = self.order.first().map_or(i64::MAX, |((at, _), ())| *at);
     }
 
     fn add(&mut self, at: i64, key: &[u8]) {
-        let new = self.order.insert((at, key.into()));
+        let new = self.order.insert((at, key.into()), ()).is_none();
         debug_assert!(new, "{} is indexed already", key.escape_ascii());
         self.note_next();
     }
 
     fn remove(&mut self, at: i64, key: &[u8]) {
-        let known = self.order.remove(&(at, key.into()));
+        let known = self.order.remove(&(at, key.into())).is_some();
         debug_assert!(known, "{} is not indexed", key.escape_ascii());
         self.note_next();
     }
@@ -108,7 +118,7 @@ impl Keyspace {
         let key = self.record(slot).key();
         let order = &self.here().fields.order;
         self.fields_due(slot)
-            .is_none_or(|at| order.contains(&(at, key.into())))
+            .is_none_or(|at| order.contains_key(&(at, key.into())))
     }
 
     /// A value was stored at a key that had none.
@@ -272,7 +282,8 @@ impl Keyspace {
     pub fn expire_fields(&mut self, go_on: &mut dyn FnMut() -> bool) -> Cycle {
         let mut cycle = Cycle::default();
         while self.here().fields.next_ms() < self.now_ms {
-            let Some((_, key)) = self.here().fields.order.first().cloned() else {
+            let first = self.here().fields.order.first();
+            let Some(key) = first.map(|((_, key), ())| key.clone()) else {
                 break;
             };
             let hash = self.hash(&key);

@@ -14,6 +14,7 @@ pub mod change;
 mod check;
 pub mod copied;
 pub mod db;
+pub mod defrag;
 pub mod evict;
 pub mod expire;
 mod field_expire;
@@ -35,7 +36,7 @@ pub use change::Change;
 pub use db::{Database, Db};
 pub use expire::Expired;
 pub use garbage::{Garbage, Ledger};
-pub use stats::KeyStats;
+pub use stats::{KeyStats, Moved};
 use waiters::{Queue, Waiter};
 
 use crate::base::effect::{Effects, Event, EventClass};

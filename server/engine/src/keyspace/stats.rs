@@ -23,4 +23,19 @@ pub struct KeyStats {
     pub over_limit_since_us: Option<u64>,
     /// How long it was exceeded before, microseconds.
     pub over_limit_us: u64,
+    /// What moving blocks together did.
+    pub moved: Moved,
+}
+
+/// Counters of active defragmentation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// Blocks that were moved.
+    pub hits: u64,
+    /// Blocks that were looked at and stay.
+    pub misses: u64,
+    /// Keys of which something was moved.
+    pub key_hits: u64,
+    /// Keys of which nothing was.
+    pub key_misses: u64,
 }

@@ -9,6 +9,7 @@
 //! At the same doors [`Sizes`] follows: what a record was is taken out of the counts, what it is now is put in. A value that is handed
 //! out to be changed where it lies (`object_mut`) is out of the counts until the next door or question, as `opened`.
 
+use super::mover::Mover;
 use super::record::{Payload, PayloadRef, Record, Tag};
 use super::sizes::{Measure, Place, Sizes, TEXT};
 use super::table::{Hasher, Iter, Slot, Table};
@@ -435,6 +436,21 @@ impl<O: Measure> Keyed<O> {
     /// Growing and shrinking are put off while false (a child shares the memory).
     pub fn set_resize_allowed(&mut self, allowed: bool) {
         self.table.set_resize_allowed(allowed);
+    }
+
+    /// One step of a walk that moves blocks: see [`Table::move_step`]. It goes past the doors, as nothing of what a record says changes.
+    pub fn move_step(
+        &mut self,
+        cursor: u64,
+        mover: &mut Mover,
+        renew: &mut dyn FnMut(&mut Record<O>, &mut Mover),
+    ) -> u64 {
+        self.table.move_step(cursor, mover, renew)
+    }
+
+    /// The object behind the pointer, to move blocks that it owns, which changes nothing that it says; so this is no door either.
+    pub fn object_to_move(&mut self, slot: Slot) -> Option<&mut O> {
+        self.table.get_mut(slot).object_mut()
     }
 
     /// Empties the database; the keys are handed out to be dropped elsewhere. Where other tables count in the same place, each

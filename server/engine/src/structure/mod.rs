@@ -8,9 +8,13 @@
 //! | `keyed` | the keys of one database and which of them expire |
 //! | `sizes` | how many of these keys are of which size |
 //! | `btree`, `ranked` | a counted B+tree, and the sorted set made of table and tree |
+//! | `ordered` | an ordered map, in one part or in two while it is moved |
+//! | `mover` | moves blocks of all of these out of slabs that are being emptied |
 
 pub mod btree;
 pub mod keyed;
+pub mod mover;
+pub mod ordered;
 pub mod ranked;
 pub mod record;
 pub mod sizes;

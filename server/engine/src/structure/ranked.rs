@@ -17,11 +17,13 @@
 //! - a member is in the tree only while the table owns it: it enters the tree after it entered the table, and leaves the
 //!   tree before the table gives it up. The tree keeps bitwise copies of items in its inner nodes, but never of an item
 //!   that was removed;
-//! - members never move or change their bytes: the table holds them behind pointers, a new score is written in place;
+//! - members never change their bytes: the table holds them behind pointers, a new score is written in place. Nor do they move, but
+//!   in [`Ranked::move_members`], which tells the tree before the old block is freed;
 //! - no score is NaN: the commands refuse NaN before they come here.
 #![allow(unsafe_code)]
 
 use super::btree::{self, Coarse, Tree};
+use super::mover::Mover;
 use super::record::ScoredMember;
 use super::table::{Hasher, Ref, Slot, Table};
 use crate::base::random::Random;
@@ -327,6 +329,30 @@ impl Ranked {
     /// Does due work of the table: see [`Table::rehash_step`].
     pub fn rehash_step(&mut self, steps: usize) -> bool {
         self.table.rehash_step(steps)
+    }
+
+    /// One step of a walk over the members that moves blocks: see [`Table::move_step`]. The tree hears where a member is now.
+    /// `seen` counts members.
+    pub fn move_members(&mut self, cursor: u64, seen: &mut usize, mover: &mut Mover) -> u64 {
+        let Self { table, tree } = self;
+        table.move_step(cursor, mover, &mut |entry, mover| {
+            *seen += 1;
+            let Some(moved) = entry.copy_away(mover) else {
+                return;
+            };
+            let item = Item::of(&moved);
+            // SAFETY: every item of the tree is owned by the table, this one's old block included until the tree knows the new one.
+            let told = tree.replace(item, |other| unsafe {
+                other.compare(item.order, entry.key())
+            });
+            assert!(told, "a member of the table is in the tree");
+            *entry = moved;
+        })
+    }
+
+    /// Moves blocks of the tree from a rank on: see [`Tree::move_step`].
+    pub fn move_order(&mut self, rank: usize, mover: &mut Mover) -> Option<usize> {
+        self.tree.move_step(rank, mover)
     }
 
     /// Heap bytes. Members are measured up to 64, beyond that extrapolated from those of the lowest ranks.

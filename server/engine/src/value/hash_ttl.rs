@@ -20,6 +20,8 @@ use cairn_format::encoding::listpack::{self, Entry};
 use super::elements::pack;
 use super::{Encoding, ValueRef};
 use crate::base::random::Random;
+use crate::structure::mover::Mover;
+use crate::structure::ordered::Ordered;
 use crate::structure::record::Field;
 use crate::structure::table::{Hasher, Slot, Table};
 
@@ -47,11 +49,17 @@ impl Ttl {
     }
 }
 
+/// Expiry and hash of the name of each field that expires.
+type Due = Ordered<(i64, u64), ()>;
+
+/// No field expires.
+static NEVER: Due = Due::new();
+
 /// A hash as a table of fields, with an index of those that expire.
 #[derive(Debug)]
 pub struct HashTable {
     fields: Table<Field>,
-    due: BTreeSet<(i64, u64)>,
+    due: Option<Box<Due>>,
     /// Fields that expire before this are hidden, Unix milliseconds.
     hidden_ms: i64,
 }
@@ -67,7 +75,7 @@ impl HashTable {
     pub fn new(hasher: Hasher) -> HashTable {
         HashTable {
             fields: Table::new(hasher),
-            due: BTreeSet::new(),
+            due: None,
             hidden_ms: NOTHING,
         }
     }
@@ -83,7 +91,7 @@ impl HashTable {
     pub fn len(&self) -> usize {
         match self.hidden_ms {
             NOTHING => self.fields.len(),
-            hidden => self.fields.len() - self.due.range(..(hidden, 0)).count(),
+            hidden => self.fields.len() - self.due().range(..(hidden, 0)).count(),
         }
     }
 
@@ -101,7 +109,8 @@ impl HashTable {
 
     /// Whether all fields expired before `now`.
     pub fn is_dead(&self, now: i64) -> bool {
-        self.due.len() == self.fields.len() && self.due.last().is_some_and(|(at, _)| *at < now)
+        let due = self.due();
+        due.len() == self.fields.len() && due.last().is_some_and(|((at, _), ())| *at < now)
     }
 
     #[inline]
@@ -151,19 +160,19 @@ impl HashTable {
     /// When the next field expires.
     #[inline]
     pub fn next_expire(&self) -> Option<i64> {
-        self.due.first().map(|(at, _)| *at)
+        self.due.as_ref()?.first().map(|((at, _), ())| *at)
     }
 
     /// Table and index, bytes; the fields are not counted. A set of pairs takes about 24 bytes for each.
     pub fn mem_bytes(&self) -> usize {
-        self.fields.mem_bytes() + 24 * self.due.len()
+        self.fields.mem_bytes() + 24 * self.due().len()
     }
 
     /// Adds a field that is not there.
     pub fn insert(&mut self, hash: u64, field: Field) -> Slot {
         self.index(hash, None, field.expire());
         let slot = self.fields.insert(hash, field);
-        debug_assert_eq!(self.fields.marked(), self.due.len(), "index and marks");
+        debug_assert_eq!(self.fields.marked(), self.due().len(), "index and marks");
         slot
     }
 
@@ -213,7 +222,7 @@ impl HashTable {
         }
         let removed = self.fields.remove(slot);
         self.index(hash, removed.expire(), None);
-        debug_assert_eq!(self.fields.marked(), self.due.len(), "index and marks");
+        debug_assert_eq!(self.fields.marked(), self.due().len(), "index and marks");
         true
     }
 
@@ -232,13 +241,14 @@ impl HashTable {
     pub fn remove_due(&mut self, now: i64, limit: usize, removed: &mut Vec<Vec<u8>>) {
         let hasher = self.fields.hasher();
         let mut left = limit;
-        while let Some(&(at, hash)) = self.due.first().filter(|(at, _)| *at < now) {
+        let first = |due: &Due| due.first().map(|(first, ())| *first);
+        while let Some((at, hash)) = first(self.due()).filter(|(at, _)| *at < now) {
             if left == 0 {
                 self.hidden_ms = now;
                 return;
             }
             left -= 1;
-            self.due.pop_first();
+            self.take_due(&(at, hash));
             let slot = self.fields.find_by(hash, |f| {
                 f.expire() == Some(at) && hasher.hash(f.key()) == hash
             });
@@ -262,13 +272,46 @@ impl HashTable {
 
     fn due_changed(&mut self, hash: u64, old: Option<i64>, new: Option<i64>) {
         if let Some(at) = old {
-            let was_there = self.due.remove(&(at, hash));
+            let was_there = self.take_due(&(at, hash));
             debug_assert!(was_there, "a field that expires is in the index");
         }
         if let Some(at) = new {
-            let is_new = self.due.insert((at, hash));
-            debug_assert!(is_new, "two fields of one hash and time");
+            let is_new = self.due.get_or_insert_default().insert((at, hash), ());
+            debug_assert!(is_new.is_none(), "two fields of one hash and time");
         }
+    }
+
+    fn due(&self) -> &Due {
+        self.due.as_deref().unwrap_or(&NEVER)
+    }
+
+    /// Whether it was in the index, in which it is no more.
+    fn take_due(&mut self, due: &(i64, u64)) -> bool {
+        let was_there = self.due.as_mut().and_then(|index| index.remove(due));
+        self.due.take_if(|index| index.is_empty());
+        was_there.is_some()
+    }
+
+    /// One step of a walk over the fields that moves blocks: see [`Table::move_step`]. `seen` counts fields.
+    pub(super) fn move_fields(&mut self, cursor: u64, seen: &mut usize, mover: &mut Mover) -> u64 {
+        self.fields.move_step(cursor, mover, &mut |field, mover| {
+            *seen += 1;
+            field.move_away(mover);
+        })
+    }
+
+    /// Moves blocks of the index: see [`Ordered::move_step`].
+    pub(super) fn move_due(
+        &mut self,
+        from: &mut Option<(i64, u64)>,
+        most: usize,
+        mover: &mut Mover,
+    ) -> bool {
+        let Some(due) = &mut self.due else {
+            return false;
+        };
+        mover.boxed(due);
+        due.move_step(from, most, mover)
     }
 
     /// Tests the invariants of the table, and that the index holds the marked fields.
@@ -277,18 +320,20 @@ impl HashTable {
     /// Names the first that does not hold.
     pub fn check(&self) -> Result<(), String> {
         self.fields.check()?;
+        self.due().check()?;
         let hasher = self.fields.hasher();
         let expiring = self
             .fields
             .iter()
             .filter_map(|f| Some((f.expire()?, hasher.hash(f.key()))));
         let expiring: BTreeSet<_> = expiring.collect();
-        match expiring == self.due && self.fields.marked() == self.due.len() {
+        let due = self.due();
+        match expiring.iter().eq(due.keys()) && self.fields.marked() == due.len() {
             true => Ok(()),
             false => Err(format!(
                 "{} fields expire, {} are indexed",
                 expiring.len(),
-                self.due.len()
+                due.len()
             )),
         }
     }

@@ -19,6 +19,7 @@ pub mod hash;
 pub mod hash_ttl;
 pub mod list;
 pub mod list_pack;
+pub mod moving;
 pub mod set;
 mod size;
 pub mod stream;

@@ -13,7 +13,9 @@
 //! consumer that the group names.
 
 use cairn_format::encoding::stream_id::StreamId;
-use std::collections::{BTreeMap, BTreeSet, btree_map};
+
+use crate::structure::mover::{Blocks, Mover};
+use crate::structure::ordered::Ordered;
 
 /// A consumer's number in its group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,7 +40,7 @@ pub struct Consumer {
     pub seen_ms: i64,
     /// When it last was given an entry, Unix milliseconds; `None` if never (-1 in snapshots).
     pub active_ms: Option<i64>,
-    pending: BTreeSet<StreamId>,
+    pending: Ordered<StreamId, ()>,
 }
 
 impl Consumer {
@@ -58,10 +60,10 @@ impl Consumer {
         start: StreamId,
         end: StreamId,
     ) -> impl DoubleEndedIterator<Item = StreamId> {
-        // A BTreeSet refuses a range whose start is behind its end.
+        // An ordered map refuses a range whose start is behind its end.
         self.pending
             .range(start..=end.max(start))
-            .copied()
+            .map(|(id, ())| *id)
             .filter(move |_| start <= end)
     }
 }
@@ -73,11 +75,27 @@ pub struct Group {
     pub last_id: StreamId,
     /// How many entries of the stream lie up to `last_id`, deleted ones included; `None` if unknown.
     pub entries_read: Option<u64>,
-    pending: BTreeMap<StreamId, Pending>,
-    names: BTreeMap<Box<[u8]>, ConsumerId>,
+    pending: Ordered<StreamId, Pending>,
+    names: Ordered<Box<[u8]>, ConsumerId>,
     consumers: Vec<Option<Consumer>>,
     /// Numbers of removed consumers.
     free: Vec<ConsumerId>,
+}
+
+impl Blocks for ConsumerId {}
+impl Blocks for Pending {}
+/// The walk over a stream visits what is inside by itself.
+impl Blocks for Group {}
+
+/// Where a walk that moves blocks stands inside a group.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// Among what is pending in the group.
+    Pending(Option<StreamId>),
+    /// Among the names.
+    Names(Option<Box<[u8]>>),
+    /// At the consumer of this number, among what is pending there.
+    Consumers(usize, Option<StreamId>),
 }
 
 impl Group {
@@ -161,20 +179,20 @@ impl Group {
     }
 
     /// Consumers in the order of their names.
-    pub fn consumers(&self) -> impl ExactSizeIterator<Item = (ConsumerId, &Consumer)> {
+    pub fn consumers(&self) -> impl Iterator<Item = (ConsumerId, &Consumer)> {
         self.names.values().map(|id| (*id, self.consumer(*id)))
     }
 
     /// Makes a consumer seen at `now_ms` and never active; `None` if the name is taken.
     pub fn create_consumer(&mut self, name: &[u8], now_ms: i64) -> Option<ConsumerId> {
-        let btree_map::Entry::Vacant(vacant) = self.names.entry(name.into()) else {
+        if self.names.contains_key(name) {
             return None;
-        };
+        }
         let consumer = Consumer {
             name: name.into(),
             seen_ms: now_ms,
             active_ms: None,
-            pending: BTreeSet::new(),
+            pending: Ordered::new(),
         };
         let id = self.free.pop().unwrap_or_else(|| {
             self.consumers.push(None);
@@ -185,7 +203,7 @@ impl Group {
         });
         let before = self.consumers[id.0 as usize].replace(consumer);
         assert!(before.is_none(), "a number that is in use was given out");
-        vacant.insert(id);
+        self.names.insert(name.into(), id);
         self.assert_numbers();
         Some(id)
     }
@@ -194,7 +212,7 @@ impl Group {
     pub fn remove_consumer(&mut self, name: &[u8]) -> Option<usize> {
         let id = self.names.remove(name)?;
         let consumer = self.consumers[id.0 as usize].take()?;
-        for entry in &consumer.pending {
+        for entry in consumer.pending.keys() {
             let was = self.pending.remove(entry);
             debug_assert!(
                 was.is_some_and(|was| was.consumer == id),
@@ -220,11 +238,12 @@ impl Group {
         let old = self.pending.insert(id, pending);
         if let Some(old) = old.filter(|old| old.consumer != pending.consumer) {
             let was_there = self.consumer_mut(old.consumer).pending.remove(&id);
-            assert!(was_there, "{id} is pending at nobody");
+            assert!(was_there.is_some(), "{id} is pending at nobody");
         }
         if old.is_none_or(|old| old.consumer != pending.consumer) {
-            let is_new = self.consumer_mut(pending.consumer).pending.insert(id);
-            assert!(is_new, "{id} is pending at two consumers");
+            let consumer = self.consumer_mut(pending.consumer);
+            let is_new = consumer.pending.insert(id, ());
+            assert!(is_new.is_none(), "{id} is pending at two consumers");
         }
     }
 
@@ -247,8 +266,45 @@ impl Group {
             return false;
         };
         let was_there = self.consumer_mut(pending.consumer).pending.remove(&id);
-        assert!(was_there, "{id} is pending at nobody");
+        assert!(was_there.is_some(), "{id} is pending at nobody");
         true
+    }
+
+    /// Moves blocks of up to about `most` pending entries or consumers; whether there are more.
+    pub(super) fn move_step(&mut self, place: &mut Place, most: usize, mover: &mut Mover) -> bool {
+        match place {
+            Place::Pending(from) => {
+                if !self.pending.move_step(from, most, mover) {
+                    *place = Place::Names(None);
+                }
+                true
+            }
+            Place::Names(from) => {
+                if !self.names.move_step(from, most, mover) {
+                    *place = Place::Consumers(0, None);
+                }
+                true
+            }
+            Place::Consumers(at, from) => {
+                if *at == 0 {
+                    mover.list(&mut self.consumers);
+                    mover.list(&mut self.free);
+                }
+                for _ in 0..most {
+                    let Some(consumer) = self.consumers.get_mut(*at) else {
+                        return false;
+                    };
+                    if let Some(consumer) = consumer {
+                        mover.bytes(&mut consumer.name);
+                        if consumer.pending.move_step(from, most, mover) {
+                            return true;
+                        }
+                    }
+                    (*at, *from) = (*at + 1, None);
+                }
+                true
+            }
+        }
     }
 
     /// Heap bytes, estimated from the number of pending entries and consumers.
@@ -265,15 +321,18 @@ impl Group {
     /// # Errors
     /// Says where it does not hold.
     pub fn check(&self) -> Result<(), String> {
+        self.pending.check()?;
+        self.names.check()?;
         let mut owned = 0;
         for (at, consumer) in self.consumers() {
+            consumer.pending.check()?;
             owned += consumer.pending.len();
             if self.names.get(consumer.name()) != Some(&at) {
                 return Err("a consumer is not found by its name".into());
             }
             let stray = consumer
                 .pending
-                .iter()
+                .keys()
                 .find(|id| self.pending(**id).is_none_or(|p| p.consumer != at));
             if let Some(id) = stray {
                 return Err(format!(

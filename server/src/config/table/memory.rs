@@ -1,7 +1,7 @@
 //! Memory: limits, eviction, expiry, freeing.
 
 use crate::config::choice::MaxmemoryPolicy;
-use crate::config::directive::{Awaited, Directive, Key, choice, count, flag, int, share, size};
+use crate::config::directive::{Directive, Key, choice, count, flag, int, share, size};
 #[cfg(test)]
 use crate::config::value::{Setting, Value};
 
@@ -41,17 +41,17 @@ directives! {
     /// Let the allocator return memory on a thread of its own.
     JEMALLOC_BG_THREAD: bool = flag("jemalloc-bg-thread", "yes");
     /// Move values to reduce fragmentation.
-    ACTIVEDEFRAG: bool = flag("activedefrag", "no").waits(Awaited::Defragmentation);
+    ACTIVEDEFRAG: bool = flag("activedefrag", "no");
     /// Bytes of fragmentation below which nothing is moved.
-    ACTIVE_DEFRAG_IGNORE_BYTES: u64 = size("active-defrag-ignore-bytes", "100mb", 1, i64::MAX).waits(Awaited::Defragmentation);
+    ACTIVE_DEFRAG_IGNORE_BYTES: u64 = size("active-defrag-ignore-bytes", "100mb", 1, i64::MAX);
     /// Percent of fragmentation from which values are moved.
-    ACTIVE_DEFRAG_THRESHOLD_LOWER: i64 = int("active-defrag-threshold-lower", "10", 0, 1000).waits(Awaited::Defragmentation);
+    ACTIVE_DEFRAG_THRESHOLD_LOWER: i64 = int("active-defrag-threshold-lower", "10", 0, 1000);
     /// Percent of fragmentation with the greatest effort.
-    ACTIVE_DEFRAG_THRESHOLD_UPPER: i64 = int("active-defrag-threshold-upper", "100", 0, 1000).waits(Awaited::Defragmentation);
+    ACTIVE_DEFRAG_THRESHOLD_UPPER: i64 = int("active-defrag-threshold-upper", "100", 0, 1000);
     /// Least percent of time for it.
-    ACTIVE_DEFRAG_CYCLE_MIN: i64 = int("active-defrag-cycle-min", "1", 1, 99).waits(Awaited::Defragmentation);
+    ACTIVE_DEFRAG_CYCLE_MIN: i64 = int("active-defrag-cycle-min", "1", 1, 99);
     /// Most percent of time for it.
-    ACTIVE_DEFRAG_CYCLE_MAX: i64 = int("active-defrag-cycle-max", "25", 1, 99).waits(Awaited::Defragmentation);
+    ACTIVE_DEFRAG_CYCLE_MAX: i64 = int("active-defrag-cycle-max", "25", 1, 99);
     /// Fields of a large value looked at in one step.
-    ACTIVE_DEFRAG_MAX_SCAN_FIELDS: u64 = count("active-defrag-max-scan-fields", "1000", 1, i64::MAX).waits(Awaited::Defragmentation);
+    ACTIVE_DEFRAG_MAX_SCAN_FIELDS: u64 = count("active-defrag-max-scan-fields", "1000", 1, i64::MAX);
 }

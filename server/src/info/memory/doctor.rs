@@ -34,7 +34,7 @@ const SIGNS: &[Sign] = &[
     |v| {
         wasted(stats(v).active, stats(v).allocated, 1.1).map(|(ratio, bytes)| {
             format!(
-                "Fragmentation of the allocator: pages in use hold {ratio:.2} times what is stored in them, {bytes} more. It comes from values of changing sizes. A restart, or a load of the data in another instance, packs them again."
+                "Fragmentation of the allocator: pages in use hold {ratio:.2} times what is stored in them, {bytes} more. It comes from values of changing sizes. activedefrag moves small ones together while the server serves; a restart, or a load of the data in another instance, packs all of them again."
             )
         })
     },

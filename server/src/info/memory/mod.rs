@@ -4,7 +4,7 @@ pub(super) mod command;
 mod doctor;
 mod stats;
 
-use super::{Field, View, human, show, word};
+use super::{Field, View, human, show};
 use crate::config::table;
 use crate::host::AllocatorStats;
 use crate::os::alloc;
@@ -236,7 +236,10 @@ pub(super) const MEMORY: &[Field] = &[
     ),
     ("mem_aof_buffer", show!(|v| log_buffer(v))),
     ("mem_allocator", |_| alloc::name()),
-    ("active_defrag_running", word!("0")),
+    (
+        "active_defrag_running",
+        show!(|v| v.front.figures.defrag.running),
+    ),
     (
         "lazyfree_pending_objects",
         show!(|v| v.ks.ledger().pending()),

@@ -94,6 +94,11 @@ pub const METRICS: &[Metric] = &[
     gauge("redis_mem_not_counted_for_eviction_bytes", "Memory that maxmemory does not count, bytes.", field(memory::MEMORY, "mem_not_counted_for_evict")),
     gauge("redis_lazyfree_pending_objects", "Values that wait to be freed by another thread.", field(memory::MEMORY, "lazyfree_pending_objects")),
     counter("redis_lazyfreed_objects", "Values that another thread has freed.", field(memory::MEMORY, "lazyfreed_objects")),
+    gauge("redis_active_defrag_running", "Percent of the time that active defragmentation takes; 0: it does not run.", field(memory::MEMORY, "active_defrag_running")),
+    counter("redis_defrag_hits", "Blocks that active defragmentation has moved.", field(stats::STATS, "active_defrag_hits")),
+    counter("redis_defrag_misses", "Blocks that it has looked at and left.", field(stats::STATS, "active_defrag_misses")),
+    counter("redis_defrag_key_hits", "Keys of which it has moved something.", field(stats::STATS, "active_defrag_key_hits")),
+    counter("redis_defrag_key_misses", "Keys of which it has moved nothing.", field(stats::STATS, "active_defrag_key_misses")),
     // persistence
     gauge("redis_loading_dump_file", "1 while the data is being loaded.", field(persistence::PERSISTENCE, "loading")),
     gauge("redis_rdb_changes_since_last_save", "Changes that no snapshot has yet.", field(persistence::PERSISTENCE, "rdb_changes_since_last_save")),

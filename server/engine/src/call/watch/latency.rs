@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 /// Samples kept of an event: one a second.
 const SAMPLES_MAX: usize = 160;
 
-/// What can take long. The words are Redis's; `aof-fstat`, `while-blocked-cron` and those of defragmentation and modules are
+/// What can take long. The words are Redis's; `aof-fstat`, `while-blocked-cron` and those of modules are
 /// missing, because there is no such thing here.
 pub mod event {
     /// A command that is not marked as fast.
@@ -22,6 +22,8 @@ pub mod event {
     pub const EXPIRE_CYCLE: &str = "expire-cycle";
     /// Keys are evicted.
     pub const EVICTION_CYCLE: &str = "eviction-cycle";
+    /// Blocks of values are moved together.
+    pub const ACTIVE_DEFRAG_CYCLE: &str = "active-defrag-cycle";
     /// The log is written while nothing disturbs it.
     pub const AOF_WRITE_ALONE: &str = "aof-write-alone";
     /// The log is written while a child runs.
@@ -38,13 +40,14 @@ pub mod event {
     pub const RDB_UNLINK: &str = "rdb-unlink-temp-file";
 
     /// All of them.
-    pub const ALL: [&str; 13] = [
+    pub const ALL: [&str; 14] = [
         COMMAND,
         FAST_COMMAND,
         UNBLOCKING,
         FORK,
         EXPIRE_CYCLE,
         EVICTION_CYCLE,
+        ACTIVE_DEFRAG_CYCLE,
         AOF_WRITE_ALONE,
         AOF_WRITE_CHILD,
         AOF_WRITE_FSYNC,

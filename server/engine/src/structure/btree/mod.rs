@@ -31,6 +31,7 @@ use node::Node;
 pub use range::Range;
 pub use search::Coarse;
 
+use super::mover::Mover;
 use std::cmp::Ordering;
 use std::ops;
 
@@ -110,6 +111,18 @@ impl<T: Coarse> Tree<T> {
             self.root.collapse();
         }
         debug_assert_eq!(self.root.count(), self.len);
+    }
+
+    /// Puts another item in the place of the one of its number that `order` calls equal; whether there was one. `order(x)` compares the
+    /// stored `x` with what is sought.
+    pub fn replace(&mut self, item: T, mut order: impl FnMut(&T) -> Ordering) -> bool {
+        self.root.replace(item, &mut order)
+    }
+
+    /// Moves the blocks of the leaf that holds `rank` and of the nodes above it, those that leave. Answers how many ranks further
+    /// the next leaf begins; none if there is none at this rank.
+    pub fn move_step(&mut self, rank: usize, mover: &mut Mover) -> Option<usize> {
+        (rank < self.len).then(|| self.root.move_step(rank, mover))
     }
 
     /// Rank of the first item that is not `less`, which is also the number of items that are: `len()` if all are.

@@ -1,6 +1,7 @@
 //! Nodes of the counted B+tree: search, insertion with splits, removal with borrowing and merging.
 
 use super::search::{Coarse, split_at};
+use crate::structure::mover::Mover;
 use std::cmp::Ordering;
 use std::mem;
 
@@ -141,6 +142,44 @@ impl<T: Coarse> Node<T> {
                 inner.counts[at] -= 1;
                 inner.settle(at);
                 Some(item)
+            }
+        }
+    }
+
+    pub(super) fn replace(&mut self, item: T, order: &mut impl FnMut(&T) -> Ordering) -> bool {
+        match self {
+            Self::Leaf(items) => match place_of(items, item.coarse(), order) {
+                Some(at) => {
+                    items[at] = item;
+                    true
+                }
+                None => false,
+            },
+            Self::Inner(inner) => {
+                let Some(at) = inner.child_of(item.coarse(), order) else {
+                    return false;
+                };
+                let replaced = inner.nodes[at].replace(item, order);
+                inner.firsts[at] = inner.nodes[at].first();
+                replaced
+            }
+        }
+    }
+
+    /// See [`super::Tree::move_step`]: answers how many ranks of the leaf follow, that at `rank` included.
+    pub(super) fn move_step(&mut self, rank: usize, mover: &mut Mover) -> usize {
+        match self {
+            Self::Leaf(items) => {
+                mover.list(items);
+                items.len() - rank
+            }
+            Self::Inner(inner) => {
+                mover.boxed(inner);
+                mover.list(&mut inner.firsts);
+                mover.list(&mut inner.counts);
+                mover.list(&mut inner.nodes);
+                let (at, rank) = inner.locate(rank);
+                inner.nodes[at].move_step(rank, mover)
             }
         }
     }
@@ -317,13 +356,20 @@ fn insert_in_leaf<T: Coarse>(items: &mut Vec<T>, at: usize, item: T, last: bool)
     Some(right)
 }
 
-impl<T: Coarse> Inner<T> {
-    fn with(node: Node<T>) -> Self {
-        let mut inner = Self {
+/// For as long as it has no child.
+impl<T> Default for Inner<T> {
+    fn default() -> Self {
+        Self {
             firsts: Vec::new(),
             counts: Vec::new(),
             nodes: Vec::new(),
-        };
+        }
+    }
+}
+
+impl<T: Coarse> Inner<T> {
+    fn with(node: Node<T>) -> Self {
+        let mut inner = Self::default();
         inner.put(0, node);
         inner
     }

@@ -21,6 +21,7 @@ use std::fmt;
 use std::ptr::{self, NonNull};
 
 use super::raw;
+use crate::structure::mover::Mover;
 use crate::structure::table::{Entry, is_marked};
 
 const SHORT_NAME: usize = 15;
@@ -244,6 +245,16 @@ impl Field {
             }
         }
         debug_assert_eq!(self.expire(), expire);
+    }
+
+    /// Moves the field's block, if it leaves.
+    pub fn move_away(&mut self, mover: &mut Mover) {
+        let (old, size) = (raw::address(self.handle), self.mem_bytes());
+        if mover.takes(old.as_ptr(), size) {
+            // SAFETY: the allocation has its shape's size; the handle is replaced at once.
+            let moved = unsafe { raw::relocate(old, size) };
+            self.handle = raw::handle(moved, is_marked(self.handle));
+        }
     }
 
     /// Size of the allocation, bytes.

@@ -13,6 +13,7 @@ use std::fmt;
 use std::ptr::{self, NonNull};
 
 use super::raw;
+use crate::structure::mover::Mover;
 use crate::structure::table::{Entry, Ref, is_marked};
 
 const SCORE: usize = 8;
@@ -80,6 +81,13 @@ impl Member {
     pub fn key(&self) -> &[u8] {
         // SAFETY: made by `new`, live while borrowed.
         unsafe { bytes(self.handle, 0) }
+    }
+
+    /// Moves the member's block, if it leaves.
+    pub fn move_away(&mut self, mover: &mut Mover) {
+        if mover.takes(self.handle.as_ptr(), self.mem_bytes()) {
+            *self = Member::new(self.key());
+        }
     }
 
     /// Size of the allocation, bytes.
@@ -151,6 +159,12 @@ impl ScoredMember {
         debug_assert!(!score.is_nan(), "NaN has no place in an order");
         // SAFETY: as above, borrowed exclusively.
         unsafe { self.handle.cast::<f64>().write(score) }
+    }
+
+    /// The same member in another block, if its own leaves. Until this one is dropped both can be followed.
+    pub fn copy_away(&self, mover: &mut Mover) -> Option<ScoredMember> {
+        let leaves = mover.takes(self.handle.as_ptr(), self.mem_bytes());
+        leaves.then(|| ScoredMember::new(self.key(), self.score()))
     }
 
     /// Size of the allocation, bytes.

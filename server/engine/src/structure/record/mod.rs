@@ -34,6 +34,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
+use super::mover::Mover;
 use super::table::{Entry, is_marked, same_bytes};
 
 /// The longest value in bytes that belongs inside a record; longer ones go behind a pointer.
@@ -498,6 +499,35 @@ impl<O> Record<O> {
             _ => self.rebuild(None, expire),
         }
         debug_assert_eq!(self.expire(), expire);
+    }
+
+    /// Moves the record's own block, if it leaves. Nothing of what it says changes.
+    pub fn move_away(&mut self, mover: &mut Mover) {
+        let (old, size) = (raw::address(self.handle), self.mem_bytes());
+        if mover.takes(old.as_ptr(), size) {
+            // SAFETY: the allocation has the size its header tells; the handle is replaced at once.
+            let moved = unsafe { raw::relocate(old, size) };
+            self.handle = raw::handle(moved, is_marked(self.handle));
+        }
+    }
+
+    /// Moves the block of the object behind the pointer, if it leaves; what the object owns stays where it is.
+    pub fn move_object(&mut self, mover: &mut Mover) {
+        if !self.is_object() {
+            return;
+        }
+        let place = self
+            .at(self.shape(self.header()).value_at())
+            .cast::<*mut O>();
+        // SAFETY: the form says that a pointer from a box that this record owns stands here. Between taking it over and writing the
+        // new one nothing can unwind: to allocate may end the process, and no more.
+        unsafe {
+            let object = place.read_unaligned();
+            if mover.takes(object.cast_const(), size_of::<O>()) {
+                let moved = Box::new(*Box::from_raw(object));
+                place.write_unaligned(Box::into_raw(moved));
+            }
+        }
     }
 
     /// Gives the record another key; all else stays. The allocation moves.

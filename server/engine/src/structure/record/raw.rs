@@ -7,7 +7,7 @@
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
 use std::num::NonZero;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
 use crate::structure::table::MARK;
 
@@ -57,6 +57,20 @@ pub(super) unsafe fn resize(ptr: NonNull<u8>, old: usize, new: usize) -> NonNull
     // SAFETY: by contract the block is live with layout `old`; `new` is valid, as just checked.
     let moved = unsafe { realloc(ptr.as_ptr(), layout(old), new) };
     NonNull::new(moved).unwrap_or_else(|| handle_alloc_error(layout(new)))
+}
+
+/// Puts an allocation elsewhere.
+///
+/// # Safety
+/// `ptr` came from [`allocate`] or [`resize`] with this very `size`; only the answer is used from now on.
+pub(super) unsafe fn relocate(ptr: NonNull<u8>, size: usize) -> NonNull<u8> {
+    let moved = allocate(size);
+    // SAFETY: both blocks have `size` bytes, and are two; the old one is not used again, by contract.
+    unsafe {
+        ptr::copy_nonoverlapping(ptr.as_ptr(), moved.as_ptr(), size);
+        free(ptr, size);
+    }
+    moved
 }
 
 /// The address in a handle, without the mark.

@@ -27,6 +27,7 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
 use std::ptr::NonNull;
 
 use super::is_marked;
+use crate::structure::mover::Mover;
 
 /// Entries of a block without a link.
 const FULL: usize = 7;
@@ -367,6 +368,28 @@ pub(super) unsafe fn for_each(bucket: Block, mut visit: impl FnMut(NonNull<NonNu
                 return;
             }
             block = block.link();
+        }
+    }
+}
+
+/// Moves the blocks behind the bucket that leave.
+pub(super) unsafe fn move_blocks(bucket: Block, mover: &mut Mover) {
+    let mut parent = bucket;
+    // SAFETY: links lead to live blocks, which were allocated with the places of their class; a parent's word 7 is its link, and is
+    // told where the block is now before the old one is freed.
+    unsafe {
+        while parent.head() & LINK != 0 {
+            let mut block = parent.link();
+            let layout = layout(places(block.head()));
+            if mover.takes(block.0.as_ptr(), layout.size()) {
+                let (old, moved) = (block.0, alloc(layout).cast::<u64>());
+                let moved = NonNull::new(moved).unwrap_or_else(|| handle_alloc_error(layout));
+                moved.copy_from_nonoverlapping(old, layout.size() / size_of::<u64>());
+                block = Block(moved);
+                parent.word(LINKED).write(moved.cast());
+                dealloc(old.as_ptr().cast(), layout);
+            }
+            parent = block;
         }
     }
 }

@@ -53,7 +53,7 @@ pub unsafe trait Entry: Sized {
 /// A second, non-owning handle of an entry, for an index beside the table (the order of a sorted set).
 ///
 /// It may be followed until the entry is removed from its table, replaced, or moved by a change (records and fields may move
-/// when changed; members never do). Comparing two of them is always allowed.
+/// when changed; members only while their table moves them). Comparing two of them is always allowed.
 pub struct Ref<E> {
     raw: NonNull<u8>,
     of: PhantomData<*const E>,

@@ -1,7 +1,8 @@
 //! Walking a table: by SCAN's cursor while it changes, or straight through while it does not.
 #![allow(unsafe_code)]
 
-use super::{Entry, Slot, Table, chain, segment};
+use super::{Entry, Slot, Table, chain, is_marked, segment};
+use crate::structure::mover::Mover;
 
 impl<E: Entry> Table<E> {
     /// One step of a walk that may take as long as it likes while the table changes: calls back for every entry of
@@ -18,6 +19,41 @@ impl<E: Entry> Table<E> {
         if self.is_empty() {
             return 0;
         }
+        let (bucket, next) = self.scan_place(cursor);
+        // SAFETY: the bucket is below N, and the table cannot change while it is borrowed here.
+        unsafe { chain::for_each(self.block(bucket), |word| visit(word.cast::<E>().as_ref())) };
+        next
+    }
+
+    /// One step of such a walk that moves blocks: those of the table itself with the first step, those behind the cursor's bucket, and
+    /// what `renew` moves of each entry. It keeps keys and marks; slots stay valid.
+    pub fn move_step(
+        &mut self,
+        cursor: u64,
+        mover: &mut Mover,
+        renew: &mut dyn FnMut(&mut E, &mut Mover),
+    ) -> u64 {
+        if cursor == 0 {
+            self.segments.move_away(mover);
+        }
+        if self.is_empty() {
+            return 0;
+        }
+        let (bucket, next) = self.scan_place(cursor);
+        // SAFETY: the bucket is below N; the table is borrowed exclusively, so nobody else has a reference to its handles.
+        unsafe {
+            chain::move_blocks(self.block(bucket), mover);
+            chain::for_each(self.block(bucket), |word| {
+                let before = is_marked(word.read());
+                renew(word.cast::<E>().as_mut(), mover);
+                debug_assert_eq!(before, is_marked(word.read()), "the mark stays");
+            });
+        }
+        next
+    }
+
+    /// The bucket of a cursor, and the next cursor; the table is not empty.
+    fn scan_place(&self, cursor: u64) -> (usize, u64) {
         let wide = 2 * self.mask + 1;
         let mut bucket = cursor as usize & wide;
         // A bucket has L + 1 bits if it was split in this round or made by it, and L bits otherwise.
@@ -28,10 +64,8 @@ impl<E: Entry> Table<E> {
         } else if bucket <= self.mask && bucket + self.mask + 1 >= self.buckets {
             bits = self.mask;
         }
-        // SAFETY: the bucket is below N, and the table cannot change while it is borrowed here.
-        unsafe { chain::for_each(self.block(bucket), |word| visit(word.cast::<E>().as_ref())) };
         let point = (cursor | !(bits as u64)).reverse_bits();
-        point.wrapping_add(1).reverse_bits()
+        (bucket, point.wrapping_add(1).reverse_bits())
     }
 
     /// All entries, each once, in no order.

@@ -361,7 +361,8 @@ impl<E: Entry> Table<E> {
     }
 
     /// Changes an entry where it is; it may move in memory and gain or lose its mark, but must keep its key. Slots
-    /// stay valid. This is the only way by which an entry of the table moves.
+    /// stay valid. An entry moves here, and in a walk that moves blocks
+    /// ([`Self::move_step`]).
     #[inline]
     pub fn update<R>(&mut self, slot: Slot, change: impl FnOnce(&mut E) -> R) -> R {
         let block = self.block_of(slot);

@@ -8,6 +8,7 @@ use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error, realloc};
 use std::ptr::NonNull;
 
 use super::chain::Block;
+use crate::structure::mover::Mover;
 
 /// Buckets of a segment.
 const PLACES: usize = 512;
@@ -180,6 +181,24 @@ impl Segments {
             self.segments.shrink_to(count);
         }
         assert!(buckets <= self.places(), "room for {buckets} buckets");
+    }
+
+    /// Moves the list of segments and a last segment that is small, if they leave; all others are large.
+    pub fn move_away(&mut self, mover: &mut Mover) {
+        mover.list(&mut self.segments);
+        let layout = layout(self.last_places);
+        let Some(segment) = self.segments.last_mut() else {
+            return;
+        };
+        if mover.takes(segment.words.as_ptr(), layout.size()) {
+            let moved = allocate(self.last_places);
+            // SAFETY: both have so many places, and are two; the old one is not used again.
+            unsafe {
+                moved.copy_from_nonoverlapping(segment.words, self.last_places * WORDS);
+                dealloc(segment.words.as_ptr().cast(), layout);
+            }
+            segment.words = moved;
+        }
     }
 
     fn resize_last(&mut self, places: usize) {

@@ -23,6 +23,7 @@ mod node;
 
 use super::list_pack;
 use crate::base::limits::{Limits, TestLimits};
+use crate::structure::mover::Mover;
 use cairn_format::encoding::listpack::Entry;
 use node::Node;
 pub use node::NodeRef;
@@ -198,6 +199,17 @@ impl List {
         let seen = self.nodes.len().min(64);
         let bytes: usize = self.nodes.iter().take(seen).map(Node::mem_bytes).sum();
         self.nodes.capacity() * size_of::<Node>() + bytes * self.nodes.len() / seen.max(1)
+    }
+
+    /// Moves blocks of up to `most` nodes from one of this number on, those that leave, and with the first that of the chain. Answers the
+    /// number of the next node; none behind the last.
+    pub(super) fn move_step(&mut self, at: usize, most: usize, mover: &mut Mover) -> Option<usize> {
+        if at == 0 {
+            mover.ring(&mut self.nodes);
+        }
+        let nodes = self.nodes.iter_mut().skip(at).take(most);
+        nodes.for_each(|node| node.move_away(mover));
+        Some(at + most).filter(|next| *next < self.nodes.len())
     }
 
     /// Puts an element before all others.

@@ -1,6 +1,7 @@
 //! One node of a list: a listpack, a compressed listpack, or one element by itself.
 
 use super::ListLimits;
+use crate::structure::mover::Mover;
 use crate::value::list_pack;
 use cairn_format::encoding::listpack::{self, Entry};
 use cairn_format::lzf;
@@ -229,6 +230,11 @@ impl Node {
                 blob.shrink_to_fit();
             }
         });
+    }
+
+    /// Moves the node's block, if it leaves.
+    pub(super) fn move_away(&mut self, mover: &mut Mover) {
+        mover.list(&mut self.bytes);
     }
 
     /// Gives unused capacity back: no more pushes are expected here.

@@ -1,7 +1,5 @@
 //! The groups of a stream: which there are, and how far each has read.
 
-use std::collections::btree_map;
-
 use super::{Group, Stream, StreamId};
 
 impl Stream {
@@ -11,7 +9,7 @@ impl Stream {
     }
 
     /// The groups in the order of their names.
-    pub fn groups(&self) -> impl ExactSizeIterator<Item = (&[u8], &Group)> {
+    pub fn groups(&self) -> impl Iterator<Item = (&[u8], &Group)> {
         self.groups.iter().map(|(name, group)| (&**name, group))
     }
 
@@ -27,13 +25,11 @@ impl Stream {
 
     /// Adds a group; false if the name is taken.
     pub fn add_group(&mut self, name: &[u8], group: Group) -> bool {
-        match self.groups.entry(name.into()) {
-            btree_map::Entry::Occupied(_) => false,
-            btree_map::Entry::Vacant(vacant) => {
-                vacant.insert(group);
-                true
-            }
+        let is_new = !self.groups.contains_key(name);
+        if is_new {
+            self.groups.insert(name.into(), group);
         }
+        is_new
     }
 
     /// Removes a group with all that is pending in it.

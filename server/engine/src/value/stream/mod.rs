@@ -14,17 +14,20 @@
 //! entries; `first_id` is the lowest live id, 0-0 if there is none.
 
 mod groups;
+mod moving;
 mod range;
 mod trim;
 
 pub use super::stream_group::{Consumer, ConsumerId, Group, Pending};
 pub use cairn_format::encoding::stream_id::StreamId;
 pub use cairn_format::encoding::stream_node::Fields;
+pub(super) use moving::Place;
 pub use range::{Range, StreamEntry};
 pub use trim::{Keep, Trim};
 
 use cairn_format::encoding::stream_node::{self as node, Node};
-use std::collections::BTreeMap;
+
+use crate::structure::ordered::Ordered;
 
 /// Text of fields and values of one entry, and size of a node, at most: 1 GiB, as in Redis.
 const NODE_BYTES_MAX: usize = 1 << 30;
@@ -72,13 +75,13 @@ pub struct Marks {
 /// A stream. See the head of this file.
 #[derive(Clone, Debug, Default)]
 pub struct Stream {
-    nodes: BTreeMap<StreamId, Vec<u8>>,
+    nodes: Ordered<StreamId, Vec<u8>>,
     len: u64,
     last_id: StreamId,
     first_id: StreamId,
     max_deleted_id: StreamId,
     entries_added: u64,
-    groups: BTreeMap<Box<[u8]>, Group>,
+    groups: Ordered<Box<[u8]>, Group>,
 }
 
 impl Stream {
@@ -171,13 +174,13 @@ impl Stream {
         if text > NODE_BYTES_MAX {
             return Err(AppendError::TooLarge);
         }
-        match self.nodes.last_entry() {
-            Some(mut last) if has_room(*last.key(), last.get(), text, limits) => {
-                node::append(*last.key(), last.get_mut(), id, fields);
+        match self.nodes.last_mut() {
+            Some((base, last)) if has_room(*base, last, text, limits) => {
+                node::append(*base, last, id, fields);
             }
             last => {
-                if let Some(mut full) = last {
-                    full.get_mut().shrink_to_fit();
+                if let Some((_, full)) = last {
+                    full.shrink_to_fit();
                 }
                 self.nodes.insert(id, node::create(fields));
             }
@@ -194,7 +197,7 @@ impl Stream {
 
     /// Deletes the entry of this id, as XDEL; false if there is none.
     pub fn delete(&mut self, id: StreamId) -> bool {
-        let Some((base, blob)) = self.nodes.range_mut(..=id).next_back() else {
+        let Some((base, blob)) = self.nodes.last_up_to(&id) else {
             return false;
         };
         let base = *base;
@@ -248,7 +251,7 @@ impl Stream {
     }
 
     /// Ids and listpacks of the nodes, as a snapshot stores them.
-    pub fn nodes(&self) -> impl ExactSizeIterator<Item = (StreamId, &[u8])> {
+    pub fn nodes(&self) -> impl Iterator<Item = (StreamId, &[u8])> {
         self.nodes.iter().map(|(id, blob)| (*id, blob.as_slice()))
     }
 
@@ -314,7 +317,9 @@ impl Stream {
     /// Names the first invariant that does not hold.
     pub fn check(&self) -> Result<(), String> {
         let (mut live, mut last) = (0, None);
-        for (id, blob) in &self.nodes {
+        self.nodes.check()?;
+        self.groups.check()?;
+        for (id, blob) in self.nodes.iter() {
             if last.is_some_and(|last| last >= *id) {
                 return Err(format!(
                     "node {id} begins before the one in front of it ends"

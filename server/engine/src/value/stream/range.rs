@@ -1,8 +1,8 @@
 //! Entries of an id range, in either direction.
 
 use super::{Stream, StreamId};
+use crate::structure::ordered;
 use cairn_format::encoding::stream_node::{Fields, Node, Place};
-use std::collections::btree_map;
 
 /// One live entry.
 #[derive(Clone, Debug)]
@@ -16,18 +16,14 @@ pub struct StreamEntry<'a> {
 /// Live entries between two ids. Made by [`Stream::range`] and [`Stream::range_rev`].
 #[derive(Debug)]
 pub struct Range<'a> {
-    nodes: btree_map::Range<'a, StreamId, Vec<u8>>,
+    nodes: ordered::Range<'a, StreamId, Vec<u8>>,
     node: Option<(Node<'a>, Place)>,
     start: StreamId,
     end: StreamId,
     falling: bool,
 }
 
-fn nodes(
-    stream: &Stream,
-    start: StreamId,
-    end: StreamId,
-) -> btree_map::Range<'_, StreamId, Vec<u8>> {
+fn nodes(stream: &Stream, start: StreamId, end: StreamId) -> ordered::Range<'_, StreamId, Vec<u8>> {
     // Entries from `start` on may lie in the last node that begins before it.
     let first = stream
         .nodes

@@ -29,13 +29,12 @@ impl Stream {
     /// the beginning of the next node are marked. A node is not begun if its live entries would exceed the limit.
     pub fn trim(&mut self, trim: &Trim) -> u64 {
         let mut removed = 0;
-        while let Some(first) = self.nodes.first_entry() {
+        while let Some((base, blob)) = self.nodes.first() {
             if matches!(trim.keep, Keep::Newest(count) if self.len <= count) {
                 break;
             }
-            let base = *first.key();
-            let view =
-                Node::new(base, first.get()).expect("nodes are checked before they are adopted");
+            let base = *base;
+            let view = Node::new(base, blob).expect("nodes are checked before they are adopted");
             let live = view.live();
             if trim.limit > 0 && removed + live > trim.limit {
                 break;
@@ -50,7 +49,7 @@ impl Stream {
                 }
                 break;
             }
-            first.remove();
+            self.nodes.pop_first();
             assert!(
                 live <= self.len,
                 "more live entries in a node than in the stream"
