@@ -1,6 +1,6 @@
 """The figures that this server is held to, side by side with redis-server in one run.
 
-    run.py FOLDER [memory] [cpu] [floor] [threads] [instructions] [users] [turns] [scrape] [watching] [idle] [replication] [scripts] [snapshots] [logs] [cluster] [growth] [options]
+    run.py FOLDER [memory] [churn] [cpu] [floor] [threads] [instructions] [users] [turns] [scrape] [watching] [idle] [replication] [scripts] [snapshots] [logs] [cluster] [growth] [options]
 
 FOLDER holds built programs (cairn-server, bench-tool, rdb-tool, aof-tool), such as target/release. Without a name all are measured, which takes about
 an hour; nothing else should run on the machine. What each measures stands at the top of its file beside this one, what
@@ -17,6 +17,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import churn
 import cluster
 import cpu
 import floor
@@ -35,9 +36,10 @@ import turns
 import users
 import watching
 
-MEASURES = {"memory": memory, "cpu": cpu, "floor": floor, "threads": threads, "instructions": instructions, "users": users, "turns": turns, "scrape": scrape, "watching": watching, "idle": idle, "replication": replication, "scripts": scripts, "snapshots": snapshots, "logs": logs, "cluster": cluster, "growth": growth}
+MEASURES = {"memory": memory, "churn": churn, "cpu": cpu, "floor": floor, "threads": threads, "instructions": instructions, "users": users, "turns": turns, "scrape": scrape, "watching": watching, "idle": idle, "replication": replication, "scripts": scripts, "snapshots": snapshots, "logs": logs, "cluster": cluster, "growth": growth}
 UNITS = {
     "memory": "resident bytes per item",
+    "churn": "what the data takes in the end, beside Redis 8.2.3, whose allocator can be defragmented, too; processor time of all of it",
     "cpu": "processor time of the server per operation, ns; median of the rounds, ratio with its spread",
     "floor": "processor time of a request without pipelining, ns, beside constant answers; median of the rounds, ratio with its spread",
     "threads": "processor time of a request without pipelining with io-threads 3, ns: of the thread of the data and of all; medians of the rounds",

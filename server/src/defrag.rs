@@ -25,6 +25,8 @@ const EARNED_MAX_US: u64 = 2 * SLICE_US;
 const LOOK_US: u64 = 1_000_000;
 /// Time until the next pass after one that could move nothing, microseconds.
 const REST_US: u64 = 60_000_000;
+/// By which part the waste must have grown for one before that.
+const VAIN_PART: u64 = 4;
 
 const _: () = assert!(SLICE_LEAST_US <= SLICE_US && SLICE_US <= EARNED_MAX_US);
 
@@ -152,13 +154,34 @@ struct Pass {
     rests: bool,
 }
 
+/// A pass that could move nothing: what is left does not lie behind keys. The next one is in vain, too, for a while, unless much more has
+/// become free since.
+#[derive(Clone, Copy, Debug)]
+struct Vain {
+    until_us: u64,
+    bytes: u64,
+}
+
+impl Vain {
+    fn new(now_us: u64, waste: Waste) -> Vain {
+        Vain {
+            until_us: now_us + REST_US,
+            bytes: waste.bytes + waste.bytes / VAIN_PART,
+        }
+    }
+
+    fn holds(&self, now_us: u64, waste: Waste) -> bool {
+        now_us < self.until_us && waste.bytes <= self.bytes
+    }
+}
+
 /// See the head of this file.
 #[derive(Debug, Default)]
 pub struct Defrag {
     pass: Option<Pass>,
     next_look_us: u64,
-    /// It is known to be in vain before, monotonic microseconds.
-    rests_until_us: u64,
+    /// The last pass could move nothing.
+    vain: Option<Vain>,
     /// The slabs are choosing which of them are to be emptied.
     is_choosing: bool,
     /// Somebody was told that it cannot be.
@@ -202,7 +225,8 @@ impl Defrag {
             }
             return;
         }
-        let is_held_up = front.keeper.work.is_some() || now_us < self.rests_until_us;
+        let is_vain = self.vain.is_some_and(|vain| vain.holds(now_us, waste));
+        let is_held_up = front.keeper.work.is_some() || is_vain;
         if !self.is_choosing && (is_held_up || !effort.is_worth(waste)) {
             return;
         }
@@ -275,9 +299,8 @@ impl Defrag {
         pass.purse.spend(took_us);
         engine.note_latency(event::ACTIVE_DEFRAG_CYCLE, took_us, front);
         if ended == Slice::Done {
-            if engine.ks.stats.moved.hits == pass.hits_before {
-                self.rests_until_us = after_us + REST_US;
-            }
+            let in_vain = engine.ks.stats.moved.hits == pass.hits_before;
+            self.vain = in_vain.then(|| Vain::new(after_us, Waste::of(slabs)));
             self.end(engine, front, after_us);
             // There may be more to gain at once.
             self.next_look_us = after_us;
