@@ -8,8 +8,9 @@
 //!   tidy leave told    pages go back; which slabs to empty; figures and the check
 //!   returned       what other threads gave back
 //!   slabs          take, give, and the words, slabs and bits behind them
-//!   set head       the lowest slab with room; what is known of a slab
-//!   class space    sizes and slabs; address space
+//!   set head choice    the lowest slab with room; what is known of a slab; what was counted to choose some
+//!   space          address space
+//!   class          sizes and slabs
 //! ```
 //!
 //! Memory, in address space that is reserved once (`space.rs`):
@@ -24,6 +25,7 @@
 //! Nothing lies in front of a block or in a slab beside the blocks: a slab that nobody uses has no page, and blocks that are freed are not
 //! touched for it.
 
+mod choice;
 mod class;
 mod head;
 mod leave;

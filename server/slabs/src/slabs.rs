@@ -18,9 +18,9 @@ use std::cell::UnsafeCell;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
+use crate::choice::Choice;
 use crate::class::{CLASSES, PAGE, SHAPES, SLAB, STEP, block_at, class_of};
 use crate::head::{Head, State};
-use crate::leave::Choice;
 use crate::set::{FRESH, LEAVING, MOST, Sets, WORN};
 use crate::space::Space;
 
