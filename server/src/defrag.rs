@@ -296,11 +296,12 @@ impl Defrag {
         );
         let after_us = clock.monotonic_us();
         let took_us = after_us.saturating_sub(now_us);
+        let waste = Waste::of(slabs);
         pass.purse.spend(took_us);
         engine.note_latency(event::ACTIVE_DEFRAG_CYCLE, took_us, front);
         if ended == Slice::Done {
             let in_vain = engine.ks.stats.moved.hits == pass.hits_before;
-            self.vain = in_vain.then(|| Vain::new(after_us, Waste::of(slabs)));
+            self.vain = in_vain.then(|| Vain::new(after_us, waste));
             self.end(engine, front, after_us);
             // There may be more to gain at once.
             self.next_look_us = after_us;

@@ -30,6 +30,8 @@ pub(crate) struct Shape {
     pub blocks: u32,
     /// Words of 64 bits that have one bit for each block.
     pub words: u32,
+    /// The largest class whose free blocks are taken when there is none of this one, rather than a new slab: an eighth larger at most.
+    pub widest: u32,
     /// 2^32 over the size, rounded up: a place inside the slab times this, shifted by 32, is the number of its block.
     pub reciprocal: u32,
 }
@@ -40,6 +42,7 @@ pub(crate) static SHAPES: [Shape; CLASSES + 1] = {
         size: 0,
         blocks: 0,
         words: 0,
+        widest: 0,
         reciprocal: 0,
     }; CLASSES + 1];
     let mut class = 1;
@@ -50,6 +53,7 @@ pub(crate) static SHAPES: [Shape; CLASSES + 1] = {
             size: size as u32,
             blocks,
             words: blocks.div_ceil(64),
+            widest: widest(class) as u32,
             reciprocal: ((1u64 << 32).div_ceil(size as u64)) as u32,
         };
         class += 1;
@@ -82,6 +86,16 @@ const fn size_of(class: usize) -> usize {
     }
 }
 
+/// See [`Shape::widest`].
+const fn widest(class: usize) -> usize {
+    let most = size_of(class) + size_of(class) / 8;
+    let mut widest = class;
+    while widest < CLASSES && size_of(widest + 1) <= most {
+        widest += 1;
+    }
+    widest
+}
+
 /// The class whose blocks hold `size` bytes (1 to [`LARGEST`]).
 #[inline(always)]
 pub(crate) fn class_of(size: usize) -> usize {
@@ -93,13 +107,13 @@ pub(crate) fn class_of(size: usize) -> usize {
     }
 }
 
-/// Bytes that a block of `size` bytes (1 to [`LARGEST`]) really has.
+/// Bytes that a block for `size` bytes (1 to [`LARGEST`]) really has, if it lies in a slab of its class.
 #[inline]
 pub fn rounded(size: usize) -> usize {
     SHAPES[class_of(size)].size as usize
 }
 
-/// Whether a block for `old` bytes (1 to [`LARGEST`]) is what one for `new` bytes would be.
+/// Whether a block for `old` bytes (1 to [`LARGEST`]) is as large as one for `new` bytes has to be.
 #[inline]
 pub fn fits(old: usize, new: usize) -> bool {
     new <= LARGEST && class_of(old) == class_of(new)

@@ -9,6 +9,7 @@
 //! Invariants (`check` tests them):
 //! - a bit among the free bits, or in `hot[class].bits` for the word that it was taken from, says that the block is free; a bit
 //!   among the returned ones that another thread has given it back; never both, never one twice;
+//! - a slab is the current one of one class at most: its own, or one whose blocks are an eighth smaller at most;
 //! - `used` of a slab is the number of its blocks without a free bit (those in `hot` count as used);
 //! - a slab is in the set of its class if and only if it is `Partial`, in one of the two sets of free slabs if and only if it is `Free`;
 //! - `live` is the sum of the sizes of blocks handed out less those that the owner took back; `returned_bytes` the sum of those that other
@@ -32,7 +33,7 @@ pub(crate) const NONE: u32 = u32::MAX;
 const NOWHERE: usize = 1 << (usize::BITS - 1);
 
 /// The word of free bits that blocks of a class are taken from.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Hot {
     /// What is left of it.
     bits: u64,
@@ -44,6 +45,8 @@ pub(crate) struct Hot {
     pub slab: u32,
     /// Number of the word.
     word: u32,
+    /// Bytes of the slab's blocks: its class may be a larger one.
+    size: u32,
 }
 
 impl Hot {
@@ -122,6 +125,7 @@ impl Slabs {
                     source: ptr::null_mut(),
                     slab: NONE,
                     word: 0,
+                    size: 0,
                 }; CLASSES + 1],
                 sets: Sets::none(),
                 blocks: Space::none(),
@@ -217,10 +221,19 @@ impl Slabs {
             return unsafe { self.refill(class) };
         }
         hot.bits = bits & (bits - 1);
-        let size = SHAPES[class].size as usize;
+        let size = hot.size as usize;
         self.count_live(size, 0);
         // SAFETY: a bit of the word stands for a block of the slab.
         unsafe { hot.at.add(bits.trailing_zeros() as usize * size) }
+    }
+
+    /// Bytes of a block.
+    ///
+    /// # Safety
+    /// It came from [`Slabs::take`] of these, and was not given back.
+    pub unsafe fn bytes_of(&self, block: *const u8) -> usize {
+        // SAFETY: a block lies in a slab that was used.
+        unsafe { self.head(self.offset(block.addr()) / SLAB) }.size()
     }
 
     /// Takes a block back.
@@ -336,37 +349,46 @@ impl Slabs {
                 if let Some(word) = (next..self.head(slab).words())
                     .find(|&word| *self.head(slab).bits().add(word) != 0)
                 {
-                    return self.heat(slab, word);
+                    return self.heat(class, slab, word);
                 }
                 self.cool(class, slab);
             }
             self.collect(RETURNED_AT_ONCE);
-            let lowest = self.owner().sets.first(class);
-            let Some(slab) = lowest.or_else(|| self.found(class)) else {
+            let Some(slab) = self.with_room(class).or_else(|| self.found(class)) else {
                 return ptr::null_mut();
             };
-            self.owner().sets.remove(class, slab);
             let head = self.head(slab);
-            debug_assert!(head.state.get() == State::Partial && head.class() == class);
+            debug_assert!(head.state.get() == State::Partial && head.class() >= class);
+            self.owner().sets.remove(head.class(), slab);
             head.state.set(State::Current);
             let word = (0..head.words()).find(|&word| *head.bits().add(word) != 0);
             match word {
-                Some(word) => self.heat(slab, word),
+                Some(word) => self.heat(class, slab, word),
                 None => unreachable!("a slab among those with room has a free block"),
             }
         }
     }
 
+    /// The lowest slab that has room for blocks of a class; one of its own before those of larger ones, whose blocks would lie idle.
+    ///
+    /// # Safety
+    /// The calling thread is the owner.
+    unsafe fn with_room(&self, class: usize) -> Option<usize> {
+        // SAFETY: by contract.
+        let sets = unsafe { &self.owner().sets };
+        (class..=SHAPES[class].widest as usize).find_map(|class| sets.first(class))
+    }
+
     /// Makes a word with free blocks the hot one, and takes one of them.
     ///
     /// # Safety
-    /// The calling thread is the owner; the slab is the current one of its class, and nothing is left of the hot word.
-    unsafe fn heat(&self, slab: usize, word: usize) -> *mut u8 {
+    /// The calling thread is the owner; the slab is the current one of the class, and nothing is left of the hot word.
+    unsafe fn heat(&self, class: usize, slab: usize, word: usize) -> *mut u8 {
         // SAFETY: by contract.
         unsafe {
             let owner = self.owner();
             let head = self.head(slab);
-            let (class, size) = (head.class(), head.size());
+            let size = head.size();
             let source = head.bits().add(word);
             let bits = std::mem::take(&mut *source);
             head.used.set(head.used.get() + bits.count_ones());
@@ -385,8 +407,9 @@ impl Slabs {
                 source,
                 slab: slab as u32,
                 word: word as u32,
+                size: size as u32,
             };
-            self.take(size)
+            self.take(SHAPES[class].size as usize)
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::class::{CLASSES, PAGE, SHAPES, SLAB};
 use crate::head::State;
 use crate::set::{FRESH, LEAVING, WORN};
-use crate::slabs::{NONE, Slabs};
+use crate::slabs::{Hot, NONE, Slabs};
 
 /// The slabs of one class.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -49,8 +49,9 @@ impl Slabs {
                 class.used += head.used.get() as usize;
                 class.blocks += head.blocks() as usize;
             }
-            for (class, hot) in self.owner().hot.iter().enumerate() {
+            for hot in self.owner().hot.iter().filter(|hot| hot.slab != NONE) {
                 // Those of the hot word count as used in their slab.
+                let class = self.head(hot.slab as usize).class();
                 classes[class].used -= hot.left();
             }
             classes.retain(|class| class.slabs > 0);
@@ -109,18 +110,18 @@ impl Slabs {
                     free += ours.count_ones();
                     returned += theirs.count_ones();
                 }
-                let hot = &self.owner().hot[class];
-                if (state == State::Current) != (hot.slab == slab as u32) {
+                let mut hot = self
+                    .owner()
+                    .hot
+                    .iter()
+                    .filter(|hot| hot.slab == slab as u32);
+                let (current, more) = (hot.next(), hot.next());
+                if (state == State::Current) != current.is_some() || more.is_some() {
                     return Err(format!(
-                        "slab {slab} is {state:?}, the current one is {}",
-                        hot.slab
+                        "slab {slab} is {state:?} and current {current:?} {more:?}"
                     ));
                 }
-                let left = if hot.slab == slab as u32 {
-                    hot.left()
-                } else {
-                    0
-                };
+                let left = current.map_or(0, Hot::left);
                 let used = head.used.get();
                 if used + free != SHAPES[class].blocks {
                     return Err(format!("slab {slab}: {used} used and {free} free"));

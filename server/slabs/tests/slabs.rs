@@ -19,8 +19,6 @@ fn open(slabs: &Slabs) {
 #[derive(Default)]
 struct Model {
     blocks: Vec<(usize, *mut u8, u8)>,
-    /// Bytes, rounded up.
-    used: usize,
     turn: u8,
 }
 
@@ -33,7 +31,9 @@ impl Model {
         // SAFETY: the block has so many bytes.
         unsafe { block.write_bytes(self.turn, size) };
         self.blocks.push((size, block, self.turn));
-        self.used += rounded(size);
+        // SAFETY: it is in use.
+        let bytes = unsafe { slabs.bytes_of(block) };
+        assert!(bytes >= rounded(size) && bytes <= rounded(size) + rounded(size) / 8);
     }
 
     /// Takes one out of the list, after a look at its bytes.
@@ -48,7 +48,6 @@ impl Model {
             bytes.iter().all(|byte| *byte == fill),
             "a block of {size} bytes changed"
         );
-        self.used -= rounded(size);
         Some(block)
     }
 
@@ -62,7 +61,12 @@ impl Model {
     fn check(&self, slabs: &Slabs) {
         // SAFETY: the owner asks, and nobody gives back.
         unsafe { slabs.check() }.unwrap();
-        assert_eq!(slabs.used(), self.used as u64);
+        // SAFETY: they are in use.
+        let bytes = self
+            .blocks
+            .iter()
+            .map(|entry| unsafe { slabs.bytes_of(entry.1) });
+        assert_eq!(slabs.used(), bytes.sum::<usize>() as u64);
     }
 
     fn end(mut self, slabs: &Slabs) {
@@ -231,6 +235,37 @@ fn a_block_that_came_back_is_the_next_one() {
 }
 
 #[test]
+fn what_larger_blocks_left_is_used_before_new_slabs() {
+    let slabs = Slabs::new();
+    open(&slabs);
+    let mut model = Model::default();
+    let count = 4 * SLAB / 96;
+    (0..count).for_each(|_| model.take(&slabs, 96));
+    // All but every eighth block: no slab is empty.
+    let mut index = 0;
+    while index < model.blocks.len() {
+        (0..7).for_each(|_| model.give(&slabs, index));
+        index += 1;
+    }
+    // SAFETY: the test's thread is the owner.
+    let held = || unsafe { slabs.held().0 };
+    let before = held();
+    (0..count / 2).for_each(|_| model.take(&slabs, 88));
+    assert_eq!(
+        held(),
+        before,
+        "blocks of 88 bytes lie where those of 96 were"
+    );
+    (0..count / 8).for_each(|_| model.take(&slabs, 80));
+    assert!(
+        held() > before,
+        "those of 80 do not: a sixth would lie idle"
+    );
+    model.check(&slabs);
+    model.end(&slabs);
+}
+
+#[test]
 fn without_room_there_is_no_block() {
     let slabs = Slabs::new();
     // SAFETY: the test's thread is the owner.
@@ -299,7 +334,6 @@ fn the_sparsest_slabs_are_emptied_into_the_others() {
         if index % 4 == 0 {
             model.blocks.push(entry);
         } else {
-            model.used -= 512;
             // SAFETY: it was ours.
             unsafe { slabs.give(entry.1) };
         }
