@@ -7,7 +7,7 @@
 //! Order is the same for every encoding: set members and hash fields by their bytes, sorted-set members by score and then bytes,
 //! groups and consumers of streams by the base64 of their names.
 
-use crate::ordered::Ordered;
+use crate::ordered::{Order, Ordered};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cairn_format::error::Result;
@@ -16,14 +16,14 @@ use cairn_format::rdb::object::{
 };
 use cairn_format::rdb::{Dialect, Head, Object, Record, Text, WriteOptions, dump, library_name};
 use cairn_format::text::number::I64Text;
-use cairn_toolkit::json::{Bytes, Text as _, append_text};
+use cairn_toolkit::json::{Bytes, Text as _, append_text, put_quoted_start};
 use std::collections::HashMap;
 use std::io::{self, Write};
 
 /// Bytes of a large string that become base64 at once: a multiple of three, so that nothing is padded before the end.
 const PIECE: usize = 3 << 14;
-/// Elements that there is room for before it grows.
-const SMALL: usize = 24;
+/// Bytes of elements that there is room for before it grows: blocks up to there the C library keeps at hand for each thread.
+const ROOM: usize = 1024;
 /// The field with the exact bytes of values whose JSON does not tell all.
 pub const PAYLOAD: &str = "payload";
 
@@ -32,6 +32,8 @@ pub const PAYLOAD: &str = "payload";
 pub struct Lines {
     form: Bytes,
     text: Vec<u8>,
+    /// Of the elements of the last collection.
+    order: Order,
 }
 
 impl Lines {
@@ -40,6 +42,7 @@ impl Lines {
         Lines {
             form,
             text: Vec::new(),
+            order: Order::default(),
         }
     }
 
@@ -158,22 +161,20 @@ impl Lines {
                 self.end_array();
             }
             Object::Set(set) => {
-                let mut members = Vec::with_capacity(SMALL);
+                let mut members = room();
                 set.each_member(|member| members.push(Ordered::from(member)))?;
-                members.sort_unstable();
-                self.array(&members, |line, member| line.string(member.text()));
+                self.order.sort(&members, Ordered::number, Ordered::cmp);
+                self.in_order(&members, Lines::member);
             }
             Object::Zset(zset) => {
-                let mut pairs = Vec::with_capacity(SMALL);
+                let mut pairs = room();
                 zset.each_pair(|member, score| pairs.push((Ordered::from(member), score)))?;
-                pairs.sort_unstable_by(|a, b| {
-                    (a.1 + 0.0)
-                        .total_cmp(&(b.1 + 0.0))
-                        .then_with(|| a.0.cmp(&b.0))
-                });
-                self.array(&pairs, |line, (member, score)| {
+                let number = |pair: &(_, f64)| number_of(pair.1);
+                let by_member = |a: &(Ordered<'_>, _), b: &(Ordered<'_>, _)| a.0.cmp(&b.0);
+                self.order.sort(&pairs, number, by_member);
+                self.in_order(&pairs, |line, (member, score)| {
                     line.text.push(b'[');
-                    line.string(member.text());
+                    line.member(member);
                     line.text.put(",\"");
                     append_score(&mut line.text, *score);
                     line.text.put("\"]");
@@ -202,21 +203,22 @@ impl Lines {
     }
 
     fn hash(&mut self, hash: &Hash<'_>) -> Result<()> {
-        let mut fields = Vec::with_capacity(SMALL);
+        let mut fields = room();
         hash.each_field(|field| {
             fields.push((Ordered::from(field.name), field.value, field.expire_ms));
         })?;
-        fields.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        self.array(&fields, |line, (name, value, _)| {
+        self.order
+            .sort(&fields, |field| field.0.number(), |a, b| a.0.cmp(&b.0));
+        self.in_order(&fields, |line, (name, value, _)| {
             line.text.push(b'[');
-            line.string(name.text());
+            line.member(name);
             line.text.push(b',');
             line.string(value);
             line.text.push(b']');
         });
         if fields.iter().any(|(_, _, expire_ms)| expire_ms.is_some()) {
             self.text.put(",\"field_expire_ms\":");
-            self.array(&fields, |line, (_, _, expire_ms)| line.number(*expire_ms));
+            self.in_order(&fields, |line, (_, _, expire_ms)| line.number(*expire_ms));
         }
         Ok(())
     }
@@ -370,13 +372,28 @@ impl Lines {
         self.text.push(b']');
     }
 
-    fn array<T>(&mut self, items: &[T], mut one: impl FnMut(&mut Self, &T)) {
+    fn array<T>(&mut self, items: &[T], one: impl FnMut(&mut Self, &T)) {
+        self.each(items.iter(), one);
+    }
+
+    fn each<'t, T: 't>(
+        &mut self,
+        items: impl Iterator<Item = &'t T>,
+        mut one: impl FnMut(&mut Self, &T),
+    ) {
         self.text.push(b'[');
         for item in items {
             one(self, item);
             self.text.push(b',');
         }
         self.end_array();
+    }
+
+    /// Items in the order that was found last.
+    fn in_order<T>(&mut self, items: &[T], one: impl FnMut(&mut Self, &T)) {
+        let order = std::mem::take(&mut self.order);
+        self.each(order.of(items), one);
+        self.order = order;
     }
 
     fn try_array<T>(
@@ -401,6 +418,15 @@ impl Lines {
     fn string(&mut self, text: &Text<'_>) {
         self.form
             .append(&mut self.text, text.bytes(&mut I64Text::new()));
+    }
+
+    /// A text that was sorted: of a short one the bytes are at hand.
+    #[inline(always)]
+    fn member(&mut self, member: &Ordered<'_>) {
+        match self.form == Bytes::Base64 && member.start().is_whole() {
+            true => put_quoted_start(&mut self.text, member.start()),
+            false => self.string(member.text()),
+        }
     }
 
     fn id(&mut self, id: StreamId) {
@@ -428,6 +454,21 @@ impl Lines {
         append_score(&mut self.text, double);
         self.text.push(b'"');
     }
+}
+
+/// A number in the order of scores.
+fn number_of(score: f64) -> u64 {
+    // Negative zero is zero. The bits of positive numbers are in their order already, those of negative ones in the reverse.
+    let bits = (score + 0.0).to_bits();
+    match bits >> 63 {
+        0 => bits | 1 << 63,
+        _ => !bits,
+    }
+}
+
+/// Room for the elements of a small collection.
+fn room<T>() -> Vec<T> {
+    Vec::with_capacity(ROOM / size_of::<T>())
 }
 
 /// Appends the shortest decimal that reads back to the same double, with a point or an exponent: `1.0`, `-0.0`, `1e+308`, `inf`.

@@ -1,20 +1,21 @@
 //! Texts in the order of their bytes, without an allocation for each.
 //!
 //! ```text
-//!   head    the first eight bytes as one number, zeros behind a shorter text: mostly it decides
+//!   start   the first sixteen bytes: mostly they decide, and mostly they are the whole text
 //!   text    as the file has it; an integer is made decimal where its bytes are asked for
 //! ```
 //!
-//! Invariant: where two heads differ, so do the bytes, and in the same direction; only equal heads ask for the bytes.
+//! What is sorted are places of items with a number each, which mostly decides: the items themselves, four times as large, stay where they are.
 
 use cairn_format::rdb::Text;
 use cairn_format::text::number::I64Text;
+use cairn_toolkit::start::Start;
 use std::cmp::Ordering;
 
 /// A text that is to be sorted.
 #[derive(Debug)]
 pub struct Ordered<'a> {
-    head: u64,
+    start: Start,
     text: Text<'a>,
 }
 
@@ -23,34 +24,74 @@ impl<'a> Ordered<'a> {
     pub fn text(&self) -> &Text<'a> {
         &self.text
     }
+
+    /// A number in the order of the texts, the same for some of them.
+    pub fn number(&self) -> u64 {
+        self.start.head()
+    }
+
+    /// How it begins.
+    pub fn start(&self) -> &Start {
+        &self.start
+    }
 }
 
 impl<'a> From<Text<'a>> for Ordered<'a> {
-    #[inline]
+    #[inline(always)]
     fn from(text: Text<'a>) -> Ordered<'a> {
-        let head = head(text.bytes(&mut I64Text::new()));
-        Ordered { head, text }
+        let start = match &text {
+            Text::Int(value) => Start::of(I64Text::new().format(*value)),
+            Text::Bytes(bytes) => Start::of(bytes),
+            Text::Owned(bytes) => Start::of(bytes),
+        };
+        Ordered { start, text }
     }
 }
 
-#[inline]
-fn head(bytes: &[u8]) -> u64 {
-    if let Some(first) = bytes.first_chunk() {
-        return u64::from_be_bytes(*first);
+/// The places of items, in order: the number of each above its place, so that a comparison is one of two numbers.
+#[derive(Debug, Default)]
+pub struct Order(Vec<u128>);
+
+impl Order {
+    /// Puts items in order: by `number`, and where that is the same by `rest`.
+    pub fn sort<T>(
+        &mut self,
+        items: &[T],
+        number: impl Fn(&T) -> u64,
+        rest: impl Fn(&T, &T) -> Ordering,
+    ) {
+        let numbers = items.iter().map(|item| u128::from(number(item)) << 64);
+        self.0.clear();
+        self.0
+            .extend(numbers.zip(0..).map(|(number, place)| number | place));
+        let has_lower = |a: &u128, b: &u128| a >> 64 < b >> 64;
+        // As hashes that grew field by field and sorted sets mostly are.
+        if self.0.is_sorted_by(has_lower) {
+            return;
+        }
+        self.0.sort_unstable();
+        if !self.0.is_sorted_by(has_lower) {
+            for same in self.0.chunk_by_mut(|a, b| a >> 64 == b >> 64) {
+                same.sort_unstable_by(|a, b| rest(&items[place(*a)], &items[place(*b)]));
+            }
+        }
     }
-    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
-        // From both ends, where they may overlap, being the same bytes.
-        let (first, last) = (u32::from_be_bytes(*first), u32::from_be_bytes(*last));
-        return u64::from(first) << 32 | u64::from(last) << (8 * (8 - bytes.len()));
+
+    /// The items in that order.
+    pub fn of<'i, T>(&'i self, items: &'i [T]) -> impl Iterator<Item = &'i T> {
+        self.0.iter().map(|key| &items[place(*key)])
     }
-    let put = |head, (at, byte): (usize, &u8)| head | u64::from(*byte) << (56 - 8 * at);
-    bytes.iter().enumerate().fold(0, put)
+}
+
+/// The place in the lower half.
+fn place(key: u128) -> usize {
+    key as u64 as usize
 }
 
 impl Ord for Ordered<'_> {
     #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
-        self.head.cmp(&other.head).then_with(|| {
+        self.start.order(&other.start).then_with(|| {
             let (mut one, mut two) = (I64Text::new(), I64Text::new());
             self.text.bytes(&mut one).cmp(other.text.bytes(&mut two))
         })
@@ -85,6 +126,9 @@ mod tests {
             Text::Bytes(b"a\0\0\0\0\0\0\0"),
             Text::Bytes(b"a\0\0\0\0\0\0\0\0"),
             Text::Bytes(b"field:10"),
+            Text::Bytes(b"0123456789abcdef"),
+            Text::Bytes(b"0123456789abcdef\0"),
+            Text::Bytes(b"0123456789abcdefg"),
             Text::Owned(b"field:100".to_vec()),
             Text::Owned(b"field:1".to_vec()),
             Text::Bytes(b"\xff\xff\xff\xff\xff\xff\xff\xff"),

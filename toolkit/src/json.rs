@@ -1,6 +1,7 @@
 //! JSON for programs that read the tools: strings of any bytes, pretty documents, lines.
 
 use crate::letters;
+use crate::start::Start;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::ValueEnum;
@@ -95,6 +96,12 @@ impl Text for Vec<u8> {
     fn put_quoted_base64(&mut self, bytes: &[u8]) {
         letters::put_quoted(self, bytes);
     }
+}
+
+/// Appends the base64 of a text that is whole in its start as a JSON string; nothing for a longer one.
+#[inline]
+pub fn put_quoted_start(out: &mut Vec<u8>, start: &Start) {
+    letters::put_quoted_start(out, start);
 }
 
 /// Appends `text` as a JSON string: `"`, `\` and control characters escaped.

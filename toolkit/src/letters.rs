@@ -7,10 +7,13 @@
 //!
 //! Twelve bytes become sixteen letters at once where the processor can put bytes in another order (SSSE3, every 64-bit Intel and AMD
 //! processor since 2011), six become eight letters with a table elsewhere. The last ones are made with zeros behind them, and what is too much is cut off.
+//! Strings of up to 48 bytes, quotes and all, are made in room of a fixed size, so that one look whether there is room is enough.
 //!
 //! Rule that keeps the `unsafe` of this file sound:
 //! - what is compiled for SSSE3 is called only where the processor was asked for it; beyond that it is safe code.
 #![allow(unsafe_code)]
+
+use crate::start::Start;
 
 /// Appends the base64 of bytes.
 pub(crate) fn put(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -30,8 +33,25 @@ pub(crate) fn put_quoted(out: &mut Vec<u8>, bytes: &[u8]) {
         // SAFETY: as above.
         return unsafe { twelves::put_quoted(out, bytes) };
     }
+    quote(out, bytes);
+}
+
+/// The same for a text that is whole in its start; nothing for another.
+#[inline]
+pub(crate) fn put_quoted_start(out: &mut Vec<u8>, start: &Start) {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("ssse3") {
+        // SAFETY: as above.
+        return unsafe { twelves::put_quoted_start(out, start) };
+    }
+    if let Some(bytes) = start.bytes().get(..start.text_len()) {
+        quote(out, bytes);
+    }
+}
+
+fn quote(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
-    sixes::put(out, bytes);
+    put(out, bytes);
     out.push(b'"');
 }
 
@@ -86,6 +106,7 @@ mod sixes {
 
 #[cfg(target_arch = "x86_64")]
 mod twelves {
+    use crate::start::Start;
     use std::arch::x86_64::*;
 
     /// As many bytes as are loaded at once.
@@ -105,7 +126,7 @@ mod twelves {
         if !rest.is_empty() {
             let last = match bytes.last_chunk() {
                 Some(last) => moved(load(last), LOADED - rest.len()),
-                None => few(rest),
+                None => load(&Start::of(rest).bytes()),
             };
             out.extend_from_slice(&letters(last));
             if rest.len() > USED {
@@ -115,37 +136,99 @@ mod twelves {
         super::cut(out, begin, bytes.len());
     }
 
-    /// Room for the letters of less than sixteen bytes in quotes.
-    const SHORT: usize = 24;
+    /// The longest string that is made in room of a fixed size, in steps of twelve bytes.
+    const MIDDLE: usize = 48;
+    /// Room for its letters in quotes.
+    const MIDDLE_ROOM: usize = 1 + MIDDLE / 3 * 4 + TAIL;
+    /// The same for a string of [`Start::ROOM`] bytes.
+    const SHORT_ROOM: usize = 32;
+    /// Bytes that are written behind the letters that stand for something.
+    const TAIL: usize = 4;
+
+    /// What stands behind those letters, by how many bytes there are above a multiple of three, and how much of it is meant.
+    const TAILS: [([u8; TAIL], usize); 3] = [(*b"\"   ", 1), (*b"==\" ", 3), (*b"=\"  ", 2)];
+
+    /// By the length of a string: where in quotes the tail stands, the tail, and how long the whole is.
+    static ENDS: [(u8, [u8; TAIL], u8); MIDDLE + 1] = {
+        let mut ends = [(0, [0; TAIL], 0); MIDDLE + 1];
+        let mut len = 0;
+        while len < ends.len() {
+            let (at, (tail, more)) = (1 + (len * 4).div_ceil(3), TAILS[len % 3]);
+            ends[len] = (at as u8, tail, (at + more) as u8);
+            len += 1;
+        }
+        ends
+    };
 
     #[target_feature(enable = "ssse3")]
-    pub(super) fn put_quoted(out: &mut Vec<u8>, bytes: &[u8]) {
-        if bytes.len() >= LOADED {
-            out.push(b'"');
-            put(out, bytes);
-            out.push(b'"');
+    pub(super) fn put_quoted_start(out: &mut Vec<u8>, start: &Start) {
+        if !start.is_whole() {
             return;
         }
         let begin = out.len();
-        out.extend_from_slice(&[b'"'; SHORT]);
-        let Some(room) = out.last_chunk_mut::<SHORT>() else {
+        out.extend_from_slice(&[b'"'; SHORT_ROOM]);
+        let Some(room) = out.last_chunk_mut::<SHORT_ROOM>() else {
             return;
         };
-        let few = few(bytes);
-        room[1..=LOADED].copy_from_slice(&letters(few));
-        if bytes.len() > USED {
-            let [a, b, c, d, ..] = letters(_mm_srli_si128(few, USED as i32));
-            room[LOADED + 1..][..4].copy_from_slice(&[a, b, c, d]);
+        let loaded = load(&start.bytes());
+        room[1..][..LOADED].copy_from_slice(&letters(loaded));
+        if start.text_len() > USED {
+            let [a, b, c, d, e, f, ..] = letters(_mm_srli_si128(loaded, USED as i32));
+            room[1 + LOADED..][..6].copy_from_slice(&[a, b, c, d, e, f]);
         }
-        let threes = bytes.len().div_ceil(3);
-        let end = 1 + threes * 4;
-        match threes * 3 - bytes.len() {
-            2 => room[end - 2..end].fill(b'='),
-            1 => room[end - 1] = b'=',
-            _ => {}
+        let end = put_end(room, start.text_len());
+        out.truncate(begin + end);
+    }
+
+    #[target_feature(enable = "ssse3")]
+    pub(super) fn put_quoted(out: &mut Vec<u8>, bytes: &[u8]) {
+        match bytes.len() {
+            ..=Start::ROOM => put_quoted_short(out, bytes),
+            ..=MIDDLE => put_quoted_middle(out, bytes),
+            _ => super::quote(out, bytes),
         }
-        room[end] = b'"';
-        out.truncate(begin + end + 1);
+    }
+
+    #[inline(never)]
+    #[target_feature(enable = "ssse3")]
+    fn put_quoted_short(out: &mut Vec<u8>, bytes: &[u8]) {
+        put_quoted_start(out, &Start::of(bytes));
+    }
+
+    #[inline]
+    #[target_feature(enable = "ssse3")]
+    fn put_quoted_middle(out: &mut Vec<u8>, bytes: &[u8]) {
+        let begin = out.len();
+        out.extend_from_slice(&[b'"'; MIDDLE_ROOM]);
+        let (Some(room), Some(last)) = (out.last_chunk_mut::<MIDDLE_ROOM>(), bytes.last_chunk())
+        else {
+            return;
+        };
+        let (pieces, mut rest) = (room[1..].as_chunks_mut::<LOADED>().0, bytes);
+        for piece in pieces {
+            match rest.first_chunk() {
+                Some(loaded) => *piece = letters(load(loaded)),
+                None => {
+                    *piece = letters(moved(load(last), LOADED - rest.len()));
+                    if rest.len() <= USED {
+                        break;
+                    }
+                }
+            }
+            rest = &rest[USED..];
+        }
+        let end = put_end(room, bytes.len());
+        out.truncate(begin + end);
+    }
+
+    /// Puts down what stands behind the letters of `len` bytes; gives how long the whole is.
+    #[inline]
+    fn put_end(room: &mut [u8], len: usize) -> usize {
+        let (at, tail, end) = ENDS[len];
+        if let Some(place) = room[usize::from(at)..].first_chunk_mut() {
+            *place = tail;
+        }
+        usize::from(end)
     }
 
     #[inline]
@@ -173,27 +256,6 @@ mod twelves {
             Some(order) => _mm_shuffle_epi8(bytes, load(order)),
             None => _mm_setzero_si128(),
         }
-    }
-
-    /// Less than sixteen bytes, zeros behind them.
-    #[inline]
-    #[target_feature(enable = "ssse3")]
-    fn few(bytes: &[u8]) -> __m128i {
-        debug_assert!(bytes.len() < LOADED);
-        // From both ends, where they may overlap, being the same bytes.
-        if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
-            let (first, last) = (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
-            let unseen = (last >> 1) >> (8 * (LOADED - bytes.len()) - 1);
-            return _mm_set_epi64x(unseen as i64, first as i64);
-        }
-        let bits = if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
-            let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
-            u64::from(first) | u64::from(last) << (8 * (bytes.len() - 4))
-        } else {
-            let put = |bits: u64, byte: &u8| bits << 8 | u64::from(*byte);
-            bytes.iter().rev().fold(0, put)
-        };
-        _mm_set_epi64x(0, bits as i64)
     }
 
     /// The letters of the first twelve bytes.
@@ -246,7 +308,12 @@ mod tests {
                 let wanted = format!("before{}", STANDARD.encode(part));
                 let mut quoted = Vec::new();
                 put_quoted(&mut quoted, part);
-                assert_eq!(quoted, format!("\"{}\"", STANDARD.encode(part)).as_bytes());
+                let wanted_quoted = format!("\"{}\"", STANDARD.encode(part));
+                assert_eq!(quoted, wanted_quoted.as_bytes());
+                quoted.clear();
+                put_quoted_start(&mut quoted, &Start::of(part));
+                let wanted_whole = if len > 16 { "" } else { &wanted_quoted };
+                assert_eq!(quoted, wanted_whole.as_bytes());
                 for put in [put, sixes::put] {
                     let mut text = b"before".to_vec();
                     put(&mut text, part);

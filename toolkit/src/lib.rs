@@ -12,6 +12,7 @@
 //! | [`snapshot`] | a snapshot that may be damaged: what is wrong, and what can be saved |
 //! | [`select`] | which keys a command is about |
 //! | [`prefix`] | keys counted by what they begin with |
+//! | [`start`] | how a text begins, in two numbers: for sorting and for letters |
 //! | [`json`], `letters`, [`json_line`] | the same for programs that read us, bytes as base64 among it, and what they write back |
 //!
 //! A tool's `main` is one line: `cairn_toolkit::run("rdb-tool", || { ... })`. Data goes to stdout
@@ -35,6 +36,7 @@ pub mod progress;
 pub mod remote;
 pub mod select;
 pub mod snapshot;
+pub mod start;
 pub mod table;
 
 pub use arguments::arguments;

@@ -17,6 +17,7 @@ use super::super::dialect::Dialect;
 use super::super::event::{Event, Record};
 use super::super::opcode;
 use super::super::raw::{Scan, SliceSource};
+use super::super::string;
 use super::{Check, Options, SliceReader};
 use crate::error::Severity;
 use crate::hash::hash_bytes;
@@ -196,6 +197,9 @@ impl Chain {
 /// Whether two records or more stand from the begin of a range exactly to its end.
 fn fills(bytes: &[u8], range: Range<usize>, dialect: Dialect, asked: Resync<'_>) -> bool {
     let part = &bytes[..range.end];
+    if !key_fits(part, range.start, dialect) {
+        return false;
+    }
     let mut walk = Walk::new(part, range.start, dialect, asked);
     loop {
         match walk.next() {
@@ -204,6 +208,17 @@ fn fills(bytes: &[u8], range: Range<usize>, dialect: Dialect, asked: Resync<'_>)
             Step::End(_) | Step::Stop => return false,
         }
     }
+}
+
+/// Whether the key of the record that may begin at `at` ends within the bytes. Most that begin by chance are told by that, without an
+/// error in words that nobody reads.
+fn key_fits(bytes: &[u8], at: usize, dialect: Dialect) -> bool {
+    if opcode::type_info(dialect.family(), bytes[at]).is_none() {
+        // Something else stands before the key.
+        return true;
+    }
+    let key = string::form(bytes, at + 1, false);
+    key.is_ok_and(|(form, begin)| form.stored_len() <= (bytes.len() - begin) as u64)
 }
 
 /// What stands at a place.

@@ -124,6 +124,14 @@ fn admit(cx: &mut Ctx, args: &Args) -> Result<(), Error> {
         cx.ks.select(cx.session.db);
         return Ok(());
     }
+    if route::select_plainly(cx, args) {
+        return Ok(());
+    }
+    admit_elsewhere(cx, args)
+}
+
+#[inline(never)]
+fn admit_elsewhere(cx: &mut Ctx, args: &Args) -> Result<(), Error> {
     route::select_table(cx, args).inspect_err(|_| reject(cx))
 }
 

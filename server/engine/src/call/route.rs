@@ -105,33 +105,36 @@ fn place_of(command: Entry, args: &Args) -> Place {
     place
 }
 
-/// Selects the table that a call works in, where keys are kept by slot.
+/// Selects the table of a call that has one key, whose slot is plainly served, where keys are kept by slot: most calls are no more. Says
+/// whether it was one. Not inlined, so that a server without slots saves no register for it; and without a result that may be an error, which would
+/// go through memory.
+#[inline(never)]
+pub fn select_plainly(cx: &mut Ctx, args: &Args) -> bool {
+    let Some(at) = cx.shared.table.only_key(cx.command.id) else {
+        return false;
+    };
+    let Some(key) = args.get(at) else {
+        return false;
+    };
+    let slot = cx.ks.slot_of(key);
+    if !plainly_served(cx, slot) {
+        return false;
+    }
+    cx.session.asked = std::mem::take(&mut cx.session.asking);
+    cx.ks.select(usize::from(slot));
+    true
+}
+
+/// Selects the table of any other call.
 ///
 /// # Errors
 /// It may not run here, or its keys have different slots.
-#[inline(always)]
 pub fn select_table(cx: &mut Ctx, args: &Args) -> Result<(), Error> {
-    if let Some(table) = plain_table(cx, args) {
-        cx.session.asked = std::mem::take(&mut cx.session.asking);
-        cx.ks.select(table);
-        return Ok(());
-    }
     let table = routed(cx, args)?;
     cx.ks.select(table);
     Ok(())
 }
 
-/// The table of a call that has one key, whose slot is plainly served: most calls are no more. Not inlined, and calls nothing, so that no
-/// register is saved for it.
-#[inline(never)]
-fn plain_table(cx: &Ctx, args: &Args) -> Option<usize> {
-    let slot = cx
-        .ks
-        .slot_of(args.get(cx.shared.table.only_key(cx.command.id)?)?);
-    plainly_served(cx, slot).then_some(usize::from(slot))
-}
-
-#[inline(never)]
 fn routed(cx: &mut Ctx, args: &Args) -> Result<usize, Error> {
     cx.session.asked = std::mem::take(&mut cx.session.asking);
     let spec = cx.command.spec;

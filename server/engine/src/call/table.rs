@@ -39,8 +39,8 @@ pub struct CommandTable {
     entries: Vec<&'static Command>,
     /// The keys of each, as far as they are known without arguments.
     keys: Vec<KnownKeys>,
-    /// Where the key of each stands that has one, always at the same place; 0 for others.
-    only_keys: Vec<u8>,
+    /// Where the key of each stands that has one, always at the same place; 0 for others. Of a fixed size, so that looking there takes no check.
+    only_keys: Box<[u8; PLACES]>,
     /// What clients call each; subcommands have no name of their own here.
     names: Vec<Box<str>>,
     places: Box<[u16; PLACES]>,
@@ -63,7 +63,7 @@ impl CommandTable {
         let mut table = CommandTable {
             entries: Vec::new(),
             keys: Vec::new(),
-            only_keys: Vec::new(),
+            only_keys: Box::new([0; PLACES]),
             names: Vec::new(),
             places: Box::new([EMPTY; PLACES]),
             originals: None,
@@ -86,7 +86,10 @@ impl CommandTable {
             KnownKeys::One(touched) => u8::try_from(touched.at).unwrap_or(0),
             KnownKeys::None | KnownKeys::Unclear => 0,
         };
-        table.only_keys = table.keys.iter().map(only).collect();
+        assert!(table.entries.len() <= PLACES, "there is a place for each");
+        for (at, keys) in table.only_keys.iter_mut().zip(&table.keys) {
+            *at = only(keys);
+        }
         // A search ends at an empty place.
         assert!(table.places.contains(&EMPTY), "the table is full");
         table
@@ -101,7 +104,7 @@ impl CommandTable {
     /// Where the only key of a command stands, if it is always one at the same place.
     #[inline]
     pub fn only_key(&self, command: CommandId) -> Option<usize> {
-        let at = self.only_keys[command.index()];
+        let at = self.only_keys[command.index() % PLACES];
         (at > 0).then_some(usize::from(at))
     }
 

@@ -9,7 +9,7 @@
 //! Each step goes over the whole batch, so that what one fetched is there when the next needs it. It pays where that is not in the
 //! caches anyway.
 
-use cairn_format::crc16::key_slot_inlined;
+use cairn_format::crc16::{SLOTS, key_slot_inlined};
 
 use super::Keyspace;
 use crate::structure::table::fetch;
@@ -129,10 +129,12 @@ impl Keyspace {
     #[inline(always)]
     pub(crate) fn slot_of(&self, key: &[u8]) -> u16 {
         debug_assert!(self.has_slots());
-        if self.hint.is_of(key) {
-            debug_assert_eq!(self.hint.table, u32::from(key_slot_inlined(key)));
-            return self.hint.table as u16;
-        }
-        key_slot_inlined(key)
+        let slot = match self.hint.is_of(key) {
+            true => self.hint.table as u16,
+            false => key_slot_inlined(key),
+        };
+        debug_assert_eq!(slot, key_slot_inlined(key), "a hint for other bytes");
+        // So that who looks it up somewhere need not check.
+        slot % SLOTS
     }
 }
