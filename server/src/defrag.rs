@@ -15,12 +15,12 @@ use crate::config::{Config, table};
 use crate::front::Front;
 use crate::host::Slabs;
 
-/// Most time that a slice may take, microseconds.
-const SLICE_US: u64 = 500;
+/// Time after which a slice ends, microseconds: with the batch that is under way then it takes half a millisecond at most.
+const SLICE_US: u64 = 400;
 /// A pass that has earned less waits on: shorter slices would cost more than they move, microseconds.
 const SLICE_LEAST_US: u64 = 200;
 /// What a pass may have earned at most, so that a long wait is no reason for many slices at a time, microseconds.
-const EARNED_MAX_US: u64 = 2 * SLICE_US;
+const EARNED_MAX_US: u64 = 1000;
 /// Time between two looks at the fragmentation, microseconds (as Redis).
 const LOOK_US: u64 = 1_000_000;
 /// Time until the next pass after one that could move nothing, microseconds.

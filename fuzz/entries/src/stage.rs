@@ -12,6 +12,7 @@ use cairn_engine::base::time::Now;
 use cairn_engine::call::Instance;
 use cairn_engine::call::reply::Reply;
 use cairn_engine::keyspace::Keyspace;
+use cairn_engine::keyspace::defrag::{Slice, Walk};
 use cairn_engine::persist::digest::{Digest, of_all};
 use cairn_engine::persist::load::{LoadError, Loader};
 use cairn_engine::persist::rewrite::rewrite;
@@ -32,6 +33,8 @@ use crate::portrait::{Way, portrait};
 
 /// Clients of a stage.
 pub const CLIENTS: usize = 4;
+/// Steps of a walk that moves blocks behind each command.
+const STEPS_BEHIND: usize = 8;
 /// Longest string that commands may make, so that a script stays small, bytes.
 const STRING_MAX: usize = 16 * 1024;
 /// The first moment of every script, wall milliseconds.
@@ -89,6 +92,8 @@ pub struct Stage {
     world: World,
     clients: [SessionId; CLIENTS],
     current: usize,
+    /// Behind each command some blocks move.
+    walk: Walk,
 }
 
 impl Stage {
@@ -117,6 +122,7 @@ impl Stage {
             world,
             clients,
             current: 0,
+            walk: Walk::default(),
         }
     }
 
@@ -150,7 +156,27 @@ impl Stage {
         let bytes = reply.flat();
         whole_replies(&bytes);
         self.replace_closed();
+        self.move_blocks();
         bytes
+    }
+
+    /// A few steps of a walk, in which every second block leaves that is asked about.
+    fn move_blocks(&mut self) {
+        let (mut asked, mut steps) = (0, 0);
+        let leaves = &mut |_: *const u8| {
+            asked += 1;
+            asked % 2 == 0
+        };
+        let ended =
+            self.engine
+                .ks
+                .move_slice(&mut self.walk, STEPS_BEHIND * 8, leaves, &mut || {
+                    steps += 1;
+                    steps < STEPS_BEHIND
+                });
+        if ended == Slice::Done {
+            self.walk = Walk::default();
+        }
     }
 
     /// A client that is gone makes place for a new one.

@@ -98,6 +98,19 @@ impl Run {
         if visitors > 0 {
             words.extend(["--metrics-port", &port]);
         }
+        // Where it is on there is always something to gain, so that blocks move all the time.
+        if seed % 4 == 1
+            && let Some(slabs) = &world.slabs
+        {
+            words.extend(["--activedefrag", "yes", "--active-defrag-cycle-min", "50"]);
+            words.extend([
+                "--active-defrag-cycle-max",
+                "50",
+                "--active-defrag-ignore-bytes",
+                "1",
+            ]);
+            slabs.set(1 << 30, 2 << 30);
+        }
         let instance = Instance::start(&world, &words)?;
         let workers = 2 + random.index(5);
         let listeners = random.index(3);

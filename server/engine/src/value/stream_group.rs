@@ -290,11 +290,14 @@ impl Group {
                     mover.list(&mut self.consumers);
                     mover.list(&mut self.free);
                 }
-                for _ in 0..most {
+                let mut left = most;
+                while left > 0 {
                     let Some(consumer) = self.consumers.get_mut(*at) else {
                         return false;
                     };
+                    left -= 1;
                     if let Some(consumer) = consumer {
+                        left = left.saturating_sub(consumer.pending.len());
                         mover.bytes(&mut consumer.name);
                         if consumer.pending.move_step(from, most, mover) {
                             return true;

@@ -64,6 +64,10 @@ fn advice_for(name: &str) -> &'static str {
             "Much is evicted at a time: raise maxmemory, or lower maxmemory-eviction-tenacity; lazyfree-lazy-eviction frees \
              large keys elsewhere."
         }
+        event::ACTIVE_DEFRAG_CYCLE => {
+            "A slice of active defragmentation takes half a millisecond, so the machine is slow where it takes long: look for \
+             swapping, and for neighbours on its processors; a lower active-defrag-cycle-max makes slices rarer."
+        }
         event::AOF_FSYNC_ALWAYS => {
             "appendfsync always waits for the disk with each batch of writes: a faster disk, or appendfsync everysec if a \
              second may be lost."
@@ -94,7 +98,7 @@ mod tests {
         }
         let text = report(&latency);
         assert!(text.contains(
-            "1. aof-fsync-always: 2 seconds with such an event, 15 ms on average (mean deviation 5 ms), one in 5 seconds, the worst ever 20 ms."
+            "2. aof-fsync-always: 2 seconds with such an event, 15 ms on average (mean deviation 5 ms), one in 5 seconds, the worst ever 20 ms."
         ), "{text}");
         assert!(event::ALL.iter().all(|name| text.contains(name)));
     }
