@@ -182,10 +182,12 @@ mod twelves {
 
     #[target_feature(enable = "ssse3")]
     pub(super) fn put_quoted(out: &mut Vec<u8>, bytes: &[u8]) {
-        match bytes.len() {
-            ..=Start::ROOM => put_quoted_short(out, bytes),
-            ..=MIDDLE => put_quoted_middle(out, bytes),
-            _ => super::quote(out, bytes),
+        if bytes.len() <= Start::ROOM {
+            put_quoted_short(out, bytes);
+        } else if bytes.len() <= MIDDLE {
+            put_quoted_middle(out, bytes);
+        } else {
+            super::quote(out, bytes);
         }
     }
 
