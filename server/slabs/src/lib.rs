@@ -52,14 +52,14 @@ thread_local! {
     static OWNER: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Makes the calling thread the owner of the slabs of the process, with address space for `bytes` of blocks or as much of it as the system
-/// grants. False where another thread is, or the system grants none.
-pub fn claim(bytes: usize) -> bool {
+/// Makes the calling thread the owner of the slabs of the process, with address space for `most` bytes of blocks or as much of it as the
+/// system grants, `least` at least. False where another thread is, or the system does not grant so much.
+pub fn claim(most: usize, least: usize) -> bool {
     if CLAIMED.swap(true, Ordering::AcqRel) {
         return false;
     }
     // SAFETY: no other thread came so far, and none will.
-    let open = unsafe { SLABS.open(bytes) };
+    let open = unsafe { SLABS.open(most, least) };
     OWNER.set(open);
     open
 }

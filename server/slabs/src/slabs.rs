@@ -144,17 +144,17 @@ impl Slabs {
         }
     }
 
-    /// Reserves address space for `bytes` of blocks, or a part of it where the system refuses so much. False, and nothing changes,
-    /// where it grants none, or it was done before.
+    /// Reserves address space for `most` bytes of blocks, or for a part of it where the system refuses so much, but not for fewer than
+    /// `least`. False, and nothing changes, where it grants no such part, or it was done before.
     ///
     /// # Safety
     /// The calling thread is the owner, now and for all calls that ask for it.
-    pub unsafe fn open(&self, bytes: usize) -> bool {
+    pub unsafe fn open(&self, most: usize, least: usize) -> bool {
         if self.length.load(Ordering::Relaxed) != 0 {
             return false;
         }
-        let mut slabs = (bytes / SLAB).min(MOST);
-        while slabs > 0 {
+        let mut slabs = (most / SLAB).min(MOST);
+        while slabs > 0 && slabs * SLAB >= least {
             if let Some((blocks, heads, bits, sets)) = reserve(slabs) {
                 // SAFETY: the caller is the owner.
                 let owner = unsafe { self.owner() };
@@ -165,7 +165,7 @@ impl Slabs {
                 (owner.blocks, owner.heads, owner.bits, owner.sets) = (blocks, heads, bits, sets);
                 return true;
             }
-            slabs /= 4;
+            slabs /= 2;
         }
         false
     }

@@ -9,7 +9,7 @@ use std::ptr::NonNull;
 const OPENING: usize = 1 << 20;
 
 /// Invariant: the first `open` bytes behind `at` may be read and written, are zero until somebody wrote there, and stay for as
-/// long as the process.
+/// long as this value.
 pub(crate) struct Space {
     at: NonNull<u8>,
     reserved: usize,
@@ -72,6 +72,15 @@ impl Space {
     }
 }
 
+impl Drop for Space {
+    fn drop(&mut self) {
+        if self.reserved > 0 {
+            // SAFETY: the mapping is ours, and whoever had something in it has given this value up.
+            unsafe { unmap(self.at, self.reserved) }
+        }
+    }
+}
+
 #[cfg(not(miri))]
 fn map(bytes: usize) -> Option<NonNull<u8>> {
     // SAFETY: a new private mapping at an address that the system picks.
@@ -113,6 +122,14 @@ unsafe fn discard(at: NonNull<u8>, bytes: usize) {
     unsafe { libc::madvise(at.as_ptr().cast(), bytes, libc::MADV_DONTNEED) };
 }
 
+/// # Safety
+/// The range is a mapping of ours, and nobody uses it.
+#[cfg(not(miri))]
+unsafe fn unmap(at: NonNull<u8>, bytes: usize) {
+    // SAFETY: by contract. It cannot fail for a mapping that is there.
+    unsafe { libc::munmap(at.as_ptr().cast(), bytes) };
+}
+
 /// Under Miri, which knows no protection, the space is memory from the beginning.
 #[cfg(miri)]
 fn map(bytes: usize) -> Option<NonNull<u8>> {
@@ -130,4 +147,13 @@ unsafe fn unlock(_at: NonNull<u8>, _bytes: usize) -> bool {
 unsafe fn discard(at: NonNull<u8>, bytes: usize) {
     // SAFETY: by contract of the caller.
     unsafe { at.write_bytes(0, bytes) };
+}
+
+#[cfg(miri)]
+unsafe fn unmap(at: NonNull<u8>, bytes: usize) {
+    let layout = std::alloc::Layout::from_size_align(bytes, crate::class::SLAB);
+    if let Ok(layout) = layout {
+        // SAFETY: by contract of the caller; `map` allocated with this layout.
+        unsafe { std::alloc::dealloc(at.as_ptr(), layout) };
+    }
 }

@@ -12,7 +12,7 @@ const ROOM: usize = if cfg!(miri) { 64 * SLAB } else { 1 << 30 };
 
 fn open(slabs: &Slabs) {
     // SAFETY: the test's thread is the owner.
-    assert!(unsafe { slabs.open(ROOM) });
+    assert!(unsafe { slabs.open(ROOM, ROOM) });
 }
 
 /// Blocks in use: address, size, and the byte that fills each.
@@ -266,13 +266,27 @@ fn what_larger_blocks_left_is_used_before_new_slabs() {
 }
 
 #[test]
+fn address_space_goes_back_with_its_slabs() {
+    // Half a terabyte each, and a process has 128.
+    for _ in 0..if cfg!(miri) { 1 } else { 400 } {
+        let slabs = Slabs::new();
+        // SAFETY: the test's thread is the owner.
+        unsafe {
+            assert!(slabs.open(if cfg!(miri) { ROOM } else { 1 << 39 }, ROOM));
+            assert!(!slabs.take(100).is_null());
+        }
+    }
+}
+
+#[test]
 fn without_room_there_is_no_block() {
     let slabs = Slabs::new();
     // SAFETY: the test's thread is the owner.
     unsafe {
         assert!(slabs.take(8).is_null(), "nothing was opened");
-        assert!(slabs.open(SLAB));
-        assert!(!slabs.open(SLAB), "it is open");
+        assert!(!slabs.open(SLAB, 2 * SLAB), "less than the least");
+        assert!(slabs.open(SLAB, SLAB));
+        assert!(!slabs.open(SLAB, SLAB), "it is open");
         let blocks: Vec<_> = std::iter::repeat_with(|| slabs.take(512))
             .take_while(|block| !block.is_null())
             .collect();
@@ -419,12 +433,12 @@ fn many_threads_give_back_while_the_owner_takes() {
 #[test]
 fn only_the_thread_that_claimed_takes() {
     assert!(cairn_slabs::take(8).is_null());
-    assert!(cairn_slabs::claim(ROOM));
+    assert!(cairn_slabs::claim(ROOM, SLAB));
     let block = cairn_slabs::take(100);
     assert!(cairn_slabs::contains(block) && cairn_slabs::used() == 104);
     let address = block.expose_provenance();
     std::thread::spawn(move || {
-        assert!(!cairn_slabs::claim(ROOM) && cairn_slabs::take(8).is_null());
+        assert!(!cairn_slabs::claim(ROOM, SLAB) && cairn_slabs::take(8).is_null());
         assert!(cairn_slabs::held().is_none() && !cairn_slabs::is_leaving(address));
         // SAFETY: the block was handed over.
         unsafe { cairn_slabs::give(std::ptr::with_exposed_provenance_mut(address)) };

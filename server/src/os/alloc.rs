@@ -393,11 +393,13 @@ const _: () = assert!(mover::BLOCK_MAX >= slabs::LARGEST);
 
 /// Address space for blocks in slabs: more than any machine has memory, and no more than costs nothing.
 const SLABS_ROOM: usize = 512 << 30;
+/// Where the system grants less than this (`ulimit -v`), all of it is left to others: what is reserved for slabs is of no use to anybody else.
+const SLABS_LEAST: usize = 8 << 30;
 
 /// Makes the calling thread the one whose small blocks lie in slabs. False where another is, or the system grants no address space: then
 /// all blocks are jemalloc's.
 pub fn own_slabs() -> bool {
-    slabs::claim(SLABS_ROOM)
+    slabs::claim(SLABS_ROOM, SLABS_LEAST)
 }
 
 /// Slabs whose returned blocks are taken in, and bytes of pages that go back to the system, in one slice: a few hundred microseconds.
