@@ -105,6 +105,70 @@ fn the_doctor_says_what_is_wrong_and_nothing_else() {
     assert_eq!(text(&c.call(&["MEMORY", "PURGE"])), "OK");
 }
 
+/// Pages of the allocator to what is stored in them.
+fn fragmentation(c: &mut Connection) -> f64 {
+    c.info("memory")["allocator_frag_ratio"].parse().unwrap()
+}
+
+#[test]
+fn what_is_left_of_many_keys_moves_together() {
+    let folder = Folder::new();
+    let server = Setup::cairn(&folder).start();
+    let mut c = server.connect();
+    for size in ["100", "200", "300", "400"] {
+        c.good_call(&["DEBUG", "POPULATE", "50000", size, size]);
+    }
+    // One key of eight stays, as the names come.
+    let removed: Vec<String> = (0..50_000)
+        .filter(|number| number % 8 > 0)
+        .flat_map(|number| ["100", "200", "300", "400"].map(|size| format!("{size}:{number}")))
+        .collect();
+    for part in removed.chunks(1000) {
+        let words = ["DEL"].into_iter().chain(part.iter().map(String::as_str));
+        c.good_call(&words.collect::<Vec<_>>());
+    }
+    assert_eq!(c.int("DBSIZE"), 25_000);
+    let before = fragmentation(&mut c);
+    assert!(before > 3.0, "{before}: nothing is left to move together");
+    let digest = c.text("DEBUG DIGEST");
+    for setting in [
+        "ignore-bytes 1mb",
+        "threshold-lower 5",
+        "cycle-min 50",
+        "cycle-max 75",
+    ] {
+        c.good(&format!("CONFIG SET active-defrag-{setting}"));
+    }
+    c.good("CONFIG SET activedefrag yes");
+    // What all else takes is in the figure, too: 3 MB or so beside 6.
+    support::wait_until("the keys have moved together", || {
+        fragmentation(&mut c) < 1.7
+    });
+    assert_eq!(c.text("DEBUG DIGEST"), digest);
+    c.good("CONFIG SET activedefrag no");
+    assert!(
+        c.info("stats")["active_defrag_hits"]
+            .parse::<u64>()
+            .unwrap()
+            > 10_000
+    );
+}
+
+#[test]
+fn under_a_small_limit_of_address_space_there_are_no_slabs() {
+    let folder = Folder::new();
+    let limited = ["sh", "-c", "ulimit -v 2000000; exec \"$@\"", "sh"];
+    for (wrapper, expected) in [(&limited[..], false), (&[][..], true)] {
+        let server = Setup::cairn(&folder).under(wrapper).start();
+        let mut c = server.connect();
+        c.good_call(&["DEBUG", "POPULATE", "100000", "k", "100"]);
+        let report = text(&c.call(&["MEMORY", "MALLOC-STATS"]));
+        assert_eq!(report.contains("Slabs of "), expected);
+        let switched = c.call(&["CONFIG", "SET", "activedefrag", "yes"]);
+        assert_eq!(text(&switched) == "OK", expected, "{switched:?}");
+    }
+}
+
 /// What is asked of a module has the answer that the reference gives where the file is not there.
 #[test]
 fn modules_are_refused_as_in_the_reference() {
