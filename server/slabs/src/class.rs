@@ -61,7 +61,7 @@ pub(crate) static SHAPES: [Shape; CLASSES + 1] = {
     shapes
 };
 
-/// The class of each number of steps above [`STEPS`].
+/// The class of each number of steps; read above [`STEPS`] only.
 static CLASS_OF: [u8; LARGEST / STEP + 1] = {
     let mut classes = [0; LARGEST / STEP + 1];
     let (mut steps, mut class) = (1, 1);

@@ -1,4 +1,4 @@
-//! What is known of a slab, apart from the slab: 32 of them fill a cache line or two of their own, and none of its blocks moves for it.
+//! What is known of a slab, apart from the slab: 24 bytes, side by side with those of its neighbours.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, Ordering};
@@ -17,7 +17,7 @@ pub(crate) enum State {
     Partial,
     /// It has none to give; in no set.
     Full,
-    /// It is being emptied, and gives none; in no set.
+    /// It is being emptied, and gives none; in the set of such slabs.
     Leaving,
 }
 

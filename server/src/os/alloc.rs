@@ -126,15 +126,14 @@ unsafe impl GlobalAlloc for Jemalloc {
 
     #[inline]
     unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        if in_slab(ptr, layout)
-            && new_size.div_ceil(slabs::STEP) == layout.size().div_ceil(slabs::STEP)
-        {
+        let inside = in_slab(ptr, layout);
+        if inside && slabs::fits(layout.size(), new_size) {
             return ptr;
         }
         // A block of jemalloc's stays its own as long as it is large, or another thread's business.
         let shrinks =
             layout.size() > slabs::LARGEST && new_size <= slabs::LARGEST && slabs::is_owner();
-        if in_slab(ptr, layout) || (shrinks && layout.align() <= slabs::STEP) {
+        if inside || (shrinks && layout.align() <= slabs::STEP) {
             // SAFETY: as promised by the caller; the alignment is that of a layout.
             return unsafe { self.moved(ptr, layout, new_size) };
         }
