@@ -64,6 +64,28 @@ fn a_command_that_waits_counts_once_when_it_ends() {
     assert_eq!(errors.get("UNBLOCKED"), Some(&1));
 }
 
+/// What the clock shows has begun already, so that as many milliseconds later less than that has passed.
+#[test]
+fn nobody_waits_for_less_than_was_asked() {
+    let mut bench = Bench::new();
+    let waits = [
+        wait_for(&mut bench, &["BLPOP", "list", "0.1"]),
+        wait_for(&mut bench, &["XREAD", "BLOCK", "100", "STREAMS", "s", "$"]),
+    ];
+    bench.sleep_ms(100);
+    bench.engine.time_out(&mut bench.world);
+    for waiting in waits {
+        assert_eq!(heard(&mut bench, waiting), "");
+    }
+    let due = bench.world.now.wall_ms() + 1;
+    assert_eq!(bench.engine.next_deadline_ms(), Some(due));
+    bench.sleep_ms(1);
+    bench.engine.time_out(&mut bench.world);
+    for waiting in waits {
+        assert_eq!(heard(&mut bench, waiting), "*-1\r\n");
+    }
+}
+
 /// A key named a hundred thousand times, and a queue of ten thousand: neither may take time that grows with its square.
 #[test]
 fn many_names_and_many_waiters() {

@@ -26,6 +26,8 @@ const INSIDE: &str = "CAIRN_TEST_INSIDE_NAMESPACES";
 const PORT: u16 = 6379;
 /// Where the test stands.
 const HERE: &str = "10.77.0.254";
+/// The hardware address of either switch, where the test stands: a node that changes sides still sends its answers to the one it knew, as long as nobody asks it for its own.
+const SWITCH: &str = "02:00:00:00:00:fe";
 /// The smaller side: the primary of the first third, and the replica of the second.
 const MINORITY: [usize; 2] = [0, 4];
 const MAJORITY: [usize; 4] = [1, 2, 3, 5];
@@ -164,7 +166,7 @@ impl Node {
 /// Three primaries with a third of the slots each, and a replica for each.
 fn cluster(kinds: [Program; 6]) -> Vec<Node> {
     for bridge in ["br0", "br1"] {
-        ip(&format!("link add {bridge} type bridge"));
+        ip(&format!("link add {bridge} address {SWITCH} type bridge"));
         ip(&format!("link set {bridge} up"));
     }
     ip("link set lo up");

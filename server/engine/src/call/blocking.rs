@@ -246,7 +246,9 @@ fn deadline(ms: i64, now_ms: i64) -> Result<Option<i64>, Error> {
     if ms == 0 {
         return Ok(None);
     }
-    ms.checked_add(now_ms).map(Some).ok_or(OUT_OF_RANGE)
+    let end = ms.checked_add(now_ms).ok_or(OUT_OF_RANGE)?;
+    // Of the present millisecond a part is over: nobody waits for less than was asked.
+    Ok(Some(end.saturating_add(1)))
 }
 
 /// Serves those who wait for keys that have changed, in their order, until nothing more comes of it.
