@@ -17,6 +17,7 @@ use std::time::Duration;
 use cairn_engine::Engine;
 use cairn_engine::base::args::ArgsBuf;
 use cairn_engine::call::reply::Reply;
+use cairn_engine::call::rights;
 use mio::Token;
 
 use crate::busy::{InBetween, SharedPoller};
@@ -154,7 +155,7 @@ impl Node {
         let session = self.engine.open_session(self.front.now());
         if let Some(state) = self.engine.shared.sessions.get_mut(session) {
             state.authenticated = true;
-            state.unrestricted = true;
+            rights::allow_all(state);
         }
         let words: Vec<Box<[u8]>> = words.iter().map(|word| word.as_bytes().into()).collect();
         let mut reply = Reply::default();

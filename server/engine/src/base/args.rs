@@ -7,6 +7,13 @@ use cairn_format::text::number::parse_i64;
 
 use super::error::{self, Error};
 
+/// Sixteen bytes as words, the first in the lowest place.
+#[inline(always)]
+pub fn words_of(bytes: &[u8; 16]) -> [u64; 2] {
+    let (words, _) = bytes.as_chunks::<8>();
+    [u64::from_le_bytes(words[0]), u64::from_le_bytes(words[1])]
+}
+
 /// The arguments of one command, name first. Copying it copies two slices.
 #[derive(Clone, Copy, Debug)]
 pub struct Args<'a> {
@@ -58,43 +65,37 @@ impl<'a> Args<'a> {
             .map(|r| &self.bytes[r.start as usize..r.end as usize])
     }
 
-    /// The first eight bytes of argument `i`, the first in the lowest place, and how long the argument is. Where it ends before them, they are
-    /// anything. None where there is no such argument.
+    /// The first eight bytes of argument `i`, the first in the lowest place, if it has `least` bytes at the least. Where it ends before them, they
+    /// are anything.
     #[inline]
-    pub fn word_at(&self, i: usize) -> Option<(u64, usize)> {
-        let range = self.ranges.get(i)?;
-        let begin = range.start as usize;
-        let word = match self.bytes.get(begin..begin + 8) {
+    pub fn word_at(&self, i: usize, least: usize) -> Option<u64> {
+        let begin = self.begin_of(i, least)?;
+        Some(match self.bytes.get(begin..begin + 8) {
             Some(bytes) => u64::from_le_bytes(bytes.try_into().expect("eight of them")),
-            None => self.last_word(begin),
-        };
-        Some((word, (range.end - range.start) as usize))
+            None => u64::from_le_bytes(self.last_bytes(begin)),
+        })
     }
 
     /// The first sixteen bytes of argument `i`, as [`Args::word_at`] has eight.
     #[inline]
-    pub fn head_at(&self, i: usize) -> Option<(u128, usize)> {
+    pub fn words_at(&self, i: usize, least: usize) -> Option<[u64; 2]> {
+        let begin = self.begin_of(i, least)?;
+        Some(match self.bytes.get(begin..begin + 16) {
+            Some(bytes) => words_of(bytes.try_into().expect("sixteen of them")),
+            None => words_of(&self.last_bytes(begin)),
+        })
+    }
+
+    /// Where argument `i` begins, if it has `least` bytes at the least.
+    #[inline(always)]
+    fn begin_of(&self, i: usize, least: usize) -> Option<usize> {
         let range = self.ranges.get(i)?;
-        let begin = range.start as usize;
-        let head = match self.bytes.get(begin..begin + 16) {
-            Some(bytes) => u128::from_le_bytes(bytes.try_into().expect("sixteen of them")),
-            None => self.last_head(begin),
-        };
-        Some((head, (range.end - range.start) as usize))
+        let (begin, end) = (range.start as usize, range.end as usize);
+        (end - begin >= least).then_some(begin)
     }
 
     #[cold]
     #[inline(never)]
-    fn last_word(&self, begin: usize) -> u64 {
-        u64::from_le_bytes(self.last_bytes(begin))
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn last_head(&self, begin: usize) -> u128 {
-        u128::from_le_bytes(self.last_bytes(begin))
-    }
-
     /// The last bytes of all, less than `N`, and zeros.
     fn last_bytes<const N: usize>(&self, begin: usize) -> [u8; N] {
         let mut bytes = [0; N];

@@ -15,7 +15,6 @@ use crate::base::error::{self, Error};
 use crate::keyspace::{Expired, Keyspace};
 use crate::session::{ReplyMode, Role, Session, transaction::Queued};
 use crate::structure::table::same_bytes;
-use crate::users::passes::Granted;
 
 /// Runs one request of a session and applies what it leaves behind. Answers whether the command ran: it may have been refused,
 /// queued or postponed.
@@ -244,7 +243,7 @@ fn look_up(shared: &Shared, session: &mut Session, args: &Args) -> Result<Entry,
         _ => found,
     };
     session.last = Some(command.id);
-    session.granted = Granted::NONE;
+    rights::forget_granted(session);
     session.last_name.clear();
     if !is_container {
         session.last_name.extend_from_slice(name);

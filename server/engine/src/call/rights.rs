@@ -76,7 +76,21 @@ impl Shared {
 pub fn take_rights(users: &Users, session: &mut Session) {
     session.unrestricted = users.get(session.user).is_some_and(User::may_do_all);
     session.passes = users.passes(session.user).cloned();
-    session.granted = Granted::NONE;
+    forget_granted(session);
+}
+
+/// Lets a session of the server's own do everything, whatever its user may.
+pub fn allow_all(session: &mut Session) {
+    session.unrestricted = true;
+    forget_granted(session);
+}
+
+/// What the user may do with the next command is not known, unless it may do everything.
+pub fn forget_granted(session: &mut Session) {
+    session.granted = match session.unrestricted {
+        true => Granted::EVERY,
+        false => Granted::NONE,
+    };
 }
 
 /// Makes a session one of a user.
@@ -185,7 +199,7 @@ pub fn check(cx: &mut Ctx, args: &Args) -> Result<(), (Denied, String)> {
 /// Whether a call of the command that the session runs last is permitted, as far as that is easily told: false says nothing.
 #[inline]
 pub fn may_pass(session: &mut Session, args: &Args) -> bool {
-    session.unrestricted || session.granted.covers(args) || may_pass_anew(session, args)
+    session.granted.covers(args) || may_pass_anew(session, args)
 }
 
 #[inline(never)]

@@ -51,29 +51,32 @@ pub struct Passes {
     keys: Vec<Keys>,
 }
 
-/// Calls of one command that are permitted: with an argument that begins and ends so.
+/// The place of the keys that are remembered: that of nearly all commands with one.
+const KEY: usize = 1;
+
+/// Calls of one command that are permitted: all, or those with a key that begins and ends so.
 #[derive(Clone, Copy, Debug)]
 pub struct Granted {
-    at: usize,
+    every: bool,
     ends: Ends,
 }
 
 impl Granted {
     /// No calls.
     pub const NONE: Granted = Granted {
-        at: 0,
+        every: false,
         ends: Ends::NONE,
     };
     /// All calls.
-    const EVERY: Granted = Granted {
-        at: 0,
-        ends: Ends::EVERY,
+    pub const EVERY: Granted = Granted {
+        every: true,
+        ends: Ends::NONE,
     };
 
     /// Whether a call is one of them. False says nothing.
     #[inline(always)]
     pub fn covers(&self, args: &Args) -> bool {
-        self.ends.are_of(args, self.at)
+        self.every || self.ends.are_of(args, KEY)
     }
 }
 
@@ -110,7 +113,8 @@ impl Keys {
     fn grant(&self, at: usize, args: &Args) -> Option<Granted> {
         let fits = |ends: &&Ends| ends.are_of(args, at);
         if let Some(ends) = self.ends.iter().find(fits).copied() {
-            return Some(Granted { at, ends });
+            let key = Granted { every: false, ends };
+            return Some(if at == KEY { key } else { Granted::NONE });
         }
         let key = args.get(at)?;
         let is_there = self.patterns.iter().any(|pattern| pattern.matches(key));

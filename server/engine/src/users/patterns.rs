@@ -3,7 +3,7 @@
 use cairn_format::text::glob::glob_match;
 
 use super::rules::Fault;
-use crate::base::args::Args;
+use crate::base::args::{Args, words_of};
 
 /// What is done to a key, or may be done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,33 +32,35 @@ impl Access {
     }
 }
 
-/// Arguments that begin with certain bytes, sixteen at most, and end with certain others, eight at most, so that a comparison or two tell
-/// them.
+/// Arguments that begin with certain bytes, sixteen at most, and end with certain others, eight at most, so that a comparison or two of words
+/// tell them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ends {
-    /// The first bytes, the first in the lowest place.
-    head: u128,
-    /// Which of their bits count.
-    head_mask: u128,
-    head_len: usize,
-    /// The last bytes, the last in the highest place.
+    /// There are more than eight first bytes, and no last ones.
+    is_long_head: bool,
+    has_tail: bool,
+    /// The first sixteen bytes, the first in the lowest place of the first word, and which of their bits count.
+    head: [u64; 2],
+    head_mask: [u64; 2],
+    /// The last bytes, the last in the highest place, and which of their bits count.
     tail: u64,
-    tail_len: usize,
+    tail_mask: u64,
+    head_len: usize,
+    /// What either end has at the least.
+    least_len: usize,
 }
 
 impl Ends {
-    /// All arguments.
-    pub const EVERY: Ends = Ends {
-        head: 0,
-        head_mask: 0,
-        head_len: 0,
-        tail: 0,
-        tail_len: 0,
-    };
     /// No argument.
     pub const NONE: Ends = Ends {
-        head_len: usize::MAX,
-        ..Ends::EVERY
+        is_long_head: false,
+        has_tail: false,
+        head: [0; 2],
+        head_mask: [0; 2],
+        tail: 0,
+        tail_mask: 0,
+        head_len: 0,
+        least_len: usize::MAX,
     };
 
     fn new(head: &[u8], tail: &[u8]) -> Option<Ends> {
@@ -66,48 +68,62 @@ impl Ends {
         first.get_mut(..head.len())?.copy_from_slice(head);
         let mut counted = [0; 16];
         counted[..head.len()].fill(0xff);
-        let mut last = [0; 8];
         let from = 8_usize.checked_sub(tail.len())?;
+        let (mut last, mut last_counted) = ([0; 8], [0; 8]);
         last[from..].copy_from_slice(tail);
+        last_counted[from..].fill(0xff);
         Some(Ends {
-            head: u128::from_le_bytes(first),
-            head_mask: u128::from_le_bytes(counted),
-            head_len: head.len(),
+            is_long_head: head.len() > 8 && tail.is_empty(),
+            has_tail: !tail.is_empty(),
+            head: words_of(&first),
+            head_mask: words_of(&counted),
             tail: u64::from_le_bytes(last),
-            tail_len: tail.len(),
+            tail_mask: u64::from_le_bytes(last_counted),
+            head_len: head.len(),
+            least_len: head.len() + tail.len(),
         })
     }
 
     /// Whether argument `at` begins and ends so.
+    ///
+    /// Every call of a user with rules goes one of these ways, so each is as short as it can be, and what costs most comes first.
     #[inline(always)]
     pub fn are_of(&self, args: &Args, at: usize) -> bool {
-        let begins = match self.head_len {
-            // The way of most rules; behind a short key there may be no sixteen bytes.
-            0..=8 => args.word_at(at).is_some_and(|(word, len)| {
-                word & self.head_mask as u64 == self.head as u64 && len >= self.head_len
-            }),
-            _ => args.head_at(at).is_some_and(|(head, len)| {
-                head & self.head_mask == self.head && len >= self.head_len
-            }),
-        };
-        begins && (self.tail_len == 0 || self.ends(args, at))
+        if self.is_long_head {
+            let words = args.words_at(at, self.least_len);
+            // One after the other takes fewer instructions than both at once.
+            return words.is_some_and(|[first, second]| {
+                first == self.head[0] && (second ^ self.head[1]) & self.head_mask[1] == 0
+            });
+        }
+        if !self.has_tail {
+            let word = args.word_at(at, self.least_len);
+            return word.is_some_and(|word| word & self.head_mask[0] == self.head[0]);
+        }
+        args.get(at).is_some_and(|text| self.are_both(text))
     }
 
-    /// Whether argument `at`, which begins so, ends so.
-    #[inline(never)]
-    fn ends(&self, args: &Args, at: usize) -> bool {
-        let Some(key) = args.get(at) else {
-            return false;
-        };
-        let is_long = key.len() >= self.head_len + self.tail_len;
-        match key.last_chunk::<8>() {
-            // The bytes in front of those that count leave at the low end.
-            Some(last) => {
-                let uncounted = 64 - 8 * self.tail_len as u32;
-                is_long && (u64::from_le_bytes(*last) ^ self.tail) >> uncounted == 0
-            }
-            None => is_long && key.ends_with(&self.tail.to_le_bytes()[8 - self.tail_len..]),
+    /// Whether a text begins and ends so, where it is long enough by two words.
+    #[inline(always)]
+    fn are_both(&self, text: &[u8]) -> bool {
+        if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk())
+            && self.head_len <= 8
+        {
+            let head = (u64::from_le_bytes(*first) ^ self.head[0]) & self.head_mask[0];
+            let tail = (u64::from_le_bytes(*last) ^ self.tail) & self.tail_mask;
+            return head | tail == 0 && text.len() >= self.least_len;
         }
+        self.are_of_text(text)
+    }
+
+    /// Whether a text begins and ends so, byte by byte.
+    #[inline(never)]
+    fn are_of_text(&self, text: &[u8]) -> bool {
+        let head = self.head.map(u64::to_le_bytes);
+        let tail = &self.tail.to_le_bytes()[8 - (self.least_len - self.head_len)..];
+        text.len() >= self.least_len
+            && text.starts_with(&head.as_flattened()[..self.head_len])
+            && text.ends_with(tail)
     }
 }
 
