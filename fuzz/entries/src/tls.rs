@@ -7,7 +7,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use cairn_server::host::{Address, Departure, Host, Shake, Socket, Stream};
+use cairn_server::host::{Address, Departure, Host, Outlet, Shake, Socket, Stream};
 use cairn_server::os::SystemHost;
 use cairn_server::tls::{Asks, Encryption, Plan};
 use mio::event::Source;
@@ -58,6 +58,8 @@ impl Source for Wire {
         Ok(())
     }
 }
+
+impl Outlet for Wire {}
 
 impl Socket for Wire {
     fn depart(self: Box<Self>) -> Departure {

@@ -12,7 +12,7 @@ use std::os::fd::RawFd;
 use std::rc::Rc;
 
 use cairn_engine::base::random::Random;
-use cairn_server::host::{Acceptor, Address, Departure, Readiness, Socket, Stream};
+use cairn_server::host::{Acceptor, Address, Departure, Outlet, Readiness, Socket, Stream};
 use mio::event::Source;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
@@ -444,6 +444,8 @@ impl Source for SimSocket {
         Ok(())
     }
 }
+
+impl Outlet for SimSocket {}
 
 impl Socket for SimSocket {
     fn depart(self: Box<Self>) -> Departure {

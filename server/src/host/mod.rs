@@ -34,7 +34,7 @@ pub use poll::{Poller, Readiness};
 pub use process::{AllocatorStats, ChildGuise, CpuTimes, Milestone, OomScore, Process};
 pub use slabs::Slabs;
 pub use socket::{
-    Acceptor, Address, Departure, ListenPlan, Movable, Shake, Socket, Stream, Traveller,
+    Acceptor, Address, Departure, ListenPlan, Movable, Outlet, Shake, Socket, Stream, Traveller,
 };
 pub use worker::{Enter, Job, JobQueues, ThreadWorker, Worker};
 

@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bytes::Bytes;
 use mio::event::Source;
 use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
@@ -96,9 +97,25 @@ pub enum Shake {
     Goes,
 }
 
+/// What replies are written to.
+pub trait Outlet: Write {
+    /// Whether it keeps what was written, and can keep a shared value as it is.
+    fn keeps_shared(&self) -> bool {
+        false
+    }
+
+    /// Writes a value that is shared, from a place on, and answers as `write` does.
+    ///
+    /// # Errors
+    /// As of `write`.
+    fn write_shared(&mut self, value: &Bytes, from: usize) -> io::Result<usize> {
+        self.write(&value[from..])
+    }
+}
+
 /// A connection that is no plain socket of the system: encrypted, or simulated. Whatever `write` has taken leaves with it or with
 /// the next `flush`, which fails with `WouldBlock` while something is left.
-pub trait Socket: Read + Write + Source + fmt::Debug {
+pub trait Socket: Read + Outlet + Source + fmt::Debug {
     /// The other end's name.
     fn peer(&self) -> Address;
     /// This end's name.
@@ -399,6 +416,19 @@ impl Read for Stream {
             Stream::Tcp(stream) => stream.read(into),
             Stream::Unix(stream, _) => stream.read(into),
             Stream::Other(other) => other.read(into),
+        }
+    }
+}
+
+impl Outlet for Stream {
+    fn keeps_shared(&self) -> bool {
+        matches!(self, Stream::Other(other) if other.keeps_shared())
+    }
+
+    fn write_shared(&mut self, value: &Bytes, from: usize) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(_) | Stream::Unix(..) => self.write(&value[from..]),
+            Stream::Other(other) => other.write_shared(value, from),
         }
     }
 }

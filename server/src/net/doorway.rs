@@ -305,7 +305,7 @@ mod tests {
     use mio::{Poll, Waker};
 
     use super::*;
-    use crate::host::{Departure, JobQueues, Socket, Traveller};
+    use crate::host::{Departure, JobQueues, Outlet, Socket, Traveller};
 
     /// Somebody whose steps come to this, one after the other; the last one for ever.
     #[derive(Debug)]
@@ -346,6 +346,8 @@ mod tests {
             Stream::Other(self)
         }
     }
+
+    impl Outlet for Guesting {}
 
     impl Socket for Guesting {
         fn peer(&self) -> Address {

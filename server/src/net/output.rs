@@ -9,9 +9,11 @@
 //! the length of the first piece, or 0 when nothing is pending.
 
 use std::collections::VecDeque;
-use std::io::{self, IoSlice, Write};
+use std::io::{self, IoSlice};
 
 use bytes::Bytes;
+
+use crate::host::Outlet;
 
 /// Values of at least so many bytes are worth sharing instead of copying.
 pub const SHARED_MIN: usize = 16 * 1024;
@@ -222,7 +224,7 @@ impl Output {
 
     /// Writes until everything is sent, the socket takes no more, or the turn is over. Returns the bytes written and
     /// whether all is sent. A socket that takes less than offered is full: it is not asked again.
-    pub fn write_to(&mut self, stream: &mut dyn Write) -> io::Result<(usize, bool)> {
+    pub fn write_to(&mut self, stream: &mut dyn Outlet) -> io::Result<(usize, bool)> {
         let mut written = 0;
         while !self.is_empty() && written < TURN_MAX {
             let (offered, answer) = self.write_once(stream);
@@ -250,22 +252,32 @@ impl Output {
 
     /// As [`Output::write_to`], for the same reason as [`Output::advance_apart`].
     #[inline(never)]
-    pub(super) fn write_apart(&mut self, stream: &mut dyn Write) -> io::Result<(usize, bool)> {
+    pub(super) fn write_apart(&mut self, stream: &mut dyn Outlet) -> io::Result<(usize, bool)> {
         self.write_to(stream)
     }
 
     /// One system call; returns the bytes offered and what became of them.
-    fn write_once(&self, stream: &mut dyn Write) -> (usize, io::Result<usize>) {
+    fn write_once(&self, stream: &mut dyn Outlet) -> (usize, io::Result<usize>) {
         debug_assert!(!self.is_empty(), "an empty write means an end");
-        if self.chain.is_empty() {
+        let Some(first) = self.chain.front() else {
             let bytes = &self.tail[self.sent..];
             return (bytes.len(), stream.write(bytes));
+        };
+        // Where it may stay as it is, a shared value goes by itself.
+        let apart = stream.keeps_shared();
+        if let (true, Piece::Shared(value)) = (apart, first) {
+            let answer = stream.write_shared(value, self.sent);
+            return (value.len() - self.sent, answer);
         }
+        let is_shared = |piece: &Piece| matches!(piece, Piece::Shared(_));
+        let next = apart.then(|| self.chain.iter().position(is_shared));
+        let end = next.flatten().unwrap_or(self.chain.len());
         let mut slices = [IoSlice::new(&[]); PIECES_MAX];
         let mut count = 0;
         let mut offered = 0;
-        let tail = (!self.tail.is_empty()).then_some(&self.tail[..]);
-        let pieces = self.chain.iter().map(Piece::bytes).chain(tail);
+        let has_tail = end == self.chain.len() && !self.tail.is_empty();
+        let tail = has_tail.then_some(&self.tail[..]);
+        let pieces = self.chain.range(..end).map(Piece::bytes).chain(tail);
         for (slice, piece) in slices.iter_mut().zip(pieces) {
             let bytes = if count == 0 {
                 &piece[self.sent..]
@@ -365,6 +377,8 @@ impl Output {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     /// Takes so many bytes per call, then blocks; remembers what it took.
@@ -395,6 +409,68 @@ mod tests {
 
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
+        }
+    }
+
+    impl Outlet for Socket {}
+
+    /// Keeps what it gets as it is, up to so many bytes at once.
+    struct Keeper {
+        kept: Vec<Bytes>,
+        per_call: usize,
+    }
+
+    impl Write for Keeper {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let count = bytes.len().min(self.per_call);
+            self.kept.push(Bytes::copy_from_slice(&bytes[..count]));
+            Ok(count)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Outlet for Keeper {
+        fn keeps_shared(&self) -> bool {
+            true
+        }
+
+        fn write_shared(&mut self, value: &Bytes, from: usize) -> io::Result<usize> {
+            let count = (value.len() - from).min(self.per_call);
+            self.kept.push(value.slice(from..from + count));
+            Ok(count)
+        }
+    }
+
+    #[test]
+    fn shared_values_stay_as_they_are_where_they_may() {
+        for per_call in [7, 300, usize::MAX] {
+            let mut output = Output::new();
+            let mut expected = Vec::new();
+            let values: Vec<_> = (0u8..20).map(|n| Bytes::from(vec![n; 500])).collect();
+            for (n, value) in values.iter().enumerate() {
+                let text = vec![b'x'; n % 3 * 40];
+                output.tail().extend_from_slice(&text);
+                output.push_shared(value.clone());
+                expected.extend_from_slice(&text);
+                expected.extend_from_slice(value);
+            }
+            output.tail().extend_from_slice(b"end");
+            expected.extend_from_slice(b"end");
+            let kept = Vec::new();
+            let mut keeper = Keeper { kept, per_call };
+            while !output.write_to(&mut keeper).unwrap().1 {}
+            assert_eq!(keeper.kept.concat(), expected);
+            for value in &values {
+                let range = value.as_ptr_range();
+                let parts = keeper
+                    .kept
+                    .iter()
+                    .filter(|part| range.contains(&part.as_ptr()));
+                assert_eq!(parts.map(Bytes::len).sum::<usize>(), 500, "copied");
+            }
         }
     }
 

@@ -7,12 +7,13 @@ use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use mio::event::Source;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
-use super::parcel::{Line, Order, Sends};
-use crate::host::{Address, Departure, Socket};
+use super::parcel::{Line, Order, Piece, Sends};
+use crate::host::{Address, Departure, Outlet, Socket};
 
 /// Bytes that may be on their way to the socket of one connection; what is beyond waits where it is counted and limited.
 const WINDOW: usize = 1 << 20;
@@ -148,12 +149,26 @@ impl Far {
         let sends = &mut self.outbox.borrow_mut().sends;
         let begin = sends.bytes.len();
         sends.bytes.extend_from_slice(bytes);
+        let end = sends.bytes.len();
         match sends.pieces.last_mut() {
-            Some((wire, range)) if *wire == self.end.wire => range.end = sends.bytes.len(),
-            _ => sends.pieces.push((self.end.wire, begin..sends.bytes.len())),
+            Some((wire, Piece::Copied(range))) if *wire == self.end.wire => range.end = end,
+            _ => {
+                let piece = Piece::Copied(begin..end);
+                sends.pieces.push((self.end.wire, piece));
+            }
         }
-        self.end.line.hand_over(bytes.len());
+        self.note_said(bytes.len());
+    }
+
+    fn note_said(&self, bytes: usize) {
+        self.end.line.hand_over(bytes);
         self.end.said.set(self.end.turn.get());
+    }
+
+    fn say_shared(&self, value: Bytes) {
+        self.note_said(value.len());
+        let sends = &mut self.outbox.borrow_mut().sends;
+        sends.pieces.push((self.end.wire, Piece::Shared(value)));
     }
 }
 
@@ -194,6 +209,18 @@ impl Write for Far {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl Outlet for Far {
+    fn keeps_shared(&self) -> bool {
+        true
+    }
+
+    fn write_shared(&mut self, value: &Bytes, from: usize) -> io::Result<usize> {
+        let count = self.room()?.min(value.len() - from);
+        self.say_shared(value.slice(from..from + count));
+        Ok(count)
     }
 }
 

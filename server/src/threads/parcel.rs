@@ -5,6 +5,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
+
 use crate::host::Movable;
 
 /// Requests of a parcel are no longer kept beyond this when it comes back, bytes.
@@ -161,8 +163,17 @@ impl Line {
 pub struct Sends {
     /// Bytes of all wires.
     pub bytes: Vec<u8>,
-    /// Which are for which.
-    pub pieces: Vec<(u32, Range<usize>)>,
+    /// What is for which wire.
+    pub pieces: Vec<(u32, Piece)>,
+}
+
+/// What is to be sent to one wire.
+#[derive(Debug)]
+pub enum Piece {
+    /// Some of the bytes of all.
+    Copied(Range<usize>),
+    /// A large value, which the data has as well.
+    Shared(Bytes),
 }
 
 /// What an I/O thread is to do.

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use cairn_format::resp::request::{Limits, RequestParser, Step};
 use mio::{Interest, Registry, Token};
 
@@ -210,9 +211,25 @@ impl Wire {
     /// # Errors
     /// The connection has failed.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let sent = self.send_at_once(bytes)?;
+        self.output.tail().extend_from_slice(&bytes[sent..]);
+        self.has_left()
+    }
+
+    /// As [`Wire::send`], without copying what has to wait.
+    ///
+    /// # Errors
+    /// The connection has failed.
+    pub fn send_shared(&mut self, mut value: Bytes) -> io::Result<()> {
+        let sent = self.send_at_once(&value)?;
+        self.output.push_shared(value.split_off(sent));
+        self.has_left()
+    }
+
+    /// Sends as much as can leave now, if nothing waits.
+    fn send_at_once(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.waits() {
-            self.output.tail().extend_from_slice(bytes);
-            return Ok(());
+            return Ok(0);
         }
         let mut sent = 0;
         while sent < bytes.len() {
@@ -225,8 +242,7 @@ impl Wire {
             }
         }
         self.line.sent(sent);
-        self.output.tail().extend_from_slice(&bytes[sent..]);
-        self.has_left()
+        Ok(sent)
     }
 
     /// Notes whether all that an encrypted stream has taken has left.

@@ -12,7 +12,7 @@ use mio::{Events, Poll, Token};
 
 use super::PARCELS;
 use super::bell::Bell;
-use super::parcel::{Line, News, Order, Parcel, Sends};
+use super::parcel::{Line, News, Order, Parcel, Piece, Sends};
 use super::wire::{Fate, Read, Wire};
 use crate::host::Movable;
 
@@ -272,28 +272,35 @@ impl Worker {
     }
 
     fn reply(&mut self, mut parcel: Parcel) {
-        self.send_all(&parcel.replies, &parcel.answered);
+        for (number, range) in &parcel.answered {
+            self.write(*number, |wire| wire.send(&parcel.replies[range.clone()]));
+        }
         parcel.clear();
         self.books.spare.push(parcel);
     }
 
     fn send(&mut self, sends: Sends) {
-        self.send_all(&sends.bytes, &sends.pieces);
+        for (number, piece) in sends.pieces {
+            self.write(number, |wire| match piece {
+                Piece::Copied(range) => wire.send(&sends.bytes[range]),
+                Piece::Shared(value) => wire.send_shared(value),
+            });
+        }
     }
 
-    fn send_all(&mut self, bytes: &[u8], pieces: &[(u32, std::ops::Range<usize>)]) {
-        for (number, range) in pieces {
-            let Some(Some(wire)) = self.books.wires.get_mut(*number as usize) else {
-                continue;
-            };
-            Tally::add(&self.post.tally.writes);
-            match wire.send(&bytes[range.clone()]) {
-                Ok(()) if !wire.waits() => {}
-                Ok(()) => self.books.touched.push(*number),
-                Err(error) => self
-                    .books
-                    .news
-                    .push(News::Ended(*number, Some(error.kind()))),
+    /// Writes to a wire, if it is still there.
+    #[inline]
+    fn write(&mut self, number: u32, write: impl FnOnce(&mut Wire) -> io::Result<()>) {
+        let Some(Some(wire)) = self.books.wires.get_mut(number as usize) else {
+            return;
+        };
+        Tally::add(&self.post.tally.writes);
+        match write(wire) {
+            Ok(()) if !wire.waits() => {}
+            Ok(()) => self.books.touched.push(number),
+            Err(error) => {
+                let news = News::Ended(number, Some(error.kind()));
+                self.books.news.push(news);
             }
         }
     }

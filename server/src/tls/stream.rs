@@ -23,7 +23,7 @@ use rustls::unbuffered::{
     ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus,
 };
 
-use crate::host::{Address, Departure, Movable, Shake, Socket, Stream, Traveller};
+use crate::host::{Address, Departure, Movable, Outlet, Shake, Socket, Stream, Traveller};
 
 /// Bytes read at once.
 const READ_MAX: usize = 64 * 1024;
@@ -580,6 +580,8 @@ impl Source for TlsStream {
         self.inner.deregister(from)
     }
 }
+
+impl Outlet for TlsStream {}
 
 impl Socket for TlsStream {
     fn peer(&self) -> Address {

@@ -231,6 +231,58 @@ fn large_values_and_broken_requests_pass_through_threads() {
     server.stop();
 }
 
+/// A value that is on its way to a thread without having been copied is what it was when it was asked for, however it is changed meanwhile.
+#[test]
+fn what_is_changed_behind_a_reply_does_not_change_it() {
+    let folder = Folder::new();
+    let server = start(&folder, ALWAYS);
+    thread::scope(|scope| {
+        for (number, len) in [100, 16_384, 40_000, 300_000, 2_500_000]
+            .into_iter()
+            .enumerate()
+        {
+            let connection = server.connect();
+            scope.spawn(move || read_and_change(connection, &format!("key:{number}"), len));
+        }
+    });
+    server.stop();
+}
+
+/// Pipelines of GET, changes in the middle and at the end, and small replies between; nothing is read before all is sent.
+fn read_and_change(mut connection: Connection, key: &str, len: usize) {
+    let mut value = noise(len as u64, len);
+    connection.good_call(&[b"SET", key.as_bytes(), &value]);
+    for round in 0..12_u8 {
+        let mut out = Vec::new();
+        let mut expected = Vec::new();
+        for step in 0..4_u8 {
+            write_command(&mut out, &["GET", key]);
+            expected.push(Value::Bulk(value.clone()));
+            let at = usize::from(round * 4 + step) * len / 48;
+            let word = [round, step, 1, 2];
+            write_command(
+                &mut out,
+                &[
+                    b"SETRANGE",
+                    key.as_bytes(),
+                    at.to_string().as_bytes(),
+                    &word,
+                ],
+            );
+            value.resize(value.len().max(at + word.len()), 0);
+            value[at..at + word.len()].copy_from_slice(&word);
+            expected.push(Value::Int(value.len() as i64));
+            write_command(&mut out, &[b"APPEND", key.as_bytes(), &word]);
+            value.extend_from_slice(&word);
+            expected.push(Value::Int(value.len() as i64));
+        }
+        connection.send(&out);
+        for reply in expected {
+            assert!(connection.read() == reply, "{key}, round {round}");
+        }
+    }
+}
+
 #[test]
 fn a_replica_that_connected_to_a_thread_is_fed_by_the_data() {
     let folders = [Folder::new(), Folder::new()];

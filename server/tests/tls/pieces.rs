@@ -7,7 +7,7 @@ use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use cairn_server::host::{Address, Departure, Host, Shake, Socket, Stream};
+use cairn_server::host::{Address, Departure, Host, Outlet, Shake, Socket, Stream};
 use cairn_server::os::SystemHost;
 use cairn_server::tls::{Asks, Encryption, Plan, Sessions};
 use mio::event::Source;
@@ -74,6 +74,8 @@ impl Source for Half {
         Ok(())
     }
 }
+
+impl Outlet for Half {}
 
 impl Socket for Half {
     fn depart(self: Box<Self>) -> Departure {
