@@ -16,7 +16,7 @@ use cairn_engine::commands::connection::REDIS_VERSION;
 
 use crate::config::choice::Supervised;
 use crate::config::value::Text;
-use crate::config::{Config, Invocation, Key, Start, table};
+use crate::config::{Config, Invocation, Key, table};
 use crate::front::Front;
 use crate::host::{Clock, Host, Milestone, Poller};
 use crate::keeper::load::Loading;
@@ -47,7 +47,7 @@ const LOAD_SLICE: Duration = Duration::from_millis(20);
 /// are what follows it.
 pub fn main(program: &str, args: &[Vec<u8>]) -> i32 {
     let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
-    let start = match crate::config::start_as(program, args, &cwd, &mut io::stdin()) {
+    let config = match crate::config::start_as(program, args, &cwd, &mut io::stdin()) {
         Ok(Invocation::Print(text)) => {
             print(&text);
             return 0;
@@ -56,14 +56,14 @@ pub fn main(program: &str, args: &[Vec<u8>]) -> i32 {
             let fine = system_check::run(&mut io::stdout());
             return i32::from(!fine.unwrap_or(false));
         }
-        Ok(Invocation::Run(start)) => *start,
+        Ok(Invocation::Run(config)) => *config,
         Err(error) => {
             complain(error);
             return 1;
         }
     };
     crash::catch_panics();
-    match crash::survive(|| boot(program, start)) {
+    match crash::survive(|| boot(program, config)) {
         Some(Ok(mut node)) => {
             crash::survive(|| node.run()).unwrap_or_else(|| crash::finish(|| node.last_words()))
         }
@@ -72,11 +72,7 @@ pub fn main(program: &str, args: &[Vec<u8>]) -> i32 {
     }
 }
 
-fn boot(program: &str, start: Start) -> Result<Node, i32> {
-    let Start {
-        mut config,
-        warnings,
-    } = start;
+fn boot(program: &str, mut config: Config) -> Result<Node, i32> {
     let refuse = |line: &dyn std::fmt::Display| {
         complain(line);
         1
@@ -95,9 +91,6 @@ fn boot(program: &str, start: Start) -> Result<Node, i32> {
     alloc::set_background_thread(config.get(table::JEMALLOC_BG_THREAD));
     let host = SystemHost::of(clock, process, place_threads(&config, &log));
     introduce(&log, &config, &host);
-    for warning in &warnings {
-        log.warning(format_args!("{warning}"));
-    }
     look_at_system(&config, &log)?;
     raise_limits(&mut config, &log)?;
     let fatal = |line: String| {

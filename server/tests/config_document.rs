@@ -17,7 +17,6 @@ fn expected() -> String {
         };
         let today = match directive.effect {
             Effect::Works => "works".to_string(),
-            Effect::Waits(with) => format!("with {}", with.name()),
             Effect::Moot(why) => format!("no effect: {why}"),
         };
         let words = match directive.kind {

@@ -53,13 +53,13 @@ proptest! {
         let text: Vec<u8> = lines.iter().map(|words| words.join(&b' ')).collect::<Vec<_>>().join(&b'\n');
         match start(&[b"-".to_vec()], Path::new("/tmp"), &mut text.as_slice()) {
             Ok(Invocation::Run(first)) => {
-                let again = first.config.rewritten(&text, false, &[]);
+                let again = first.rewritten(&text, false, &[]);
                 // An included file would be read twice; it may set anything.
                 if !text.to_ascii_lowercase().windows(7).any(|w| w == b"include") {
                     let Ok(Invocation::Run(second)) = start(&[b"-".to_vec()], Path::new("/tmp"), &mut again.as_slice()) else {
                         panic!("what was rewritten is refused: {}", String::from_utf8_lossy(&again));
                     };
-                    prop_assert_eq!(first.config.matching(&[b"*"]), second.config.matching(&[b"*"]));
+                    prop_assert_eq!(first.matching(&[b"*"]), second.matching(&[b"*"]));
                 }
             }
             Ok(Invocation::Print(text)) => prop_assert!(!text.is_empty()),
@@ -101,7 +101,7 @@ fn long_files_take_linear_time() {
     let Invocation::Run(start) = result else {
         panic!("it was asked to run")
     };
-    assert_eq!(start.config.get(table::SAVE).len(), 50_000);
+    assert_eq!(start.get(table::SAVE).len(), 50_000);
     assert!(
         begin.elapsed() < Duration::from_secs(10),
         "{:?}",

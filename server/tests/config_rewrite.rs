@@ -11,7 +11,7 @@ const CALLER: Caller = Caller {
 
 fn load(text: &[u8]) -> Config {
     match start(&["-".into()], Path::new("/tmp"), &mut &*text).unwrap() {
-        Invocation::Run(start) => start.config,
+        Invocation::Run(config) => *config,
         other => panic!("{other:?}"),
     }
 }
@@ -218,7 +218,7 @@ fn the_file_is_replaced_whole_and_keeps_its_permissions() {
     else {
         panic!("it was asked to run");
     };
-    let mut config = start.config;
+    let mut config = *start;
     set(&mut config, &["port", "7001"]);
     config.rewrite(false, &[]).unwrap();
     assert_eq!(

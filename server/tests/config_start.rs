@@ -3,11 +3,9 @@
 use std::path::Path;
 
 use cairn_server::config::choice::{AppendFsync, LogLevel, MaxmemoryPolicy};
-use cairn_server::config::{
-    Config, Invocation, SavePoint, Start, StartError, start, start_as, table,
-};
+use cairn_server::config::{Config, Invocation, SavePoint, StartError, start, start_as, table};
 
-fn run_in(folder: &Path, args: &[&str], stdin: &str) -> Result<Start, StartError> {
+fn run_in(folder: &Path, args: &[&str], stdin: &str) -> Result<Config, StartError> {
     let args: Vec<Vec<u8>> = args.iter().map(|arg| arg.as_bytes().to_vec()).collect();
     match start(&args, folder, &mut stdin.as_bytes())? {
         Invocation::Run(start) => Ok(*start),
@@ -17,11 +15,11 @@ fn run_in(folder: &Path, args: &[&str], stdin: &str) -> Result<Start, StartError
 
 /// Starts with options only.
 fn run(args: &[&str]) -> Result<Config, StartError> {
-    run_in(Path::new("/tmp"), args, "").map(|start| start.config)
+    run_in(Path::new("/tmp"), args, "")
 }
 
 /// Starts with a file of this text.
-fn run_file(text: &str, args: &[&str]) -> Result<Start, StartError> {
+fn run_file(text: &str, args: &[&str]) -> Result<Config, StartError> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("redis.conf"), text).unwrap();
     let args: Vec<&str> = ["redis.conf"].iter().chain(args).copied().collect();
@@ -42,8 +40,7 @@ fn a_file_is_read_with_quotes_comments_units_and_aliases() {
          shutdown-on-sigterm force now\nuser default on nopass ~* &* +@all >secret\n",
         &[],
     )
-    .unwrap()
-    .config;
+    .unwrap();
     assert_eq!(config.get(table::PORT), 7001);
     assert_eq!(config.get(table::APPENDFSYNC), AppendFsync::Always);
     assert_eq!(config.get(table::REQUIREPASS), b"a bA");
@@ -75,35 +72,28 @@ fn save_lines_add_up_and_the_command_line_adds_to_them() {
     assert_eq!(
         run_file(file, &["--save", "20 2"])
             .unwrap()
-            .config
             .get(table::SAVE),
         [one, two]
     );
     assert_eq!(
         run_file(file, &["--save", "20", "2"])
             .unwrap()
-            .config
             .get(table::SAVE),
         [one, two]
     );
     assert_eq!(
         run_file("save 10 1\nsave 20 2", &[])
             .unwrap()
-            .config
             .get(table::SAVE),
         [one, two]
     );
     assert_eq!(
-        run_file("save 10 1 20 2", &[])
-            .unwrap()
-            .config
-            .get(table::SAVE),
+        run_file("save 10 1 20 2", &[]).unwrap().get(table::SAVE),
         [one, two]
     );
     assert_eq!(
         run_file("save ''\nsave 20 2", &[])
             .unwrap()
-            .config
             .get(table::SAVE),
         [two]
     );
@@ -113,7 +103,7 @@ fn save_lines_add_up_and_the_command_line_adds_to_them() {
         &["--save", "--port", "7000"],
     ] {
         assert_eq!(
-            run_file(file, args).unwrap().config.get(table::SAVE),
+            run_file(file, args).unwrap().get(table::SAVE),
             [],
             "{args:?}"
         );
@@ -131,7 +121,7 @@ fn a_name_alone_is_an_empty_list_where_there_may_be_one() {
         ("latency-tracking-info-percentiles", ""),
         ("client-output-buffer-limit", limits),
     ] {
-        let file = run_file(&format!("{name}\n"), &[]).unwrap().config;
+        let file = run_file(&format!("{name}\n"), &[]).unwrap();
         assert_eq!(text(&file, name), value, "{name} in a file");
         for empty in ["\"\"", "''", "\" \""] {
             let line = format!("{name} {empty}\n");
@@ -142,7 +132,7 @@ fn a_name_alone_is_an_empty_list_where_there_may_be_one() {
                 );
                 continue;
             };
-            assert_eq!(text(&start.config, name), value, "{line}");
+            assert_eq!(text(&start, name), value, "{line}");
         }
         let option = format!("--{name}");
         assert_eq!(text(&run(&[&option]).unwrap(), name), value, "{option}");
@@ -165,7 +155,7 @@ fn a_name_alone_is_an_empty_list_where_there_may_be_one() {
     }
     // No digits are 0, as `strtol` has it.
     let start = run_file("unixsocketperm ''\n", &[]).unwrap();
-    assert_eq!(text(&start.config, "unixsocketperm"), "0");
+    assert_eq!(text(&start, "unixsocketperm"), "0");
 }
 
 #[test]
@@ -178,7 +168,7 @@ fn a_bare_save_line_adds_nothing_and_an_empty_one_begins_again() {
         ("save 900 1\nsave ''\n", ""),
         ("save 900 1\nsave ''\nsave 60 1\n", "60 1"),
     ] {
-        let config = run_file(lines, &[]).unwrap().config;
+        let config = run_file(lines, &[]).unwrap();
         assert_eq!(text(&config, "save"), points, "{lines:?}");
     }
 }
@@ -205,9 +195,7 @@ fn options_follow_the_rules_of_redis() {
     assert_eq!(config.get(table::PORT), 7000);
 
     // After a file the first name may come without dashes.
-    let config = run_file("", &["loglevel", "verbose", "--port", "7000"])
-        .unwrap()
-        .config;
+    let config = run_file("", &["loglevel", "verbose", "--port", "7000"]).unwrap();
     assert_eq!(config.get(table::LOGLEVEL), LogLevel::Verbose);
     assert_eq!(config.get(table::PORT), 7000);
 
@@ -235,9 +223,7 @@ fn file_then_standard_input_then_options() {
         &["redis.conf", "--port", "3", "-"][..],
         &["./redis.conf", "--port", "3", "-"],
     ] {
-        let config = run_in(folder.path(), args, "port 2\nhz 12\n")
-            .unwrap()
-            .config;
+        let config = run_in(folder.path(), args, "port 2\nhz 12\n").unwrap();
         assert_eq!(config.get(table::PORT), 3);
         assert_eq!(config.get(table::HZ), 12);
         assert_eq!(config.get(table::TIMEOUT), 1);
@@ -246,7 +232,7 @@ fn file_then_standard_input_then_options() {
             Some(folder.path().join("redis.conf").as_path())
         );
     }
-    let config = run_in(folder.path(), &["-"], "port 2").unwrap().config;
+    let config = run_in(folder.path(), &["-"], "port 2").unwrap();
     assert_eq!(config.get(table::PORT), 2);
     assert_eq!(config.file(), None);
 }
@@ -256,7 +242,7 @@ fn the_folder_is_absolute_and_files_are_not_looked_for_in_it() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("data")).unwrap();
     std::fs::write(folder.path().join("redis.conf"), "dir ./data\n").unwrap();
-    let config = run_in(folder.path(), &["./redis.conf"], "").unwrap().config;
+    let config = run_in(folder.path(), &["./redis.conf"], "").unwrap();
     assert_eq!(config.dir(), folder.path().join("data"));
     assert_eq!(config.file().unwrap(), folder.path().join("redis.conf"));
 }
@@ -274,7 +260,7 @@ fn includes_take_patterns() {
         "include conf.d/*.conf\ninclude none/*.conf\n",
     )
     .unwrap();
-    let config = run_in(folder.path(), &["redis.conf"], "").unwrap().config;
+    let config = run_in(folder.path(), &["redis.conf"], "").unwrap();
     assert_eq!((config.get(table::PORT), config.get(table::HZ)), (2, 20));
 
     std::fs::write(path("redis.conf"), "include missing.conf\n").unwrap();
@@ -438,30 +424,13 @@ fn what_guards_data_and_does_not_work_is_refused_by_name() {
         "replicaof no one",
         "aclfile ''",
     ] {
-        assert!(run_file(line, &[]).unwrap().warnings.is_empty(), "{line}");
+        assert!(run_file(line, &[]).is_ok(), "{line}");
     }
 }
 
 #[test]
-fn what_has_no_effect_is_warned_about_once() {
-    let start = run_file(
-        "enable-module-command yes\nlua-enable-deprecated-api no\nlua-enable-deprecated-api yes\nport 7000\nrepl-timeout 60\n",
-        &[],
-    )
-    .unwrap();
-    assert_eq!(
-        start.warnings,
-        [
-            "the directive 'lua-enable-deprecated-api' is accepted but has no effect in this version: it comes with scripts"
-        ]
-    );
-}
-
-#[test]
 fn an_effect_that_fails_is_told_with_its_line() {
-    let config = run_file("port 7000\ndir /nonexistent\n", &[])
-        .unwrap()
-        .config;
+    let config = run_file("port 7000\ndir /nonexistent\n", &[]).unwrap();
     let error = config
         .start_error(table::DIR.directive(), "No such file or directory")
         .to_string();
@@ -556,7 +525,7 @@ fn the_usual_configuration_of_test_suites_is_accepted() {
         &[],
     )
     .unwrap();
-    assert_eq!(start.config.get(table::SAVE), []);
-    assert_eq!(start.config.get(table::UNIXSOCKET), b"/tmp/socket");
-    assert_eq!(start.config.get(table::KEY_LOAD_DELAY), 500);
+    assert_eq!(start.get(table::SAVE), []);
+    assert_eq!(start.get(table::UNIXSOCKET), b"/tmp/socket");
+    assert_eq!(start.get(table::KEY_LOAD_DELAY), 500);
 }

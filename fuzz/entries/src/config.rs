@@ -7,7 +7,7 @@ use cairn_server::config::{Config, Invocation, start};
 
 fn read(text: &[u8]) -> Result<Config, String> {
     match start(&[b"-".to_vec()], Path::new("/"), &mut { text }) {
-        Ok(Invocation::Run(first)) => Ok(first.config),
+        Ok(Invocation::Run(config)) => Ok(*config),
         Ok(Invocation::Print(text)) => Err(text),
         Ok(Invocation::CheckSystem) => Err(String::new()),
         Err(error) => Err(error.to_string()),

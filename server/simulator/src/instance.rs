@@ -47,7 +47,7 @@ impl Instance {
         let args: Vec<Vec<u8>> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
         let started = config::start(&args, Path::new("/"), &mut std::io::empty());
         let config = match started.map_err(|error| refused(error.to_string()))? {
-            Invocation::Run(start) => start.config,
+            Invocation::Run(config) => *config,
             Invocation::Print(text) => return Err(refused(text)),
             Invocation::CheckSystem => return Err(refused("no instance was asked for".into())),
         };

@@ -88,10 +88,7 @@ fn set(cx: &mut Ctx, args: &Args) -> Outcome {
     });
     // The hook may have changed a value itself (the real name of a folder), so its configuration is kept.
     match changed {
-        Ok(warnings) => {
-            for warning in warnings {
-                front.log.warning(format_args!("{warning}"));
-            }
+        Ok(()) => {
             cx.reply.ok();
             Ok(())
         }

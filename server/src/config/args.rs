@@ -17,21 +17,12 @@ use super::{Config, REDIS_VERSION};
 /// What the command line asks for.
 #[derive(Debug)]
 pub enum Invocation {
-    /// To run.
-    Run(Box<Start>),
+    /// To run with this configuration.
+    Run(Box<Config>),
     /// To print this on standard output and end with success.
     Print(String),
     /// To look at the system and say what is wrong with it.
     CheckSystem,
-}
-
-/// A configuration to start with.
-#[derive(Debug)]
-pub struct Start {
-    /// The values.
-    pub config: Config,
-    /// Lines for the log, one for each directive without effect.
-    pub warnings: Vec<String>,
 }
 
 /// Longest configuration that is read from standard input, in bytes.
@@ -112,8 +103,7 @@ pub fn start_as(
         loader.load(&text, &Source::Stdin)?;
     }
     loader.load(&line.options, &Source::CommandLine)?;
-    let (config, warnings) = loader.finish()?;
-    Ok(Invocation::Run(Box::new(Start { config, warnings })))
+    Ok(Invocation::Run(Box::new(loader.finish()?)))
 }
 
 /// The line of `--version`. By the name of `redis-server` it has the form that programs take apart:

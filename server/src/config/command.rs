@@ -7,7 +7,7 @@ use std::fmt;
 use cairn_format::text::glob::glob_match;
 
 use super::choice::Permission;
-use super::directive::{Effect, Key};
+use super::directive::Key;
 use super::value::{self, Setting, Value};
 use super::{Config, Directive, Found, lookup, table};
 
@@ -168,7 +168,7 @@ impl Config {
     ///
     /// `apply` is called with the new values in place and may refuse; then the old values are put back and `apply` is
     /// called once more with the changes turned round, to undo what it had done (that result counts no more). It is not called when nothing
-    /// changed. The result is a warning for each directive that was changed and has no effect yet.
+    /// changed.
     ///
     /// # Errors
     /// The reply for the client; no value has changed then.
@@ -177,7 +177,7 @@ impl Config {
         args: &[&[u8]],
         caller: Caller,
         apply: &mut Apply<'_>,
-    ) -> Result<Vec<String>, SetError> {
+    ) -> Result<(), SetError> {
         let pairs = self.checked_pairs(args, caller)?;
         let mut changes = Vec::new();
         for (found, text) in pairs {
@@ -200,7 +200,7 @@ impl Config {
             }
         }
         if changes.is_empty() {
-            return Ok(Vec::new());
+            return Ok(());
         }
         debug_assert!(
             changes.iter().all(|change| change.directive.is_read_anew()
@@ -216,10 +216,7 @@ impl Config {
                 reason,
             });
         }
-        Ok(changes
-            .iter()
-            .filter_map(|change| self.warning_at(change.place))
-            .collect())
+        Ok(())
     }
 
     /// Pairs of known directives that may be changed now, each once. An unknown name goes before other errors, as in Redis
@@ -285,20 +282,5 @@ impl Config {
             "changed, though it cannot be"
         );
         undone
-    }
-
-    /// The line that warns of a value without effect.
-    pub(super) fn warning_at(&self, place: usize) -> Option<String> {
-        let directive = table::at(place);
-        let until = match directive.effect {
-            Effect::Works | Effect::Moot(_) => return None,
-            Effect::Waits(with) => format!(": it comes with {}", with.name()),
-        };
-        (!self.is_default(place)).then(|| {
-            format!(
-                "the directive '{}' is accepted but has no effect in this version{until}",
-                directive.name
-            )
-        })
     }
 }

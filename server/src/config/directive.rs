@@ -2,7 +2,7 @@
 //!
 //! A directive is written down once, as a row in `table/`: the constant that code uses to read it, its one-line
 //! summary, name, default, bounds, flags. Everything else (CONFIG GET, CONFIG SET, CONFIG REWRITE, file and command
-//! line, warnings) is read from that row.
+//! line) is read from that row.
 //!
 //! Invariant: a `Key<T>` is the place of its row in the table, and `T` fits the row's `Kind`; a test walks the table.
 
@@ -93,30 +93,8 @@ impl Kind {
 pub enum Effect {
     /// It does what it says.
     Works,
-    /// Accepted, remembered and rewritten, but nothing reads it until this server has what it belongs to: a value other than the
-    /// default is warned about.
-    Waits(Awaited),
     /// Accepted in silence; there is nothing that it could do here, for this reason.
     Moot(&'static str),
-}
-
-/// What directives wait for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Awaited {
-    /// Nodes that share the keys.
-    Cluster,
-    /// EVAL and functions.
-    Scripts,
-}
-
-impl Awaited {
-    /// Its name, as it stands behind "with".
-    pub fn name(self) -> &'static str {
-        match self {
-            Awaited::Cluster => "cluster",
-            Awaited::Scripts => "scripts",
-        }
-    }
 }
 
 /// One directive.
@@ -312,13 +290,6 @@ impl Directive {
     /// CONFIG SET answers LOADING while data is loaded.
     pub(super) const fn not_while_loading(mut self) -> Self {
         self.flags |= DENY_LOADING;
-        self
-    }
-
-    /// Nothing reads it until this server has what it belongs to.
-    pub(super) const fn waits(mut self, with: Awaited) -> Self {
-        assert!(matches!(self.effect, Effect::Works), "two marks on one row");
-        self.effect = Effect::Waits(with);
         self
     }
 

@@ -338,8 +338,8 @@ impl Loader {
         result
     }
 
-    /// Refuses what guards or changes data and does not work yet, and lists what is accepted without effect.
-    pub(super) fn finish(self) -> Result<(Config, Vec<String>), StartError> {
+    /// Refuses what cannot stand together, and what guards data and does not work.
+    pub(super) fn finish(self) -> Result<Config, StartError> {
         debug_assert_eq!(self.depth, 0, "a file is still included");
         if self.config.get(table::CLUSTER_ENABLED) && self.config.get(table::REPLICAOF).is_some() {
             return Err(self.config.start_error(
@@ -353,11 +353,7 @@ impl Loader {
                 "Configuring Redis with users defined in redis.conf and at the same setting an ACL file path is invalid. This setup is very likely to lead to configuration errors and security holes, please define either an ACL file or declare users directly in your redis.conf, but not both.",
             ));
         }
-        let mut warnings = Vec::new();
-        for place in (0..table::COUNT).filter(|place| !self.config.is_default(*place)) {
-            warnings.extend(self.config.warning_at(place));
-        }
-        Ok((self.config, warnings))
+        Ok(self.config)
     }
 }
 

@@ -4,7 +4,7 @@
 //!   table/       one row per directive: name, bounds, default, flags, effect
 //!   directive    what a row can say; Key<T>, the typed handle of a row
 //!   value        kinds of values: parse and print (output_limits, rules, choice: the larger kinds)
-//!   file         redis.conf syntax, include, refusals and warnings at start
+//!   file         redis.conf syntax, include, refusals at start
 //!   args         the command line, --help, --version
 //!   guise        how the process looks from outside
 //!   command      CONFIG GET and CONFIG SET
@@ -39,9 +39,9 @@ use std::sync::OnceLock;
 
 use cairn_format::rdb::dialect::Dialect;
 
-pub use args::{Invocation, Start, start, start_as};
+pub use args::{Invocation, start, start_as};
 pub use command::{Apply, Caller, Change, Rejected, SetError};
-pub use directive::{Awaited, Directive, Effect, Key, Kind};
+pub use directive::{Directive, Effect, Key, Kind};
 pub use file::{Rename, StartError, UserLine};
 pub use output_limits::{OutputLimit, OutputLimits};
 pub use rewrite::{RewriteError, replace_file};
@@ -176,11 +176,6 @@ impl Config {
     /// The value at a place of the table.
     pub(crate) fn value_at(&self, place: usize) -> &Value {
         &self.values[place]
-    }
-
-    /// Whether the value at a place is the default of its row.
-    fn is_default(&self, place: usize) -> bool {
-        is_default_value(table::at(place), &self.values[place])
     }
 
     /// Puts a value in and hands the old one out.

@@ -72,7 +72,7 @@ fn the_log_has_the_lines_of_its_level() {
         let port = free_port();
         let file = folder.path("server.log");
         let options = format!(
-            "--loglevel {level} --lua-enable-deprecated-api yes --daemonize yes --logfile {}",
+            "--loglevel {level} --daemonize yes --logfile {}",
             file.display()
         );
         // In the background, so that the start tells when it is done whatever is logged.
@@ -89,7 +89,7 @@ fn the_log_has_the_lines_of_its_level() {
             "{level}: {log}"
         );
         assert_eq!(
-            log.contains(" # the directive 'lua-enable-deprecated-api'"),
+            log.contains(" # Warning: no config file specified"),
             has_warning,
             "{level}: {log}"
         );

@@ -94,7 +94,6 @@ fn about(directive: &Directive) -> String {
     };
     let state = match directive.effect {
         Effect::Works => String::new(),
-        Effect::Waits(with) => format!(" (It has no effect yet: it comes with {}.)", with.name()),
         Effect::Moot(why) => format!(" (It has no effect: {why}.)"),
     };
     let old = directive

@@ -92,21 +92,6 @@ fn what_guards_data_and_does_not_work_is_refused_by_name() {
 }
 
 #[test]
-fn what_has_no_effect_yet_is_warned_about_once() {
-    let folder = Folder::new();
-    let server = Setup::cairn(&folder)
-        .with("--lua-enable-deprecated-api yes --lua-enable-deprecated-api yes")
-        .start();
-    let log = server.log();
-    assert_eq!(
-        log.matches("'lua-enable-deprecated-api'").count(),
-        1,
-        "{log}"
-    );
-    server.stop();
-}
-
-#[test]
 fn the_configuration_comes_from_standard_input() {
     let folder = Folder::new();
     let port = free_port();
