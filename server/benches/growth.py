@@ -116,12 +116,14 @@ def column(name, size):
     return f"{name} {size:.0e}".replace("e+0", "e")
 
 
+def figures(what, sizes, of):
+    """Of each size what is found of either server."""
+    return {"what": what} | {column(name, size): of(name, size) for size in sizes for name in ("ours", "reference")}
+
+
 def row(operation, measured, sizes):
     """Nanoseconds at each size, ours and the reference's, and how much more instructions the largest takes than the least."""
-    found = {"what": operation}
-    for size in sizes:
-        for name in ("ours", "reference"):
-            found[column(name, size)] = measured[operation, name, size][0]
+    found = figures(operation, sizes, lambda name, size: measured[operation, name, size][0])
     counted = [size for size in sizes if size <= COUNTED_MAX]
     first, last = counted[0], counted[-1]
     for name in ("ours", "reference"):
@@ -173,10 +175,7 @@ def rewrite(server):
 
 
 def file_row(what, costs, sizes):
-    found = {"what": f"{what}, per key"}
-    for size in sizes:
-        for name in ("ours", "reference"):
-            found[column(name, size)] = costs[size].get((what, name))
+    found = figures(f"{what}, per key", sizes, lambda name, size: costs[size].get((what, name)))
     # The start of a program is most of it where there are few.
     ours = [costs[size][what, "ours"] for size in sizes[1:] or sizes]
     found["ours_grows"], found["limit"] = ours[-1] / ours[0], limits.GROWTH_OF_FILES

@@ -87,10 +87,11 @@ def text(value):
 
 
 def show(rows):
-    """A table as Markdown, a row as soon as it is there."""
+    """A table as Markdown, a row as soon as it is there; rows with other columns begin another table."""
     seen = []
     for row in rows:
-        if not seen:
+        if not seen or seen[-1].keys() != row.keys():
+            print("\n" if seen else "", end="")
             print("| " + " | ".join(name.replace("_", " ") for name in row) + " |")
             print("|---" * len(row) + "|")
         print("| " + " | ".join(text(value) for value in row.values()) + " |", flush=True)

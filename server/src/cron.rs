@@ -191,7 +191,7 @@ fn clients(engine: &mut Engine, front: &mut Front, next: &mut usize, hz: u64) {
 }
 
 fn client(engine: &mut Engine, front: &mut Front, slot: usize) {
-    let timeout_ms = front.settings.config.get(table::TIMEOUT).max(0) as u64 * 1000;
+    let timeout_ms = front.settings.config.milliseconds(table::TIMEOUT);
     let now_ms = front.host.clock().monotonic_us() / 1000;
     let session = front.clients.session_on(slot);
     let Some(connection) = front.clients.connections.get_mut(slot) else {

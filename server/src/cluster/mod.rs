@@ -64,7 +64,7 @@ pub fn options_of(config: &Config) -> Options {
         node_timeout_ms: number(config.get(table::CLUSTER_NODE_TIMEOUT)),
         ping_interval_ms: number(config.get(table::CLUSTER_PING_INTERVAL)),
         validity_factor: number(config.get(table::CLUSTER_REPLICA_VALIDITY_FACTOR)),
-        replication_ping_ms: number(config.get(table::REPL_PING_REPLICA_PERIOD)) * 1000,
+        replication_ping_ms: config.milliseconds(table::REPL_PING_REPLICA_PERIOD),
         migration_barrier: number(config.get(table::CLUSTER_MIGRATION_BARRIER)) as usize,
         replica_migration: config.get(table::CLUSTER_ALLOW_REPLICA_MIGRATION),
         no_failover: config.get(table::CLUSTER_REPLICA_NO_FAILOVER),

@@ -97,6 +97,13 @@ impl Config {
         T::view(&self.values[key.place()]).expect("the key has the type of its row")
     }
 
+    /// A value in seconds, as milliseconds; none is negative.
+    pub fn milliseconds(&self, seconds: Key<i64>) -> u64 {
+        u64::try_from(self.get(seconds))
+            .unwrap_or(0)
+            .saturating_mul(1000)
+    }
+
     /// A text value as a path, as it was written; relative ones are meant from `dir`.
     pub fn path(&self, key: Key<value::Text>) -> PathBuf {
         PathBuf::from(OsString::from_vec(self.get(key).to_vec()))

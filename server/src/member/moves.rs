@@ -240,7 +240,7 @@ fn judge(front: &mut Front, export: &mut Export) -> Option<String> {
 
 /// How long another node may say nothing, milliseconds.
 fn timeout_ms(front: &Front) -> u64 {
-    front.settings.config.get(table::REPL_TIMEOUT) as u64 * 1000
+    front.settings.config.milliseconds(table::REPL_TIMEOUT)
 }
 
 /// What changed since this was called last is passed on, as far as it concerns what the target has.

@@ -177,7 +177,7 @@ impl Serving {
 
     /// Looks whose handshake takes too long.
     pub fn tick_doorway(&mut self, front: &mut Front, now_ms: u64) {
-        let limit_ms = front.settings.config.get(table::TIMEOUT).max(0) as u64 * 1000;
+        let limit_ms = front.settings.config.milliseconds(table::TIMEOUT);
         front.clients.doorway.tick(now_ms, limit_ms);
         if front.clients.doorway.has_work() {
             self.note_doorway();

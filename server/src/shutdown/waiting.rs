@@ -16,7 +16,7 @@ pub fn begin(
     flags: ShutdownFlags,
     session: Option<SessionId>,
 ) -> bool {
-    let timeout_ms = front.settings.config.get(table::SHUTDOWN_TIMEOUT) as u64 * 1000;
+    let timeout_ms = front.settings.config.milliseconds(table::SHUTDOWN_TIMEOUT);
     if let Some(farewell) = &mut front.farewell {
         farewell.sessions.extend(session);
         return true;

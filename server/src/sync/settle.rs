@@ -152,7 +152,7 @@ fn target(front: &Front, wanted: &Wanted) -> Target {
 /// More replicas may be about to come.
 fn is_time(front: &Front, wanted: &Wanted) -> bool {
     let config = &front.settings.config;
-    let delay_ms = config.get(table::REPL_DISKLESS_SYNC_DELAY) as u64 * 1000;
+    let delay_ms = config.milliseconds(table::REPL_DISKLESS_SYNC_DELAY);
     let enough = config.get(table::REPL_DISKLESS_SYNC_MAX_REPLICAS) as usize;
     wanted.waited_ms >= delay_ms || (enough > 0 && wanted.replicas >= enough)
 }
@@ -236,11 +236,10 @@ pub fn tick(engine: &mut Engine, front: &mut Front) {
     front.replication.ticked_ms = now_ms;
     upstream::tick(engine, front, now_ms);
     let config = &front.settings.config;
-    let seconds = |key| config.get(key) as u64 * 1000;
     let timing = Timing {
-        ping_ms: seconds(table::REPL_PING_REPLICA_PERIOD),
-        timeout_ms: seconds(table::REPL_TIMEOUT),
-        backlog_ttl_ms: seconds(table::REPL_BACKLOG_TTL),
+        ping_ms: config.milliseconds(table::REPL_PING_REPLICA_PERIOD),
+        timeout_ms: config.milliseconds(table::REPL_TIMEOUT),
+        backlog_ttl_ms: config.milliseconds(table::REPL_BACKLOG_TTL),
         no_pings: front
             .replication
             .failover

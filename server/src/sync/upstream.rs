@@ -304,7 +304,7 @@ pub fn applied(front: &mut Front, db: usize, bytes: &[u8], whole: usize) {
 
 /// Once a second: says how far this server is, or that it lives, and looks whether the primary does.
 pub(super) fn tick(engine: &mut Engine, front: &mut Front, now_ms: u64) {
-    let timeout_ms = front.settings.config.get(table::REPL_TIMEOUT) as u64 * 1000;
+    let timeout_ms = front.settings.config.milliseconds(table::REPL_TIMEOUT);
     let Some(upstream) = &mut front.replication.upstream else {
         return;
     };
