@@ -265,7 +265,7 @@ fn decompress_into(packed: &[u8], out: &mut [u8], len: usize) -> Result<()> {
 
 /// The same; gives how many bytes there were, or where a token is wrong and how many bytes there were before.
 fn fill(packed: &[u8], out: &mut [u8], len: usize) -> std::result::Result<usize, (usize, usize)> {
-    let (mut at, mut done) = (0, 0);
+    let (mut at, mut done) = fill_far_from_end(packed, out, len);
     while let Some((&control, rest)) = packed.get(at..).and_then(<[u8]>::split_first) {
         if control < 32 {
             let run = usize::from(control) + 1;
@@ -289,6 +289,41 @@ fn fill(packed: &[u8], out: &mut [u8], len: usize) -> std::result::Result<usize,
     }
     assert!(done <= len && at == packed.len(), "within both");
     Ok(done)
+}
+
+/// As [`fill`] up to the last bytes: as long as the longest literal run fits on both sides, so that its bytes are copied without a look at how many
+/// they are. Stops before a token that is wrong, too. Gives how many bytes were taken and made.
+#[inline(never)]
+fn fill_far_from_end(packed: &[u8], out: &mut [u8], len: usize) -> (usize, usize) {
+    let (mut rest, mut done) = (packed, 0);
+    while let Some(token) = rest.first_chunk::<{ 1 + LITERAL_MAX }>()
+        && let Some(to) = out.get_mut(done..).and_then(<[u8]>::first_chunk_mut)
+    {
+        let [control, next, third, ..] = *token;
+        if control < 32 {
+            let run = usize::from(control) + 1;
+            if run > len - done {
+                break;
+            }
+            let [_, literals @ ..] = token;
+            *to = *literals;
+            done += run;
+            rest = &rest[run + 1..];
+            continue;
+        }
+        let (copied, low, size) = match control {
+            0xe0.. => (usize::from(next) + 9, third, 3),
+            _ => (usize::from(control >> 5) + 2, next, 2),
+        };
+        let back = (usize::from(control & 31) << 8 | usize::from(low)) + 1;
+        if back > done || copied > len - done {
+            break;
+        }
+        copy_back(out, done, back, copied);
+        done += copied;
+        rest = &rest[size..];
+    }
+    (packed.len() - rest.len(), done)
 }
 
 /// Why the token at `at` cannot be, where `done` of `len` bytes were written.
@@ -356,7 +391,7 @@ fn read_copy(control: u8, rest: &[u8]) -> Option<(usize, usize, usize)> {
     }
 }
 
-/// Bytes that a copy moves at once, from far back and from near.
+/// Bytes that a copy moves at once, and where less room is left.
 const PIECE: usize = 16;
 const SMALL_PIECE: usize = 8;
 
@@ -375,25 +410,26 @@ fn copy_literals(from: &[u8], to: &mut [u8], run: usize) {
 }
 
 /// Repeats at `at` what stands `back` bytes before, for `len` bytes, which must fit. Pieces may reach beyond, as far as there is room.
-#[inline]
+#[inline(always)]
 fn copy_back(out: &mut [u8], at: usize, back: usize, len: usize) {
-    let (before, to) = out.split_at_mut(at);
-    let from = &before[at - back..];
-    // Most copies are shorter than a piece.
-    if len <= PIECE
-        && let (Some(from), Some(to)) = (from.first_chunk::<PIECE>(), to.first_chunk_mut())
+    // Most copies are shorter than a piece, and come from farther back than they are long.
+    if len <= back.min(PIECE)
+        && let Some(piece) = out[at - back..].first_chunk::<PIECE>().copied()
+        && let Some(to) = out[at..].first_chunk_mut()
     {
-        *to = *from;
-    } else if len <= SMALL_PIECE
-        && let (Some(from), Some(to)) = (from.first_chunk::<SMALL_PIECE>(), to.first_chunk_mut())
+        *to = piece;
+    } else if len <= back.min(SMALL_PIECE)
+        && let Some(piece) = out[at - back..].first_chunk::<SMALL_PIECE>().copied()
+        && let Some(to) = out[at..].first_chunk_mut()
     {
-        *to = *from;
+        *to = piece;
     } else {
         copy_long(out, at, back, len);
     }
 }
 
 /// The same for what is longer, or nearer to itself or to the end.
+#[inline(never)]
 fn copy_long(out: &mut [u8], at: usize, back: usize, len: usize) {
     let from = at - back;
     let mut done = 0;

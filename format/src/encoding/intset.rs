@@ -67,17 +67,21 @@ impl<'a> Intset<'a> {
     /// [`Damage::Encoding`] with the offset within the blob.
     pub fn check(bytes: &'a [u8]) -> Result<Self> {
         let set = Intset::new(bytes)?;
-        let mut previous = None;
-        for (index, value) in set.iter().enumerate() {
-            if previous.is_some_and(|previous| previous >= value) {
-                return damage(
-                    HEADER + index * set.width,
-                    format!("intset: number {index} is not above the one before it"),
-                );
-            }
-            previous = Some(value);
+        if set.is_ascending() {
+            return Ok(set);
         }
-        Ok(set)
+        let is_wrong = |index: &usize| set.get(*index) <= set.get(*index - 1);
+        let index = (1..set.len()).find(is_wrong).unwrap_or_default();
+        damage(
+            HEADER + index * set.width,
+            format!("intset: number {index} is not above the one before it"),
+        )
+    }
+
+    fn is_ascending(&self) -> bool {
+        let (mut previous, mut ascending) = (None, true);
+        self.for_each(|value| ascending &= previous.replace(value) < Some(value));
+        ascending
     }
 
     /// How many numbers there are.
@@ -113,6 +117,26 @@ impl<'a> Intset<'a> {
         let set = *self;
         // The index is below the count by construction, so the default is never seen.
         (0..set.len()).map(move |index| set.get(index).unwrap_or_default())
+    }
+
+    /// Hands over all numbers, ascending.
+    #[inline]
+    fn for_each(&self, each: impl FnMut(i64)) {
+        match self.width {
+            2 => Intset::each_of(self.body, |bytes| i16::from_le_bytes(bytes).into(), each),
+            4 => Intset::each_of(self.body, |bytes| i32::from_le_bytes(bytes).into(), each),
+            _ => Intset::each_of(self.body, i64::from_le_bytes, each),
+        }
+    }
+
+    #[inline]
+    fn each_of<const N: usize>(
+        body: &[u8],
+        number: impl Fn([u8; N]) -> i64,
+        each: impl FnMut(i64),
+    ) {
+        let numbers = body.as_chunks().0.iter();
+        numbers.map(|bytes| number(*bytes)).for_each(each);
     }
 
     /// Where `value` stands: `Ok(index)`, or `Err(index)` where it would be inserted.

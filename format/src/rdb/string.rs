@@ -183,6 +183,15 @@ impl<'a> Stored<'a> {
 /// First bytes below this are the length of a plain string, and all that stands before it.
 pub(super) const SHORT_END: u8 = 1 << 6;
 
+/// A short plain string at the begin of `bytes`, and what stands behind it. Most strings are such: their length is their first byte.
+#[inline(always)]
+pub(super) fn split_short(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    match bytes {
+        [first @ 0..SHORT_END, rest @ ..] => rest.split_at_checked(usize::from(*first)),
+        _ => None,
+    }
+}
+
 /// What stands before the bytes of a string, or in their place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
@@ -265,9 +274,7 @@ fn can_belong(packed: u64, len: u64) -> bool {
 /// beyond the cursor's bytes.
 #[inline]
 pub(crate) fn read_string<'a>(cursor: &mut Cursor<'a>, what: &str) -> Result<Stored<'a>> {
-    if let [first @ 0..SHORT_END, rest @ ..] = cursor.rest()
-        && let Some(bytes) = rest.get(..usize::from(*first))
-    {
+    if let Some((bytes, _)) = split_short(cursor.rest()) {
         cursor.skip(1 + bytes.len(), what)?;
         return Ok(Stored::Plain(bytes));
     }

@@ -56,26 +56,77 @@ fn parse_short(body: &[u8]) -> Option<f64> {
     if body.len() > SHORT_MAX + 1 {
         return None;
     }
-    let (mut digits, mut decimals, mut step) = (0u64, 0, 0);
-    for &byte in body {
-        let digit = byte.wrapping_sub(b'0');
-        if digit < 10 {
-            // Twenty digits run over, and are told by their number below.
-            digits = digits.wrapping_mul(10).wrapping_add(u64::from(digit));
-            decimals += step;
-        } else if byte == b'.' && step == 0 {
-            step = 1;
-        } else {
-            return None;
-        }
-    }
-    match (body.len() - step, decimals) {
+    let (whole, behind) = take_digits(0, body);
+    let (digits, decimals) = match behind {
+        [] => (whole, 0),
+        [b'.', behind @ ..] => (append_decimals(whole, behind)?, behind.len()),
+        _ => return None,
+    };
+    match (body.len() - usize::from(!behind.is_empty()), decimals) {
         (0 | 20.., _) => None,
         (_, 0) => Some(digits as f64),
         // Both are exact doubles, so that one division rounds correctly.
         (_, 1..=15) if digits <= EXACT_MAX => Some(digits as f64 / TENS[decimals] as f64),
         _ => Some(divide(digits, TENS[decimals])),
     }
+}
+
+/// A number with the digits appended that `text` begins with, and what stands behind them. More than nineteen run over.
+#[inline]
+fn take_digits(begin: u64, text: &[u8]) -> (u64, &[u8]) {
+    let (mut value, mut rest) = (begin, text);
+    while let [byte @ b'0'..=b'9', behind @ ..] = rest {
+        value = (value.wrapping_mul(10)).wrapping_add(u64::from(byte - b'0'));
+        rest = behind;
+    }
+    (value, rest)
+}
+
+/// A number with all digits of `text` appended, which are at most nineteen; `None` if it has anything else. More than nineteen in all run over.
+#[inline]
+fn append_decimals(begin: u64, text: &[u8]) -> Option<u64> {
+    let (eights, rest) = text.as_chunks();
+    let Some(last) = text.last_chunk().filter(|_| !eights.is_empty()) else {
+        let (value, rest) = take_digits(begin, text);
+        return rest.is_empty().then_some(value);
+    };
+    let mut value = begin;
+    for eight in eights {
+        value = append(value, EIGHT, read_eight(*eight, EIGHT)?);
+    }
+    // The last eight bytes, of which those that were read already are to be zeros.
+    match rest.len() {
+        0 => Some(value),
+        more => Some(append(value, more, read_eight(*last, more)?)),
+    }
+}
+
+/// Bytes that are read at once.
+const EIGHT: usize = 8;
+
+/// A number with `count` digits appended that are themselves one.
+fn append(begin: u64, count: usize, digits: u64) -> u64 {
+    begin.wrapping_mul(TENS[count]).wrapping_add(digits)
+}
+
+/// The number that the last `count` of eight digits are; `None` if there is anything else among all of them.
+#[inline]
+fn read_eight(text: [u8; EIGHT], count: usize) -> Option<u64> {
+    debug_assert!((1..=EIGHT).contains(&count));
+    // The first digit in the lowest byte. A digit is 0x30 to 0x39, so that neither it nor six more has another upper half.
+    let text = u64::from_le_bytes(text);
+    let upper = 0xf0f0_f0f0_f0f0_f0f0;
+    let is_other = (text & upper) ^ 0x3030_3030_3030_3030
+        | (text.wrapping_add(0x0606_0606_0606_0606) & upper) ^ 0x3030_3030_3030_3030;
+    if is_other != 0 {
+        return None;
+    }
+    let unread = 8 * (EIGHT - count);
+    let digits = (text & !upper) >> unread << unread;
+    // Neighbours become one number, three times: of two digits, of four, of eight.
+    let twos = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (twos * 100 + (twos >> 16)) & 0x0000_ffff_0000_ffff;
+    Some((fours * 10_000 + (fours >> 32)) & 0xffff_ffff)
 }
 
 /// The double nearest to `dividend / divisor`, ties to even. Of numbers of 64 bits the quotient is never too small or too large for one.
@@ -466,6 +517,14 @@ mod tests {
             "1e",
             "1e+",
             "1.2.3",
+            "1.23456789x",
+            "1.2345678x9012",
+            "1.1234567:",
+            "1.1234567/",
+            "1.12345678.1",
+            "1.12345678901:2",
+            "123456789012345:.5",
+            "0.123456789\u{a0}",
             " 1",
             "1 ",
             "nan",

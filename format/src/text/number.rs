@@ -131,6 +131,45 @@ fn eight_digits(value: u32) -> u64 {
     tens | (twos - tens * 10) << 8
 }
 
+/// The decimal text of a value in a number, its first byte in the highest place and zeros behind, and its length; `None` if it has more bytes
+/// than [`SHORT_TEXT`]. It is what [`I64Text`] writes, without a way through memory.
+#[inline(always)]
+pub fn short_text(value: i64) -> Option<(u128, usize)> {
+    if let digit @ 0..=9 = value {
+        return Some((u128::from(b'0' + digit as u8) << 120, 1));
+    }
+    let size = value.unsigned_abs();
+    // One byte less is for the sign.
+    if size >= EIGHT * EIGHT / 10 {
+        return None;
+    }
+    let (high, low) = ((size / EIGHT) as u32, (size % EIGHT) as u32);
+    let ascii = u64::from_le_bytes([b'0'; 8]);
+    let last = eight_digits(low);
+    let (mut text, mut len) = if high == 0 {
+        let zeros = last.trailing_zeros() / 8;
+        let text = (last | ascii).swap_bytes() << (8 * zeros);
+        (u128::from(text) << 64, 8 - zeros as usize)
+    } else if high < 10 {
+        let behind = u128::from((last | ascii).swap_bytes()) << 56;
+        (u128::from(b'0' + high as u8) << 120 | behind, 9)
+    } else {
+        let first = eight_digits(high);
+        let zeros = first.trailing_zeros() / 8;
+        let text = u128::from((first | ascii).swap_bytes()) << 64
+            | u128::from((last | ascii).swap_bytes());
+        (text << (8 * zeros), SHORT_TEXT - zeros as usize)
+    };
+    if value < 0 {
+        text = text >> 8 | u128::from(b'-') << 120;
+        len += 1;
+    }
+    Some((text, len))
+}
+
+/// Bytes that [`short_text`] has room for.
+pub const SHORT_TEXT: usize = 16;
+
 impl Default for I64Text {
     fn default() -> Self {
         I64Text::new()
@@ -153,7 +192,20 @@ mod tests {
                 I64Text::new().format_u64(value),
                 value.to_string().as_bytes()
             );
+            short_text_is_that_of_the_standard_library(value as i64);
+            short_text_is_that_of_the_standard_library((value as i64).wrapping_neg());
         }
+    }
+
+    fn short_text_is_that_of_the_standard_library(value: i64) {
+        let wanted = value.to_string();
+        let Some((text, len)) = short_text(value) else {
+            assert!(wanted.len() >= SHORT_TEXT, "{value}");
+            return;
+        };
+        let mut bytes = [0; SHORT_TEXT];
+        bytes[..len].copy_from_slice(wanted.as_bytes());
+        assert_eq!(text.to_be_bytes(), bytes, "{value}");
     }
 
     #[test]
@@ -201,6 +253,7 @@ mod tests {
             let text = room.format(value);
             proptest::prop_assert_eq!(text.to_vec(), value.to_string().into_bytes());
             proptest::prop_assert_eq!(parse_i64(text), Some(value));
+            short_text_is_that_of_the_standard_library(value);
             let unsigned = value as u64;
             proptest::prop_assert_eq!(room.format_u64(unsigned).to_vec(), unsigned.to_string().into_bytes());
         }

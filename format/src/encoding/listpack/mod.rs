@@ -36,7 +36,7 @@ pub use edit::{
     append, clear, empty, insert, insert_int, push_back, push_back_int, push_front, push_front_int,
     recount, remove, replace, replace_int, with_capacity,
 };
-pub use view::{Entry, Iter, IterRev, Listpack, told_len};
+pub use view::{CheckWalk, Entry, Iter, IterRev, Listpack, told_len};
 
 /// Bytes before the first entry.
 pub const HEADER: usize = 6;

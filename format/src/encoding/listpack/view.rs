@@ -204,6 +204,73 @@ fn damage<T>(offset: usize, what: String) -> Result<T> {
     Err(FormatError::new(Damage::Encoding, offset as u64, what))
 }
 
+/// A walk over entries that are checked on the way: what was given is to be trusted only when the walk is finished.
+#[derive(Clone, Debug)]
+pub struct CheckWalk<'a> {
+    list: Listpack<'a>,
+    /// What is left of the entries.
+    rest: &'a [u8],
+    count: usize,
+}
+
+impl<'a> CheckWalk<'a> {
+    /// The next entry; `None` after the last.
+    ///
+    /// # Errors
+    /// [`Damage::Encoding`] with the offset within the blob.
+    #[inline(always)]
+    pub fn step(&mut self) -> Result<Option<Entry<'a>>> {
+        // The common forms, a short string and a small number, with a back length of one byte.
+        match *self.rest {
+            [head @ 0..=0x7f, 1, ref next @ ..] => {
+                (self.rest, self.count) = (next, self.count + 1);
+                return Ok(Some(Entry::Int(i64::from(head))));
+            }
+            [head @ 0x80..=0xbf, ref behind @ ..] => {
+                let len = usize::from(head & 0x3f);
+                if let Some((string, [back, next @ ..])) = behind.split_at_checked(len)
+                    && usize::from(*back) == len + 1
+                {
+                    (self.rest, self.count) = (next, self.count + 1);
+                    return Ok(Some(Entry::Str(string)));
+                }
+            }
+            [] => return Ok(None),
+            _ => {}
+        }
+        self.step_any()
+    }
+
+    /// The same for an entry of any form, which there is.
+    #[inline(never)]
+    fn step_any(&mut self) -> Result<Option<Entry<'a>>> {
+        let end = self.list.end_pos();
+        let (entry, next) = self
+            .list
+            .check_any_entry(end - self.rest.len(), self.count)?;
+        self.rest = &self.list.bytes[next..end];
+        self.count += 1;
+        Ok(Some(entry))
+    }
+
+    /// Compares the count with that of the header, after the last entry.
+    ///
+    /// # Errors
+    /// As [`CheckWalk::step`].
+    #[inline]
+    pub fn finish(self) -> Result<Listpack<'a>> {
+        let count = self.count;
+        match self.list.stored_count() {
+            COUNT_UNKNOWN => Ok(self.list),
+            stored if usize::from(stored) == count => Ok(self.list),
+            stored => damage(
+                4,
+                format!("listpack: {stored} entries claimed, it has {count}"),
+            ),
+        }
+    }
+}
+
 impl<'a> Listpack<'a> {
     /// Checks the total and the end byte, nothing between.
     ///
@@ -249,46 +316,29 @@ impl<'a> Listpack<'a> {
     /// As [`Listpack::check`].
     #[inline]
     pub fn check_each(bytes: &'a [u8], mut each: impl FnMut(Entry<'a>)) -> Result<Self> {
-        let list = Listpack::new(bytes)?;
-        let end = bytes.len() - 1;
-        let (mut at, mut count) = (HEADER, 0usize);
-        while at < end {
-            let (entry, next) = list.check_entry(at, count)?;
+        let mut walk = Listpack::check_walk(bytes)?;
+        while let Some(entry) = walk.step()? {
             each(entry);
-            at = next;
-            count += 1;
         }
-        match list.stored_count() {
-            COUNT_UNKNOWN => Ok(list),
-            stored if usize::from(stored) == count => Ok(list),
-            stored => damage(
-                4,
-                format!("listpack: {stored} entries claimed, it has {count}"),
-            ),
-        }
+        walk.finish()
+    }
+
+    /// The same, entry by entry.
+    ///
+    /// # Errors
+    /// As [`Listpack::new`].
+    #[inline]
+    pub fn check_walk(bytes: &'a [u8]) -> Result<CheckWalk<'a>> {
+        let list = Listpack::new(bytes)?;
+        let rest = &bytes[HEADER..bytes.len() - 1];
+        Ok(CheckWalk {
+            list,
+            rest,
+            count: 0,
+        })
     }
 
     /// Checks one entry; gives it and the place of the next.
-    #[inline(always)]
-    fn check_entry(&self, at: usize, index: usize) -> Result<(Entry<'a>, usize)> {
-        let end = self.bytes.len() - 1;
-        // The common forms, a short string and a small number, with a back length of one byte.
-        match *self.bytes.get(at..end).unwrap_or_default() {
-            [head @ 0..=0x7f, 1, ..] => return Ok((Entry::Int(i64::from(head)), at + 2)),
-            [head @ 0x80..=0xbf, ref rest @ ..] => {
-                let len = usize::from(head & 0x3f);
-                if let Some((string, [back, ..])) = rest.split_at_checked(len)
-                    && usize::from(*back) == len + 1
-                {
-                    return Ok((Entry::Str(string), at + len + 2));
-                }
-            }
-            _ => {}
-        }
-        self.check_any_entry(at, index)
-    }
-
-    #[inline(never)]
     fn check_any_entry(&self, at: usize, index: usize) -> Result<(Entry<'a>, usize)> {
         let end = self.bytes.len() - 1;
         let Some((entry, size)) = decode(&self.bytes[..end], at) else {

@@ -16,6 +16,21 @@ use crate::encoding::listpack::Listpack;
 use crate::error::{Damage, FormatError, Result};
 
 impl<'a> Set<'a> {
+    /// The members of a set of integers, which are checked; `None` of any other.
+    ///
+    /// # Errors
+    /// Damage.
+    pub fn ints(&self) -> Result<Option<Intset<'a>>> {
+        let Set::Intset(blob) = self else {
+            return Ok(None);
+        };
+        let set = match blob.is_checked() {
+            true => Intset::new(blob.bytes()),
+            false => Intset::check(blob.bytes()),
+        };
+        set.map(Some).map_err(|error| blob.place(error))
+    }
+
     /// Hands over all members, in no order.
     ///
     /// # Errors
@@ -23,16 +38,12 @@ impl<'a> Set<'a> {
     pub fn each_member(&self, mut each: impl FnMut(Text<'a>)) -> Result<()> {
         match self {
             Set::Listpack(blob) => each_entry(blob, each),
-            Set::Intset(blob) => {
-                let set = match blob.is_checked() {
-                    true => Intset::new(blob.bytes()),
-                    false => Intset::check(blob.bytes()),
-                };
-                let set = set.map_err(|error| blob.place(error))?;
-                set.iter().for_each(|value| each(Text::Int(value)));
+            Set::Intset(_) => {
+                let ints = self.ints()?;
+                (ints.iter().flat_map(Intset::iter)).for_each(|value| each(Text::Int(value)));
                 Ok(())
             }
-            Set::Plain(texts) => all(texts.clone(), each),
+            Set::Plain(texts) => texts.clone().each(each),
         }
     }
 }
@@ -44,7 +55,7 @@ impl List<'_> {
     /// As [`Set::each_member`].
     pub fn each_element(&self, mut each: impl FnMut(&Text<'_>)) -> Result<()> {
         let nodes = match self {
-            List::Plain(texts) => return all(texts.clone(), |text| each(&text)),
+            List::Plain(texts) => return texts.clone().each(|text| each(&text)),
             List::Ziplist(blob) => return all(Elements::ziplist(blob), |text| each(&text)),
             List::Quicklist(nodes) => nodes,
         };
@@ -64,18 +75,16 @@ impl<'a> Hash<'a> {
         let Hash::Listpack(blob) = self else {
             return all(self.fields(), each);
         };
-        let mut waiting = None;
-        each_entry(blob, |value| match waiting.take() {
-            None => waiting = Some(value),
-            Some(name) => each(Field {
+        let is_whole = each_two(blob, |name, value| {
+            each(Field {
                 name,
                 value,
                 expire_ms: None,
-            }),
-        })?;
-        match waiting {
-            None => Ok(()),
-            Some(_) => Err(incomplete(blob.offset(), "the last field is incomplete")),
+            })
+        });
+        match is_whole.map_err(|error| blob.place(error))? {
+            true => Ok(()),
+            false => Err(incomplete(blob.offset(), "the last field is incomplete")),
         }
     }
 }
@@ -89,18 +98,18 @@ impl<'a> Zset<'a> {
         let Zset::Listpack(blob) = self else {
             return all(self.pairs(), |(member, score)| each(member, score));
         };
-        let (mut waiting, mut wrong) = (None, None);
-        each_entry(blob, |text| match waiting.take() {
-            None => waiting = Some(text),
-            Some(member) => match packed_score(&text, blob.offset()) {
+        let mut wrong = None;
+        let is_whole = each_two(blob, |member, score| {
+            match packed_score(&score, blob.offset()) {
                 Ok(score) => each(member, score),
                 Err(error) => wrong = wrong.take().or(Some(error)),
-            },
-        })?;
-        match (wrong, waiting) {
-            (Some(error), _) => Err(error),
-            (None, Some(_)) => Err(incomplete(blob.offset(), "the last member has no score")),
-            (None, None) => Ok(()),
+            }
+        });
+        let is_whole = is_whole.map_err(|error| blob.place(error))?;
+        match wrong {
+            Some(error) => Err(error),
+            None if is_whole => Ok(()),
+            None => Err(incomplete(blob.offset(), "the last member has no score")),
         }
     }
 }
@@ -116,6 +125,19 @@ fn each_entry<'a>(blob: &Blob<'a>, mut each: impl FnMut(Text<'a>)) -> Result<()>
         Ok(_) => Ok(()),
         Err(error) => Err(blob.place(error)),
     }
+}
+
+/// The entries of a listpack by twos; false if one is left over. What is wrong with the listpack itself comes before what is wrong with the entries.
+#[inline]
+fn each_two<'a>(blob: &Blob<'a>, mut each: impl FnMut(Text<'a>, Text<'a>)) -> Result<bool> {
+    let mut walk = Listpack::check_walk(blob.bytes())?;
+    while let Some(one) = walk.step()? {
+        let Some(two) = walk.step()? else {
+            return walk.finish().map(|_| false);
+        };
+        each(entry_text(one), entry_text(two));
+    }
+    walk.finish().map(|_| true)
 }
 
 fn each_of_node(node: &Node<'_>, each: &mut impl FnMut(&Text<'_>)) -> Result<()> {

@@ -1,6 +1,6 @@
 //! A run of strings, as the full encodings store their elements.
 
-use super::super::string::{Stored, Text, read_string};
+use super::super::string::{Stored, Text, read_string, split_short};
 use crate::cursor::Cursor;
 use crate::error::Result;
 
@@ -41,6 +41,29 @@ impl<'a> Texts<'a> {
         let stored = read_string(&mut self.cursor, "element");
         self.failed = stored.is_err();
         Some(stored)
+    }
+
+    /// Hands over all strings that are left.
+    ///
+    /// # Errors
+    /// As the iterator; what was handed over before is not to be trusted then.
+    pub(super) fn each(mut self, mut each: impl FnMut(Text<'a>)) -> Result<()> {
+        while self.left > 0 && !self.failed {
+            let rest = self.cursor.rest();
+            let mut behind = rest;
+            while self.left > 0
+                && let Some((bytes, next)) = split_short(behind)
+            {
+                each(Text::Bytes(bytes));
+                behind = next;
+                self.left -= 1;
+            }
+            self.cursor.skip(rest.len() - behind.len(), "element")?;
+            if let Some(text) = self.next() {
+                each(text?);
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn cursor(&mut self) -> &mut Cursor<'a> {

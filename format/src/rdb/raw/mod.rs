@@ -391,12 +391,9 @@ impl<'s, S: Source> Scan<'s, S> {
     #[inline]
     pub fn string(&mut self, what: &str) -> Result<()> {
         let start = self.at;
-        // Most are short and plain: their length is their first byte.
-        if let Some(&[first @ 0..string::SHORT_END, ref rest @ ..]) =
-            self.source.window().get(start..)
-            && usize::from(first) <= rest.len()
-        {
-            self.at += 1 + usize::from(first);
+        let rest = self.source.window().get(start..).unwrap_or_default();
+        if let Some((text, _)) = string::split_short(rest) {
+            self.at += 1 + text.len();
             return Ok(());
         }
         let form = self.parsed(what, string::form)?;
@@ -404,6 +401,27 @@ impl<'s, S: Source> Scan<'s, S> {
         self.sized(form.stored_len(), start, what)?;
         if let Form::Lzf { len, .. } = form {
             self.source.packed(from..self.at, len);
+        }
+        Ok(())
+    }
+
+    /// So many strings: runs of short ones at a glance, the others one by one.
+    fn strings(&mut self, count: u64, what: &str) -> Result<()> {
+        let mut left = count;
+        while left > 0 {
+            let rest = self.source.window().get(self.at..).unwrap_or_default();
+            let mut behind = rest;
+            while left > 0
+                && let Some((_, next)) = string::split_short(behind)
+            {
+                behind = next;
+                left -= 1;
+            }
+            self.at += rest.len() - behind.len();
+            if left > 0 {
+                self.string(what)?;
+                left -= 1;
+            }
         }
         Ok(())
     }
@@ -425,10 +443,7 @@ impl<'s, S: Source> Scan<'s, S> {
             Layout::String => self.string(info.name),
             Layout::Strings(each) => {
                 let count = self.count(u64::from(each), "count")?;
-                for _ in 0..count.saturating_mul(u64::from(each)) {
-                    self.string("element")?;
-                }
-                Ok(())
+                self.strings(count.saturating_mul(u64::from(each)), "element")
             }
             Layout::TextScores => self.repeat(2, |scan| {
                 scan.string("member")?;

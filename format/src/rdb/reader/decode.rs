@@ -3,7 +3,7 @@
 use super::super::dialect::{Dialect, Family};
 use super::super::event::{Event, Head, Located, ModuleAux, Record, SlotImport};
 use super::super::length::read_len;
-use super::super::object::{self, Module, Object};
+use super::super::object::{self, Module};
 use super::super::opcode::{self, TypeInfo};
 use super::super::raw::Source;
 use super::super::string::{Stored, Text, read_string};
@@ -93,15 +93,14 @@ fn record<'s, S: Source>(
     }
     let value_offset = offset + parts.value.start as u64;
     let cursor = Cursor::at_base(&bytes[parts.value.clone()], value_offset);
-    let decoded = object::decode(info, cursor, context.templates, value_buffer).and_then(
-        |mut value: Object<'s>| {
-            context
-                .checker
-                .check(&mut value, value_offset, context.options.check)?;
-            Ok(value)
-        },
-    );
-    let value = decoded.map_err(|error| error.inside(info.name).at_key(key).in_db(db))?;
+    let located = |error: Box<FormatError>| error.inside(info.name).at_key(key).in_db(db);
+    let mut value = match object::decode(info, cursor, context.templates, value_buffer) {
+        Ok(value) => value,
+        Err(error) => return Err(located(error)),
+    };
+    if let Err(error) = (context.checker).check(&mut value, value_offset, context.options.check) {
+        return Err(located(error));
+    }
     let head = Head {
         key,
         expire_ms: parts.expire_ms,

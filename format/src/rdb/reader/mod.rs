@@ -155,6 +155,8 @@ pub struct Reader<S> {
     templates: Templates,
     /// A wrong checksum is given out, not an error.
     examining: bool,
+    /// Whether it is told what led to an error.
+    blames: bool,
 }
 
 /// A reader over a file in memory.
@@ -275,6 +277,7 @@ impl<S: Source> Reader<S> {
             keys: KeyIndex::within(options.beyond),
             templates: Templates::default(),
             examining: false,
+            blames: true,
         }
     }
 
@@ -428,7 +431,8 @@ impl<S: Source> Reader<S> {
 
     /// An error of the structure, with the key before it if that is at fault, and the database.
     fn blamed(&self, error: Box<FormatError>) -> Box<FormatError> {
-        blame_key_length(&self.source, self.dialect, self.last_value, error).in_db(self.db)
+        let last = self.last_value.filter(|_| self.blames);
+        blame_key_length(&self.source, self.dialect, last, error).in_db(self.db)
     }
 
     fn scan(&mut self) -> Result<Shape> {

@@ -253,8 +253,11 @@ impl<'a, 'k> Walk<'a, 'k> {
             duplicate_keys: false,
             ..Options::deep()
         };
+        let mut reader = SliceReader::headless(bytes, at as u64, dialect, options);
+        // Nobody reads why it is no record.
+        reader.blames = false;
         Walk {
-            reader: SliceReader::headless(bytes, at as u64, dialect, options),
+            reader,
             keys: HashSet::new(),
             asked,
             owes_hint: false,
