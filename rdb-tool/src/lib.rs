@@ -7,7 +7,7 @@
 //! | `inspect`, `survey` | what is in it, and what takes the room |
 //! | `report` | the same as a page with pictures |
 //! | `get`, `index` | some keys, and where each stands |
-//! | `dump`, `line`, `ordered` | every key as a line of JSON |
+//! | `dump`, `line`, `front`, `numbers`, `ordered` | every key as a line of JSON |
 //! | `verify`, `fit` | is it sound, and if not, where and why; which servers load it |
 //! | `salvage` | a sound file of what is left |
 //! | `cross` | do two other implementations see the same bytes in it |
@@ -33,6 +33,7 @@ mod diff;
 mod dump;
 mod filter;
 mod fit;
+mod front;
 mod get;
 mod index;
 mod inspect;
@@ -43,6 +44,7 @@ mod making;
 mod mask;
 mod memory;
 mod merge;
+mod numbers;
 mod ordered;
 mod parts;
 mod policy;

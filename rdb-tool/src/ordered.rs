@@ -8,7 +8,7 @@
 //! What is sorted are places of items with a number each, which mostly decides: the items themselves, four times as large, stay where they are.
 
 use cairn_format::rdb::Text;
-use cairn_format::text::number::I64Text;
+use cairn_format::text::number::{I64Text, short_text};
 use cairn_toolkit::start::Start;
 use std::cmp::Ordering;
 
@@ -40,10 +40,22 @@ impl<'a> From<Text<'a>> for Ordered<'a> {
     #[inline(always)]
     fn from(text: Text<'a>) -> Ordered<'a> {
         let start = match &text {
-            Text::Int(value) => Start::of(I64Text::new().format(*value)),
+            Text::Int(value) => return Ordered::from(*value),
             Text::Bytes(bytes) => Start::of(bytes),
             Text::Owned(bytes) => Start::of(bytes),
         };
+        Ordered { start, text }
+    }
+}
+
+impl From<i64> for Ordered<'_> {
+    #[inline(always)]
+    fn from(value: i64) -> Self {
+        let start = match short_text(value) {
+            Some((text, len)) => Start::whole(text, len),
+            None => Start::of(I64Text::new().format(value)),
+        };
+        let text = Text::Int(value);
         Ordered { start, text }
     }
 }
@@ -63,15 +75,15 @@ impl Order {
         let numbers = items.iter().map(|item| u128::from(number(item)) << 64);
         self.0.clear();
         self.0
-            .extend(numbers.zip(0..).map(|(number, place)| number | place));
-        let has_lower = |a: &u128, b: &u128| a >> 64 < b >> 64;
+            .extend((numbers.zip(0u64..)).map(|(number, place)| number | u128::from(place)));
+        let has_lower = |a: &u128, b: &u128| number_in(*a) < number_in(*b);
         // As hashes that grew field by field and sorted sets mostly are.
         if self.0.is_sorted_by(has_lower) {
             return;
         }
         self.0.sort_unstable();
         if !self.0.is_sorted_by(has_lower) {
-            for same in self.0.chunk_by_mut(|a, b| a >> 64 == b >> 64) {
+            for same in self.0.chunk_by_mut(|a, b| number_in(*a) == number_in(*b)) {
                 same.sort_unstable_by(|a, b| rest(&items[place(*a)], &items[place(*b)]));
             }
         }
@@ -81,6 +93,11 @@ impl Order {
     pub fn of<'i, T>(&'i self, items: &'i [T]) -> impl Iterator<Item = &'i T> {
         self.0.iter().map(|key| &items[place(*key)])
     }
+}
+
+/// The number in the upper half.
+fn number_in(key: u128) -> u64 {
+    (key >> 64) as u64
 }
 
 /// The place in the lower half.
@@ -144,6 +161,33 @@ mod tests {
                 let (one, other) = (Ordered::from(a.clone()), Ordered::from(b.clone()));
                 assert_eq!(one.cmp(&other), a.to_vec().cmp(&b.to_vec()), "{a:?} {b:?}");
             }
+        }
+    }
+
+    #[test]
+    fn items_are_in_the_order_of_numbers_and_then_of_the_rest() {
+        let mut state: u64 = 1;
+        let mut order = Order::default();
+        for len in (0..72).cycle().take(2_000) {
+            let items: Vec<(u64, u64)> = (0..len)
+                .map(|_| {
+                    state = state
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1);
+                    // Some numbers are the same, and some are the least and the largest.
+                    let number = match state >> 61 {
+                        0 => 0,
+                        7 => u64::MAX,
+                        some => some << 61,
+                    };
+                    (number, state >> 58 & 3)
+                })
+                .collect();
+            order.sort(&items, |item| item.0, |a, b| a.1.cmp(&b.1));
+            let sorted: Vec<_> = order.of(&items).copied().collect();
+            let mut wanted = items.clone();
+            wanted.sort();
+            assert_eq!(sorted, wanted);
         }
     }
 }

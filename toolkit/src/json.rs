@@ -1,6 +1,7 @@
 //! JSON for programs that read the tools: strings of any bytes, pretty documents, lines.
 
 use crate::letters;
+pub use crate::letters::Behind;
 use crate::start::Start;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -19,11 +20,19 @@ pub enum Bytes {
 
 impl Bytes {
     /// Appends the JSON form of `bytes`.
-    #[inline]
     pub fn append(self, out: &mut impl Text, bytes: &[u8]) {
+        self.append_with(out, bytes, &NOTHING);
+    }
+
+    /// The same, and what stands behind it.
+    #[inline]
+    pub fn append_with(self, out: &mut impl Text, bytes: &[u8], behind: &Behind) {
         match self {
-            Bytes::Base64 => out.put_quoted_base64(bytes),
-            Bytes::Text => self.append_text_of(out, bytes),
+            Bytes::Base64 => out.put_quoted_base64(bytes, behind),
+            Bytes::Text => {
+                self.append_text_of(out, bytes);
+                out.put(behind.text());
+            }
         }
     }
 
@@ -32,7 +41,7 @@ impl Bytes {
             Some(text) => append_text(out, &text),
             None => {
                 out.put("{\"base64\":");
-                out.put_quoted_base64(bytes);
+                out.put_quoted_base64(bytes, &NOTHING);
                 out.put("}");
             }
         }
@@ -63,11 +72,12 @@ pub trait Text {
     fn put(&mut self, text: &str);
     /// Appends the base64 of bytes.
     fn put_base64(&mut self, bytes: &[u8]);
-    /// Appends the base64 of bytes as a JSON string.
-    fn put_quoted_base64(&mut self, bytes: &[u8]) {
+    /// Appends the base64 of bytes as a JSON string, and what stands behind it.
+    fn put_quoted_base64(&mut self, bytes: &[u8], behind: &Behind) {
         self.put("\"");
         self.put_base64(bytes);
         self.put("\"");
+        self.put(behind.text());
     }
 }
 
@@ -93,16 +103,19 @@ impl Text for Vec<u8> {
     }
 
     #[inline]
-    fn put_quoted_base64(&mut self, bytes: &[u8]) {
-        letters::put_quoted(self, bytes);
+    fn put_quoted_base64(&mut self, bytes: &[u8], behind: &Behind) {
+        letters::put_quoted(self, bytes, behind);
     }
 }
 
-/// Appends the base64 of a text that is whole in its start as a JSON string; nothing for a longer one.
+/// Appends the base64 of a text that is whole in its start as a JSON string, and what stands behind it; nothing for a longer one.
 #[inline]
-pub fn put_quoted_start(out: &mut Vec<u8>, start: &Start) {
-    letters::put_quoted_start(out, start);
+pub fn put_quoted_start(out: &mut Vec<u8>, start: &Start, behind: &Behind) {
+    letters::put_quoted_start(out, start, behind);
 }
+
+/// Behind a string that is the last thing.
+static NOTHING: Behind = Behind::new("");
 
 /// Appends `text` as a JSON string: `"`, `\` and control characters escaped.
 pub fn append_text(out: &mut impl Text, text: &str) {

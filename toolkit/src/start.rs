@@ -55,10 +55,27 @@ impl Start {
         Start { head, next: 0, len }
     }
 
+    /// That of a text of `len` bytes, at most [`Start::ROOM`], which stand in a number: the first in the highest place, zeros behind.
+    #[inline]
+    pub fn whole(text: u128, len: usize) -> Start {
+        debug_assert!(len <= Start::ROOM && text.checked_shl(8 * len as u32).unwrap_or(0) == 0);
+        Start {
+            head: (text >> 64) as u64,
+            next: text as u64,
+            len,
+        }
+    }
+
     /// The first eight bytes: a number in the order of the texts.
     #[inline]
     pub fn head(&self) -> u64 {
         self.head
+    }
+
+    /// The bytes in two numbers, the first of each in the highest place, and zeros behind a shorter text.
+    #[inline]
+    pub fn halves(&self) -> [u64; 2] {
+        [self.head, self.next]
     }
 
     /// Bytes of the whole text.
@@ -112,6 +129,10 @@ mod tests {
             assert_eq!(start.bytes(), wanted, "{len}");
             assert_eq!(start.text_len(), len);
             assert_eq!(start.is_whole(), len <= 16);
+            if start.is_whole() {
+                let again = Start::whole(u128::from_be_bytes(wanted), len);
+                assert_eq!(again.order(&start), Ordering::Equal);
+            }
         }
     }
 
