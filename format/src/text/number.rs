@@ -131,8 +131,8 @@ fn eight_digits(value: u32) -> u64 {
     tens | (twos - tens * 10) << 8
 }
 
-/// The decimal text of a value in a number, its first byte in the highest place and zeros behind, and its length; `None` if it has more bytes
-/// than [`SHORT_TEXT`]. It is what [`I64Text`] writes, without a way through memory.
+/// The decimal text of a value in a number, its first byte in the highest place and zeros behind, and its length; `None` from sixteen digits
+/// on. It is what [`I64Text`] writes, without a way through memory.
 #[inline(always)]
 pub fn short_text(value: i64) -> Option<(u128, usize)> {
     if let digit @ 0..=9 = value {
@@ -168,7 +168,7 @@ pub fn short_text(value: i64) -> Option<(u128, usize)> {
 }
 
 /// Bytes that [`short_text`] has room for.
-pub const SHORT_TEXT: usize = 16;
+const SHORT_TEXT: usize = 16;
 
 impl Default for I64Text {
     fn default() -> Self {
