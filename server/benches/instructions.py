@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from limits import INSTRUCTIONS, INSTRUCTIONS_PIPELINE
-from servers import Server, request
+from servers import Server, free_port, request
 
 CLIENTS = 8
 REQUESTS = 20_000
@@ -33,8 +33,11 @@ OTHERS = {
 def count(setup, name, operation, requests, pipeline, options):
     """Instructions of a whole life: start, some data, so many requests, end."""
     wrapper = ["valgrind", "--tool=callgrind", "--callgrind-out-file=counted.%p", "--quiet"]
-    with Server(name, setup.programs[name], wrapper=wrapper, options=options) as server:
-        if "--cluster-enabled" in options:
+    is_node = "--cluster-enabled" in options
+    # That of the bus would be 10,000 above a port that may be too high for it.
+    bus = ("--cluster-port", str(free_port())) if is_node else ()
+    with Server(name, setup.programs[name], wrapper=wrapper, options=(*options, *bus)) as server:
+        if is_node:
             own_all_slots(server)
         for at in range(0, KEYS, 500):
             portion = b"".join(request("SET", b"key:00000000%d" % i, b"v" * 64) for i in range(at, at + 500))

@@ -25,6 +25,8 @@ pub struct Machine {
     instance: Option<Instance>,
     /// When its server does something by itself.
     wakes_us: u64,
+    /// Until then its processor is with others, and its server has no turn.
+    away_us: u64,
 }
 
 impl Machine {
@@ -44,6 +46,7 @@ impl Machine {
             past: keeps_logs.then(String::new),
             instance: None,
             wakes_us: 0,
+            away_us: 0,
         }
     }
 
@@ -85,7 +88,7 @@ impl Machine {
     /// When its server has its next turn, if it runs.
     pub fn next_us(&self) -> Option<u64> {
         self.instance.as_ref()?;
-        let now = self.world.clock.now_us();
+        let now = self.world.clock.now_us().max(self.away_us);
         match self.world.net.is_anybody_ready() {
             true => Some(now),
             false => {
@@ -93,6 +96,11 @@ impl Machine {
                 Some(self.wakes_us.min(pipe_us).max(now))
             }
         }
+    }
+
+    /// Its server has no turn until then, so that what comes meanwhile from several sides is heard in one.
+    pub fn is_away_until(&mut self, away_us: u64) {
+        self.away_us = away_us;
     }
 
     /// One turn of its server. The exit status if that was its last one.

@@ -14,6 +14,8 @@ use crate::users::catalog::KnownKeys;
 
 const PLACES: usize = 1024;
 const EMPTY: u16 = u16::MAX;
+/// The place of an argument that no call has.
+const NOWHERE: u32 = u32::MAX;
 
 /// A command of the table.
 #[derive(Clone, Copy, Debug)]
@@ -39,8 +41,8 @@ pub struct CommandTable {
     entries: Vec<&'static Command>,
     /// The keys of each, as far as they are known without arguments.
     keys: Vec<KnownKeys>,
-    /// Where the key of each stands that has one, always at the same place; 0 for others. Of a fixed size, so that looking there takes no check.
-    only_keys: Box<[u8; PLACES]>,
+    /// Where the key of each stands that has one, always at the same place; [`NOWHERE`] for others. Of a fixed size, so that looking there takes no check.
+    only_keys: Box<[u32; PLACES]>,
     /// What clients call each; subcommands have no name of their own here.
     names: Vec<Box<str>>,
     places: Box<[u16; PLACES]>,
@@ -63,7 +65,7 @@ impl CommandTable {
         let mut table = CommandTable {
             entries: Vec::new(),
             keys: Vec::new(),
-            only_keys: Box::new([0; PLACES]),
+            only_keys: Box::new([NOWHERE; PLACES]),
             names: Vec::new(),
             places: Box::new([EMPTY; PLACES]),
             originals: None,
@@ -83,8 +85,8 @@ impl CommandTable {
         }
         table.keys = table.entries.iter().map(|spec| known_keys(spec)).collect();
         let only = |keys: &KnownKeys| match keys {
-            KnownKeys::One(touched) => u8::try_from(touched.at).unwrap_or(0),
-            KnownKeys::None | KnownKeys::Unclear => 0,
+            KnownKeys::One(touched) => u32::try_from(touched.at).unwrap_or(NOWHERE),
+            KnownKeys::None | KnownKeys::Unclear => NOWHERE,
         };
         assert!(table.entries.len() <= PLACES, "there is a place for each");
         for (at, keys) in table.only_keys.iter_mut().zip(&table.keys) {
@@ -101,11 +103,10 @@ impl CommandTable {
         self.keys[command.index()]
     }
 
-    /// Where the only key of a command stands, if it is always one at the same place.
+    /// The only key of a call, if its command has always one at the same place.
     #[inline]
-    pub fn only_key(&self, command: CommandId) -> Option<usize> {
-        let at = self.only_keys[command.index() % PLACES];
-        (at > 0).then_some(usize::from(at))
+    pub fn only_key<'a>(&self, command: CommandId, args: &Args<'a>) -> Option<&'a [u8]> {
+        args.get(self.only_keys[command.index() % PLACES] as usize)
     }
 
     fn place(&mut self, number: usize) {

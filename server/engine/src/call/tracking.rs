@@ -62,8 +62,8 @@ fn remember_keys(cx: &mut Ctx, args: &Args) {
             other == reader || tracks(&cx.shared.sessions, other)
         });
     };
-    match cx.shared.table.only_key(cx.command.id) {
-        Some(at) => remember(args.at(at)),
+    match cx.shared.table.only_key(cx.command.id, args) {
+        Some(key) => remember(key),
         None => {
             let keys = keys_of(cx.command.spec, args).unwrap_or_default();
             keys.iter().for_each(|key| remember(args.at(key.at)));

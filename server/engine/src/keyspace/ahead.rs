@@ -9,7 +9,7 @@
 //! Each step goes over the whole batch, so that what one fetched is there when the next needs it. It pays where that is not in the
 //! caches anyway.
 
-use cairn_format::crc16::{SLOTS, key_slot_inlined};
+use cairn_format::crc16::{SLOTS, key_slot};
 
 use super::Keyspace;
 use crate::structure::table::fetch;
@@ -69,7 +69,7 @@ impl Keyspace {
                 db
             }
             Some(_) => {
-                let table = usize::from(key_slot_inlined(key));
+                let table = usize::from(self.key_slots.slot_of(key));
                 fetch(&self.dbs[table].keys);
                 fetch(&self.dbs[table].fields);
                 table
@@ -128,13 +128,27 @@ impl Keyspace {
     /// The slot of a key, where keys are kept by slot.
     #[inline(always)]
     pub(crate) fn slot_of(&self, key: &[u8]) -> u16 {
+        match self.known_table_of(key) {
+            Some(table) => table as u16,
+            None => self.key_slots.find(key),
+        }
+    }
+
+    /// As [`Self::slot_of`], for a key that has no [`Self::known_table_of`].
+    pub(crate) fn find_slot_of(&self, key: &[u8]) -> u16 {
+        self.key_slots.find(key)
+    }
+
+    /// The table of a key, where there is one for each slot, if it is found without a call.
+    #[inline(always)]
+    pub(crate) fn known_table_of(&self, key: &[u8]) -> Option<usize> {
         debug_assert!(self.has_slots());
-        let slot = match self.hint.is_of(key) {
-            true => self.hint.table as u16,
-            false => key_slot_inlined(key),
+        let table = match self.hint.is_of(key) {
+            true => self.hint.table as usize,
+            false => usize::from(self.key_slots.known(key)?),
         };
-        debug_assert_eq!(slot, key_slot_inlined(key), "a hint for other bytes");
+        debug_assert_eq!(table, usize::from(key_slot(key)), "a hint for other bytes");
         // So that who looks it up somewhere need not check.
-        slot % SLOTS
+        Some(table % usize::from(SLOTS))
     }
 }

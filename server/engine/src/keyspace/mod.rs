@@ -39,6 +39,8 @@ pub use garbage::{Garbage, Ledger};
 pub use stats::{KeyStats, Moved};
 use waiters::{Queue, Waiter};
 
+use cairn_format::crc16::KeySlots;
+
 use crate::base::effect::{Effects, Event, EventClass};
 use crate::base::error::{Error, WRONG_TYPE};
 use crate::base::id::SessionId;
@@ -106,6 +108,8 @@ pub struct Keyspace {
     pub tracking: Option<Box<Tracking>>,
     /// What was found out ahead about the key of the coming command.
     hint: ahead::Hint,
+    /// What was found out about the keys before it, where keys are kept by slot.
+    key_slots: KeySlots,
     pub(crate) scratch: Vec<u8>,
 }
 
@@ -135,6 +139,7 @@ impl Keyspace {
             ttl_hashes: 0,
             tracking: None,
             hint: ahead::Hint::NONE,
+            key_slots: KeySlots::default(),
             scratch: Vec::new(),
         }
     }

@@ -89,7 +89,7 @@ pub struct Session {
     pub readonly: bool,
     /// ASKING: the next command may use a slot that is on its way here.
     pub asking: bool,
-    /// That command is at hand.
+    /// That command is at hand. Set where it has to be asked whether a slot is served.
     pub asked: bool,
     /// RESP2 or RESP3.
     pub protocol: Protocol,

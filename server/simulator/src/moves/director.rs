@@ -211,11 +211,10 @@ impl Director {
             _ => stage.any(),
         };
         let target = stage.any();
-        let (Some(member), Some(id)) = (stage.member(source), stage.id(target)) else {
+        let Some(id) = stage.id(target) else {
             return;
         };
-        let has = |slot: &u16| member.slots().contains(*slot);
-        let mine: Vec<u16> = TAGS.map(slot_of).into_iter().filter(has).collect();
+        let mine = stage.served_by(source);
         let mut words = vec![
             "CLUSTER".into(),
             "MIGRATESLOTS".into(),

@@ -34,14 +34,20 @@ const TROUBLE_US: u64 = 12 * SECOND_US;
 /// How many timeouts all may take to agree and every move to end once nothing is broken, and how much longer in any case.
 const HEALING_TIMEOUTS: u64 = 30;
 const HEALING_US: u64 = 30 * SECOND_US;
-/// How long clients may take to read everything then, and a last move to be done.
+/// How long clients may take to read everything then, and each of the last moves to be done.
 const READING_US: u64 = 30 * SECOND_US;
+/// Moves in the end, while clients write.
+const LAST_MOVES: usize = 4;
 /// Agreement is looked for so often.
 const LOOK_US: u64 = SECOND_US / 5;
 /// Somebody who never waits has more turns than this; runs that end have a tenth of it.
 const TURNS_MAX: u64 = 2_000_000;
 /// Turns between two looks at all that a server holds: each has 16,384 tables.
 const CHECKED_EVERY: u64 = 1000;
+/// After one in so many turns the processor of a machine is with others for a while, and so long at most: what comes meanwhile from clients and other
+/// servers is heard in one turn, in any order.
+const AWAY_ONE_IN: u64 = 8;
+const AWAY_US: u64 = 8_000;
 /// A clock gains or loses so much a second at most, microseconds.
 const DRIFT_US: u64 = 1000;
 
@@ -139,6 +145,7 @@ impl World {
             timeout_ms,
             usual,
             is_calm: false,
+            is_reading: false,
             gave_us: vec![None; count],
             loss: None,
             figures: Figures::default(),
@@ -181,6 +188,21 @@ impl World {
             Some(_) => "runs with loss",
         };
         self.stage.figures.count(figure);
+        self.read_all()?;
+        // What is gone was seen, and from here on nothing is lost any more.
+        self.stage.loss = None;
+        for _ in 0..LAST_MOVES {
+            self.move_at_last()?;
+            // Who did not hear of it would refuse the next one.
+            self.agree(READING_US, "they do not agree on slots that have moved")?;
+        }
+        self.read_all()
+    }
+
+    /// Clients read all that they have written, and write no more meanwhile.
+    fn read_all(&mut self) -> Result<(), String> {
+        self.stage.is_reading = true;
+        self.writers.iter_mut().for_each(Writer::begin_to_read);
         let until = self.stage.now_us + READING_US;
         while !self.writers.iter().all(Writer::is_done) {
             self.go_on()?;
@@ -188,10 +210,11 @@ impl World {
                 return Err("clients do not find their keys".to_owned());
             }
         }
-        self.move_at_last()
+        self.stage.is_reading = false;
+        Ok(())
     }
 
-    /// Nothing that happened stands in the way of one more move.
+    /// Nothing that happened stands in the way of one more move, of all slots that somebody has, and what is written meanwhile is not lost.
     fn move_at_last(&mut self) -> Result<(), String> {
         let stage = &mut self.stage;
         let slot = slot_of(TAGS[stage.random.index(TAGS.len())]);
@@ -206,16 +229,11 @@ impl World {
         let Some(id) = stage.id(target) else {
             return Err(format!("server {target} is no node"));
         };
-        let number = slot.to_string();
-        let words = [
-            "CLUSTER",
-            "MIGRATESLOTS",
-            "SLOTSRANGE",
-            &number,
-            &number,
-            "NODE",
-            &id.to_string(),
-        ];
+        let (id, slots) = (id.to_string(), stage.served_by(owner));
+        let numbers: Vec<String> = slots.iter().map(u16::to_string).collect();
+        let mut words = vec!["CLUSTER", "MIGRATESLOTS", "SLOTSRANGE"];
+        words.extend(numbers.iter().flat_map(|number| [number.as_str(); 2]));
+        words.extend(["NODE", &id]);
         self.director.order(stage, owner, &words);
         let until = stage.now_us + READING_US;
         while self.stage.writable_at(slot) != [target] {
@@ -292,7 +310,9 @@ impl World {
         if status.is_none() {
             let looked = self.judge.look(host, stage);
             looked.map_err(|error| format!("server {host}: {error}"))?;
+            self.be_away(host);
         }
+        let stage = &mut self.stage;
         stage.cables.pump(stage.now_us);
         match status {
             None => Ok(()),
@@ -306,6 +326,22 @@ impl World {
                 Ok(())
             }
             Some(status) => Err(format!("server {host}: exit {status}")),
+        }
+    }
+
+    /// Now and then the processor of a machine is with others after a turn. So it is where a move waits for the word on which its source stands still, and
+    /// clients are busy then: what changes in the turn that hears it is the last that may be forgotten.
+    fn be_away(&mut self, host: HostId) {
+        let stage = &mut self.stage;
+        let is_asking = stage.asks_target(host);
+        if is_asking || stage.random.below(AWAY_ONE_IN) == 0 {
+            let away_us = stage.random.below(AWAY_US);
+            stage.machines[host].is_away_until(stage.now_us + away_us);
+        }
+        if is_asking && !stage.is_reading {
+            for writer in &mut self.writers {
+                writer.hurry(host, stage.now_us + stage.random.below(AWAY_US / 2));
+            }
         }
     }
 
@@ -334,11 +370,7 @@ impl World {
                 text += &format!("\n  server {host}: none");
                 continue;
             };
-            let slots: Vec<u16> = TAGS
-                .map(slot_of)
-                .into_iter()
-                .filter(|slot| member.slots().contains(*slot))
-                .collect();
+            let slots = stage.served_by(host);
             text += &format!(
                 "\n  server {host}: {}, primary {}, epoch {} of {}, ok {}, has {slots:?}",
                 member.id(),

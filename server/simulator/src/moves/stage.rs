@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use cairn_cluster::Machine as Member;
+use cairn_cluster::moves::State;
 use cairn_engine::base::random::Random;
 use cairn_format::cluster::NodeId;
 use cairn_format::crc16::key_slot;
@@ -66,6 +67,8 @@ pub struct Stage {
     pub usual: Quality,
     /// Nothing is broken any more, and nothing new is begun.
     pub is_calm: bool,
+    /// Clients only read, until each has found all that it has written.
+    pub is_reading: bool,
     /// When each held its writes last as slots may have left it.
     pub gave_us: Vec<Option<u64>>,
     /// What was acknowledged may be gone since this happened.
@@ -103,6 +106,25 @@ impl Stage {
     pub fn primaries(&self) -> Vec<HostId> {
         let is_primary = |host: &HostId| self.member(*host).is_some_and(Member::is_primary);
         (0..self.machines.len()).filter(is_primary).collect()
+    }
+
+    /// Whether a move waits at its source for the word that its target has done all.
+    pub fn asks_target(&self, host: HostId) -> bool {
+        self.cluster(host).is_some_and(|cluster| {
+            let mut exports = cluster.moves.exports.iter();
+            exports.any(|export| export.what.state == State::Preparing)
+        })
+    }
+
+    /// The slots with keys that a server has.
+    pub fn served_by(&self, host: HostId) -> Vec<u16> {
+        let Some(member) = self.member(host) else {
+            return Vec::new();
+        };
+        let slots = TAGS.map(slot_of).into_iter();
+        slots
+            .filter(|slot| member.slots().contains(*slot))
+            .collect()
     }
 
     /// Who serves a slot and takes writes for it.

@@ -44,7 +44,7 @@ struct Counter {
     known: i64,
     /// So much was ever asked for.
     asked: i64,
-    /// It was read since all is calm.
+    /// It was read since all is to be read.
     is_read: bool,
 }
 
@@ -104,7 +104,14 @@ impl Writer {
         }
     }
 
-    /// All was read since all is calm.
+    /// From here on it reads all that it has.
+    pub fn begin_to_read(&mut self) {
+        self.counters
+            .iter_mut()
+            .for_each(|counter| counter.is_read = false);
+    }
+
+    /// All was read since it began to.
     pub fn is_done(&self) -> bool {
         self.counters.iter().all(|counter| counter.is_read)
     }
@@ -113,6 +120,13 @@ impl Writer {
     pub fn leave_machine(&mut self, host: HostId) {
         if self.host == host {
             (self.talk, self.asked) = (None, None);
+        }
+    }
+
+    /// Does its next thing earlier, if it is with this machine.
+    pub fn hurry(&mut self, host: HostId, at_us: u64) {
+        if self.host == host {
+            self.next_us = self.next_us.min(at_us);
         }
     }
 
@@ -153,14 +167,14 @@ impl Writer {
 
     fn ask(&mut self, stage: &mut Stage) {
         let Some(talk) = &self.talk else { return };
-        let counter = match stage.is_calm {
+        let counter = match stage.is_reading {
             false => stage.random.index(self.counters.len()),
             true => match self.counters.iter().position(|counter| !counter.is_read) {
                 Some(counter) => counter,
                 None => return,
             },
         };
-        let is_write = !stage.is_calm && stage.random.below(8) > 0;
+        let is_write = !stage.is_reading && stage.random.below(8) > 0;
         if self.is_asking {
             talk.ask(&["ASKING"]);
         }
@@ -202,7 +216,7 @@ impl Writer {
         let of = &mut self.counters[counter];
         let least = of.known + i64::from(is_write);
         // Who holds its writes as slots leave it still answers reads, until it hears that they have left.
-        let gave_us = stage.gave_us[self.host].filter(|_| !is_write && !stage.is_calm);
+        let gave_us = stage.gave_us[self.host].filter(|_| !is_write);
         let may_be_old = gave_us.is_some_and(|at| stage.now_us < at + RECENT_US);
         if may_be_old && number < least {
             stage.figures.count("old answers");
@@ -215,7 +229,7 @@ impl Writer {
             ));
         }
         of.known = number;
-        of.is_read |= stage.is_calm;
+        of.is_read |= stage.is_reading && !is_write;
         Ok(())
     }
 
