@@ -6,6 +6,7 @@
 //! - `files`: nodes.conf.
 //! - `options`: what each directive does.
 //! - `partitions`: a cluster that falls apart, in network namespaces.
+//! - `tool`: `redis-cli --cluster`.
 
 mod ahead;
 mod files;
@@ -15,6 +16,7 @@ mod options;
 mod partitions;
 #[path = "../support/mod.rs"]
 mod support;
+mod tool;
 mod words;
 
 use std::collections::BTreeMap;
