@@ -138,6 +138,7 @@ def read_instances(text):
         name = first.rsplit(": ", 1)[0]
         # Numbers of nodes and ports differ from run to run.
         name = re.sub(r":\d{5}\b", ":PORT", re.sub(r"#\d+", "#N", name)).replace("\t", " ")
+        name = record.canonical(name)
         verdict = piece.split("Testing unit:")[0]
         if "FAILED: " not in verdict and re.search(r"(?m)OK *$", verdict):
             outcome.passed[name] += 1
