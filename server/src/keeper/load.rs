@@ -367,7 +367,7 @@ fn open(path: &Path, log: bool, engine: &mut Engine, saving: &Saving) -> Result<
         .log
         .notice(format_args!("Loading DB in memory from {}", path.display()));
     // A replica keeps what has expired: its primary says what goes, and may have said otherwise since.
-    let follows = saving.config.get(table::REPLICAOF).is_some();
+    let follows = engine.shared.gate.replica.is_some();
     let loader = Loader::new(
         input,
         engine.ks.databases(),

@@ -43,12 +43,17 @@ pub fn follow(front: &mut Front, gate: &mut Gate, host: &str, port: u16) {
     front.role_changed = true;
 }
 
-/// A start follows whom the configuration names. What it holds is not known yet.
+/// A start follows whom the configuration names, or the file of a cluster's node. What it holds is not known yet.
 pub fn follow_configured(front: &mut Front, gate: &mut Gate) {
-    let Some((host, port)) = front.settings.config.get(table::REPLICAOF) else {
+    let named = front.settings.config.get(table::REPLICAOF);
+    let named = named.map(|(host, port)| (String::from_utf8_lossy(host).into_owned(), port));
+    let remembered = || {
+        let (_, ip, port) = front.cluster.as_ref()?.machine.primary_place()?;
+        Some((ip, port))
+    };
+    let Some((host, port)) = named.or_else(remembered) else {
         return refresh_gate(front, gate);
     };
-    let host = String::from_utf8_lossy(host).into_owned();
     let now_ms = front.now().mono_us / 1000;
     let link = Link::new(&host, port, now_ms);
     front.replication.upstream = Some(Upstream::new(link, false, 0));

@@ -255,3 +255,30 @@ fn who_waits_for_a_key_is_sent_after_its_slot() {
         format!("-MOVED {slot} 127.0.0.1:{}", nodes[1].port)
     );
 }
+
+/// A replica that starts again is one before it loads: it keeps what has expired, as its primary deletes, and goes on with the stream from where its snapshot is.
+#[test]
+fn a_replica_that_starts_again_loads_as_a_replica() {
+    let mut nodes = [Node::start(Program::Cairn), Node::start(Program::Cairn)];
+    join(&nodes, 1);
+    let mut primary = nodes[0].connect();
+    primary.good("SET stays value");
+    primary.good("SET goes value PX 300");
+    primary.good("DEBUG SET-ACTIVE-EXPIRE 0");
+    assert_eq!(primary.int("WAIT 1 5000"), 1);
+    nodes[1].connect().good("SAVE");
+    nodes[1].kill();
+    std::thread::sleep(Duration::from_millis(400));
+    let full = |primary: &mut crate::Connection| primary.info("stats")["sync_full"].clone();
+    let before = full(&mut primary);
+    nodes[1].start_again();
+    let mut replica = nodes[1].connect();
+    assert_eq!(replica.int("DBSIZE"), 2, "an expired key was dropped");
+    wait_until("it follows again", || {
+        nodes[1].ask("ROLE").contains("connected")
+    });
+    assert_eq!(full(&mut primary), before, "it was sent everything");
+    assert_eq!(told(&primary.line("GET goes")), "Null");
+    assert_eq!(primary.int("WAIT 1 5000"), 1);
+    assert_eq!(replica.int("DBSIZE"), 1);
+}

@@ -122,20 +122,24 @@ impl Machine {
         self.changed();
     }
 
-    /// Tells replication whom to follow, when that is somebody else or elsewhere.
-    pub(super) fn keep_following(&mut self) {
-        let Some(primary) = self.me().primary else {
-            return;
-        };
-        let node = self.nodes.get(primary);
+    /// Its primary, and where it is to be followed, as far as that is known.
+    pub fn primary_place(&self) -> Option<(NodeId, String, u16)> {
+        let node = self.nodes.get(self.me().primary?);
         if node.is(Flags::NOADDR) || node.ip.is_empty() {
-            return;
+            return None;
         }
         let port = match self.options.replicates_by_other {
             true => node.pport,
             false => node.port,
         };
-        let wanted = (node.id, node.ip.clone(), port);
+        Some((node.id, node.ip.clone(), port))
+    }
+
+    /// Tells replication whom to follow, when that is somebody else or elsewhere.
+    pub(super) fn keep_following(&mut self) {
+        let Some(wanted) = self.primary_place() else {
+            return;
+        };
         if self.following.as_ref() != Some(&wanted) {
             self.following = Some(wanted.clone());
             let (id, ip, port) = wanted;
