@@ -43,14 +43,7 @@ struct Node {
 
 impl Node {
     fn start(program: Program) -> Node {
-        // 7.0.15 gets what is restored here as a replica, word for word.
-        Node::start_with(
-            program,
-            match program {
-                Program::Cairn => "--rdb-save-version redis-7.0",
-                _ => "",
-            },
-        )
+        Node::start_with(program, version_for_all(program))
     }
 
     fn start_with(program: Program, options: &str) -> Node {
@@ -59,6 +52,11 @@ impl Node {
         let setup = Setup::new(program, &folder).with(&format!(
             "--cluster-enabled yes --cluster-node-timeout {TIMEOUT_MS} --cluster-port {bus} --repl-diskless-sync-delay 0 {options}"
         ));
+        Node::launch(setup, bus, folder)
+    }
+
+    /// Starts it, and again on the same port later.
+    fn launch(setup: Setup, bus: u16, folder: Folder) -> Node {
         let server = setup.start();
         let port = server.port;
         let mut node = Node {
@@ -101,6 +99,14 @@ impl Node {
 
     fn is_primary(&self) -> bool {
         self.ask("ROLE").contains("master")
+    }
+}
+
+/// 7.0.15 gets what is restored here as a replica, word for word.
+fn version_for_all(program: Program) -> &'static str {
+    match program {
+        Program::Cairn => "--rdb-save-version redis-7.0",
+        _ => "",
     }
 }
 

@@ -15,6 +15,7 @@ use cairn_format::crc16::key_slot;
 
 use crate::support::process::{Program, Server};
 use crate::support::{Connection, Folder, PATIENCE, Setup, left_out, told, wait_until};
+use crate::version_for_all;
 
 /// `cluster-node-timeout`, milliseconds.
 const TIMEOUT_MS: u64 = 1500;
@@ -102,11 +103,7 @@ impl Node {
         network.ip(&format!("addr add {address}/24 dev eth0"));
         network.ip("link set eth0 up");
         let folder = Folder::new();
-        // 7.0.15 is sent snapshots that it reads.
-        let version = match program {
-            Program::Cairn => "--rdb-save-version redis-7.0",
-            _ => "",
-        };
+        let version = version_for_all(program);
         let server = Setup::new(program, &folder)
             .with(&format!(
                 "--cluster-enabled yes --cluster-node-timeout {TIMEOUT_MS} --protected-mode no --repl-diskless-sync-delay 0 {version}"

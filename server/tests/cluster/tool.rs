@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use crate::support::process::{Program, Server, free_port};
 use crate::support::{Folder, Setup, wait_until};
-use crate::{Client, Node};
+use crate::{Client, Node, version_for_all};
 
 /// Nodes of the first cluster, half of them replicas; one more joins later.
 const FIRST: usize = 6;
@@ -54,25 +54,10 @@ fn port_with_bus() -> u16 {
 fn start(program: Program) -> Node {
     let folder = Folder::new();
     let port = port_with_bus();
-    let version = match program {
-        Program::Cairn => "--rdb-save-version redis-7.0",
-        _ => "",
-    };
+    let version = version_for_all(program);
     let options = "--cluster-enabled yes --cluster-node-timeout 5000 --repl-diskless-sync-delay 0";
-    let setup = Setup::new(program, &folder)
-        .with(&format!("{options} {version}"))
-        .on_port(port);
-    let server = setup.start();
-    let mut node = Node {
-        setup,
-        bus: port + 10_000,
-        server: Some(server),
-        port,
-        id: String::new(),
-        _folder: folder,
-    };
-    node.id = node.ask("CLUSTER MYID");
-    node
+    let setup = Setup::new(program, &folder).with(&format!("{options} {version}"));
+    Node::launch(setup.on_port(port), port + 10_000, folder)
 }
 
 fn place(node: &Node) -> String {
