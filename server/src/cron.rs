@@ -197,11 +197,13 @@ fn client(engine: &mut Engine, front: &mut Front, slot: usize) {
     let Some(connection) = front.clients.connections.get_mut(slot) else {
         return;
     };
-    let idle = now_ms.saturating_sub(connection.last_io_ms);
+    if connection.stream().take_moved() {
+        connection.heard_ms = now_ms;
+    }
     let state = session.and_then(|s| engine.shared.sessions.get(s));
     let subscribed = state.is_some_and(|s| s.listens());
     let exempt = subscribed || state.is_some_and(|s| s.blocked || s.role != Role::Client);
-    if timeout_ms > 0 && idle > timeout_ms && !exempt {
+    if timeout_ms > 0 && connection.idle_ms(now_ms) > timeout_ms && !exempt {
         return front.clients.connections.end(slot, Cause::Cut);
     }
     let resized = connection.trim(now_ms, TRIM_AFTER_MS, front.settings.reply_trim);

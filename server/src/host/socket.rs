@@ -151,6 +151,10 @@ pub trait Socket: Read + Outlet + Source + fmt::Debug {
     fn gathered(&self) -> usize {
         0
     }
+    /// Whether bytes came or left, since this was asked last, of which nobody heard here.
+    fn take_moved(&self) -> bool {
+        false
+    }
     /// Whether it can go to another thread.
     fn is_movable(&self) -> bool {
         false
@@ -317,6 +321,14 @@ impl Stream {
         match self {
             Stream::Tcp(_) | Stream::Unix(..) => 0,
             Stream::Other(other) => other.gathered(),
+        }
+    }
+
+    /// Whether bytes came or left, since this was asked last, of which nobody heard here.
+    pub fn take_moved(&self) -> bool {
+        match self {
+            Stream::Tcp(_) | Stream::Unix(..) => false,
+            Stream::Other(other) => other.take_moved(),
         }
     }
 

@@ -94,7 +94,7 @@ pub(super) fn judge_imports(front: &mut Front) {
         let connection = slot.and_then(|slot| clients.connections.get(slot));
         at_moment(&**host, |moment| {
             let is_silent = connection.is_some_and(|connection| {
-                moment.now_ms.saturating_sub(connection.last_io_ms) > timeout_ms
+                moment.now_ms.saturating_sub(connection.heard_ms) > timeout_ms
             });
             let why = match verdict {
                 Err(refusal) => refusal.0,

@@ -54,8 +54,10 @@ pub struct Connection {
     pub output: Output,
     /// Since when the output is beyond its soft limit.
     pub limit_watch: LimitWatch,
-    /// Milliseconds, monotonic, of the last bytes received or sent.
-    pub last_io_ms: u64,
+    /// Milliseconds, monotonic, of the last bytes received; of its begin, if there were none.
+    pub heard_ms: u64,
+    /// As `heard_ms`, of the last bytes sent.
+    pub sent_ms: u64,
     closing: Closing,
     stream: Stream,
     token: Token,
@@ -83,7 +85,8 @@ impl Connection {
             output: Output::new(),
             closing: Closing::Open,
             limit_watch: LimitWatch::default(),
-            last_io_ms: now_ms,
+            heard_ms: now_ms,
+            sent_ms: now_ms,
             stream,
             token,
             hangup: false,
@@ -163,7 +166,7 @@ impl Connection {
 
     /// One read into `input`. A read that brings less than there was room for ends the drain without asking again,
     /// unless the event carried read-closed or an error.
-    pub fn receive(&mut self) -> io::Result<Received> {
+    pub fn receive(&mut self, now_ms: u64) -> io::Result<Received> {
         debug_assert!(self.closing.reads(), "its input is over");
         loop {
             let room = self.input.room();
@@ -173,6 +176,7 @@ impl Connection {
                 Ok(count) => {
                     self.input.received(count);
                     self.turn_bytes += count;
+                    self.heard_ms = now_ms;
                     debug_assert!(!self.input.is_empty(), "what came is there to be run");
                     let drained =
                         count < offered && !self.hangup && self.stream.is_empty_after_short_read();
@@ -308,10 +312,16 @@ impl Connection {
         self.sending.blocked
     }
 
+    /// For how long nothing has come or gone, milliseconds.
+    pub fn idle_ms(&self, now_ms: u64) -> u64 {
+        let last_ms = self.heard_ms.max(self.sent_ms);
+        debug_assert!(last_ms <= now_ms, "heard of in the future");
+        now_ms.saturating_sub(last_ms)
+    }
+
     /// Gives memory back: more when nothing came or went for `idle_ms`. Answers what became of the room for replies.
     pub fn trim(&mut self, now_ms: u64, idle_ms: u64, replies: ReplyTrim) -> Resized {
-        debug_assert!(self.last_io_ms <= now_ms, "heard of in the future");
-        let idle = now_ms.saturating_sub(self.last_io_ms) >= idle_ms;
+        let idle = self.idle_ms(now_ms) >= idle_ms;
         self.input.trim(idle);
         self.output.trim(now_ms, idle, replies)
     }

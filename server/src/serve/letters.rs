@@ -255,7 +255,7 @@ fn note(engine: &Engine, front: &mut Front, slot: usize, came: usize, goes: usiz
     counters.writes += u64::from(goes > 0);
     counters.bytes_out += goes as u64;
     if let Some(connection) = front.clients.connections.get_mut(slot) {
-        connection.last_io_ms = engine.mono_us() / 1000;
+        connection.heard_ms = engine.mono_us() / 1000;
     }
     if front.clients.budget.is_on() {
         front.weigh(slot, &engine.shared.sessions);

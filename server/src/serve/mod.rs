@@ -67,6 +67,7 @@ impl Serving {
             connection.begin_turn(hangup);
         }
         let is_upstream = front.replication.is_upstream(slot);
+        let now_ms = engine.mono_us() / 1000;
         while front.ending.is_none() {
             if is_upstream && front.replication.holds_upstream() {
                 // What follows the snapshot waits in the socket.
@@ -76,7 +77,7 @@ impl Serving {
                 return;
             };
             let received = match connection.closing().reads() {
-                true => connection.receive(),
+                true => connection.receive(now_ms),
                 false => Ok(Received::End),
             };
             let (count, drained) = match received {
@@ -357,7 +358,9 @@ impl Serving {
         };
         counters.bytes_out += written as u64;
         counters.writes += 1;
-        connection.last_io_ms = now_ms;
+        if written > 0 {
+            connection.sent_ms = now_ms;
+        }
         if flush == Flush::Done {
             connection.limit_watch.reset();
         }

@@ -91,7 +91,7 @@ fn send(front: &mut Front, slot: usize, now_ms: u64) -> io::Result<Flush> {
         front.figures.counters.writes += 1;
         front.replication.bytes.1 += bytes;
         if bytes > 0 {
-            connection.last_io_ms = now_ms;
+            connection.sent_ms = now_ms;
         }
         match left {
             _ if flush == Flush::Blocked => return Ok(Flush::Blocked),

@@ -158,7 +158,7 @@ pub(super) fn forget(front: &mut Front) {
 pub(super) fn drop_stuck(front: &mut Front, now_ms: u64, timeout_ms: u64) {
     let idle = |peer: &PeerId| {
         let connection = front.clients.connections.get(*peer as usize);
-        connection.filter(|one| now_ms.saturating_sub(one.last_io_ms) > timeout_ms)
+        connection.filter(|one| now_ms.saturating_sub(one.sent_ms) > timeout_ms)
     };
     let waits = |peer: &PeerId| idle(peer).is_some_and(|one| one.output.pending() > 0);
     let streamed = front.replication.primary.streamed().filter(waits);

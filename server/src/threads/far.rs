@@ -286,6 +286,10 @@ impl Socket for Far {
         self.end.line.gathered() + self.end.arrived.borrow().len()
     }
 
+    fn take_moved(&self) -> bool {
+        self.end.line.take_moved()
+    }
+
     fn memory(&self) -> usize {
         let line = &self.end.line;
         line.held() + line.unsent() + self.end.arrived.borrow().capacity()

@@ -3,7 +3,7 @@
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 
@@ -122,6 +122,8 @@ pub struct Line {
     held: AtomicUsize,
     /// Bytes among them that are the begin of a command.
     gathered: AtomicUsize,
+    /// Something came, or has left.
+    moved: AtomicBool,
 }
 
 impl Line {
@@ -145,6 +147,16 @@ impl Line {
     pub fn hold(&self, bytes: usize, gathered: usize) {
         self.held.store(bytes, Ordering::Relaxed);
         self.gathered.store(gathered, Ordering::Relaxed);
+    }
+
+    /// Notes that something came, or has left.
+    pub fn moves(&self) {
+        self.moved.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether something came or has left since this was asked last.
+    pub fn take_moved(&self) -> bool {
+        self.moved.load(Ordering::Relaxed) && self.moved.swap(false, Ordering::Relaxed)
     }
 
     /// The begin of a command that its thread has, bytes.

@@ -54,7 +54,7 @@ pub(super) struct Wire {
     /// It is to be told when all is sent.
     pub tells_room: bool,
     /// Something came since memory was given back last.
-    pub read_since_trim: bool,
+    read_since_trim: bool,
     /// It waits to be read again.
     pub is_listed: bool,
     /// Monotonic milliseconds since which nothing has left, of one that closes.
@@ -275,6 +275,7 @@ impl Wire {
         let done = done && !self.keeps;
         self.line.sent(written);
         if written > 0 {
+            self.line.moves();
             self.since_ms = 0;
         }
         if done && !self.watches_room {
@@ -293,6 +294,13 @@ impl Wire {
     /// Whether something waits to be sent.
     pub fn waits(&self) -> bool {
         !self.output.is_empty() || self.keeps
+    }
+
+    /// Something came: it is told to the other side, and with it what is held.
+    pub fn note_read(&mut self) {
+        self.read_since_trim = true;
+        self.line.moves();
+        self.note_memory();
     }
 
     /// Tells the other side what it holds.

@@ -391,8 +391,7 @@ impl Worker {
                 Read::More(_) => {}
             }
         }
-        wire.read_since_trim = true;
-        wire.note_memory();
+        wire.note_read();
     }
 
     /// Hands in what was read, and what became of wires.

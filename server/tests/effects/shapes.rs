@@ -1,5 +1,7 @@
 //! Directives that decide in which form or in which file something is kept.
 
+use cairn_format::resp::value::Value;
+
 use crate::support::{Connection, Folder, Setup, wait_until};
 
 /// What sets a directive, what is done then, what is asked, and the answer for each of two values.
@@ -199,5 +201,19 @@ fn idle_clients_are_cut_off_after_the_timeout() {
     std::thread::sleep(std::time::Duration::from_millis(2500));
     client.good("CONFIG SET timeout 1");
     assert_eq!(client.read_to_end(), b"");
+    server.stop();
+}
+
+#[test]
+fn who_sends_a_command_slowly_is_not_idle() {
+    let folder = Folder::new();
+    let server = Setup::cairn(&folder).with("--timeout 1").start();
+    let mut client = server.connect();
+    client.good("PING");
+    for piece in b"*2\r\n$4\r\nECHO\r\n$1\r\na\r\n".chunks(2) {
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        client.send(piece);
+    }
+    assert_eq!(client.read(), Value::Bulk(b"a".to_vec()));
     server.stop();
 }
