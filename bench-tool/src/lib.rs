@@ -23,7 +23,7 @@
 //! requests bear the stall and the percentiles flatter it (coordinated omission). With `--rate` requests fall due on a schedule,
 //! whatever the server does, and the time runs from the moment when the request was due; the service time, from the send, is told beside it. The
 //! report says which it was.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod capture;
 mod compare;

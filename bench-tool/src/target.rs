@@ -7,6 +7,7 @@ use mio::event::Source;
 use mio::{Interest, Registry, Token};
 use rustls::{ClientConnection, StreamOwned};
 use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, RawFd};
 
 /// A server and how to sign in to it.
 #[derive(Clone, Debug)]
@@ -95,6 +96,15 @@ impl Stream {
     /// that was decrypted already.
     pub fn may_hold_more(&self) -> bool {
         matches!(self, Stream::Tls(_))
+    }
+
+    /// The socket's descriptor, if bytes go through it as they are.
+    pub fn plain_fd(&self) -> Option<RawFd> {
+        match self {
+            Stream::Tcp(stream) => Some(stream.as_raw_fd()),
+            Stream::Unix(stream) => Some(stream.as_raw_fd()),
+            Stream::Tls(_) => None,
+        }
     }
 
     fn source(&mut self) -> &mut dyn Source {

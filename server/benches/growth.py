@@ -174,8 +174,13 @@ def rewrite(server):
     return (children() - before) * 1e9
 
 
+def row_of(what):
+    """The name of the row of what is done with whole files."""
+    return f"{what}, per key"
+
+
 def file_row(what, costs, sizes):
-    found = figures(f"{what}, per key", sizes, lambda name, size: costs[size].get((what, name)))
+    found = figures(row_of(what), sizes, lambda name, size: costs[size].get((what, name)))
     # The start of a program is most of it where there are few.
     ours = [costs[size][what, "ours"] for size in sizes[1:] or sizes]
     found["ours_grows"], found["limit"] = ours[-1] / ours[0], limits.GROWTH_OF_FILES
@@ -194,7 +199,7 @@ def measure(setup):
                 of_kind(setup, name, kind, size, wanted, measured)
         for operation in wanted:
             yield row(operation, measured, sizes)
-    wanted = [what for what in FILES if setup.wants(what)]
+    wanted = [what for what in FILES if setup.wants(row_of(what))]
     sizes = [size for size in FILE_SIZES if size <= setup.growth_max]
     if wanted:
         costs = {size: file_costs(setup, size) for size in sizes}

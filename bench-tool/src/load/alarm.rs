@@ -39,10 +39,9 @@ const STEP: f64 = 500.0;
 /// Share of wakes that should be in time.
 const IN_TIME: f64 = 0.9;
 
-/// An alarm of one event loop.
+/// An alarm of one event loop: when it is to ring.
 #[derive(Debug)]
 pub struct Alarm {
-    timer: OwnedFd,
     /// When it rings, in nanoseconds from the start of the run; 0 when it is not set.
     rings: u64,
     /// What it rings for.
@@ -53,54 +52,83 @@ pub struct Alarm {
     may_spend: f64,
 }
 
-impl Alarm {
-    /// An alarm that the poll of this registry reports under `token`.
+/// What rings: a timer of the system.
+#[derive(Debug)]
+pub struct Bell {
+    timer: OwnedFd,
+    rings: u64,
+}
+
+impl Bell {
+    /// A bell that the poll of this registry reports under `token`.
     ///
     /// # Errors
     /// The system has no more timers.
-    pub fn new(registry: &Registry, token: Token) -> io::Result<Alarm> {
+    pub fn new(registry: &Registry, token: Token) -> io::Result<Bell> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
         registry.register(&mut SourceFd(&timer.as_raw_fd()), token, Interest::READABLE)?;
-        Ok(Alarm {
-            timer,
+        Ok(Bell { timer, rings: 0 })
+    }
+
+    /// Has it ring at a time, which is behind `now`.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn set(&mut self, now: u64, rings: u64) -> io::Result<()> {
+        debug_assert!(rings > now, "a time of zero would silence it");
+        if std::mem::replace(&mut self.rings, rings) == rings {
+            return Ok(());
+        }
+        let spec = Itimerspec {
+            it_interval: Timespec {
+                tv_sec: 0,
+                tv_nsec: 0,
+            },
+            it_value: Timespec {
+                tv_sec: ((rings - now) / 1_000_000_000) as i64,
+                tv_nsec: ((rings - now) % 1_000_000_000) as i64,
+            },
+        };
+        timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &spec)?;
+        Ok(())
+    }
+}
+
+impl Default for Alarm {
+    fn default() -> Alarm {
+        Alarm {
             rings: 0,
             due: 0,
             tail: TAIL_FIRST,
             spent: 0.0,
             may_spend: FREE,
-        })
+        }
     }
+}
 
-    /// Sets the alarm for what is due at `due`; `false` if that is so near that one has to look at the clock. `gap` is the time since the request before.
-    ///
-    /// # Errors
-    /// Those of the system.
-    pub fn set(&mut self, now: u64, due: u64, gap: u64) -> io::Result<bool> {
+impl Alarm {
+    /// Sets the alarm for what is due at `due`, and says when it rings; `None` if that is so near that one has to look at the clock. `gap` is the time
+    /// since the request before.
+    pub fn set(&mut self, now: u64, due: u64, gap: u64) -> Option<u64> {
         let most = (gap as f64 * COVERED).clamp(FREE, TAIL_MAX);
         self.may_spend = (gap as f64 * SHARE).max(FREE);
         let rings = due.saturating_sub(self.tail.min(most) as u64);
         if rings <= now {
-            return Ok(false);
+            return None;
         }
         if rings != self.rings {
-            let spec = Itimerspec {
-                it_interval: Timespec {
-                    tv_sec: 0,
-                    tv_nsec: 0,
-                },
-                it_value: Timespec {
-                    tv_sec: ((rings - now) / 1_000_000_000) as i64,
-                    tv_nsec: ((rings - now) % 1_000_000_000) as i64,
-                },
-            };
-            timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &spec)?;
             (self.rings, self.due) = (rings, due);
         }
-        Ok(true)
+        Some(rings)
     }
 
-    /// The poll reported it.
+    /// When it rings; 0 when it is not set.
+    pub fn rings(&self) -> u64 {
+        self.rings
+    }
+
+    /// It rang.
     pub fn rang(&mut self, now: u64) {
         if self.rings == 0 {
             return;
@@ -125,27 +153,26 @@ mod tests {
     fn it_rings_shortly_before_what_is_due() {
         let mut poll = mio::Poll::new().unwrap();
         let mut events = mio::Events::with_capacity(4);
-        let mut alarm = Alarm::new(poll.registry(), Token(7)).unwrap();
+        let mut bell = Bell::new(poll.registry(), Token(7)).unwrap();
+        let mut alarm = Alarm::default();
         let start = Instant::now();
         let now = || start.elapsed().as_nanos() as u64;
         for _ in 0..20 {
             let due = now() + 3_000_000;
-            assert!(alarm.set(now(), due, 3_000_000).unwrap());
+            let rings = alarm.set(now(), due, 3_000_000).unwrap();
+            bell.set(now(), rings).unwrap();
             poll.poll(&mut events, Some(Duration::from_secs(5)))
                 .unwrap();
             assert!(events.iter().any(|event| event.token() == Token(7)));
             assert!(now() + 61_000 > due, "{} before it", due - now());
             alarm.rang(now());
         }
-        assert!(!alarm.set(now(), now() + 500, 3_000_000).unwrap());
+        assert_eq!(alarm.set(now(), now() + 500, 3_000_000), None);
     }
 
     /// Where the tail is after many wakes that are evenly between 10 and 40 us late, with requests so far apart.
     fn settled(gap: f64) -> f64 {
-        let mut poll = mio::Poll::new().unwrap();
-        poll.poll(&mut mio::Events::with_capacity(1), Some(Duration::ZERO))
-            .unwrap();
-        let mut alarm = Alarm::new(poll.registry(), Token(0)).unwrap();
+        let mut alarm = Alarm::default();
         let mut random = crate::random::Random::new(1);
         alarm.may_spend = gap * SHARE;
         for i in 1..20_000_u64 {

@@ -238,6 +238,32 @@ impl Link {
         }
     }
 
+    /// As [`Link::receive`], of bytes that have been read, and come as of the sink's last look at the clock.
+    ///
+    /// # Errors
+    /// The bytes are no replies.
+    pub fn take(
+        &mut self,
+        mut bytes: &[u8],
+        sink: &mut Sink<'_>,
+        redirected: &mut Vec<Redirected>,
+        stock: &mut Stock,
+    ) -> Result<u64, String> {
+        let mut answered = 0;
+        while !bytes.is_empty() {
+            self.make_room(stock);
+            let room = &mut self.input[self.filled..];
+            let (now, later) = bytes.split_at(room.len().min(bytes.len()));
+            room[..now.len()].copy_from_slice(now);
+            self.filled += now.len();
+            bytes = later;
+            answered += self.parse(sink, redirected)?;
+        }
+        sink.flush();
+        self.give_back(stock);
+        Ok(answered)
+    }
+
     fn parse(
         &mut self,
         sink: &mut Sink<'_>,

@@ -10,6 +10,7 @@
 //! | [`stock`] | buffers that a thread's connections share |
 //! | [`nodes`] | the nodes of a cluster |
 //! | [`alarm`] | sleeping until a request is due |
+//! | [`ring`] | reads and writes of all sockets with one call of the system |
 //! | [`mender`] | connections made again |
 //! | [`sink`], [`tally`], [`timeline`] | times, hits and errors counted, in all and by the second |
 //! | [`steady`] | when the server has warmed up |
@@ -24,6 +25,7 @@ pub mod ending;
 mod link;
 mod mender;
 mod nodes;
+mod ring;
 pub mod sequence;
 mod sink;
 pub mod skim;
@@ -57,6 +59,7 @@ use steady::{Judgement, Steadiness, WINDOW_NS};
 use strain::{Limit, Strain};
 use tally::Tally;
 use timeline::{Slice, Timeline};
+pub use worker::Io;
 use worker::Worker;
 
 /// How often somebody looks whether the run should end, and how it is doing.
@@ -106,6 +109,8 @@ pub struct Plan {
     pub verify: bool,
     /// Whether connections that are lost are made again.
     pub reconnect: bool,
+    /// What the bytes go through.
+    pub io: Io,
 }
 
 impl Plan {
@@ -159,6 +164,7 @@ pub struct Shared<'a> {
     threads: usize,
     timeout: Option<Duration>,
     reconnect: bool,
+    io: Io,
 }
 
 impl Shared<'_> {
@@ -225,6 +231,8 @@ pub struct Measured {
     pub is_steady: Option<bool>,
     /// Somebody interrupted it.
     pub interrupted: bool,
+    /// Whether the bytes went through a ring of the system.
+    pub is_ringed: bool,
 }
 
 impl Measured {
@@ -309,6 +317,7 @@ fn run_with(
         threads: plan.threads,
         timeout: plan.timeout,
         reconnect: plan.reconnect,
+        io: plan.io,
     };
     let (timeline, gauge) = (Timeline::default(), Gauge::default());
     let readings: Vec<Reading> = plan
@@ -345,10 +354,10 @@ fn run_with(
             let is_open = arrivals.is_some();
             workers.push(scope.spawn(move || {
                 let mut tally = Tally::new(operations, is_open);
-                let strain = worker.run(&mut Sink::new(&mut tally, place));
+                let told = worker.run(&mut Sink::new(&mut tally, place));
                 // Nobody listens once all are done.
                 let _ = tells.send(());
-                strain.map(|strain| (tally, strain))
+                told.map(|told| (tally, told))
             }));
         }
         drop(tells);
@@ -371,11 +380,10 @@ fn run_with(
     })
     .map_err(|error| Failure::io("event loop", &error))?;
     let mut tally = Tally::new(plan.workload.operations.len(), arrivals.is_some());
-    let mut strains = Vec::new();
-    for (theirs, strain) in &done {
+    for (theirs, _) in &done {
         tally.add(theirs);
-        strains.push(*strain);
     }
+    let strains: Vec<_> = done.iter().map(|(_, told)| told.strain).collect();
     let ending = Ending::new(plan, arrivals.as_ref(), &tally, &marks, budget.is_stopped());
     let limit = Limit::judge(&strains, &tally);
     let (now, from) = (marks.now(), marks.measure_from());
@@ -388,6 +396,7 @@ fn run_with(
         warmup_s: from.min(now) as f64 / 1e9,
         is_steady: watch.is_steady,
         interrupted: map::is_asked_to_end(),
+        is_ringed: done.iter().all(|(_, told)| told.is_ringed),
     })
 }
 

@@ -3,7 +3,7 @@
 //! Commands come one by one ([`Sequence::send`]). The order on a connection is the order in which they come; a connection with `depth` on their way takes no
 //! more, and what falls due meanwhile waits, and its time runs.
 
-use super::alarm::Alarm;
+use super::alarm::{Alarm, Bell};
 use super::budget::Marks;
 use super::link::{Link, Waiting, register};
 use super::sink::{Gauge, Place, Sink};
@@ -57,6 +57,7 @@ pub struct Sequence<'a> {
     poll: Poll,
     events: Events,
     alarm: Alarm,
+    bell: Bell,
     depth: usize,
     timeout: Option<Duration>,
     name: String,
@@ -99,7 +100,8 @@ impl<'a> Sequence<'a> {
             sink: Sink::new(tally, place),
             links,
             stock: Stock::default(),
-            alarm: Alarm::new(poll.registry(), ALARM).map_err(failed)?,
+            alarm: Alarm::default(),
+            bell: Bell::new(poll.registry(), ALARM).map_err(failed)?,
             poll,
             events: Events::with_capacity(256),
             depth,
@@ -193,16 +195,14 @@ impl<'a> Sequence<'a> {
         self.flush()?;
         let failed = |error: io::Error| Failure::io("event loop", &error);
         let now = self.now();
-        let wait = match due {
-            Some(due)
-                if !self
-                    .alarm
-                    .set(now, due, due.saturating_sub(self.last_due))
-                    .map_err(failed)? =>
-            {
-                Duration::ZERO
+        let gap = |due: u64| due.saturating_sub(self.last_due);
+        let wait = match due.map(|due| self.alarm.set(now, due, gap(due))) {
+            Some(None) => Duration::ZERO,
+            Some(Some(rings)) => {
+                self.bell.set(now, rings).map_err(failed)?;
+                LOOK_UP
             }
-            _ => LOOK_UP,
+            None => LOOK_UP,
         };
         let since = self.now();
         match self.poll.poll(&mut self.events, Some(wait)) {

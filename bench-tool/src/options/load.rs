@@ -2,7 +2,7 @@
 
 use super::{span, time};
 use crate::load::arrivals::Rate;
-use crate::load::{Plan, Warmup};
+use crate::load::{Io, Plan, Warmup};
 use crate::target::Target;
 use crate::workload::place::Vocabulary;
 use crate::workload::shape::Shapes;
@@ -85,6 +85,10 @@ pub struct LoadArguments {
     /// Make connections that are lost again
     #[arg(long)]
     reconnect: bool,
+    /// What the bytes go through: io_uring, one call of the system for all that a turn sends and waits for, or epoll. `auto` takes a ring where there is
+    /// one, for pipelines of 4 at most; over TLS, in a cluster and with --reconnect always epoll
+    #[arg(long, value_name = "WAY", value_enum, default_value_t)]
+    io: Io,
     /// Seed of everything random
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -261,6 +265,11 @@ impl LoadArguments {
             ),
             (None, None) => None,
         };
+        if self.io == Io::Ring && (target.tls.is_some() || is_cluster || self.reconnect) {
+            return Err(Failure::new(
+                "--io ring: not over TLS, in a cluster or with --reconnect",
+            ));
+        }
         let clients = self
             .clients
             .or(described.clients)
@@ -289,6 +298,7 @@ impl LoadArguments {
             seed: self.seed,
             verify: chosen.verify,
             reconnect: self.reconnect,
+            io: self.io,
         })
     }
 }

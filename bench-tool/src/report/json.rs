@@ -85,6 +85,13 @@ fn run(run: &Run) -> Value {
             "duration_s",
             json!(plan.duration.map(|duration| duration.as_secs_f64())),
         ),
+        (
+            "io",
+            json!(match measured.is_ringed {
+                true => "io_uring",
+                false => "epoll",
+            }),
+        ),
         ("interrupted", json!(measured.interrupted)),
         ("ended_early", json!(ending.early)),
         ("ended_after_s", json!(ending.after_s)),

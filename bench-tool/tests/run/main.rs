@@ -13,6 +13,7 @@ mod real_server;
 mod report;
 mod responder;
 mod schedule;
+mod ways;
 
 use serde_json::Value;
 use std::process::{Command, Output};

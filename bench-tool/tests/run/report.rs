@@ -232,6 +232,7 @@ fn wrong_arguments_are_exit_2() {
         &["run", "--command", "GET {rand}"],
         &["run", "--command", "GET \"x"],
         &["run", "--command", "PING", "--clients", "0"],
+        &["run", "--command", "PING", "--io", "ring", "--reconnect"],
         &["run", "--command", "PING", "--duration", "-1"],
         &["run", "--command", "PING", "--weight", "1", "--weight", "2"],
         &["walk"],

@@ -9,7 +9,7 @@
 //! A client has one link, or one to each node of a cluster; the slot of a request's key says which.
 
 use super::Shared;
-use super::alarm::Alarm;
+use super::alarm::{Alarm, Bell};
 use super::arrivals::Pace;
 use super::link::{Link, Redirected, Waiting, register};
 use super::mender::Mender;
@@ -22,6 +22,10 @@ use crate::workload::template::Filler;
 use mio::{Events, Poll, Token};
 use std::io;
 use std::time::Duration;
+
+mod ringed;
+
+pub use ringed::Io;
 
 /// How often a waiting worker looks up to see whether it should stop.
 const LOOK_UP: Duration = Duration::from_millis(100);
@@ -40,12 +44,34 @@ struct Client {
     waiting: usize,
 }
 
+/// How long there is nothing to do but to listen.
+#[derive(Clone, Copy, Debug)]
+enum Sleep {
+    /// Until somebody has to look up.
+    LookUp,
+    /// Until the alarm rings.
+    Until { now: u64, rings: u64 },
+    /// Not at all.
+    Not,
+}
+
+/// What a worker has to say of itself in the end.
+#[derive(Clone, Copy, Debug)]
+pub struct Told {
+    /// How busy it was.
+    pub strain: Option<Strain>,
+    /// Whether its bytes went through a ring of the system.
+    pub is_ringed: bool,
+}
+
 /// A link, or what is left of one.
 #[derive(Debug)]
 struct Slot {
     link: Option<Link>,
     client: usize,
     node: usize,
+    /// It is in the worker's list of those that were written to.
+    is_touched: bool,
 }
 
 /// A thread's clients and its part of the schedule.
@@ -70,6 +96,10 @@ pub struct Worker<'a> {
     mender: Option<Mender>,
     /// The links that were written to and not sent yet.
     touched: Vec<usize>,
+    /// They go when the turn ends: the system is given all at once.
+    is_ringed: bool,
+    /// When the last sign of life came.
+    heard: u64,
     live: usize,
     /// Requests on their way.
     in_flight: usize,
@@ -104,6 +134,8 @@ impl<'a> Worker<'a> {
             hops: 0,
             mender: None,
             touched: Vec::new(),
+            is_ringed: false,
+            heard: 0,
             live: 0,
             in_flight: 0,
             busy_from: None,
@@ -120,7 +152,12 @@ impl<'a> Worker<'a> {
     fn add_link(&mut self, stream: Stream, client: usize, node: usize) -> usize {
         let keeps = self.shared.nodes.is_cluster();
         let link = Some(Link::new(stream, keeps));
-        self.slots.push(Slot { link, client, node });
+        self.slots.push(Slot {
+            link,
+            client,
+            node,
+            is_touched: false,
+        });
         self.live += 1;
         let links = &mut self.clients[client].links;
         if links.len() <= node {
@@ -134,7 +171,24 @@ impl<'a> Worker<'a> {
     ///
     /// # Errors
     /// The event loop itself fails.
-    pub fn run(mut self, sink: &mut Sink<'_>) -> io::Result<Option<Strain>> {
+    pub fn run(mut self, sink: &mut Sink<'_>) -> io::Result<Told> {
+        match self.ring()? {
+            Some(ring) => self.run_on_ring(ring, sink)?,
+            None => self.run_on_poll(sink)?,
+        }
+        self.count_what_is_left(sink);
+        let marks = self.shared.marks;
+        let until = marks.now().min(marks.end());
+        let strain = self.busy_from.and_then(|(from, before)| {
+            Strain::between(before, strain::of_this_thread(), until.saturating_sub(from))
+        });
+        Ok(Told {
+            strain,
+            is_ringed: self.is_ringed,
+        })
+    }
+
+    fn run_on_poll(&mut self, sink: &mut Sink<'_>) -> io::Result<()> {
         let shared = self.shared;
         let mut poll = Poll::new()?;
         let mut events = Events::with_capacity(1024);
@@ -143,20 +197,17 @@ impl<'a> Worker<'a> {
                 register(link, poll.registry(), token)?;
             }
         }
-        let mut alarm = match self.pace {
-            Some(_) => Some(Alarm::new(poll.registry(), ALARM)?),
+        let mut alarm = Alarm::default();
+        let mut bell = match self.pace {
+            Some(_) => Some(Bell::new(poll.registry(), ALARM)?),
             None => None,
         };
         if shared.reconnect {
             self.mender = Some(Mender::new(poll.registry(), MENDER)?);
         }
-        self.clock = shared.marks.now();
-        if self.pace.is_none() {
-            (0..self.clients.len()).for_each(|client| self.refill(client, sink));
-        }
-        let mut heard = self.clock;
+        self.begin(sink);
         while self.is_working() && !shared.budget.is_stopped() {
-            let wait = self.wait(alarm.as_mut())?;
+            let wait = self.wait(&mut alarm, bell.as_mut())?;
             match poll.poll(&mut events, wait) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 result => result?,
@@ -164,9 +215,7 @@ impl<'a> Worker<'a> {
             let mut is_alive = false;
             for event in &events {
                 match event.token() {
-                    ALARM => alarm
-                        .iter_mut()
-                        .for_each(|alarm| alarm.rang(shared.marks.now())),
+                    ALARM => alarm.rang(shared.marks.now()),
                     MENDER => self.mended(poll.registry(), sink)?,
                     Token(token) => {
                         is_alive = true;
@@ -180,21 +229,31 @@ impl<'a> Worker<'a> {
                     }
                 }
             }
-            self.send_due(sink);
-            self.clock = shared.marks.now();
-            self.look_at_strain();
-            // Silence is counted only while somebody waits, and from the last sign of life.
-            if is_alive || (self.in_flight == 0 && self.live > 0) {
-                heard = self.clock;
-            } else {
-                self.give_up_after(heard, sink);
-            }
+            self.end_turn(is_alive, sink);
         }
-        self.count_what_is_left(sink);
-        let until = shared.marks.now().min(shared.marks.end());
-        Ok(self.busy_from.and_then(|(from, before)| {
-            Strain::between(before, strain::of_this_thread(), until.saturating_sub(from))
-        }))
+        Ok(())
+    }
+
+    /// Closed loop: the first requests of all.
+    fn begin(&mut self, sink: &mut Sink<'_>) {
+        self.clock = self.shared.marks.now();
+        if self.pace.is_none() {
+            (0..self.clients.len()).for_each(|client| self.refill(client, sink));
+        }
+        self.heard = self.clock;
+    }
+
+    /// What came is counted: what is due is sent, and somebody looks whether it goes on.
+    fn end_turn(&mut self, is_alive: bool, sink: &mut Sink<'_>) {
+        self.send_due(sink);
+        self.clock = self.shared.marks.now();
+        self.look_at_strain();
+        // Silence is counted only while somebody waits, and from the last sign of life.
+        if is_alive || (self.in_flight == 0 && self.live > 0) {
+            self.heard = self.clock;
+        } else {
+            self.give_up_after(self.heard, sink);
+        }
     }
 
     /// Takes the first reading of how busy this thread is when the measuring has begun.
@@ -216,21 +275,31 @@ impl<'a> Worker<'a> {
     }
 
     /// How long the poll may sleep: until something is due. Without end where the alarm rings soon, as a second timer costs as much as a reply.
-    fn wait(&mut self, alarm: Option<&mut Alarm>) -> io::Result<Option<Duration>> {
-        let (Some(pace), Some(alarm)) = (self.pace.as_ref().filter(|pace| !pace.is_over), alarm)
-        else {
-            return Ok(Some(LOOK_UP));
+    fn wait(&self, alarm: &mut Alarm, bell: Option<&mut Bell>) -> io::Result<Option<Duration>> {
+        Ok(match (self.sleep(alarm), bell) {
+            (Sleep::Not, _) => Some(Duration::ZERO),
+            (Sleep::Until { now, rings }, Some(bell)) => {
+                bell.set(now, rings)?;
+                Some(LOOK_UP).filter(|look_up| rings - now >= look_up.as_nanos() as u64)
+            }
+            (Sleep::LookUp | Sleep::Until { .. }, _) => Some(LOOK_UP),
+        })
+    }
+
+    /// Until when there is nothing to do but to listen.
+    fn sleep(&self, alarm: &mut Alarm) -> Sleep {
+        let pace = self.pace.as_ref().filter(|pace| !pace.is_over);
+        let Some(pace) = pace.filter(|_| self.had_room) else {
+            return Sleep::LookUp;
         };
-        if !self.had_room {
-            return Ok(Some(LOOK_UP));
-        }
         let (now, due) = (self.shared.marks.now(), pace.due);
         let gap = due.saturating_sub(self.last_due);
-        Ok(match due > now && alarm.set(now, due, gap)? {
-            true if due - now < LOOK_UP.as_nanos() as u64 => None,
-            true => Some(LOOK_UP),
-            false => Some(Duration::ZERO),
-        })
+        match due > now {
+            true => alarm
+                .set(now, due, gap)
+                .map_or(Sleep::Not, |rings| Sleep::Until { now, rings }),
+            false => Sleep::Not,
+        }
     }
 
     fn readable(
@@ -249,21 +318,30 @@ impl<'a> Worker<'a> {
         };
         match link.receive(sink, is_over, &mut self.redirected, &mut self.stock) {
             Ok(answered) => {
-                self.clients[client].waiting -= answered as usize;
-                self.in_flight -= answered as usize;
+                self.count_answered(client, answered);
                 if !self.redirected.is_empty() {
                     self.redirect(client, node, registry, sink)?;
                 }
-                if self.pace.is_none() && self.clients[client].waiting == 0 {
-                    self.refill(client, sink);
-                } else if !self.had_room && answered > 0 {
-                    self.had_room = true;
-                    self.room_since = self.shared.marks.now();
-                }
+                self.go_on(client, answered, sink);
             }
             Err(why) => self.lose(token, &why, sink),
         }
         Ok(())
+    }
+
+    fn count_answered(&mut self, client: usize, answered: u64) {
+        self.clients[client].waiting -= answered as usize;
+        self.in_flight -= answered as usize;
+    }
+
+    /// So many requests of a client were answered: it may have room for others.
+    fn go_on(&mut self, client: usize, answered: u64, sink: &mut Sink<'_>) {
+        if self.pace.is_none() && self.clients[client].waiting == 0 {
+            self.refill(client, sink);
+        } else if !self.had_room && answered > 0 {
+            self.had_room = true;
+            self.room_since = self.shared.marks.now();
+        }
     }
 
     fn send(&mut self, token: usize, sink: &mut Sink<'_>) {
@@ -278,7 +356,11 @@ impl<'a> Worker<'a> {
 
     /// Sends what was appended to links.
     fn send_touched(&mut self, sink: &mut Sink<'_>) {
+        if self.is_ringed {
+            return;
+        }
         while let Some(token) = self.touched.pop() {
+            self.slots[token].is_touched = false;
             self.send(token, sink);
         }
     }
@@ -298,6 +380,9 @@ impl<'a> Worker<'a> {
             return;
         }
         self.write_requests(client, granted, now, now);
+        if self.is_ringed {
+            return;
+        }
         self.clock = shared.marks.now();
         for &token in &self.touched {
             if let Some(link) = &mut self.slots[token].link {
@@ -427,7 +512,7 @@ impl<'a> Worker<'a> {
     }
 
     fn touch(&mut self, token: usize) {
-        if self.touched.last() != Some(&token) && !self.touched.contains(&token) {
+        if !std::mem::replace(&mut self.slots[token].is_touched, true) {
             self.touched.push(token);
         }
     }
