@@ -189,7 +189,7 @@ fn a_unix_socket_has_its_mode_and_its_name() {
     client.write_all(b"PING\r\n").unwrap();
     bed.wait();
     let connection = bed.connections.get_mut(slot).unwrap();
-    assert_eq!(connection.receive().unwrap(), Received::Drained(6));
+    assert_eq!(connection.receive(0).unwrap(), Received::Drained(6));
     bed.listeners.close(bed.poll.registry());
     assert!(!path.exists());
     // What is not a socket is not ours to remove.
@@ -222,7 +222,7 @@ fn a_request_comes_in_and_a_large_reply_goes_out_as_the_socket_takes_it() {
     bed.wait();
     let connection = bed.connections.get_mut(slot).unwrap();
     connection.begin_turn(false);
-    assert_eq!(connection.receive().unwrap(), Received::Drained(14));
+    assert_eq!(connection.receive(0).unwrap(), Received::Drained(14));
     assert_eq!(connection.input.filled(), b"*1\r\n$4\r\nPING\r\n");
     connection.input.consume(14);
     // 16 MB do not fit into the socket: the first flush blocks, the poll tells when there is room.
@@ -270,8 +270,8 @@ fn a_request_comes_in_and_a_large_reply_goes_out_as_the_socket_takes_it() {
     let closed = bed.wait().iter().any(|(_, closed, _)| *closed);
     let connection = bed.connections.get_mut(slot).unwrap();
     connection.begin_turn(closed);
-    assert_eq!(connection.receive().unwrap(), Received::More(1));
-    assert_eq!(connection.receive().unwrap(), Received::End);
+    assert_eq!(connection.receive(0).unwrap(), Received::More(1));
+    assert_eq!(connection.receive(0).unwrap(), Received::End);
     assert_eq!(
         bed.connections
             .remove(bed.poll.registry(), slot)
@@ -310,7 +310,7 @@ fn a_fast_sender_is_cut_short_and_comes_again_without_an_event() {
         turns += 1;
         let mut again = false;
         loop {
-            match connection.receive().unwrap() {
+            match connection.receive(0).unwrap() {
                 Received::More(count) => {
                     total += count;
                     connection.input.consume(count);

@@ -25,9 +25,13 @@ use crate::seam::Moment;
 
 /// How long the source holds its writes at most, and within which time of PREPARE the target may take the slots, milliseconds.
 pub const LEASE_MS: u64 = 5_000;
+/// For how long a target is asked again that does not know yet whose the slots are, milliseconds: who has just got them tells all nodes, but on other connections.
+const DISAGREE_MS: u64 = 5_000;
 /// Bytes that may wait for the target when PREPARE is sent: with more the source would stand still for long.
 pub const NEARLY_DONE: usize = 64 * 1024;
 
+/// The first word of a target that does not know the source as the owner: it may hear that in a moment.
+pub const DISAGREES: &str = "TRYAGAIN";
 /// What the target says.
 pub const ESTABLISHED: &str = "ESTABLISHED";
 /// All that came before is done.
@@ -85,7 +89,7 @@ pub struct Move {
     pub target: NodeId,
     /// How far it is.
     pub state: State,
-    /// Why it failed.
+    /// Why it failed, or does not begin yet.
     pub message: String,
     /// When it began, milliseconds since 1970.
     pub created_ms: u64,
@@ -93,8 +97,8 @@ pub struct Move {
     pub updated_ms: u64,
     /// When the other end was heard last.
     pub heard_ms: u64,
-    /// When the lease began here, by the clock that only goes on.
-    lease_began_ms: u64,
+    /// When its state began here, and so the lease with the last one, by the clock that only goes on.
+    since_ms: u64,
     /// When something went on last, by the same clock: the other end was heard, or took what was sent.
     went_on_ms: u64,
 }
@@ -102,6 +106,8 @@ pub struct Move {
 /// What the source does after a word of the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
+    /// Asks for the target's leave again, later.
+    AskAgain,
     /// Sends keys.
     Send,
     /// Holds its writes, sends what is left and COMMIT.
@@ -133,7 +139,7 @@ impl Move {
             created_ms: moment.wall_ms,
             updated_ms: moment.wall_ms,
             heard_ms: moment.wall_ms,
-            lease_began_ms: moment.now_ms,
+            since_ms: moment.now_ms,
             went_on_ms: moment.now_ms,
         }
     }
@@ -142,9 +148,7 @@ impl Move {
         debug_assert!(!self.state.is_over(), "nothing follows {:?}", self.state);
         self.state = state;
         self.updated_ms = moment.wall_ms;
-        if state == State::Committing {
-            self.lease_began_ms = moment.now_ms;
-        }
+        self.since_ms = moment.now_ms;
     }
 
     /// It ends without success; false: it had ended.
@@ -172,14 +176,17 @@ impl Move {
         self.heard(moment);
         let text = String::from_utf8_lossy(line);
         let Some(words) = text.strip_prefix('+') else {
-            return Err(format!(
-                "The target answered: {}",
-                text.trim_start_matches('-')
-            ));
+            let answer = text.trim_start_matches('-');
+            if self.may_ask_again(answer, moment) {
+                self.message = format!("The target answered: {answer}");
+                return Ok(Order::AskAgain);
+            }
+            return Err(format!("The target answered: {answer}"));
         };
         let mut words = words.split(' ');
         match (self.state, words.next(), words.next()) {
             (State::Establishing, Some(ESTABLISHED), None) => {
+                self.message.clear();
                 self.go_to(State::Sending, moment);
                 Ok(Order::Send)
             }
@@ -195,6 +202,14 @@ impl Move {
             }
             (state, ..) => Err(format!("The target answered while {state:?}: {text}")),
         }
+    }
+
+    /// Whether a target that refuses may yet hear whose the slots are.
+    fn may_ask_again(&self, answer: &str, moment: &Moment<'_>) -> bool {
+        let waited_ms = moment.now_ms.saturating_sub(self.since_ms);
+        self.state == State::Establishing
+            && answer.split(' ').next() == Some(DISAGREES)
+            && waited_ms < DISAGREE_MS
     }
 
     /// All keys are on their way: the target is to be asked.
@@ -241,9 +256,7 @@ impl Move {
     /// Why not.
     pub fn may_commit(&self, lease_ms: u64, moment: &Moment<'_>) -> Result<(), String> {
         match self.state {
-            State::Committing if moment.now_ms < self.lease_began_ms.saturating_add(lease_ms) => {
-                Ok(())
-            }
+            State::Committing if moment.now_ms < self.since_ms.saturating_add(lease_ms) => Ok(()),
             State::Committing => Err("The lease is over".to_owned()),
             state => Err(format!("COMMIT while {state:?}")),
         }
@@ -251,7 +264,7 @@ impl Move {
 
     /// Whether the source has held its writes as long as it may. It must not go on earlier, unless it knows who has the slots.
     pub fn lease_is_over(&self, moment: &Moment<'_>) -> bool {
-        self.state == State::Committing && moment.now_ms >= self.lease_began_ms + LEASE_MS
+        self.state == State::Committing && moment.now_ms >= self.since_ms + LEASE_MS
     }
 
     /// Whether writes of the source stand still.
@@ -307,6 +320,26 @@ mod tests {
         assert_eq!(hear(&mut export, 6, "+COMMITTED 3"), Ok(Order::Give));
         assert!(export.state.is_over() && !export.holds_writes());
         assert!(!at(7, |m| export.fail(State::Failed, "late", m)));
+    }
+
+    /// Who has just got slots and passes them on is faster than its news.
+    #[test]
+    fn a_target_that_has_not_heard_of_the_owner_is_asked_again() {
+        let hear =
+            |export: &mut Move, now, line: &str| at(now, |m| export.hear(line.as_bytes(), m));
+        let refusal = "-TRYAGAIN Whose?";
+        let mut export = a_move(End::Export);
+        assert_eq!(hear(&mut export, 1, refusal), Ok(Order::AskAgain));
+        assert_eq!(export.message, "The target answered: TRYAGAIN Whose?");
+        let mut late = export.clone();
+        assert!(hear(&mut late, DISAGREE_MS, refusal).is_err());
+        for other in ["-ERR TRYAGAIN", "-TRYAGAINST", "-"] {
+            assert!(hear(&mut export.clone(), 2, other).is_err(), "{other}");
+        }
+        assert_eq!(hear(&mut export, 2, "+ESTABLISHED"), Ok(Order::Send));
+        assert_eq!(export.message, "");
+        // Once keys are on their way, all is known.
+        assert!(hear(&mut export, 3, refusal).is_err());
     }
 
     /// Keys that take long are no silence, and once they are there the target is waited for anew.

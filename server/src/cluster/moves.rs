@@ -32,6 +32,8 @@ pub struct Export {
     pub waited: usize,
     /// When the target is told next that the source is there, monotonic milliseconds.
     pub ping_ms: u64,
+    /// When the target is asked again for its leave, monotonic milliseconds.
+    pub ask_ms: Option<u64>,
 }
 
 /// Slots that come.

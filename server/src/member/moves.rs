@@ -22,6 +22,8 @@ const WAITING_MAX: usize = 1 << 20;
 const DROPPED_MAX: usize = 1000;
 /// While keys are sent the target hears something so often at least, milliseconds.
 const PING_MS: u64 = 1000;
+/// After so long a target that refused is asked again, milliseconds.
+const AGAIN_MS: u64 = 100;
 /// Longest line of a target, bytes.
 const LINE_MAX: usize = 64 * 1024;
 
@@ -172,6 +174,9 @@ fn advance(engine: &mut Engine, front: &mut Front, export: &mut Export) {
         return fail(front, export, why);
     }
     let now_ms = engine.mono_us() / 1000;
+    if export.ask_ms.take_if(|at_ms| *at_ms <= now_ms).is_some() {
+        establish(export, &mut out);
+    }
     if export.what.state == State::Sending && export.ping_ms <= now_ms {
         // Where nothing is to be sent, as writes stand still or the target waits for PREPARE.
         export.ping_ms = now_ms + PING_MS;
@@ -292,6 +297,12 @@ fn greeting(front: &Front, export: &mut Export) -> Vec<u8> {
             false => write_command(&mut out, &[b"AUTH", user, password]),
         }
     }
+    establish(export, &mut out);
+    out
+}
+
+/// Asks the target for its leave.
+fn establish(export: &Export, out: &mut Vec<u8>) {
     let (name, source) = (export.what.name.to_string(), export.what.source.to_string());
     let bounds: Vec<String> = ranges(export.what.slots.iter())
         .into_iter()
@@ -299,8 +310,7 @@ fn greeting(front: &Front, export: &mut Export) -> Vec<u8> {
         .collect();
     let mut words: Vec<&[u8]> = vec![b"ESTABLISH", name.as_bytes(), source.as_bytes()];
     words.extend(bounds.iter().map(String::as_bytes));
-    syncslots(&mut out, &words);
-    out
+    syncslots(out, &words);
 }
 
 fn syncslots(out: &mut Vec<u8>, words: &[&[u8]]) {
@@ -361,6 +371,7 @@ fn hear_line(engine: &mut Engine, front: &mut Front, export: &mut Export, line: 
             export.reader = Some(front.journal.subscribe());
             engine.ks.fx.feed_on = true;
         }
+        Ok(Order::AskAgain) => export.ask_ms = Some(engine.mono_us() / 1000 + AGAIN_MS),
         Ok(Order::Commit) => commit(engine, front, export),
         Ok(Order::Give) => {
             let Front { cluster, host, .. } = front;

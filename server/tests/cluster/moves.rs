@@ -230,6 +230,26 @@ fn a_lease_runs_out() {
     });
 }
 
+/// Who has just got slots may pass them on before all have heard that they are its own.
+#[test]
+fn a_target_that_has_not_heard_of_the_owner_is_asked_again() {
+    let start = |_| Node::start(Program::Cairn);
+    let mut nodes: Vec<Node> = (0..3).map(start).collect();
+    join(&nodes, 3);
+    // The second has the greater epoch of the first two: the third believes it when it hears it.
+    nodes.rotate_left(1);
+    for slot in [6000, 6001, 6002] {
+        let mistaken = format!("CLUSTER SETSLOT {slot} NODE {}", nodes[2].id);
+        nodes[1].connect().good(&mistaken);
+        begin(&nodes, &format!("{slot} {slot}"));
+        wait_until("the move is over", || {
+            ["success", "failed"].contains(&newest(&nodes[0], "state").as_str())
+        });
+        assert_eq!(newest(&nodes[0], "message"), "");
+        wait_for(&nodes, "success");
+    }
+}
+
 /// Beside what Valkey 9.1 answers (recorded by hand).
 #[test]
 fn refusals_have_the_words_of_valkey() {
@@ -304,7 +324,7 @@ fn refusals_have_the_words_of_valkey() {
     let establish = |slots: &str| format!("CLUSTER SYNCSLOTS ESTABLISH {unknown} {other} {slots}");
     assert_eq!(
         client.error(&establish("0 1")),
-        "ERR Slots are not served by the source, as far as the target knows."
+        "TRYAGAIN Slots are not served by the source, as far as the target knows."
     );
     assert_eq!(key_slot(b"foo"), 12182);
     // What comes through it is done, and hidden; it goes when the connection does.

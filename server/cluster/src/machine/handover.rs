@@ -46,15 +46,22 @@ impl Machine {
         if !self.is_primary() {
             return refuse("Slot migration can only be used on primary nodes.");
         }
-        let source = self.known(source)?;
-        match slots
-            .iter()
-            .all(|slot| self.owners.of(slot) == Some(source))
-        {
+        self.known(source)?;
+        match self.are_of(slots, source) {
             true if !self.state.is_ok => refuse("The cluster is down"),
             true => Ok(()),
             false => refuse("Slots are not served by the source, as far as the target knows."),
         }
+    }
+
+    fn are_of(&self, slots: &SlotSet, node: &NodeId) -> bool {
+        let node = self.nodes.find(node);
+        node.is_some() && slots.iter().all(|slot| self.owners.of(slot) == node)
+    }
+
+    /// Whether what is wrong with slots that are to come is only that this node does not know them to be the source's, which it may hear yet.
+    pub fn may_hear_of_owner(&self, slots: &SlotSet, source: &NodeId) -> bool {
+        self.is_primary() && !self.are_of(slots, source)
     }
 
     /// The target takes the slots, under an epoch of its own, and tells all nodes. `theirs`: the greatest epoch that the source knows; the claim has to win

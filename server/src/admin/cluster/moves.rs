@@ -1,6 +1,6 @@
 //! Slots that move as one: what Valkey 9 has these commands for. The words between the nodes are our own ([`cairn_cluster::moves`]).
 
-use cairn_cluster::moves::{COMMITTED, ESTABLISHED, End, Move, PREPARED, State};
+use cairn_cluster::moves::{COMMITTED, DISAGREES, ESTABLISHED, End, Move, PREPARED, State};
 use cairn_cluster::seam::Moment;
 use cairn_engine::base::args::Args;
 use cairn_engine::base::error::{self, Error, Outcome, lossless};
@@ -50,6 +50,7 @@ fn migrate_slots(cx: &mut Ctx, args: &Args) -> Outcome {
                 holds: false,
                 waited: 0,
                 ping_ms: 0,
+                ask_ms: None,
             });
             cluster.is_asked = true;
         })?;
@@ -304,8 +305,14 @@ fn establish(cx: &mut Ctx, args: &Args) -> Outcome {
     if cx.session.role != Role::Client || cx.session.deny_blocking {
         return Err(Error::new("ERR Slots cannot come through this connection"));
     }
-    let verdict = with_machine(cx, |machine, _| machine.may_import(&slots, &source))?;
-    verdict.map_err(refused)?;
+    let (verdict, may_hear) = with_machine(cx, |machine, _| {
+        let may_hear = machine.may_hear_of_owner(&slots, &source);
+        (machine.may_import(&slots, &source), may_hear)
+    })?;
+    verdict.map_err(|refusal| match may_hear {
+        true => Error::text(format!("{DISAGREES} {}", refusal.0)),
+        false => refused(refusal),
+    })?;
     let moves = &node(cx)?.moves;
     let busy = moves.busy();
     if moves.under_way().any(|what| what.name == name)
