@@ -263,8 +263,8 @@ fn a_replica_that_starts_again_loads_as_a_replica() {
     join(&nodes, 1);
     let mut primary = nodes[0].connect();
     primary.good("SET stays value");
-    primary.good("SET goes value PX 300");
     primary.good("DEBUG SET-ACTIVE-EXPIRE 0");
+    primary.good("SET goes value PX 300");
     assert_eq!(primary.int("WAIT 1 5000"), 1);
     nodes[1].connect().good("SAVE");
     nodes[1].kill();

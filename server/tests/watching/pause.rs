@@ -194,10 +194,10 @@ fn a_watched_key_that_expires_in_a_pause_fails_the_transaction() {
     let folder = Folder::new();
     let server = server(&folder);
     let (mut c, mut control) = (server.connect(), server.connect());
-    c.good("SET k v PX 30");
+    c.good("SET k v PX 500");
     c.good("WATCH k");
     control.good("CLIENT PAUSE 100000 WRITE");
-    std::thread::sleep(Duration::from_millis(50));
+    std::thread::sleep(Duration::from_millis(550));
     c.good("MULTI");
     c.good("PING");
     assert_eq!(c.line("EXEC"), Value::Null);

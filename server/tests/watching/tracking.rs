@@ -207,10 +207,10 @@ fn reads_are_chosen_by_the_mark() {
 #[test]
 fn what_nobody_changed_is_told_too() {
     same(&[
-        "A: CLIENT TRACKING on\nA: SET k v PX 30\nA: GET k\nwait 400\nA: GET k\nA: PING",
-        "A: CLIENT TRACKING on NOLOOP\nb: DEBUG SET-ACTIVE-EXPIRE 0\nA: SET k v PX 30\nA: MGET k l\nwait 100\nA: MGET l k\nb: DEBUG SET-ACTIVE-EXPIRE 1",
+        "A: CLIENT TRACKING on\nA: SET k v PX 300\nA: GET k\nwait 700\nA: GET k\nA: PING",
+        "A: CLIENT TRACKING on NOLOOP\nb: DEBUG SET-ACTIVE-EXPIRE 0\nA: SET k v PX 300\nA: MGET k l\nwait 400\nA: MGET l k\nb: DEBUG SET-ACTIVE-EXPIRE 1",
         "A: CLIENT TRACKING on\nA: GET k\nb: SWAPDB 0 1\nb: SWAPDB 0 1\nA: PING",
-        "A: CLIENT TRACKING on BCAST\nb: DEBUG SET-ACTIVE-EXPIRE 0\nb: SET k v PX 30\nwait 100\nb: GET k\nb: DEBUG SET-ACTIVE-EXPIRE 1\nA: PING",
+        "A: CLIENT TRACKING on BCAST\nb: DEBUG SET-ACTIVE-EXPIRE 0\nb: SET k v PX 300\nwait 400\nb: GET k\nb: DEBUG SET-ACTIVE-EXPIRE 1\nA: PING",
         "A: CLIENT TRACKING on\nb: CONFIG SET notify-keyspace-events KEA\nA! SUBSCRIBE __keyevent@0__:set\nA: GET k\nb: SET k 1\nA: PING\nb: CONFIG SET notify-keyspace-events x",
     ]);
 }
