@@ -155,7 +155,8 @@ fn who_does_not_answer_costs_the_timeout_and_no_key() {
     connection.good("SET k v");
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = silent.local_addr().unwrap().port();
-    let line = format!("MIGRATE 127.0.0.1 {port} k 0 100");
+    // Long enough for the request to be written on a busy machine.
+    let line = format!("MIGRATE 127.0.0.1 {port} k 0 1000");
     assert_eq!(
         connection.error(&line),
         "IOERR error or timeout reading to target instance"
