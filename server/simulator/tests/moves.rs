@@ -2,8 +2,21 @@
 
 use cairn_simulator::moves::run;
 
+/// Seeds that found a fault, with the fault.
+const FOUND: &[(u64, &str)] = &[(
+    1494,
+    "a primary that stands still for its replica says where its stream is, with the writes of the turn",
+)];
+
 /// Random seeds of a test run; `scripts/test` runs more besides.
 const SEEDS: u64 = 60;
+
+#[test]
+fn seeds_that_found_something_find_nothing() {
+    for (seed, fault) in FOUND {
+        run(*seed, false).unwrap_or_else(|error| panic!("{fault}: {error}"));
+    }
+}
 
 #[test]
 fn nothing_is_lost_nothing_is_half_there_and_every_move_ends() {

@@ -103,7 +103,7 @@ pub fn local_of(config: &Config, replication: &Replication, now_ms: u64) -> Loca
         node_name: config
             .text(table::CLUSTER_ANNOUNCE_HUMAN_NODENAME)
             .into_owned(),
-        offset: replication.primary.history().offset(),
+        offset: replication.offset(),
         upstream: match link {
             None => Upstream::Never,
             Some(link) if link.is_up() => Upstream::Up {

@@ -33,7 +33,7 @@ pub(super) const REPLICATION: &[Field] = &[
     }),
     (
         "master_repl_offset",
-        show!(|v| v.front.replication.primary.history().offset()),
+        show!(|v| v.front.replication.offset()),
     ),
     ("second_repl_offset", |v| {
         let earlier = v.front.replication.primary.history().earlier();

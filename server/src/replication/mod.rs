@@ -156,6 +156,15 @@ impl Replication {
         self.reader.is_some()
     }
 
+    /// Where the stream ends, with all that changed so far, also what a turn has yet to hand over: who runs commands says this.
+    pub fn offset(&self) -> u64 {
+        let waits = self
+            .reader
+            .as_ref()
+            .map_or(0, |reader| reader.bytes().len());
+        self.primary.history().offset() + waits as u64
+    }
+
     /// Everything that changed so far is in the stream.
     pub fn flush(&mut self) {
         let Some(reader) = &mut self.reader else {
