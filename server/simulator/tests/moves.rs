@@ -3,10 +3,16 @@
 use cairn_simulator::moves::run;
 
 /// Seeds that found a fault, with the fault.
-const FOUND: &[(u64, &str)] = &[(
-    1494,
-    "a primary that stands still for its replica says where its stream is, with the writes of the turn",
-)];
+const FOUND: &[(u64, &str)] = &[
+    (
+        1494,
+        "a primary that stands still for its replica says where its stream is, with the writes of the turn",
+    ),
+    (
+        5401,
+        "no slot comes to a primary that stands still for its replica, which knows nothing of it",
+    ),
+];
 
 /// Random seeds of a test run; `scripts/test` runs more besides.
 const SEEDS: u64 = 60;

@@ -3,6 +3,7 @@
 use cairn_cluster::seam::{Action, Level};
 use cairn_engine::Engine;
 use cairn_engine::base::error::Error;
+use cairn_engine::call::ctx::Holds;
 use cairn_engine::call::publish::publish;
 use cairn_engine::call::route::{self, Ask};
 use cairn_engine::call::{Instance, pause};
@@ -48,12 +49,9 @@ pub(super) fn act(engine: &mut Engine, front: &mut Front, action: Action) {
             }
         }
         // The machine says itself when they go on, also when nothing comes of it.
-        Action::PauseWrites(_) => engine.shared.gate.holds_writes = true,
+        Action::PauseWrites(_) => engine.shared.gate.holds.hold(Holds::MANUAL),
         Action::ResumeWrites => {
-            // Who waits for the end of the process still has its own reason.
-            if front.farewell.is_none() {
-                pause::let_writes_go(&mut engine.ks, &mut engine.shared, front);
-            }
+            pause::let_writes_go(&mut engine.ks, &mut engine.shared, front, Holds::MANUAL);
         }
         Action::Publish {
             is_sharded: true,

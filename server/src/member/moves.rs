@@ -3,6 +3,7 @@
 use cairn_cluster::moves::{LEASE_MS, Move, NEARLY_DONE, Order, State};
 use cairn_engine::Engine;
 use cairn_engine::base::id::SessionId;
+use cairn_engine::call::ctx::Holds;
 use cairn_engine::call::pause;
 use cairn_engine::session::Role;
 use cairn_format::cluster::ranges;
@@ -56,7 +57,9 @@ pub fn is_target(front: &Front, slot: usize) -> bool {
 
 /// A slice of all that is under way.
 pub(super) fn go_on(engine: &mut Engine, front: &mut Front) {
-    drop_some(engine, front);
+    if !engine.shared.gate.holds.hold_all() {
+        drop_some(engine, front);
+    }
     each_export(engine, front, advance);
     let now_ms = engine.mono_us() / 1000;
     // Not in each turn, as all slots are looked at; the step that takes them looks again.
@@ -148,9 +151,8 @@ pub(super) fn settle(engine: &mut Engine, front: &mut Front) {
     sessions.for_each(|session| front.clients.close(session));
     cluster.moves.sort_out();
     look_at_dropping(engine, front);
-    // Who waits for the end of the process still has its own reason.
-    if held && !holds && front.farewell.is_none() {
-        pause::let_writes_go(&mut engine.ks, &mut engine.shared, front);
+    if held && !holds {
+        pause::let_writes_go(&mut engine.ks, &mut engine.shared, front, Holds::SLOTS);
     }
     engine.ks.fx.feed_on = front.journal.is_read();
 }
@@ -185,7 +187,7 @@ fn advance(engine: &mut Engine, front: &mut Front, export: &mut Export) {
     if export.what.state == State::Sending && waiting(front, export) + out.len() < WAITING_MAX {
         export.outgoing.step(&engine.ks, &mut out, TURN_MAX);
         let is_nearly_done = waiting(front, export) + out.len() < NEARLY_DONE;
-        if export.outgoing.is_complete() && is_nearly_done && !engine.shared.gate.holds_writes {
+        if export.outgoing.is_complete() && is_nearly_done && !engine.shared.gate.holds.any() {
             at_moment(&*front.host, |moment| export.what.prepare(moment));
             syncslots(&mut out, &[b"PREPARE"]);
         }
@@ -389,10 +391,10 @@ fn hear_line(engine: &mut Engine, front: &mut Front, export: &mut Export, line: 
 
 /// From here on nothing changes until the target has the slots, or cannot take them any more.
 fn commit(engine: &mut Engine, front: &mut Front, export: &mut Export) {
-    if engine.shared.gate.holds_writes {
+    if engine.shared.gate.holds.any() {
         return fail(front, export, "Writes stand still for something else");
     }
-    engine.shared.gate.holds_writes = true;
+    engine.shared.gate.holds.hold(Holds::SLOTS);
     export.holds = true;
     let mut out = Vec::new();
     if let Err(why) = gather(engine, export, &mut out) {

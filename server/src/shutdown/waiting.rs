@@ -2,7 +2,7 @@
 
 use cairn_engine::Engine;
 use cairn_engine::base::id::SessionId;
-use cairn_engine::call::ctx::Gate;
+use cairn_engine::call::ctx::{Gate, Holds};
 use cairn_engine::call::{Instance, pause};
 
 use super::{STAYS, shut_down};
@@ -33,7 +33,7 @@ pub fn begin(
         until_ms: front.now().mono_us / 1000 + timeout_ms,
         sessions: session.into_iter().collect(),
     });
-    gate.holds_writes = true;
+    gate.holds.hold(Holds::FAREWELL);
     true
 }
 
@@ -102,5 +102,5 @@ pub fn give_up(engine: &mut Engine, front: &mut Front) {
             front.resume(session);
         }
     }
-    pause::let_writes_go(&mut engine.ks, &mut engine.shared, front);
+    pause::let_writes_go(&mut engine.ks, &mut engine.shared, front, Holds::FAREWELL);
 }

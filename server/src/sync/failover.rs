@@ -7,6 +7,7 @@
 //! Writes are held back from the first state on; in the end they run here, or hear that this server is a replica.
 
 use cairn_engine::Engine;
+use cairn_engine::call::ctx::Holds;
 use cairn_engine::call::pause;
 
 use super::role;
@@ -21,7 +22,7 @@ pub fn begin(front: &mut Front, gate: &mut cairn_engine::call::ctx::Gate, failov
             .notice(format_args!("FAILOVER requested to {host}:{port}.")),
         None => front.log.notice(format_args!("FAILOVER requested.")),
     }
-    gate.holds_writes = true;
+    gate.holds.hold(Holds::HANDOVER);
     front.replication.wants_acks = true;
     front.replication.failover = Some(failover);
 }
@@ -84,7 +85,7 @@ fn hand_over(engine: &mut Engine, front: &mut Front, host: &str, port: u16) {
 /// The new primary has taken over.
 pub(super) fn done(engine: &mut Engine, front: &mut Front) {
     if front.replication.failover.take().is_some() {
-        pause::let_writes_go(&mut engine.ks, &mut engine.shared, front);
+        pause::let_writes_go(&mut engine.ks, &mut engine.shared, front, Holds::HANDOVER);
     }
 }
 
@@ -102,5 +103,5 @@ pub fn abort(engine: &mut Engine, front: &mut Front, reason: &str) {
     if failover.state == HandOver::InProgress {
         role::promote(front, &mut engine.ks, &mut engine.shared.gate);
     }
-    pause::let_writes_go(&mut engine.ks, &mut engine.shared, front);
+    pause::let_writes_go(&mut engine.ks, &mut engine.shared, front, Holds::HANDOVER);
 }

@@ -322,8 +322,47 @@ pub struct Gate {
     pub replica: Option<Following>,
     /// Clients are paused.
     pub pause: Option<Paused>,
-    /// Writes are held back until the server says otherwise: it waits for its replicas.
-    pub holds_writes: bool,
+    /// Writes are held back until the server says otherwise.
+    pub holds: Holds,
+}
+
+/// Why writes are held back. Each reason ends by itself, and writes go on after the last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Holds(u8);
+
+impl Holds {
+    /// Slots leave: their last changes are on the way.
+    pub const SLOTS: Holds = Holds(1);
+    /// A replica of this node of a cluster is to take over (CLUSTER FAILOVER).
+    pub const MANUAL: Holds = Holds(2);
+    /// A replica is to take over (FAILOVER).
+    pub const HANDOVER: Holds = Holds(4);
+    /// The process is to end, once its replicas have everything.
+    pub const FAREWELL: Holds = Holds(8);
+
+    /// Whether there is a reason.
+    #[inline]
+    pub fn any(self) -> bool {
+        self.0 != 0
+    }
+
+    /// Whether nothing at all may change: a replica is waited for that has everything until now.
+    pub fn hold_all(self) -> bool {
+        self.0 & !Holds::SLOTS.0 != 0
+    }
+
+    /// One more.
+    pub fn hold(&mut self, reason: Holds) {
+        self.0 |= reason.0;
+    }
+
+    /// One less; whether writes go on by that.
+    #[must_use]
+    pub fn release(&mut self, reason: Holds) -> bool {
+        let before = *self;
+        self.0 &= !reason.0;
+        before.any() && !self.any()
+    }
 }
 
 impl Gate {
@@ -336,12 +375,12 @@ impl Gate {
             && self.pause.is_none()
             && !self.few_replicas
             && self.replica.is_none()
-            && !self.holds_writes
+            && !self.holds.any()
     }
 
     /// What is held back, by clients or by the server.
     pub fn paused(&self) -> Option<Paused> {
-        let held = self.holds_writes.then_some(Paused {
+        let held = self.holds.any().then_some(Paused {
             extent: Extent::Writes,
             end_ms: i64::MAX,
         });

@@ -6,7 +6,7 @@
 //!
 //! Invariant: a postponed session is `blocked`, waits for nothing else, and stands in `Shared::postponed` once; no other does.
 
-use super::ctx::{Ctx, Extent, Instance, Paused, Shared};
+use super::ctx::{Ctx, Extent, Holds, Instance, Paused, Shared};
 use super::spec::Flags;
 use crate::keyspace::{Expired, Keyspace};
 use crate::session::{Role, Session};
@@ -27,9 +27,16 @@ pub fn end(ks: &mut Keyspace, shared: &mut Shared, inst: &mut dyn Instance) {
     }
 }
 
-/// The server holds writes back no longer.
-pub fn let_writes_go(ks: &mut Keyspace, shared: &mut Shared, inst: &mut dyn Instance) {
-    if std::mem::take(&mut shared.gate.holds_writes) {
+/// The server holds writes back no longer for this reason: they go on if it was the last, and slots that come once none is left that holds everything.
+pub fn let_writes_go(
+    ks: &mut Keyspace,
+    shared: &mut Shared,
+    inst: &mut dyn Instance,
+    reason: Holds,
+) {
+    let held_all = shared.gate.holds.hold_all();
+    let goes_on = shared.gate.holds.release(reason);
+    if goes_on || (held_all && !shared.gate.holds.hold_all()) {
         go_on_all(ks, shared, inst);
     }
 }
@@ -64,8 +71,13 @@ pub(super) fn postpone(cx: &mut Ctx, pause: Paused, flags: Flags) {
     if cx.ks.expired == Expired::Goes {
         cx.ks.expired = Expired::Hides;
     }
-    let exempt = !matches!(cx.session.role, Role::Client | Role::Primary);
-    if exempt || !holds_back(pause.extent, cx, flags) {
+    let waits = match cx.session.role {
+        Role::Client | Role::Primary => holds_back(pause.extent, cx, flags),
+        // Slots come, and are taken over, but where a replica takes over that has everything until now.
+        Role::Import => cx.shared.gate.holds.hold_all(),
+        _ => false,
+    };
+    if !waits {
         return;
     }
     debug_assert!(cx.session.waiting.is_none(), "who waits runs nothing else");

@@ -34,6 +34,8 @@ const TROUBLE_US: u64 = 12 * SECOND_US;
 /// How many timeouts all may take to agree and every move to end once nothing is broken, and how much longer in any case.
 const HEALING_TIMEOUTS: u64 = 30;
 const HEALING_US: u64 = 30 * SECOND_US;
+/// After so long a failover that somebody asked for is over, one way or another.
+const FAILOVER_US: u64 = 6 * SECOND_US;
 /// How long clients may take to read everything then, and each of the last moves to be done.
 const READING_US: u64 = 30 * SECOND_US;
 /// Moves in the end, while clients write.
@@ -183,6 +185,11 @@ impl World {
         self.director.heal(&mut self.stage)?;
         let patience_us = HEALING_TIMEOUTS * self.stage.timeout_ms * 1000 + HEALING_US;
         self.agree(patience_us, "they do not agree")?;
+        let until = self.stage.now_us + FAILOVER_US;
+        while self.stage.now_us < until {
+            self.go_on()?;
+        }
+        self.agree(patience_us, "they do not agree behind the last failover")?;
         let figure = match self.stage.loss {
             None => "runs without loss",
             Some(_) => "runs with loss",

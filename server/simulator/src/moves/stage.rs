@@ -135,7 +135,7 @@ impl Stage {
             };
             let shared = &node.engine.shared;
             let routes = shared.routes.as_ref();
-            !shared.gate.holds_writes && routes.is_some_and(|routes| routes.served.contains(slot))
+            !shared.gate.holds.any() && routes.is_some_and(|routes| routes.served.contains(slot))
         };
         (0..self.machines.len()).filter(takes).collect()
     }
