@@ -42,8 +42,8 @@ pub fn glob_match(pattern: &[u8], text: &[u8], nocase: bool) -> bool {
     }
 }
 
-/// Whether the first element of `pattern` takes `byte`; if so, the element's size.
-fn match_one(pattern: &[u8], byte: u8, nocase: bool) -> Option<usize> {
+/// Whether the first element of `pattern`, which is no `*`, takes `byte`; if so, the element's size.
+pub fn match_one(pattern: &[u8], byte: u8, nocase: bool) -> Option<usize> {
     match pattern {
         [] => None,
         [b'?', ..] => Some(1),

@@ -7,13 +7,6 @@ use cairn_format::text::number::parse_i64;
 
 use super::error::{self, Error};
 
-/// Sixteen bytes as words, the first in the lowest place.
-#[inline(always)]
-pub fn words_of(bytes: &[u8; 16]) -> [u64; 2] {
-    let (words, _) = bytes.as_chunks::<8>();
-    [u64::from_le_bytes(words[0]), u64::from_le_bytes(words[1])]
-}
-
 /// The arguments of one command, name first. Copying it copies two slices.
 #[derive(Clone, Copy, Debug)]
 pub struct Args<'a> {
@@ -65,43 +58,62 @@ impl<'a> Args<'a> {
             .map(|r| &self.bytes[r.start as usize..r.end as usize])
     }
 
-    /// The first eight bytes of argument `i`, the first in the lowest place, if it has `least` bytes at the least. Where it ends before them, they
-    /// are anything.
-    #[inline]
-    pub fn word_at(&self, i: usize, least: usize) -> Option<u64> {
-        let begin = self.begin_of(i, least)?;
-        Some(match self.bytes.get(begin..begin + 8) {
-            Some(bytes) => u64::from_le_bytes(bytes.try_into().expect("eight of them")),
-            None => u64::from_le_bytes(self.last_bytes(begin)),
-        })
-    }
-
-    /// The first sixteen bytes of argument `i`, as [`Args::word_at`] has eight.
-    #[inline]
-    pub fn words_at(&self, i: usize, least: usize) -> Option<[u64; 2]> {
-        let begin = self.begin_of(i, least)?;
-        Some(match self.bytes.get(begin..begin + 16) {
-            Some(bytes) => words_of(bytes.try_into().expect("sixteen of them")),
-            None => words_of(&self.last_bytes(begin)),
-        })
-    }
-
-    /// Where argument `i` begins, if it has `least` bytes at the least.
+    /// The bounds of argument `i`, if it has `least` bytes at the least.
     #[inline(always)]
-    fn begin_of(&self, i: usize, least: usize) -> Option<usize> {
+    fn bounds_of(&self, i: usize, least: usize) -> Option<(usize, usize)> {
         let range = self.ranges.get(i)?;
         let (begin, end) = (range.start as usize, range.end as usize);
-        (end - begin >= least).then_some(begin)
+        (begin + least <= end).then_some((begin, end))
     }
 
-    #[cold]
-    #[inline(never)]
-    /// The last bytes of all, less than `N`, and zeros.
-    fn last_bytes<const N: usize>(&self, begin: usize) -> [u8; N] {
-        let mut bytes = [0; N];
-        let rest = self.bytes.get(begin..).unwrap_or_default();
-        bytes[..rest.len()].copy_from_slice(rest);
-        bytes
+    /// The length of argument `i` if there is one.
+    #[inline(always)]
+    pub fn len_of(&self, i: usize) -> Option<usize> {
+        self.ranges.get(i).map(|range| range.len())
+    }
+
+    /// The first sixteen bytes of argument `i`, if it has `least` bytes at the least and there are as many. Where it ends before them, they are
+    /// anything.
+    #[inline(always)]
+    pub fn front_at(&self, i: usize, least: usize) -> Option<&'a [u8; 16]> {
+        let begin = self.ranges.get(i)?.start as usize;
+        // In this order the compiler does not make one condition of both, which takes longer.
+        let bytes = self.bytes.get(begin..begin + 16)?;
+        self.bounds_of(i, least)?;
+        bytes.first_chunk()
+    }
+
+    /// As [`Args::front_at`], where less than sixteen bytes are there, and zeros.
+    #[inline(always)]
+    pub fn front_at_end(&self, i: usize, least: usize) -> Option<[u8; 16]> {
+        let (begin, _) = self.bounds_of(i, least)?;
+        let missing = (begin + 16).checked_sub(self.bytes.len())?;
+        if let (Some(last), Some(bits)) = (self.bytes.last_chunk(), missing.checked_mul(8)) {
+            let shifted = u128::from_le_bytes(*last).checked_shr(bits as u32);
+            return Some(shifted.unwrap_or_default().to_le_bytes());
+        }
+        let rest = self.bytes.get(begin..)?;
+        let byte = |at| rest.get(at).copied().unwrap_or_default();
+        Some(std::array::from_fn(byte))
+    }
+
+    /// The first eight bytes of argument `i` and the last eight, if it has `least` bytes at the least.
+    ///
+    /// Where the compiler knows that `least` is eight or more, one comparison is all that is left of the bounds.
+    #[inline(always)]
+    pub fn ends_at(&self, i: usize, least: usize) -> Option<[&'a [u8; 8]; 2]> {
+        let (begin, end) = self.bounds_of(i, least)?;
+        let text = &self.bytes[..end];
+        Some([text[begin..].first_chunk()?, text.last_chunk()?])
+    }
+
+    /// The first `N` bytes of argument `i` and the `N` in front of its byte `until`, if it is as long ([`Args::ends_at`]).
+    #[inline(always)]
+    pub fn chunks_at<const N: usize>(&self, i: usize, until: usize) -> Option<[&'a [u8; N]; 2]> {
+        let (begin, end) = self.bounds_of(i, until)?;
+        let text = &self.bytes[..end];
+        let second = text[..begin + until].last_chunk()?;
+        Some([text[begin..].first_chunk()?, second])
     }
 
     /// All arguments from `from` on.

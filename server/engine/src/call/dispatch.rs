@@ -7,7 +7,7 @@ use super::rights;
 use super::room;
 use super::route;
 use super::run::{apply, count_error, hush, run};
-use super::spec::{Command, Flags};
+use super::spec::{Command, Flags, Guard};
 use super::table::Entry;
 use super::tracking;
 use crate::base::args::Args;
@@ -108,11 +108,10 @@ fn admit(cx: &mut Ctx, args: &Args) -> Result<(), Error> {
     cx.command = look_up(cx.shared, cx.session, args)?;
     let spec = cx.command.spec;
     if !spec.accepts(args.len()) {
-        reject(cx);
-        return Err(error::wrong_arity(spec.name));
+        return Err(refused_arity(cx));
     }
     if let Some(guard) = spec.guard {
-        guard(cx).inspect_err(|_| reject(cx))?;
+        pass_guard(cx, guard)?;
     }
     debug_assert_eq!(cx.session.last, Some(cx.command.id));
     let may_pass = rights::may_pass(cx.session, args);
@@ -127,6 +126,20 @@ fn admit(cx: &mut Ctx, args: &Args) -> Result<(), Error> {
         return Ok(());
     }
     admit_elsewhere(cx, args)
+}
+
+// What is seldom is apart: this one goes through registers, and each further path through it takes some.
+
+#[cold]
+#[inline(never)]
+fn refused_arity(cx: &mut Ctx) -> Error {
+    reject(cx);
+    error::wrong_arity(cx.command.spec.name)
+}
+
+#[inline(never)]
+fn pass_guard(cx: &mut Ctx, guard: Guard) -> Result<(), Error> {
+    guard(cx).inspect_err(|_| reject(cx))
 }
 
 #[inline(never)]
@@ -229,6 +242,12 @@ fn look_up(shared: &Shared, session: &mut Session, args: &Args) -> Result<Entry,
         );
         return Ok(found);
     }
+    look_up_anew(shared, session, args)
+}
+
+#[inline(never)]
+fn look_up_anew(shared: &Shared, session: &mut Session, args: &Args) -> Result<Entry, Error> {
+    let name = args.at(0);
     let found = match session.applies() {
         true => shared.table.find_logged(name),
         false => shared.table.find(name),

@@ -199,7 +199,12 @@ pub fn check(cx: &mut Ctx, args: &Args) -> Result<(), (Denied, String)> {
 /// Whether a call of the command that the session runs last is permitted, as far as that is easily told: false says nothing.
 #[inline]
 pub fn may_pass(session: &mut Session, args: &Args) -> bool {
-    session.granted.covers(args) || may_pass_anew(session, args)
+    session.granted.covers_plainly(args) || may_pass_narrowly(session, args)
+}
+
+#[inline(never)]
+fn may_pass_narrowly(session: &mut Session, args: &Args) -> bool {
+    session.granted.covers_narrowly(args) || may_pass_anew(session, args)
 }
 
 #[inline(never)]
@@ -207,9 +212,7 @@ fn may_pass_anew(session: &mut Session, args: &Args) -> bool {
     let (Some(command), Some(passes)) = (session.last, &session.passes) else {
         return false;
     };
-    let granted = passes.grant(command, args);
-    session.granted = granted.unwrap_or(Granted::NONE);
-    granted.is_some()
+    passes.grant(command, args, &mut session.granted)
 }
 
 #[cold]

@@ -10,6 +10,7 @@
 //! | `btree`, `ranked` | a counted B+tree, and the sorted set made of table and tree |
 //! | `ordered` | an ordered map, in one part or in two while it is moved |
 //! | `mover` | moves blocks of all of these out of slabs that are being emptied |
+//! | `words` | sixteen bytes compared at once |
 
 pub mod btree;
 pub mod keyed;
@@ -19,3 +20,4 @@ pub mod ranked;
 pub mod record;
 pub mod sizes;
 pub mod table;
+pub mod words;

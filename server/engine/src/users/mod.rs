@@ -9,6 +9,7 @@
 //! commands   which commands                         patterns   which keys and channels
 //! catalog    what must be known of commands         password   digests
 //! file       all users as lines                     passes     what is known before a call
+//! glob       a pattern of keys taken apart          likeness   what keys have in common with one that is allowed
 //! ```
 //! A selector is one set of permissions: the first of a user (the root) takes the words that stand alone, the others those in parentheses.
 //! One selector has to allow a call as a whole. Printed words that are read again make an equal user.
@@ -17,6 +18,8 @@ pub mod catalog;
 pub mod check;
 pub mod commands;
 pub mod file;
+pub mod glob;
+pub mod likeness;
 pub mod log;
 pub mod passes;
 pub mod password;

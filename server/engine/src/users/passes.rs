@@ -1,9 +1,13 @@
 //! What can be said of each command before it is called, so that a permitted call costs a look into a table and, where rules name keys,
 //! a comparison; and what was said of the last one, so that the next one like it costs the comparison alone.
 
+use std::sync::Arc;
+
 use super::catalog::{Catalog, KnownKeys};
 use super::check::Touched;
-use super::patterns::{Ends, KeyPattern};
+use super::glob::Glob;
+use super::likeness::Likeness;
+use super::patterns::KeyPattern;
 use super::selector::Selector;
 use super::user::User;
 use crate::base::args::Args;
@@ -20,26 +24,55 @@ enum Pass {
     Key { at: u8, keys: u16 },
 }
 
-/// Keys that are allowed.
-#[derive(Debug, PartialEq)]
+/// Keys that are allowed: a pattern of them.
+#[derive(Clone, Debug)]
 struct Keys {
-    /// Those with short ends and anything between.
-    ends: Box<[Ends]>,
-    /// The others.
-    patterns: Box<[KeyPattern]>,
+    glob: Arc<Glob>,
+    /// What all of them have in common, if it says all. Beside it some of them may be too short to be told by it.
+    likeness: Likeness,
+    /// All of them have the same bytes at the same places, more than a likeness tells.
+    is_too_long: bool,
 }
 
 impl Keys {
-    fn of<'p>(patterns: impl Iterator<Item = &'p KeyPattern>) -> Keys {
-        let (short, others): (Vec<_>, Vec<_>) = patterns.partition(|p| p.ends().is_some());
+    fn of(pattern: &KeyPattern) -> Keys {
+        let glob = pattern.glob().clone();
+        let example = glob.example();
+        let likeness = example
+            .as_ref()
+            .and_then(|key| Likeness::of(&glob.fit(key)?, key));
         Keys {
-            ends: short.into_iter().filter_map(KeyPattern::ends).collect(),
-            patterns: others.into_iter().cloned().collect(),
+            likeness: likeness.unwrap_or(Likeness::NONE),
+            is_too_long: example.is_some() && likeness.is_none(),
+            glob,
         }
     }
 
-    fn is_empty(&self) -> bool {
-        self.ends.is_empty() && self.patterns.is_empty()
+    /// Finds one of these patterns that a key is of, and notes what others have in common with it.
+    #[inline]
+    fn grant(all: &[Keys], at: usize, args: &Args, granted: &mut Granted) -> bool {
+        let told = |keys: &&Keys| keys.likeness.has_plainly(args, at);
+        if let Some(keys) = all.iter().find(told) {
+            match at {
+                KEY => granted.0 = keys.likeness,
+                _ => granted.0.clear(),
+            }
+            return true;
+        }
+        let Some(key) = args.get(at) else {
+            granted.0.clear();
+            return false;
+        };
+        let found = all
+            .iter()
+            .find_map(|keys| Some((keys, keys.glob.fit(key)?)));
+        // What the pattern does not tell by itself a key of it tells, unless it is too much.
+        let learned = found.filter(|(keys, _)| at == KEY && !keys.is_too_long);
+        match learned.and_then(|(_, fit)| Likeness::of(&fit, key)) {
+            Some(likeness) => granted.0 = likeness,
+            None => granted.0.clear(),
+        }
+        found.is_some()
     }
 }
 
@@ -48,35 +81,37 @@ impl Keys {
 pub struct Passes {
     /// By number of the command.
     passes: Box<[Pass]>,
-    keys: Vec<Keys>,
+    keys: Vec<Box<[Keys]>>,
 }
 
 /// The place of the keys that are remembered: that of nearly all commands with one.
 const KEY: usize = 1;
 
-/// Calls of one command that are permitted: all, or those with a key that begins and ends so.
+/// Calls of one command that are permitted: all, or those with such a key.
 #[derive(Clone, Copy, Debug)]
-pub struct Granted {
-    every: bool,
-    ends: Ends,
-}
+pub struct Granted(Likeness);
 
 impl Granted {
     /// No calls.
-    pub const NONE: Granted = Granted {
-        every: false,
-        ends: Ends::NONE,
-    };
+    pub const NONE: Granted = Granted(Likeness::NONE);
     /// All calls.
-    pub const EVERY: Granted = Granted {
-        every: true,
-        ends: Ends::NONE,
-    };
+    pub const EVERY: Granted = Granted(Likeness::EVERY);
+
+    /// Whether a call is one of them, as far as a few instructions tell. False says nothing.
+    #[inline(always)]
+    pub fn covers_plainly(&self, args: &Args) -> bool {
+        self.0.has_plainly(args, KEY)
+    }
+
+    /// Whether a call is one of them where [`Granted::covers_plainly`] did not say so. False says nothing.
+    #[inline(always)]
+    pub fn covers_narrowly(&self, args: &Args) -> bool {
+        self.0.has_narrowly(args, KEY)
+    }
 
     /// Whether a call is one of them. False says nothing.
-    #[inline(always)]
     pub fn covers(&self, args: &Args) -> bool {
-        self.every || self.ends.are_of(args, KEY)
+        self.0.has(args, KEY)
     }
 }
 
@@ -94,31 +129,29 @@ impl Passes {
         }
     }
 
-    /// Whether a call is permitted, and which others of the same command are with it. None says nothing: the call has to be looked at.
-    pub fn grant(&self, command: CommandId, args: &Args) -> Option<Granted> {
+    /// Whether a call is permitted, and which others of the same command are with it, in place of what was granted before. False says
+    /// nothing: the call has to be looked at.
+    pub fn grant(&self, command: CommandId, args: &Args, granted: &mut Granted) -> bool {
         match self.passes[command.index()] {
-            Pass::Unclear => None,
-            Pass::Always => Some(Granted::EVERY),
-            Pass::Key { at, keys } => self.keys[usize::from(keys)].grant(usize::from(at), args),
+            Pass::Unclear => {
+                granted.0.clear();
+                false
+            }
+            Pass::Always => {
+                *granted = Granted::EVERY;
+                true
+            }
+            Pass::Key { at, keys } => {
+                let (keys, at) = (&self.keys[usize::from(keys)], usize::from(at));
+                Keys::grant(keys, at, args, granted)
+            }
         }
     }
 
     /// Whether a call is permitted ([`Passes::grant`]).
     pub fn allows(&self, command: CommandId, args: &Args) -> bool {
-        self.grant(command, args).is_some()
-    }
-}
-
-impl Keys {
-    fn grant(&self, at: usize, args: &Args) -> Option<Granted> {
-        let fits = |ends: &&Ends| ends.are_of(args, at);
-        if let Some(ends) = self.ends.iter().find(fits).copied() {
-            let key = Granted { every: false, ends };
-            return Some(if at == KEY { key } else { Granted::NONE });
-        }
-        let key = args.get(at)?;
-        let is_there = self.patterns.iter().any(|pattern| pattern.matches(key));
-        is_there.then_some(Granted::NONE)
+        let mut granted = Granted::NONE;
+        self.grant(command, args, &mut granted)
     }
 }
 
@@ -126,7 +159,7 @@ fn pass_of(
     selectors: &[Selector],
     command: CommandId,
     catalog: &dyn Catalog,
-    lists: &mut Vec<Keys>,
+    lists: &mut Vec<Box<[Keys]>>,
 ) -> Pass {
     let uses_channels = catalog.uses_channels(command);
     let allows = |selector: &&Selector| {
@@ -155,17 +188,23 @@ fn pass_of(
 
 /// The number of the list of these patterns, which many commands share. None where there is no pattern, or no number left.
 fn list_of<'p>(
-    lists: &mut Vec<Keys>,
+    lists: &mut Vec<Box<[Keys]>>,
     patterns: impl Iterator<Item = &'p KeyPattern>,
 ) -> Option<u16> {
-    let wanted = Keys::of(patterns);
+    let wanted: Vec<_> = patterns.collect();
     if wanted.is_empty() {
         return None;
     }
-    let place = lists.iter().position(|known| *known == wanted);
-    let place = place.unwrap_or_else(|| {
-        lists.push(wanted);
-        lists.len() - 1
-    });
+    let is_wanted = |known: &[Keys]| {
+        let pairs = || known.iter().zip(&wanted);
+        known.len() == wanted.len() && pairs().all(|(keys, p)| Arc::ptr_eq(&keys.glob, p.glob()))
+    };
+    let place = lists
+        .iter()
+        .position(|known| is_wanted(known))
+        .unwrap_or_else(|| {
+            lists.push(wanted.into_iter().map(Keys::of).collect());
+            lists.len() - 1
+        });
     u16::try_from(place).ok()
 }

@@ -1,9 +1,11 @@
 //! Which keys and which channels.
 
+use std::sync::Arc;
+
 use cairn_format::text::glob::glob_match;
 
+use super::glob::Glob;
 use super::rules::Fault;
-use crate::base::args::{Args, words_of};
 
 /// What is done to a key, or may be done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,101 +34,6 @@ impl Access {
     }
 }
 
-/// Arguments that begin with certain bytes, sixteen at most, and end with certain others, eight at most, so that a comparison or two of words
-/// tell them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ends {
-    /// There are more than eight first bytes, and no last ones.
-    is_long_head: bool,
-    has_tail: bool,
-    /// The first sixteen bytes, the first in the lowest place of the first word, and which of their bits count.
-    head: [u64; 2],
-    head_mask: [u64; 2],
-    /// The last bytes, the last in the highest place, and which of their bits count.
-    tail: u64,
-    tail_mask: u64,
-    head_len: usize,
-    /// What either end has at the least.
-    least_len: usize,
-}
-
-impl Ends {
-    /// No argument.
-    pub const NONE: Ends = Ends {
-        is_long_head: false,
-        has_tail: false,
-        head: [0; 2],
-        head_mask: [0; 2],
-        tail: 0,
-        tail_mask: 0,
-        head_len: 0,
-        least_len: usize::MAX,
-    };
-
-    fn new(head: &[u8], tail: &[u8]) -> Option<Ends> {
-        let mut first = [0; 16];
-        first.get_mut(..head.len())?.copy_from_slice(head);
-        let mut counted = [0; 16];
-        counted[..head.len()].fill(0xff);
-        let from = 8_usize.checked_sub(tail.len())?;
-        let (mut last, mut last_counted) = ([0; 8], [0; 8]);
-        last[from..].copy_from_slice(tail);
-        last_counted[from..].fill(0xff);
-        Some(Ends {
-            is_long_head: head.len() > 8 && tail.is_empty(),
-            has_tail: !tail.is_empty(),
-            head: words_of(&first),
-            head_mask: words_of(&counted),
-            tail: u64::from_le_bytes(last),
-            tail_mask: u64::from_le_bytes(last_counted),
-            head_len: head.len(),
-            least_len: head.len() + tail.len(),
-        })
-    }
-
-    /// Whether argument `at` begins and ends so.
-    ///
-    /// Every call of a user with rules goes one of these ways, so each is as short as it can be, and what costs most comes first.
-    #[inline(always)]
-    pub fn are_of(&self, args: &Args, at: usize) -> bool {
-        if self.is_long_head {
-            let words = args.words_at(at, self.least_len);
-            // One after the other takes fewer instructions than both at once.
-            return words.is_some_and(|[first, second]| {
-                first == self.head[0] && (second ^ self.head[1]) & self.head_mask[1] == 0
-            });
-        }
-        if !self.has_tail {
-            let word = args.word_at(at, self.least_len);
-            return word.is_some_and(|word| word & self.head_mask[0] == self.head[0]);
-        }
-        args.get(at).is_some_and(|text| self.are_both(text))
-    }
-
-    /// Whether a text begins and ends so, where it is long enough by two words.
-    #[inline(always)]
-    fn are_both(&self, text: &[u8]) -> bool {
-        if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk())
-            && self.head_len <= 8
-        {
-            let head = (u64::from_le_bytes(*first) ^ self.head[0]) & self.head_mask[0];
-            let tail = (u64::from_le_bytes(*last) ^ self.tail) & self.tail_mask;
-            return head | tail == 0 && text.len() >= self.least_len;
-        }
-        self.are_of_text(text)
-    }
-
-    /// Whether a text begins and ends so, byte by byte.
-    #[inline(never)]
-    fn are_of_text(&self, text: &[u8]) -> bool {
-        let head = self.head.map(u64::to_le_bytes);
-        let tail = &self.tail.to_le_bytes()[8 - (self.least_len - self.head_len)..];
-        text.len() >= self.least_len
-            && text.starts_with(&head.as_flattened()[..self.head_len])
-            && text.ends_with(tail)
-    }
-}
-
 /// Whether a byte of a pattern may stand for another.
 fn is_special(byte: &u8) -> bool {
     b"*?[\\".contains(byte)
@@ -139,6 +46,7 @@ pub struct KeyPattern {
     access: Access,
     /// Nothing but the last byte is special, and that is `*`.
     is_prefix: bool,
+    glob: Arc<Glob>,
 }
 
 impl KeyPattern {
@@ -148,6 +56,7 @@ impl KeyPattern {
             text: text.into(),
             access,
             is_prefix: head.is_some_and(|head| !head.iter().any(is_special)),
+            glob: Arc::new(Glob::new(text)),
         }
     }
 
@@ -155,16 +64,13 @@ impl KeyPattern {
     pub fn matches(&self, key: &[u8]) -> bool {
         match self.is_prefix {
             true => key.starts_with(&self.text[..self.text.len() - 1]),
-            false => matches_pattern(&self.text, key),
+            false => self.glob.fit(key).is_some(),
         }
     }
 
-    /// The pattern as what is in front of its only `*` and behind it, if that is all of it and short.
-    pub fn ends(&self) -> Option<Ends> {
-        let star = self.text.iter().position(|&byte| byte == b'*')?;
-        let (head, tail) = (&self.text[..star], &self.text[star + 1..]);
-        let is_plain = !head.iter().chain(tail).any(is_special);
-        Ends::new(head, tail).filter(|_| is_plain)
+    /// The pattern taken apart.
+    pub fn glob(&self) -> &Arc<Glob> {
+        &self.glob
     }
 }
 
