@@ -15,6 +15,8 @@ use std::time::Duration;
 /// Longest pipeline for which a ring is taken unless one is asked for: with more requests in a call of the system the calls matter less than where
 /// the bytes lie.
 const PIPELINE_MAX: usize = 4;
+/// Most links of a thread for which one is taken unless it is asked for: each has a buffer of its own there.
+const LINKS_MAX: usize = 1024;
 
 /// What the bytes go through.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,7 +47,9 @@ impl Worker<'_> {
             return Ok(None);
         };
         match io {
-            Io::Auto if shared.pipeline <= PIPELINE_MAX => Ok(Ring::new(&sockets).ok()),
+            Io::Auto if shared.pipeline <= PIPELINE_MAX && sockets.len() <= LINKS_MAX => {
+                Ok(Ring::new(&sockets).ok())
+            }
             Io::Auto | Io::Poll => Ok(None),
             Io::Ring => match Ring::new(&sockets) {
                 Ok(ring) => Ok(Some(ring)),
