@@ -86,7 +86,7 @@ pub struct LoadArguments {
     #[arg(long)]
     reconnect: bool,
     /// What the bytes go through: io_uring, one call of the system for all that a turn sends and waits for, or epoll. `auto` takes a ring where there is
-    /// one, for pipelines of 4 at most and up to 1,024 clients a thread; over TLS, in a cluster and with --reconnect always epoll
+    /// one, for a closed loop with pipelines of 16 at most and up to 1,024 clients a thread; over TLS, in a cluster and with --reconnect always epoll
     #[arg(long, value_name = "WAY", value_enum, default_value_t)]
     io: Io,
     /// Seed of everything random

@@ -4,6 +4,7 @@
 //! written, just before the next call.
 
 use super::{LOOK_UP, Sleep, Worker};
+use crate::load::Shared;
 use crate::load::alarm::Alarm;
 use crate::load::ring::{Done, Ring};
 use crate::load::sink::Sink;
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 /// Longest pipeline for which a ring is taken unless one is asked for: with more requests in a call of the system the calls matter less than where
 /// the bytes lie.
-const PIPELINE_MAX: usize = 4;
+const PIPELINE_MAX: usize = 16;
 /// Most links of a thread for which one is taken unless it is asked for: each has a buffer of its own there.
 const LINKS_MAX: usize = 1024;
 
@@ -28,6 +29,14 @@ pub enum Io {
     Poll,
     /// io_uring, one call for all of a turn.
     Ring,
+}
+
+impl Shared<'_> {
+    /// Whether a ring over so many links costs less than a poll. In an open loop it costs more: few requests at a time share a call there, and its timer is
+    /// less exact.
+    fn is_cheaper_ringed(&self, links: usize) -> bool {
+        self.arrivals.is_none() && self.pipeline <= PIPELINE_MAX && links <= LINKS_MAX
+    }
 }
 
 impl Worker<'_> {
@@ -47,9 +56,7 @@ impl Worker<'_> {
             return Ok(None);
         };
         match io {
-            Io::Auto if shared.pipeline <= PIPELINE_MAX && sockets.len() <= LINKS_MAX => {
-                Ok(Ring::new(&sockets).ok())
-            }
+            Io::Auto if shared.is_cheaper_ringed(sockets.len()) => Ok(Ring::new(&sockets).ok()),
             Io::Auto | Io::Poll => Ok(None),
             Io::Ring => match Ring::new(&sockets) {
                 Ok(ring) => Ok(Some(ring)),
