@@ -117,9 +117,7 @@ impl Alarm {
         if rings <= now {
             return None;
         }
-        if rings != self.rings {
-            (self.rings, self.due) = (rings, due);
-        }
+        (self.rings, self.due) = (rings, due);
         Some(rings)
     }
 

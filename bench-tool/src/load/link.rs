@@ -238,7 +238,7 @@ impl Link {
         }
     }
 
-    /// As [`Link::receive`], of bytes that have been read, and come as of the sink's last look at the clock.
+    /// As [`Link::receive`], of bytes that have been read, and come as of the sink's last look at the clock; who looks there again flushes the sink first.
     ///
     /// # Errors
     /// The bytes are no replies.
@@ -259,7 +259,6 @@ impl Link {
             bytes = later;
             answered += self.parse(sink, redirected)?;
         }
-        sink.flush();
         self.give_back(stock);
         Ok(answered)
     }

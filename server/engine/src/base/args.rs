@@ -66,12 +66,6 @@ impl<'a> Args<'a> {
         (begin + least <= end).then_some((begin, end))
     }
 
-    /// The length of argument `i` if there is one.
-    #[inline(always)]
-    pub fn len_of(&self, i: usize) -> Option<usize> {
-        self.ranges.get(i).map(|range| range.len())
-    }
-
     /// The first sixteen bytes of argument `i`, if it has `least` bytes at the least and there are as many. Where it ends before them, they are
     /// anything.
     #[inline(always)]
