@@ -5,18 +5,15 @@ mod certificates;
 mod common;
 
 use certificates::certificates;
-use common::real_server::RealServer;
+use common::real_server::{RealServer, free_port};
 use common::{code, golden, run, stderr, stdout};
 use std::fs;
-use std::net::TcpListener;
 use std::path::Path;
 
 /// A server that has loaded a golden file, and its encrypted port.
 fn server(folder: &Path, clients: &str) -> (RealServer, u16) {
     fs::copy(golden("redis-7.0.15/lru.rdb"), folder.join("dump.rdb")).unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
+    let port = free_port();
     let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
     let (text, cert, key, ca) = (
         port.to_string(),

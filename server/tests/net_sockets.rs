@@ -1,5 +1,8 @@
 //! Listeners and connections over real sockets and a real poll.
 
+#[path = "../../toolkit/tests/support/ports.rs"]
+mod ports;
+
 use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -11,6 +14,7 @@ use cairn_server::host::{Host, Level, ListenPlan, Logger, Stream};
 use cairn_server::net::{Accepting, Connections, Flush, Listeners, Received, ReplyTrim};
 use cairn_server::os::SystemHost;
 use mio::{Events, Poll, Token};
+use ports::free_port;
 
 #[derive(Default)]
 struct Lines(RefCell<Vec<String>>);
@@ -34,15 +38,6 @@ fn plan(bind: &[&str], port: u16) -> ListenPlan {
         unixsocketperm: None,
         speech: "tcp",
     }
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
 }
 
 fn open(plan: &ListenPlan, logger: &dyn Logger) -> Result<Listeners, String> {

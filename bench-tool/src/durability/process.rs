@@ -9,7 +9,8 @@ use cairn_toolkit::outcome::plain;
 use cairn_toolkit::remote::{Client, Place, Sign};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::fs::{File, OpenOptions};
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
+use std::ops::Range;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -22,6 +23,20 @@ const WORDS_FILE: &str = "server-output.txt";
 const LOOK: Duration = Duration::from_millis(2);
 /// Longest wait for a reply.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Ports for it: below those that Linux gives to outgoing connections. Of the others one may be taken while the server is
+/// down, even by the very connection that asks whether it is up again, which then talks to itself.
+const PORTS: Range<u16> = 30_000..32_768;
+
+/// One of them that nobody listens on; another process starts its search elsewhere.
+fn free_port() -> Result<u16, Failure> {
+    let count = PORTS.end - PORTS.start;
+    let first = (std::process::id() % u32::from(count)) as u16;
+    let mut ports = (0..count).map(|step| PORTS.start + (first + step) % count);
+    ports
+        .find(|port| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok())
+        .ok_or_else(|| Failure::new(format!("no port of {PORTS:?} is free for the server")))
+}
 
 /// A server that is killed by whoever drops it.
 #[derive(Debug)]
@@ -44,10 +59,7 @@ impl Server {
         policy: &str,
         patience: Duration,
     ) -> Result<Server, Failure> {
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        let port = free
-            .map_err(|error| Failure::io("a port for the server", &error))?
-            .port();
+        let port = free_port()?;
         let folder = folder.to_owned();
         let fill = |word: String| {
             word.replace("{port}", &port.to_string())

@@ -261,6 +261,10 @@ impl Drop for Ring {
 }
 
 #[cfg(test)]
+#[path = "../../../toolkit/tests/support/left_out.rs"]
+mod left_out;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use std::io::{Read, Write};
@@ -275,18 +279,10 @@ mod tests {
         match Ring::new(&sockets) {
             Ok(ring) => Some((ring, ours, theirs)),
             Err(error) => {
-                left_out(&error);
+                left_out::left_out("load::ring", &error.to_string());
                 None
             }
         }
-    }
-
-    /// `scripts/test` tells what could not run.
-    fn left_out(why: &io::Error) {
-        let path = std::env::var_os("CAIRN_LEFT_OUT");
-        let path = path.unwrap_or_else(|| panic!("no ring of the system: {why}"));
-        let file = std::fs::File::options().append(true).open(path);
-        writeln!(file.unwrap(), "load::ring: {why}").unwrap();
     }
 
     fn page(bytes: &[u8]) -> Page {

@@ -2,17 +2,14 @@
 
 use crate::certificates::certificates;
 use crate::json;
-use crate::real_server::{Program, RealServer};
-use std::net::TcpListener;
+use crate::real_server::{Program, RealServer, free_port};
 
 #[test]
 fn load_goes_over_tls() {
     let folder = tempfile::tempdir().unwrap();
     certificates(folder.path(), &["server"]);
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port().to_string();
-    drop(listener);
+    let port = free_port().to_string();
     let (cert, key, ca) = (path("server.crt"), path("server.key"), path("ca.crt"));
     let options = [
         ["--tls-port", &port],

@@ -1,9 +1,9 @@
 //! Connections that are lost, silent or not to be had.
 
+use crate::real_server::free_port;
 use crate::responder::Responder;
 use crate::{bench, run};
 use serde_json::Value;
-use std::net::TcpListener;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -119,11 +119,7 @@ fn bytes_that_are_no_reply_and_silence_end_the_run() {
 
 #[test]
 fn nobody_listening_is_exit_2_with_the_address() {
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = free_port();
     let (code, _, stderr) = run(port, &["-n", "10", "--command", "PING"]);
     assert_eq!(
         (code, stderr),

@@ -4,6 +4,8 @@
 mod browser;
 mod hostile;
 mod interrupted;
+#[path = "../../../toolkit/tests/support/left_out.rs"]
+mod left_out;
 mod lost;
 mod open_loop;
 mod outputs;

@@ -1,5 +1,8 @@
 //! The machine on real sockets, as a node among nodes of the reference server: met, voted for, given slots, asked to stand still.
 
+#[path = "../../../toolkit/tests/support/ports.rs"]
+mod ports;
+
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -11,26 +14,12 @@ use cairn_cluster::Machine;
 use cairn_cluster::machine::{Addresses, Failover, SetSlot, length_of_frame};
 use cairn_cluster::seam::{Action, LinkId, Moment, PeerId, Upstream};
 use cairn_format::cluster::NodeId;
+use ports::free_port;
 
 const HOST: &str = "127.0.0.1";
 const TIMEOUT_MS: u64 = 1000;
 /// What takes longer than this does not happen.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A port that nobody has.
-fn free_port() -> u16 {
-    // The bus of a node without its own port is ten thousand above; a port below that leaves room for it.
-    (0..200)
-        .map(|_| {
-            TcpListener::bind((HOST, 0))
-                .expect("a port")
-                .local_addr()
-                .expect("its address")
-                .port()
-        })
-        .find(|port| *port < 55_000 && TcpListener::bind((HOST, *port + 10_000)).is_ok())
-        .expect("two free ports")
-}
 
 /// A node of the reference server.
 struct Real {

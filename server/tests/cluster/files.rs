@@ -7,7 +7,7 @@ use cairn_format::crc16::key_slot;
 use cairn_format::rdb::reader::Options;
 use cairn_format::rdb::{Event, Reader};
 
-use crate::support::process::Program;
+use crate::support::process::{Program, free_port};
 use crate::support::{Folder, Setup, wait_until};
 use crate::{Node, join};
 
@@ -31,23 +31,12 @@ fn a_node_is_who_it_was_after_a_restart_and_the_reference_reads_its_file() {
     fs::create_dir_all(folder.data()).unwrap();
     fs::write(folder.data().join("nodes.conf"), &text).unwrap();
     let reference = Setup::reference(&folder).with("--cluster-enabled yes --cluster-port 0");
-    let reference = reference.on_port(low_port()).start();
+    let reference = reference.start();
     let mut client = reference.connect();
     assert_eq!(client.text("CLUSTER MYID"), id);
     let told = client.text("CLUSTER NODES");
     assert_eq!(told.lines().count(), 3, "{told}");
     assert!(told.contains("0-8191"), "{told}");
-}
-
-/// A free port with another ten thousand above it.
-pub fn low_port() -> u16 {
-    (20_000..30_000)
-        .find(|port| {
-            [*port, port + 10_000]
-                .iter()
-                .all(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok())
-        })
-        .expect("one is free")
 }
 
 #[test]
@@ -68,7 +57,7 @@ fn a_file_belongs_to_one_node_and_a_damaged_one_ends_the_start() {
     let second = node
         .setup
         .clone()
-        .on_port(low_port())
+        .on_port(free_port())
         .with("--cluster-port 0")
         .run();
     assert!(!second.status.success());
@@ -159,7 +148,7 @@ fn a_snapshot_tells_the_keys_of_each_slot_and_redis_8_takes_it() {
     }
     let options = "--cluster-enabled yes --enable-debug-command yes --save ''";
     let other = Setup::new(Program::Redis8, &folder).only(options);
-    let server = other.on_port(low_port()).start();
+    let server = other.start();
     let mut other = server.connect();
     let tagged = key_slot(b"{tag}");
     assert_eq!(other.int(&format!("CLUSTER COUNTKEYSINSLOT {tagged}")), 300);

@@ -148,6 +148,18 @@ fn join(nodes: &[Node], primaries: usize) {
             node.ask(&format!("CLUSTER REPLICATE {}", primary.id)) == "OK"
         });
     }
+    // Who goes before all have heard of its role is not missed as what it was.
+    wait_until("all know who follows whom", || {
+        nodes.iter().all(|node| {
+            let lines = node.ask("CLUSTER NODES");
+            let knows = |at: usize| {
+                let (id, primary) = (&nodes[at].id, &nodes[(at - primaries) % primaries].id);
+                let mut lines = lines.split("\\n");
+                lines.any(|line| line.starts_with(id) && line.contains(primary))
+            };
+            (primaries..nodes.len()).all(knows)
+        })
+    });
     wait_until("the cluster serves", || {
         nodes.iter().all(|node| node.info("cluster_state") == "ok")
     });

@@ -38,22 +38,10 @@ fn is_sound(at: &str) {
     });
 }
 
-/// A port whose bus has the usual one, as the tool takes for granted.
-fn port_with_bus() -> u16 {
-    loop {
-        let port = free_port();
-        let Some(bus) = port.checked_add(10_000) else {
-            continue;
-        };
-        if std::net::TcpListener::bind(("127.0.0.1", bus)).is_ok() {
-            return port;
-        }
-    }
-}
-
 fn start(program: Program) -> Node {
     let folder = Folder::new();
-    let port = port_with_bus();
+    // The tool takes the usual port of the bus for granted.
+    let port = free_port();
     let version = version_for_all(program);
     let options = "--cluster-enabled yes --cluster-node-timeout 5000 --repl-diskless-sync-delay 0";
     let setup = Setup::new(program, &folder).with(&format!("{options} {version}"));

@@ -4,15 +4,20 @@
 //! start, [`Server`] is a running process that ends with the value. When a test fails, the ends of the logs are printed.
 
 // Each test program uses its own part of this.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 pub mod connection;
 pub mod dataset;
 mod dice;
+#[path = "../../../toolkit/tests/support/left_out.rs"]
+mod left_out;
+#[path = "../../../toolkit/tests/support/ports.rs"]
+mod ports;
 pub mod process;
 
 pub use connection::Connection;
 pub use dice::Dice;
+pub use left_out::left_out;
 pub use process::{Folder, Setup};
 
 use cairn_format::resp::value::Value;
@@ -28,20 +33,6 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(Instant::now() < end, "waited {PATIENCE:?} in vain: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
-}
-
-/// Notes that a test cannot run on this machine. `scripts/test` names a file for that and tells its lines at the end;
-/// without it the test fails, so that nothing is left out in silence.
-pub fn left_out(test: &str, reason: &str) {
-    use std::io::Write;
-    let path = std::env::var_os("CAIRN_LEFT_OUT")
-        .unwrap_or_else(|| panic!("{test} cannot run here: {reason}"));
-    let mut file = std::fs::File::options()
-        .append(true)
-        .create(true)
-        .open(path)
-        .unwrap();
-    writeln!(file, "{test}: {reason}").unwrap();
 }
 
 /// A reply in words.

@@ -2,11 +2,12 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+pub use super::ports::free_port;
 use super::{Connection, PATIENCE};
 
 /// The reference: Debian's redis-server 7.0.15.
@@ -132,15 +133,6 @@ pub fn copy_tree(from: &Path, to: &Path) {
         fs::copy(from, to)
             .unwrap_or_else(|error| panic!("{} to {}: {error}", from.display(), to.display()));
     }
-}
-
-/// A port of this machine that was free a moment ago.
-pub fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
 }
 
 /// How to start a server.

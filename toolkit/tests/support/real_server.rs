@@ -3,11 +3,15 @@
 #![allow(dead_code, reason = "each of them uses a part")]
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+#[path = "ports.rs"]
+mod ports;
+pub use ports::free_port;
 
 /// Which server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,9 +61,7 @@ impl RealServer {
 
     /// The same with another server.
     pub fn start_program(program: Program, folder: &Path, extra: &[&str]) -> RealServer {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        drop(listener);
+        let port = free_port();
         let child = Command::new(program.path())
             .args([
                 "--port",
