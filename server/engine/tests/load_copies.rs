@@ -118,3 +118,24 @@ fn what_stays_packed_is_copied_once() {
         }
     }
 }
+
+#[test]
+fn a_number_of_keys_that_is_a_lie_takes_no_memory() {
+    let commands: Vec<String> = (0..100).map(|i| format!("SET {i} v")).collect();
+    let (file, _) = snapshot(&commands);
+    let told = [0xfb, 0x40, 100, 0];
+    let at = file.windows(4).position(|bytes| bytes == told);
+    let at = at.expect("RESIZEDB with a hundred keys");
+    for keys in [1 << 40, u64::MAX] {
+        let mut lie = file[..=at].to_vec();
+        lie.push(0x81);
+        lie.extend(keys.to_be_bytes());
+        lie.extend(&file[at + 3..]);
+        let mut bench = Bench::new();
+        let mut loader = Loader::new(&lie[..], 16, true, false).expect("our own");
+        loader.run(&mut bench.engine.ks).expect("a hint alone");
+        assert_eq!(bench.line("DBSIZE"), ":100\r\n");
+        let db = bench.engine.ks.database(0);
+        assert!(db.buckets() <= 100, "{} buckets for 100 keys", db.buckets());
+    }
+}

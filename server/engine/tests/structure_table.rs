@@ -85,6 +85,7 @@ fn fields_in_a_table_are_those_of_a_map() {
                     });
                     assert_eq!(table.get(slot).value(), entry.0, "seed {seed}, step {step}");
                 }
+                9 if step % 2 == 0 => table.make_room(random.index(4 * model.len() + 100)),
                 _ => {
                     assert!(table.find(HASHER.hash(b"absent"), b"absent").is_none());
                     table.rehash_step(random.index(20));
@@ -317,6 +318,31 @@ fn nothing_is_chosen_from_nothing() {
     table.sample_marked(5, &mut random, &mut |_| panic!("a sample of nothing"));
     assert_eq!(table.scan(77, &mut |_| panic!("a scan of nothing")), 0);
     assert_eq!((table.mem_bytes(), table.iter().count()), (0, 0));
+}
+
+#[test]
+fn room_is_made_for_what_is_told_and_no_more_than_eight_times_what_is_there() {
+    let n = scaled(40_000);
+    let fill = |expected: usize| {
+        let mut table = Table::new(HASHER);
+        let mut widest = 0;
+        for i in 0..n {
+            table.make_room(expected);
+            widest = widest.max(table.buckets().div_ceil(i + 1));
+            add(&mut table, i);
+        }
+        assert_eq!(table.check(), Ok(()));
+        (table, widest)
+    };
+    let (unasked, _) = fill(0);
+    let (told, _) = fill(n);
+    assert_eq!(told.buckets(), unasked.buckets(), "as it would have grown");
+    // A lie costs a bucket for an entry, and is forgotten.
+    let (mut lied, widest) = fill(usize::MAX);
+    assert!(widest <= 1, "{widest} buckets for an entry");
+    while lied.rehash_step(10) {}
+    assert!(lied.len() >= 4 * lied.buckets());
+    assert_eq!(lied.check(), Ok(()));
 }
 
 #[test]

@@ -156,6 +156,13 @@ impl Keyspace {
         self.current = db;
     }
 
+    /// Before a key is loaded into a database that is said to have `expected` keys. Tables of slots are small, and have others beside them: they grow as they do.
+    pub(crate) fn make_room(&mut self, db: usize, expected: usize) {
+        if !self.has_slots() {
+            self.dbs[db].keys.make_room(expected);
+        }
+    }
+
     /// Number of the selected table.
     pub fn selected(&self) -> usize {
         self.current

@@ -7,11 +7,12 @@ use cairn_format::error::{Damage, FormatError};
 use cairn_format::rdb::reader::{Options, StreamReader};
 use cairn_format::rdb::{Dialect, Event, Object, Record as SavedRecord};
 
-use super::restore::{Attributes, NoValue, Unheld};
+use super::restore::{Attributes, NoValue, Restored, Unheld};
 use super::value::Builder;
 use crate::base::error::Error;
 use crate::keyspace::{Expired, Keyspace};
 use crate::scripts::libraries::Lines;
+use crate::structure::table::Slot;
 use crate::value::ValueRef;
 
 /// What loading brought.
@@ -140,6 +141,8 @@ pub struct Loader<R: Read> {
     /// A repeated key replaces instead of being damage (DEBUG RELOAD MERGE).
     pub replace: bool,
     report: LoadReport,
+    /// Keys that the database which is read is said to have.
+    expected: usize,
 }
 
 impl<R: Read> Loader<R> {
@@ -164,6 +167,7 @@ impl<R: Read> Loader<R> {
             drop_expired,
             replace: false,
             report: LoadReport::default(),
+            expected: 0,
         })
     }
 
@@ -209,8 +213,13 @@ impl<R: Read> Loader<R> {
             match found.event {
                 Event::Record(record) => {
                     left -= 1;
+                    ks.make_room(record.db as usize, self.expected);
                     let rules = (self.drop_expired, self.replace);
                     store(ks, &record, found.offset, rules, &mut self.report)?;
+                }
+                Event::SelectDb(_) => self.expected = 0,
+                Event::Resize { keys, .. } => {
+                    self.expected = usize::try_from(keys).unwrap_or(usize::MAX);
                 }
                 Event::Aux { name, value } => {
                     let databases = ks.databases();
@@ -320,6 +329,8 @@ fn store(
         }
         return Ok(());
     }
+    // Its bucket is on its way while the value is built, and the key is hashed once.
+    let aim = ks.aim(record.db as usize, head.key);
     let builder = Builder {
         limits: &ks.limits,
         hasher: ks.hasher,
@@ -341,20 +352,11 @@ fn store(
             });
         }
     };
-    match ks.find(head.key) {
-        Some(old) if replace => ks.remove(old),
-        Some(_) => {
-            let what = "the key occurs twice in this database";
-            return Err(placed(FormatError::new(Damage::Encoding, offset, what)).into());
-        }
-        None => {}
-    }
-    let attributes = Attributes {
-        expire_ms: head.expire_ms,
-        idle_s: head.idle_s,
-        freq: head.freq,
-    };
-    let slot = restored.store(ks, head.key, &attributes);
+    ks.hint(head.key, &aim);
+    let stored = enter(ks, record, restored, offset, replace);
+    // The bytes of the key are the reader's, who goes on.
+    ks.forget_hint();
+    let slot = stored?;
     if let (Object::Stream(saved), ValueRef::Stream(stream)) = (&record.value, ks.view(slot)) {
         report.note_length(head.key, saved.length, stream.len());
     }
@@ -366,4 +368,30 @@ fn store(
     report.keys += 1;
     debug_assert!(!ks.is_free(head.key), "what is counted is there");
     Ok(())
+}
+
+/// Enters a value that was built at its key; `replace` as in [`store`].
+fn enter(
+    ks: &mut Keyspace,
+    record: &SavedRecord,
+    restored: Restored<'_>,
+    offset: u64,
+    replace: bool,
+) -> Result<Slot, LoadError> {
+    let head = &record.head;
+    match ks.find(head.key) {
+        Some(old) if replace => ks.remove(old),
+        Some(_) => {
+            let what = "the key occurs twice in this database";
+            let error = FormatError::new(Damage::Encoding, offset, what);
+            return Err(error.in_db(record.db).at_key(head.key).into());
+        }
+        None => {}
+    }
+    let attributes = Attributes {
+        expire_ms: head.expire_ms,
+        idle_s: head.idle_s,
+        freq: head.freq,
+    };
+    Ok(restored.store(ks, head.key, &attributes))
 }

@@ -426,6 +426,13 @@ impl<O: Measure> Keyed<O> {
         self.table.iter()
     }
 
+    /// Before one of `expected` records comes: see [`Table::make_room`].
+    pub fn make_room(&mut self, expected: usize) {
+        // It moves records.
+        self.settle();
+        self.table.make_room(expected);
+    }
+
     /// Up to `steps` splits or merges that are due; answers whether more are.
     pub fn rehash_step(&mut self, steps: usize) -> bool {
         // It moves records.

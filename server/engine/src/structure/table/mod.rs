@@ -54,6 +54,8 @@ const LOAD: usize = 8;
 const LOAD_LOW: usize = 4;
 /// How much fuller the table gets while growing is not allowed.
 const LOAD_FORCED: usize = 4 * LOAD;
+/// How many times the entries that are there a table may be made ready for ([`Table::make_room`]).
+const AHEAD: usize = 8;
 /// Splits or merges that one insertion or removal pays for. More than one, so that a backlog shrinks.
 const STEPS: usize = 2;
 
@@ -413,6 +415,14 @@ impl<E: Entry> Table<E> {
     /// memory, and every page that is written costs a copy.
     pub fn set_resize_allowed(&mut self, allowed: bool) {
         self.resize_allowed = allowed;
+    }
+
+    /// Grows a little towards `expected` entries in all, which whoever fills the table has been told of: a bucket that is split while little is in it
+    /// costs little. To be called before each insertion. Whoever told it is not believed: there is room for eight times of what is there at most,
+    /// and what is too large shrinks again. Slots from before are out of date.
+    #[inline]
+    pub fn make_room(&mut self, expected: usize) {
+        self.grow_steps(STEPS, expected.min(AHEAD * (self.len + 1)));
     }
 
     /// Does up to `steps` splits or merges that are due (after growing was not allowed for a while); answers whether more are.
