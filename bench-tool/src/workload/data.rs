@@ -39,6 +39,18 @@ struct Pool {
 #[derive(Debug, Default)]
 pub struct Pools(Vec<Pool>);
 
+/// The values of a kind, by where they start.
+#[derive(Clone, Copy, Debug)]
+pub struct Starts<'a>(&'a [u8]);
+
+impl<'a> Starts<'a> {
+    /// The value that belongs to a seed, with all that is behind it.
+    #[inline]
+    pub fn at(self, seed: u64) -> &'a [u8] {
+        &self.0[(seed % STARTS) as usize..]
+    }
+}
+
 impl Pools {
     /// A pool for each kind that occurs, long enough for its longest value.
     pub fn new(wanted: impl Iterator<Item = (Kind, u64)>) -> Pools {
@@ -64,10 +76,14 @@ impl Pools {
     /// The same with the bytes behind it up to whole blocks of a page.
     #[inline]
     pub fn padded(&self, kind: Kind, len: u64, seed: u64) -> &[u8] {
+        &self.starts(kind).at(seed)[..padded_len(len as usize)]
+    }
+
+    /// Where values of a kind start.
+    #[inline]
+    pub fn starts(&self, kind: Kind) -> Starts<'_> {
         let pool = self.0.iter().find(|pool| pool.kind == kind);
-        let bytes = pool.map_or(&[][..], |pool| &pool.bytes);
-        let start = (seed % STARTS) as usize;
-        &bytes[start..start + padded_len(len as usize)]
+        Starts(pool.map_or(&[], |pool| &pool.bytes))
     }
 
     /// Whether these bytes are what [`Pools::value`] gives for the seed, of any kind. A run without values of its own cannot know.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`place`] | what stands between braces |
 //! | [`template`] | which bytes the next request has |
+//! | [`rows`] | the same, of the commonest requests, many at once |
 //! | [`page`] | bytes on their way, and how they are put down |
 //! | [`numbers`], [`zipf`], [`shape`] | which number comes next |
 //! | [`data`] | the bytes of values |
@@ -17,6 +18,7 @@ pub mod numbers;
 pub mod page;
 pub mod place;
 pub mod reading;
+mod rows;
 pub mod shape;
 #[cfg(test)]
 mod stream;

@@ -9,7 +9,7 @@
 //! bytes; so a short piece is copied as a whole number of blocks, and what is copied too much lies in the room, where the next piece overwrites it.
 
 /// A piece is copied by blocks of so many bytes.
-const BLOCK: usize = 32;
+pub const BLOCK: usize = 32;
 /// Room that is made at once.
 const GROWTH: usize = 4 << 10;
 
@@ -139,13 +139,21 @@ impl Page {
         self.end += len;
     }
 
+    /// So much room behind the end, to write in.
     #[inline]
-    fn room(&mut self, len: usize) -> &mut [u8] {
+    pub fn room(&mut self, len: usize) -> &mut [u8] {
         let end = self.end + len;
         if end > self.bytes.len() {
             self.grow(end);
         }
         &mut self.bytes[self.end..end]
+    }
+
+    /// So many bytes were written in the room.
+    #[inline]
+    pub fn has(&mut self, count: usize) {
+        self.end += count;
+        debug_assert!(self.end <= self.bytes.len(), "more than there was room for");
     }
 
     #[cold]

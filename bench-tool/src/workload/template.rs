@@ -18,6 +18,7 @@ use super::numbers::{Counted, Numbers};
 use super::page::{Padded, Page};
 use super::place::{Argument, Names, Piece, Vocabulary, argument};
 use super::reading::Reading;
+use super::rows::Rows;
 use crate::random::Random;
 use cairn_format::crc16::key_slot;
 use cairn_format::resp::value::{write_argument, write_command_header};
@@ -37,6 +38,8 @@ const NEXT: &[u8] = b";";
 pub struct Template {
     text: String,
     parts: Vec<Part>,
+    /// The same, where a shorter way to write it is known.
+    rows: Option<Rows>,
     replies: u32,
     reading: Reading,
     counts: bool,
@@ -168,6 +171,7 @@ impl Template {
         let counts = parts.iter().any(Part::counts);
         Ok(Template {
             text: text.to_owned(),
+            rows: rows(&parts),
             parts,
             replies,
             reading: reading.unwrap_or_default(),
@@ -212,9 +216,25 @@ impl Template {
         alone.chain(inside)
     }
 
+    /// Appends so many requests at once if they are to be told apart by nobody; otherwise does nothing and says so.
+    #[inline]
+    pub fn write_alike(&self, out: &mut Page, filler: &mut Filler, count: u64) -> bool {
+        let rows = self
+            .rows
+            .as_ref()
+            .filter(|_| !filler.by_key && !filler.slots);
+        if let Some(rows) = rows {
+            rows.write(out, &mut filler.random, &filler.pools, count);
+        }
+        rows.is_some()
+    }
+
     /// Appends the next request, and says what it is about.
     #[inline]
     pub fn write(&self, out: &mut Page, filler: &mut Filler, counted: Counted) -> About {
+        if self.write_alike(out, filler, 1) {
+            return About::default();
+        }
         filler.about = About::default();
         for part in &self.parts {
             match part {
@@ -286,6 +306,27 @@ impl Numbered {
             filler.enter_key(&out.since(start)[..end - start]);
         }
     }
+}
+
+/// The shorter way to write these parts.
+fn rows(parts: &[Part]) -> Option<Rows> {
+    let (numbered, data, behind) = match parts {
+        [Part::Number(numbered)] => (numbered, None, &[][..]),
+        [
+            Part::Number(numbered),
+            Part::Data(kind, len),
+            Part::Raw(raw),
+        ] => (numbered, Some((*kind, *len)), raw.as_bytes()),
+        _ => return None,
+    };
+    let head = |digits: usize| numbered.heads[digits - 1].as_bytes();
+    Rows::new(
+        &numbered.numbers,
+        head,
+        numbered.tail.as_bytes(),
+        data,
+        behind,
+    )
 }
 
 /// Writes an argument of several pieces.
@@ -609,5 +650,49 @@ mod tests {
             told,
             "command \"SET k {dta:64}\": {dta:64} is no place; there are key, int, member, field, rand, seq, data, =NAME; {{dta:64}} is that text with its braces"
         );
+    }
+
+    /// Templates that have rows, and ones that are near to having some; each is written as the parts say, in whatever portions.
+    #[test]
+    fn rows_are_what_the_parts_say() {
+        let long = format!("HSET {} {{rand:100}} {{data:64}}", "k".repeat(30));
+        for (text, has_rows) in [
+            ("GET key:{rand:100000}", true),
+            ("SET key:{rand:100000} {data:64}", true),
+            ("SET {int:uniform:0:99999999} {data:1}", true),
+            ("INCR x{int:uniform:8:12}y", true),
+            ("SET k{rand:11} {data:33} EX 100", true),
+            ("SET k{rand:11} {data:96,compress=40}", true),
+            ("SET k{rand:11} {data:128}", true),
+            ("SET k{rand:11} {data:129}", false),
+            ("SET k{rand:11} {data:64} PX 100000 GET XX EX 7", false),
+            ("SET {int:uniform:0:100000000} {data:1}", false),
+            ("GET {seq}", false),
+            (&long, false),
+        ] {
+            let template = Template::parse(text, &vocabulary()).unwrap();
+            assert_eq!(template.rows.is_some(), has_rows, "{text}");
+            let parts = Template {
+                rows: None,
+                ..template.clone()
+            };
+            let pools = Arc::new(Pools::new(template.data()));
+            let filler = || Filler::new(Random::new(9), pools.clone(), false, false);
+            let (mut page, mut expected) = (Page::default(), Page::default());
+            let (mut ours, mut theirs) = (filler(), filler());
+            for count in [1, 7, 64, 2000] {
+                if !template.write_alike(&mut page, &mut ours, count) {
+                    (0..count).for_each(|_| {
+                        template.write(&mut page, &mut ours, Counted::default());
+                    });
+                }
+                for _ in 0..count {
+                    let about = parts.write(&mut expected, &mut theirs, Counted::default());
+                    assert!(!has_rows || about == About::default(), "{text}");
+                }
+            }
+            assert!(page.rest() == expected.rest(), "{text}");
+            assert_eq!(ours.random.next(), theirs.random.next());
+        }
     }
 }

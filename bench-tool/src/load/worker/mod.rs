@@ -18,7 +18,7 @@ use super::stock::Stock;
 use super::strain::{self, Strain};
 use crate::random::Random;
 use crate::target::Stream;
-use crate::workload::template::Filler;
+use crate::workload::template::{About, Filler};
 use mio::{Events, Poll, Token};
 use std::io;
 use std::time::Duration;
@@ -480,7 +480,16 @@ impl<'a> Worker<'a> {
         };
         link.open(&mut self.stock);
         like.count = 0;
-        for _ in 0..count {
+        let mut left = count;
+        if let [operation] = &shared.workload.operations[..]
+            && operation
+                .template
+                .write_alike(&mut link.out, &mut self.filler, count)
+        {
+            like.be_of(0, operation.template.replies(), About::default());
+            (like.count, left) = (count, 0);
+        }
+        for _ in 0..left {
             let (operation, template, counted) = shared.next_request(&mut self.filler.random);
             let start = link.out.end();
             let about = template.write(&mut link.out, &mut self.filler, counted);
