@@ -2,9 +2,9 @@
 
 For each size a fresh server of each kind is filled by bench-tool. Processor time (all threads, system calls included) is of the server per
 command at pipeline 16, median of the rounds; instructions are counted by callgrind, which is switched on when the data is there, so that they are
-the same from run to run. A file's cost is processor time per key.
+the same from run to run. Of what is done with whole files both are per key.
 
-A command that states O(1) or O(log N) is held to that in instructions from the least to the largest size; times are shown beside the reference's, as more
+A command that states O(1) or O(log N) is held to that in instructions from the least to the largest size, a file to the same for each key; times are shown beside the reference's, as more
 data than the caches hold costs everybody more.
 """
 
@@ -13,6 +13,7 @@ import re
 import statistics
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 
 import limits
@@ -24,6 +25,7 @@ REQUESTS, COUNTED = 100_000, 10_000
 SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 # Valgrind runs a program some ten times slower while nothing is counted.
 COUNTED_MAX = 1_000_000
+CALLGRIND = ["valgrind", "--tool=callgrind", "--callgrind-out-file=counted.%p", "--quiet"]
 FILE_SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
 # Places of templates: `@` is the size.
 FILLS = {
@@ -71,23 +73,35 @@ def nanoseconds(setup, server, operation, size):
 
 
 def count(setup, server, operation, size):
-    """Instructions of one command in a server under callgrind, which counts from now on."""
+    """Instructions of one command in a server under callgrind."""
     _, request, commands, _ = OPERATIONS[operation]
+    run = partial(setup.load.run, server, [request.replace("@", str(size))], COUNTED // commands, CLIENTS, PIPELINE)
+    return counted(server, run) / COUNTED
+
+
+def counted(server, run):
+    """Instructions while `run` runs, of a server under callgrind or of its child, whichever has more."""
+
     def control(*words):
         subprocess.run(["vgdb", f"--pid={server.process.pid}", *words], check=True, capture_output=True)
 
     control("instrumentation", "on")
-    setup.load.run(server, [request.replace("@", str(size))], COUNTED // commands, CLIENTS, PIPELINE)
+    run()
     control("dump")
     control("instrumentation", "off")
+    return total(Path(server.folder.name))
+
+
+def total(folder):
+    """The most instructions that callgrind tells in a file there; the files go."""
     texts = []
-    for path in Path(server.folder.name).glob("counted.*"):
+    for path in folder.glob("counted.*"):
         texts.append(path.read_text(errors="replace"))
         path.unlink()
     totals = [int(number) for text in texts for number in re.findall(r"^totals: (\d+)", text, re.MULTILINE)]
     if not totals:
         raise RuntimeError("callgrind wrote no total")
-    return max(totals) / COUNTED
+    return max(totals)
 
 
 def of_kind(setup, name, kind, size, wanted, measured):
@@ -99,8 +113,7 @@ def of_kind(setup, name, kind, size, wanted, measured):
             measured[operation, name, size] = [nanoseconds(setup, server, operation, size), None]
     if size > COUNTED_MAX:
         return
-    wrapper = ["valgrind", "--tool=callgrind", "--instr-atstart=no", "--callgrind-out-file=counted.%p", "--quiet"]
-    with Server(name, program, wrapper=wrapper) as server:
+    with Server(name, program, wrapper=[*CALLGRIND, "--instr-atstart=no"]) as server:
         fill(setup, server, kind, size)
         for operation in wanted:
             measured[operation, name, size][1] = count(setup, server, operation, size)
@@ -156,6 +169,24 @@ def file_costs(setup, size):
     return costs
 
 
+def file_counts(setup, size):
+    """Our instructions per key of the same."""
+    # A child's title is written over where valgrind has its words, and the child would not find them at its end.
+    untitled = ["--set-proc-title", "no"]
+    with Server("ours", setup.programs["ours"], wrapper=[*CALLGRIND, "--instr-atstart=no"], options=untitled) as server:
+        fill(setup, server, "keys", size)
+        counts = {
+            "SAVE": counted(server, partial(server.call, "SAVE")),
+            "load": counted(server, partial(server.call, "DEBUG", "RELOAD", "NOSAVE")),
+            "rewrite": counted(server, partial(rewrite, server)),
+        }
+        folder = Path(server.folder.name)
+        for what, files in (("verify", 1), ("diff", 2)):
+            once([*CALLGRIND, setup.tool, what, *[folder / "dump.rdb"] * files], folder)
+            counts[what] = total(folder)
+    return {what: instructions / size for what, instructions in counts.items()}
+
+
 def rewrite(server):
     """Processor nanoseconds of the child that writes a log anew."""
 
@@ -179,11 +210,11 @@ def row_of(what):
     return f"{what}, per key"
 
 
-def file_row(what, costs, sizes):
-    found = figures(row_of(what), sizes, lambda name, size: costs[size].get((what, name)))
+def file_row(what, costs, counts):
+    found = figures(row_of(what), costs, lambda name, size: costs[size].get((what, name)))
     # The start of a program is most of it where there are few.
-    ours = [costs[size][what, "ours"] for size in sizes[1:] or sizes]
-    found["ours_grows"], found["limit"] = ours[-1] / ours[0], limits.GROWTH_OF_FILES
+    ours = [counts[size][what] for size in list(counts)[min(len(counts) - 2, 1):]]
+    found["ours_instructions"], found["ours_grows"], found["limit"] = ours[-1], ours[-1] / ours[0], limits.GROWTH
     found["within"] = round(found["ours_grows"], 2) <= found["limit"]
     return found
 
@@ -203,5 +234,6 @@ def measure(setup):
     sizes = [size for size in FILE_SIZES if size <= setup.growth_max]
     if wanted:
         costs = {size: file_costs(setup, size) for size in sizes}
+        counts = {size: file_counts(setup, size) for size in sizes if size <= COUNTED_MAX}
         for what in wanted:
-            yield file_row(what, costs, sizes)
+            yield file_row(what, costs, counts)

@@ -75,9 +75,8 @@ class Own(float):
 
 
 # Instructions of a command at the largest size that is counted, to those at the least, where it states O(1); with O(log N) so many times the logarithms. Of
-# files the processor time of a key, among the most to that among a hundredth.
+# files the instructions of a key.
 GROWTH = 1.25
-GROWTH_OF_FILES = 1.5
 
 # Replication: processor time of the primary and of a replica for a SET at pipeline 16, time of a full synchronization, the longest PING meanwhile: ratios at
 # most. Kilobytes of the primary for each replica in step.

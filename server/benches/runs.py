@@ -18,10 +18,10 @@ def damaged(path, target, places, length):
     return target
 
 
-def once(words):
-    """Seconds, processor seconds and resident megabytes of a program."""
+def once(words, folder=None):
+    """Seconds, processor seconds and resident megabytes of a program, run in a folder."""
     begin = time.perf_counter()
-    child = subprocess.Popen([str(word) for word in words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    child = subprocess.Popen([str(word) for word in words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder)
     _, status, usage = os.wait4(child.pid, 0)
     seconds = time.perf_counter() - begin
     child.returncode = os.waitstatus_to_exitcode(status)
