@@ -24,10 +24,30 @@ OPERATIONS = {
     "ZADD": "ZADD zset {rand:%d} m:00000000{rand:%d}" % (KEYS, KEYS),
     "LPUSH": "LPUSH pushed {data:16}",
 }
-# What others than this measure.
+# What others than this measure; of several commands now one is sent and now another.
 OTHERS = {
+    "GET of nothing": "GET none:{rand:%d}:name" % KEYS,
     "GET of a field": "GET key:{rand:%d}:name" % KEYS,
+    "GET of a part": "GET key:{rand:%d}:parts:1" % KEYS,
+    "GET of a tail": "GET key:{rand:%d}:emailaddress" % KEYS,
+    "GET of 25 bytes": "GET company:service:sessions:{rand:%d}" % KEYS,
+    "GET of 40 bytes": "GET company:department:service:sessions:all:{rand:%d}" % KEYS,
+    "GET of two": ["GET app:{rand:%d}" % KEYS, "GET cache:{rand:%d}" % KEYS],
+    "GET of four": ["GET %s:{rand:%d}" % (name, KEYS) for name in ("app", "cache", "session", "company:service:sessions")],
+    "GET and SET": ["GET key:00000000{rand:%d}" % KEYS, "SET key:00000000{rand:%d} {data:64}" % KEYS],
 }
+
+
+def commands_of(operation):
+    commands = (OPERATIONS | OTHERS)[operation]
+    return [commands] if isinstance(commands, str) else commands
+
+
+def keys_of(operation):
+    """Those that are there: what INCR and the like find is their own, and what is named so is nowhere."""
+    wanted = [OPERATIONS["GET"], *(command for command in commands_of(operation) if command.startswith("GET ") and operation != "GET of nothing")]
+    names = (command.split()[1] for command in wanted)
+    return sorted({re.sub(r"\{rand:\d+\}", str(i), name).encode() for name in names for i in range(KEYS)})
 
 
 def count(setup, name, operation, requests, pipeline, options):
@@ -39,10 +59,11 @@ def count(setup, name, operation, requests, pipeline, options):
     with Server(name, setup.programs[name], wrapper=wrapper, options=(*options, *bus)) as server:
         if is_node:
             own_all_slots(server)
-        for at in range(0, KEYS, 500):
-            portion = b"".join(request("SET", b"key:00000000%d" % i, b"v" * 64) for i in range(at, at + 500))
-            server.connection.send_all([(portion, 500)])
-        setup.load.run(server, [(OPERATIONS | OTHERS)[operation]], requests, CLIENTS, pipeline)
+        keys = keys_of(operation)
+        for at in range(0, len(keys), 500):
+            portion = [request("SET", key, b"v" * 64) for key in keys[at : at + 500]]
+            server.connection.send_all([(b"".join(portion), len(portion))])
+        setup.load.run(server, commands_of(operation), requests, CLIENTS, pipeline)
         server.process.send_signal(signal.SIGTERM)
         server.process.wait()
         texts = [path.read_text(errors="replace") for path in Path(server.folder.name).glob("counted.*")]

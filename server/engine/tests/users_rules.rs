@@ -7,7 +7,8 @@ use cairn_engine::base::random::Random;
 use cairn_engine::call::CommandTable;
 use cairn_engine::call::rights;
 use cairn_engine::families;
-use cairn_engine::users::passes::{Granted, Passes};
+use cairn_engine::users::granted::Granted;
+use cairn_engine::users::passes::Passes;
 use cairn_engine::users::{User, Users};
 use support::Bench;
 

@@ -58,6 +58,12 @@ impl<'a> Args<'a> {
             .map(|r| &self.bytes[r.start as usize..r.end as usize])
     }
 
+    /// Where argument `i` lies.
+    #[inline(always)]
+    pub fn bounds(&self, i: usize) -> Option<&'a Range<u32>> {
+        self.ranges.get(i)
+    }
+
     /// The bounds of argument `i`, if it has `least` bytes at the least.
     #[inline(always)]
     fn bounds_of(&self, i: usize, least: usize) -> Option<(usize, usize)> {
@@ -66,36 +72,35 @@ impl<'a> Args<'a> {
         (begin + least <= end).then_some((begin, end))
     }
 
-    /// The first sixteen bytes of argument `i`, if it has `least` bytes at the least and there are as many. Where it ends before them, they are
-    /// anything.
+    /// The first sixteen bytes of argument `i`, if there are as many, and its bounds. Where it ends before them, they are anything.
     #[inline(always)]
-    pub fn front_at(&self, i: usize, least: usize) -> Option<&'a [u8; 16]> {
-        let begin = self.ranges.get(i)?.start as usize;
-        // In this order the compiler does not make one condition of both, which takes longer.
+    pub fn front_at(&self, i: usize) -> Option<(&'a [u8; 16], &'a Range<u32>)> {
+        let range = self.ranges.get(i)?;
+        let begin = range.start as usize;
         let bytes = self.bytes.get(begin..begin + 16)?;
-        self.bounds_of(i, least)?;
-        bytes.first_chunk()
+        Some((bytes.first_chunk()?, range))
     }
 
     /// As [`Args::front_at`], where less than sixteen bytes are there, and zeros.
     #[inline(always)]
-    pub fn front_at_end(&self, i: usize, least: usize) -> Option<[u8; 16]> {
-        let (begin, _) = self.bounds_of(i, least)?;
+    pub fn front_at_end(&self, i: usize) -> Option<([u8; 16], &'a Range<u32>)> {
+        let range = self.ranges.get(i)?;
+        let begin = range.start as usize;
         let missing = (begin + 16).checked_sub(self.bytes.len())?;
         if let (Some(last), Some(bits)) = (self.bytes.last_chunk(), missing.checked_mul(8)) {
             let shifted = u128::from_le_bytes(*last).checked_shr(bits as u32);
-            return Some(shifted.unwrap_or_default().to_le_bytes());
+            return Some((shifted.unwrap_or_default().to_le_bytes(), range));
         }
         let rest = self.bytes.get(begin..)?;
         let byte = |at| rest.get(at).copied().unwrap_or_default();
-        Some(std::array::from_fn(byte))
+        Some((std::array::from_fn(byte), range))
     }
 
-    /// The first eight bytes of argument `i` and the last eight, if it has `least` bytes at the least.
+    /// The first `N` bytes of argument `i` and the last `N`, if it has `least` bytes at the least.
     ///
-    /// Where the compiler knows that `least` is eight or more, one comparison is all that is left of the bounds.
+    /// Where the compiler knows that `least` is `N` or more, one comparison is all that is left of the bounds.
     #[inline(always)]
-    pub fn ends_at(&self, i: usize, least: usize) -> Option<[&'a [u8; 8]; 2]> {
+    pub fn ends_at<const N: usize>(&self, i: usize, least: usize) -> Option<[&'a [u8; N]; 2]> {
         let (begin, end) = self.bounds_of(i, least)?;
         let text = &self.bytes[..end];
         Some([text[begin..].first_chunk()?, text.last_chunk()?])
@@ -104,10 +109,9 @@ impl<'a> Args<'a> {
     /// The first `N` bytes of argument `i` and the `N` in front of its byte `until`, if it is as long ([`Args::ends_at`]).
     #[inline(always)]
     pub fn chunks_at<const N: usize>(&self, i: usize, until: usize) -> Option<[&'a [u8; N]; 2]> {
-        let (begin, end) = self.bounds_of(i, until)?;
-        let text = &self.bytes[..end];
-        let second = text[..begin + until].last_chunk()?;
-        Some([text[begin..].first_chunk()?, second])
+        let (begin, _) = self.bounds_of(i, until)?;
+        let text = &self.bytes[..begin + until];
+        Some([text[begin..].first_chunk()?, text.last_chunk()?])
     }
 
     /// All arguments from `from` on.

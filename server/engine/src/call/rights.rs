@@ -14,8 +14,9 @@ use crate::base::id::{CommandId, UserId};
 use crate::session::Session;
 use crate::users::catalog::KnownKeys;
 use crate::users::check::{Denied, Request, Touched, TouchedKeys, UsedChannels};
+use crate::users::granted::Granted;
 use crate::users::log::{Context, Reason, Refusal};
-use crate::users::passes::{Granted, Passes};
+use crate::users::passes::Passes;
 use crate::users::patterns::Access;
 use crate::users::{Catalog, User, Users};
 
@@ -85,12 +86,22 @@ pub fn allow_all(session: &mut Session) {
     forget_granted(session);
 }
 
-/// What the user may do with the next command is not known, unless it may do everything.
-pub fn forget_granted(session: &mut Session) {
+/// What was granted is forgotten.
+fn forget_granted(session: &mut Session) {
     session.granted = match session.unrestricted {
         true => Granted::EVERY,
         false => Granted::NONE,
     };
+}
+
+/// The command in question is this one: what was granted for another one holds as far as the same is known of both.
+#[inline]
+pub fn turn_to(session: &mut Session, command: CommandId) {
+    if !session.unrestricted
+        && let Some(passes) = &session.passes
+    {
+        passes.turn_to(command, &mut session.granted);
+    }
 }
 
 /// Makes a session one of a user.
@@ -202,9 +213,16 @@ pub fn may_pass(session: &mut Session, args: &Args) -> bool {
     session.granted.covers_plainly(args) || may_pass_narrowly(session, args)
 }
 
+// Each of these is a function of its own, as the next one needs more registers.
+
 #[inline(never)]
 fn may_pass_narrowly(session: &mut Session, args: &Args) -> bool {
-    session.granted.covers_narrowly(args) || may_pass_anew(session, args)
+    session.granted.covers_further(args) || may_pass_rarely(session, args)
+}
+
+#[inline(never)]
+fn may_pass_rarely(session: &mut Session, args: &Args) -> bool {
+    session.granted.covers_rarely(args) || may_pass_anew(session, args)
 }
 
 #[inline(never)]

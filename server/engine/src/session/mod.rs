@@ -14,7 +14,8 @@ use cairn_format::resp::reply::Protocol;
 
 use crate::base::id::{CommandId, Reader, SessionId, UserId};
 use crate::tracking::options::Options;
-use crate::users::passes::{Granted, Passes};
+use crate::users::granted::Granted;
+use crate::users::passes::Passes;
 pub use transaction::Multi;
 
 /// Which replies a client wants (CLIENT REPLY).

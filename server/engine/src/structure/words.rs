@@ -16,14 +16,10 @@ impl Sixteen {
         vector::are_by_fours(vector::of(text), mask, self)
     }
 
-    /// As [`Sixteen::are_halves`], without vectors.
+    /// As [`Sixteen::are`], in other instructions. Of two ways to compare in one function the compiler would make one that both jump to.
     #[inline(always)]
-    pub fn are_words(&self, first: &[u8; 8], second: &[u8; 8], mask: &Sixteen) -> bool {
-        let other = |text: &[u8; 8], at: usize| {
-            let word = |bytes: &Sixteen| u64::from_le_bytes(bytes.0.as_chunks::<8>().0[at]);
-            (u64::from_le_bytes(*text) ^ word(self)) & word(mask)
-        };
-        other(first, 0) | other(second, 1) == 0
+    pub fn are_too(&self, text: &[u8; 16], mask: &Sixteen) -> bool {
+        vector::are_by_twos(vector::of(text), mask, self)
     }
 
     /// Whether two texts side by side are these bytes, where the bits of `mask` count.
@@ -33,10 +29,22 @@ impl Sixteen {
     }
 }
 
-/// Whether two texts are two others.
+/// Whether two texts are the first two of these.
 #[inline(always)]
-pub fn are_both(texts: [&[u8; 16]; 2], bytes: &[Sixteen; 2]) -> bool {
-    vector::are_both(texts.map(vector::of), bytes)
+pub fn are_two(texts: [&[u8; 16]; 2], [first, second, ..]: &[Sixteen; 4]) -> bool {
+    vector::are_two(texts, [first, second])
+}
+
+/// Whether four texts are these.
+#[inline(always)]
+pub fn are_four(texts: [&[u8; 16]; 4], bytes: &[Sixteen; 4]) -> bool {
+    vector::are_four(texts, bytes)
+}
+
+/// Whether two texts are the first two of these, where the bits of the other two count.
+#[inline(always)]
+pub fn are_both(texts: [&[u8; 16]; 2], [first, second, masks @ ..]: &[Sixteen; 4]) -> bool {
+    vector::are_both(texts.map(vector::of), masks, [first, second])
 }
 
 /// A length of `N` at the least, which the compiler knows: where a text is as long, it asks no more whether `N` bytes of it are there.
@@ -66,7 +74,8 @@ mod vector {
     use super::Sixteen;
     use std::arch::x86_64::{
         __m128i, _mm_and_si128, _mm_castpd_si128, _mm_castsi128_ps, _mm_cmpeq_epi8,
-        _mm_cmpeq_epi32, _mm_movemask_epi8, _mm_movemask_ps, _mm_set_epi64x, _mm_set_pd,
+        _mm_cmpeq_epi16, _mm_cmpeq_epi32, _mm_movemask_epi8, _mm_movemask_ps, _mm_set_epi64x,
+        _mm_set_pd,
     };
 
     #[inline(always)]
@@ -92,26 +101,68 @@ mod vector {
         unsafe { _mm_movemask_epi8(_mm_cmpeq_epi8(_mm_and_si128(text, mask), bytes)) == 0xffff }
     }
 
-    /// The same in other instructions. Of two ways to compare in one function the compiler would make one that both jump to.
+    /// The same in other instructions ([`Sixteen::are_too`]).
+    #[inline(always)]
+    pub(super) fn are_by_twos(text: __m128i, mask: &Sixteen, bytes: &Sixteen) -> bool {
+        let (mask, bytes) = (of(&mask.0), of(&bytes.0));
+        // SAFETY: every processor of this kind has SSE2, and no memory is touched.
+        unsafe { _mm_movemask_epi8(_mm_cmpeq_epi16(_mm_and_si128(text, mask), bytes)) == 0xffff }
+    }
+
+    /// The same in other instructions.
     #[inline(always)]
     pub(super) fn are_by_fours(text: __m128i, mask: &Sixteen, bytes: &Sixteen) -> bool {
         let (mask, bytes) = (of(&mask.0), of(&bytes.0));
         // SAFETY: every processor of this kind has SSE2, and no memory is touched.
-        unsafe {
-            let equal = _mm_cmpeq_epi32(_mm_and_si128(text, mask), bytes);
-            _mm_movemask_ps(_mm_castsi128_ps(equal)) == 0xf
-        }
+        unsafe { is_full(_mm_cmpeq_epi32(_mm_and_si128(text, mask), bytes)) }
     }
 
     #[inline(always)]
-    pub(super) fn are_both(texts: [__m128i; 2], bytes: &[Sixteen; 2]) -> bool {
-        let [first, second] = [of(&bytes[0].0), of(&bytes[1].0)];
+    pub(super) fn are_both(
+        [a, b]: [__m128i; 2],
+        [a_mask, b_mask]: &[Sixteen; 2],
+        [a_bytes, b_bytes]: [&Sixteen; 2],
+    ) -> bool {
+        let equal = |text: __m128i, mask: &Sixteen, bytes: &Sixteen| {
+            let (mask, bytes) = (of(&mask.0), of(&bytes.0));
+            // SAFETY: every processor of this kind has SSE2, and no memory is touched.
+            unsafe { _mm_cmpeq_epi32(_mm_and_si128(text, mask), bytes) }
+        };
+        is_full(both(equal(a, a_mask, a_bytes), equal(b, b_mask, b_bytes)))
+    }
+
+    // Without iterators, which are not always inlined to their end.
+
+    #[inline(always)]
+    pub(super) fn are_two(texts: [&[u8; 16]; 2], [a, b]: [&Sixteen; 2]) -> bool {
+        is_full(both(equal(texts[0], a), equal(texts[1], b)))
+    }
+
+    #[inline(always)]
+    pub(super) fn are_four(texts: [&[u8; 16]; 4], [a, b, c, d]: &[Sixteen; 4]) -> bool {
+        let first = both(equal(texts[0], a), equal(texts[1], b));
+        let second = both(equal(texts[2], c), equal(texts[3], d));
+        is_full(both(first, second))
+    }
+
+    #[inline(always)]
+    fn equal(text: &[u8; 16], bytes: &Sixteen) -> __m128i {
+        let (text, bytes) = (of(text), of(&bytes.0));
         // SAFETY: every processor of this kind has SSE2, and no memory is touched.
-        unsafe {
-            let first = _mm_cmpeq_epi32(texts[0], first);
-            let second = _mm_cmpeq_epi32(texts[1], second);
-            _mm_movemask_ps(_mm_castsi128_ps(_mm_and_si128(first, second))) == 0xf
-        }
+        unsafe { _mm_cmpeq_epi32(text, bytes) }
+    }
+
+    #[inline(always)]
+    fn both(first: __m128i, second: __m128i) -> __m128i {
+        // SAFETY: every processor of this kind has SSE2, and no memory is touched.
+        unsafe { _mm_and_si128(first, second) }
+    }
+
+    /// Whether four comparisons all say yes.
+    #[inline(always)]
+    fn is_full(equal: __m128i) -> bool {
+        // SAFETY: every processor of this kind has SSE2, and no memory is touched.
+        unsafe { _mm_movemask_ps(_mm_castsi128_ps(equal)) == 0xf }
     }
 }
 
@@ -138,11 +189,22 @@ mod plain {
         text & of(&mask.0) == of(&bytes.0)
     }
 
+    pub(super) use are_by_ones as are_by_twos;
     pub(super) use are_by_ones as are_by_fours;
 
     #[inline(always)]
-    pub(super) fn are_both(texts: [u128; 2], bytes: &[Sixteen; 2]) -> bool {
-        texts == [of(&bytes[0].0), of(&bytes[1].0)]
+    pub(super) fn are_both(texts: [u128; 2], masks: &[Sixteen; 2], bytes: [&Sixteen; 2]) -> bool {
+        (0..2).all(|at| are_by_ones(texts[at], &masks[at], bytes[at]))
+    }
+
+    #[inline(always)]
+    pub(super) fn are_two(texts: [&[u8; 16]; 2], [a, b]: [&Sixteen; 2]) -> bool {
+        *texts[0] == a.0 && *texts[1] == b.0
+    }
+
+    #[inline(always)]
+    pub(super) fn are_four(texts: [&[u8; 16]; 4], bytes: &[Sixteen; 4]) -> bool {
+        texts.map(|text| *text) == bytes.each_ref().map(|own| own.0)
     }
 }
 
@@ -156,8 +218,9 @@ mod tests {
         let expected = (0..16).all(|at| text[at] & mask.0[at] == bytes.0[at]);
         assert_eq!(bytes.are(text, mask), expected);
         assert_eq!(bytes.are_halves(&halves[0], &halves[1], mask), expected);
-        assert_eq!(bytes.are_words(&halves[0], &halves[1], mask), expected);
+        assert_eq!(bytes.are_too(text, mask), expected);
         assert_eq!(plain::are_by_fours(plain::of(text), mask, bytes), expected);
+        assert_eq!(plain::are_by_twos(plain::of(text), mask, bytes), expected);
         let joined = plain::of_halves(&halves[0], &halves[1]);
         assert_eq!(joined, plain::of(text));
         expected
@@ -180,18 +243,32 @@ mod tests {
                     let mut bytes = Sixteen(text);
                     bytes.0[at] = 0;
                     assert!(told(&other, &but_one, &bytes));
-                    let pairs = [
-                        ([&text, &text], true),
-                        ([&other, &text], false),
-                        ([&text, &other], false),
-                    ];
-                    for (texts, expected) in pairs {
-                        let wanted = [Sixteen(text); 2];
-                        assert_eq!(are_both(texts, &wanted), expected);
-                        assert_eq!(plain::are_both(texts.map(plain::of), &wanted), expected);
+                    for place in 0..4 {
+                        let mut texts = [&text; 4];
+                        texts[place] = &other;
+                        tell_all(texts, text, false);
+                    }
+                    tell_all([&text; 4], text, true);
+                    let masks = [every, but_one];
+                    let own = [Sixteen(text), bytes, masks[0], masks[1]];
+                    for (texts, expected) in [([&text, &other], true), ([&other, &text], false)] {
+                        assert_eq!(are_both(texts, &own), expected);
+                        let texts = texts.map(plain::of);
+                        assert_eq!(plain::are_both(texts, &masks, [&own[0], &own[1]]), expected);
                     }
                 }
             }
         }
+    }
+
+    /// Whether texts are told alike to be all one, by both ways.
+    fn tell_all(texts: [&[u8; 16]; 4], text: [u8; 16], expected: bool) {
+        let own = [Sixteen(text); 4];
+        assert_eq!(are_four(texts, &own), expected);
+        assert_eq!(plain::are_four(texts, &own), expected);
+        let [first, second, ..] = texts;
+        let is_two = *first == text && *second == text;
+        assert_eq!(are_two([first, second], &own), is_two);
+        assert_eq!(plain::are_two([first, second], [&own[0]; 2]), is_two);
     }
 }

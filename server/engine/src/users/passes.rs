@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::catalog::{Catalog, KnownKeys};
 use super::check::Touched;
 use super::glob::Glob;
+use super::granted::{Granted, KEY};
 use super::likeness::Likeness;
 use super::patterns::KeyPattern;
 use super::selector::Selector;
@@ -14,8 +15,8 @@ use crate::base::args::Args;
 use crate::base::id::CommandId;
 
 /// What is known of one command. A few bytes, as each user has one for each command.
-#[derive(Clone, Copy, Debug)]
-enum Pass {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pass {
     /// It has to be looked at.
     Unclear,
     /// It is allowed with whatever arguments.
@@ -28,51 +29,47 @@ enum Pass {
 #[derive(Clone, Debug)]
 struct Keys {
     glob: Arc<Glob>,
-    /// What all of them have in common, if it says all. Beside it some of them may be too short to be told by it.
-    likeness: Likeness,
-    /// All of them have the same bytes at the same places, more than a likeness tells.
-    is_too_long: bool,
+    /// What all of them have in common, if it says all.
+    likeness: Option<Likeness>,
+    /// All of them have the same bytes at the same places, so that a key tells no more than the pattern.
+    tells_all: bool,
 }
 
 impl Keys {
     fn of(pattern: &KeyPattern) -> Keys {
         let glob = pattern.glob().clone();
         let example = glob.example();
-        let likeness = example
-            .as_ref()
-            .and_then(|key| Likeness::of(&glob.fit(key)?, key));
+        let of_example = |key: &[u8]| Likeness::of(&glob.fit(key)?, key);
         Keys {
-            likeness: likeness.unwrap_or(Likeness::NONE),
-            is_too_long: example.is_some() && likeness.is_none(),
+            likeness: example.as_deref().and_then(of_example),
+            tells_all: example.is_some(),
             glob,
         }
     }
 
-    /// Finds one of these patterns that a key is of, and notes what others have in common with it.
-    #[inline]
-    fn grant(all: &[Keys], at: usize, args: &Args, granted: &mut Granted) -> bool {
-        let told = |keys: &&Keys| keys.likeness.has_plainly(args, at);
-        if let Some(keys) = all.iter().find(told) {
-            match at {
-                KEY => granted.0 = keys.likeness,
-                _ => granted.0.clear(),
-            }
+    /// Whether one of these patterns takes a key. Notes what others have in common with it.
+    fn grant(all: &[Keys], args: &Args, granted: &mut Granted) -> bool {
+        let mut likenesses = all.iter().filter_map(|keys| keys.likeness.as_ref());
+        if let Some(likeness) = likenesses.find(|likeness| likeness.has(args, KEY)) {
+            granted.remember(likeness);
             return true;
         }
-        let Some(key) = args.get(at) else {
-            granted.0.clear();
+        let Some(key) = args.get(KEY) else {
             return false;
         };
-        let found = all
+        // Some keys are too short to be told by the likeness of their pattern.
+        let mut fits = all.iter().filter_map(|k| Some((k, k.glob.fit(key)?)));
+        let Some((keys, fit)) = fits.next() else {
+            return false;
+        };
+        let learned = match keys.tells_all {
+            true => None,
+            false => Likeness::of(&fit, key),
+        };
+        learned
             .iter()
-            .find_map(|keys| Some((keys, keys.glob.fit(key)?)));
-        // What the pattern does not tell by itself a key of it tells, unless it is too much.
-        let learned = found.filter(|(keys, _)| at == KEY && !keys.is_too_long);
-        match learned.and_then(|(_, fit)| Likeness::of(&fit, key)) {
-            Some(likeness) => granted.0 = likeness,
-            None => granted.0.clear(),
-        }
-        found.is_some()
+            .for_each(|likeness| granted.remember(likeness));
+        true
     }
 }
 
@@ -82,37 +79,6 @@ pub struct Passes {
     /// By number of the command.
     passes: Box<[Pass]>,
     keys: Vec<Box<[Keys]>>,
-}
-
-/// The place of the keys that are remembered: that of nearly all commands with one.
-const KEY: usize = 1;
-
-/// Calls of one command that are permitted: all, or those with such a key.
-#[derive(Clone, Copy, Debug)]
-pub struct Granted(Likeness);
-
-impl Granted {
-    /// No calls.
-    pub const NONE: Granted = Granted(Likeness::NONE);
-    /// All calls.
-    pub const EVERY: Granted = Granted(Likeness::EVERY);
-
-    /// Whether a call is one of them, as far as a few instructions tell. False says nothing.
-    #[inline(always)]
-    pub fn covers_plainly(&self, args: &Args) -> bool {
-        self.0.has_plainly(args, KEY)
-    }
-
-    /// Whether a call is one of them where [`Granted::covers_plainly`] did not say so. False says nothing.
-    #[inline(always)]
-    pub fn covers_narrowly(&self, args: &Args) -> bool {
-        self.0.has_narrowly(args, KEY)
-    }
-
-    /// Whether a call is one of them. False says nothing.
-    pub fn covers(&self, args: &Args) -> bool {
-        self.0.has(args, KEY)
-    }
 }
 
 impl Passes {
@@ -129,29 +95,33 @@ impl Passes {
         }
     }
 
-    /// Whether a call is permitted, and which others of the same command are with it, in place of what was granted before. False says
-    /// nothing: the call has to be looked at.
+    /// The command in question is this one: what was granted before is forgotten, unless it holds for this one as well.
+    pub fn turn_to(&self, command: CommandId, granted: &mut Granted) {
+        granted.turn_to(self.passes[command.index()]);
+    }
+
+    /// Whether a call is permitted, and which others are with it ([`Passes::turn_to`]). False says nothing: the call has to be looked at.
     pub fn grant(&self, command: CommandId, args: &Args, granted: &mut Granted) -> bool {
+        self.turn_to(command, granted);
         match self.passes[command.index()] {
-            Pass::Unclear => {
-                granted.0.clear();
-                false
+            Pass::Key { at, keys } if usize::from(at) == KEY => {
+                Keys::grant(&self.keys[usize::from(keys)], args, granted)
             }
-            Pass::Always => {
-                *granted = Granted::EVERY;
-                true
-            }
-            Pass::Key { at, keys } => {
-                let (keys, at) = (&self.keys[usize::from(keys)], usize::from(at));
-                Keys::grant(keys, at, args, granted)
-            }
+            _ => self.allows(command, args),
         }
     }
 
-    /// Whether a call is permitted ([`Passes::grant`]).
+    /// Whether a call is permitted. False says nothing.
     pub fn allows(&self, command: CommandId, args: &Args) -> bool {
-        let mut granted = Granted::NONE;
-        self.grant(command, args, &mut granted)
+        match self.passes[command.index()] {
+            Pass::Unclear => false,
+            Pass::Always => true,
+            Pass::Key { at, keys } => {
+                let key = args.get(usize::from(at));
+                let mut keys = self.keys[usize::from(keys)].iter();
+                key.is_some_and(|key| keys.any(|keys| keys.glob.fit(key).is_some()))
+            }
+        }
     }
 }
 
