@@ -49,6 +49,21 @@ const REQUESTS: &[&str] = &[
     "BLPOP nothing 0.01",
     "MIGRATE 127.0.0.1 1 key 0 10 AUTH secret",
     "MIGRATE 127.0.0.1 1 key 0 10 COPY AUTH2 user secret KEYS",
+    "EVAL return(redis.call('PING')) 0",
+    "EVAL return(1 0",
+    "EVAL return(1) 5 k",
+    "EVAL return(1) x",
+    "EVAL one",
+    "EVALSHA none 0",
+    "EVALSHA ffffffffffffffffffffffffffffffffffffffff 0",
+    "EVAL_RO return(redis.call('GET','k')) 0",
+    "EVAL_RO return(redis.call('SET','k','v')) 0",
+    "EVALSHA_RO none 0",
+    "FCALL none 0",
+    "FCALL_RO none 0",
+    "MULTI",
+    "EVALSHA none 0",
+    "EXEC",
     "PING",
     "RESET",
     "SET last one",
@@ -78,8 +93,9 @@ fn lines_of(server: &Server) -> Vec<String> {
         }
         let (client, command) = rest.split_once("] ").unwrap();
         let (db, address) = client[1..].split_once(' ').unwrap();
-        assert!(address.starts_with("127.0.0.1:"), "{line}");
-        lines.push(format!("[{db}] {command}"));
+        let is_script = address == "lua";
+        assert!(is_script || address.starts_with("127.0.0.1:"), "{line}");
+        lines.push(format!("[{db}, by a script: {is_script}] {command}"));
     }
 }
 

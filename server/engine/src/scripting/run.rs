@@ -11,7 +11,6 @@ use crate::call::ctx::Ctx;
 use crate::call::room;
 use crate::call::route;
 use crate::call::run::count_error;
-use crate::call::watch::monitor;
 use crate::scripts::api::error_text;
 use crate::scripts::flags::ScriptFlags;
 use crate::scripts::running::{Running, Sort};
@@ -39,9 +38,6 @@ pub struct Program<'a> {
 /// Runs a program on behalf of the command `args`, and answers its client.
 pub fn run(cx: &mut Ctx, machine: &mut Machine, program: &Program, args: &Args) {
     debug_assert!(cx.shared.running.is_none(), "scripts do not run scripts");
-    if !cx.shared.watch.monitors.is_empty() {
-        monitor::show_caller(cx, args);
-    }
     if let Some(error) = refusal_of(cx, program.flags) {
         count_error(&mut cx.shared.stats, &error);
         cx.reply.error(&error);

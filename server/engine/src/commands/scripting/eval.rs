@@ -1,6 +1,6 @@
 //! EVAL, EVALSHA and the forms that only read.
 
-use super::{CALLS, CALLS_RO, check_read_only, count_keys, flags_of_program};
+use super::{CALLS, CALLS_RO, check_read_only, count_keys, flags_of_program, show};
 use crate::base::args::Args;
 use crate::base::error::{Error, NOT_INTEGER, Outcome};
 use crate::call::ctx::{Ctx, Shared};
@@ -75,6 +75,7 @@ fn flags_of_sha(own: Flags, shared: &Shared, args: &Args) -> Flags {
 }
 
 fn by_text(cx: &mut Ctx, args: &Args, reads_only: bool) -> Outcome {
+    show(cx, args);
     let keys = count_keys(args, NOT_INTEGER)?;
     let limit = cx.ks.limits.eval_scripts;
     let sha = cx.shared.scripts.of_text(args.at(1), limit)?;
@@ -83,6 +84,7 @@ fn by_text(cx: &mut Ctx, args: &Args, reads_only: bool) -> Outcome {
 }
 
 fn by_sha(cx: &mut Ctx, args: &Args, reads_only: bool) -> Outcome {
+    show(cx, args);
     let sha = parse_sha(args.at(1)).ok_or(NO_SCRIPT)?;
     let keys = count_keys(args, NOT_INTEGER)?;
     let flags = cx.shared.scripts.find(&sha).ok_or(NO_SCRIPT)?;

@@ -1,7 +1,7 @@
 //! FCALL and the form that only reads.
 
 use super::eval::{EVAL, KEYS_RO};
-use super::{CALLS, CALLS_RO, check_read_only, count_keys, flags_of_program};
+use super::{CALLS, CALLS_RO, check_read_only, count_keys, flags_of_program, show};
 use crate::base::args::Args;
 use crate::base::error::{Error, Outcome};
 use crate::call::ctx::Ctx;
@@ -37,6 +37,7 @@ fn flags_of(own: Flags, ks: &Keyspace, args: &Args) -> Flags {
 
 fn call(cx: &mut Ctx, args: &Args, reads_only: bool) -> Outcome {
     const NOT_FOUND: Error = Error::new("ERR Function not found");
+    show(cx, args);
     let function = cx.ks.libraries.function(args.at(1)).ok_or(NOT_FOUND)?;
     let (name, flags) = (function.name.clone(), function.flags);
     let keys = count_keys(args, Error::new("ERR Bad number of keys provided"))?;

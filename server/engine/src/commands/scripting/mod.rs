@@ -14,7 +14,9 @@ mod script;
 
 use crate::base::args::Args;
 use crate::base::error::{Error, NOT_INTEGER};
+use crate::call::ctx::Ctx;
 use crate::call::spec::{Command, Flags};
+use crate::call::watch::monitor;
 use crate::scripts::flags::ScriptFlags;
 
 /// This family.
@@ -58,6 +60,13 @@ fn flags_of_program(own: Flags, asked: Option<ScriptFlags>) -> Flags {
     match asked.has(ScriptFlags::ALLOW_STALE) {
         true => flags.and(Flags::STALE),
         false => flags,
+    }
+}
+
+/// Shows a call to those who look on, whatever becomes of it: it comes before what it runs, and a script that is not known is a call as well.
+fn show(cx: &mut Ctx, args: &Args) {
+    if !cx.shared.watch.monitors.is_empty() {
+        monitor::show_caller(cx, args);
     }
 }
 
