@@ -106,6 +106,21 @@ impl Engine {
         slot
     }
 
+    /// Ends the wait of a client whose input is over: an element must not go to somebody who is perhaps gone. It is not answered, nor are commands behind it
+    /// (as in Redis): a client that hears that the time has run out does not ask again elsewhere. False if none waits; who waits for the end of a pause has not
+    /// begun, and goes on waiting.
+    pub fn stop_waiting(&mut self, slot: SessionId) -> bool {
+        let Some(mut session) = self.shared.sessions.take(slot) else {
+            return false;
+        };
+        let waits = session.waiting.is_some();
+        if waits {
+            blocking::abandon(&mut self.ks, &mut self.shared, &mut session);
+        }
+        self.shared.sessions.put_back(session);
+        waits
+    }
+
     /// The client is gone: forgets its subscriptions, watched keys and transaction.
     pub fn close_session(&mut self, slot: SessionId) {
         if let Some(mut session) = self.shared.sessions.remove(slot) {

@@ -7,7 +7,6 @@ mod letters;
 use std::io;
 
 use cairn_engine::Engine;
-use cairn_engine::call::blocking;
 use cairn_engine::session::Session;
 
 use crate::clients::Clients;
@@ -118,9 +117,10 @@ impl Serving {
                     // Who asks in this very turn hears that the link is down.
                     return self.close(engine, front, slot);
                 }
-                if connection.closing().reads() || !self.end_wait(engine, front, slot) {
-                    return;
+                if !connection.closing().reads() {
+                    end_wait(engine, front, slot);
                 }
+                return;
             } else if connection.turn_is_over() {
                 front.clients.connections.mark_ready(slot);
                 return;
@@ -142,24 +142,6 @@ impl Serving {
         if front.replication.streams_in(slot) {
             request::run_stream(engine, front, &mut self.batch, slot);
         }
-    }
-
-    /// Answers a command that waits as if its time had run out, since its client's input is over: an element must not go to
-    /// somebody who is perhaps gone. (Redis ends such a client without an answer.) False if none waits.
-    fn end_wait(&mut self, engine: &mut Engine, front: &mut Front, slot: usize) -> bool {
-        debug_assert!(
-            front
-                .clients
-                .connections
-                .get(slot)
-                .is_some_and(|c| !c.closing().reads()),
-            "it may still send"
-        );
-        let Some(session) = front.clients.session_on(slot) else {
-            return false;
-        };
-        let Engine { ks, shared, .. } = engine;
-        blocking::unblock(ks, shared, session, false, front)
     }
 
     // ---- accepting ----
@@ -432,6 +414,14 @@ fn tell_sent_away(front: &Front, departures: &Departures) {
             "Error accepting a client connection: {} (addr={theirs} laddr={ours})",
             error_text(error)
         ));
+    }
+}
+
+/// A client whose input is over and who waits for something gets the replies that are there, and goes.
+fn end_wait(engine: &mut Engine, front: &mut Front, slot: usize) {
+    let session = front.clients.session_on(slot);
+    if session.is_some_and(|session| engine.stop_waiting(session)) {
+        front.clients.connections.end(slot, Cause::LastReply);
     }
 }
 
