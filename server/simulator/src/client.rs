@@ -413,7 +413,7 @@ impl Client {
             // A wait ends without an answer when nothing more comes, and with it all that is behind: no element was taken.
             self.expected
                 .retain(|e| !matches!(e, Expect::Awaited { .. } | Expect::Taken { .. }));
-        } else if !is_excused && !(self.half_closed && self.expected.is_empty()) {
+        } else if !(is_excused || self.half_closed && self.expected.is_empty()) {
             return Err(format!(
                 "connection {} was closed with {} answers missing, the first {:?}",
                 self.speaker,
