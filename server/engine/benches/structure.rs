@@ -148,8 +148,11 @@ fn times(keys: usize) {
     for batch in 0..batches {
         let keys: [[u8; 16]; 64] = std::array::from_fn(|i| key(order[batch * 64 + i]));
         let hashes = keys.map(|key| HASHER.hash(&key));
-        hashes.iter().for_each(|&hash| keyed.prefetch(hash));
-        hashes.iter().for_each(|&hash| keyed.prefetch_entry(hash));
+        let ahead = keyed.ahead();
+        hashes.iter().for_each(|&hash| ahead.bucket(hash));
+        let behind = hashes.map(|hash| ahead.entry(hash));
+        let behind = hashes.iter().zip(behind).filter(|(_, behind)| *behind);
+        behind.for_each(|(&hash, _)| ahead.behind(hash));
         for (key, hash) in keys.iter().zip(hashes) {
             sum ^= keyed
                 .get(keyed.find(hash, key).expect("inserted"))

@@ -243,6 +243,16 @@ impl Engine {
         self.ks.fetch_aimed(aims);
     }
 
+    /// Whether looking ahead within collections pays for a batch of which this is one command.
+    pub fn wants_members(&self, db: usize, args: &Args<'_>) -> bool {
+        self.ks.wants_members(db, args)
+    }
+
+    /// Fetches the members that the commands of a batch name; what they were aimed at is fetched by now.
+    pub fn fetch_members<'a>(&self, commands: impl Iterator<Item = (&'a Aim, Args<'a>)>) {
+        self.ks.fetch_members(commands);
+    }
+
     /// Hands in what was found out about the coming command's first argument.
     #[inline]
     pub fn hint(&mut self, key: &[u8], aim: &Aim) {

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use cairn_engine::Engine;
+use cairn_engine::base::args::Args;
 use cairn_engine::call::reply::{Piece, Reply};
 use cairn_engine::keyspace::Aim;
 use cairn_engine::session::Role;
@@ -12,7 +13,7 @@ use crate::clients::NOBODY;
 use crate::front::Front;
 use crate::net::Output;
 use crate::os::running;
-use crate::threads::{Letter, Requests};
+use crate::threads::{Letter, Parsed, Requests};
 
 /// Commands of letters whose keys are looked up together, so that those of many clients are fetched at once.
 #[derive(Debug, Default)]
@@ -46,10 +47,14 @@ impl Ahead {
         self.aims.clear();
         self.first = requests.letters[at].commands.start as usize;
         self.until = at;
+        let (ranges, bytes) = (&requests.ranges, &requests.bytes);
+        let args = |command| Args::new(bytes, Parsed::args_in(command, ranges), None);
+        // One of them tells for all.
+        let first = database_of(&requests.letters[at]).zip(requests.commands.get(self.first));
+        let within = first.is_some_and(|(db, first)| engine.wants_members(db, &args(first)));
         for letter in &requests.letters[at..] {
-            let database = database_of(letter).filter(|db| engine.wants_lookahead(*db));
+            let database = database_of(letter).filter(|db| within || engine.wants_lookahead(*db));
             let commands = &requests.commands[commands_of(letter)];
-            let (ranges, bytes) = (&requests.ranges, &requests.bytes);
             let aims = commands.iter().map(|command| match database {
                 Some(db) => aim_at(engine, db, command, ranges, bytes),
                 None => Aim::default(),
@@ -61,6 +66,10 @@ impl Ahead {
             }
         }
         engine.fetch_aimed(&self.aims);
+        if within {
+            let commands = requests.commands[self.first..].iter().map(args);
+            engine.fetch_members(self.aims.iter().zip(commands));
+        }
     }
 
     /// What was found out about commands of a letter; nothing if they were not looked at.

@@ -39,6 +39,8 @@ pub struct Batch {
     commands: Vec<Parsed>,
     /// What was found out ahead about the first argument of each, if it was looked at.
     aims: Vec<Aim>,
+    /// Batches that were looked at: each shows another of its commands.
+    turn: usize,
     /// Where in the input the understood part ends.
     end: usize,
 }
@@ -76,14 +78,29 @@ impl Batch {
             return;
         };
         if engine.wants_lookahead(db) {
-            let ranges = &self.ranges;
-            let aims = self
-                .commands
-                .iter()
-                .map(|c| aim_at(engine, db, c, ranges, bytes));
-            self.aims.extend(aims);
-            engine.fetch_aimed(&self.aims);
+            self.aim(engine, db, bytes);
         }
+        let one = self.commands.get(self.turn % self.commands.len());
+        self.turn = self.turn.wrapping_add(1);
+        let args = |command: &Parsed| Args::new(bytes, command.args_in(&self.ranges), None);
+        if one.is_some_and(|one| engine.wants_members(db, &args(one))) {
+            if self.aims.is_empty() {
+                self.aim(engine, db, bytes);
+            }
+            let args = |command| Args::new(bytes, Parsed::args_in(command, &self.ranges), None);
+            engine.fetch_members(self.aims.iter().zip(self.commands.iter().map(args)));
+        }
+    }
+
+    /// Finds the keys of all commands.
+    fn aim(&mut self, engine: &Engine, db: usize, bytes: &[u8]) {
+        let ranges = &self.ranges;
+        let aims = self
+            .commands
+            .iter()
+            .map(|c| aim_at(engine, db, c, ranges, bytes));
+        self.aims.extend(aims);
+        engine.fetch_aimed(&self.aims);
     }
 }
 

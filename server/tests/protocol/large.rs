@@ -29,6 +29,83 @@ fn a_pipeline_of_ten_thousand_commands() {
     assert_eq!(connection.int("DBSIZE"), 10_000);
 }
 
+/// What is looked at ahead within large collections changes no answer: they go, come again and become something else in the middle of a
+/// pipeline, and commands name what is no member.
+#[test]
+fn pipelines_within_large_collections_answer_as_single_commands_do() {
+    let (one, other) = (Folder::new(), Folder::new());
+    let servers = [&one, &other].map(|folder| Setup::cairn(folder).start());
+    let [mut piped, mut single] = servers.each_ref().map(|server| server.connect());
+    let mut state = 1_u64;
+    let mut draw = |n: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 33) as usize % n
+    };
+    for connection in [&mut piped, &mut single] {
+        for (name, score) in [("HSET h", "f"), ("SADD s", ""), ("ZADD z", "1")] {
+            let words = |i: usize| match score {
+                "f" => format!("m:{i} {i}"),
+                "" => format!("m:{i}"),
+                score => format!("{score}{i} m:{i}"),
+            };
+            for from in (0..20_000).step_by(500) {
+                let members: Vec<String> = (from..from + 500).map(words).collect();
+                connection.good(&format!("{name} {}", members.join(" ")));
+            }
+        }
+    }
+    let commands = [
+        "HSET h m:# 1",
+        "HGET h m:#",
+        "HDEL h m:#",
+        "HINCRBY h m:# 2",
+        "HLEN h",
+        "SADD s m:#",
+        "SISMEMBER s m:#",
+        "SREM s m:#",
+        "SADD s m:# x:# y:#",
+        "ZADD z # m:#",
+        "ZADD z NX # m:#",
+        "ZSCORE z m:#",
+        "ZRANK z m:#",
+        "ZINCRBY z 3 m:#",
+        "ZREM z m:# x:#",
+        "GET h",
+        "SET k# v",
+        "HGET k# m",
+        "SADD h m:#",
+        "ZADD z m:# #",
+        "HSET h",
+        "RENAME h h2",
+        "RENAME h2 h",
+        "COPY s s2 REPLACE",
+        "SMOVE s s2 m:#",
+        "PEXPIRE s2 1",
+        "SISMEMBER s2 m:#",
+    ];
+    for _ in 0..60 {
+        let batch: Vec<String> = (0..64)
+            .map(|_| commands[draw(commands.len())].replace('#', &draw(25_000).to_string()))
+            .collect();
+        let mut out = Vec::new();
+        for command in &batch {
+            write_command(&mut out, &command.split(' ').collect::<Vec<_>>());
+        }
+        piped.send(&out);
+        for command in &batch {
+            let answer = single.line(command);
+            // When it is due is not the same moment in both.
+            if !command.contains(" s2 ") {
+                assert_eq!(piped.read(), answer, "{command}");
+            } else {
+                piped.read();
+            }
+        }
+    }
+}
+
 #[test]
 fn replies_that_are_not_read_do_not_stop_others() {
     let folder = Folder::new();

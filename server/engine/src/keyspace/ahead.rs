@@ -6,13 +6,15 @@
 //!   fetch        fetches the record               fetches the list of segments, then the bucket, then the record
 //!   hint         the command finds the hash       ... and the slot
 //! ```
+//! What a command needs inside of a large collection comes after that ([`super::within`]).
 //! Each step goes over the whole batch, so that what one fetched is there when the next needs it. It pays where that is not in the
 //! caches anyway.
 
 use cairn_format::crc16::{SLOTS, key_slot};
 
-use super::Keyspace;
-use crate::structure::table::fetch;
+use super::{AHEAD, Keyspace};
+use crate::structure::fetch;
+use crate::structure::table::Ahead;
 
 /// Keys of a cluster's node from which on they do not fit the caches: each lives in a table of its own then, which takes five lines with it.
 const BEYOND_CACHE_BY_SLOT: usize = 4_096;
@@ -20,10 +22,10 @@ const BEYOND_CACHE_BY_SLOT: usize = 4_096;
 /// What was found out about a key before its command runs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Aim {
-    hash: u64,
-    table: u32,
+    pub(super) hash: u64,
+    pub(super) table: u32,
     /// It was looked at.
-    is_known: bool,
+    pub(super) is_known: bool,
 }
 
 /// The key that was aimed at: by its place, as looking at its bytes is what is to be saved.
@@ -49,6 +51,24 @@ impl Hint {
     }
 }
 
+/// Fetches entries whose buckets are there by now: where each is sought, and its hash.
+#[inline(always)]
+pub(super) fn fetch_entries<'a, T>(sought: &[T], of: impl Fn(&T) -> Option<(Ahead<'a>, u64)>) {
+    for sought in sought.chunks(u64::BITS as usize) {
+        let mut behind = 0_u64;
+        for (i, one) in sought.iter().enumerate() {
+            let is_behind = of(one).is_some_and(|(table, hash)| table.entry(hash));
+            behind |= u64::from(is_behind) << i;
+        }
+        while behind != 0 {
+            if let Some((table, hash)) = of(&sought[behind.trailing_zeros() as usize]) {
+                table.behind(hash);
+            }
+            behind &= behind - 1;
+        }
+    }
+}
+
 impl Keyspace {
     /// Whether looking ahead at the keys of a batch pays for a client of this database.
     #[inline]
@@ -65,13 +85,13 @@ impl Keyspace {
         let hash = self.hasher.hash(key);
         let table = match self.slots {
             None => {
-                self.dbs[db].keys.prefetch(hash);
+                self.dbs[db].keys.ahead().bucket(hash);
                 db
             }
             Some(_) => {
                 let table = usize::from(self.key_slots.slot_of(key));
-                fetch(&self.dbs[table].keys);
-                fetch(&self.dbs[table].fields);
+                fetch::value(&self.dbs[table].keys);
+                fetch::value(&self.dbs[table].fields);
                 table
             }
         };
@@ -85,12 +105,30 @@ impl Keyspace {
     /// The other steps, for a whole batch.
     pub fn fetch_aimed(&self, aims: &[Aim]) {
         let known = || aims.iter().filter(|aim| aim.is_known);
-        let keys = |aim: &Aim| &self.dbs[aim.table as usize].keys;
+        let keys = |aim: &Aim| self.dbs[aim.table as usize].keys.ahead();
         if self.slots.is_some() {
-            known().for_each(|aim| keys(aim).prefetch_segments());
-            known().for_each(|aim| keys(aim).prefetch(aim.hash));
+            known().for_each(|aim| keys(aim).segments());
+            known().for_each(|aim| keys(aim).bucket(aim.hash));
         }
-        known().for_each(|aim| keys(aim).prefetch_entry(aim.hash));
+        fetch_entries(aims, |aim| aim.is_known.then(|| (keys(aim), aim.hash)));
+    }
+
+    /// Fetches the buckets and then the records of up to [`AHEAD`] keys that one command names, so that it does not wait
+    /// for each of them in turn.
+    pub fn fetch_ahead<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
+        let db = self.here();
+        if !db.is_beyond_cache() {
+            return;
+        }
+        let table = db.keys.ahead();
+        let mut hashes = [0; AHEAD];
+        let mut count = 0;
+        for (place, key) in hashes.iter_mut().zip(keys) {
+            *place = self.hasher.hash(key);
+            table.bucket(*place);
+            count += 1;
+        }
+        fetch_entries(&hashes[..count], |hash| Some((table, *hash)));
     }
 
     /// The command with this key comes next.

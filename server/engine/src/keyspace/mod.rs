@@ -26,6 +26,7 @@ mod takeover;
 pub mod tracked;
 pub mod waiters;
 pub mod weigh;
+mod within;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -229,25 +230,6 @@ impl Keyspace {
             self.touch(slot);
         }
         Some((slot, self.record(slot).tag()))
-    }
-
-    /// Fetches the buckets and then the records of up to [`AHEAD`] keys that one command names, so that it does not wait
-    /// for each of them in turn.
-    pub fn fetch_ahead<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
-        let db = self.here();
-        if !db.is_beyond_cache() {
-            return;
-        }
-        let mut hashes = [0; AHEAD];
-        let mut count = 0;
-        for (place, key) in hashes.iter_mut().zip(keys) {
-            *place = self.hasher.hash(key);
-            db.keys.prefetch(*place);
-            count += 1;
-        }
-        for hash in &hashes[..count] {
-            db.keys.prefetch_entry(*hash);
-        }
     }
 
     /// The key for reading: counts hit or miss, refreshes its clock.

@@ -12,7 +12,7 @@
 use super::mover::Mover;
 use super::record::{Payload, PayloadRef, Record, Tag};
 use super::sizes::{Measure, Place, Sizes, TEXT};
-use super::table::{Hasher, Iter, Slot, Table};
+use super::table::{Ahead, Hasher, Iter, Slot, Table};
 use crate::base::random::Random;
 
 /// A record that was taken out of its database. Dropping it frees all; [`Record::into_heap`] hands out the object.
@@ -175,22 +175,10 @@ impl<O: Measure> Keyed<O> {
         self.table.get(slot)
     }
 
-    /// Hints the processor to fetch what leads to the buckets; the table itself should be there by now.
+    /// For looking ahead.
     #[inline]
-    pub fn prefetch_segments(&self) {
-        self.table.prefetch_segments();
-    }
-
-    /// Hints the processor to fetch the bucket of a hash.
-    #[inline]
-    pub fn prefetch(&self, hash: u64) {
-        self.table.prefetch(hash);
-    }
-
-    /// Hints the processor to fetch the record of a hash; its bucket should be there by now.
-    #[inline]
-    pub fn prefetch_entry(&self, hash: u64) {
-        self.table.prefetch_entry(hash);
+    pub fn ahead(&self) -> Ahead<'_> {
+        self.table.ahead()
     }
 
     /// Adds a key that does not exist yet. Slots from before are out of date.

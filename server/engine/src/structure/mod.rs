@@ -13,6 +13,7 @@
 //! | `words` | sixteen bytes compared at once |
 
 pub mod btree;
+pub mod fetch;
 pub mod keyed;
 pub mod mover;
 pub mod ordered;

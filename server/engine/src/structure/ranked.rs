@@ -25,7 +25,7 @@
 use super::btree::{self, Coarse, Tree};
 use super::mover::Mover;
 use super::record::ScoredMember;
-use super::table::{Hasher, Ref, Slot, Table};
+use super::table::{Ahead, Hasher, Ref, Slot, Table};
 use crate::base::random::Random;
 use std::cmp::Ordering;
 use std::fmt;
@@ -137,6 +137,11 @@ impl Ranked {
     /// Whether there is no member.
     pub fn is_empty(&self) -> bool {
         self.tree.is_empty()
+    }
+
+    /// For looking ahead at members.
+    pub fn ahead(&self) -> Ahead<'_> {
+        self.table.ahead()
     }
 
     /// Gives a member its score, which must not be NaN.
@@ -280,7 +285,7 @@ impl Ranked {
                 .remove_range(ranks.start..ranks.start + count, |item| {
                     // SAFETY: the table owns the member until the loop below.
                     let hash = hasher.hash(unsafe { item.key() });
-                    table.prefetch(hash);
+                    table.ahead().bucket(hash);
                     batch.push((item, hash));
                 });
             left -= count;

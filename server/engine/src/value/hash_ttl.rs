@@ -23,7 +23,7 @@ use crate::base::random::Random;
 use crate::structure::mover::Mover;
 use crate::structure::ordered::Ordered;
 use crate::structure::record::Field;
-use crate::structure::table::{Hasher, Slot, Table};
+use crate::structure::table::{Ahead, Hasher, Slot, Table};
 
 /// The latest time that a client may name for a field, Unix milliseconds: what Redis takes (46 bits). Snapshots may bring later ones.
 pub const EXPIRE_MAX_MS: i64 = (1 << 46) - 1;
@@ -84,6 +84,11 @@ impl HashTable {
     #[inline]
     pub fn hasher(&self) -> Hasher {
         self.fields.hasher()
+    }
+
+    /// For looking ahead at fields.
+    pub fn ahead(&self) -> Ahead<'_> {
+        self.fields.ahead()
     }
 
     /// Number of fields. While some are hidden they have to be counted.

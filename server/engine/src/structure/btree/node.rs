@@ -1,6 +1,7 @@
 //! Nodes of the counted B+tree: search, insertion with splits, removal with borrowing and merging.
 
 use super::search::{Coarse, split_at};
+use crate::structure::fetch;
 use crate::structure::mover::Mover;
 use std::cmp::Ordering;
 use std::mem;
@@ -115,6 +116,7 @@ impl<T: Coarse> Node<T> {
     ) -> Option<Self> {
         match self {
             Self::Leaf(items) => {
+                fetch::all(items);
                 let at = split_at(items, item.coarse(), less);
                 insert_in_leaf(items, at, item, last).map(Self::Leaf)
             }
@@ -131,6 +133,7 @@ impl<T: Coarse> Node<T> {
     ) -> Option<T> {
         match self {
             Self::Leaf(items) => {
+                fetch::all(items);
                 let at = place_of(items, coarse, order)?;
                 let item = items.remove(at);
                 give_back(items);
@@ -245,6 +248,7 @@ impl<T: Coarse> Node<T> {
         loop {
             match node {
                 Self::Leaf(items) => {
+                    fetch::all(items);
                     return place_of(items, coarse, order).map(|at| before + at);
                 }
                 Self::Inner(inner) => {

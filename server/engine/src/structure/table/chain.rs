@@ -339,17 +339,38 @@ fn matches(head: u64, pattern: u64) -> u64 {
     zero & ((1 << (8 * (head & COUNT))) - 1)
 }
 
-/// The address worth fetching next when looking for this fingerprint: a candidate, or else the next block.
-#[inline]
-pub(super) unsafe fn candidate(bucket: Block, fingerprint: u8) -> Option<NonNull<u8>> {
-    // SAFETY: `matches` yields indices below the count; the link bit says that there is a link.
-    unsafe {
-        let head = bucket.head();
-        let found = matches(head, LOW_BITS * u64::from(fingerprint));
-        if found != 0 {
-            return Some(bucket.word(found.trailing_zeros() as usize / 8).read());
+/// What looking for a fingerprint needs next.
+pub(super) enum Next {
+    /// The entry at this address may be the one.
+    Entry(NonNull<u8>),
+    /// None of this block may be; the chain goes on in this one.
+    Block(Block),
+    /// There is none.
+    Nothing,
+}
+
+impl Block {
+    /// Where it is.
+    #[inline]
+    pub fn address(self) -> NonNull<u8> {
+        self.0.cast()
+    }
+
+    /// What looking for this fingerprint needs behind this block, which is live.
+    #[inline]
+    pub unsafe fn next(self, fingerprint: u8) -> Next {
+        // SAFETY: `matches` yields indices below the count; the link bit says that there is a link.
+        unsafe {
+            let head = self.head();
+            let found = matches(head, LOW_BITS * u64::from(fingerprint));
+            if found != 0 {
+                return Next::Entry(self.word(found.trailing_zeros() as usize / 8).read());
+            }
+            match head & LINK != 0 {
+                true => Next::Block(self.link()),
+                false => Next::Nothing,
+            }
         }
-        (head & LINK != 0).then(|| bucket.link().0.cast())
     }
 }
 

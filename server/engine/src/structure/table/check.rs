@@ -3,7 +3,7 @@
 
 use std::ptr::NonNull;
 
-use super::{Entry, Table, chain};
+use super::{Entry, Table, chain, fingerprint_of};
 
 impl<E: Entry> Table<E> {
     /// Tests the invariants of the table (see its head), whether the hash of each entry is the one that it was put in with, and
@@ -23,7 +23,7 @@ impl<E: Entry> Table<E> {
                 chain::check(self.block(bucket), &mut sum, |place| {
                     let word = NonNull::from(&place.entry).cast::<E>();
                     let hash = self.hasher.hash(word.as_ref().key());
-                    self.bucket_of(hash) == bucket && Self::fingerprint(hash) == place.fingerprint
+                    self.bucket_of(hash) == bucket && fingerprint_of(hash) == place.fingerprint
                 })
             }
             .map_err(|what| format!("bucket {bucket}: {what}"))?;

@@ -1,7 +1,8 @@
 //! Walking a table: by SCAN's cursor while it changes, or straight through while it does not.
 #![allow(unsafe_code)]
 
-use super::{Entry, Slot, Table, chain, is_marked, segment};
+use super::{Entry, Slot, Table, chain, is_marked};
+use crate::structure::fetch;
 use crate::structure::mover::Mover;
 
 impl<E: Entry> Table<E> {
@@ -101,11 +102,7 @@ impl<E: Entry> Iter<'_, E> {
         let ahead = self.next.bucket as usize + 1;
         if ahead < self.table.buckets {
             // SAFETY: the bucket is below N.
-            unsafe {
-                chain::for_each(self.table.block(ahead), |word| {
-                    segment::prefetch(word.read())
-                })
-            };
+            unsafe { chain::for_each(self.table.block(ahead), |word| fetch::line(word.read())) };
         }
     }
 }

@@ -27,6 +27,7 @@
 //! that is out of date always panics.
 #![allow(unsafe_code)]
 
+mod ahead;
 mod chain;
 mod check;
 mod entry;
@@ -34,11 +35,11 @@ mod iter;
 mod pick;
 mod segment;
 
+pub use ahead::Ahead;
 pub(crate) use entry::same_bytes;
 pub use entry::{Entry, Ref};
 pub(in crate::structure) use entry::{MARK, is_marked};
 pub use iter::Iter;
-pub use segment::fetch;
 
 use std::fmt;
 use std::hash::{BuildHasher, Hasher as _};
@@ -47,6 +48,8 @@ use std::ptr::NonNull;
 
 use chain::{Block, Place};
 use segment::Segments;
+
+use super::fetch;
 
 /// Entries per bucket above which the table grows.
 const LOAD: usize = 8;
@@ -89,6 +92,21 @@ impl fmt::Debug for Hasher {
         // The seed is a secret; it does not belong into a log.
         f.write_str("Hasher")
     }
+}
+
+/// Number of the bucket of `buckets` that a hash names, 0 if there are none. `mask` is 2^L - 1.
+#[inline]
+fn bucket_of(hash: u64, buckets: usize, mask: usize) -> usize {
+    let wide = hash as usize & (2 * mask + 1);
+    let bucket = if wide < buckets { wide } else { wide & mask };
+    debug_assert!(bucket < buckets.max(1), "a hash names a bucket that exists");
+    bucket
+}
+
+/// The top byte of a hash, which stands beside the entry's handle.
+#[inline]
+fn fingerprint_of(hash: u64) -> u8 {
+    (hash >> 56) as u8
 }
 
 /// Where an entry is, until the next insertion, removal or resize of the table.
@@ -217,28 +235,13 @@ impl<E: Entry> Table<E> {
     /// Number of the bucket that a hash names, below N if N is not 0.
     #[inline]
     fn bucket_of(&self, hash: u64) -> usize {
-        let wide = hash as usize & (2 * self.mask + 1);
-        let bucket = if wide < self.buckets {
-            wide
-        } else {
-            wide & self.mask
-        };
-        debug_assert!(
-            bucket < self.buckets.max(1),
-            "a hash names a bucket that exists"
-        );
-        bucket
+        bucket_of(hash, self.buckets, self.mask)
     }
 
     #[inline]
     fn block(&self, bucket: usize) -> Block {
         assert!(bucket < self.buckets, "a slot of another time");
         self.segments.block(bucket)
-    }
-
-    #[inline]
-    fn fingerprint(hash: u64) -> u8 {
-        (hash >> 56) as u8
     }
 
     /// The entry with this key, whose hash is `hash`.
@@ -257,8 +260,7 @@ impl<E: Entry> Table<E> {
         // SAFETY: a bucket below N is live; its words hold handles of `E`, which is transparent over them.
         unsafe {
             let is = |word: NonNull<NonNull<u8>>| word.cast::<E>().as_ref().key_is(key);
-            let (index, word) =
-                chain::find(self.segments.block(bucket), Self::fingerprint(hash), is)?;
+            let (index, word) = chain::find(self.segments.block(bucket), fingerprint_of(hash), is)?;
             Some((self.slot(bucket, index), word.cast::<E>().as_ref()))
         }
     }
@@ -272,7 +274,7 @@ impl<E: Entry> Table<E> {
         // SAFETY: a bucket below N is live; its words hold handles of `E`, which is transparent over them.
         let (index, _) = unsafe {
             let is = |word: NonNull<NonNull<u8>>| is(word.cast::<E>().as_ref());
-            chain::find(self.segments.block(bucket), Self::fingerprint(hash), is)?
+            chain::find(self.segments.block(bucket), fingerprint_of(hash), is)?
         };
         Some(self.slot(bucket, index))
     }
@@ -287,32 +289,10 @@ impl<E: Entry> Table<E> {
         }
     }
 
-    /// Hints the processor to fetch what leads to the buckets.
+    /// For looking ahead, before an entry is looked up or added.
     #[inline]
-    pub fn prefetch_segments(&self) {
-        self.segments.prefetch();
-    }
-
-    /// Hints the processor to fetch the bucket of a hash.
-    #[inline]
-    pub fn prefetch(&self, hash: u64) {
-        if self.buckets > 0 {
-            segment::prefetch(self.segments.address(self.bucket_of(hash)).cast());
-        }
-    }
-
-    /// Hints the processor to fetch the entry of a hash, if its bucket (fetched before, see [`Self::prefetch`]) knows one.
-    #[inline]
-    pub fn prefetch_entry(&self, hash: u64) {
-        if self.buckets > 0 {
-            // SAFETY: a bucket below N is live.
-            let next = unsafe {
-                chain::candidate(self.block(self.bucket_of(hash)), Self::fingerprint(hash))
-            };
-            if let Some(address) = next {
-                segment::prefetch(address);
-            }
-        }
+    pub fn ahead(&self) -> Ahead<'_> {
+        Ahead::new(&self.segments, self.buckets, self.mask, &self.hasher)
     }
 
     /// Adds an entry whose key is not in the table yet. Slots from before are out of date.
@@ -330,7 +310,7 @@ impl<E: Entry> Table<E> {
         self.grow_steps(STEPS, self.len + 1);
         let bucket = self.bucket_of(hash);
         let place = Place {
-            fingerprint: Self::fingerprint(hash),
+            fingerprint: fingerprint_of(hash),
             entry: entry.into_raw(),
         };
         self.len += 1;
@@ -375,7 +355,7 @@ impl<E: Entry> Table<E> {
             let result = change(word.cast::<E>().as_mut());
             debug_assert_eq!(
                 chain::get(block, slot.index as usize).map(|place| place.fingerprint),
-                Some(Self::fingerprint(
+                Some(fingerprint_of(
                     self.hasher.hash(word.cast::<E>().as_ref().key())
                 )),
                 "the key stays"
@@ -490,7 +470,7 @@ impl<E: Entry> Table<E> {
         let from = self.block(old);
         // SAFETY: both buckets are below N; each entry is in one chain at a time.
         unsafe {
-            chain::for_each(from, |word| segment::prefetch(word.read()));
+            chain::for_each(from, |word| fetch::line(word.read()));
             let mut moved_mark = false;
             for k in (0..chain::len(from)).rev() {
                 let word = chain::word(from, k).expect("k is below the length");

@@ -8,6 +8,7 @@ use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error, realloc};
 use std::ptr::NonNull;
 
 use super::chain::Block;
+use crate::structure::fetch;
 use crate::structure::mover::Mover;
 
 /// Buckets of a segment.
@@ -30,26 +31,6 @@ fn layout(places: usize) -> Layout {
     Layout::from_size_align(places * WORDS * size_of::<u64>(), 64).expect("at most 32 KB")
 }
 
-/// Hints the processor to fetch the line of an address.
-#[inline]
-pub(super) fn prefetch(address: NonNull<u8>) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: fetching ahead is a hint and never faults, whatever the address.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(
-            address.as_ptr().cast(),
-        );
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = address;
-}
-
-/// Hints the processor to fetch the line that a value begins in.
-#[inline]
-pub fn fetch<T>(value: &T) {
-    prefetch(NonNull::from(value).cast());
-}
-
 impl Segments {
     pub const fn new() -> Segments {
         Segments {
@@ -62,7 +43,7 @@ impl Segments {
     #[inline]
     pub fn prefetch(&self) {
         if let Some(first) = self.segments.first() {
-            fetch(first);
+            fetch::value(first);
         }
     }
 
