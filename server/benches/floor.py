@@ -19,15 +19,21 @@ SOURCE = Path(__file__).with_name("constant.c")
 ANSWERS = {"GET": 64, "SET": 0}
 
 
+def compiled(folder):
+    """The program, built in a folder."""
+    program = Path(folder) / "constant"
+    subprocess.run(["cc", "-O3", "-o", program, SOURCE], check=True)
+    return str(program)
+
+
 def measure(setup):
     with tempfile.TemporaryDirectory(prefix="cairn-bench-") as folder, contextlib.ExitStack() as stack:
-        constant = Path(folder) / "constant"
-        subprocess.run(["cc", "-O2", "-o", constant, SOURCE], check=True)
+        constant = compiled(folder)
         ours = stack.enter_context(Server("ours", setup.programs["ours"], pinned=True))
         fill(ours)
         for operation, length in ANSWERS.items():
             if setup.wants(operation):
-                with Server("constant", str(constant), pinned=True, options=[str(length)]) as floor:
+                with Server("constant", constant, pinned=True, options=[str(length)]) as floor:
                     yield row(setup, operation, ours, floor)
 
 

