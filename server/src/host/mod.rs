@@ -57,6 +57,9 @@ pub trait Logger {
     fn log(&self, level: Level, line: &str);
 }
 
+/// The clock that every system has, as `monotonic_clock` of INFO calls it.
+pub const KERNEL_SOURCE: &str = "POSIX clock_gettime";
+
 /// Two clocks, one that never goes back and one that people set, and what the calling thread has used.
 pub trait Clock: Send + Sync {
     /// Microseconds since an arbitrary start; never goes back.
@@ -71,6 +74,10 @@ pub trait Clock: Send + Sync {
             wall_us: self.wall_us(),
             mono_us: self.monotonic_us(),
         }
+    }
+    /// What tells the monotonic time, in Redis's words.
+    fn monotonic_source(&self) -> String {
+        KERNEL_SOURCE.into()
     }
     /// Milliseconds since 1970 of the wall clock.
     fn wall_ms(&self) -> i64 {

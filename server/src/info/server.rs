@@ -19,7 +19,9 @@ pub(super) const SERVER: &[Field] = &[
     ("redis_mode", show!(|v| v.front.settings.config.mode())),
     ("os", |_| process::system_name()),
     ("arch_bits", show!(|_v| usize::BITS)),
-    ("monotonic_clock", word!("POSIX clock_gettime")),
+    ("monotonic_clock", |v| {
+        v.front.host.clock().monotonic_source()
+    }),
     ("multiplexing_api", |_| {
         if cfg!(any(target_os = "linux", target_os = "android")) {
             "epoll"

@@ -106,7 +106,8 @@ fn read(root: &Path, name: &str) -> Option<String> {
     std::fs::read_to_string(root.join(name)).ok()
 }
 
-const CLOCK: &str = "sys/devices/system/clocksource/clocksource0/current_clocksource";
+/// What the kernel tells time by, below the root.
+pub(super) const CLOCK: &str = "sys/devices/system/clocksource/clocksource0/current_clocksource";
 
 /// Reading the clock must not be a system call: each command reads it.
 fn slow_clock(root: &Path) -> Verdict {
