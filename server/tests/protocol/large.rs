@@ -85,10 +85,35 @@ fn pipelines_within_large_collections_answer_as_single_commands_do() {
         "PEXPIRE s2 1",
         "SISMEMBER s2 m:#",
     ];
+    let mut batches = 0;
+    let many = [
+        "HMGET h",
+        "SMISMEMBER s",
+        "ZMSCORE z",
+        "SREM s",
+        "HDEL h",
+        "ZREM z",
+    ];
+    let mut many: Vec<String> = many
+        .map(|start| format!("{start}{}", " m:#".repeat(40)))
+        .into();
+    many.push(format!("HSET h{}", " m:# #".repeat(40)));
+    many.push(format!("ZADD z CH{}", " # m:#".repeat(33)));
+    let commands: Vec<&str> = commands
+        .iter()
+        .copied()
+        .chain(many.iter().map(String::as_str))
+        .collect();
     for _ in 0..60 {
+        let mut filled = |text: &str| {
+            let mut parts = text.split('#');
+            let first = parts.next().unwrap_or_default().to_owned();
+            parts.fold(first, |done, part| format!("{done}{}{part}", draw(25_000)))
+        };
         let batch: Vec<String> = (0..64)
-            .map(|_| commands[draw(commands.len())].replace('#', &draw(25_000).to_string()))
+            .map(|i| filled(commands[(i * 11 + batches) % commands.len()]))
             .collect();
+        batches += 1;
         let mut out = Vec::new();
         for command in &batch {
             write_command(&mut out, &command.split(' ').collect::<Vec<_>>());

@@ -3,7 +3,7 @@
 use crate::base::args::Args;
 use crate::base::error::Outcome;
 use crate::call::ctx::Ctx;
-use crate::keyspace::Keyspace;
+use crate::keyspace::{Keyspace, Named};
 use crate::structure::table::Slot;
 use crate::value::Kind;
 
@@ -26,9 +26,10 @@ pub fn remove(
     };
     let before = cx.ks.view(slot).count() as u64;
     let mut removed = 0;
-    for member in args.iter_from(2) {
+    let mut members = Named::new(args, 2, 1);
+    while let Some(at) = members.next(cx.ks, slot) {
         let was_there;
-        (slot, was_there) = remove(cx.ks, slot, member);
+        (slot, was_there) = remove(cx.ks, slot, args.at(at));
         removed += u64::from(was_there);
         if was_there && cx.ks.view(slot).is_empty() {
             break;

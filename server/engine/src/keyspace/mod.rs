@@ -39,6 +39,7 @@ pub use expire::Expired;
 pub use garbage::{Garbage, Ledger};
 pub use stats::{KeyStats, Moved};
 use waiters::{Queue, Waiter};
+pub use within::Named;
 
 use cairn_format::crc16::KeySlots;
 

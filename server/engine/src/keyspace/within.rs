@@ -1,13 +1,14 @@
 //! Looking ahead within large collections: where the members that the commands of a batch name will be found.
 //!
 //! One command of each batch tells whether that pays: if the key it names holds a collection that does not fit the caches, all commands of the
-//! batch are looked at, and else none, so that other work pays next to nothing.
+//! batch are looked at, and else none, so that other work pays next to nothing. A command that names many members of one collection goes through
+//! them with [`Named`], which looks ahead at the next ones.
 
 use super::Keyspace;
 use super::ahead::{Aim, fetch_entries};
 use crate::base::args::Args;
-use crate::structure::record::PayloadRef;
-use crate::structure::table::Ahead;
+use crate::structure::record::{PayloadRef, Record};
+use crate::structure::table::{Ahead, Slot};
 use crate::value::Object;
 
 /// Members from which on a collection does not fit the caches.
@@ -27,6 +28,13 @@ struct Large<'a> {
 }
 
 impl<'a> Large<'a> {
+    fn in_record(record: &'a Record<Object>) -> Option<Large<'a>> {
+        match record.payload() {
+            PayloadRef::Heap(object) => Large::of(object),
+            _ => None,
+        }
+    }
+
     fn of(object: &'a Object) -> Option<Large<'a>> {
         let (len, members) = match object {
             Object::Set(table) => (table.len(), table.ahead()),
@@ -65,10 +73,7 @@ impl Keyspace {
     fn large(&self, aim: &Aim, key: &[u8]) -> Option<Large<'_>> {
         let keys = &self.dbs[aim.table as usize].keys;
         let (_, record) = keys.lookup(aim.hash, key)?;
-        match record.payload() {
-            PayloadRef::Heap(object) => Large::of(object),
-            _ => None,
-        }
+        Large::in_record(record)
     }
 
     /// Fetches the members that the commands of a batch name, of which the keys are fetched by now.
@@ -93,5 +98,61 @@ impl Keyspace {
             fetch_entries(&sought, |(table, hash)| Some((*table, *hash)));
             sought.clear();
         }
+    }
+}
+
+/// The members that a command names, one after the other, those of a large collection looked ahead at.
+#[derive(Debug)]
+pub struct Named<'a> {
+    args: Args<'a>,
+    /// The next member.
+    at: usize,
+    step: usize,
+    /// Where it looks ahead again.
+    look: usize,
+}
+
+impl<'a> Named<'a> {
+    /// Members at argument `first` and each `step` arguments from there on.
+    #[inline]
+    pub fn new(args: &Args<'a>, first: usize, step: usize) -> Named<'a> {
+        debug_assert!(step > 0, "it goes on");
+        let is_alone = args.len() <= first + step;
+        Named {
+            args: *args,
+            at: first,
+            step,
+            // What is needed at once cannot be fetched ahead.
+            look: if is_alone { usize::MAX } else { first },
+        }
+    }
+
+    /// Which argument the next member is. `slot` is where the collection is, if there is one.
+    #[inline]
+    pub fn next(&mut self, ks: &Keyspace, slot: impl Into<Option<Slot>>) -> Option<usize> {
+        if self.at >= self.look {
+            self.look_ahead(ks, slot.into());
+        }
+        let at = self.at;
+        self.at += self.step;
+        (at < self.args.len()).then_some(at)
+    }
+
+    /// Fetches the next members.
+    #[inline(never)]
+    fn look_ahead(&mut self, ks: &Keyspace, slot: Option<Slot>) {
+        self.look = self.at + self.step * AT_ONCE;
+        let Some(large) = slot.and_then(|slot| Large::in_record(ks.record(slot))) else {
+            return;
+        };
+        let next = (self.at..self.args.len().min(self.look)).step_by(self.step);
+        let mut hashes = [0; AT_ONCE];
+        let mut count = 0;
+        for (hash, at) in hashes.iter_mut().zip(next) {
+            *hash = large.members.hash(self.args.at(at));
+            large.members.bucket(*hash);
+            count += 1;
+        }
+        fetch_entries(&hashes[..count], |hash| Some((large.members, *hash)));
     }
 }

@@ -5,6 +5,7 @@ use crate::base::error::Outcome;
 use crate::call::ctx::Ctx;
 use crate::call::spec::{Command, Flags, Group, KeySpec};
 use crate::commands::generic::{Visit, scan_elements};
+use crate::keyspace::Named;
 use crate::structure::table::Slot;
 use crate::value::{Kind, ValueRef, hash};
 
@@ -47,8 +48,9 @@ pub(super) const HMGET: Command = Command {
 fn hmget(cx: &mut Ctx, args: &Args) -> Outcome {
     let slot = cx.ks.read_kind(args.at(1), Kind::Hash)?;
     cx.reply.array(args.len() - 2);
-    for field in args.iter_from(2) {
-        reply_field(cx, slot, field);
+    let mut fields = Named::new(args, 2, 1);
+    while let Some(at) = fields.next(cx.ks, slot) {
+        reply_field(cx, slot, args.at(at));
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use crate::call::ctx::Ctx;
 use crate::call::spec::{Command, Flags, Group, KeySpec};
 use crate::commands::members;
 use crate::commands::string::sum_text;
+use crate::keyspace::Named;
 use crate::value::hash_ttl::{self, Ttl};
 use crate::value::{Kind, hash};
 use cairn_format::text::long_double::LongDouble;
@@ -50,7 +51,8 @@ fn set_pairs(cx: &mut Ctx, args: &Args) -> Result<usize, Error> {
     let key = args.at(1);
     let mut slot = open(cx.ks, key)?;
     let mut created = 0;
-    for i in (2..args.len()).step_by(2) {
+    let mut fields = Named::new(args, 2, 2);
+    while let Some(i) = fields.next(cx.ks, slot) {
         let new;
         (slot, new) = set_field(cx.ks, slot, args.at(i), args.at(i + 1), Ttl::Set(None));
         created += usize::from(new);

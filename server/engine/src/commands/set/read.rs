@@ -5,6 +5,7 @@ use crate::base::error::Outcome;
 use crate::call::ctx::Ctx;
 use crate::call::spec::{Command, Flags, Group, KeySpec};
 use crate::commands::generic::{Visit, scan_elements};
+use crate::keyspace::Named;
 use crate::value::{Kind, ValueRef, set};
 
 const READ_FAST: Flags = Flags::READ.and(Flags::FAST);
@@ -58,8 +59,9 @@ pub(super) const SMISMEMBER: Command = Command {
 fn smismember(cx: &mut Ctx, args: &Args) -> Outcome {
     let slot = cx.ks.read_kind(args.at(1), Kind::Set)?;
     cx.reply.array(args.len() - 2);
-    for member in args.iter_from(2) {
-        let is_member = slot.is_some_and(|slot| set::contains(cx.ks.view(slot), member));
+    let mut members = Named::new(args, 2, 1);
+    while let Some(at) = members.next(cx.ks, slot) {
+        let is_member = slot.is_some_and(|slot| set::contains(cx.ks.view(slot), args.at(at)));
         cx.reply.int(i64::from(is_member));
     }
     Ok(())

@@ -7,6 +7,7 @@ use crate::base::error::{self, Outcome};
 use crate::call::ctx::Ctx;
 use crate::call::spec::{Command, Flags, Group, KeySpec};
 use crate::commands::members;
+use crate::keyspace::Named;
 use crate::value::{Kind, set};
 
 pub(super) const SADD: Command = Command {
@@ -26,9 +27,10 @@ fn sadd(cx: &mut Ctx, args: &Args) -> Outcome {
     let mut slot = store::open(cx.ks, key, args.at(2))?;
     let before = cx.ks.view(slot).count() as u64;
     let mut added = 0;
-    for member in args.iter_from(2) {
+    let mut members = Named::new(args, 2, 1);
+    while let Some(at) = members.next(cx.ks, slot) {
         let new;
-        (slot, new) = store::add(cx.ks, slot, member);
+        (slot, new) = store::add(cx.ks, slot, args.at(at));
         added += u64::from(new);
     }
     debug_assert_eq!(cx.ks.view(slot).count() as u64, before + added);

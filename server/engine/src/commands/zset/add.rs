@@ -6,6 +6,7 @@ use crate::base::effect::EventClass;
 use crate::base::error::{self, Error, Outcome};
 use crate::call::ctx::Ctx;
 use crate::call::spec::{Command, Flags, Group, KeySpec};
+use crate::keyspace::Named;
 use crate::structure::table::Slot;
 use crate::value::{Kind, zset};
 
@@ -168,13 +169,14 @@ fn add(cx: &mut Ctx, args: &Args, options: Options) -> Outcome {
         None => store::open(cx.ks, key, args.at(options.first + 1))?,
     };
     let (mut added, mut updated, mut last) = (0, 0, Done::Refused);
-    for i in (options.first..args.len()).step_by(2) {
-        let given = if i == options.first {
+    let mut members = Named::new(args, options.first + 1, 2);
+    while let Some(i) = members.next(cx.ks, slot) {
+        let given = if i == options.first + 1 {
             first
         } else {
-            args.float(i)?
+            args.float(i - 1)?
         };
-        (slot, last) = put(cx, slot, options, given, args.at(i + 1));
+        (slot, last) = put(cx, slot, options, given, args.at(i));
         match last {
             Done::Added(_) => added += 1,
             Done::Updated(_) => updated += 1,

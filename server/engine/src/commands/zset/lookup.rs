@@ -5,6 +5,7 @@ use crate::base::error::{self, Outcome};
 use crate::call::ctx::Ctx;
 use crate::call::spec::{Command, Flags, Group, KeySpec};
 use crate::commands::generic::{Visit, scan_elements};
+use crate::keyspace::Named;
 use crate::value::{Kind, ValueRef, zset};
 use cairn_format::text::double::write_f64;
 
@@ -62,8 +63,9 @@ pub(super) const ZMSCORE: Command = Command {
 fn zmscore(cx: &mut Ctx, args: &Args) -> Outcome {
     let slot = cx.ks.read_kind(args.at(1), Kind::Zset)?;
     cx.reply.array(args.len() - 2);
-    for member in args.iter_from(2) {
-        match slot.and_then(|slot| zset::score(cx.ks.view(slot), member)) {
+    let mut members = Named::new(args, 2, 1);
+    while let Some(at) = members.next(cx.ks, slot) {
+        match slot.and_then(|slot| zset::score(cx.ks.view(slot), args.at(at))) {
             Some(score) => cx.reply.double(score),
             None => cx.reply.null(),
         }
