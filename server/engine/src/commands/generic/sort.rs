@@ -1,6 +1,7 @@
 //! SORT: the elements of a list, set or sorted set in another order, by themselves or by what other keys hold.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 
 use cairn_format::text::double::parse_f64;
 use cairn_format::text::number::I64Text;
@@ -150,6 +151,15 @@ struct Item {
     score: f64,
     /// The text that it is compared by, if that is not itself.
     text: Option<Vec<u8>>,
+    /// Where it was before.
+    at: usize,
+}
+
+impl Item {
+    /// The text that is compared.
+    fn compared(&self) -> &[u8] {
+        self.text.as_deref().unwrap_or(&self.element)
+    }
 }
 
 /// Whether all keys that a pattern forms have this slot, if that matters.
@@ -173,12 +183,12 @@ fn sort(cx: &mut Ctx, args: &Args, may_store: bool) -> Outcome {
     }
     let elements = slot.map_or(Vec::new(), |slot| load(cx.ks, slot, &options));
     let range = options.range(elements.len());
-    let sorted = if options.unsorted {
-        elements
+    let shown = if options.unsorted {
+        elements[range].to_vec()
     } else {
-        in_order(cx.ks, elements, &options)?
+        in_order(cx.ks, elements, range, &options)?
     };
-    let found = collect(cx.ks, &sorted[range], &options.get);
+    let found = collect(cx.ks, &shown, &options.get);
     match options.store {
         Some(target) => store(cx, target, found),
         None => {
@@ -218,19 +228,22 @@ fn load(ks: &mut Keyspace, slot: Slot, options: &Options) -> Vec<Vec<u8>> {
     all
 }
 
+/// Those elements that are in this range when all are in order.
 fn in_order(
     ks: &mut Keyspace,
     elements: Vec<Vec<u8>>,
+    range: Range<usize>,
     options: &Options,
 ) -> Result<Vec<Vec<u8>>, Error> {
     let mut items = Vec::with_capacity(elements.len());
     let mut all_numbers = true;
-    for element in elements {
+    for (at, element) in elements.into_iter().enumerate() {
         let other = options.by.map(|pattern| look_up(ks, pattern, &element));
         let mut item = Item {
             element,
             score: 0.0,
             text: None,
+            at,
         };
         if options.by_text {
             item.text = other.flatten();
@@ -251,16 +264,13 @@ fn in_order(
             "ERR One or more scores can't be converted into double",
         ));
     }
-    let collation = ks.limits.collation;
-    items.sort_by(|a, b| {
-        let order = compare(a, b, options, collation);
-        if options.descending {
-            order.reverse()
-        } else {
-            order
-        }
-    });
-    Ok(items.into_iter().map(|item| item.element).collect())
+    let order = Order {
+        options,
+        collation: ks.limits.collation,
+        has_zeros: options.by_text && items.iter().any(|item| item.compared().contains(&0)),
+    };
+    let shown = order.sorted(items, range);
+    Ok(shown.into_iter().map(|item| item.element).collect())
 }
 
 /// As C's `strtod` reads it: nothing is 0, blanks may stand in front, a zero byte ends it.
@@ -282,25 +292,74 @@ fn until_zero(text: &[u8]) -> &[u8] {
     &text[..end.unwrap_or(text.len())]
 }
 
-fn compare(a: &Item, b: &Item, options: &Options, collation: Option<Collation>) -> Ordering {
-    if !options.by_text {
-        let by_score = a.score.partial_cmp(&b.score).unwrap_or(Ordering::Equal);
-        return by_score.then_with(|| a.element.cmp(&b.element));
+/// How items are compared.
+struct Order<'a> {
+    options: &'a Options<'a>,
+    collation: Option<Collation>,
+    /// Some text has a zero byte, where it ends for C.
+    has_zeros: bool,
+}
+
+impl Order<'_> {
+    /// The items of a range of all in order. What is outside of it is set apart and not sorted.
+    fn sorted(&self, mut items: Vec<Item>, range: Range<usize>) -> Vec<Item> {
+        let total = |a: &Item, b: &Item| self.total(a, b);
+        if range.is_empty() {
+            return Vec::new();
+        }
+        if range.end < items.len() {
+            items.select_nth_unstable_by(range.end, total);
+            items.truncate(range.end);
+        }
+        if range.start > 0 {
+            items.select_nth_unstable_by(range.start, total);
+            items.drain(..range.start);
+        }
+        items.sort_unstable_by(total);
+        items
     }
-    // What is stored is compared as bytes; what is answered as C's `strcoll` does, up to a zero byte.
-    let by_text = |a: &[u8], b: &[u8]| match (options.store, collation) {
-        (Some(_), _) => a.cmp(b),
-        (None, None) => until_zero(a).cmp(until_zero(b)),
-        (None, Some(collation)) => collation(until_zero(a), until_zero(b)),
-    };
-    if options.by.is_some() {
-        // What the pattern does not find comes first.
-        return match (&a.text, &b.text) {
-            (Some(a), Some(b)) => by_text(a, b),
-            (a, b) => a.is_some().cmp(&b.is_some()),
+
+    /// Equal ones stay as they were.
+    fn total(&self, a: &Item, b: &Item) -> Ordering {
+        let order = self.compare(a, b);
+        let order = if self.options.descending {
+            order.reverse()
+        } else {
+            order
         };
+        order.then(a.at.cmp(&b.at))
     }
-    by_text(&a.element, &b.element)
+
+    fn compare(&self, a: &Item, b: &Item) -> Ordering {
+        if !self.options.by_text {
+            let by_score = a.score.partial_cmp(&b.score).unwrap_or(Ordering::Equal);
+            return by_score.then_with(|| a.element.cmp(&b.element));
+        }
+        if self.options.by.is_some() {
+            // What the pattern does not find comes first.
+            return match (&a.text, &b.text) {
+                (Some(a), Some(b)) => self.compare_texts(a, b),
+                (a, b) => a.is_some().cmp(&b.is_some()),
+            };
+        }
+        self.compare_texts(&a.element, &b.element)
+    }
+
+    /// What is stored is compared as bytes; what is answered as C's `strcoll` does, up to a zero byte.
+    fn compare_texts(&self, a: &[u8], b: &[u8]) -> Ordering {
+        let seen = |text| {
+            if self.has_zeros {
+                until_zero(text)
+            } else {
+                text
+            }
+        };
+        match (self.options.store, self.collation) {
+            (Some(_), _) => a.cmp(b),
+            (None, None) => seen(a).cmp(seen(b)),
+            (None, Some(collation)) => collation(seen(a), seen(b)),
+        }
+    }
 }
 
 /// What a pattern finds for an element: `#` is the element, `key_*` a string, `key_*->field` a field of a hash.

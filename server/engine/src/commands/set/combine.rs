@@ -11,7 +11,7 @@ use crate::call::spec::{Command, Flags, Group, KeySpec};
 use crate::commands::string::delete_key;
 use crate::keyspace::Keyspace;
 use crate::structure::table::Slot;
-use crate::value::{Encoding, Kind, NewValue, ValueRef, set};
+use crate::value::{Encoding, Kind, NewValue, Object, SetTable, ValueRef, set};
 use cairn_format::encoding::listpack;
 use cairn_format::text::number::parse_i64;
 
@@ -129,11 +129,28 @@ fn open<'a>(
     Ok(keys.iter().map(|key| ks.find(key)).collect())
 }
 
-fn combine(ks: &Keyspace, sets: &[Option<Slot>], operation: Operation) -> Vec<Vec<u8>> {
+/// What came of it: different members.
+enum Found {
+    /// In the order in which they were found; they may be packed.
+    Few(Vec<Vec<u8>>),
+    /// More than may be packed, so that they have no order.
+    Many(SetTable),
+}
+
+impl Found {
+    fn len(&self) -> usize {
+        match self {
+            Found::Few(members) => members.len(),
+            Found::Many(table) => table.len(),
+        }
+    }
+}
+
+fn combine(ks: &Keyspace, sets: &[Option<Slot>], operation: Operation) -> Found {
     match operation {
-        Operation::Inter => inter(ks, sets, usize::MAX),
+        Operation::Inter => Found::Few(inter(ks, sets, usize::MAX)),
         Operation::Union => union(ks, sets),
-        Operation::Diff => diff(ks, sets),
+        Operation::Diff => Found::Few(diff(ks, sets)),
     }
 }
 
@@ -166,18 +183,31 @@ fn inter(ks: &Keyspace, sets: &[Option<Slot>], limit: usize) -> Vec<Vec<u8>> {
     found
 }
 
-fn union(ks: &Keyspace, sets: &[Option<Slot>]) -> Vec<Vec<u8>> {
-    let mut seen = std::collections::HashSet::new();
-    let mut all = Vec::new();
+fn union(ks: &Keyspace, sets: &[Option<Slot>]) -> Found {
+    let limits = &ks.limits;
+    let most = limits.set_listpack_entries.max(limits.set_intset_entries);
+    let mut table = SetTable::new(ks.hasher);
+    let mut order = Some(Vec::new());
     for slot in sets.iter().flatten() {
-        for member in members(ks.view(*slot)) {
-            if seen.insert(member.clone()) {
-                all.push(member);
+        ks.view(*slot).each(&mut |member| {
+            let member = member.to_bytes();
+            if !set::table_add(&mut table, &member) {
+                return;
             }
-        }
+            if let Some(members) = order.as_mut().filter(|members| members.len() < most) {
+                members.push(member.into_owned());
+            } else {
+                order = None;
+            }
+        });
     }
-    as_added(&mut all);
-    all
+    match order {
+        Some(mut members) => {
+            as_added(&mut members);
+            Found::Few(members)
+        }
+        None => Found::Many(table),
+    }
 }
 
 fn diff(ks: &Keyspace, sets: &[Option<Slot>]) -> Vec<Vec<u8>> {
@@ -197,11 +227,11 @@ fn union_count(ks: &Keyspace, sets: &[Option<Slot>], limit: usize) -> usize {
     if let [only] = sets.as_slice() {
         return only.count().min(limit);
     }
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = SetTable::new(ks.hasher);
     for set in sets {
         set.each(&mut |member| {
             if seen.len() < limit {
-                seen.insert(member.to_bytes().into_owned());
+                set::table_add(&mut seen, &member.to_bytes());
             }
         });
     }
@@ -235,7 +265,10 @@ fn answer(cx: &mut Ctx, args: &Args, operation: Operation) -> Outcome {
     let sets = open(cx.ks, args.iter_from(1))?;
     let found = combine(cx.ks, &sets, operation);
     cx.reply.set(found.len());
-    found.iter().for_each(|member| cx.reply.bulk(member));
+    match &found {
+        Found::Few(members) => members.iter().for_each(|member| cx.reply.bulk(member)),
+        Found::Many(table) => table.iter().for_each(|member| cx.reply.bulk(member.key())),
+    }
     Ok(())
 }
 
@@ -244,7 +277,8 @@ fn store_result(cx: &mut Ctx, args: &Args, operation: Operation) -> Outcome {
     let sets = open(cx.ks, args.iter_from(2))?;
     let found = combine(cx.ks, &sets, operation);
     let old = cx.ks.write(target);
-    if found.is_empty() {
+    let count = found.len();
+    if count == 0 {
         if let Some(slot) = old {
             delete_key(cx.ks, slot, target);
         }
@@ -254,14 +288,20 @@ fn store_result(cx: &mut Ctx, args: &Args, operation: Operation) -> Outcome {
     if let Some(slot) = old {
         cx.ks.remove(slot);
     }
-    fill(cx.ks, target, &found, operation)?;
+    match found {
+        Found::Few(members) => fill(cx.ks, target, &members, operation)?,
+        Found::Many(table) => {
+            cx.ks
+                .add(target, NewValue::object(Object::Set(table)), None);
+        }
+    }
     let event = match operation {
         Operation::Inter => "sinterstore",
         Operation::Union => "sunionstore",
         Operation::Diff => "sdiffstore",
     };
     cx.ks.modified(EventClass::SET, event, target, 1);
-    cx.reply.int(found.len() as i64);
+    cx.reply.int(count as i64);
     Ok(())
 }
 
