@@ -57,6 +57,10 @@ fn is_small(layout: Layout) -> bool {
     layout.size() <= slabs::LARGEST && layout.align() <= slabs::STEP
 }
 
+/// Blocks up to this are filled with zeros here. To have zeros, jemalloc gives the pages of a block that was used before back to the system and has
+/// each of them faulted in anew, which takes five times as long; a larger one may never be touched as a whole (SETBIT far behind the end).
+const ZEROED_BY_HAND: usize = 4 << 20;
+
 /// Whether a block lies in a slab.
 #[inline(always)]
 fn in_slab(block: *mut u8, layout: Layout) -> bool {
@@ -95,21 +99,19 @@ unsafe impl GlobalAlloc for Jemalloc {
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        let block = small(layout);
-        if !block.is_null() {
-            // SAFETY: the block has so many bytes.
-            unsafe { block.write_bytes(0, layout.size()) };
-            return block;
+        if layout.size() <= ZEROED_BY_HAND {
+            // SAFETY: as promised by the caller; a block that is there has so many bytes.
+            unsafe {
+                let block = self.alloc(layout);
+                if !block.is_null() {
+                    block.write_bytes(0, layout.size());
+                }
+                return block;
+            }
         }
         let flags = flags_of(layout.align());
         // SAFETY: as in `alloc`.
-        unsafe {
-            if flags == 0 {
-                je::calloc(1, layout.size()).cast()
-            } else {
-                je::mallocx(layout.size(), flags | je::MALLOCX_ZERO).cast()
-            }
-        }
+        unsafe { je::mallocx(layout.size(), flags | je::MALLOCX_ZERO).cast() }
     }
 
     #[inline]

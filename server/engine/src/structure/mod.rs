@@ -16,6 +16,7 @@ pub mod btree;
 pub mod fetch;
 pub mod keyed;
 pub mod mover;
+pub mod ones;
 pub mod ordered;
 pub mod ranked;
 pub mod record;

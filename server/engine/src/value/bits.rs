@@ -12,18 +12,7 @@
 
 use std::ops::Range;
 
-/// Number of bits that are set.
-pub fn count(bytes: &[u8]) -> u64 {
-    let (words, rest) = bytes.as_chunks::<8>();
-    // Popcounts of single words add up in u32 within a block, which lets the compiler keep them in vector registers.
-    let blocks = words.chunks(1024).map(|block| {
-        let ones = block
-            .iter()
-            .map(|word| u64::from_ne_bytes(*word).count_ones());
-        u64::from(ones.sum::<u32>())
-    });
-    blocks.sum::<u64>() + rest.iter().map(|b| u64::from(b.count_ones())).sum::<u64>()
-}
+pub use crate::structure::ones::count;
 
 /// Number of set bits within a range of bits that lies inside the string.
 pub fn count_range(bytes: &[u8], bits: Range<u64>) -> u64 {

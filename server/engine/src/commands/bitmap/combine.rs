@@ -76,6 +76,8 @@ impl Operation {
 /// The sources as they come, one after the other, in rows of the same length.
 struct Rows {
     operation: Operation,
+    /// Bytes of each.
+    len: usize,
     /// What was made of them so far: for operations on the first and the others, of the others.
     result: Vec<u8>,
     first: Vec<u8>,
@@ -90,9 +92,15 @@ impl Rows {
             operation,
             Operation::Diff | Operation::Diff1 | Operation::AndOr
         );
+        // What begins with a copy needs no zeros before it.
+        let copies = matches!(operation, Operation::Each(_) | Operation::Not);
         Rows {
             operation,
-            result: vec![0; len],
+            len,
+            result: match copies {
+                true => Vec::with_capacity(len),
+                false => vec![0; len],
+            },
             first: needs(has_first),
             again: needs(operation == Operation::One),
         }
@@ -103,7 +111,8 @@ impl Rows {
         match self.operation {
             Operation::Each(how) if !is_first => bits::combine(&mut self.result, source, how),
             Operation::Each(_) | Operation::Not => {
-                self.result[..source.len()].copy_from_slice(source)
+                self.result.extend_from_slice(source);
+                self.result.resize(self.len, 0);
             }
             Operation::Diff | Operation::Diff1 | Operation::AndOr if is_first => {
                 self.first[..source.len()].copy_from_slice(source);

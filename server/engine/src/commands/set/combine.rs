@@ -183,9 +183,15 @@ fn inter(ks: &Keyspace, sets: &[Option<Slot>], limit: usize) -> Vec<Vec<u8>> {
     found
 }
 
+/// How many members may be packed at the most.
+fn most_packed(ks: &Keyspace) -> usize {
+    ks.limits
+        .set_listpack_entries
+        .max(ks.limits.set_intset_entries)
+}
+
 fn union(ks: &Keyspace, sets: &[Option<Slot>]) -> Found {
-    let limits = &ks.limits;
-    let most = limits.set_listpack_entries.max(limits.set_intset_entries);
+    let most = most_packed(ks);
     let mut table = SetTable::new(ks.hasher);
     let mut order = Some(Vec::new());
     for slot in sets.iter().flatten() {
@@ -308,6 +314,14 @@ fn store_result(cx: &mut Ctx, args: &Args, operation: Operation) -> Outcome {
 /// Makes a set of members that are all different. An intersection begins as a listpack, whatever its members are, and
 /// becomes an intset at the end if it can; the others begin as an intset.
 fn fill(ks: &mut Keyspace, key: &[u8], members: &[Vec<u8>], operation: Operation) -> Outcome {
+    if members.len() > most_packed(ks) {
+        let mut table = SetTable::new(ks.hasher);
+        members.iter().for_each(|member| {
+            set::table_add(&mut table, member);
+        });
+        ks.add(key, NewValue::object(Object::Set(table)), None);
+        return Ok(());
+    }
     let limits = &ks.limits;
     let integers = members.iter().all(|member| parse_i64(member).is_some());
     let packed = members.len() <= limits.set_listpack_entries

@@ -332,27 +332,31 @@ fn xautoclaim(cx: &mut Ctx, args: &Args) -> Outcome {
 
 /// Claims up to `count` pending entries from `start` on. Answers where to go on, the entries, and which were gone.
 fn claim_from(cx: &mut Ctx, claiming: &mut Claiming, start: StreamId, count: usize) {
-    let group = group_mut(cx.ks, claiming.slot, claiming.group);
     let attempts = count.saturating_mul(ATTEMPTS);
-    let mut ids = group
-        .pending_range(start, StreamId::MAX)
-        .map(|(id, _)| id)
-        .take(attempts.saturating_add(1))
-        .collect::<Vec<_>>()
-        .into_iter();
     let (mut claimed, mut gone) = (Vec::new(), Vec::new());
-    for id in ids.by_ref().take(attempts) {
-        match id::with_text(id, |text| claiming.claim(cx, id, text)) {
-            Fate::Claimed => claimed.push(id),
-            Fate::Gone => gone.push(id),
-            Fate::Left => {}
+    let (mut from, mut looked) = (start, 0);
+    let next = loop {
+        // One more than may be taken tells where to go on.
+        let want = (count - claimed.len() - gone.len()).min(attempts - looked);
+        let group = group_mut(cx.ks, claiming.slot, claiming.group);
+        let pending = group.pending_range(from, StreamId::MAX);
+        let ids: Vec<StreamId> = pending.map(|(id, _)| id).take(want + 1).collect();
+        looked += want;
+        for &id in ids.iter().take(want) {
+            match id::with_text(id, |text| claiming.claim(cx, id, text)) {
+                Fate::Claimed => claimed.push(id),
+                Fate::Gone => gone.push(id),
+                Fate::Left => {}
+            }
         }
-        if claimed.len() + gone.len() == count {
-            break;
+        let is_over = claimed.len() + gone.len() == count || looked == attempts;
+        match ids.get(want) {
+            Some(next) if !is_over => from = *next,
+            next => break next.copied(),
         }
-    }
+    };
     cx.reply.array(3);
-    id::reply(cx.reply, ids.next().unwrap_or(StreamId::MIN));
+    id::reply(cx.reply, next.unwrap_or(StreamId::MIN));
     claiming.reply(cx, &claimed);
     cx.reply.array(gone.len());
     for id in gone {
