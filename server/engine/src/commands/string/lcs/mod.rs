@@ -1,18 +1,10 @@
 //! LCS: the longest common subsequence of two strings.
-//!
-//! The table of lengths has a row per byte of the first string and a column per byte of the second, with a row and a
-//! column of zeros before them:
-//!
-//! ```text
-//!          o h m y
-//!        0 0 0 0 0
-//!      m 0 0 0 1 1        lengths[i][j] = lengths[i-1][j-1] + 1           where the bytes are equal
-//!      y 0 0 0 1 2                      = max of the one above and left    elsewhere
-//! ```
-//! Walking back from the last corner, up or left where the length is larger, finds the bytes and the runs of matches.
+
+mod table;
 
 use cairn_format::text::number::I64Text;
 
+use self::table::{Alphabet, Found, Table};
 use super::bytes_of;
 use crate::base::args::Args;
 use crate::base::error::{self, Error, Outcome};
@@ -75,7 +67,7 @@ fn lcs(cx: &mut Ctx, args: &Args) -> Outcome {
     let second = text(cx.ks, args.at(2))?;
     let options = Options::parse(args)?;
     let cells = (first.len() as u64 + 1).saturating_mul(second.len() as u64 + 1);
-    // As Redis: four bytes a cell, and the table may not be larger than a string may be.
+    // What Redis refuses, though a cell is a bit here: four bytes a cell, and the table may not be larger than a string may be.
     if first.len().max(second.len()) >= u32::MAX as usize - 1
         || cells.saturating_mul(4) > cx.ks.limits.string_bytes_max as u64
     {
@@ -83,18 +75,17 @@ fn lcs(cx: &mut Ctx, args: &Args) -> Outcome {
             "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len",
         ));
     }
-    if !can_hold(cells as usize * 4) {
+    if !can_hold(Table::bytes(first.len(), second.len(), options.length)) {
         return Err(Error::new(
             "ERR Insufficient memory, failed allocating transient memory for LCS",
         ));
     }
-    let lengths = Lengths::new(&first, &second);
+    let alphabet = Alphabet::new(&first, &second);
     if options.length {
-        cx.reply
-            .int(i64::from(lengths.at(first.len(), second.len())));
+        cx.reply.int(alphabet.length(&first) as i64);
         return Ok(());
     }
-    let found = walk(&lengths, &first, &second);
+    let found = Table::new(&alphabet, &first).walk(&first, &second);
     if options.indexes {
         reply_runs(cx.reply, &found, &options);
     } else {
@@ -112,74 +103,6 @@ fn text(ks: &mut Keyspace, key: &[u8]) -> Result<Vec<u8>, Error> {
         return Err(strings);
     }
     Ok(bytes_of(ks.view(slot), &mut I64Text::new())?.to_vec())
-}
-
-/// The table of the head comment.
-struct Lengths {
-    cells: Vec<u32>,
-    columns: usize,
-}
-
-impl Lengths {
-    fn new(first: &[u8], second: &[u8]) -> Lengths {
-        let columns = second.len() + 1;
-        let mut cells = vec![0; (first.len() + 1) * columns];
-        for (i, a) in first.iter().enumerate() {
-            let (above, here) = cells[i * columns..(i + 2) * columns].split_at_mut(columns);
-            for (j, b) in second.iter().enumerate() {
-                here[j + 1] = if a == b {
-                    above[j] + 1
-                } else {
-                    above[j + 1].max(here[j])
-                };
-            }
-        }
-        Lengths { cells, columns }
-    }
-
-    fn at(&self, i: usize, j: usize) -> u32 {
-        self.cells[i * self.columns + j]
-    }
-}
-
-/// A run of equal bytes: where it begins in either string, and how long it is.
-struct Run {
-    first: usize,
-    second: usize,
-    len: usize,
-}
-
-struct Found {
-    bytes: Vec<u8>,
-    /// From the last to the first.
-    runs: Vec<Run>,
-}
-
-fn walk(lengths: &Lengths, first: &[u8], second: &[u8]) -> Found {
-    let (mut i, mut j) = (first.len(), second.len());
-    let (mut bytes, mut runs): (Vec<u8>, Vec<Run>) = (Vec::new(), Vec::new());
-    while i > 0 && j > 0 {
-        if first[i - 1] == second[j - 1] {
-            (i, j) = (i - 1, j - 1);
-            bytes.push(first[i]);
-            match runs.last_mut() {
-                Some(run) if (run.first, run.second) == (i + 1, j + 1) => {
-                    (run.first, run.second, run.len) = (i, j, run.len + 1);
-                }
-                _ => runs.push(Run {
-                    first: i,
-                    second: j,
-                    len: 1,
-                }),
-            }
-        } else if lengths.at(i - 1, j) > lengths.at(i, j - 1) {
-            i -= 1;
-        } else {
-            j -= 1;
-        }
-    }
-    bytes.reverse();
-    Found { bytes, runs }
 }
 
 fn reply_runs(reply: &mut Reply, found: &Found, options: &Options) {
@@ -200,22 +123,4 @@ fn reply_runs(reply: &mut Reply, found: &Found, options: &Options) {
     }
     reply.bulk(b"len");
     reply.int(found.bytes.len() as i64);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_bytes_and_runs_of_the_usual_example() {
-        let (a, b) = (b"ohmytext".as_slice(), b"mynewtext".as_slice());
-        let found = walk(&Lengths::new(a, b), a, b);
-        assert_eq!(found.bytes, b"mytext");
-        let runs: Vec<_> = found
-            .runs
-            .iter()
-            .map(|r| (r.first, r.second, r.len))
-            .collect();
-        assert_eq!(runs, [(4, 5, 4), (2, 0, 2)]);
-    }
 }
