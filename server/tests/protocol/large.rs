@@ -85,7 +85,6 @@ fn pipelines_within_large_collections_answer_as_single_commands_do() {
         "PEXPIRE s2 1",
         "SISMEMBER s2 m:#",
     ];
-    let mut batches = 0;
     let many = [
         "HMGET h",
         "SMISMEMBER s",
@@ -104,16 +103,15 @@ fn pipelines_within_large_collections_answer_as_single_commands_do() {
         .copied()
         .chain(many.iter().map(String::as_str))
         .collect();
-    for _ in 0..60 {
+    for number in 0..60 {
         let mut filled = |text: &str| {
             let mut parts = text.split('#');
             let first = parts.next().unwrap_or_default().to_owned();
             parts.fold(first, |done, part| format!("{done}{}{part}", draw(25_000)))
         };
         let batch: Vec<String> = (0..64)
-            .map(|i| filled(commands[(i * 11 + batches) % commands.len()]))
+            .map(|i| filled(commands[(i * 11 + number) % commands.len()]))
             .collect();
-        batches += 1;
         let mut out = Vec::new();
         for command in &batch {
             write_command(&mut out, &command.split(' ').collect::<Vec<_>>());
