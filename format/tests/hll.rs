@@ -1,7 +1,7 @@
 //! HyperLogLog against the bytes that a redis-server 7.0.15 made of the same additions, and against a plain array.
 
 use cairn_format::crc64::crc64;
-use cairn_format::encoding::hll::{self, Encoding, REGISTERS, Registers};
+use cairn_format::encoding::hll::{self, Encoding, HEADER, REGISTERS, Registers};
 use proptest::prelude::*;
 
 const DEFAULT_MAX: usize = 3000;
@@ -297,6 +297,40 @@ proptest! {
         }
         let (ours, plain) = (Registers::of(&bytes).expect("sound"), Registers::of(&dense).expect("sound"));
         prop_assert_eq!(ours.values(), plain.values());
+    }
+
+    /// Registers in blocks against the definition: bit by bit, six of them each, the first in the lowest bits.
+    #[test]
+    fn blocks_agree_with_bits(
+        stored in prop::collection::vec(any::<u8>(), hll::DENSE_SIZE - HEADER),
+        further in prop::collection::vec(any::<u8>(), hll::DENSE_SIZE - HEADER),
+        runs in any_sparse(),
+    ) {
+        let dense = |body: &[u8]| [b"HYLL\0\0\0\0\0\0\0\0\0\0\0\0", body].concat();
+        let plain = |body: &[u8]| -> Vec<u8> {
+            let bit = |at: usize| body[at / 8] >> (at % 8) & 1;
+            (0..REGISTERS).map(|r| (0..6).map(|i| bit(r * 6 + i) << i).sum()).collect()
+        };
+        let mut all = Registers::of(&dense(&stored)).expect("any bits are sound");
+        prop_assert_eq!(all.values(), plain(&stored));
+        all.unite(&dense(&further)).expect("sound");
+        all.unite(&runs).expect("sound");
+        let of_runs = Registers::of(&runs).expect("sound");
+        let (first, second) = (plain(&stored), plain(&further));
+        let highest: Vec<u8> = (0..REGISTERS).map(|r| first[r].max(second[r]).max(of_runs.values()[r])).collect();
+        prop_assert_eq!(all.values(), &highest[..]);
+        for mut target in [dense(&further), dense(&[0; hll::DENSE_SIZE - HEADER])] {
+            all.store(&mut target, DEFAULT_MAX).expect("sound");
+            prop_assert_eq!(&plain(&target[HEADER..]), &highest);
+        }
+        let mut grown = runs;
+        all.store(&mut grown, DEFAULT_MAX).expect("sound");
+        let grown = Registers::of(&grown).expect("sound");
+        prop_assert_eq!(grown.values(), &highest[..]);
+        // A store raises and never lowers.
+        let mut higher = dense(&[0xff; hll::DENSE_SIZE - HEADER]);
+        all.store(&mut higher, DEFAULT_MAX).expect("sound");
+        prop_assert_eq!(higher, dense(&[0xff; hll::DENSE_SIZE - HEADER]));
     }
 
     #[test]

@@ -21,6 +21,7 @@
 //! that a register has changed since. Layout, hash and estimate are those of Redis 7.2 `hyperloglog.c`, and so are the bytes
 //! that a sequence of additions gives.
 
+mod dense;
 mod estimate;
 mod sparse;
 
@@ -108,7 +109,7 @@ pub fn invalidate(bytes: &mut [u8]) {
 pub fn add(bytes: &mut Vec<u8>, element: &[u8], sparse_max: usize) -> Result<bool> {
     let (register, value) = place(element);
     let changed = match encoding_or_damage(bytes)? {
-        Encoding::Dense => raise_dense(&mut bytes[HEADER..], register, value),
+        Encoding::Dense => dense::raise(&mut bytes[HEADER..], register, value),
         Encoding::Sparse => raise_sparse(bytes, register, value, sparse_max)?,
     };
     if changed {
@@ -121,7 +122,7 @@ pub fn add(bytes: &mut Vec<u8>, element: &[u8], sparse_max: usize) -> Result<boo
 pub fn add_dense(bytes: &mut [u8], element: &[u8]) -> bool {
     let (register, value) = place(element);
     let changed = encoding(bytes) == Some(Encoding::Dense)
-        && raise_dense(&mut bytes[HEADER..], register, value);
+        && dense::raise(&mut bytes[HEADER..], register, value);
     if changed {
         invalidate(bytes);
     }
@@ -139,7 +140,7 @@ fn raise_sparse(
         sparse::Raised::Same => Ok(false),
         sparse::Raised::TooLarge => {
             to_dense(bytes)?;
-            Ok(raise_dense(&mut bytes[HEADER..], register, value))
+            Ok(dense::raise(&mut bytes[HEADER..], register, value))
         }
     }
 }
@@ -153,9 +154,7 @@ pub fn to_dense(bytes: &mut Vec<u8>) -> Result<bool> {
     bytes.truncate(HEADER);
     bytes[4] = 0;
     bytes.resize(DENSE_SIZE, 0);
-    for (register, value) in registers.set() {
-        raise_dense(&mut bytes[HEADER..], register, value);
-    }
+    dense::store(&registers.0, &mut bytes[HEADER..]);
     debug_assert_eq!(encoding(bytes), Some(Encoding::Dense));
     debug_assert!(
         Registers::of(bytes).is_ok_and(|dense| dense.0 == registers.0),
@@ -203,23 +202,21 @@ impl Registers {
                 }
             });
         }
-        // Four registers lie in three bytes.
-        let (groups, _) = bytes[HEADER..].as_chunks::<3>();
-        for (four, group) in ours.chunks_exact_mut(4).zip(groups) {
-            let word = u32::from_le_bytes([group[0], group[1], group[2], 0]);
-            for (i, register) in four.iter_mut().enumerate() {
-                *register = (*register).max((word >> (6 * i) & 63) as u8);
-            }
-        }
+        dense::unite(ours, &bytes[HEADER..]);
         Ok(())
     }
 
     /// The estimate.
     pub fn count(&self) -> u64 {
-        let mut histogram = [0; 64];
-        for value in self.0.iter() {
-            histogram[usize::from(*value & 63)] += 1;
+        // Equal values follow each other often, and a number that was just written is slow to be read again: eight tables.
+        let mut tables = [[0u32; 64]; 8];
+        for eight in self.0.as_chunks::<8>().0 {
+            for (table, value) in tables.iter_mut().zip(eight) {
+                table[usize::from(*value & 63)] += 1;
+            }
         }
+        let histogram =
+            std::array::from_fn(|value| tables.iter().map(|table| table[value]).sum::<u32>());
         estimate::cardinality(&histogram)
     }
 
@@ -237,33 +234,17 @@ impl Registers {
     /// that they changed: see [`invalidate`].
     pub fn store(&self, bytes: &mut Vec<u8>, sparse_max: usize) -> Result<()> {
         for (register, value) in self.set() {
-            match encoding_or_damage(bytes)? {
-                Encoding::Dense => raise_dense(&mut bytes[HEADER..], register, value),
-                Encoding::Sparse => raise_sparse(bytes, register, value, sparse_max)?,
-            };
+            if encoding_or_damage(bytes)? == Encoding::Dense {
+                break;
+            }
+            raise_sparse(bytes, register, value, sparse_max)?;
+        }
+        // From the start, or from where runs could no longer hold them: what is high enough already stays.
+        if encoding_or_damage(bytes)? == Encoding::Dense {
+            dense::store(&self.0, &mut bytes[HEADER..]);
         }
         Ok(())
     }
-}
-
-/// Gives a dense register this value if it is higher.
-fn raise_dense(registers: &mut [u8], register: usize, value: u8) -> bool {
-    assert!(
-        register < REGISTERS && value < 64,
-        "six bits in one of the registers"
-    );
-    let (byte, shift) = (register * 6 / 8, register * 6 % 8);
-    let next = registers.get(byte + 1).copied().unwrap_or(0);
-    let window = u16::from_le_bytes([registers[byte], next]);
-    if (window >> shift & 63) as u8 >= value {
-        return false;
-    }
-    let [low, high] = (window & !(63 << shift) | u16::from(value) << shift).to_le_bytes();
-    registers[byte] = low;
-    if let Some(next) = registers.get_mut(byte + 1) {
-        *next = high;
-    }
-    true
 }
 
 /// The register of an element and the value it asks for: 1 and up.
