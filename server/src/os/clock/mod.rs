@@ -4,9 +4,9 @@
 //! counter of an x86 processor takes 9. Where the kernel itself tells time by that counter (the clock source is `tsc`) and the processor
 //! says that it never stops nor changes its pace, it is read here, too, without a fence. Elsewhere the kernel is asked, always.
 //!
-//! - For the first 50 ms the kernel is asked, which gives the rate of the counter; nobody waits for that ([`counter`]).
+//! - For the first 50 ms the kernel is asked, which gives the rate of the counter; nobody waits for that (`counter`).
 //! - From then on an anchor (a tick, the time at it, the rate) tells the time for 2^21 ticks: half a millisecond to a whole one
-//!   ([`anchor`]). Behind its end the kernel is asked, which makes the next anchor, as does each turn of the loop, by [`Clock::now`].
+//!   (`anchor`). Behind its end the kernel is asked, which makes the next anchor, as does each turn of the loop, by [`Clock::now`].
 //!   The rate is measured anew each second.
 //! - The kernel's answer must be what the counter said, to 10 us and a thousandth of the time since the last one. If it is not, the kernel is
 //!   asked until the rate has been measured again, for twice as long each time; and for good if its clock source has become another one.
