@@ -22,6 +22,17 @@ pub struct Client {
     pub parser: RequestParser,
 }
 
+/// What the buffers of all clients take, in bytes.
+#[derive(Debug, Default)]
+pub struct Buffers {
+    /// All of it, with what the server keeps of each client.
+    pub bytes: usize,
+    /// The largest input buffer.
+    pub largest_input: usize,
+    /// The largest output.
+    pub largest_output: usize,
+}
+
 /// Bytes of a watched key beside its name, in the session and at the key.
 const WATCHED: usize = 80;
 /// Bytes of a subscription beside its name, in the session and at the channel.
@@ -218,12 +229,21 @@ impl Clients {
         }
     }
 
-    /// Memory of all buffers, bytes: the running one counts with what is left in its connection.
-    pub fn memory(&self) -> usize {
+    /// Memory of all buffers: the running one counts with what is left in its connection.
+    pub fn weigh_all(&self) -> Buffers {
         let fixed = size_of::<Session>() + size_of::<Connection>() + size_of::<Client>();
-        let connections = self.connections.iter();
-        let connected: usize = connections.map(|(_, c)| fixed + c.buffers()).sum();
-        connected + self.doorway.memory()
+        let mut all = Buffers {
+            bytes: self.doorway.memory(),
+            ..Buffers::default()
+        };
+        for (_, connection) in self.connections.iter() {
+            let input = connection.input.capacity();
+            let output = connection.output.memory();
+            all.bytes += fixed + connection.buffers();
+            all.largest_input = all.largest_input.max(input);
+            all.largest_output = all.largest_output.max(output);
+        }
+        all
     }
 
     /// Appends bytes to the output of a session.

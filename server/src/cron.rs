@@ -20,6 +20,8 @@ const EXPIRE_SLICE_US: u64 = 500;
 const REHASH_US: u64 = 500;
 /// Time that a new meaning of access fields may take in one turn, microseconds.
 const RESTAMP_US: u64 = 500;
+/// How old a sample of the memory becomes, microseconds (`serverCron` of Redis takes one as often).
+const MEMORY_SAMPLE_US: u64 = 100_000;
 /// Clients that each run looks at, even if there are few.
 const CLIENTS_PER_RUN: usize = 5;
 
@@ -86,6 +88,7 @@ impl Cron {
         assert!(self.next_us > now, "the next run is due at once");
         debug_assert_eq!(front.settings.check(), Ok(()));
         self.runs += 1;
+        front.sample_memory(MEMORY_SAMPLE_US);
         front.wind_watch();
         crate::sync::tick(engine, front);
         crate::shutdown::waiting::go_on(engine, front);

@@ -2,6 +2,8 @@
 
 use cairn_engine::base::time::Now;
 
+use crate::host::AllocatorStats;
+
 /// Counters; CONFIG RESETSTAT begins them anew.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -121,12 +123,51 @@ pub struct MemoryMarks {
     pub peak: u64,
     /// Before there was data.
     pub at_start: u64,
+    /// What is slow to ask for, as it was a little while ago.
+    sampled: Option<MemorySample>,
+}
+
+/// What the system and the allocator say of the memory. To ask them takes ten times as long as the rest of INFO: a file of the system
+/// is read, and the figures of all arenas are added up.
+#[derive(Clone, Copy, Debug)]
+pub struct MemorySample {
+    /// When they were asked, monotonic microseconds.
+    taken_us: u64,
+    /// Bytes that the system has given to the process.
+    pub resident: u64,
+    /// The allocator's own view, where it has one.
+    pub allocator: Option<AllocatorStats>,
 }
 
 impl MemoryMarks {
     /// Notes the memory in use if it is more than ever: called by timed work, and before it is shown.
     pub fn note(&mut self, used: u64) {
         self.peak = self.peak.max(used);
+    }
+
+    /// What was asked no more than so many microseconds ago; asked now where it is older.
+    pub fn sample(
+        &mut self,
+        now_us: u64,
+        oldest_us: u64,
+        ask: impl FnOnce() -> (u64, Option<AllocatorStats>),
+    ) -> MemorySample {
+        let recent = self
+            .sampled
+            .filter(|sample| now_us.saturating_sub(sample.taken_us) < oldest_us);
+        *self.sampled.insert(recent.unwrap_or_else(|| {
+            let (resident, allocator) = ask();
+            MemorySample {
+                taken_us: now_us,
+                resident,
+                allocator,
+            }
+        }))
+    }
+
+    /// Memory was just given back: who looks next is to see it.
+    pub fn forget_sample(&mut self) {
+        self.sampled = None;
     }
 }
 
@@ -185,4 +226,27 @@ pub struct Figures {
     pub run_id: String,
     /// Start of the process.
     pub started: Now,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_asked_for_once_in_a_while_and_after_it_was_given_back() {
+        let mut marks = MemoryMarks::default();
+        let mut resident = 0;
+        let mut at = |marks: &mut MemoryMarks, now_us| {
+            let mut ask = || {
+                resident += 1;
+                (resident, None)
+            };
+            marks.sample(now_us, 100, &mut ask).resident
+        };
+        assert_eq!(at(&mut marks, 5), 1, "the first");
+        assert_eq!(at(&mut marks, 104), 1, "not yet old");
+        assert_eq!(at(&mut marks, 105), 2, "old");
+        marks.forget_sample();
+        assert_eq!(at(&mut marks, 106), 3, "forgotten");
+    }
 }

@@ -128,8 +128,10 @@ fn what_is_left_of_many_keys_moves_together() {
         c.good_call(&words.collect::<Vec<_>>());
     }
     assert_eq!(c.int("DBSIZE"), 25_000);
-    let before = fragmentation(&mut c);
-    assert!(before > 3.0, "{before}: nothing is left to move together");
+    // What the allocator says is sampled by timed work.
+    support::wait_until("there is something to move together", || {
+        fragmentation(&mut c) > 3.0
+    });
     let digest = c.text("DEBUG DIGEST");
     for setting in [
         "ignore-bytes 1mb",

@@ -40,7 +40,7 @@ use crate::clients::Clients;
 use crate::cluster::{Cluster, at_moment};
 use crate::config::guise::OomClass;
 use crate::config::{Config, table};
-use crate::figures::{Counters, DefragFigures, Figures, MemoryMarks, Rates, Scrapes};
+use crate::figures::{Counters, DefragFigures, Figures, MemoryMarks, MemorySample, Rates, Scrapes};
 use crate::host::{Clock, Dialing, Host, Milestone, Readiness, Stream};
 use crate::journal::Journal;
 use crate::keeper::{Keeper, Saving};
@@ -231,6 +231,14 @@ impl Front {
     /// Notes the memory in use if it is more than ever.
     pub fn note_memory(&mut self) {
         self.figures.memory.note(self.host.used_memory());
+    }
+
+    /// What the system and the allocator said of the memory no more than so many microseconds ago.
+    pub fn sample_memory(&mut self, oldest_us: u64) -> MemorySample {
+        let now_us = self.clock.monotonic_us();
+        let host = &self.host;
+        let ask = || (host.resident_memory(), host.process().allocator_stats());
+        self.figures.memory.sample(now_us, oldest_us, ask)
     }
 
     /// Whether the client whose command runs is told the other port of nodes, not the main one: the one for TLS belongs to those who

@@ -4,7 +4,7 @@ use cairn_engine::call::ctx::CommandStats;
 use cairn_engine::keyspace::Database;
 use cairn_engine::value::Kind;
 
-use super::View;
+use super::{View, push};
 use crate::config::{percentile_text, table};
 
 /// Names and figures of the commands that were called or refused.
@@ -119,12 +119,17 @@ pub(super) fn sizes(view: &View, text: &mut String) {
     for (index, db) in used_databases(view) {
         let sizes = db.sizes();
         for (kind, word) in SIZED {
-            let bins = sizes.of_type(kind as u8);
-            let bins: Vec<String> = bins
-                .map(|(least, count)| format!("{}={count}", short(least)))
-                .collect();
-            if !bins.is_empty() {
-                text.push_str(&format!("db{index}_distrib_{word}:{}\r\n", bins.join(",")));
+            let mut before = ":";
+            for (least, count) in sizes.of_type(kind as u8) {
+                if before == ":" {
+                    push(text, &["db", &index.to_string(), "_distrib_", word]);
+                }
+                let (least, count) = (short(least), count.to_string());
+                push(text, &[before, &least, "=", &count]);
+                before = ",";
+            }
+            if before == "," {
+                text.push_str("\r\n");
             }
         }
     }

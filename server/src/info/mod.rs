@@ -13,14 +13,20 @@ mod replication;
 mod server;
 mod stats;
 
+use std::cell::OnceCell;
+
 use cairn_engine::base::args::Args;
 use cairn_engine::base::error::Outcome;
+use cairn_engine::base::time::Now;
 use cairn_engine::call::ctx::Shared;
 use cairn_engine::call::{Command, Ctx, Flags, Group};
 use cairn_engine::keyspace::Keyspace;
 use cairn_engine::tracking::Tracking;
 
+use crate::clients::Buffers;
+use crate::figures::MemorySample;
 use crate::front::{Front, access};
+use crate::host::CpuTimes;
 
 /// This family.
 pub const COMMANDS: &[&Command] = &[&INFO, &memory::command::MEMORY];
@@ -42,7 +48,6 @@ const INFO: Command = Command {
 };
 
 /// What the figures are taken from.
-#[derive(Clone, Copy)]
 pub struct View<'a> {
     /// The server around the data.
     pub front: &'a Front,
@@ -52,7 +57,18 @@ pub struct View<'a> {
     pub shared: &'a Shared,
     /// Memory in use, read once so that all figures made of it agree.
     used: u64,
+    /// Both clocks, read once as well.
+    now: Now,
+    /// Memory as timed work has sampled it.
+    memory: MemorySample,
+    /// Processor time, read once it is asked for.
+    cpu: OnceCell<CpuTimes>,
+    /// What clients take, added up once it is asked for.
+    buffers: OnceCell<Buffers>,
 }
+
+/// How old the sample of the memory may be where timed work does not run, microseconds.
+const OLDEST_SAMPLE_US: u64 = 1_000_000;
 
 /// A figure of client-side caching; 0 where nobody tracks.
 fn tracked(view: &View, figure: fn(&Tracking) -> usize) -> usize {
@@ -65,12 +81,27 @@ impl<'a> View<'a> {
         front.replication.flush();
         let used = front.host.used_memory();
         front.figures.memory.note(used);
+        let memory = front.sample_memory(OLDEST_SAMPLE_US);
         View {
+            now: front.now(),
             front,
             ks,
             shared,
             used,
+            memory,
+            cpu: OnceCell::new(),
+            buffers: OnceCell::new(),
         }
+    }
+
+    fn cpu(&self) -> &CpuTimes {
+        let process = self.front.host.process();
+        self.cpu.get_or_init(|| process.cpu_times())
+    }
+
+    /// One walk over all clients for all figures: with thousands of them it is what INFO takes longest for.
+    fn buffers(&self) -> &Buffers {
+        self.buffers.get_or_init(|| self.front.clients.weigh_all())
     }
 }
 
@@ -159,12 +190,15 @@ const fn section(word: &'static str, title: &'static str, body: Body) -> Section
     }
 }
 
+/// Room for the default sections.
+const USUAL_BYTES: usize = 8 * 1024;
+
 fn info(cx: &mut Ctx, args: &Args) -> Outcome {
     let asked = |word: &str| (1..args.len()).any(|i| args.is(i, word));
     let whole = asked("all") || asked("everything");
     let default = args.len() == 1 || asked("default");
     let view = View::of(access::whole(&mut *cx.inst), cx.ks, cx.shared);
-    let mut text = String::new();
+    let mut text = String::with_capacity(USUAL_BYTES);
     for section in SECTIONS {
         if (whole && !section.hidden) || (default && section.default) || asked(section.word) {
             write(section, &view, &mut text);
@@ -178,7 +212,7 @@ fn write(section: &Section, view: &View, text: &mut String) {
     if !text.is_empty() {
         text.push_str("\r\n");
     }
-    text.push_str(&format!("# {}\r\n", section.title));
+    push(text, &["# ", section.title, "\r\n"]);
     let (fields, lines): (&[Field], Option<Lines>) = match section.body {
         Body::Fields(fields) => (fields, None),
         Body::Lines(lines) => (&[], Some(lines)),
@@ -189,10 +223,17 @@ fn write(section: &Section, view: &View, text: &mut String) {
         }
     };
     for (name, value) in fields {
-        text.push_str(&format!("{name}:{}\r\n", value(view)));
+        push(text, &[name, ":", &value(view), "\r\n"]);
     }
     if let Some(lines) = lines {
         lines(view, text);
+    }
+}
+
+/// Appends the parts: for each of two hundred lines the general machinery of formatting would be most of the work.
+fn push(text: &mut String, parts: &[&str]) {
+    for part in parts {
+        text.push_str(part);
     }
 }
 

@@ -14,7 +14,7 @@ fn work<'a>(view: &View<'a>, job: Job) -> Option<&'a Work> {
 
 /// Seconds that a child has been at work; -1 without one.
 fn seconds_of(view: &View, job: Job) -> String {
-    let now_s = view.front.now().wall_ms() / 1000;
+    let now_s = view.now.wall_ms() / 1000;
     work(view, job)
         .map_or(-1, |work| now_s - work.started_s)
         .to_string()

@@ -79,7 +79,7 @@ fn upstream(view: &View, out: &mut String) {
         return;
     };
     let (link, config) = (&upstream.link, &view.front.settings.config);
-    let now_ms = view.front.now().mono_us / 1000;
+    let now_ms = view.now.mono_us / 1000;
     let seconds = |since: u64| (now_ms.saturating_sub(since) / 1000) as i64;
     let applied = replication.primary.history().offset();
     let input = upstream
@@ -137,7 +137,7 @@ fn upstream(view: &View, out: &mut String) {
 fn replicas(view: &View, out: &mut String) {
     let primary = &view.front.replication.primary;
     let config = &view.front.settings.config;
-    let now_ms = view.front.now().mono_us / 1000;
+    let now_ms = view.now.mono_us / 1000;
     for (name, value) in REPLICAS {
         line(out, name, value(view));
     }

@@ -13,11 +13,12 @@ pub(super) const SERVER: &[Field] = &[
     ("redis_version", show!(|_v| REDIS_VERSION)),
     ("redis_git_sha1", word!("00000000")),
     ("redis_git_dirty", word!("0")),
-    ("redis_build_id", |_| {
-        format!("cairn-{}", env!("CARGO_PKG_VERSION"))
-    }),
+    (
+        "redis_build_id",
+        show!(|_v| concat!("cairn-", env!("CARGO_PKG_VERSION"))),
+    ),
     ("redis_mode", show!(|v| v.front.settings.config.mode())),
-    ("os", |_| process::system_name()),
+    ("os", show!(|_v| process::system_name())),
     ("arch_bits", show!(|_v| usize::BITS)),
     ("monotonic_clock", |v| {
         v.front.host.clock().monotonic_source()
@@ -42,7 +43,7 @@ pub(super) const SERVER: &[Field] = &[
             port => port,
         }),
     ),
-    ("server_time_usec", show!(|v| v.front.now().wall_us)),
+    ("server_time_usec", show!(|v| v.now.wall_us)),
     ("uptime_in_seconds", show!(|v| uptime_s(v))),
     ("uptime_in_days", show!(|v| uptime_s(v) / 86_400)),
     (
@@ -53,7 +54,7 @@ pub(super) const SERVER: &[Field] = &[
         "configured_hz",
         show!(|v| v.front.settings.config.get(table::HZ)),
     ),
-    ("lru_clock", show!(|v| lru_clock(v.front.now().wall_ms()))),
+    ("lru_clock", show!(|v| lru_clock(v.now.wall_ms()))),
     ("executable", |_| {
         process::executable().display().to_string()
     }),
@@ -75,13 +76,13 @@ pub(super) const SERVER: &[Field] = &[
 
 /// Seconds since the start.
 fn uptime_s(view: &View) -> u64 {
-    (view.front.now().mono_us - view.front.figures.started.mono_us) / 1_000_000
+    (view.now.mono_us - view.front.figures.started.mono_us) / 1_000_000
 }
 
 /// `listener0:name=tcp,bind=*,port=6379`, one for each kind.
 pub(super) fn listeners(view: &View, text: &mut String) {
     if let Some(farewell) = &view.front.farewell {
-        let now_ms = view.front.now().mono_us / 1000;
+        let now_ms = view.now.mono_us / 1000;
         let left = farewell.until_ms.saturating_sub(now_ms);
         text.push_str(&format!("shutdown_in_milliseconds:{left}\r\n"));
     }
@@ -124,26 +125,14 @@ pub(super) const CLIENTS: &[Field] = &[
         "maxclients",
         show!(|v| v.front.settings.config.get(table::MAXCLIENTS)),
     ),
-    ("client_recent_max_input_buffer", |v| {
-        let largest = v
-            .front
-            .clients
-            .connections
-            .iter()
-            .map(|(_, c)| c.input.capacity())
-            .max();
-        largest.unwrap_or(0).to_string()
-    }),
-    ("client_recent_max_output_buffer", |v| {
-        let largest = v
-            .front
-            .clients
-            .connections
-            .iter()
-            .map(|(_, c)| c.output.memory())
-            .max();
-        largest.unwrap_or(0).to_string()
-    }),
+    (
+        "client_recent_max_input_buffer",
+        show!(|v| v.buffers().largest_input),
+    ),
+    (
+        "client_recent_max_output_buffer",
+        show!(|v| v.buffers().largest_output),
+    ),
     (
         "blocked_clients",
         show!(|v| v.shared.sessions.iter().filter(|s| s.blocked).count()),

@@ -1,7 +1,6 @@
 //! INFO stats, cpu, cluster.
 
 use super::{Field, View, show, tracked, word};
-use crate::host::CpuTimes;
 
 /// Kilobytes a second, as Redis prints them.
 fn kbps(bytes: u64) -> String {
@@ -15,15 +14,12 @@ fn command_us(view: &View) -> u64 {
 /// For how long `maxmemory` has been exceeded without a break, milliseconds.
 fn over_limit_ms(view: &View) -> u64 {
     let since = view.ks.stats.over_limit_since_us;
-    since.map_or(0, |us| view.front.now().mono_us.saturating_sub(us) / 1000)
+    since.map_or(0, |us| view.now.mono_us.saturating_sub(us) / 1000)
 }
 
 /// For how long blocks have been moved together without a break, microseconds.
 fn defrag_us(view: &View) -> u64 {
-    view.front
-        .figures
-        .defrag
-        .current_us(view.front.now().mono_us)
+    view.front.figures.defrag.current_us(view.now.mono_us)
 }
 
 /// `# Stats`.
@@ -209,22 +205,20 @@ pub(super) const STATS: &[Field] = &[
     ),
 ];
 
-fn cpu(view: &View) -> CpuTimes {
-    view.front.host.process().cpu_times()
-}
-
 fn seconds(time: f64) -> String {
     format!("{time:.6}")
 }
 
 /// `# CPU`. The main thread does nearly everything; its figures are those of the process.
 pub(super) const CPU: &[Field] = &[
-    ("used_cpu_sys", |v| seconds(cpu(v).system)),
-    ("used_cpu_user", |v| seconds(cpu(v).user)),
-    ("used_cpu_sys_children", |v| seconds(cpu(v).system_children)),
-    ("used_cpu_user_children", |v| seconds(cpu(v).user_children)),
-    ("used_cpu_sys_main_thread", |v| seconds(cpu(v).system)),
-    ("used_cpu_user_main_thread", |v| seconds(cpu(v).user)),
+    ("used_cpu_sys", |v| seconds(v.cpu().system)),
+    ("used_cpu_user", |v| seconds(v.cpu().user)),
+    ("used_cpu_sys_children", |v| {
+        seconds(v.cpu().system_children)
+    }),
+    ("used_cpu_user_children", |v| seconds(v.cpu().user_children)),
+    ("used_cpu_sys_main_thread", |v| seconds(v.cpu().system)),
+    ("used_cpu_user_main_thread", |v| seconds(v.cpu().user)),
 ];
 
 /// `# Debug`: what a turn of the loop is made of.

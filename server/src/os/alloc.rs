@@ -22,6 +22,7 @@ use std::ffi::{CStr, CString, c_int, c_void};
 use std::io;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use cairn_engine::structure::mover;
@@ -291,7 +292,7 @@ pub fn used_memory() -> u64 {
     sum.max(0) as u64 + slabs::used()
 }
 
-/// A fresh snapshot of the statistics; slow (all arenas are merged), so only for INFO and MEMORY. Pages of slabs are told on the thread that
+/// A fresh snapshot of the statistics; slow (all arenas are merged), so not for each INFO. Pages of slabs are told on the thread that
 /// owns them only. `None` when jemalloc was built without them.
 pub fn stats() -> Option<AllocatorStats> {
     refresh_epoch();
@@ -305,8 +306,13 @@ pub fn stats() -> Option<AllocatorStats> {
     })
 }
 
-/// Name and version as INFO's `mem_allocator` prints it: `jemalloc-5.3.0`.
-pub fn name() -> String {
+/// Name and version as INFO's `mem_allocator` prints it: `jemalloc-5.3.0`. Asked once.
+pub fn name() -> &'static str {
+    static TOLD: LazyLock<String> = LazyLock::new(ask_name);
+    &TOLD
+}
+
+fn ask_name() -> String {
     let version = read_control::<*const std::ffi::c_char>(c"version")
         .filter(|text| !text.is_null())
         .map(|text| {

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use crate::host::CpuTimes;
 
@@ -161,8 +162,13 @@ pub(super) fn page_size() -> u64 {
     unsafe { libc::sysconf(libc::_SC_PAGESIZE) }.max(1) as u64
 }
 
-/// Bytes of memory of the machine; 0 when it does not tell.
+/// Bytes of memory of the machine at the first call; 0 when it does not tell.
 pub fn total_memory() -> u64 {
+    static TOLD: LazyLock<u64> = LazyLock::new(ask_total_memory);
+    *TOLD
+}
+
+fn ask_total_memory() -> u64 {
     // SAFETY: a question without arguments.
     let pages = unsafe { libc::sysconf(libc::_SC_PHYS_PAGES) };
     pages.max(0) as u64 * page_size()
@@ -192,8 +198,13 @@ fn usage(who: libc::c_int) -> Option<libc::rusage> {
     unsafe { (libc::getrusage(who, usage.as_mut_ptr()) == 0).then(|| usage.assume_init()) }
 }
 
-/// Name, release and machine of the system, as INFO's `os` prints them: `Linux 6.1.0 x86_64`.
-pub fn system_name() -> String {
+/// Name, release and machine of the system, as INFO's `os` prints them: `Linux 6.1.0 x86_64`. Asked once.
+pub fn system_name() -> &'static str {
+    static TOLD: LazyLock<String> = LazyLock::new(ask_system_name);
+    &TOLD
+}
+
+fn ask_system_name() -> String {
     let mut names = std::mem::MaybeUninit::<libc::utsname>::zeroed();
     // SAFETY: the structure is ours; the call fills it with texts that end in zero.
     let names = unsafe {
@@ -215,9 +226,10 @@ pub fn system_name() -> String {
     )
 }
 
-/// The program's own path, for INFO.
-pub fn executable() -> PathBuf {
-    std::env::current_exe().unwrap_or_default()
+/// The program's own path, for INFO. Asked once.
+pub fn executable() -> &'static Path {
+    static TOLD: LazyLock<PathBuf> = LazyLock::new(|| std::env::current_exe().unwrap_or_default());
+    &TOLD
 }
 
 /// Fills `bytes` with unpredictable ones.

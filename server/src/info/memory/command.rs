@@ -7,6 +7,7 @@ use cairn_engine::structure::record::PayloadRef;
 use cairn_engine::value::Object;
 
 use super::{doctor, stats};
+use crate::front::access;
 use crate::os::alloc;
 
 /// The container.
@@ -126,6 +127,8 @@ const PURGE: Command = Command {
     summary: "Hand unused memory back to the system",
     run: |cx, _| {
         alloc::purge();
+        let front = access::whole(&mut *cx.inst);
+        front.figures.memory.forget_sample();
         cx.reply.ok();
         Ok(())
     },

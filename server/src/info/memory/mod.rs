@@ -16,7 +16,7 @@ fn used(view: &View) -> u64 {
 }
 
 fn resident(view: &View) -> u64 {
-    view.front.host.resident_memory()
+    view.memory.resident
 }
 
 fn peak(view: &View) -> u64 {
@@ -52,7 +52,7 @@ fn dataset(view: &View) -> u64 {
 }
 
 fn clients(view: &View) -> u64 {
-    view.front.clients.memory() as u64
+    view.buffers().bytes as u64
 }
 
 /// Memory of the stream of changes: all of it, and what may be kept for replicas that come back.
@@ -118,8 +118,7 @@ fn ratio(a: u64, b: u64) -> String {
 
 /// The allocator's own view. Without statistics everything is what the counters of the threads say.
 fn stats(view: &View) -> AllocatorStats {
-    let told = view.front.host.process().allocator_stats();
-    told.unwrap_or_else(|| {
+    view.memory.allocator.unwrap_or_else(|| {
         let used = used(view);
         let resident = resident(view);
         AllocatorStats {
@@ -235,7 +234,7 @@ pub(super) const MEMORY: &[Field] = &[
         show!(|v| v.front.cluster.as_ref().map_or(0, |c| c.bus.mem_bytes())),
     ),
     ("mem_aof_buffer", show!(|v| log_buffer(v))),
-    ("mem_allocator", |_| alloc::name()),
+    ("mem_allocator", show!(|_v| alloc::name())),
     (
         "active_defrag_running",
         show!(|v| v.front.figures.defrag.running),

@@ -21,7 +21,7 @@ fn per_replica(view: &View, samples: &mut Samples, value: fn(&View, &Replica) ->
 }
 
 fn now_ms(view: &View) -> u64 {
-    view.front.now().mono_us / 1000
+    view.now.mono_us / 1000
 }
 
 fn lag(view: &View, replica: &Replica) -> (u64, u64) {
