@@ -69,6 +69,18 @@ pub(super) fn fetch_entries<'a, T>(sought: &[T], of: impl Fn(&T) -> Option<(Ahea
     }
 }
 
+/// Fetches the buckets and then the entries of up to [`AHEAD`] keys of one table.
+pub(super) fn fetch_keys<'a>(table: Ahead<'_>, keys: impl Iterator<Item = &'a [u8]>) {
+    let mut hashes = [0; AHEAD];
+    let mut count = 0;
+    for (place, key) in hashes.iter_mut().zip(keys) {
+        *place = table.hash(key);
+        table.bucket(*place);
+        count += 1;
+    }
+    fetch_entries(&hashes[..count], |hash| Some((table, *hash)));
+}
+
 impl Keyspace {
     /// Whether looking ahead at the keys of a batch pays for a client of this database.
     #[inline]
@@ -120,15 +132,7 @@ impl Keyspace {
         if !db.is_beyond_cache() {
             return;
         }
-        let table = db.keys.ahead();
-        let mut hashes = [0; AHEAD];
-        let mut count = 0;
-        for (place, key) in hashes.iter_mut().zip(keys) {
-            *place = self.hasher.hash(key);
-            table.bucket(*place);
-            count += 1;
-        }
-        fetch_entries(&hashes[..count], |hash| Some((table, *hash)));
+        fetch_keys(db.keys.ahead(), keys);
     }
 
     /// The command with this key comes next.

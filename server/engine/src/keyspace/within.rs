@@ -4,8 +4,8 @@
 //! batch are looked at, and else none, so that other work pays next to nothing. A command that names many members of one collection goes through
 //! them with [`Named`], which looks ahead at the next ones.
 
-use super::Keyspace;
-use super::ahead::{Aim, fetch_entries};
+use super::ahead::{Aim, fetch_entries, fetch_keys};
+use super::{AHEAD, Keyspace};
 use crate::base::args::Args;
 use crate::structure::record::{PayloadRef, Record};
 use crate::structure::table::{Ahead, Slot};
@@ -13,9 +13,6 @@ use crate::value::Object;
 
 /// Members from which on a collection does not fit the caches.
 const BEYOND_CACHE: usize = 16_384;
-
-/// Members that are fetched at a time: as many as a processor waits for at once, and a little more.
-const AT_ONCE: usize = 16;
 
 /// Words of the shortest command that names a member.
 const WORDS: usize = 3;
@@ -80,9 +77,9 @@ impl Keyspace {
     pub fn fetch_members<'a>(&self, commands: impl Iterator<Item = (&'a Aim, Args<'a>)>) {
         let mut commands = commands.filter(|(aim, args)| aim.is_known && args.len() >= WORDS);
         let mut last: Option<(u64, Option<Large<'_>>)> = None;
-        let mut sought = Vec::with_capacity(AT_ONCE);
+        let mut sought = Vec::with_capacity(AHEAD);
         while let Some(first) = commands.next() {
-            let some = std::iter::once(first).chain(commands.by_ref().take(AT_ONCE - 1));
+            let some = std::iter::once(first).chain(commands.by_ref().take(AHEAD - 1));
             sought.extend(some.filter_map(|(aim, args)| {
                 let large = match last {
                     // Keys of one hash are one key, and if they are not, nothing comes of it.
@@ -141,18 +138,11 @@ impl<'a> Named<'a> {
     /// Fetches the next members.
     #[inline(never)]
     fn look_ahead(&mut self, ks: &Keyspace, slot: Option<Slot>) {
-        self.look = self.at + self.step * AT_ONCE;
+        self.look = self.at + self.step * AHEAD;
         let Some(large) = slot.and_then(|slot| Large::in_record(ks.record(slot))) else {
             return;
         };
         let next = (self.at..self.args.len().min(self.look)).step_by(self.step);
-        let mut hashes = [0; AT_ONCE];
-        let mut count = 0;
-        for (hash, at) in hashes.iter_mut().zip(next) {
-            *hash = large.members.hash(self.args.at(at));
-            large.members.bucket(*hash);
-            count += 1;
-        }
-        fetch_entries(&hashes[..count], |hash| Some((large.members, *hash)));
+        fetch_keys(large.members, next.map(|at| self.args.at(at)));
     }
 }

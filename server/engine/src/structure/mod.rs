@@ -11,6 +11,8 @@
 //! | `ordered` | an ordered map, in one part or in two while it is moved |
 //! | `mover` | moves blocks of all of these out of slabs that are being emptied |
 //! | `words` | sixteen bytes compared at once |
+//! | `ones` | bits that are set, counted with wide vectors |
+//! | `fetch` | hints to the processor: what will be read soon |
 
 pub mod btree;
 pub mod fetch;

@@ -181,14 +181,14 @@ fn sort(cx: &mut Ctx, args: &Args, may_store: bool) -> Outcome {
         // The order of a set is nobody's business: what is stored, or what a script does, must not depend on it.
         (options.unsorted, options.by_text) = (false, true);
     }
-    let elements = slot.map_or(Vec::new(), |slot| load(cx.ks, slot, &options));
+    let mut elements = slot.map_or(Vec::new(), |slot| load(cx.ks, slot, &options));
     let range = options.range(elements.len());
     let shown = if options.unsorted {
-        elements[range].to_vec()
+        elements.drain(range).collect()
     } else {
         in_order(cx.ks, elements, range, &options)?
     };
-    let found = collect(cx.ks, &shown, &options.get);
+    let found = collect(cx.ks, shown, &options.get);
     match options.store {
         Some(target) => store(cx, target, found),
         None => {
@@ -391,12 +391,12 @@ fn look_up(ks: &mut Keyspace, pattern: &[u8], element: &[u8]) -> Option<Vec<u8>>
 }
 
 /// The elements themselves, or what the patterns of GET find for each.
-fn collect(ks: &mut Keyspace, elements: &[Vec<u8>], get: &[&[u8]]) -> Vec<Option<Vec<u8>>> {
+fn collect(ks: &mut Keyspace, elements: Vec<Vec<u8>>, get: &[&[u8]]) -> Vec<Option<Vec<u8>>> {
     if get.is_empty() {
-        return elements.iter().map(|e| Some(e.clone())).collect();
+        return elements.into_iter().map(Some).collect();
     }
     let mut found = Vec::with_capacity(elements.len() * get.len());
-    for element in elements {
+    for element in &elements {
         for pattern in get {
             found.push(look_up(ks, pattern, element));
         }
